@@ -1,0 +1,1 @@
+"""Normalizing flows: exact densities, exact samples and latent features through invertible maps."""
