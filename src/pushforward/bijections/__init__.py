@@ -1,0 +1,28 @@
+"""Invertible maps x = f(z), one idea a file."""
+
+from pushforward.bijections.autoregressive import Autoregressive
+from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
+from pushforward.bijections.coupling import Coupling
+from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
+from pushforward.bijections.normalization import ActNorm
+from pushforward.bijections.permutation import Permutation
+from pushforward.bijections.standardized import Standardized
+from pushforward.bijections.univariate import Additive, Affine, Univariate, soft_bound
+
+__all__ = [
+    "ActNorm",
+    "Additive",
+    "Affine",
+    "Autoregressive",
+    "Bijection",
+    "Compose",
+    "Cost",
+    "Coupling",
+    "ElementwiseAffine",
+    "Inverse",
+    "Permutation",
+    "Rescaling",
+    "Standardized",
+    "Univariate",
+    "soft_bound",
+]

@@ -1,0 +1,100 @@
+"""Writing files so that nothing half-written ever stands under the final name."""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from pushforward.errors import InputError
+
+_DEVICE_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
+def reason(error: OSError) -> str:
+    """Say in a few words why the operating system refused.
+
+    Args:
+        error: what was raised, by Python or by pyarrow.
+
+    Returns:
+        The system's own words, such as `No space left on device`, without the path and the error number.
+
+    Example:
+        >>> reason(PermissionError(13, "Permission denied", "model.json"))
+        'Permission denied'
+    """
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path to write to, which takes the final name only if the block ends without an exception.
+
+    Args:
+        path: the final name. A symbolic link is followed; an older file of that name survives any failure.
+
+    Yields:
+        The path of an empty file in the same folder and with the same ending, to be overwritten inside the block.
+
+    Raises:
+        InputError: the folder is missing or cannot be written to, the name belongs to a folder, a device or a
+            write-protected file, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with atomic_path(Path(folder) / "note.txt") as temporary:
+        ...         _ = temporary.write_text("done")
+        ...     (Path(folder) / "note.txt").read_text()
+        'done'
+    """
+    final = Path(os.path.realpath(path))
+    if final.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; give the name of a file.")
+    if final.exists() and not final.is_file():
+        raise InputError(f"cannot write {path}: it is not an ordinary file; give the name of a file.")
+    if final.exists() and not os.access(final, os.W_OK):
+        raise InputError(f"cannot write {path}: it is write-protected; give another name.")
+    if not final.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {final.parent} does not exist; create it first.")
+    # The ending is kept because many writers choose their format by it.
+    temporary = final.with_name(f".{final.stem[:100]}.{secrets.token_hex(6)}{final.suffix}")
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}.") from error
+    try:
+        yield temporary
+        try:
+            _settle(temporary, final)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {reason(error)}.") from error
+    except OSError as error:
+        # Any other system error of the block may concern another file: it isn't ours to explain.
+        if error.errno in _DEVICE_FAILURES:
+            raise InputError(f"cannot write {path}: {reason(error)}.") from error
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _settle(temporary: Path, final: Path) -> None:
+    """Put the finished file on the disk, then under its final name, with the older file's permissions."""
+    descriptor = os.open(temporary, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if final.exists():
+        os.chmod(temporary, final.stat().st_mode & 0o777)
+    os.replace(temporary, final)
+    # The rename itself is durable only once the folder is; some file systems don't offer this, and that's no failure.
+    with contextlib.suppress(OSError):
+        folder = os.open(final.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

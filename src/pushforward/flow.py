@@ -1,0 +1,191 @@
+"""Flow: a base density pushed forward through a bijection."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+
+from pushforward.bijections.base import Bijection
+from pushforward.distributions import Base
+
+
+class Flow(nn.Module):
+    """The density of x = f(z), z from the base: log p(x) = log p(z) - log|det ∂f/∂z|.
+
+    Arguments:
+        bijection: f, from latent z to data x.
+        base: the density of z, over as many features.
+        config: how to build this flow again, set by the named architectures; without it a flow cannot be saved with
+            `pushforward.save`.
+
+    Attributes:
+        features: D. context_features: C, 0 for an unconditional flow.
+
+    Raises:
+        ValueError: base and bijection differ in their number of features; here and in every method: a shape that does
+            not fit, a context missing, or given to an unconditional flow.
+
+    Cost: `log_prob` and `to_latent` cost one inverse of the bijection, `sample` and `to_data` one forward.
+
+    Example:
+        >>> import pushforward as pf
+        >>> flow = pf.maf(features=2, context=1)
+        >>> flow.log_prob(torch.zeros(10, 2), context=torch.ones(1)).shape
+        torch.Size([10])
+        >>> flow.sample((5,), context=torch.ones(3, 1)).shape
+        torch.Size([5, 3, 2])
+    """
+
+    def __init__(self, bijection: Bijection, base: Base, config: dict[str, Any] | None = None):
+        super().__init__()
+        if bijection.features != base.features:
+            raise ValueError(f"The bijection has {bijection.features} features, the base {base.features}.")
+        self.bijection = bijection
+        self.base = base
+        self.config = config
+
+    @property
+    def features(self) -> int:
+        """D, the length of an event."""
+        return self.bijection.features
+
+    @property
+    def context_features(self) -> int:
+        """C, the length of a context, 0 for an unconditional flow."""
+        return self.bijection.context_features
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The same as `log_prob`."""
+        return self.log_prob(x, context)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Log-density of data.
+
+        Arguments:
+            x: (*batch, D).
+            context: (*batch, C), broadcast against the batch of x.
+
+        Returns:
+            log p(x | context) in nats, (*batch).
+        """
+        z, log_det = self._inverse(x, context)
+        return self.base.log_prob(z) + log_det
+
+    def sample(self, shape: int | tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """Draw data, without gradients.
+
+        Arguments:
+            shape: how many draws; with a context, how many for each of its rows.
+            context: (*batch, C).
+
+        Returns:
+            x, (*shape, *batch, D).
+        """
+        return self.sample_with_log_prob(shape, context)[0]
+
+    def rsample(self, shape: int | tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """Draw data, differentiable in the parameters and the context; arguments as for `sample`."""
+        return self.rsample_with_log_prob(shape, context)[0]
+
+    @torch.no_grad()
+    def sample_with_log_prob(
+        self, shape: int | tuple[int, ...] = (), context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw data together with its log-density, in one pass and without gradients.
+
+        Returns:
+            x, (*shape, *batch, D), and log p(x | context) in nats, (*shape, *batch).
+        """
+        return self.rsample_with_log_prob(shape, context)
+
+    def rsample_with_log_prob(
+        self, shape: int | tuple[int, ...] = (), context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw data together with its log-density, in one pass, differentiable in parameters and context.
+
+        Returns:
+            x, (*shape, *batch, D), and log p(x | context) in nats, (*shape, *batch).
+        """
+        self._check_context(context)
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        batch = () if context is None else tuple(context.shape[:-1])
+        z = self.base.rsample(shape + batch)
+        x, log_det = self.bijection(z, context)
+        return x, self.base.log_prob(z) - log_det
+
+    def to_latent(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The latent features z = f⁻¹(x), (*batch, D), of x, (*batch, D)."""
+        return self._inverse(x, context)[0]
+
+    def to_data(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """The data x = f(z), (*batch, D), of z, (*batch, D)."""
+        self._check_context(context)
+        return self.bijection(z, context)[0]
+
+    def distribution(self, context: Tensor | None = None) -> "FlowDistribution":
+        """The density as a `torch.distributions.Distribution`.
+
+        Arguments:
+            context: (*batch, C), which gives the distribution its batch shape.
+        """
+        self._check_context(context)
+        return FlowDistribution(self, context)
+
+    def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        self._check_context(context)
+        return self.bijection.inverse(x, context)
+
+    def _check_context(self, context: Tensor | None) -> None:
+        expected = self.context_features
+        if context is None:
+            if expected:
+                raise ValueError(f"This flow is conditional: it needs a context of shape (..., {expected}).")
+        elif not expected:
+            raise ValueError("This flow takes no context: build it with context=C to make it conditional.")
+        elif context.dim() == 0 or context.shape[-1] != expected:
+            raise ValueError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
+
+
+class FlowDistribution(Distribution):
+    """A flow at a given context, as a `torch.distributions.Distribution`.
+
+    Arguments:
+        flow: the flow.
+        context: (*batch, C) or None.
+        batch_shape: default the batch of the context.
+    """
+
+    arg_constraints: dict = {}  # noqa: RUF012 (torch's own spelling)
+    has_rsample = True
+
+    def __init__(self, flow: Flow, context: Tensor | None = None, batch_shape: torch.Size | None = None):
+        self.flow = flow
+        self.context = context
+        if batch_shape is None:
+            batch_shape = torch.Size() if context is None else context.shape[:-1]
+        super().__init__(batch_shape, torch.Size([flow.features]), validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """All real vectors."""
+        return constraints.real_vector
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density in nats, (*sample_shape, *batch_shape), of value, (*sample_shape, *batch_shape, D)."""
+        batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        return self.flow.log_prob(value.expand(*batch, -1), self.context)
+
+    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]
+        """Differentiable draws, (*sample_shape, *batch_shape, D)."""
+        shape = tuple(sample_shape)
+        if self.context is None:
+            return self.flow.rsample(shape + tuple(self.batch_shape))
+        return self.flow.rsample(shape, self.context)
+
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: Any = None
+    ) -> "FlowDistribution":
+        """The same distribution with a larger batch shape."""
+        context = None if self.context is None else self.context.expand(*batch_shape, -1)
+        return FlowDistribution(self.flow, context, torch.Size(batch_shape))

@@ -1,0 +1,6 @@
+"""Conditioners: networks that supply the parameters of univariate maps."""
+
+from pushforward.networks.made import MADE
+from pushforward.networks.mlp import MLP
+
+__all__ = ["MADE", "MLP"]

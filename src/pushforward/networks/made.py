@@ -1,0 +1,139 @@
+"""MADE: a masked network whose output d sees only the inputs that come before d."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.networks.mlp import ACTIVATIONS, Bias, as_parameters, checked_context
+
+
+class MADE(nn.Module):
+    """Parameters for every feature from the features before it in `order`, and a context.
+
+    Each input has a degree, its place 1 .. D in the order; each hidden unit has a degree m and sees inputs of degree at
+    most m; the outputs of the feature of degree d see hidden units of degree at most d - 1. The degrees of hidden
+    units are **sorted**, so that every mask is a staircase, and **spread evenly** over all that are of use
+    (0 .. D-1 with a context, which is all that degree 0 can see; 1 .. D-1 without).
+
+    Hidden layers narrower than that cannot hold every degree; then a masked product straight from inputs and context to
+    outputs is added (the direct connections of the paper), so that **no allowed dependency is ever lost**.
+
+    Arguments:
+        features: D; D = 1 is allowed.
+        parameter_count: P, parameters for each feature.
+        hidden: widths of the hidden layers, default (128, 128).
+        context: C, number of context features, default 0.
+        order: (D,) the features from first to last, default 0 .. D-1.
+        activation: a name of `ACTIVATIONS`, default "relu".
+
+    Attributes:
+        degrees: the degree of each unit, layer by layer: inputs, hidden layers.
+
+    Source: Germain, Gregor, Murray and Larochelle 2015, arXiv:1502.03509.
+
+    Example:
+        >>> made = MADE(features=3, parameter_count=2, hidden=(4,))
+        >>> made(torch.zeros(10, 3)).shape
+        torch.Size([10, 3, 2])
+        >>> [d.tolist() for d in made.degrees]
+        [[1, 2, 3], [1, 1, 2, 2]]
+    """
+
+    def __init__(
+        self,
+        features: int,
+        parameter_count: int,
+        hidden: Sequence[int] = (128, 128),
+        context: int = 0,
+        order: Sequence[int] | None = None,
+        activation: str = "relu",
+    ):
+        super().__init__()
+        self.shape = (parameter_count, features)
+        self.context_features = context
+        order = list(range(features)) if order is None else list(order)
+        if sorted(order) != list(range(features)):
+            raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {order}.")
+        place = torch.tensor(order).argsort() + 1
+        lowest = 0 if context or features == 1 else 1
+        self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
+
+        masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
+        masks.append((place[:, None] > self.degrees[-1]).repeat(parameter_count, 1))
+        # With one feature no input is alive: what is left of the first product is its bias.
+        self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
+        self.activation = ACTIVATIONS[activation]()
+        self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
+
+        every_degree = set(range(lowest, features))
+        narrow = any(set(degrees.tolist()) != every_degree for degrees in self.degrees[1:])
+        self.direct = MaskedLinear((place[:, None] > place).repeat(parameter_count, 1), bias=False) if narrow else None
+        self.direct_context = nn.Linear(context, parameter_count * features, bias=False) if narrow and context else None
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
+        first, *rest = self.layers
+        hidden = first(x)
+        if self.context is not None:
+            context = checked_context(context, self.context_features)
+            hidden = hidden + self.context(context)
+        for layer in rest:
+            hidden = layer(self.activation(hidden))
+        if self.direct is not None:
+            hidden = hidden + self.direct(x)
+        if self.direct_context is not None:
+            hidden = hidden + self.direct_context(context)
+        return as_parameters(hidden, self.shape)
+
+
+class MaskedLinear(nn.Module):
+    """A product with some weights held at zero, (mask · weight) x + bias.
+
+    Each row starts uniform within ±1/√(its number of live inputs), so that units that see few inputs are as lively as
+    the others.
+
+    Arguments:
+        mask: (outputs, inputs), True where a weight is alive.
+        bias: whether to add a bias, default True.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, bias: bool = True):
+        super().__init__()
+        outputs, inputs = mask.shape
+        # Made again from the configuration at loading, so it is not part of the saved state.
+        self.register_buffer("mask", mask.clone(), persistent=False)
+        reach = mask.sum(1, keepdim=True).clamp_min(1).rsqrt()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-1, 1) * reach * mask)
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-1, 1) * reach[:, 0]) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(mask · weight) x + bias, (*batch, outputs), from x, (*batch, inputs)."""
+        return functional.linear(x, self.weight * self.mask, self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the sizes and the share of weights that are alive."""
+        outputs, inputs = self.mask.shape
+        return f"{inputs} → {outputs}, alive: {self.mask.float().mean().item():.0%}"
+
+
+def spread_degrees(width: int, lowest: int, highest: int) -> Tensor:
+    """Sorted degrees for `width` hidden units, spread evenly over lowest .. highest.
+
+    Each degree occurs equally often, give or take one; when there are fewer units than degrees, they stand at equal
+    distances, the last at `highest`, where the most inputs are seen.
+
+    Example:
+        >>> spread_degrees(5, 1, 3).tolist(), spread_degrees(3, 0, 8).tolist(), spread_degrees(1, 1, 4).tolist()
+        ([1, 1, 2, 2, 3], [0, 4, 8], [4])
+    """
+    degrees = highest - lowest + 1
+    if width >= degrees:
+        return lowest + torch.arange(width) * degrees // width
+    return (
+        (highest - torch.linspace(highest - lowest, 0, width).round().long()) if width > 1 else torch.tensor([highest])
+    )

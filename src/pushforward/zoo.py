@@ -1,0 +1,322 @@
+"""The named architectures: one short function each, checked, and rebuilt from its own call.
+
+The signature of a function is its configuration: `flow.config` records the call (name and options) as plain JSON, and
+`build(config)` makes the same flow again, with fresh weights. An unknown option is an error that names the nearest one.
+"""
+
+import difflib
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, ParamSpec
+
+import torch
+from pydantic import Field, ValidationError, validate_call
+from torch import Tensor
+
+from pushforward.bijections import (
+    ActNorm,
+    Additive,
+    Affine,
+    Autoregressive,
+    Bijection,
+    Compose,
+    Coupling,
+    ElementwiseAffine,
+    Inverse,
+    Rescaling,
+    Standardized,
+)
+from pushforward.distributions import BASES
+from pushforward.errors import InputError
+from pushforward.flow import Flow
+
+Features = Annotated[int, Field(ge=1, le=100_000)]
+Context = Annotated[int, Field(ge=0, le=100_000)]
+Layers = Annotated[int, Field(ge=1, le=1_000)]
+Hidden = tuple[Annotated[int, Field(ge=1, le=100_000)], ...]
+Activation = Literal["relu", "elu", "silu", "gelu", "tanh"]
+BaseName = Literal["normal", "logistic", "uniform", "student_t", "mixture"]
+
+Options = ParamSpec("Options")
+ARCHITECTURES: dict[str, Callable[..., Flow]] = {}
+
+
+def architecture(function: Callable[Options, Flow]) -> Callable[Options, Flow]:
+    """Register a function that makes a flow: check its options, and record the call as the flow's config."""
+    name = function.__name__
+    signature = inspect.signature(function)
+    checked = validate_call(function)
+
+    @functools.wraps(function)
+    def make(*args: Options.args, **options: Options.kwargs) -> Flow:
+        for option in options:
+            if option not in signature.parameters:
+                raise InputError(f"{name} has no option {option!r}{_nearest(option, signature.parameters)}.")
+        bound = signature.bind(*args, **options)
+        bound.apply_defaults()
+        try:
+            flow = checked(**bound.arguments)  # type: ignore[call-arg]
+        except ValidationError as error:
+            first = error.errors()[0]
+            option = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{name}: option {option} cannot be {first['input']!r}: {first['msg']}.") from None
+        flow.config = {"architecture": name, **{key: _plain(value) for key, value in bound.arguments.items()}}
+        return flow
+
+    ARCHITECTURES[name] = make
+    return make
+
+
+def build(config: dict[str, Any]) -> Flow:
+    """Make the flow that a config describes, with fresh weights.
+
+    Arguments:
+        config: {"architecture": name, option: value, ...}, as in `flow.config`; a value may itself be the config of a
+            flow.
+
+    Raises:
+        InputError: an unknown architecture or option (the nearest is named), or a value of the wrong kind.
+
+    Example:
+        >>> flow = build({"architecture": "realnvp", "features": 3, "layers": 2})
+        >>> flow.config["hidden"]
+        [128, 128]
+        >>> build({"architecture": "realnpv", "features": 3})
+        Traceback (most recent call last):
+        pushforward.errors.InputError: There is no architecture 'realnpv'; did you mean 'realnvp'?...
+    """
+    options = dict(config)
+    name = options.pop("architecture", None)
+    if name == "standardized":
+        if set(options) != {"flow"} or not isinstance(options["flow"], dict):
+            raise InputError("A standardized flow is described by {'architecture': 'standardized', 'flow': {...}}.")
+        return _standardized(build(options["flow"]))
+    if name not in ARCHITECTURES:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")
+    if "features" not in options:
+        raise InputError(f"{name} needs the number of features.")
+    return ARCHITECTURES[name](**options)
+
+
+@architecture
+def nice(
+    features: Features,
+    context: Context = 0,
+    layers: Layers = 4,
+    hidden: Hidden = (128, 128),
+    activation: Activation = "relu",
+    base: BaseName = "normal",
+) -> Flow:
+    """NICE: additive coupling layers, which preserve volume, and one rescaling layer.
+
+    x = b_layers(... b_1(exp(log_scale) · z)), each b moving every other feature by a function of the rest.
+
+    Arguments:
+        features: D.
+        context: C, number of context features, default 0.
+        layers: number of coupling layers, default 4 as in the paper (at least 3 let every feature reach every other).
+        hidden: widths of each conditioner's hidden layers, default (128, 128).
+        activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+
+    Cost: 1 pass in both directions.
+
+    Source: Dinh, Krueger and Bengio 2014, arXiv:1410.8516.
+
+    Example:
+        >>> nice(features=4).sample((2,)).shape
+        torch.Size([2, 4])
+    """
+    _warn_if_one_feature("nice", features, context)
+    couplings = [Coupling(_moved(features, k), Additive(), hidden, context, activation) for k in range(layers)]
+    return Flow(Compose([Rescaling(features), *couplings]), BASES[base](features))
+
+
+@architecture
+def realnvp(
+    features: Features,
+    context: Context = 0,
+    layers: Layers = 6,
+    hidden: Hidden = (128, 128),
+    activation: Activation = "relu",
+    actnorm: bool = True,
+    base: BaseName = "normal",
+) -> Flow:
+    """RealNVP: affine coupling layers that move every other feature in turn.
+
+    Arguments:
+        features: D.
+        context: C, number of context features, default 0.
+        layers: number of coupling layers, default 6.
+        hidden: widths of each conditioner's hidden layers, default (128, 128).
+        activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        actnorm: an ActNorm after each coupling layer (in place of the paper's batch normalisation), default True. It
+            takes its scale from the first batch that `log_prob` sees in training mode.
+        base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+
+    Cost: 1 pass in both directions.
+
+    Source: Dinh, Sohl-Dickstein and Bengio 2016, arXiv:1605.08803.
+
+    Example:
+        >>> flow = realnvp(features=4)
+        >>> flow.to_latent(torch.zeros(7, 4)).shape
+        torch.Size([7, 4])
+    """
+    _warn_if_one_feature("realnvp", features, context)
+    parts: list[Bijection] = []
+    for k in range(layers):
+        parts.append(Coupling(_moved(features, k), Affine(), hidden, context, activation))
+        if actnorm:
+            parts.append(ActNorm(features))
+    return Flow(Compose(parts), BASES[base](features))
+
+
+@architecture
+def maf(
+    features: Features,
+    context: Context = 0,
+    layers: Layers = 5,
+    hidden: Hidden = (128, 128),
+    activation: Activation = "relu",
+    base: BaseName = "normal",
+) -> Flow:
+    """MAF, the masked autoregressive flow: affine autoregressive layers, the order reversed from one to the next.
+
+    Arguments:
+        features: D.
+        context: C, number of context features, default 0.
+        layers: number of autoregressive layers, default 5.
+        hidden: widths of each conditioner's hidden layers, default (128, 128).
+        activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+
+    Cost: log_prob 1 pass; sample D steps.
+
+    Source: Papamakarios, Pavlakou and Murray 2017, arXiv:1705.07057.
+
+    Example:
+        >>> flow = maf(features=6, layers=2)
+        >>> flow.log_prob(torch.zeros(3, 6)).shape
+        torch.Size([3])
+        >>> flow.bijection.cost
+        Cost(forward='2 × D steps', inverse='1 pass')
+    """
+    _warn_if_one_feature("maf", features, context)
+    parts = [
+        Autoregressive(features, Affine(), hidden, context, _order(features, k), activation) for k in range(layers)
+    ]
+    return Flow(Compose(parts), BASES[base](features))
+
+
+@architecture
+def iaf(
+    features: Features,
+    context: Context = 0,
+    layers: Layers = 5,
+    hidden: Hidden = (128, 128),
+    activation: Activation = "relu",
+    base: BaseName = "normal",
+) -> Flow:
+    """IAF, the inverse autoregressive flow: MAF's layers with their directions swapped.
+
+    Arguments:
+        features: D.
+        context: C, number of context features, default 0.
+        layers: number of autoregressive layers, default 5.
+        hidden: widths of each conditioner's hidden layers, default (128, 128).
+        activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+
+    Cost: sample 1 pass; log_prob D steps.
+
+    Source: Kingma et al. 2016, arXiv:1606.04934.
+
+    Example:
+        >>> x, log_prob = iaf(features=6).sample_with_log_prob((3,))
+        >>> x.shape, log_prob.shape
+        (torch.Size([3, 6]), torch.Size([3]))
+    """
+    _warn_if_one_feature("iaf", features, context)
+    parts = [
+        Inverse(Autoregressive(features, Affine(), hidden, context, _order(features, k), activation))
+        for k in range(layers)
+    ]
+    return Flow(Compose(parts), BASES[base](features))
+
+
+def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
+    """The flow in the units of data x: x and context are standardised on their way in, and log_prob counts it.
+
+    x = mean + deviation · f(z; (context - context_mean) / context_deviation)
+
+    Arguments:
+        flow: the flow in standardised units; it is used, not copied.
+        x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
+        context: (N, C), for a conditional flow.
+
+    Returns:
+        A flow that takes and gives x in its own units and in the precision of the x given here.
+
+    Raises:
+        ValueError: fewer than two rows, or a feature or context that is constant or not finite.
+
+    Example:
+        >>> x = 1000 + 5 * torch.randn(100, 2, dtype=torch.float64)
+        >>> flow = standardized(maf(features=2), x)
+        >>> flow.sample((10,)).dtype
+        torch.float64
+    """
+    return _standardized(
+        flow, _standardization(x, "x"), None if context is None else _standardization(context, "context")
+    )
+
+
+def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:
+    data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
+    if context is None and flow.context_features:
+        context = ElementwiseAffine(shift=torch.zeros(flow.context_features))
+    config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
+    return Flow(Standardized(flow.bijection, data, context), flow.base, config)
+
+
+def _standardization(rows: Tensor, name: str) -> ElementwiseAffine:
+    if rows.dim() != 2 or len(rows) < 2:
+        raise ValueError(f"{name} must have shape (N, features) with at least two rows, got {tuple(rows.shape)}.")
+    # In float64 whatever comes in: a float32 sum over millions of rows would lose the mean.
+    deviation, mean = torch.std_mean(rows.double(), 0, correction=0)
+    if not bool((torch.isfinite(deviation) & (deviation > 0)).all()):
+        bad = int((~(torch.isfinite(deviation) & (deviation > 0))).nonzero()[0])
+        raise ValueError(f"Column {bad} of {name} is constant or not finite: it cannot be standardised.")
+    return ElementwiseAffine(shift=mean.to(rows.dtype), scale=deviation.to(rows.dtype))
+
+
+def _moved(features: int, layer: int) -> Tensor:
+    """Every other feature, beginning with the second, then the first, and so on; a single feature always moves."""
+    return (torch.arange(features) + layer) % 2 == 1 if features > 1 else torch.tensor([True])
+
+
+def _order(features: int, layer: int) -> list[int]:
+    """Forwards in even layers, backwards in odd ones."""
+    return list(range(features))[:: -1 if layer % 2 else 1]
+
+
+def _warn_if_one_feature(name: str, features: int, context: int) -> None:
+    if features == 1 and not context:
+        warnings.warn(
+            f"{name} of one feature and no context can only shift and scale its base: "
+            'base="mixture" gives it a shape of its own.',
+            stacklevel=6,
+        )
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; it is one of {', '.join(known)}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

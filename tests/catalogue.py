@@ -1,0 +1,94 @@
+"""Every bijection of the library, listed once: the contract suite runs on all of them.
+
+A factory takes (features, context) and returns a fresh map; `randomize` then gives it parameters that are not zero,
+since a map that starts at the identity would hide its faults.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from pushforward import build
+from pushforward.bijections import (
+    ActNorm,
+    Additive,
+    Affine,
+    Autoregressive,
+    Bijection,
+    Compose,
+    Coupling,
+    ElementwiseAffine,
+    Inverse,
+    Permutation,
+    Rescaling,
+    Standardized,
+)
+
+HIDDEN = (16, 12)
+
+
+def coupling(univariate):
+    def make(features: int, context: int) -> Bijection:
+        moved = torch.arange(features) % 2 == 1 if features > 1 else torch.tensor([True])
+        return Coupling(moved, univariate, HIDDEN, context, activation="elu")
+
+    return make
+
+
+def autoregressive(univariate, hidden=HIDDEN, reverse=False):
+    def make(features: int, context: int) -> Bijection:
+        order = list(range(features))[:: -1 if reverse else 1]
+        return Autoregressive(features, univariate, hidden, context, order, activation="elu")
+
+    return make
+
+
+def architecture(name: str):
+    def make(features: int, context: int) -> Bijection:
+        options = {"layers": 2, "hidden": HIDDEN, "activation": "elu"}
+        return build({"architecture": name, "features": features, "context": context, **options}).bijection
+
+    return make
+
+
+def standardized(features: int, context: int) -> Bijection:
+    inner = autoregressive(Affine())(features, context)
+    data = ElementwiseAffine(shift=torch.linspace(-3, 5, features), scale=torch.linspace(0.5, 2, features))
+    return Standardized(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
+
+
+CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
+    "elementwise affine": lambda d, c: ElementwiseAffine(torch.linspace(-1, 2, d), torch.linspace(0.3, 3, d)),
+    "rescaling": lambda d, c: Rescaling(d),
+    "permutation": lambda d, c: Permutation(torch.arange(d).roll(1)),
+    "actnorm": lambda d, c: ActNorm(d),
+    "additive coupling": coupling(Additive()),
+    "affine coupling": coupling(Affine()),
+    "additive autoregressive": autoregressive(Additive()),
+    "affine autoregressive": autoregressive(Affine()),
+    "affine autoregressive, reversed": autoregressive(Affine(), reverse=True),
+    "affine autoregressive, narrow": autoregressive(Affine(), hidden=(2, 2)),
+    "affine autoregressive, no hidden layer": autoregressive(Affine(), hidden=()),
+    "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
+    "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
+    "standardized": standardized,
+    "nice": architecture("nice"),
+    "realnvp": architecture("realnvp"),
+    "maf": architecture("maf"),
+    "iaf": architecture("iaf"),
+}
+
+
+@torch.no_grad()
+def randomize(module: nn.Module, seed: int = 0, scale: float = 0.3) -> nn.Module:
+    """Fill every parameter with normal noise, and leave data-dependent initialisation behind."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        parameter.copy_(scale * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+    return module.eval()
+
+
+def make(name: str, features: int = 3, context: int = 0, seed: int = 0) -> Bijection:
+    """A bijection of the catalogue in float64, in evaluation mode, with random parameters."""
+    return randomize(CATALOGUE[name](features, context).double(), seed)
