@@ -1,0 +1,93 @@
+"""Reading Parquet and Feather (Arrow IPC) files as a stream of batches."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+
+from pushforward.errors import InputError
+from pushforward.files import reason
+
+_BUFFER = 2**20  # bytes of a Parquet column read at a time, instead of the whole column of a row group
+
+
+class ColumnarFile(Protocol):
+    """An open file that knows its columns and its number of rows."""
+
+    schema: Any
+    rows: int
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream the named columns; `rows` is a wish for the size of the batches, not a promise."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class ParquetTable:
+    """A Parquet file.
+
+    Args:
+        path: the file; it exists and is not empty.
+
+    Raises:
+        InputError: the file is damaged or is no Parquet file.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._file = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
+            self.schema = self._file.schema_arrow
+        except (pa.ArrowException, OSError) as error:
+            raise _foreign(path, "Parquet", error) from error
+        self.rows: int = self._file.metadata.num_rows
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream the named columns, at most `rows` rows at a time."""
+        for batch in self._file.iter_batches(batch_size=rows, columns=list(columns)):
+            # Parquet also reads columns whose names begin with one of these and a dot.
+            yield batch.select(list(columns))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class FeatherTable:
+    """A Feather file, which is an Arrow IPC file; it is mapped into memory, not read into it.
+
+    Args:
+        path: the file; it exists and is not empty.
+
+    Raises:
+        InputError: the file is damaged or is no Feather file.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._map = pa.memory_map(path)
+            self._file = pa.ipc.open_file(self._map)
+            self.schema = self._file.schema
+            # Counting with one column only keeps compressed files from being unpacked as a whole.
+            options = pa.ipc.IpcReadOptions(included_fields=[0] if len(self.schema) else None)
+            counter = pa.ipc.open_file(self._map, options=options)
+            self.rows = sum(counter.get_batch(index).num_rows for index in range(counter.num_record_batches))
+        except (pa.ArrowException, OSError) as error:
+            raise _foreign(path, "Feather (Arrow IPC)", error) from error
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream the named columns, batch by batch as they stand in the file."""
+        for index in range(self._file.num_record_batches):
+            yield self._file.get_batch(index).select(list(columns))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._map.close()
+
+
+def _foreign(path: str, kind: str, error: Exception) -> InputError:
+    if isinstance(error, OSError) and error.errno:
+        return InputError(f"{path} cannot be read: {reason(error)}.")
+    return InputError(f"{path} is damaged, or is no {kind} file although its name says so; write it again.")

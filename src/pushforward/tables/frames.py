@@ -1,0 +1,146 @@
+"""Matrices from the tables of other libraries, and back."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+
+from pushforward.errors import InputError
+from pushforward.tables.checks import FRAME, check_columns, check_distinct, numeric_matrix
+
+
+def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
+    """Turn a data frame, an array, a tensor or nested lists into a matrix of float64 numbers.
+
+    Args:
+        data: a data frame of pandas, polars or any library that narwhals knows (lazy ones are collected; a pandas
+            index is ignored), a table of pyarrow, an array or tensor of shape `(rows, columns)` or `(rows,)`, or
+            lists of rows.
+        columns: the names of the columns wanted, default all; for data without names, the names to give them.
+
+    Returns:
+        The matrix, of shape `(rows, columns)`, and the names of its columns, or None for data without names.
+
+    Raises:
+        InputError: the data are no table, a column is missing or not numeric, or a value is no finite number. Rows
+            are numbered from 1; columns without names are called by their numbers, from 1 too.
+
+    Example:
+        >>> matrix_from_frame([[1, 2.5], [3, 4]])
+        (array([[1. , 2.5],
+               [3. , 4. ]]), None)
+    """
+    if isinstance(data, pa.Table | pa.RecordBatch):
+        names = list(data.schema.names) if columns is None else list(columns)
+        return numeric_matrix(data, names, source=FRAME), names
+    if hasattr(data, "detach") and hasattr(data, "cpu"):
+        return _from_array(_from_tensor(data), columns)
+    if isinstance(data, np.ndarray | list | tuple):
+        return _from_array(data, columns)
+    return _from_frame(data, columns)
+
+
+def to_table(matrix: np.ndarray, names: Sequence[str]) -> pa.Table:
+    """Turn a matrix into a table.
+
+    Args:
+        matrix: numbers, shape `(rows, columns)`.
+        names: the names of the columns.
+
+    Returns:
+        A table with float64 columns.
+
+    Raises:
+        InputError: there are not as many names as columns, or a name occurs twice.
+
+    Example:
+        >>> to_table(np.array([[1.0, 2.0]]), ["x", "y"]).to_pylist()
+        [{'x': 1.0, 'y': 2.0}]
+    """
+    _check_count(matrix, names)
+    check_distinct(names, source=FRAME)
+    values = np.asarray(matrix, dtype=np.float64)
+    return pa.table([pa.array(np.ascontiguousarray(column)) for column in values.T], names=list(names))
+
+
+def _from_tensor(tensor: Any) -> np.ndarray:
+    values = tensor.detach().cpu()
+    try:
+        return values.numpy()
+    except TypeError:
+        # numpy lacks bfloat16, which float64 holds exactly.
+        return values.double().numpy()
+
+
+def _from_array(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str] | None]:
+    try:
+        values = np.asarray(data)
+        if values.dtype.kind not in "iufb" and not isinstance(data, np.ndarray):
+            values = np.asarray(data, dtype=object)  # numpy would turn numbers beside text into text
+    except ValueError:
+        raise InputError(f"{FRAME} has rows of different lengths; give each the same number of values.") from None
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise InputError(f"{FRAME} has shape {values.shape}; give one of shape (rows, columns).")
+    names = None if columns is None else list(columns)
+    if names is not None:
+        _check_count(values, names)
+        check_distinct(names, source=FRAME)
+    if values.dtype.kind == "f":
+        matrix = np.array(values, dtype=np.float64, order="C")
+        if np.isfinite(matrix).all():
+            return matrix, names
+        values = matrix
+    called = names or [str(number) for number in range(1, values.shape[1] + 1)]
+    table = pa.table([_column(values[:, index], name) for index, name in enumerate(called)], names=called)
+    return numeric_matrix(table, called, source=FRAME), names
+
+
+def _column(values: np.ndarray, name: str) -> Any:
+    """Turn a column of any kind into one of pyarrow."""
+    try:
+        return pa.array(values.tolist() if values.dtype.kind == "O" else np.ascontiguousarray(values))
+    except (pa.ArrowException, OverflowError, TypeError):
+        raise _not_numbers(name, str(values.dtype)) from None
+
+
+def _from_frame(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
+    try:
+        frame = nw.from_native(data, allow_series=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        repeated = Counter(str(name) for name in data.columns).most_common(1)[0][0]
+        raise InputError(f'{FRAME} has several columns named "{repeated}"; give each a name of its own.') from None
+    if frame is data:
+        raise InputError(
+            f"{FRAME} is a {type(data).__name__}; give a data frame, an array of shape (rows, columns) or a tensor."
+        )
+    if isinstance(frame, nw.Series):
+        frame = frame.alias(str(frame.name or "value")).to_frame()
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+    originals = {str(name): name for name in frame.columns}
+    names = list(originals) if columns is None else [str(name) for name in columns]
+    check_columns(names, [str(name) for name in frame.columns], source=FRAME)
+    arrays = []
+    for name in names:
+        series = frame.get_column(originals[name])
+        try:
+            arrays.append(series.to_arrow())
+        except (pa.ArrowException, OverflowError, TypeError):
+            raise _not_numbers(name, str(series.dtype)) from None
+    return numeric_matrix(pa.table(arrays, names=names), names, source=FRAME), names
+
+
+def _check_count(matrix: np.ndarray, names: Sequence[str]) -> None:
+    if matrix.ndim != 2 or matrix.shape[1] != len(names):
+        raise InputError(f"{FRAME} has shape {matrix.shape}, and {len(names)} names are given; give one name a column.")
+
+
+def _not_numbers(name: str, kind: str) -> InputError:
+    return InputError(
+        f'column "{name}" of {FRAME} cannot be read as numbers (type {kind}); convert it, or leave it out with columns='
+    )
