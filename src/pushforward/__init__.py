@@ -5,6 +5,8 @@ from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store import describe, load, save
+from pushforward.table_flow import TableFlow, fit_table
+from pushforward.training import History, TrainingError, evaluate, fit
 from pushforward.version import __version__
 from pushforward.zoo import build, iaf, maf, nice, realnvp, standardized
 
@@ -12,13 +14,19 @@ __all__ = [
     "Bijection",
     "Compose",
     "Flow",
+    "History",
     "InputError",
     "Inverse",
+    "TableFlow",
+    "TrainingError",
     "__version__",
     "bijections",
     "build",
     "describe",
     "distributions",
+    "evaluate",
+    "fit",
+    "fit_table",
     "iaf",
     "load",
     "maf",

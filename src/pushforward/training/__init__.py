@@ -1,0 +1,8 @@
+"""Training: one loop that owns optimiser, schedule, averaging, early stopping and the guard, and its objectives."""
+
+from pushforward.training.errors import TrainingError
+from pushforward.training.fitting import fit
+from pushforward.training.history import History
+from pushforward.training.likelihood import evaluate
+
+__all__ = ["History", "TrainingError", "evaluate", "fit"]

@@ -1,0 +1,214 @@
+"""Fit a flow to data by maximum likelihood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pushforward.errors import InputError
+from pushforward.training.history import History
+from pushforward.training.likelihood import HeldOut
+from pushforward.training.loop import train
+from pushforward.training.objectives import MaximumLikelihood
+from pushforward.training.settings import Settings, choose_device
+from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes, in_dtype_of
+
+if TYPE_CHECKING:
+    from pushforward.flow import Flow
+
+# Without limits a run ends after this many passes, or this many steps where a pass takes few of them.
+DEFAULT_EPOCHS = 100
+DEFAULT_LEAST_STEPS = 2000
+# A held-out row costs about a third of a training row, which also has a backward pass.
+HELD_OUT_ROW_COST = 1 / 3
+LARGEST_EVALUATION_SHARE = 0.1
+# On CUDA, data up to this many bytes are moved once instead of batch by batch.
+LARGEST_RESIDENT_BYTES = 2**30
+
+
+def fit(
+    flow: Flow,
+    x: Any,
+    context: Any = None,
+    *,
+    validation: Any = None,
+    validation_context: Any = None,
+    validation_fraction: float = 0.1,
+    batch_size: int = 512,
+    epochs: int | None = None,
+    max_steps: int | None = None,
+    max_time: float | None = None,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 1e-6,
+    warmup_steps: int = 100,
+    gradient_clip: float = 5.0,
+    average_decay: float | None = 0.999,
+    patience: int | None = 20,
+    evaluate_every: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "32-true",
+    progress: bool | None = None,
+    log_path: str | Path | None = None,
+) -> History:
+    """Fit a flow to the rows of x by maximum likelihood, in place, and leave it with the best weights in eval mode.
+
+    AdamW with linear warm-up and a cosine down to zero at the end of the run, clipped gradients, an exponential moving
+    average of the weights, and early stopping. The best weights are the averaged ones with the highest held-out
+    log-likelihood (nats per row; higher is better). The flow stays on the device it was trained on. With the same seed
+    a run on the CPU repeats exactly, unless `max_time` is given: then its course depends on the machine's speed. The
+    caller's random state is left untouched. Ctrl-C ends the run and keeps the best weights; a second one is raised.
+
+    A batch whose loss or gradient is not finite changes nothing: a RuntimeWarning names the row, column and module at
+    fault, the weights go back to the last good ones, the learning rate is halved, and training goes on.
+
+    Args:
+        flow: The flow to train.
+        x: Rows (n, features): a tensor, an array or a data frame. They are trained on in the widest dtype that the
+            flow holds; where that rounds a column coarsely, a RuntimeWarning says so.
+        context: Context rows (n, context features), for a conditional flow.
+        validation: Held-out rows (m, features); without them a random share of x is held out.
+        validation_context: Context rows (m, context features) of `validation`.
+        validation_fraction: Share of x to hold out when `validation` is not given, between 0 and 1.
+        batch_size: Rows in a training batch.
+        epochs: Most passes over the training rows. Without `epochs`, `max_steps` and `max_time`: 100 passes, but at
+            least 2000 steps.
+        max_steps: Most steps.
+        max_time: Most seconds from the first batch to the last evaluation; the learning rate reaches zero in time.
+        learning_rate: Peak learning rate.
+        weight_decay: Weight decay of matrices; vectors such as biases and log-scales never decay.
+        warmup_steps: Steps of linear warm-up, at most a tenth of the run.
+        gradient_clip: Largest norm of the gradient; math.inf for no clipping.
+        average_decay: Decay of the weight average; None to evaluate and keep the weights themselves.
+        patience: Evaluations in a row without a new best before the run stops early; None for never.
+        evaluate_every: Steps between evaluations. By default about once a pass, but every 20 to 1000 steps, at least
+            ten times a run, and less often where evaluation would take more than about a tenth of the time. With
+            `max_time` evaluations also come at least twenty times a run, within the same bound.
+        seed: Seed of the split, the batches, and any noise in the flow.
+        device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda" or "mps".
+        precision: "32-true" (the flow's own dtype), "64-true" (makes the flow float64) or "bf16-mixed" (autocast of
+            the flow's operations; data, weights and held-out values are not rounded).
+        progress: Whether to show a progress bar on standard error; None shows one in a terminal after two seconds.
+        log_path: CSV file (overwritten) with a line per evaluation: step, epoch, seconds, train_nats, held_out_nats,
+            learning_rate and gradient_norm, means since the line before where they vary from step to step.
+
+    Returns:
+        The history of the run.
+
+    Raises:
+        InputError: Data or options cannot be used; the message says which, naming the first row and column at fault.
+        TrainingError: Losses or gradients were not finite in five batches; the flow has its best weights.
+
+    >>> import pushforward
+    >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    >>> history = fit(pushforward.maf(features=2), x, max_steps=20)
+    >>> history.rows, history.stopped
+    ((450, 50), 'finished')
+    """
+    x, names = as_matrix(x, "x")
+    context = None if context is None else as_matrix(context, "context")[0]
+    check_shapes(x, context, flow.features, flow.context_features)
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
+    if validation is None:
+        if validation_context is not None:
+            raise InputError("validation_context was given without validation.")
+        training_rows, held_out_rows = _split(len(x), validation_fraction, seed)
+    else:
+        validation, _ = as_matrix(validation, "validation", names)
+        if validation_context is not None:
+            validation_context, _ = as_matrix(validation_context, "validation_context")
+        check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")
+        if len(x) == 0 or len(validation) == 0:
+            raise InputError(f"x has {len(x)} rows and validation {len(validation)}; both need at least one.")
+        training_rows, held_out_rows = torch.arange(len(x)), torch.arange(len(validation))
+
+    steps_per_epoch = -(-len(training_rows) // batch_size)
+    if epochs is None and max_steps is None and max_time is None:
+        epochs = max(DEFAULT_EPOCHS, -(-DEFAULT_LEAST_STEPS // steps_per_epoch))
+    if evaluate_every is None:
+        limits = [max_steps, None if epochs is None else epochs * steps_per_epoch]
+        total = min((limit for limit in limits if limit is not None), default=None)
+        evaluate_every = _steps_between_evaluations(steps_per_epoch, total, len(held_out_rows), batch_size)
+    settings = Settings(
+        evaluate_every=evaluate_every,
+        epochs=epochs,
+        max_steps=max_steps,
+        max_time=max_time,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        warmup_steps=warmup_steps,
+        gradient_clip=gradient_clip,
+        average_decay=average_decay,
+        patience=patience,
+        seed=seed,
+        device=device,
+        precision=precision,
+        progress=progress,
+        log_path=log_path,
+    )
+
+    # The first change to the flow, once nothing about the call can be wrong any more.
+    if precision == "64-true":
+        flow.double()
+    chosen_device = choose_device(device)
+    x, context = _for_training(x, flow, chosen_device, "x"), _for_training(context, flow, chosen_device, "context")
+    training = Table(x, context, training_rows, "row", names)
+    if validation is None:
+        held_out = Table(x, context, held_out_rows, "row", names)
+    else:
+        validation = _for_training(validation, flow, chosen_device, "validation")
+        validation_context = _for_training(validation_context, flow, chosen_device, "validation_context")
+        held_out = Table(validation, validation_context, held_out_rows, "validation row", names)
+
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import make_fabric
+
+    fabric = make_fabric(chosen_device, precision)
+    batches = ShuffledBatches(training, batch_size, seed, fabric.global_rank, fabric.world_size)
+    objective = MaximumLikelihood(flow)
+    history = train(
+        fabric,
+        objective,
+        batches,
+        HeldOut(objective, held_out, fabric.device),
+        settings,
+        name_rows=batches.name_rows,
+    )
+    history.rows = (len(training), len(held_out))
+    return history
+
+
+def _split(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the indices of training rows and of held-out rows."""
+    if not 0 < fraction < 1:
+        raise InputError(f"validation_fraction must be between 0 and 1; it is {fraction!r}.")
+    if rows < 2:
+        raise InputError(f"x has {rows} row(s); at least 2 are needed, one to train on and one to hold out.")
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    held_out = min(max(round(rows * fraction), 1), rows - 1)
+    # Sorted, so that held-out rows are read in the order of memory.
+    return order[held_out:], order[:held_out].sort().values
+
+
+def _steps_between_evaluations(steps_per_epoch: int, total: int | None, held_out_rows: int, batch_size: int) -> int:
+    """Return the default of `evaluate_every`.
+
+    >>> _steps_between_evaluations(steps_per_epoch=176, total=17600, held_out_rows=10_000, batch_size=512)
+    176
+    """
+    steps = min(max(steps_per_epoch, 20), 1000)
+    if total is not None:
+        steps = min(steps, max(total // 10, 1))
+    affordable = held_out_rows * HELD_OUT_ROW_COST / (LARGEST_EVALUATION_SHARE * batch_size)
+    return max(steps, int(affordable), 1)
+
+
+def _for_training(matrix: Any, flow: Flow, device: torch.device, name: str) -> Any:
+    """Return a matrix, if there is one, in the flow's dtype, and on the device if it is CUDA and the matrix small."""
+    if matrix is None:
+        return None
+    matrix = in_dtype_of(flow, matrix, name)
+    return matrix.to(device) if device.type == "cuda" and matrix.nbytes <= LARGEST_RESIDENT_BYTES else matrix

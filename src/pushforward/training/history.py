@@ -1,0 +1,92 @@
+"""What a training run did: its values over time, its best, and why it ended."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from pushforward.errors import InputError
+
+
+@dataclass(repr=False)
+class History:
+    """What a training run did; all values are log-likelihoods in nats per row (higher is better).
+
+    Attributes:
+        step: Steps taken at each evaluation; the first evaluation is at step 0, before any step.
+        seconds: Seconds since the start at each evaluation.
+        train: Mean training log-likelihood since the evaluation before, at the weights of each step.
+        held_out: Held-out log-likelihood of the weights that would be kept (the averaged ones unless switched off).
+        learning_rate: Learning rate of the last step before each evaluation.
+        best_held_out: Highest held-out log-likelihood; NaN if none was finite.
+        best_step: Step of that evaluation, whose weights the flow holds.
+        steps: Steps taken.
+        epochs: Passes over the training rows, a fraction counted as such.
+        total_seconds: Duration of the run.
+        stopped: "finished", "early stopping", "time" or "interrupted".
+        rows: Numbers of training and held-out rows.
+        events: One sentence for each thing out of the ordinary, in order.
+    """
+
+    step: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    train: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    best_held_out: float = float("nan")
+    best_step: int = 0
+    steps: int = 0
+    epochs: float = 0.0
+    total_seconds: float = 0.0
+    stopped: str = "finished"
+    rows: tuple[int, int] = (0, 0)
+    events: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        rows = f" ({self.rows[0]} training rows, {self.rows[1]} held out)" if any(self.rows) else ""
+        events = f"\n{len(self.events)} event(s), the last: {self.events[-1]}" if self.events else ""
+        return (
+            f"{self.steps} steps in {self.total_seconds:.1f} s ({self.stopped}); best held-out log-likelihood "
+            f"{self.best_held_out:.4f} nats per row at step {self.best_step}{rows}{events}"
+        )
+
+
+class CsvLog:
+    """A file with one line of values per evaluation, written and flushed as they come.
+
+    Args:
+        path: The file, overwritten if it exists; None writes nothing.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+
+    COLUMNS = ("step", "epoch", "seconds", "train_nats", "held_out_nats", "learning_rate", "gradient_norm")
+
+    def __init__(self, path: str | Path | None) -> None:
+        self._file: TextIO | None = None
+        if path is None:
+            return
+        try:
+            self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
+        except OSError as error:
+            raise InputError(f"The training log {str(path)!r} cannot be written: {error.strerror}.") from error
+        self.write(*self.COLUMNS)
+
+    def write(self, *values: object) -> None:
+        """Append one line."""
+        if self._file is not None:
+            csv.writer(self._file).writerow(values)
+            self._file.flush()
+
+    def __enter__(self) -> CsvLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,83 @@
+"""The choices of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pushforward.errors import InputError
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of a training run; see `pushforward.training.fitting.fit` for what each one means.
+
+    `max_steps`, `epochs` and `max_time` are limits, the first one reached ends the run; at least one must be given.
+    `evaluate_every` is in steps.
+
+    Raises:
+        InputError: A value is out of its range, or the device is not there.
+    """
+
+    evaluate_every: int
+    epochs: int | None = None
+    max_steps: int | None = None
+    max_time: float | None = None
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-6
+    warmup_steps: int = 100
+    gradient_clip: float = 5.0
+    average_decay: float | None = 0.999
+    patience: int | None = 20
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "32-true"
+    progress: bool | None = None
+    log_path: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        _require("evaluate_every", self.evaluate_every, self.evaluate_every >= 1, "at least 1 step")
+        _require("epochs", self.epochs, self.epochs is None or self.epochs >= 1, "at least 1")
+        _require("max_steps", self.max_steps, self.max_steps is None or self.max_steps >= 1, "at least 1")
+        _require("max_time", self.max_time, self.max_time is None or self.max_time > 0, "more than 0 seconds")
+        _require("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "more than 0 and finite")
+        _require("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more and finite")
+        _require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "0 or more")
+        _require("gradient_clip", self.gradient_clip, self.gradient_clip > 0, "more than 0 (math.inf switches it off)")
+        decay = self.average_decay
+        _require("average_decay", decay, decay is None or 0 <= decay < 1, "from 0 to below 1, or None")
+        _require("patience", self.patience, self.patience is None or self.patience >= 1, "at least 1, or None")
+        _require("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        if self.epochs is None and self.max_steps is None and self.max_time is None:
+            raise InputError("A training run needs a limit: give epochs, max_steps or max_time.")
+        choose_device(self.device)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name: "cpu", "cuda", "mps", or "auto" (CUDA if there is one, else the CPU).
+
+    Raises:
+        InputError: The name is unknown or this machine has no such device.
+
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    _require("device", name, name in DEVICES, f"one of {', '.join(DEVICES)}")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device='cuda' was asked for, but PyTorch finds no CUDA device here; use device='cpu'.")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device='mps' was asked for, but PyTorch finds no Apple GPU here; use device='cpu'.")
+    return torch.device(name)
+
+
+def _require(name: str, value: object, holds: bool, range_in_words: str) -> None:
+    if not holds:
+        raise InputError(f"{name} must be {range_in_words}; it is {value!r}.")

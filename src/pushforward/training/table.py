@@ -1,0 +1,208 @@
+"""Rows of data as training sees them: checked, drawn in shuffled batches, named when they make trouble."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+
+# In standard deviations of a column.
+LARGEST_ROUNDING = 1e-3
+
+
+class Table:
+    """Some rows of a matrix x, each perhaps with a row of context.
+
+    Args:
+        x: All rows (n, features).
+        context: All context rows (n, context features), or None.
+        rows: Which rows belong here: indices (m,); all of them unless given.
+        name: What a row is called in messages.
+        columns: Names of the columns of x, if they have any.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        rows: Tensor | None = None,
+        name: str = "row",
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        self.x = x
+        self.context = context
+        self.rows = torch.arange(len(x)) if rows is None else rows
+        self.name = name
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the rows of these indices, (x,) or (x, context)."""
+        rows = rows.to(self.x.device)
+        if self.context is None:
+            return (self.x.index_select(0, rows),)
+        return self.x.index_select(0, rows), self.context.index_select(0, rows)
+
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield all rows in order, `size` at a time and the rest at the end."""
+        for rows in self.rows.split(size):
+            yield self.take(rows)
+
+    def most_extreme(self, rows: Tensor) -> str:
+        """Name the entry among the rows of these indices that lies farthest from its column's mean."""
+        everything = torch.cat([part.double() for part in self.take(self.rows)], dim=1)
+        suspects = torch.cat([part.double() for part in self.take(rows)], dim=1)
+        # Brought to order one first, or the square of a huge entry would overflow and hide it.
+        scale = everything.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+        mean, spread = (everything / scale).mean(0), (everything / scale).std(0, correction=0)
+        distance = ((suspects / scale - mean) / spread).nan_to_num(0.0, posinf=0.0, neginf=0.0)
+        row, column = divmod(int(distance.abs().argmax()), distance.shape[1])
+        value, deviations = float(suspects[row, column]), float(distance[row, column])
+        return (
+            f"{self.name} {int(rows[row])}, {_column_name(column, self.x.shape[1], self.columns)} "
+            f"(counted from 0; value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
+        )
+
+
+class ShuffledBatches:
+    """Batches of a table in a new random order on every pass; the last, smaller batch is kept.
+
+    Args:
+        table: The rows.
+        batch_size: Rows in a batch.
+        seed: Seed of the order, which has a generator of its own.
+        process: Number of this process, which takes every `processes`-th row of a batch.
+        processes: How many processes share each batch.
+    """
+
+    def __init__(self, table: Table, batch_size: int, seed: int, process: int = 0, processes: int = 1) -> None:
+        self.table = table
+        self.batch_size = batch_size
+        self.process = process
+        self.processes = processes
+        self._generator = torch.Generator().manual_seed(seed)
+        self._last_rows = table.rows[:0]
+
+    def __len__(self) -> int:
+        return -(-len(self.table) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        order = self.table.rows[torch.randperm(len(self.table), generator=self._generator)]
+        # Gathered batch by batch: quicker than gathering a whole pass at once, and without a second copy of the table.
+        for rows in order.split(self.batch_size):
+            if len(rows) >= self.processes > 1:
+                rows = rows[self.process :: self.processes]
+            self._last_rows = rows
+            yield self.table.take(rows)
+
+    def name_rows(self, positions: Tensor) -> str:
+        """Name the most extreme entry among these positions in the batch yielded last."""
+        return self.table.most_extreme(self._last_rows[positions.cpu()])
+
+
+def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tuple[Tensor, Sequence[str] | None]:
+    """Return data as a matrix of finite floating-point numbers (n, columns), in their own dtype, and its column names.
+
+    Args:
+        data: A tensor, an array or a data frame.
+        name: What the data are called in messages.
+        columns: Columns to take from a data frame; all unless given.
+
+    Raises:
+        InputError: The data are no such matrix; the message names the first row and column at fault.
+
+    >>> as_matrix(torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), "x")
+    Traceback (most recent call last):
+    pushforward.errors.InputError: x has the value nan in row 1, column 1 (counted from 0); remove or fill such rows.
+    """
+    names: Sequence[str] | None = None
+    if not isinstance(data, Tensor | np.ndarray):
+        from pushforward.tables.frames import matrix_from_frame
+
+        data, names = matrix_from_frame(data, columns)
+    if isinstance(data, np.ndarray):
+        try:
+            data = torch.as_tensor(np.require(data, data.dtype.newbyteorder("="), ["C", "W"]))
+        except TypeError as error:
+            raise InputError(f"{name} holds {data.dtype}, which PyTorch cannot represent; use float64.") from error
+    matrix: Tensor = data.detach()
+    if matrix.ndim != 2:
+        hint = " (one column: x[:, None])" if matrix.ndim == 1 else ""
+        raise InputError(f"{name} must be a matrix of rows by columns{hint}; its shape is {tuple(matrix.shape)}.")
+    if not matrix.is_floating_point():
+        raise InputError(f"{name} holds {matrix.dtype}; a density needs floating-point numbers, such as x.float().")
+    # The sum is finite unless an entry is not or it overflows: one quick pass settles nearly every case.
+    if not bool(matrix.sum().isfinite()):
+        bad = (~matrix.isfinite()).nonzero()
+        if len(bad):
+            row, column = bad[0].tolist()
+            raise InputError(
+                f"{name} has the value {float(matrix[row, column])} in row {row}, "
+                f"{_column_name(column, matrix.shape[1], names)} (counted from 0); remove or fill such rows."
+            )
+    return matrix, names
+
+
+def in_dtype_of(flow: nn.Module, matrix: Tensor, name: str) -> Tensor:
+    """Return a matrix in the widest floating-point dtype among a flow's parameters and buffers.
+
+    Warns with a RuntimeWarning if that rounds a column by more than a thousandth of its standard deviation.
+    """
+    held = [t.dtype for t in (*flow.parameters(), *flow.buffers()) if t.is_floating_point()]
+    widest = max(held, key=_digits, default=matrix.dtype)
+    if _digits(widest) < _digits(matrix.dtype) and len(matrix) > 1:
+        rounding = matrix.abs().amax(0) * torch.finfo(widest).eps / 2
+        coarse = (rounding > LARGEST_ROUNDING * matrix.std(0)).nonzero()
+        if len(coarse):
+            warnings.warn(
+                f"{name} is rounded from {_plain(matrix.dtype)} to the flow's {_plain(widest)}, which is coarse for "
+                f"column {int(coarse[0])}; pushforward.standardized keeps {_plain(matrix.dtype)} data exact.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    return matrix.to(widest)
+
+
+def check_shapes(x: Tensor, context: Tensor | None, features: int, context_features: int, prefix: str = "") -> None:
+    """Check that x (n, features) and context (n, context features) fit a flow and each other.
+
+    Raises:
+        InputError: They do not; `prefix` says which data they are.
+    """
+    x_name, context_name = (f"{prefix}", f"{prefix}_context") if prefix else ("x", "context")
+    if x.shape[1] != features:
+        raise InputError(f"{x_name} has {x.shape[1]} columns, but the flow is over {features} features.")
+    if context is None:
+        if context_features:
+            raise InputError(f"The flow is conditional on {context_features} features, but {context_name} is missing.")
+        return
+    if context_features == 0:
+        raise InputError(f"{context_name} was given, but the flow is not conditional (context_features is 0).")
+    if context.shape[1] != context_features:
+        raise InputError(
+            f"{context_name} has {context.shape[1]} columns, but the flow takes {context_features} context features."
+        )
+    if len(context) != len(x):
+        raise InputError(f"{x_name} has {len(x)} rows and {context_name} {len(context)}; they must match row by row.")
+
+
+def _column_name(column: int, features: int, names: Sequence[str] | None) -> str:
+    if column >= features:
+        return f"context column {column - features}"
+    return f"column {column}" if names is None else f"column {names[column]!r}"
+
+
+def _digits(dtype: torch.dtype) -> float:
+    return -torch.finfo(dtype).eps
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
