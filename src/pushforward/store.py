@@ -5,6 +5,7 @@ weights are plain numbers.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,7 @@ def save(flow: Flow, path: str | Path, **notes: Any) -> None:
         ...     pf.load(f"{folder}/flow.safetensors").features
         2
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise InputError(f"A model file ends in .safetensors, {path} does not.")
+    path = check_model_path(path)
     if flow.config is None:
         raise InputError(
             "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
@@ -57,6 +56,20 @@ def save(flow: Flow, path: str | Path, **notes: Any) -> None:
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def check_model_path(path: str | Path) -> Path:
+    """The path of a model file to be written, or an InputError: better before the training than after it."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise InputError(f"A model file ends in .safetensors, {path} does not.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a model file.")
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"The folder {path.parent} cannot be written to.")
+    return path
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> Flow:

@@ -1,0 +1,61 @@
+"""pushforward fit DATA -o MODEL"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, Quiet, Verbose, columns
+from pushforward.cli.output import command, print_json, say
+
+
+@command
+def fit(
+    data: Annotated[str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", show_default=False)],
+    output: Annotated[str, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
+    flow: Annotated[str, typer.Option(help="Architecture: maf, realnvp, nice, iaf.")] = "maf",
+    names: Annotated[str | None, typer.Option("--columns", help="Columns to model, a,b,c; default all others.")] = None,
+    given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
+    max_time: Annotated[
+        float | None, typer.Option(help="Most seconds of training; default until it stops gaining.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run repeat.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")] = "32-true",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Learn the density of a table: p(columns), or p(columns | given)."""
+    from pushforward.store import check_model_path
+    from pushforward.table_flow import fit_table
+
+    check_model_path(output)
+    log_path = Path(output).with_suffix(".metrics.csv")
+    result = fit_table(
+        data,
+        columns=columns(names),
+        given=columns(given) or [],
+        flow=flow,
+        seed=seed,
+        max_time=max_time,
+        device=device,
+        precision=precision,
+        progress=False if quiet else None,
+        log_path=log_path,
+    )
+    result.model.save(output)
+    notes = result.model.notes
+    if json:
+        about = {"columns": result.model.columns, "given": result.model.given, **notes}
+        print_json({"model": output, "metrics": str(log_path), "flow": flow, **about})
+    ending = (
+        "interrupted: the best so far is kept" if result.history.stopped == "interrupted" else result.history.stopped
+    )
+    say(
+        f"{flow} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} rows to train, "
+        f"{notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
+        quiet,
+    )
+    gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} against a Gaussian"
+    say(f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}", quiet)

@@ -1,0 +1,30 @@
+"""pushforward info MODEL"""
+
+from pushforward.cli.options import Json, Model, Verbose
+from pushforward.cli.output import command, print_json
+
+
+@command
+def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
+    """Say what a model file holds."""
+    from pushforward.store import describe
+
+    about = describe(model)
+    if json:
+        print_json(about)
+        return
+    notes = about.pop("notes")
+    entries = {**about, **(notes if isinstance(notes, dict) else {})}
+    for key, value in _flat(entries):
+        print(f"{key:24} {value}")
+
+
+def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:
+    """Nested entries as lines: a.b for the entry b of a."""
+    lines: list[tuple[str, object]] = []
+    for key, value in entries.items():
+        if isinstance(value, dict):
+            lines += _flat(value, f"{prefix}{key}.")
+        else:
+            lines.append((f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value))
+    return lines

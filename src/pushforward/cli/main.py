@@ -1,0 +1,40 @@
+"""The command `pushforward`."""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.fit import fit
+from pushforward.cli.info import info
+from pushforward.cli.sample import sample
+from pushforward.cli.score import score
+from pushforward.version import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Normalizing flows: a table in, an exact density out.",
+)
+for function in (fit, score, sample, info):
+    app.command()(function)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line."""
+    app()

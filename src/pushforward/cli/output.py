@@ -1,0 +1,91 @@
+"""What every command says, and where: results on standard output, everything for people on standard error."""
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec
+
+import typer
+
+from pushforward.errors import InputError
+
+Options = ParamSpec("Options")
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+PATIENCE_SECONDS = 2.0
+
+
+def command(function: Callable[Options, None]) -> Callable[Options, None]:
+    """Turn errors into one sentence and an exit status; with `verbose`, into a traceback as well."""
+
+    @functools.wraps(function)
+    def run(*args: Options.args, **options: Options.kwargs) -> None:
+        from pushforward.training import TrainingError
+
+        try:
+            function(*args, **options)
+        except BrokenPipeError:
+            # Whoever read our output has gone; Python would complain once more when it flushes standard output.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt:
+            say("Interrupted; nothing was written.")
+            raise typer.Exit(INTERRUPTED) from None
+        except (InputError, TrainingError) as error:
+            if options.get("verbose"):
+                raise
+            say(f"Error: {error}")
+            raise typer.Exit(BAD_INPUT if isinstance(error, InputError) else FAILED) from None
+
+    return run
+
+
+def say(text: str, quiet: bool = False) -> None:
+    """Print for people."""
+    if not quiet:
+        print(text, file=sys.stderr)
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """Print for machines; numbers that JSON does not know (NaN, infinity) become null."""
+    print(json.dumps(_strict(result), indent=2))
+
+
+@contextmanager
+def progress(label: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A bar for work that lasts more than two seconds, in a terminal.
+
+    Yields:
+        A function to be told the share that is done, from 0 to 1.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda part: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(label, total=1.0)
+    start = time.monotonic()
+
+    def report(part: float) -> None:
+        if not bar.live.is_started and time.monotonic() - start > PATIENCE_SECONDS:
+            bar.start()
+        bar.update(task, completed=part)
+
+    try:
+        yield report
+    finally:
+        bar.stop()
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(entry) for entry in value]
+    return None if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))) else value

@@ -1,0 +1,32 @@
+"""pushforward sample MODEL -n N -o OUT"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
+from pushforward.cli.output import command, print_json, progress, say
+
+
+@command
+def sample(
+    model: Model,
+    output: Output,
+    number: Annotated[int | None, typer.Option("--number", "-n", help="How many rows to draw.")] = None,
+    given_file: Annotated[
+        str | None, typer.Option(help="Table of the given columns: one row is drawn for each of its rows.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the draws repeat; default new draws every time.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw rows from a fitted density."""
+    from pushforward.table_flow import TableFlow
+
+    table_flow = TableFlow.load(model)
+    with progress("sampling", quiet) as report:
+        rows = table_flow.sample(output, rows=number, given=given_file, seed=seed, report=report)
+    if json and output != "-":
+        print_json({"output": output, "rows": rows, "columns": [*table_flow.given, *table_flow.columns]})
+    say(f"{rows} rows drawn into {output}", quiet)
