@@ -289,7 +289,8 @@ def fit_table(
     if both:
         raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
     matrix, names = _read(data, None if columns is None else [*columns, *given])
-    check_columns(given, names, source=source)
+    if given:
+        check_columns(given, names, source=source)
     check_for_fitting(matrix, names, source=source, minimum_rows=MINIMUM_ROWS)
     columns = [name for name in names if name not in given] if columns is None else list(columns)
     if not columns:
