@@ -15,7 +15,7 @@ _DEVICE_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ER
 def reason(error: OSError) -> str:
     """Say in a few words why the operating system refused.
 
-    Args:
+    Arguments:
         error: what was raised, by Python or by pyarrow.
 
     Returns:
@@ -32,7 +32,7 @@ def reason(error: OSError) -> str:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path to write to, which takes the final name only if the block ends without an exception.
 
-    Args:
+    Arguments:
         path: the final name. A symbolic link is followed; an older file of that name survives any failure.
 
     Yields:

@@ -25,6 +25,7 @@ from pushforward.tables import (
     check_for_fitting,
     matrix_from_frame,
     read_matrix,
+    table_format,
     to_table,
 )
 from pushforward.training import History, fit
@@ -129,7 +130,9 @@ class TableFlow:
                 nothing is written then.
         """
         scores = Scores()
-        with TableReader(data, [*self.columns, *self.given], keep_text=True) as reader:
+        # Numbers that come as text and go as text stay as they were written.
+        as_text = output == "-" or table_format(output) == "csv"
+        with TableReader(data, [*self.columns, *self.given], keep_text=as_text) as reader:
             if LOG_PROB in reader.names:
                 raise InputError(f'{data} already has a column "{LOG_PROB}"; rename or remove it first.')
             with TableWriter(output, reader.schema.append(pa.field(LOG_PROB, pa.float64()))) as writer:

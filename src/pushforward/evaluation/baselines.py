@@ -20,7 +20,7 @@ def gaussian_log_likelihood(train: ArrayLike, test: ArrayLike) -> np.ndarray:
     The Gaussian has a full covariance matrix, in closed form (divided by the number of rows, not by one less). The
     columns are standardised first and the density is given back in the data's own units.
 
-    Args:
+    Arguments:
         train: rows to fit, shape (rows, columns), more rows than columns, finite.
         test: rows to score, shape (rows, columns), finite; the same columns in the same order and units.
 
@@ -63,7 +63,7 @@ def mixture_log_likelihood(
     of components is the one with the least Bayesian information criterion, going up the list until it rises. All of it
     takes five to seven seconds for 20,000 rows of seven columns.
 
-    Args:
+    Arguments:
         train: rows to fit, shape (rows, columns), more rows than columns, finite.
         test: rows to score, shape (rows, columns), finite; the same columns in the same order and units.
         components: numbers of components to try, in ascending order, each at least 1; default 1, 2, 4, 8, 16, 32.
@@ -116,7 +116,7 @@ def mixture_log_likelihood(
 def mean_and_standard_error(values: ArrayLike) -> tuple[float, float]:
     """Return the mean of the values and its standard error.
 
-    Args:
+    Arguments:
         values: independent values, for example log densities in nats, any shape, at least one.
 
     Returns:

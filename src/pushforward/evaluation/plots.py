@@ -50,7 +50,7 @@ def corner(
     the data and a little further; rows beyond are counted but not seen. Rows with a value that is not finite are left
     out.
 
-    Args:
+    Arguments:
         data: rows of the table, shape (rows, columns), in any units.
         samples: rows drawn from the flow, shape (rows, columns); the same columns in the same order and units.
         names: one name for each column.

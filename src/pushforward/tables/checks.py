@@ -21,7 +21,7 @@ def numeric_matrix(
 ) -> np.ndarray:
     """Turn columns of a table into a matrix, and refuse whatever is no finite number.
 
-    Args:
+    Arguments:
         batch: rows of a table; integers, floats and decimals are numbers.
         columns: the names of the columns, in the order wanted.
         source: what sentences call the table, usually the name of its file.
@@ -56,7 +56,7 @@ def numeric_matrix(
 def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) -> None:
     """Refuse columns that the table hasn't got, or that are asked for twice.
 
-    Args:
+    Arguments:
         columns: the names wanted.
         names: the names that the table has.
         source: what sentences call the table.
@@ -84,7 +84,7 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
 def check_distinct(names: Sequence[str], *, source: str) -> None:
     """Refuse a table in which two columns have the same name.
 
-    Args:
+    Arguments:
         names: the names of the columns.
         source: what sentences call the table.
 
@@ -101,7 +101,7 @@ def check_distinct(names: Sequence[str], *, source: str) -> None:
 def check_for_fitting(matrix: np.ndarray, names: Sequence[str], *, source: str, minimum_rows: int) -> None:
     """Refuse a matrix that has no density to be fitted, or too few rows for one.
 
-    Args:
+    Arguments:
         matrix: finite numbers, shape `(rows, columns)`.
         names: the names of the columns.
         source: what sentences call the table.

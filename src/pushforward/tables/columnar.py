@@ -29,7 +29,7 @@ class ColumnarFile(Protocol):
 class ParquetTable:
     """A Parquet file.
 
-    Args:
+    Arguments:
         path: the file; it exists and is not empty.
 
     Raises:
@@ -58,7 +58,7 @@ class ParquetTable:
 class FeatherTable:
     """A Feather file, which is an Arrow IPC file; it is mapped into memory, not read into it.
 
-    Args:
+    Arguments:
         path: the file; it exists and is not empty.
 
     Raises:

@@ -27,7 +27,7 @@ _EXACT = 2.0**53  # float64 holds every integer up to here; the next one would b
 def header_names(path: str) -> list[str]:
     """Read the names in a CSV file's header, and see that rows follow it.
 
-    Args:
+    Arguments:
         path: the file; it exists and is not empty.
 
     Returns:
@@ -58,7 +58,7 @@ def header_names(path: str) -> list[str]:
 def text_batches(file: Any, path: str, columns: Sequence[str], last_name: str) -> Iterator[pa.RecordBatch]:
     """Stream the rows of a CSV file as text.
 
-    Args:
+    Arguments:
         file: the file, opened by pyarrow for reading.
         path: its name, for sentences.
         columns: the names of the columns wanted, in the order wanted.
@@ -95,7 +95,7 @@ def text_batches(file: Any, path: str, columns: Sequence[str], last_name: str) -
 def parsed_numbers(text: Any, name: str, *, path: str, first_row: int) -> Any:
     """Turn the text of a column into numbers.
 
-    Args:
+    Arguments:
         text: string array.
         name: the column's name, for sentences.
         path: the file's name, for sentences.

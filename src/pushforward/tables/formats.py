@@ -15,7 +15,7 @@ ENDINGS: dict[str, TableFormat] = {".csv": "csv", ".parquet": "parquet", ".feath
 def table_format(path: str | os.PathLike[str]) -> TableFormat:
     """Tell the format of a table by the ending of its name.
 
-    Args:
+    Arguments:
         path: the name of the file; capital letters in the ending are fine.
 
     Returns:
@@ -39,7 +39,7 @@ def table_format(path: str | os.PathLike[str]) -> TableFormat:
 def check_readable(path: str | os.PathLike[str]) -> None:
     """Refuse a path that is no readable file with something in it.
 
-    Args:
+    Arguments:
         path: the file to be read.
 
     Raises:

@@ -15,7 +15,7 @@ from pushforward.tables.checks import FRAME, check_columns, check_distinct, nume
 def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
     """Turn a data frame, an array, a tensor or nested lists into a matrix of float64 numbers.
 
-    Args:
+    Arguments:
         data: a data frame of pandas, polars or any library that narwhals knows (lazy ones are collected; a pandas
             index is ignored), a table of pyarrow, an array or tensor of shape `(rows, columns)` or `(rows,)`, or
             lists of rows.
@@ -46,7 +46,7 @@ def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[
 def to_table(matrix: np.ndarray, names: Sequence[str]) -> pa.Table:
     """Turn a matrix into a table.
 
-    Args:
+    Arguments:
         matrix: numbers, shape `(rows, columns)`.
         names: the names of the columns.
 

@@ -23,7 +23,7 @@ class TableReader:
 
     Use it as a context manager. Rows are numbered from 1; the header and blank lines of a CSV are not counted.
 
-    Args:
+    Arguments:
         path: the file; its ending tells the format.
         numeric: the names of the columns that are to be numbers. In a CSV these are read as float64, whatever their
             first rows look like, and all others as text. Default: none.
@@ -116,7 +116,7 @@ class TableReader:
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """Stream the table from its first row on.
 
-        Args:
+        Arguments:
             rows: the most rows of a batch; all but the last have just as many, unless text of more than 2 GB is in
                 the way.
 
@@ -132,7 +132,7 @@ class TableReader:
     def matrices(self, rows: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
         """Stream the table together with the numbers in its numeric columns.
 
-        Args:
+        Arguments:
             rows: the most rows of a batch.
 
         Yields:
@@ -205,7 +205,7 @@ class TableReader:
 def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
     """Cut and join batches so that each has the same number of rows.
 
-    Args:
+    Arguments:
         batches: batches of any sizes, all with the same columns.
         rows: how many rows each is to have; the last one may have fewer.
 
@@ -241,7 +241,7 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
 def read_matrix(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
     r"""Read a whole table as a matrix of float64 numbers.
 
-    Args:
+    Arguments:
         path: a CSV, Parquet or Feather file.
         columns: the names of the columns wanted, in this order; default all, which then must all be numeric.
 

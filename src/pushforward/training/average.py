@@ -16,7 +16,7 @@ class WeightAverage:
     shared between modules are averaged once; buffers are not averaged, they stay the module's own. PyTorch's
     `AveragedModel` is not used because it deep-copies the whole module.
 
-    Args:
+    Arguments:
         module: The module to follow; its present weights start the average.
         decay: The weight of the past in one update, in [0, 1).
     """

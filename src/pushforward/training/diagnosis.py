@@ -39,7 +39,7 @@ def diagnose(
 ) -> Diagnosis:
     """Run a batch again and see which rows, module or parameter are not finite.
 
-    Args:
+    Arguments:
         objective: The module that owns the submodules and parameters to look at.
         forward: Gives the loss of each row of a batch, through `objective`.
         backward: Leaves gradients of a loss on the parameters.

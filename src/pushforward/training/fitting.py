@@ -64,7 +64,7 @@ def fit(
     A batch whose loss or gradient is not finite changes nothing: a RuntimeWarning names the row, column and module at
     fault, the weights go back to the last good ones, the learning rate is halved, and training goes on.
 
-    Args:
+    Arguments:
         flow: The flow to train.
         x: Rows (n, features): a tensor, an array or a data frame. They are trained on in the widest dtype that the
             flow holds; where that rounds a column coarsely, a RuntimeWarning says so.

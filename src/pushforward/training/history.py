@@ -57,7 +57,7 @@ class History:
 class CsvLog:
     """A file with one line of values per evaluation, written and flushed as they come.
 
-    Args:
+    Arguments:
         path: The file, overwritten if it exists; None writes nothing.
 
     Raises:

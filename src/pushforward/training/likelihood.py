@@ -20,7 +20,7 @@ CHUNK_ROWS = 4096
 def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK_ROWS) -> Tensor:
     """Return the log-density of each row under a flow, without gradients and in eval mode (the mode is put back).
 
-    Args:
+    Arguments:
         flow: The density.
         x: Rows (n, features): a tensor, an array or a data frame.
         context: Context rows (n, context features) of a conditional flow.
@@ -57,7 +57,7 @@ def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK
 class HeldOut:
     """The mean log-likelihood of held-out rows in nats per row: every row counts the same, whatever the chunks.
 
-    Args:
+    Arguments:
         objective: A module that gives the negative log-likelihood of each row.
         table: The held-out rows.
         device: Where the module is.

@@ -57,7 +57,7 @@ def train(
     gradients that are not finite. The held-out value is taken with the averaged weights, in eval mode, without
     gradients, before the first step, every `evaluate_every` steps and at the end.
 
-    Args:
+    Arguments:
         fabric: Device, precision and processes (`pushforward.training.fabric.make_fabric`).
         objective: Its forward takes a batch and gives one loss per row (nats), (rows,).
         batches: The training batches: tuples of tensors, or of whatever else the objective's forward takes.

@@ -15,7 +15,7 @@ class MaximumLikelihood(nn.Module):
 
     A module, not a function, because precision and several processes are handled where a wrapped module is called.
 
-    Args:
+    Arguments:
         flow: The density to train; reachable afterwards as `.flow`.
     """
 

@@ -14,7 +14,7 @@ QUIET_SECONDS = 2.0
 class ProgressBar:
     """A bar on standard error with step, epoch, best held-out nats per row so far, steps per second and time left.
 
-    Args:
+    Arguments:
         show: True from the start; False never; None once the run has lasted two seconds, if standard error is a
             terminal.
     """

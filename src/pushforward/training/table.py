@@ -19,7 +19,7 @@ LARGEST_ROUNDING = 1e-3
 class Table:
     """Some rows of a matrix x, each perhaps with a row of context.
 
-    Args:
+    Arguments:
         x: All rows (n, features).
         context: All context rows (n, context features), or None.
         rows: Which rows belong here: indices (m,); all of them unless given.
@@ -75,7 +75,7 @@ class Table:
 class ShuffledBatches:
     """Batches of a table in a new random order on every pass; the last, smaller batch is kept.
 
-    Args:
+    Arguments:
         table: The rows.
         batch_size: Rows in a batch.
         seed: Seed of the order, which has a generator of its own.
@@ -111,7 +111,7 @@ class ShuffledBatches:
 def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tuple[Tensor, Sequence[str] | None]:
     """Return data as a matrix of finite floating-point numbers (n, columns), in their own dtype, and its column names.
 
-    Args:
+    Arguments:
         data: A tensor, an array or a data frame.
         name: What the data are called in messages.
         columns: Columns to take from a data frame; all unless given.
