@@ -29,6 +29,7 @@ from pushforward.tables import (
     to_table,
 )
 from pushforward.training import History, fit
+from pushforward.training.fitting import split_rows
 from pushforward.zoo import build, standardized
 
 MINIMUM_ROWS = 20
@@ -300,33 +301,29 @@ def fit_table(
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     matrix = matrix[:, [names.index(name) for name in [*columns, *given]]]
 
-    order = np.random.default_rng(seed).permutation(len(matrix))
-    held_out_rows = max(1, round(VALIDATION_FRACTION * len(matrix)))
-    validation, train = matrix[order[:held_out_rows]], matrix[order[held_out_rows:]]
+    training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
+    train, held_out = matrix[training_rows], matrix[held_out_rows]
     check_for_fitting(train, [*columns, *given], source=f"the training part of {source}", minimum_rows=2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
-    gaussian = _gaussian(train, validation, len(columns))
+    gaussian = _gaussian(train, held_out, len(columns))
 
-    parts = [torch.from_numpy(part) for part in (train, validation)]
-    (x, context), (validation_x, validation_context) = (
-        (part[:, : len(columns)], part[:, len(columns) :] if given else None) for part in parts
-    )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         inner = build({"architecture": flow, "features": len(columns), "context": len(given)})
-    model = standardized(inner, x, context)
+    x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
+    model = standardized(inner, x, context if given else None)
+    # As tables, so that messages name columns, and rows of the file.
     history = fit(
         model,
-        x,
-        context,
-        validation=validation_x,
-        validation_context=validation_context,
+        to_table(matrix[:, : len(columns)], columns),
+        to_table(matrix[:, len(columns) :], given) if given else None,
+        validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         **training,
     )
     notes = {
-        "rows": {"training": len(train), "held_out": len(validation)},
+        "rows": {"training": len(train), "held_out": len(held_out)},
         "held_out_nats": history.best_held_out,
         "gaussian_nats": gaussian,
         "steps": history.steps,
@@ -344,17 +341,17 @@ def _read(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[st
     return matrix, names or [str(index) for index in range(matrix.shape[1])]
 
 
-def _gaussian(train: np.ndarray, validation: np.ndarray, columns: int) -> float | None:
+def _gaussian(train: np.ndarray, held_out: np.ndarray, columns: int) -> float | None:
     """Mean log-likelihood under the Gaussian: p(columns | given) = p(columns, given) / p(given).
 
     None where a full covariance cannot be had, since there are no more rows than columns.
     """
     if train.shape[0] <= train.shape[1]:
         return None
-    joint = gaussian_log_likelihood(train, validation).mean()
+    joint = gaussian_log_likelihood(train, held_out).mean()
     if columns == train.shape[1]:
         return float(joint)
-    return float(joint - gaussian_log_likelihood(train[:, columns:], validation[:, columns:]).mean())
+    return float(joint - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:]).mean())
 
 
 def _names(names: Any, count: int) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from models import Affected, AffineGaussian, gaussian_rows
@@ -54,7 +55,7 @@ def test_a_bad_row_is_named_and_training_goes_on():
             return torch.where(x[:, 1] > 50, torch.nan, super().log_prob(x, context))
 
     flow = Intolerant()
-    with pytest.warns(RuntimeWarning, match=r"the loss of 1 row\(s\).*row 123, column 1 \(counted from 0; value 77,"):
+    with pytest.warns(RuntimeWarning, match=r"the loss of 1 row\(s\).*x\[123, 1\] \(value 77,"):
         history = fit(flow, x, validation=gaussian_rows(50, seed=1), epochs=3, batch_size=64, learning_rate=1e-2)
     # Once a pass, and once in the pass that replaces the three steps not taken.
     assert len(history.events) in (3, 4)
@@ -97,7 +98,7 @@ def test_the_module_at_fault_is_named():
 
     x = gaussian_rows().abs()
     x[44, 0] = -1e-3
-    with pytest.warns(RuntimeWarning, match=r"row 44, column 0.*comes from module 'flow.layers.1'"):
+    with pytest.warns(RuntimeWarning, match=r"x\[44, 0\].*comes from module 'flow.layers.1'"):
         fit(Deep(), x, validation=x[:40], epochs=1)
 
 
@@ -132,7 +133,7 @@ def test_held_out_rows_without_a_value_are_named():
 
     validation = gaussian_rows(50, seed=1)
     validation[17, 0] = 31
-    with pytest.warns(RuntimeWarning, match="1 of 50 rows have none, such as validation row 17, column 0"):
+    with pytest.warns(RuntimeWarning, match=r"1 of 50 rows have none, such as validation\[17, 0\]"):
         history = fit(Bounded(), gaussian_rows(), validation=validation, max_steps=20, learning_rate=1e-2)
     assert math.isnan(history.best_held_out)
 
@@ -145,3 +146,16 @@ def test_other_exceptions_leave_the_best_weights():
     with pytest.raises(ValueError, match="broken"):
         fit(flow, gaussian_rows(), evaluate_every=10)
     assert not flow.training and flow.shift.abs().max() > 0
+
+
+def test_columns_of_a_frame_are_named_and_rows_counted_from_one():
+    x = gaussian_rows()
+    x[123, 1] = 77.0
+
+    class Intolerant(AffineGaussian):
+        def log_prob(self, x, context=None):
+            return torch.where(x[:, 1] > 50, torch.nan, super().log_prob(x, context))
+
+    frame = pd.DataFrame(x.numpy(), columns=["humidity", "pressure"])
+    with pytest.warns(RuntimeWarning, match=r'row 124, column "pressure" \(value 77,'):
+        fit(Intolerant(), frame, validation=gaussian_rows(50, seed=1), epochs=1)

@@ -32,7 +32,9 @@ def test_most_extreme_entry_is_named_even_if_its_square_overflows():
     x = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x[31, 1] = 1e300
     name = Table(x, columns=["a", "b", "c"]).most_extreme(torch.tensor([30, 31]))
-    assert name.startswith("row 31, column 'b' (counted from 0; value 1e+300, +")
+    assert name.startswith('row 32, column "b" (value 1e+300, +')
+    with_context = Table(x[:, :1], x[:, 1:], name="validation").most_extreme(torch.tensor([30, 31]))
+    assert with_context.startswith("validation_context[31, 0] (value 1e+300, +")
 
 
 def test_arrays_are_taken_as_they_are():
@@ -46,7 +48,7 @@ def test_arrays_are_taken_as_they_are():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (torch.tensor([[0.0, 1.0], [2.0, float("inf")]]), "x has the value inf in row 1, column 1"),
+        (torch.tensor([[0.0, 1.0], [2.0, float("inf")]]), r"x\[1, 1\] is inf"),
         (torch.zeros(3), r"x must be a matrix .* x\[:, None\]"),
         (torch.zeros(3, 2, dtype=torch.long), "x holds torch.int64"),
         (np.zeros((3, 2), dtype=np.longdouble), "x holds .*128"),

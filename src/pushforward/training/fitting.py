@@ -108,18 +108,18 @@ def fit(
     ((450, 50), 'finished')
     """
     x, names = as_matrix(x, "x")
-    context = None if context is None else as_matrix(context, "context")[0]
+    context, context_names = (None, None) if context is None else as_matrix(context, "context")
     check_shapes(x, context, flow.features, flow.context_features)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
     if validation is None:
         if validation_context is not None:
             raise InputError("validation_context was given without validation.")
-        training_rows, held_out_rows = _split(len(x), validation_fraction, seed)
+        training_rows, held_out_rows = split_rows(len(x), validation_fraction, seed)
     else:
         validation, _ = as_matrix(validation, "validation", names)
         if validation_context is not None:
-            validation_context, _ = as_matrix(validation_context, "validation_context")
+            validation_context, _ = as_matrix(validation_context, "validation_context", context_names)
         check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")
         if len(x) == 0 or len(validation) == 0:
             raise InputError(f"x has {len(x)} rows and validation {len(validation)}; both need at least one.")
@@ -155,13 +155,13 @@ def fit(
         flow.double()
     chosen_device = choose_device(device)
     x, context = _for_training(x, flow, chosen_device, "x"), _for_training(context, flow, chosen_device, "context")
-    training = Table(x, context, training_rows, "row", names)
+    training = Table(x, context, training_rows, "x", names, context_names)
     if validation is None:
-        held_out = Table(x, context, held_out_rows, "row", names)
+        held_out = Table(x, context, held_out_rows, "x", names, context_names)
     else:
         validation = _for_training(validation, flow, chosen_device, "validation")
         validation_context = _for_training(validation_context, flow, chosen_device, "validation_context")
-        held_out = Table(validation, validation_context, held_out_rows, "validation row", names)
+        held_out = Table(validation, validation_context, held_out_rows, "validation", names, context_names)
 
     # Imported here: it takes seconds, which `import pushforward` should not.
     from pushforward.training.fabric import make_fabric
@@ -181,8 +181,21 @@ def fit(
     return history
 
 
-def _split(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the indices of training rows and of held-out rows."""
+def split_rows(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the rows that `fit` holds out of its training.
+
+    Arguments:
+        rows: Number of rows, at least 2.
+        fraction: Share to hold out, between 0 and 1; at least one row is held out and one is not.
+        seed: Seed of the draw.
+
+    Returns:
+        The indices of the training rows, in random order, and of the held-out rows, in order.
+
+    >>> training, held_out = split_rows(10, fraction=0.3, seed=0)
+    >>> len(training), len(held_out), sorted([*training.tolist(), *held_out.tolist()]) == list(range(10))
+    (7, 3, True)
+    """
     if not 0 < fraction < 1:
         raise InputError(f"validation_fraction must be between 0 and 1; it is {fraction!r}.")
     if rows < 2:

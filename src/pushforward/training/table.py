@@ -23,8 +23,9 @@ class Table:
         x: All rows (n, features).
         context: All context rows (n, context features), or None.
         rows: Which rows belong here: indices (m,); all of them unless given.
-        name: What a row is called in messages.
+        name: What x is called in messages: "x" or "validation".
         columns: Names of the columns of x, if they have any.
+        context_columns: Names of the columns of the context, if they have any.
     """
 
     def __init__(
@@ -32,14 +33,16 @@ class Table:
         x: Tensor,
         context: Tensor | None = None,
         rows: Tensor | None = None,
-        name: str = "row",
+        name: str = "x",
         columns: Sequence[str] | None = None,
+        context_columns: Sequence[str] | None = None,
     ) -> None:
         self.x = x
         self.context = context
         self.rows = torch.arange(len(x)) if rows is None else rows
         self.name = name
         self.columns = columns
+        self.context_columns = context_columns
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,10 +69,13 @@ class Table:
         distance = ((suspects / scale - mean) / spread).nan_to_num(0.0, posinf=0.0, neginf=0.0)
         row, column = divmod(int(distance.abs().argmax()), distance.shape[1])
         value, deviations = float(suspects[row, column]), float(distance[row, column])
-        return (
-            f"{self.name} {int(rows[row])}, {_column_name(column, self.x.shape[1], self.columns)} "
-            f"(counted from 0; value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
-        )
+        features = self.x.shape[1]
+        if column < features:
+            where = entry(self.name, int(rows[row]), column, self.columns)
+        else:
+            context = "context" if self.name == "x" else f"{self.name}_context"
+            where = entry(context, int(rows[row]), column - features, self.context_columns)
+        return f"{where} (value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
 
 
 class ShuffledBatches:
@@ -121,7 +127,7 @@ def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tup
 
     >>> as_matrix(torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), "x")
     Traceback (most recent call last):
-    pushforward.errors.InputError: x has the value nan in row 1, column 1 (counted from 0); remove or fill such rows.
+    pushforward.errors.InputError: x[1, 1] is nan; remove or fill such rows.
     """
     names: Sequence[str] | None = None
     if not isinstance(data, Tensor | np.ndarray):
@@ -144,10 +150,8 @@ def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tup
         bad = (~matrix.isfinite()).nonzero()
         if len(bad):
             row, column = bad[0].tolist()
-            raise InputError(
-                f"{name} has the value {float(matrix[row, column])} in row {row}, "
-                f"{_column_name(column, matrix.shape[1], names)} (counted from 0); remove or fill such rows."
-            )
+            value = float(matrix[row, column])
+            raise InputError(f"{entry(name, row, column, names)} is {value}; remove or fill such rows.")
     return matrix, names
 
 
@@ -164,11 +168,30 @@ def in_dtype_of(flow: nn.Module, matrix: Tensor, name: str) -> Tensor:
         if len(coarse):
             warnings.warn(
                 f"{name} is rounded from {_plain(matrix.dtype)} to the flow's {_plain(widest)}, which is coarse for "
-                f"column {int(coarse[0])}; pushforward.standardized keeps {_plain(matrix.dtype)} data exact.",
+                f"{name}[:, {int(coarse[0])}]; pushforward.standardized keeps {_plain(matrix.dtype)} data exact.",
                 RuntimeWarning,
                 stacklevel=3,
             )
     return matrix.to(widest)
+
+
+def entry(name: str, row: int, column: int, columns: Sequence[str] | None) -> str:
+    """Name one number: of an array as Python would, of a table by row, counted from 1, and column.
+
+    Arguments:
+        name: What the array is called.
+        row: Index of the row.
+        column: Index of the column.
+        columns: The names of the columns, of a table.
+
+    >>> entry("x", 17, 3, None), entry("x", 17, 0, ["pressure"]), entry("validation", 17, 0, ["pressure"])
+    ('x[17, 3]', 'row 18, column "pressure"', 'row 18, column "pressure" of validation')
+    """
+    if columns is None:
+        return f"{name}[{row}, {column}]"
+    # The column's name says already whether it is one of x or of the context.
+    which = "" if name in ("x", "context") else f" of {name}"
+    return f'row {row + 1}, column "{columns[column]}"{which}'
 
 
 def check_shapes(x: Tensor, context: Tensor | None, features: int, context_features: int, prefix: str = "") -> None:
@@ -192,12 +215,6 @@ def check_shapes(x: Tensor, context: Tensor | None, features: int, context_featu
         )
     if len(context) != len(x):
         raise InputError(f"{x_name} has {len(x)} rows and {context_name} {len(context)}; they must match row by row.")
-
-
-def _column_name(column: int, features: int, names: Sequence[str] | None) -> str:
-    if column >= features:
-        return f"context column {column - features}"
-    return f"column {column}" if names is None else f"column {names[column]!r}"
 
 
 def _digits(dtype: torch.dtype) -> float:
