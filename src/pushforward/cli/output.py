@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec
@@ -34,11 +35,15 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
         except KeyboardInterrupt:
             say("Interrupted; nothing was written.")
             raise typer.Exit(INTERRUPTED) from None
-        except (InputError, TrainingError) as error:
+        except Exception as error:
             if options.get("verbose"):
-                raise
-            say(f"Error: {error}")
-            raise typer.Exit(BAD_INPUT if isinstance(error, InputError) else FAILED) from None
+                traceback.print_exc()
+            bad_input = isinstance(error, InputError | OSError)
+            if bad_input or isinstance(error, TrainingError):
+                say(f"Error: {error}")
+            else:
+                say(f"Unexpected error: {type(error).__name__}: {error}; run again with -v for the traceback.")
+            raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     return run
 

@@ -1,0 +1,42 @@
+"""Models fitted once, and a way to run the command line."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from known import make_rows, write
+from typer.testing import CliRunner
+
+from pushforward.cli.main import app
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command line in an empty folder; result.json is what it printed for machines."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        out = result.stdout
+        return SimpleNamespace(
+            status=result.exit_code,
+            out=out,
+            err=result.stderr,
+            json=lambda: json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is not JSON")),
+        )
+
+    return invoke
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory):
+    """A folder with data.csv, model.safetensors of p(all) and given.safetensors of p(radius, flux | mass)."""
+    folder = tmp_path_factory.mktemp("fitted")
+    write(folder / "data.csv", make_rows(2000))
+    for model, options in (("model", []), ("given", ["--given", "mass"])):
+        result = CliRunner().invoke(
+            app,
+            ["fit", str(folder / "data.csv"), "-o", str(folder / f"{model}.safetensors"), "--max-time", "4", *options],
+        )
+        assert result.exit_code == 0, result.stderr
+    return folder

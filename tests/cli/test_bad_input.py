@@ -1,0 +1,213 @@
+"""Bad input: one sentence, exit status 2, nothing written."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from known import NAMES, make_rows, write
+from safetensors.torch import save_file
+
+import pushforward as pf
+
+
+@pytest.fixture
+def refused(run, tmp_path):
+    """Run a command that must fail, and return its sentence."""
+
+    def invoke(*arguments):
+        before = sorted(p for p in tmp_path.rglob("*"))
+        result = run(*arguments)
+        assert result.status == 2, result.err
+        assert result.out == ""
+        assert result.err.startswith("Error: ") and result.err.endswith(".\n") and result.err.count("\n") == 1
+        assert sorted(p for p in tmp_path.rglob("*")) == before
+        return result.err
+
+    return invoke
+
+
+def text(path, *lines):
+    Path(path).write_text("\n".join(lines) + "\n")
+
+
+GOOD = [f"{row},{row**2 % 7}" for row in range(30)]
+TABLES = {
+    "a text column": (["a,b", *GOOD, "31,high"], ["t.csv", '"b"', "31"]),
+    "a boolean column": (["a,b", *(f"{row},{'true' if row % 2 else 'false'}" for row in range(30))], ["t.csv", '"b"']),
+    "a date column": (["a,b", *(f"{row},2024-01-{row + 1:02}" for row in range(30))], ["t.csv", '"b"']),
+    "a missing value": (["a,b", *GOOD[:17], "17,", *GOOD[18:]], ["t.csv", '"b"', "row 18"]),
+    "a value nan": (["a,b", *GOOD[:4], "nan,2", *GOOD[5:]], ["t.csv", '"a"', "row 5"]),
+    "an infinite value": (["a,b", *GOOD[:4], "inf,2", *GOOD[5:]], ["t.csv", '"a"', "row 5", "infinite"]),
+    "a constant column": (["a,b", *(f"{row},3" for row in range(30))], ["t.csv", '"b"', "3.0 in every row"]),
+    "a copied column": (["a,b", *(f"{row},{2 * row}" for row in range(30))], ["t.csv", '"a"', '"b"']),
+    "two columns of one name": (["a,a", *GOOD], ["t.csv", '2 columns named "a"']),
+    "too few rows": (["a,b", *GOOD[:19]], ["t.csv", "19 rows", "at least 20"]),
+    "a header only": (["a,b"], ["t.csv"]),
+    "a row of another length": (["a,b", *GOOD[:8], "1,2,3", *GOOD[9:]], ["t.csv", "9"]),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_fit_refuses_a_table_with(refused, tmp_path, case):
+    lines, words = TABLES[case]
+    text(tmp_path / "t.csv", *lines)
+    sentence = refused("fit", "t.csv", "-o", "m.safetensors")
+    for word in words:
+        assert word in sentence
+
+
+def test_fit_refuses_an_empty_file(refused, tmp_path):
+    (tmp_path / "t.csv").touch()
+    assert "t.csv" in refused("fit", "t.csv", "-o", "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--given", "masss"], ['has no column "masss"', 'did you mean "mass"']),
+        (["--columns", "mass,height"], ['has no column "height"']),
+        (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modelled and given']),
+        (["--given", "mass,radius,flux"], ["no columns left to model"]),
+        (["--flow", "realnpv"], ["'realnpv'", "did you mean 'realnvp'"]),
+        (["--device", "gpu"], ["device must be one of", "'gpu'"]),
+        (["--precision", "16"], ["precision must be one of", "'16'"]),
+        (["--max-time", "0"], ["max_time"]),
+        (["--max-time", "nan"], ["max_time"]),
+    ],
+)
+def test_fit_refuses_options(refused, tmp_path, options, words):
+    write(tmp_path / "t.csv", make_rows(30))
+    sentence = refused("fit", "t.csv", "-o", "m.safetensors", *options)
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("data", "output", "words"),
+    [
+        ("nowhere.csv", "m.safetensors", ["nowhere.csv"]),
+        ("folder", "m.safetensors", ["folder"]),
+        ("t.xlsx", "m.safetensors", ["t.xlsx", ".csv"]),
+        ("t.csv", "m.pt", ["m.pt", ".safetensors"]),
+        ("t.csv", "missing/m.safetensors", ["missing"]),
+        ("t.csv", "folder", ["folder"]),
+    ],
+)
+def test_fit_refuses_paths(refused, tmp_path, data, output, words):
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "t.csv", make_rows(30))
+    (tmp_path / "t.xlsx").write_bytes(b"PK")
+    sentence = refused("fit", data, "-o", output)
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_fit_refuses_a_folder_without_permission_before_training(refused, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    write(tmp_path / "t.csv", make_rows(30))
+    assert "Permission denied" in refused("fit", "t.csv", "-o", "locked/m.safetensors")
+
+
+def broken_models(path):
+    """Files that are no models of this version, each with a word of its sentence."""
+    pf.save(pf.nice(2), path / "whole.safetensors")
+    whole = (path / "whole.safetensors").read_bytes()
+    (path / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])
+    (path / "newer.safetensors").write_bytes(whole.replace(b'{\\"format\\": 1', b'{\\"format\\": 9'))
+    (path / "text.safetensors").write_text("no model")
+    save_file({"weight": torch.zeros(2)}, path / "foreign.safetensors")
+
+
+@pytest.mark.parametrize("command", [["info"], ["score", "t.csv", "-o", "s.csv"], ["sample", "-n", "3", "-o", "s.csv"]])
+@pytest.mark.parametrize("model", ["truncated", "newer", "text", "foreign", "absent"])
+def test_files_that_are_no_models_are_refused(refused, tmp_path, command, model):
+    write(tmp_path / "t.csv", make_rows(30))
+    broken_models(tmp_path)
+    name, *rest = command
+    sentence = refused(name, f"{model}.safetensors", *rest)
+    assert f"{model}.safetensors" in sentence
+    if model == "newer":
+        assert "newer" in sentence
+
+
+def test_a_flow_without_columns_is_refused(refused, tmp_path):
+    write(tmp_path / "t.csv", make_rows(30))
+    pf.save(pf.nice(3), tmp_path / "m.safetensors")
+    assert "without column names" in refused("score", "m.safetensors", "t.csv", "-o", "s.csv")
+
+
+def test_score_refuses_tables(refused, fitted, tmp_path):
+    rows, model = make_rows(30), fitted / "model.safetensors"
+    write(tmp_path / "less.csv", rows[:, :2], NAMES[:2])
+    assert 'less.csv has no column "flux"' in refused("score", model, "less.csv", "-o", "s.csv")
+    write(tmp_path / "twice.csv", np.hstack([rows, rows[:, :1]]), [*NAMES, "log_prob"])
+    assert 'already has a column "log_prob"' in refused("score", model, "twice.csv", "-o", "s.csv")
+    write(tmp_path / "word.csv", rows[:, :2], NAMES[:2], flux=["1"] * 20 + ["dim"] * 10)
+    sentence = refused("score", model, "word.csv", "-o", "s.csv")
+    assert '"flux"' in sentence and "21" in sentence
+    rows[12, 1] = np.nan
+    write(tmp_path / "gap.parquet", rows)
+    assert '"radius" of gap.parquet has no value in row 13' in refused("score", model, "gap.parquet", "-o", "s.csv")
+    rows[12, 1] = 1e308
+    write(tmp_path / "far.parquet", rows)
+    sentence = refused("score", model, "far.parquet", "-o", "s.csv")
+    assert "far.parquet has no finite log-density in row 13" in sentence
+
+
+def test_a_bad_row_late_in_a_long_file_leaves_nothing(refused, fitted, tmp_path):
+    rows = make_rows(20_000)
+    rows[15_000, 2] = np.inf
+    write(tmp_path / "long.parquet", rows)
+    sentence = refused("score", fitted / "model.safetensors", "long.parquet", "-o", "s.parquet")
+    assert '"flux" of long.parquet is infinite in row 15001' in sentence
+
+
+def test_score_keeps_an_older_file_when_it_fails(refused, fitted, tmp_path):
+    text(tmp_path / "s.csv", "old")
+    text(tmp_path / "t.csv", "mass,radius,flux", "10,20,-10", "10,20,")
+    refused("score", fitted / "model.safetensors", "t.csv", "-o", "s.csv")
+    assert (tmp_path / "s.csv").read_text() == "old\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        ("model", [], ["how many rows", "-n"]),
+        ("model", ["-n", "0"], ["at least 1"]),
+        ("model", ["-n", "3", "--given-file", "t.csv"], ["without given columns"]),
+        ("given", ["-n", "3"], ["p(radius, flux | mass)", "--given-file"]),
+        ("given", ["--given-file", "t.csv", "-n", "3"], ["leave out the number of rows"]),
+        ("given", ["--given-file", "absent.csv"], ["absent.csv"]),
+        ("given", ["--given-file", "other.csv"], ['other.csv has no column "mass"']),
+    ],
+)
+def test_sample_refuses_options(refused, fitted, tmp_path, model, options, words):
+    write(tmp_path / "t.csv", make_rows(30))
+    write(tmp_path / "other.csv", make_rows(30), ["weight", "radius", "flux"])
+    sentence = refused("sample", fitted / f"{model}.safetensors", "-o", "s.csv", *options)
+    for word in words:
+        assert word in sentence
+
+
+def test_output_of_an_unknown_ending_is_refused(refused, fitted):
+    assert "s.xlsx" in refused("sample", fitted / "model.safetensors", "-n", "3", "-o", "s.xlsx")
+
+
+def test_unknown_options_and_missing_arguments_end_with_status_2(run):
+    for arguments in (["fit"], ["fit", "t.csv"], ["fit", "t.csv", "-o", "m.safetensors", "--flwo", "maf"], ["fitt"]):
+        assert run(*arguments).status == 2
+
+
+def test_verbose_shows_the_traceback_and_keeps_the_status(run):
+    result = run("info", "absent.safetensors", "-v")
+    assert result.status == 2 and "Traceback" in result.err and "Error: " in result.err.splitlines()[-1]
+
+
+def test_an_unexpected_error_is_one_sentence(run, monkeypatch):
+    monkeypatch.setattr("pushforward.store.describe", lambda path: 1 / 0)
+    result = run("info", "m.safetensors")
+    assert result.status == 1
+    assert result.err == "Unexpected error: ZeroDivisionError: division by zero; run again with -v for the traceback.\n"
