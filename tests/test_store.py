@@ -75,12 +75,12 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     flow, path = saved
     before = path.read_bytes()
 
-    def fail(tensors, temporary, metadata):
+    def fail(temporary, content):
         with open(temporary, "wb") as file:
-            file.write(b"half")
+            file.write(content[: len(content) // 2])
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("pushforward.store.save_file", fail)
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
     with pytest.raises(RuntimeError):
         pf.save(flow, path)
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
@@ -165,3 +165,10 @@ class TestBadFiles:
         rewrite(saved[1], config=json.dumps(config))
         with pytest.raises(pf.InputError):
             pf.load(saved[1])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_the_file_has_the_permissions_of_any_new_file(saved, tmp_path):
+    _, path = saved
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -20,7 +20,8 @@ class Flow(nn.Module):
             `pushforward.save`.
 
     Attributes:
-        features: D. context_features: C, 0 for an unconditional flow.
+        features: D.
+        context_features: C, 0 for an unconditional flow.
 
     Raises:
         ValueError: base and bijection differ in their number of features; here and in every method: a shape that does

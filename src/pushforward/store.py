@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from pushforward.errors import InputError
 from pushforward.files import atomic_path
@@ -55,7 +55,8 @@ def save(flow: Flow, path: str | Path, **notes: Any) -> None:
     # Tied or viewed weights would be refused: each is written whole and by itself.
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        # Not save_file, which gives the file permissions of its own.
+        temporary.write_bytes(to_bytes(tensors, metadata))
 
 
 def check_model_path(path: str | Path) -> Path:

@@ -1,0 +1,39 @@
+"""Settings of the documentation's builder."""
+
+import re
+
+from pushforward.version import __version__
+
+project = "pushforward"
+copyright = "the pushforward developers"
+release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"pushforward {release}"
+html_static_path = []
+
+# Docstrings have Google's sections and a few of their own.
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Cost", "returns_style"), ("Source", "returns_style")]
+napoleon_use_ivar = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+
+def escape_formulas(app, what, name, obj, options, lines):
+    """Keep |det| and (*batch, D) from being read as markup; leave examples as they are."""
+    in_example = False
+    for number, line in enumerate(lines):
+        in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
+        if not in_example:
+            lines[number] = re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line).replace("|", r"\|")
+
+
+def setup(app):
+    """Connect the hook, before the one that reads the sections."""
+    app.connect("autodoc-process-docstring", escape_formulas, priority=1)
