@@ -36,10 +36,10 @@ def coupling(univariate):
     return make
 
 
-def autoregressive(univariate, hidden=HIDDEN, reverse=False):
+def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
     def make(features: int, context: int) -> Bijection:
         order = list(range(features))[:: -1 if reverse else 1]
-        return Autoregressive(features, univariate, hidden, context, order, activation="elu")
+        return Autoregressive(features, univariate, hidden, context, order, "elu", residual)
 
     return make
 
@@ -69,6 +69,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "affine autoregressive": autoregressive(Affine()),
     "affine autoregressive, reversed": autoregressive(Affine(), reverse=True),
     "affine autoregressive, narrow": autoregressive(Affine(), hidden=(2, 2)),
+    "affine autoregressive, residual": autoregressive(Affine(), hidden=(6, 6, 6), residual=True),
     "affine autoregressive, no hidden layer": autoregressive(Affine(), hidden=()),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),

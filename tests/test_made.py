@@ -17,7 +17,7 @@ def wanted_connectivity(order):
 
 def connectivity(made):
     """(D, D) number of paths from input j to the first parameter of output i, by the masks alone."""
-    features = made.shape[1]
+    features = made.features
     paths = torch.eye(features)
     for layer in made.layers:
         mask = layer.mask.float() if isinstance(layer, MaskedLinear) else torch.zeros(len(layer.bias), features)

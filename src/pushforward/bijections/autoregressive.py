@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
 from pushforward.networks.made import MADE
+from pushforward.solvers.incremental import solve_incrementally
 
 
 class Autoregressive(Bijection):
@@ -23,8 +23,10 @@ class Autoregressive(Bijection):
         context: C, number of context features, default 0.
         order: (D,) the features from first to last, default 0 .. D-1.
         activation: of the conditioner, default "relu".
+        residual: whether the conditioner's hidden layers come in residual pairs, default False.
 
-    Cost: forward D steps, inverse 1 pass. `Inverse(...)` of it swaps them (the inverse autoregressive flow).
+    Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
+    (the inverse autoregressive flow).
 
     Source: Papamakarios, Pavlakou and Murray 2017, MAF, arXiv:1705.07057; Kingma et al. 2016, IAF, arXiv:1606.04934.
 
@@ -44,13 +46,14 @@ class Autoregressive(Bijection):
         context: int = 0,
         order: Sequence[int] | None = None,
         activation: str = "relu",
+        residual: bool = False,
     ):
         super().__init__()
         self.features = features
         self.context_features = context
         self.univariate = univariate
         self.order = list(range(features)) if order is None else [int(feature) for feature in order]
-        self.conditioner = MADE(features, univariate.parameter_count, hidden, context, self.order, activation)
+        self.conditioner = MADE(features, univariate.parameter_count, hidden, context, self.order, activation, residual)
 
     @property
     def cost(self) -> Cost:
@@ -58,17 +61,9 @@ class Autoregressive(Bijection):
         return Cost(forward="D steps", inverse="1 pass")
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Fill x feature by feature."""
+        """Feature by feature, each hidden unit computed once."""
         self.check_event(z)
-        batch = z.shape[:-1] if context is None else torch.broadcast_shapes(z.shape[:-1], context.shape[:-1])
-        columns = list(z.new_zeros(*batch, self.features).unbind(-1))
-        log_det = z.new_zeros(batch)
-        for feature in self.order:
-            parameters = self.conditioner(torch.stack(columns, -1), context)[..., feature, None, :]
-            column, log_derivative = self.univariate.forward(z[..., feature, None], parameters)
-            columns[feature] = column[..., 0].expand(batch)
-            log_det = log_det + log_derivative[..., 0]
-        return torch.stack(columns, -1), log_det
+        return solve_incrementally(self.conditioner, self.univariate, z, context)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""

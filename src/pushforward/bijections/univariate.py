@@ -46,16 +46,17 @@ class Univariate:
 
 
 def soft_bound(value: Tensor, bound: float) -> Tensor:
-    """Squeeze the real line into (-bound, bound): value / (1 + |value| / bound).
+    """Squeeze the real line into (-bound, bound): 2/π · bound · arctan(π/2 · value / bound).
 
     The slope is 1 at 0 and falls like 1/value², never to 0, so a value far out still feels its gradient. It acts on
     each number by itself: nothing depends on the rest of the batch.
 
     Example:
-        >>> soft_bound(torch.tensor([0.0, 7.0, 1e9]), 7.0)
-        tensor([0.0000, 3.5000, 7.0000])
+        >>> soft_bound(torch.tensor([0.0, 1.0, 7.0, 1e9]), 7.0)
+        tensor([0.0000, 0.9836, 4.4731, 7.0000])
     """
-    return value / (1 + value.abs() / bound)
+    slope = math.pi / 2 / bound
+    return torch.atan(value * slope) * (1 / slope)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Affine(Univariate):
         """X = shift + exp(log_scale) · z."""
         shift, log_scale = parameters.unbind(-1)
         log_scale = soft_bound(log_scale, self.log_scale_bound)
-        x = shift + log_scale.exp() * z
+        x = torch.addcmul(shift, log_scale.exp(), z)
         return x, log_scale.expand_as(x)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,9 +28,15 @@ class MADE(nn.Module):
         context: C, number of context features, default 0.
         order: (D,) the features from first to last, default 0 .. D-1.
         activation: a name of `ACTIVATIONS`, default "relu".
+        residual: after the first hidden layer, take the others in pairs and add to each pair's output what came into
+            it, default False.
 
     Attributes:
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
+        skips: for each layer of weights, which earlier layer's output is added to its own, or None.
+
+    Raises:
+        ValueError: order is no permutation, or residual without an odd number of hidden layers of one width.
 
     Source: Germain, Gregor, Murray and Larochelle 2015, arXiv:1502.03509.
 
@@ -50,14 +56,21 @@ class MADE(nn.Module):
         context: int = 0,
         order: Sequence[int] | None = None,
         activation: str = "relu",
+        residual: bool = False,
     ):
         super().__init__()
-        self.shape = (parameter_count, features)
+        self.features = features
+        self.parameter_count = parameter_count
         self.context_features = context
-        order = list(range(features)) if order is None else list(order)
-        if sorted(order) != list(range(features)):
-            raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {order}.")
-        place = torch.tensor(order).argsort() + 1
+        self.order = list(range(features)) if order is None else list(order)
+        if sorted(self.order) != list(range(features)):
+            raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {self.order}.")
+        if residual and (len(hidden) % 2 == 0 or len(set(hidden)) > 1):
+            raise ValueError(f"A residual network has 1, 3, 5 ... hidden layers of one width, got {tuple(hidden)}.")
+        # What comes into a pair, layers k - 1 and k, is the output of layer k - 2.
+        last = len(hidden)
+        self.skips = [k - 2 if residual and k % 2 == 0 and 0 < k < last else None for k in range(last + 1)]
+        place = torch.tensor(self.order).argsort() + 1
         lowest = 0 if context or features == 1 else 1
         self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
 
@@ -80,13 +93,17 @@ class MADE(nn.Module):
         if self.context is not None:
             context = checked_context(context, self.context_features)
             hidden = hidden + self.context(context)
-        for layer in rest:
+        outputs = [hidden]
+        for layer, skip in zip(rest, self.skips[1:], strict=True):
             hidden = layer(self.activation(hidden))
+            if skip is not None:
+                hidden = hidden + outputs[skip]
+            outputs.append(hidden)
         if self.direct is not None:
             hidden = hidden + self.direct(x)
         if self.direct_context is not None:
             hidden = hidden + self.direct_context(context)
-        return as_parameters(hidden, self.shape)
+        return as_parameters(hidden, (self.parameter_count, self.features))
 
 
 class MaskedLinear(nn.Module):
