@@ -21,8 +21,11 @@ from pushforward.bijections import (
     ElementwiseAffine,
     Inverse,
     Permutation,
+    Planar,
+    Radial,
     Rescaling,
     Standardized,
+    Sylvester,
 )
 
 HIDDEN = (16, 12)
@@ -46,7 +49,9 @@ def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
 
 def architecture(name: str):
     def make(features: int, context: int) -> Bijection:
-        options = {"layers": 2, "hidden": HIDDEN, "activation": "elu"}
+        options = {"layers": 2, "hidden": HIDDEN}
+        if name in ("nice", "realnvp", "maf", "iaf"):
+            options["activation"] = "elu"
         return build({"architecture": name, "features": features, "context": context, **options}).bijection
 
     return make
@@ -71,6 +76,11 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "affine autoregressive, narrow": autoregressive(Affine(), hidden=(2, 2)),
     "affine autoregressive, residual": autoregressive(Affine(), hidden=(6, 6, 6), residual=True),
     "affine autoregressive, no hidden layer": autoregressive(Affine(), hidden=()),
+    "planar": lambda d, c: Planar(d, context=c, hidden=(5,)),
+    "planar, leaky ReLU": lambda d, c: Planar(d, "leaky_relu", 0.2, context=c, hidden=(5,)),
+    "radial": lambda d, c: Radial(d, context=c, hidden=(5,)),
+    "sylvester, rank 1": lambda d, c: Sylvester(d, 1, context=c, hidden=(5,)),
+    "sylvester": lambda d, c: Sylvester(d, d, context=c, hidden=(5,)),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,
@@ -78,6 +88,9 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "realnvp": architecture("realnvp"),
     "maf": architecture("maf"),
     "iaf": architecture("iaf"),
+    "planar flow": architecture("planar"),
+    "radial flow": architecture("radial"),
+    "sylvester flow": architecture("sylvester"),
 }
 
 

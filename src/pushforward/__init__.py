@@ -1,6 +1,6 @@
 """Normalizing flows: exact densities, exact samples and latent features through invertible maps."""
 
-from pushforward import bijections, distributions, networks
+from pushforward import bijections, distributions, networks, solvers
 from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
 from pushforward.flow import Flow
@@ -8,7 +8,7 @@ from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
 from pushforward.training import History, TrainingError, evaluate, fit
 from pushforward.version import __version__
-from pushforward.zoo import build, iaf, maf, nice, realnvp, standardized
+from pushforward.zoo import build, iaf, maf, nice, planar, radial, realnvp, standardized, sylvester
 
 __all__ = [
     "Bijection",
@@ -32,7 +32,11 @@ __all__ = [
     "maf",
     "networks",
     "nice",
+    "planar",
+    "radial",
     "realnvp",
     "save",
+    "solvers",
     "standardized",
+    "sylvester",
 ]

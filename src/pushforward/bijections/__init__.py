@@ -6,7 +6,10 @@ from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
 from pushforward.bijections.normalization import ActNorm
 from pushforward.bijections.permutation import Permutation
+from pushforward.bijections.planar import Planar
+from pushforward.bijections.radial import Radial
 from pushforward.bijections.standardized import Standardized
+from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.univariate import Additive, Affine, Univariate, soft_bound
 
 __all__ = [
@@ -21,8 +24,11 @@ __all__ = [
     "ElementwiseAffine",
     "Inverse",
     "Permutation",
+    "Planar",
+    "Radial",
     "Rescaling",
     "Standardized",
+    "Sylvester",
     "Univariate",
     "soft_bound",
 ]

@@ -53,7 +53,7 @@ def soft_bound(value: Tensor, bound: float) -> Tensor:
 
     Example:
         >>> soft_bound(torch.tensor([0.0, 1.0, 7.0, 1e9]), 7.0)
-        tensor([0.0000, 0.9836, 4.4731, 7.0000])
+        tensor([0.0000, 0.9837, 4.4737, 7.0000])
     """
     slope = math.pi / 2 / bound
     return torch.atan(value * slope) * (1 / slope)

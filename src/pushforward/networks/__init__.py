@@ -1,6 +1,7 @@
 """Conditioners: networks that supply the parameters of univariate maps."""
 
+from pushforward.networks.amortized import Amortized
 from pushforward.networks.made import MADE
 from pushforward.networks.mlp import MLP
 
-__all__ = ["MADE", "MLP"]
+__all__ = ["MADE", "MLP", "Amortized"]

@@ -1,5 +1,6 @@
 """Numerical inverses of maps that have no closed form, or only one that goes feature by feature."""
 
 from pushforward.solvers.incremental import solve_incrementally
+from pushforward.solvers.scalar_root import RootReport, SolverError, find_root, monotone_root
 
-__all__ = ["solve_incrementally"]
+__all__ = ["RootReport", "SolverError", "find_root", "monotone_root", "solve_incrementally"]

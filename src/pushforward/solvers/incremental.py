@@ -143,7 +143,7 @@ class _Network:
         ]
         if made.direct is not None:
             products[-1].append(product(made.direct, 0, last))
-        offsets: list[Tensor] = [layer.bias[:, None] for layer in made.layers]  # type: ignore[index,misc]
+        offsets: list[Tensor] = [layer.bias[:, None] for layer in made.layers]  # type: ignore[index]
         for k, layer in ((0, made.context), (last - 1, made.direct_context)):
             if layer is not None:
                 shift = layer(context)

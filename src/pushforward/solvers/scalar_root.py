@@ -1,0 +1,134 @@
+"""Roots of increasing functions of one number, many at once, with gradients to whatever the function is made of."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Newton doubles the digits at every step and bisection adds one bit: bisection alone needs as many steps as a float64
+# bracket has bits between its ends.
+MAXIMUM_STEPS = 200
+# A residual of this many roundings, of the bracket's size, is none.
+ROUNDINGS = 64
+
+Function = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class SolverError(ArithmeticError):
+    """A numerical inverse did not converge; the message names the first row at fault."""
+
+
+class RootReport(NamedTuple):
+    """How the search went, entry by entry.
+
+    Attributes:
+        converged: whether the root is found to the last float, with a residual of no more than rounding.
+        steps: how many evaluations it took.
+        residual: the function's value at the root.
+    """
+
+    converged: Tensor
+    steps: Tensor
+    residual: Tensor
+
+
+def monotone_root(function: Function, lower: Tensor, upper: Tensor) -> Tensor:
+    """Solve function(a) = 0 for every entry of a, where function increases strictly from lower to upper.
+
+    Newton's method, kept inside the bracket by bisection, until a step changes no float any more. The root a depends
+    on everything that `function` closes over, and so do its gradients, by the implicit function theorem
+    ∂a = -∂function / slope: two Newton steps from the root, which autograd records, have exact first and second
+    derivatives. No list of parameters is needed.
+
+    Arguments:
+        function: gives value and slope, ∂value/∂a, at a; entry by entry, each of the shape of a.
+        lower: lower end of the bracket, where value is at most 0, up to rounding.
+        upper: upper end of the bracket, where value is at least 0, up to rounding; of the shape of `lower`.
+
+    Returns:
+        a, of the shape of lower. An entry whose bracket is not finite is NaN.
+
+    Raises:
+        SolverError: an entry did not converge: the function does not increase or is not finite there, or has no root in
+            the bracket. The message names the first one, its bracket and its residual.
+
+    Cost: about 5 to 10 evaluations, and two more where gradients are enabled.
+
+    Example:
+        >>> target = torch.tensor([8.0, 27.0], requires_grad=True)
+        >>> root = monotone_root(lambda a: (a**3 - target, 3 * a**2), torch.ones(2), torch.full((2,), 9.0))
+        >>> root
+        tensor([2., 3.], grad_fn=<AddBackward0>)
+        >>> torch.autograd.grad(root.sum(), target)[0]  # 1 / (3 a²)
+        tensor([0.0833, 0.0370])
+    """
+    root, report = find_root(function, lower, upper)
+    if not bool(report.converged.all()):
+        bad = (~report.converged).nonzero()
+        first = tuple(bad[0].tolist())
+        raise SolverError(
+            f"{len(bad)} of {root.numel()} roots were not found, the first in row {list(first)}: residual "
+            f"{float(report.residual[first]):.3g} after {int(report.steps[first])} steps in the bracket "
+            f"[{float(lower[first]):.6g}, {float(upper[first]):.6g}]; is the function increasing and finite there?"
+        )
+    if not torch.is_grad_enabled():
+        return root
+    step = root
+    for _ in range(2):
+        value, slope = function(step)
+        step = step - value / slope.detach()
+    # The value stays that of the search: a step at the root is rounding.
+    return root + (step - step.detach())
+
+
+@torch.no_grad()
+def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor, RootReport]:
+    """Search as `monotone_root` does, without gradients, and report instead of raising.
+
+    Arguments:
+        function: gives value and slope.
+        lower: lower end of the bracket.
+        upper: upper end of the bracket.
+
+    Returns:
+        The best a found, and how the search went for each entry.
+    """
+    lower, upper = torch.broadcast_tensors(lower.detach(), upper.detach())
+    scale = torch.maximum(lower.abs(), upper.abs())
+    eps = torch.finfo(lower.dtype).eps
+    rounding = ROUNDINGS * eps * scale
+    known = lower.isfinite() & upper.isfinite()
+    zero = torch.zeros_like(lower)
+    # A bracket that is exact on paper may miss the root by a rounding.
+    low, high = torch.where(known, lower - rounding, zero), torch.where(known, upper + rounding, zero)
+    a = low + (high - low) / 2
+    last_step = high - low
+    value, slope = function(a)
+    done, steps = ~known, torch.ones_like(lower, dtype=torch.long)
+    for _ in range(MAXIMUM_STEPS):
+        low, high = torch.where(value < 0, a, low), torch.where(value > 0, a, high)
+        newton, middle = a - value / slope, low + (high - low) / 2
+        # Bisect where Newton would leave the bracket, or creeps.
+        trusted = (newton > low) & (newton < high) & ((newton - a).abs() < last_step.abs() / 2)
+        trusted |= value == 0
+        following = torch.where(trusted, newton, middle)
+        following = torch.where(value == 0, a, following)
+        # No float is nearer, or the value is no more than what a few roundings of a do to it.
+        settled = (following == a) | (middle <= low) | (middle >= high)
+        settled |= value.abs() <= 4 * eps * a.abs() * slope.clamp_min(1)
+        done = done | settled
+        if bool(done.all()):
+            break
+        last_step = torch.where(done, last_step, following - a)
+        a = torch.where(done, a, following)
+        value_there, slope_there = function(a)
+        value, slope = torch.where(done, value, value_there), torch.where(done, slope, slope_there)
+        steps = steps + (~done).long()
+    # The last step, of a few floats at most.
+    newton = a - value / slope
+    a = torch.where((newton >= low) & (newton <= high), newton, a)
+    value, slope = function(a)
+    small = value.abs() <= rounding * (1 + slope.abs())
+    converged = (done & small & (slope > 0)) | ~known
+    return torch.where(known, a, torch.nan), RootReport(converged, steps, value)
