@@ -6,9 +6,17 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
-from pushforward.training import History, TrainingError, evaluate, fit
+from pushforward.training import (
+    History,
+    TrainingError,
+    VariationalFit,
+    evaluate,
+    evaluate_on_target,
+    fit,
+    fit_to_target,
+)
 from pushforward.version import __version__
-from pushforward.zoo import build, iaf, maf, nice, planar, radial, realnvp, standardized, sylvester
+from pushforward.zoo import build, constrained, iaf, maf, nice, planar, radial, realnvp, standardized, sylvester
 
 __all__ = [
     "Bijection",
@@ -19,14 +27,18 @@ __all__ = [
     "Inverse",
     "TableFlow",
     "TrainingError",
+    "VariationalFit",
     "__version__",
     "bijections",
     "build",
+    "constrained",
     "describe",
     "distributions",
     "evaluate",
+    "evaluate_on_target",
     "fit",
     "fit_table",
+    "fit_to_target",
     "iaf",
     "load",
     "maf",

@@ -8,12 +8,13 @@ import difflib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, ParamSpec
 
 import torch
 from pydantic import Field, ValidationError, validate_call
 from torch import Tensor
+from torch.distributions.constraints import Constraint
 
 from pushforward.bijections import (
     ActNorm,
@@ -22,6 +23,7 @@ from pushforward.bijections import (
     Autoregressive,
     Bijection,
     Compose,
+    Constrained,
     Coupling,
     ElementwiseAffine,
     Inverse,
@@ -385,6 +387,30 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     return _standardized(
         flow, _standardization(x, "x"), None if context is None else _standardization(context, "context")
     )
+
+
+def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:
+    """The flow followed by a map into a support: positive numbers, intervals, simplices, ordered numbers.
+
+    Arguments:
+        flow: a flow over the free coordinates; it is used, not copied.
+        blocks: pairs of a constraint of `torch.distributions.constraints` and its number of coordinates, in their
+            order; a constraint alone stands for one coordinate. A simplex of K coordinates takes K - 1 free ones.
+
+    Returns:
+        A flow over the support. It has no config: save its `state_dict()`.
+
+    Raises:
+        ValueError: the free coordinates are not as many as the flow's features.
+
+    Example:
+        >>> from torch.distributions import constraints
+        >>> flow = constrained(maf(features=3), [constraints.positive, (constraints.simplex, 3)])
+        >>> x = flow.sample((100,))
+        >>> bool((x[:, 0] > 0).all()), x.shape
+        (True, torch.Size([100, 4]))
+    """
+    return Flow(Compose([flow.bijection, Constrained(blocks)]), flow.base)
 
 
 def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:

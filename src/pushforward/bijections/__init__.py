@@ -2,6 +2,7 @@
 
 from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
+from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
 from pushforward.bijections.normalization import ActNorm
@@ -19,6 +20,7 @@ __all__ = [
     "Autoregressive",
     "Bijection",
     "Compose",
+    "Constrained",
     "Cost",
     "Coupling",
     "ElementwiseAffine",
@@ -30,5 +32,6 @@ __all__ = [
     "Standardized",
     "Sylvester",
     "Univariate",
+    "ordered",
     "soft_bound",
 ]

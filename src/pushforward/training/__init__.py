@@ -4,5 +4,6 @@ from pushforward.training.errors import TrainingError
 from pushforward.training.fitting import fit
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
+from pushforward.training.variational import VariationalFit, evaluate_on_target, fit_to_target
 
-__all__ = ["History", "TrainingError", "evaluate", "fit"]
+__all__ = ["History", "TrainingError", "VariationalFit", "evaluate", "evaluate_on_target", "fit", "fit_to_target"]
