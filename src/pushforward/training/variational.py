@@ -290,7 +290,8 @@ def evaluate_on_target(
         raise InputError(f"log p̃ - log q is {float(weights[bad])} at draw {bad} of {draws}: is p̃ zero there?")
     # Weights that are all the same have no tail, and a generalised Pareto would not fit one.
     alike = float(weights.max() - weights.min()) < 1e-6
-    pareto_k = 0.0 if alike else float(array_stats.psislw(weights.numpy())[1])
+    # ArviZ takes log-likelihoods of left-out points, whose weights are their inverses.
+    pareto_k = 0.0 if alike else float(array_stats.psislw(-weights.numpy())[1])
     mean = weights.logsumexp(0) - math.log(draws)
     relative = (weights - mean).exp()
     elbo = float(weights.mean())
