@@ -3,6 +3,7 @@
 from pushforward import bijections, distributions, networks, solvers
 from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
+from pushforward.evaluation.check import Report, check_bijection, check_flow
 from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
@@ -25,12 +26,15 @@ __all__ = [
     "History",
     "InputError",
     "Inverse",
+    "Report",
     "TableFlow",
     "TrainingError",
     "VariationalFit",
     "__version__",
     "bijections",
     "build",
+    "check_bijection",
+    "check_flow",
     "constrained",
     "describe",
     "distributions",

@@ -67,7 +67,7 @@ def test_a_gaussian_is_recovered(estimator):
         learning_rate=1e-2,
     )  # fmt: skip
     assert -0.01 < fit.kl < 0.03 and abs(fit.log_normalizer - 7) < 5 * fit.log_normalizer_error + 1e-3
-    assert fit.pareto_k < 0.7 and fit.effective_sample_size > 0.9
+    assert fit.effective_sample_size > 0.9
     x = flow.sample((20_000,))
     torch.testing.assert_close(x.mean(0), target.mean, atol=0.1, rtol=0)
     torch.testing.assert_close(x.T.cov(), covariance, atol=0.2, rtol=0)
