@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-all lint docs clean
+PEERS ?= .venv-benchmarks
+
+.PHONY: install demo test test-all lint docs bench bench-quick clean
 
 install: $(VENV)/installed
 
@@ -32,5 +34,18 @@ docs: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
+$(PEERS)/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --requirement $<
+	@touch $@
+
+bench: install $(PEERS)/installed
+	$(BIN)/python benchmarks/speed.py $(PEERS)/bin/python
+	$(BIN)/python benchmarks/variational.py energies
+	$(BIN)/python benchmarks/variational.py targets
+
+bench-quick: install $(PEERS)/installed
+	$(BIN)/python benchmarks/speed.py $(PEERS)/bin/python --quick
+
 clean:
-	rm -rf $(VENV) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.networks.mlp import ACTIVATIONS, Bias, as_parameters, checked_context
+from pushforward.networks.staircase import blocks_of, staircase_linear
 
 
 class MADE(nn.Module):
@@ -77,13 +78,17 @@ class MADE(nn.Module):
         masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
         masks.append((place[:, None] > self.degrees[-1]).repeat(parameter_count, 1))
         # With one feature no input is alive: what is left of the first product is its bias.
-        self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
+        self.layers = nn.ModuleList(
+            MaskedLinear(mask, repeats=parameter_count if k == len(hidden) else 1) if mask.any() else Bias(len(mask))
+            for k, mask in enumerate(masks)
+        )
         self.activation = ACTIVATIONS[activation]()
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
 
         every_degree = set(range(lowest, features))
         narrow = any(set(degrees.tolist()) != every_degree for degrees in self.degrees[1:])
-        self.direct = MaskedLinear((place[:, None] > place).repeat(parameter_count, 1), bias=False) if narrow else None
+        straight = (place[:, None] > place).repeat(parameter_count, 1)
+        self.direct = MaskedLinear(straight, False, parameter_count) if narrow else None
         self.direct_context = nn.Linear(context, parameter_count * features, bias=False) if narrow and context else None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -115,22 +120,28 @@ class MaskedLinear(nn.Module):
     Arguments:
         mask: (outputs, inputs), True where a weight is alive.
         bias: whether to add a bias, default True.
+        repeats: how many staircases the mask has one below the other, default 1.
+
+    Cost: of a large mask only the blocks that are alive, about half of the product.
     """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, bias: bool = True):
+    def __init__(self, mask: Tensor, bias: bool = True, repeats: int = 1):
         super().__init__()
         outputs, inputs = mask.shape
         # Made again from the configuration at loading, so it is not part of the saved state.
         self.register_buffer("mask", mask.clone(), persistent=False)
+        self.blocks = blocks_of(mask, repeats)
         reach = mask.sum(1, keepdim=True).clamp_min(1).rsqrt()
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-1, 1) * reach * mask)
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-1, 1) * reach[:, 0]) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(mask · weight) x + bias, (*batch, outputs), from x, (*batch, inputs)."""
-        return functional.linear(x, self.weight * self.mask, self.bias)
+        if self.blocks is None:
+            return functional.linear(x, self.weight * self.mask, self.bias)
+        return staircase_linear(x, self.weight * self.mask, self.bias, self.blocks)
 
     def extra_repr(self) -> str:
         """Show the sizes and the share of weights that are alive."""

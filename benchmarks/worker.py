@@ -1,0 +1,150 @@
+"""One library, asked over standard input to do one thing at a time and say how long it took.
+
+    python benchmarks/worker.py LIBRARY        # pushforward, zuko, nflows or flowjax
+
+Each line in is JSON {"case": {...}, "operation": "log_prob" | "step" | "sample"}; each line out the seconds it took.
+The first use of an operation builds and warms it up untimed.
+"""
+
+import json
+import sys
+import time
+
+
+def torch_operations(log_prob, sample, parameters, x):
+    """The three operations of a torch flow."""
+    import torch
+
+    optimizer = torch.optim.Adam(parameters, 1e-4, fused=True)
+
+    def step():
+        optimizer.zero_grad()
+        loss = -log_prob(x).mean()
+        loss.backward()
+        optimizer.step()
+
+    def without_gradients(function, *arguments):
+        def run():
+            with torch.no_grad():
+                function(*arguments)
+
+        return run
+
+    return {
+        "log_prob": without_gradients(log_prob, x),
+        "step": step,
+        "sample": without_gradients(sample, len(x)),
+    }
+
+
+def build_pushforward(features, hidden, batch):
+    """Pushforward."""
+    import torch
+
+    import pushforward as pf
+
+    torch.manual_seed(0)
+    flow = pf.maf(features, layers=5, hidden=(hidden, hidden))
+    x = torch.randn(batch, features)
+    return torch_operations(flow.log_prob, flow.sample, list(flow.parameters()), x)
+
+
+def build_zuko(features, hidden, batch):
+    """Zuko."""
+    import torch
+    import zuko
+
+    torch.manual_seed(0)
+    flow = zuko.flows.MAF(features, 0, transforms=5, hidden_features=(hidden, hidden))
+    x = torch.randn(batch, features)
+    return torch_operations(
+        lambda x: flow().log_prob(x), lambda count: flow().sample((count,)), list(flow.parameters()), x
+    )
+
+
+def build_nflows(features, hidden, batch):
+    """Nflows."""
+    import torch
+    from nflows.flows import MaskedAutoregressiveFlow
+
+    torch.manual_seed(0)
+    # Its first masked layer comes before its blocks: one block makes two hidden layers.
+    flow = MaskedAutoregressiveFlow(features, hidden, num_layers=5, num_blocks_per_layer=1, use_residual_blocks=False)
+    x = torch.randn(batch, features)
+    return torch_operations(flow.log_prob, flow.sample, list(flow.parameters()), x)
+
+
+def build_flowjax(features, hidden, batch):
+    """flowjax, compiled."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flowjax.bijections import Affine
+    from flowjax.distributions import Normal
+    from flowjax.flows import masked_autoregressive_flow
+
+    key = jax.random.key(0)
+    flow = masked_autoregressive_flow(
+        key, base_dist=Normal(jnp.zeros(features)), transformer=Affine(), flow_layers=5, nn_width=hidden, nn_depth=2
+    )
+    x = jax.random.normal(key, (batch, features))
+    optimizer = optax.adam(1e-4)
+    trained, still = eqx.partition(flow, eqx.is_inexact_array)
+    state = {"flow": trained, "optimizer": optimizer.init(trained)}
+
+    @eqx.filter_jit
+    def log_prob(flow, x):
+        return flow.log_prob(x)
+
+    @eqx.filter_jit
+    def sample(flow, key):
+        return flow.sample(key, (batch,))
+
+    @eqx.filter_jit
+    def update(trained, optimizer_state, x):
+        loss = eqx.filter_value_and_grad(lambda t: -eqx.combine(t, still).log_prob(x).mean())
+        value, gradient = loss(trained)
+        change, optimizer_state = optimizer.update(gradient, optimizer_state)
+        return eqx.apply_updates(trained, change), optimizer_state, value
+
+    def step():
+        state["flow"], state["optimizer"], value = update(state["flow"], state["optimizer"], x)
+        jax.block_until_ready((state["flow"], value))
+
+    return {
+        "log_prob": lambda: log_prob(flow, x).block_until_ready(),
+        "step": step,
+        "sample": lambda: sample(flow, key).block_until_ready(),
+    }
+
+
+def main(library: str) -> None:
+    """Answer until standard input ends."""
+    build = {
+        "pushforward": build_pushforward,
+        "zuko": build_zuko,
+        "nflows": build_nflows,
+        "flowjax": build_flowjax,
+    }[library]
+    built, warm = {}, set()
+    for line in sys.stdin:
+        request = json.loads(line)
+        case = tuple(sorted(request["case"].items()))
+        operation = request["operation"]
+        if case not in built:
+            built.clear()
+            built[case] = build(**request["case"])
+            warm.clear()
+        run = built[case][operation]
+        if operation not in warm:
+            for _ in range(request.get("warm_up", 3)):
+                run()
+            warm.add(operation)
+        start = time.perf_counter()
+        run()
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
