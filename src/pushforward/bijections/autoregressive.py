@@ -8,6 +8,9 @@ from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
 from pushforward.networks.made import MADE
 from pushforward.solvers.incremental import solve_incrementally
+from pushforward.solvers.jacobi import solve_by_iteration
+
+SOLVERS = ("incremental", "jacobi")
 
 
 class Autoregressive(Bijection):
@@ -24,6 +27,11 @@ class Autoregressive(Bijection):
         order: (D,) the features from first to last, default 0 .. D-1.
         activation: of the conditioner, default "relu".
         residual: whether the conditioner's hidden layers come in residual pairs, default False.
+        solver: of the forward direction: "incremental" (default), or "jacobi", which takes a pass for each sweep and
+            pays only where features depend weakly on each other.
+
+    Raises:
+        ValueError: an unknown solver.
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
     (the inverse autoregressive flow).
@@ -48,8 +56,12 @@ class Autoregressive(Bijection):
         order: Sequence[int] | None = None,
         activation: str = "relu",
         residual: bool = False,
+        solver: str = "incremental",
     ):
         super().__init__()
+        if solver not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}.")
+        self.solver = solver
         self.features = features
         self.context_features = context
         self.univariate = univariate
@@ -64,7 +76,8 @@ class Autoregressive(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""
         self.check_event(z)
-        return solve_incrementally(self.conditioner, self.univariate, z, context)
+        solve = solve_incrementally if self.solver == "incremental" else solve_by_iteration
+        return solve(self.conditioner, self.univariate, z, context)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
