@@ -144,3 +144,13 @@ def test_round_trip_at_many_features():
     torch.testing.assert_close(log_derivative.sum(-1), log_det, rtol=1e-10, atol=1e-10)
     # All of it, in which each feature's rounding is magnified by the scales of those after it.
     torch.testing.assert_close(back, z, rtol=1e-8, atol=1e-8)
+
+
+def test_draws_without_gradients_may_be_used_where_there_are_gradients():
+    made = conditioner(5, Affine(), (8,))
+    with torch.no_grad():
+        x, log_det = solve_incrementally(made, Affine(), normal(3, 5))
+    assert not x.is_inference() and not log_det.is_inference()
+    weight = torch.ones(5, dtype=torch.float64, requires_grad=True)
+    ((x * weight).sum() + (log_det * weight[0]).sum()).backward()
+    torch.testing.assert_close(weight.grad[1:], x.sum(0)[1:])

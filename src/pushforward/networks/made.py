@@ -34,6 +34,7 @@ class MADE(nn.Module):
 
     Attributes:
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
+        units: how many units of degree 0 .. D-1 each hidden layer has.
         skips: for each layer of weights, which earlier layer's output is added to its own, or None.
 
     Raises:
@@ -75,6 +76,7 @@ class MADE(nn.Module):
         lowest = 0 if context or features == 1 else 1
         self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
 
+        self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
         masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
         masks.append((place[:, None] > self.degrees[-1]).repeat(parameter_count, 1))
         # With one feature no input is alive: what is left of the first product is its bias.

@@ -12,7 +12,7 @@ gives to itself goes step by step, in products as small as the block.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -75,33 +75,68 @@ def solve_incrementally(
     fill = _fill_recorded if torch.is_grad_enabled() else _fill_in_place
     edges = [*range(0, features, block or max(4, round(features**0.5))), features]
     x, log_det = fill(network, univariate, rows, edges)
-    return x.index_select(0, order.argsort()).t().reshape(z.shape), log_det.reshape(batch)
+    # Copies, which what comes later may differentiate through; tensors filled in place may not take part in that.
+    return x.index_select(0, order.argsort()).t().reshape(z.shape), log_det.clone().reshape(batch)
 
 
 @dataclass
 class _Product:
-    """What one layer gives to another, target += weight · source, rows and columns sorted by degree.
+    """What one layer gives to another, target += weight · source, whose rows and columns are sorted by degree.
 
     Attributes:
-        weight: (rows of the target, rows of the source).
-        mask: of the same shape, True where a weight is alive.
+        weight: (rows of the target, rows of the source), as the conditioner holds it.
         source: the layer it reads: 0 is x.
         target: the layer it adds to: the last is the parameters.
+        row_order: which rows of the weight come in which place; None if they are sorted already.
+        column_order: the same of its columns.
     """
 
     weight: Tensor
-    mask: Tensor
     source: int
     target: int
+    row_order: Tensor | None
+    column_order: Tensor | None
 
-    def of_block(self, starts: list[list[int]], low: int, high: int) -> tuple[Tensor, list[Tensor]]:
+    def recorded(self, starts: list[list[int]], edges: list[int]) -> _Recorded:
+        """The same with its weight sorted and cut into blocks at once, for which autograd adds up gradients once."""
+        weight = self.weight if self.row_order is None else self.weight.index_select(0, self.row_order)
+        weight = weight if self.column_order is None else weight.index_select(1, self.column_order)
+        ends = [starts[self.target][edge] for edge in edges]
+        parts = weight.split([bottom - top for top, bottom in itertools.pairwise(ends)])
+        return _Recorded(weight, self.source, self.target, None, None, dict(zip(edges, parts, strict=False)))
+
+    def rows(self, low: int, top: int, bottom: int, right: int) -> Tensor:
+        """The sorted weight's rows of a block, up to a column; only these are brought into order."""
+        if self.row_order is None:
+            rows = self.weight[top:bottom]
+        else:
+            rows = self.weight.index_select(0, self.row_order[top:bottom])
+        columns = None if self.column_order is None else self.column_order[:right]
+        return rows[:, :right] if columns is None else rows.index_select(1, columns)
+
+    def of_block(self, network: _Network, low: int, high: int) -> tuple[Tensor, list[Tensor]]:
         """The weights from all degrees below `low`, and those from degrees low .. high - 1, degree by degree."""
-        of_target, of_source = starts[self.target], starts[self.source]
-        rows = slice(of_target[low], of_target[high])
-        before, own = self.weight[rows, : of_source[high]].tensor_split([of_source[low]], 1)
-        # What comes from before is alive throughout: the mask matters only within the block.
-        own = own * self.mask[rows, of_source[low] : of_source[high]]
-        return before, own.split([b - a for a, b in itertools.pairwise(of_target[low : high + 1])])
+        of_target, of_source = network.starts[self.target], network.starts[self.source]
+        top, bottom, right = of_target[low], of_target[high], of_source[high]
+        rows = self.rows(low, top, bottom, right)
+        before, own = rows.tensor_split([of_source[low]], 1)
+        # What comes from before is alive throughout: the mask matters only within the block. Feature p counts for
+        # units of degree p + 1, the units of a degree for all of the same.
+        degrees = network.degrees[self.target][top:bottom, None]
+        known = network.degrees[self.source][of_source[low] : right]
+        own = own * (degrees > known if self.source == 0 else degrees >= known)
+        return before, own.split(network.units[self.target][low:high])
+
+
+@dataclass
+class _Recorded(_Product):
+    """A product whose blocks of rows are at hand, by the first degree of each."""
+
+    parts: dict[int, Tensor]
+
+    def rows(self, low: int, top: int, bottom: int, right: int) -> Tensor:
+        """The sorted weight's rows of a block, up to a column."""
+        return self.parts[low][:, :right]
 
 
 @dataclass
@@ -112,13 +147,17 @@ class _Network:
         products: for each layer but x, what is added to it.
         offsets: for each layer but x, what it is before any product: (rows, 1 or N).
         units: for each layer, how many of its rows have degree 0, 1 .. D-1.
+        starts: for each layer, the first row of each degree, and the end.
+        degrees: for each layer, the degree of each row.
         skips: for each layer, which earlier one is added to it, before its activation; or None.
         activation: of the hidden layers.
     """
 
-    products: list[list[_Product]]
+    products: Sequence[Sequence[_Product]]
     offsets: list[Tensor]
     units: list[list[int]]
+    starts: list[list[int]]
+    degrees: list[Tensor]
     skips: list[int | None]
     activation: nn.Module
 
@@ -130,13 +169,9 @@ class _Network:
         outputs = (order[:, None] + made.features * torch.arange(made.parameter_count, device=order.device)).flatten()
 
         def product(layer: MaskedLinear, source: int, target: int) -> _Product:
-            weight: Tensor = layer.weight
-            mask = layer.mask
-            if source == 0:
-                weight, mask = weight.index_select(1, order), mask.index_select(1, order)
-            if target == last:
-                weight, mask = weight.index_select(0, outputs), mask.index_select(0, outputs)
-            return _Product(weight, mask, source, target)
+            return _Product(
+                layer.weight, source, target, outputs if target == last else None, order if source == 0 else None
+            )
 
         products = [
             [product(layer, k, k + 1)] if isinstance(layer, MaskedLinear) else [] for k, layer in enumerate(made.layers)
@@ -149,16 +184,14 @@ class _Network:
                 shift = layer(context)
                 offsets[k] = offsets[k] + shift.expand(*batch, -1).reshape(batch.numel(), shift.shape[-1]).t()
         offsets[-1] = offsets[-1].index_select(0, outputs)
-        hidden = [torch.bincount(degrees, minlength=made.features).tolist() for degrees in made.degrees[1:]]
-        units = [[1] * made.features, *hidden, [made.parameter_count] * made.features]
+        each = torch.arange(made.features, device=order.device)
+        degrees = [each, *(d.to(order.device) for d in made.degrees[1:]), each.repeat_interleave(made.parameter_count)]
+        units = [[1] * made.features, *made.units, [made.parameter_count] * made.features]
+        starts = [[0, *itertools.accumulate(counts)] for counts in units]
         skips = [None, *(None if skip is None else skip + 1 for skip in made.skips)]
-        return cls(products, offsets, units, skips, made.activation)
+        return cls(products, offsets, units, starts, degrees, skips, made.activation)
 
-    def starts(self) -> list[list[int]]:
-        """For each layer: the first row of each degree, and the end."""
-        return [[0, *itertools.accumulate(units)] for units in self.units]
-
-    def targets(self) -> Iterator[tuple[int, Tensor, list[_Product], int | None, bool]]:
+    def targets(self) -> Iterator[tuple[int, Tensor, Sequence[_Product], int | None, bool]]:
         """Each layer but x in turn: its index, offset, products, skip, and whether it is hidden."""
         for k, (offset, products) in enumerate(zip(self.offsets, self.products, strict=True), start=1):
             yield k, offset, products, self.skips[k], k < len(self.units) - 1
@@ -166,8 +199,9 @@ class _Network:
 
 def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
     """Fill x, (D, N), from z, (D, N), with operations that autograd records."""
-    count, starts = z.shape[1], network.starts()
+    count, starts = z.shape[1], network.starts
     layers = len(starts)
+    network.products = [[product.recorded(starts, edges) for product in products] for products in network.products]
     z_rows, log_derivatives = z.unbind(0), []
     # What is known of each layer: finished blocks in one piece, the rows of the present block one by one.
     finished = [z.new_empty(0, count) for _ in range(layers - 1)]
@@ -179,7 +213,7 @@ def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: 
             rows = offset[starts[k][low] : starts[k][high]]
             weights = []
             for product in products:
-                before, own = product.of_block(starts, low, high)
+                before, own = product.of_block(network, low, high)
                 rows = torch.addmm(rows, before, finished[product.source])
                 weights.append((own, present[product.source]))
             block.append((rows.expand(-1, count).split(network.units[k][low:high]), weights))
@@ -201,9 +235,10 @@ def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: 
     return finished[0], torch.stack(log_derivatives).sum(0)
 
 
+@torch.inference_mode()
 def _fill_in_place(network: _Network, univariate: Univariate, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
     """Fill x, (D, N), from z, (D, N), writing each layer's rows where they stay."""
-    (features, count), starts = z.shape, network.starts()
+    (features, count), starts = z.shape, network.starts
     # Rows whose turn has not come meet weights that are masked: they need not be right, but finite.
     plain, layers = [z.new_zeros(features, count)], [z.new_zeros(features, count)]
     in_place = IN_PLACE.get(type(network.activation))
@@ -223,7 +258,7 @@ def _fill_in_place(network: _Network, univariate: Univariate, z: Tensor, edges: 
             plain[k][within] = offset[within]
             weights = []
             for product in products:
-                before, own = product.of_block(starts, low, high)
+                before, own = product.of_block(network, low, high)
                 source, of_source = layers[product.source], starts[product.source]
                 plain[k][within].addmm_(before, source[: of_source[low]])
                 weights.append((own, source[of_source[low] : of_source[high]]))
