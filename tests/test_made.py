@@ -85,7 +85,7 @@ def test_degrees_are_sorted_and_spread_evenly(width, lowest, span):
 def test_hidden_units_are_sorted_so_masks_are_staircases():
     made = MADE(5, 3, (13, 11), context=2)
     for layer in made.layers[:-1]:
-        reach = layer.mask.sum(1)
+        reach = layer.mask.sum(1).long()
         assert bool((reach.diff() >= 0).all())
         assert all(bool(row[:n].all()) and not bool(row[n:].any()) for row, n in zip(layer.mask, reach, strict=True))
 

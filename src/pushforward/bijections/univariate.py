@@ -102,6 +102,6 @@ class Affine(Univariate):
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Z = (x - shift) · exp(-log_scale)."""
         shift, log_scale = parameters.unbind(-1)
-        log_scale = soft_bound(log_scale, self.log_scale_bound)
-        z = (x - shift) * (-log_scale).exp()
-        return z, -log_scale.expand_as(z)
+        log_derivative = -soft_bound(log_scale, self.log_scale_bound)
+        z = (x - shift) * log_derivative.exp()
+        return z, log_derivative.expand_as(z)

@@ -69,6 +69,7 @@ class MADE(nn.Module):
             raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {self.order}.")
         if residual and (len(hidden) % 2 == 0 or len(set(hidden)) > 1):
             raise ValueError(f"A residual network has 1, 3, 5 ... hidden layers of one width, got {tuple(hidden)}.")
+        self.residual = residual
         # What comes into a pair, layers k - 1 and k, is the output of layer k - 2.
         last = len(hidden)
         self.skips = [k - 2 if residual and k % 2 == 0 and 0 < k < last else None for k in range(last + 1)]
@@ -101,8 +102,12 @@ class MADE(nn.Module):
             context = checked_context(context, self.context_features)
             hidden = hidden + self.context(context)
         outputs = [hidden]
+        # A rectifier's gradient needs its result alone, so it may overwrite what no skip reads.
+        overwrite = isinstance(self.activation, nn.ReLU) and isinstance(first, MaskedLinear) and not self.residual
+        overwrite = overwrite and x.dim() == 2  # else they are views, which autograd would copy
+        activate = torch.relu_ if overwrite else self.activation
         for layer, skip in zip(rest, self.skips[1:], strict=True):
-            hidden = layer(self.activation(hidden))
+            hidden = layer(activate(hidden))
             if skip is not None:
                 hidden = hidden + outputs[skip]
             outputs.append(hidden)
@@ -132,8 +137,9 @@ class MaskedLinear(nn.Module):
     def __init__(self, mask: Tensor, bias: bool = True, repeats: int = 1):
         super().__init__()
         outputs, inputs = mask.shape
-        # Made again from the configuration at loading, so it is not part of the saved state.
-        self.register_buffer("mask", mask.clone(), persistent=False)
+        # Made again from the configuration at loading, so it is not part of the saved state. Multiplying by numbers is
+        # quicker than by booleans, which are turned into numbers each time.
+        self.register_buffer("mask", mask.to(torch.get_default_dtype()), persistent=False)
         self.blocks = blocks_of(mask, repeats)
         reach = mask.sum(1, keepdim=True).clamp_min(1).rsqrt()
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-1, 1) * reach * mask)
@@ -143,12 +149,12 @@ class MaskedLinear(nn.Module):
         """(mask · weight) x + bias, (*batch, outputs), from x, (*batch, inputs)."""
         if self.blocks is None:
             return functional.linear(x, self.weight * self.mask, self.bias)
-        return staircase_linear(x, self.weight * self.mask, self.bias, self.blocks)
+        return staircase_linear(x, self.weight, self.mask, self.bias, self.blocks)
 
     def extra_repr(self) -> str:
         """Show the sizes and the share of weights that are alive."""
         outputs, inputs = self.mask.shape
-        return f"{inputs} → {outputs}, alive: {self.mask.float().mean().item():.0%}"
+        return f"{inputs} → {outputs}, alive: {self.mask.mean().item():.0%}"
 
 
 def spread_degrees(width: int, lowest: int, highest: int) -> Tensor:

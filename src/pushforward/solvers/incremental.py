@@ -73,7 +73,7 @@ def solve_incrementally(
     network = _Network.of(conditioner, context, batch, order)
     # To write into memory again and again is quicker, but leaves nothing to differentiate.
     fill = _fill_recorded if torch.is_grad_enabled() else _fill_in_place
-    edges = [*range(0, features, block or max(4, round(features**0.5))), features]
+    edges = [*range(0, features, block or max(6, round(features**0.5))), features]
     x, log_det = fill(network, univariate, rows, edges)
     # Copies, which what comes later may differentiate through; tensors filled in place may not take part in that.
     return x.index_select(0, order.argsort()).t().reshape(z.shape), log_det.clone().reshape(batch)
