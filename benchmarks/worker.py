@@ -1,6 +1,6 @@
 """One library, asked over standard input to do one thing at a time and say how long it took.
 
-    python benchmarks/worker.py LIBRARY        # pushforward, zuko, nflows or flowjax
+    python benchmarks/worker.py LIBRARY        # pushforward, compiled, zuko, nflows or flowjax
 
 Each line in is JSON {"case": {...}, "operation": "log_prob" | "step" | "sample"}; each line out the seconds it took.
 The first use of an operation builds and warms it up untimed. A short operation is repeated for a tenth of a second.
@@ -37,7 +37,7 @@ def torch_operations(log_prob, sample, parameters, x):
     }
 
 
-def build_pushforward(features, hidden, batch):
+def build_pushforward(features, hidden, batch, compiled=False):
     """Pushforward."""
     import torch
 
@@ -46,7 +46,13 @@ def build_pushforward(features, hidden, batch):
     torch.manual_seed(0)
     flow = pf.maf(features, layers=5, hidden=(hidden, hidden))
     x = torch.randn(batch, features)
-    return torch_operations(flow.log_prob, flow.sample, list(flow.parameters()), x)
+    log_prob = torch.compile(flow.log_prob) if compiled else flow.log_prob
+    return torch_operations(log_prob, flow.sample, list(flow.parameters()), x)
+
+
+def build_compiled(features, hidden, batch):
+    """Pushforward under torch.compile, which needs a C++ compiler."""
+    return build_pushforward(features, hidden, batch, compiled=True)
 
 
 def build_zuko(features, hidden, batch):
@@ -123,6 +129,7 @@ def main(library: str) -> None:
     """Answer until standard input ends."""
     build = {
         "pushforward": build_pushforward,
+        "compiled": build_compiled,
         "zuko": build_zuko,
         "nflows": build_nflows,
         "flowjax": build_flowjax,

@@ -71,3 +71,5 @@ def test_a_wide_network_is_what_its_masked_matrices_say():
     torch.testing.assert_close(made(x, context), hidden.view(7, 2, 50).mT)
     compiled = torch.compile(lambda v, c: made(v, c), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x, context), made(x, context))
+    gradients = [torch.autograd.grad(f(x, context).square().sum(), list(made.parameters())) for f in (compiled, made)]
+    torch.testing.assert_close(*gradients)

@@ -79,9 +79,14 @@ def staircase_linear(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor | Non
         bias: (rows,) or None.
         blocks: of the mask; every row belongs to one.
     """
-    # Autocast and the compiler see through a plain product only.
-    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
+    if torch.is_autocast_enabled(x.device.type):  # which knows plain products only
         return functional.linear(x, weight * mask, bias)
+    if torch.compiler.is_compiling():
+        parts = []
+        for top, bottom, left, right, _ in blocks:
+            rows = weight[top:bottom, left:right] * mask[top:bottom, left:right]
+            parts.append(functional.linear(x[..., left:right], rows, None if bias is None else bias[top:bottom]))
+        return torch.cat(parts, -1)
     if x.dim() == 2:  # no view of the result, which could not be overwritten cheaply
         return _Product.apply(x, weight, mask, bias, blocks)
     flat = _Product.apply(x.reshape(-1, x.shape[-1]), weight, mask, bias, blocks)
