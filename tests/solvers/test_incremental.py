@@ -154,3 +154,16 @@ def test_draws_without_gradients_may_be_used_where_there_are_gradients():
     weight = torch.ones(5, dtype=torch.float64, requires_grad=True)
     ((x * weight).sum() + (log_det * weight[0]).sum()).backward()
     torch.testing.assert_close(weight.grad[1:], x.sum(0)[1:])
+
+
+@pytest.mark.parametrize("univariate", FAMILIES, ids=["additive", "affine", "bent"])
+def test_function_transforms_with_and_without_recording(univariate):
+    made = conditioner(5, univariate, (9,), seed=3)
+    z = normal(3, 5)
+    truth = torch.func.jacrev(lambda row: solve_by_passes(made, univariate, row))(z[0])
+    for recorded in (True, False):
+        with torch.set_grad_enabled(recorded):
+            found = torch.func.jacfwd(lambda row: solve_incrementally(made, univariate, row))(z[0])
+            torch.testing.assert_close(found, truth)
+            rows = torch.func.vmap(lambda row: solve_incrementally(made, univariate, row))(z)
+            torch.testing.assert_close(rows, solve_by_passes(made, univariate, z))

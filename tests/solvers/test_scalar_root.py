@@ -66,6 +66,28 @@ def test_first_and_second_derivatives_reach_everything_in_the_function():
     assert torch.autograd.gradgradcheck(tanh_root, (right, factor))
 
 
+def test_forward_mode_derivatives_with_and_without_recording():
+    right, factor = torch.tensor(0.7).double(), torch.tensor(-0.6).double()
+    truth = torch.func.jacrev(tanh_root, (0, 1))(right, factor)
+    torch.testing.assert_close(torch.func.jacfwd(tanh_root, (0, 1))(right, factor), truth)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.func.jacfwd(tanh_root, (0, 1))(right, factor), truth)
+    curvature = torch.func.hessian(tanh_root)(right, factor)  # forward over reverse
+    torch.testing.assert_close(curvature, torch.func.jacrev(torch.func.jacrev(tanh_root))(right, factor))
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-9, 1e9, 1e30])
+def test_units_of_the_function_do_not_matter(unit):
+    target = torch.linspace(-50, 50, 1001).double()
+
+    def scaled(a):
+        value, slope = cubic(target)(a)
+        return unit * value, unit * slope
+
+    ends = torch.full_like(target, -100), torch.full_like(target, 100)
+    torch.testing.assert_close(monotone_root(scaled, *ends), monotone_root(cubic(target), *ends), rtol=1e-15, atol=0)
+
+
 def test_derivatives_against_the_closed_form_of_a_cube_root():
     target = torch.tensor([8.0, 27.0]).double().requires_grad_()
     root = monotone_root(lambda a: (a**3 - target, 3 * a**2), torch.ones(2).double(), torch.full((2,), 9.0).double())

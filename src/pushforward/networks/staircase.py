@@ -93,6 +93,20 @@ def staircase_linear(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor | Non
     return flat.view(*x.shape[:-1], weight.shape[0])
 
 
+def _save(ctx: Any, *tensors: Tensor) -> None:
+    """Keep tensors for both kinds of derivative."""
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+
+
+def _bilinear(function: type[Function], ctx: Any, first_tangent: Any, second_tangent: Any) -> Tensor:
+    """The derivative of a product of two, f(∂a, b) + f(a, ∂b), where a missing tangent is zero."""
+    first, second, mask = ctx.saved_tensors
+    parts = [] if first_tangent is None else [function.apply(first_tangent, second, mask, ctx.blocks)]
+    parts += [] if second_tangent is None else [function.apply(first, second_tangent, mask, ctx.blocks)]
+    return sum(parts[1:], parts[0])
+
+
 class _Product(Function):
     """L: x, (n, columns), and weight to x (mask · weight)ᵀ + bias, (n, rows)."""
 
@@ -111,7 +125,7 @@ class _Product(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         x, weight, mask, bias, ctx.blocks = inputs
-        ctx.save_for_backward(x, weight, mask)
+        _save(ctx, x, weight, mask)
         ctx.with_bias = bias is not None
 
     @staticmethod
@@ -121,6 +135,18 @@ class _Product(Function):
         of_weight = _Outer.apply(gradient, x, mask, ctx.blocks) if ctx.needs_input_grad[1] else None
         of_bias = gradient.sum(0) if ctx.with_bias and ctx.needs_input_grad[3] else None
         return of_x, of_weight, None, of_bias, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_tangent: Any, weight_tangent: Any, mask_tangent: Any, bias_tangent: Any, _: Any) -> Tensor:
+        x, weight, mask = ctx.saved_tensors
+        parts = []
+        if x_tangent is not None:
+            parts.append(_Product.apply(x_tangent, weight, mask, None, ctx.blocks))
+        if weight_tangent is not None:
+            parts.append(_Product.apply(x, weight_tangent, mask, None, ctx.blocks))
+        if bias_tangent is not None:
+            parts.append(bias_tangent.expand(len(x), -1))
+        return sum(parts[1:], parts[0])
 
     @staticmethod
     def vmap(
@@ -146,7 +172,7 @@ class _Transposed(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         y, weight, mask, ctx.blocks = inputs
-        ctx.save_for_backward(y, weight, mask)
+        _save(ctx, y, weight, mask)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple:
@@ -154,6 +180,10 @@ class _Transposed(Function):
         of_y = _Product.apply(gradient, weight, mask, None, ctx.blocks) if ctx.needs_input_grad[0] else None
         of_weight = _Outer.apply(y, gradient, mask, ctx.blocks) if ctx.needs_input_grad[1] else None
         return of_y, of_weight, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, y_tangent: Any, weight_tangent: Any, mask_tangent: Any, _: Any) -> Tensor:
+        return _bilinear(_Transposed, ctx, y_tangent, weight_tangent)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple, y: Tensor, weight: Tensor, mask: Tensor, blocks: Any) -> tuple:
@@ -174,7 +204,7 @@ class _Outer(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         y, x, mask, ctx.blocks = inputs
-        ctx.save_for_backward(y, x, mask)
+        _save(ctx, y, x, mask)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple:
@@ -182,6 +212,10 @@ class _Outer(Function):
         of_y = _Product.apply(x, gradient, mask, None, ctx.blocks) if ctx.needs_input_grad[0] else None
         of_x = _Transposed.apply(y, gradient, mask, ctx.blocks) if ctx.needs_input_grad[1] else None
         return of_y, of_x, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, y_tangent: Any, x_tangent: Any, mask_tangent: Any, _: Any) -> Tensor:
+        return _bilinear(_Outer, ctx, y_tangent, x_tangent)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple, y: Tensor, x: Tensor, mask: Tensor, blocks: Any) -> tuple:

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from pushforward.networks.made import MADE, MaskedLinear
 from pushforward.networks.mlp import checked_context
+from pushforward.solvers.derivatives import derivatives_wanted
 
 if TYPE_CHECKING:
     from pushforward.bijections.univariate import Univariate
@@ -72,7 +73,7 @@ def solve_incrementally(
     rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
     network = _Network.of(conditioner, context, batch, order)
     # To write into memory again and again is quicker, but leaves nothing to differentiate.
-    fill = _fill_recorded if torch.is_grad_enabled() else _fill_in_place
+    fill = _fill_recorded if derivatives_wanted() else _fill_in_place
     edges = [*range(0, features, block or max(6, round(features**0.5))), features]
     x, log_det = fill(network, univariate, rows, edges)
     # Copies, which what comes later may differentiate through; tensors filled in place may not take part in that.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pushforward.solvers.derivatives import derivatives_wanted
 from pushforward.solvers.incremental import solve_incrementally
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def solve_by_iteration(
         >>> torch.allclose(x, solve_incrementally(made, Affine(), torch.zeros(3, 5))[0], atol=1e-5)
         True
     """
-    if not torch.is_grad_enabled():
+    if not derivatives_wanted():
         least = ROUNDINGS * torch.finfo(z.dtype).eps if tolerance is None else tolerance
         x = z if context is None else z.expand(*torch.broadcast_shapes(z.shape[:-1], context.shape[:-1]), -1)
         for sweep in range(1, min(cap, conditioner.features + 1) + 1):

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.solvers.derivatives import derivatives_wanted
+
 # Newton doubles the digits at every step and bisection adds one bit: bisection alone needs as many steps as a float64
 # bracket has bits between its ends.
 MAXIMUM_STEPS = 200
-# A residual of this many roundings, of the bracket's size, is none.
+# A bracket may miss its root by this many roundings of its size.
 ROUNDINGS = 64
 
 Function = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -23,7 +25,7 @@ class RootReport(NamedTuple):
     """How the search went, entry by entry.
 
     Attributes:
-        converged: whether the root is found to the last float, with a residual of no more than rounding.
+        converged: whether the root is found to the last floats.
         steps: how many evaluations it took.
         residual: the function's value at the root.
     """
@@ -72,9 +74,9 @@ def monotone_root(function: Function, lower: Tensor, upper: Tensor) -> Tensor:
             f"{float(report.residual[first]):.3g} after {int(report.steps[first])} steps in the bracket "
             f"[{float(lower[first]):.6g}, {float(upper[first]):.6g}]; is the function increasing and finite there?"
         )
-    if not torch.is_grad_enabled():
+    if not derivatives_wanted():
         return root
-    step = root
+    step = root = root.detach()  # forward-mode derivatives ran through the search too
     for _ in range(2):
         value, slope = function(step)
         step = step - value / slope.detach()
@@ -106,17 +108,20 @@ def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor,
     last_step = high - low
     value, slope = function(a)
     done, steps = ~known, torch.ones_like(lower, dtype=torch.long)
+    seen_below, seen_above = torch.zeros_like(known), torch.zeros_like(known)
     for _ in range(MAXIMUM_STEPS):
-        low, high = torch.where(value < 0, a, low), torch.where(value > 0, a, high)
+        below, above = value < 0, value > 0
+        low, high = torch.where(below, a, low), torch.where(above, a, high)
+        seen_below, seen_above = seen_below | below, seen_above | above
         newton, middle = a - value / slope, low + (high - low) / 2
         # Bisect where Newton would leave the bracket, or creeps.
         trusted = (newton > low) & (newton < high) & ((newton - a).abs() < last_step.abs() / 2)
         trusted |= value == 0
         following = torch.where(trusted, newton, middle)
         following = torch.where(value == 0, a, following)
-        # No float is nearer, or the value is no more than what a few roundings of a do to it.
+        # No float is nearer, or only a few are. Steps in a are what counts: the function may be in any units.
         settled = (following == a) | (middle <= low) | (middle >= high)
-        settled |= value.abs() <= 4 * eps * a.abs() * slope.clamp_min(1)
+        settled |= value.abs() <= 4 * eps * a.abs() * slope
         done = done | settled
         if bool(done.all()):
             break
@@ -129,6 +134,7 @@ def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor,
     newton = a - value / slope
     a = torch.where((newton >= low) & (newton <= high), newton, a)
     value, slope = function(a)
-    small = value.abs() <= rounding * (1 + slope.abs())
-    converged = (done & small & (slope > 0)) | ~known
+    # A root lies between two values of opposite sign, or within rounding of an end of the bracket.
+    enclosed = (seen_below & seen_above) | (value.abs() <= rounding * slope)
+    converged = (done & enclosed & value.isfinite() & (slope > 0)) | ~known
     return torch.where(known, a, torch.nan), RootReport(converged, steps, value)
