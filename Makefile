@@ -41,6 +41,7 @@ $(PEERS)/installed: benchmarks/requirements.txt
 
 bench: install $(PEERS)/installed
 	$(BIN)/python benchmarks/speed.py $(PEERS)/bin/python
+	$(BIN)/python benchmarks/directions.py
 	$(BIN)/python benchmarks/variational.py energies
 	$(BIN)/python benchmarks/variational.py targets
 

@@ -9,7 +9,7 @@ from torch.distributions import Gamma, MultivariateNormal, Normal, constraints
 import pushforward as pf
 from pushforward.bijections import Constrained, ordered
 from pushforward.evaluation.targets import linear_regression
-from pushforward.training.variational import ReverseKL, log_weights
+from pushforward.training.variational import AnnealedDraws, ReverseKL, log_weights
 
 
 def affine_flow(mean, scale):
@@ -123,6 +123,13 @@ def test_draws_repeat_and_leave_the_random_state_alone():
     assert torch.equal(first, second) and torch.equal(torch.rand(1), expected)
 
 
+def test_annealing_multiplies_the_temperature_by_the_same_factor_in_each_step():
+    draws = AnnealedDraws(7, annealing_steps=4, first_temperature=1e-2, steps=3)
+    taken = [temperature for _ in range(2) for _, temperature in draws]
+    assert taken == pytest.approx([1e-2, 10**-1.5, 1e-1, 10**-0.5, 1.0, 1.0])
+    assert [temperature for _, temperature in AnnealedDraws(7, 0, 1e-2, 2)] == [1.0, 1.0]
+
+
 def test_layers_that_start_from_data_are_not_started_by_draws():
     flow = pf.realnvp(2, layers=2, hidden=(8,))
     pf.fit_to_target(flow, lambda x: -x.square().sum(-1) / 2, max_steps=5)
@@ -138,6 +145,7 @@ def test_layers_that_start_from_data_are_not_started_by_draws():
         ({"estimator": "score"}, "estimator must be one of path, plain"),
         ({"importance_samples": 3}, "divide batch_size"),
         ({"annealing_steps": -1}, "annealing_steps"),
+        ({"first_temperature": 0.0}, "first_temperature"),
         ({"learning_rate": 0.0}, "learning_rate"),
     ],
 )

@@ -53,13 +53,13 @@ class ElementwiseAffine(Bijection):
         self.register_buffer("scale", scale.clone())
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """X = shift + scale · z."""
+        """x = shift + scale · z."""
         self.check_event(z)
         x = self.shift + self.scale * z
         return x, self.scale.log().sum().to(x.dtype).expand(x.shape[:-1])
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Z = (x - shift) / scale."""
+        """z = (x - shift) / scale."""
         self.check_event(x)
         z = (x - self.shift) / self.scale
         return z, -self.scale.log().sum().to(z.dtype).expand(z.shape[:-1])
@@ -83,11 +83,11 @@ class Rescaling(Bijection):
         self.log_scale = nn.Parameter(torch.zeros(features))
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """X = exp(log_scale) · z."""
+        """x = exp(log_scale) · z."""
         self.check_event(z)
         return z * self.log_scale.exp(), self.log_scale.sum().expand(z.shape[:-1])
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Z = exp(-log_scale) · x."""
+        """z = exp(-log_scale) · x."""
         self.check_event(x)
         return x * (-self.log_scale).exp(), -self.log_scale.sum().expand(x.shape[:-1])

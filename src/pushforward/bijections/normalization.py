@@ -32,12 +32,12 @@ class ActNorm(Bijection):
         self.register_buffer("initialized", torch.tensor(False))
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """X = shift + exp(log_scale) · z."""
+        """x = shift + exp(log_scale) · z."""
         self.check_event(z)
         return self.shift + z * self.log_scale.exp(), self.log_scale.sum().expand(z.shape[:-1])
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Z = (x - shift) · exp(-log_scale)."""
+        """z = (x - shift) · exp(-log_scale)."""
         self.check_event(x)
         if self.training and not self.initialized:
             self._initialize(x.detach())

@@ -66,12 +66,12 @@ class Additive(Univariate):
     parameter_count = 1
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """X = z + shift."""
+        """x = z + shift."""
         x = z + parameters[..., 0]
         return x, torch.zeros_like(x)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Z = x - shift."""
+        """z = x - shift."""
         z = x - parameters[..., 0]
         return z, torch.zeros_like(z)
 
@@ -93,14 +93,14 @@ class Affine(Univariate):
     parameter_count = 2
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """X = shift + exp(log_scale) · z."""
+        """x = shift + exp(log_scale) · z."""
         shift, log_scale = parameters.unbind(-1)
         log_scale = soft_bound(log_scale, self.log_scale_bound)
         x = torch.addcmul(shift, log_scale.exp(), z)
         return x, log_scale.expand_as(x)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Z = (x - shift) · exp(-log_scale)."""
+        """z = (x - shift) · exp(-log_scale)."""
         shift, log_scale = parameters.unbind(-1)
         log_derivative = -soft_bound(log_scale, self.log_scale_bound)
         z = (x - shift) * log_derivative.exp()

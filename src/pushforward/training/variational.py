@@ -26,7 +26,6 @@ LogDensity = Callable[[Tensor], Tensor]
 ESTIMATORS = ("path", "plain")
 DEFAULT_STEPS = 5000
 HELD_OUT_DRAWS = 4096
-FIRST_TEMPERATURE = 0.01
 # Above this the variance of the weights is so heavy-tailed that averages over them settle too slowly to be of use
 # (Vehtari, Simpson, Gelman, Yao and Gabry 2024, arXiv:1507.02646).
 LARGEST_PARETO_K = 0.7
@@ -40,6 +39,7 @@ def fit_to_target(
     estimator: str = "path",
     importance_samples: int = 1,
     annealing_steps: int = 0,
+    first_temperature: float = 0.01,
     batch_size: int = 512,
     max_steps: int | None = None,
     max_time: float | None = None,
@@ -69,7 +69,9 @@ def fit_to_target(
         estimator: "path" (sticking the landing): the gradient of log q goes through the draw alone, so that its
             variance vanishes as q approaches p; needs the flow's inverse. "plain": the whole gradient.
         importance_samples: K; the path estimator is doubly reparameterised for K > 1. It divides `batch_size`.
-        annealing_steps: Steps over which the target rises from p̃^0.01 to p̃, against missing modes; 0 for none.
+        annealing_steps: Steps over which the target rises from p̃^first_temperature to p̃, against missing modes, by the
+            same factor in each; 0 for none.
+        first_temperature: The power at which annealing starts, in (0, 1]: so small that p̃ to it is one broad hump.
         batch_size: Draws in a step.
         max_steps: Most steps; 5000 if neither this nor `max_time` is given.
         max_time: Most seconds.
@@ -114,6 +116,8 @@ def fit_to_target(
         )
     if annealing_steps < 0 or draws < 2:
         raise InputError(f"annealing_steps must be 0 or more and draws at least 2; got {annealing_steps} and {draws}.")
+    if not 0 < first_temperature <= 1:
+        raise InputError(f"first_temperature must be above 0 and at most 1; it is {first_temperature}.")
     if max_steps is None and max_time is None:
         max_steps = DEFAULT_STEPS
     settings = Settings(
@@ -145,7 +149,7 @@ def fit_to_target(
     history = train(
         fabric,
         objective,
-        AnnealedDraws(batch_size, annealing_steps, evaluate_every),
+        AnnealedDraws(batch_size, annealing_steps, first_temperature, evaluate_every),
         lambda: float(log_weights(flow, log_density, HELD_OUT_DRAWS, seed + 1).mean()),
         settings,
     )
@@ -198,13 +202,16 @@ class AnnealedDraws:
 
     Arguments:
         count: Draws in a step.
-        annealing_steps: Steps in which the temperature rises from 0.01 to 1.
+        annealing_steps: Steps in which the temperature rises to 1.
+        first_temperature: The temperature that it rises from, geometrically: what a sharp target needs time for is
+            the doubling of its sharpness, wherever it stands.
         steps: Steps in an epoch.
     """
 
-    def __init__(self, count: int, annealing_steps: int, steps: int) -> None:
+    def __init__(self, count: int, annealing_steps: int, first_temperature: float, steps: int) -> None:
         self.count = count
         self.annealing_steps = annealing_steps
+        self.first_temperature = first_temperature
         self.steps = steps
         self._taken = 0
 
@@ -213,9 +220,9 @@ class AnnealedDraws:
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         for _ in range(self.steps):
-            share = self._taken / self.annealing_steps if self.annealing_steps else 1.0
+            left = max(0.0, 1 - self._taken / self.annealing_steps) if self.annealing_steps else 0.0
             self._taken += 1
-            yield self.count, min(1.0, FIRST_TEMPERATURE + (1 - FIRST_TEMPERATURE) * share)
+            yield self.count, self.first_temperature**left
 
 
 @dataclass
@@ -299,8 +306,8 @@ def evaluate_on_target(
     if pareto_k > LARGEST_PARETO_K:
         warnings.warn(
             f"The importance weights have Pareto k {pareto_k:.2f}, above {LARGEST_PARETO_K}, and an effective sample "
-            f"size of {share:.2%}: the flow misses a part of the target. Trust neither log Z nor moments; train "
-            "longer, anneal, or take a richer flow.",
+            f"size of {share:.2%}: the flow's tails are lighter than the target's, or it misses a part of it. Trust "
+            "neither log Z nor moments; train longer, anneal, or take a richer flow.",
             RuntimeWarning,
             stacklevel=2,
         )
