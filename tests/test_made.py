@@ -24,7 +24,7 @@ def connectivity(made):
         paths = mask @ paths
     if made.direct is not None:
         paths = paths + made.direct.mask.float()
-    return paths[:features]
+    return paths[:: made.parameter_count]
 
 
 @settings(deadline=None, max_examples=60)

@@ -124,8 +124,8 @@ class TestBadFiles:
         self.refused(path, "not a pushforward model")
 
     def test_newer(self, saved):
-        rewrite(saved[1], pushforward=json.dumps({"format": 2, "version": "9.1"}))
-        self.refused(saved[1], r"written by pushforward 9\.1 in format 2.*upgrade")
+        rewrite(saved[1], pushforward=json.dumps({"format": 99, "version": "9.1"}))
+        self.refused(saved[1], r"written by pushforward 9\.1 in format 99.*upgrade")
 
     @pytest.mark.parametrize(
         "changes",
@@ -172,3 +172,13 @@ def test_the_file_has_the_permissions_of_any_new_file(saved, tmp_path):
     _, path = saved
     (tmp_path / "other").touch()
     assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_loaded_weights_start_at_whole_cache_lines(saved):
+    assert all(parameter.data_ptr() % 64 == 0 for parameter in pf.load(saved[1]).parameters())
+
+
+def test_a_file_of_an_earlier_format_is_refused(saved):
+    rewrite(saved[1], pushforward=json.dumps({"format": 1, "version": "0.0"}))
+    with pytest.raises(pf.InputError, match="in format 1, which is no longer read: fit again"):
+        pf.load(saved[1])

@@ -82,5 +82,7 @@ class Autoregressive(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
+        if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
+            x = x.t().contiguous().t()
         z, log_derivative = self.univariate.inverse(x, self.conditioner(x, context))
         return z, log_derivative.sum(-1)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pushforward.networks.mlp import ACTIVATIONS, Bias, as_parameters, checked_context
+from pushforward.networks.mlp import ACTIVATIONS, Bias, as_parameters, batch_of, unit_by_unit
 from pushforward.networks.staircase import blocks_of, staircase_linear
 
 
@@ -79,32 +78,30 @@ class MADE(nn.Module):
 
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
         masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
-        masks.append((place[:, None] > self.degrees[-1]).repeat(parameter_count, 1))
+        masks.append((place[:, None] > self.degrees[-1]).repeat_interleave(parameter_count, 0))
         # With one feature no input is alive: what is left of the first product is its bias.
-        self.layers = nn.ModuleList(
-            MaskedLinear(mask, repeats=parameter_count if k == len(hidden) else 1) if mask.any() else Bias(len(mask))
-            for k, mask in enumerate(masks)
-        )
+        self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
         self.activation = ACTIVATIONS[activation]()
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
 
         every_degree = set(range(lowest, features))
         narrow = any(set(degrees.tolist()) != every_degree for degrees in self.degrees[1:])
-        straight = (place[:, None] > place).repeat(parameter_count, 1)
-        self.direct = MaskedLinear(straight, False, parameter_count) if narrow else None
+        straight = (place[:, None] > place).repeat_interleave(parameter_count, 0)
+        self.direct = MaskedLinear(straight, False) if narrow else None
         self.direct_context = nn.Linear(context, parameter_count * features, bias=False) if narrow and context else None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
+        batch = batch_of(x, context, self.context_features)
+        # From here on a unit's values for all rows lie side by side: see `staircase`.
+        x = unit_by_unit(x, batch)
         first, *rest = self.layers
         hidden = first(x)
         if self.context is not None:
-            context = checked_context(context, self.context_features)
-            hidden = hidden + self.context(context)
+            hidden = hidden + unit_by_unit(self.context(context), batch)
         outputs = [hidden]
         # A rectifier's gradient needs its result alone, so it may overwrite what no skip reads.
         overwrite = isinstance(self.activation, nn.ReLU) and isinstance(first, MaskedLinear) and not self.residual
-        overwrite = overwrite and x.dim() == 2  # else they are views, which autograd would copy
         activate = torch.relu_ if overwrite else self.activation
         for layer, skip in zip(rest, self.skips[1:], strict=True):
             hidden = layer(activate(hidden))
@@ -114,12 +111,12 @@ class MADE(nn.Module):
         if self.direct is not None:
             hidden = hidden + self.direct(x)
         if self.direct_context is not None:
-            hidden = hidden + self.direct_context(context)
-        return as_parameters(hidden, (self.parameter_count, self.features))
+            hidden = hidden + unit_by_unit(self.direct_context(context), batch)
+        return as_parameters(hidden, batch, self.features)
 
 
 class MaskedLinear(nn.Module):
-    """A product with some weights held at zero, (mask · weight) x + bias.
+    """A product with some weights held at zero, (mask · weight) h + bias.
 
     Each row starts uniform within ±1/√(its number of live inputs), so that units that see few inputs are as lively as
     the others.
@@ -127,29 +124,26 @@ class MaskedLinear(nn.Module):
     Arguments:
         mask: (outputs, inputs), True where a weight is alive.
         bias: whether to add a bias, default True.
-        repeats: how many staircases the mask has one below the other, default 1.
 
     Cost: of a large mask only the blocks that are alive, about half of the product.
     """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, bias: bool = True, repeats: int = 1):
+    def __init__(self, mask: Tensor, bias: bool = True):
         super().__init__()
         outputs, inputs = mask.shape
         # Made again from the configuration at loading, so it is not part of the saved state. Multiplying by numbers is
         # quicker than by booleans, which are turned into numbers each time.
         self.register_buffer("mask", mask.to(torch.get_default_dtype()), persistent=False)
-        self.blocks = blocks_of(mask, repeats)
+        self.blocks = blocks_of(mask)
         reach = mask.sum(1, keepdim=True).clamp_min(1).rsqrt()
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-1, 1) * reach * mask)
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-1, 1) * reach[:, 0]) if bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(mask · weight) x + bias, (*batch, outputs), from x, (*batch, inputs)."""
-        if self.blocks is None:
-            return functional.linear(x, self.weight * self.mask, self.bias)
-        return staircase_linear(x, self.weight, self.mask, self.bias, self.blocks)
+    def forward(self, h: Tensor) -> Tensor:
+        """(mask · weight) h + bias, (outputs, n), from h, (inputs, n)."""
+        return staircase_linear(h, self.weight, self.mask, self.bias, self.blocks)
 
     def extra_repr(self) -> str:
         """Show the sizes and the share of weights that are alive."""

@@ -1,10 +1,13 @@
 """The multilayer perceptron as a conditioner."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from pushforward.networks.staircase import staircase_linear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -18,7 +21,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(nn.Module):
     """Parameters for every output from all inputs and a context.
 
-    h1 = W1 x + V context + b1, hk = Wk a(hk-1) + bk; the last hk is reshaped to (outputs, parameter_count). The context
+    h1 = W1 x + V context + b1, hk = Wk a(hk-1) + bk; the last hk is seen as (outputs, parameter_count). The context
     enters by a product of its own, so that one context row serves a whole batch by broadcasting.
 
     Arguments:
@@ -40,23 +43,32 @@ class MLP(nn.Module):
         activation: str = "relu",
     ):
         super().__init__()
-        self.shape = (parameter_count, outputs)
+        self.outputs = outputs
         self.context_features = context
         widths = [*hidden, outputs * parameter_count]
         # A product with no inputs is the bias alone.
-        self.first = nn.Linear(inputs, widths[0]) if inputs else Bias(widths[0])
+        self.first = Linear(inputs, widths[0]) if inputs else Bias(widths[0])
         self.context = nn.Linear(context, widths[0], bias=False) if context else None
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(widths))
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, outputs, parameter_count), from x, (*batch, inputs), and context, (*batch, C)."""
-        hidden = self.first(x)
+        batch = batch_of(x, context, self.context_features)
+        hidden = self.first(unit_by_unit(x, batch))
         if self.context is not None:
-            hidden = hidden + self.context(checked_context(context, self.context_features))
+            hidden = hidden + unit_by_unit(self.context(context), batch)
         for layer in self.layers:
             hidden = layer(self.activation(hidden))
-        return as_parameters(hidden, self.shape)
+        return as_parameters(hidden, batch, self.outputs)
+
+
+class Linear(nn.Linear):
+    """weight h + bias, (outputs, n), from h, (inputs, n): one unit's values for all rows lie side by side."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """weight h + bias."""
+        return staircase_linear(h, self.weight, None, self.bias)
 
 
 class Bias(nn.Module):
@@ -66,17 +78,33 @@ class Bias(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The bias, for every row of x, (*batch, 0)."""
-        return self.bias.expand(*x.shape[:-1], -1)
+    def forward(self, h: Tensor) -> Tensor:
+        """The bias, (outputs, n), for every column of h, (inputs, n)."""
+        return self.bias[:, None].expand(-1, h.shape[1])
 
 
-def as_parameters(flat: Tensor, shape: tuple[int, int]) -> Tensor:
-    """View (*batch, P · D) as (*batch, D, P), for shape = (P, D).
+def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.Size:
+    """The shape of the batch that x and context make together, or which context was expected."""
+    if not context_features:
+        return x.shape[:-1]
+    return torch.broadcast_shapes(x.shape[:-1], checked_context(context, context_features).shape[:-1])
 
-    The network's rows are parameter by parameter, so that each parameter of all features is contiguous.
-    """
-    return flat.unflatten(-1, shape).transpose(-1, -2)
+
+def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:
+    """Bring (*batch, units) into the order of units, (units, n); n = 1 if there is one row for the whole batch."""
+    units = value.shape[-1]
+    rows = math.prod(batch)
+    if units and value.numel() == units:
+        rows = 1
+    else:
+        value = value.expand(*batch, units)
+    return value.reshape(rows, units).t()
+
+
+def as_parameters(flat: Tensor, batch: torch.Size, features: int) -> Tensor:
+    """View (D · P, n), feature by feature, as (*batch, D, P)."""
+    count = flat.shape[0] // features
+    return flat.view(features, count, flat.shape[1]).permute(2, 0, 1).reshape(*batch, features, count)
 
 
 def checked_context(context: Tensor | None, context_features: int) -> Tensor:

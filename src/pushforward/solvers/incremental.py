@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.networks.made import MADE, MaskedLinear
-from pushforward.networks.mlp import checked_context
+from pushforward.networks.mlp import batch_of, unit_by_unit
+from pushforward.networks.product import product as matrix_product
+from pushforward.networks.staircase import staircase_linear
 from pushforward.solvers.derivatives import derivatives_wanted
 
 if TYPE_CHECKING:
@@ -62,11 +64,7 @@ def solve_incrementally(
         True
     """
     features = conditioner.features
-    if conditioner.context_features:
-        context = checked_context(context, conditioner.context_features)
-        batch = torch.broadcast_shapes(z.shape[:-1], context.shape[:-1])
-    else:
-        batch = z.shape[:-1]
+    batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
@@ -166,8 +164,8 @@ class _Network:
     def of(cls, made: MADE, context: Tensor | None, batch: torch.Size, order: Tensor) -> _Network:
         """Sort a conditioner's weights, for contexts that broadcast against a batch."""
         last = len(made.layers)
-        # Parameter by parameter in the conditioner, feature by feature here.
-        outputs = (order[:, None] + made.features * torch.arange(made.parameter_count, device=order.device)).flatten()
+        parameters = torch.arange(made.parameter_count, device=order.device)
+        outputs = (order[:, None] * made.parameter_count + parameters).flatten()
 
         def product(layer: MaskedLinear, source: int, target: int) -> _Product:
             return _Product(
@@ -182,8 +180,7 @@ class _Network:
         offsets: list[Tensor] = [layer.bias[:, None] for layer in made.layers]  # type: ignore[index]
         for k, layer in ((0, made.context), (last - 1, made.direct_context)):
             if layer is not None:
-                shift = layer(context)
-                offsets[k] = offsets[k] + shift.expand(*batch, -1).reshape(batch.numel(), shift.shape[-1]).t()
+                offsets[k] = offsets[k] + unit_by_unit(layer(context), batch)
         offsets[-1] = offsets[-1].index_select(0, outputs)
         each = torch.arange(made.features, device=order.device)
         degrees = [each, *(d.to(order.device) for d in made.degrees[1:]), each.repeat_interleave(made.parameter_count)]
@@ -215,7 +212,7 @@ def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: 
             weights = []
             for product in products:
                 before, own = product.of_block(network, low, high)
-                rows = torch.addmm(rows, before, finished[product.source])
+                rows = rows + staircase_linear(finished[product.source], before)
                 weights.append((own, present[product.source]))
             block.append((rows.expand(-1, count).split(network.units[k][low:high]), weights))
         for step in range(high - low):
@@ -261,7 +258,7 @@ def _fill_in_place(network: _Network, univariate: Univariate, z: Tensor, edges: 
             for product in products:
                 before, own = product.of_block(network, low, high)
                 source, of_source = layers[product.source], starts[product.source]
-                plain[k][within].addmm_(before, source[: of_source[low]])
+                plain[k][within] += matrix_product(before, source[: of_source[low]])
                 weights.append((own, source[of_source[low] : of_source[high]]))
             skipped = None if skip is None else plain_rows[skip][low:high]
             activated = rows[k][low:high] if hidden else None
