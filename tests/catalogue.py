@@ -23,6 +23,7 @@ from pushforward.bijections import (
     Permutation,
     Planar,
     Radial,
+    RationalQuadraticSpline,
     Rescaling,
     Standardized,
     Sylvester,
@@ -50,7 +51,7 @@ def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
 def architecture(name: str):
     def make(features: int, context: int) -> Bijection:
         options = {"layers": 2, "hidden": HIDDEN}
-        if name in ("nice", "realnvp", "maf", "iaf"):
+        if name in ("nice", "realnvp", "maf", "iaf", "nsf"):
             options["activation"] = "elu"
         return build({"architecture": name, "features": features, "context": context, **options}).bijection
 
@@ -76,6 +77,10 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "affine autoregressive, narrow": autoregressive(Affine(), hidden=(2, 2)),
     "affine autoregressive, residual": autoregressive(Affine(), hidden=(6, 6, 6), residual=True),
     "affine autoregressive, no hidden layer": autoregressive(Affine(), hidden=()),
+    "spline coupling": coupling(RationalQuadraticSpline(4, 3.0)),
+    "spline coupling, linear tails": coupling(RationalQuadraticSpline(3, 1.0, "linear")),
+    "spline coupling, circular": coupling(RationalQuadraticSpline(5, 2.0, "circular")),
+    "spline autoregressive": autoregressive(RationalQuadraticSpline(6, 4.0)),
     "planar": lambda d, c: Planar(d, context=c, hidden=(5,)),
     "planar, leaky ReLU": lambda d, c: Planar(d, "leaky_relu", 0.2, context=c, hidden=(5,)),
     "radial": lambda d, c: Radial(d, context=c, hidden=(5,)),
@@ -88,6 +93,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "realnvp": architecture("realnvp"),
     "maf": architecture("maf"),
     "iaf": architecture("iaf"),
+    "nsf": architecture("nsf"),
     "planar flow": architecture("planar"),
     "radial flow": architecture("radial"),
     "sylvester flow": architecture("sylvester"),

@@ -17,7 +17,7 @@ from pushforward.training import (
     fit_to_target,
 )
 from pushforward.version import __version__
-from pushforward.zoo import build, constrained, iaf, maf, nice, planar, radial, realnvp, standardized, sylvester
+from pushforward.zoo import build, constrained, iaf, maf, nice, nsf, planar, radial, realnvp, standardized, sylvester
 
 __all__ = [
     "Bijection",
@@ -48,6 +48,7 @@ __all__ = [
     "maf",
     "networks",
     "nice",
+    "nsf",
     "planar",
     "radial",
     "realnvp",

@@ -8,7 +8,7 @@ from catalogue import randomize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushforward.bijections import Additive, Affine, Autoregressive, Univariate
+from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline, Univariate
 from pushforward.networks import MADE
 from pushforward.solvers import solve_incrementally
 
@@ -25,7 +25,7 @@ class Bent(Univariate):
         return shift + slope.tanh().exp() * z + bend, (slope.tanh().exp() + 1 - bend**2).log()
 
 
-FAMILIES = [Additive(), Affine(), Bent()]
+FAMILIES = [Additive(), Affine(), Bent(), RationalQuadraticSpline(3, 2.0)]
 
 
 def solve_by_passes(made, univariate, z, context=None):
@@ -156,7 +156,7 @@ def test_draws_without_gradients_may_be_used_where_there_are_gradients():
     torch.testing.assert_close(weight.grad[1:], x.sum(0)[1:])
 
 
-@pytest.mark.parametrize("univariate", FAMILIES, ids=["additive", "affine", "bent"])
+@pytest.mark.parametrize("univariate", FAMILIES, ids=["additive", "affine", "bent", "spline"])
 def test_function_transforms_with_and_without_recording(univariate):
     made = conditioner(5, univariate, (9,), seed=3)
     z = normal(3, 5)

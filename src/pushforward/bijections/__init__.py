@@ -9,6 +9,7 @@ from pushforward.bijections.normalization import ActNorm
 from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
+from pushforward.bijections.splines import RationalQuadraticSpline
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.univariate import Additive, Affine, Univariate, soft_bound
@@ -28,6 +29,7 @@ __all__ = [
     "Permutation",
     "Planar",
     "Radial",
+    "RationalQuadraticSpline",
     "Rescaling",
     "Standardized",
     "Sylvester",
