@@ -81,14 +81,16 @@ def test_precision_is_kept(name, direction, dtype):
 def test_float32_round_trip(name, direction):
     exact = make(name, features=3, context=2)
     value, context = normal(1000, 3), context_for(2, 1000).float()
-    # Where a map is flat, no arithmetic brings back what rounding the result to float32 has lost.
+    # Where splines are flat, no arithmetic brings back what rounding the result to float32 has lost.
     there, _ = contracts.apply(exact, direction, value, context.double())
     lost = contracts.apply(exact, contracts.opposite(direction), there.float().double(), context.double())[0] - value
     bijection = make(name, features=3, context=2).float()
     there, _ = contracts.apply(bijection, direction, value.float(), context)
     back, _ = contracts.apply(bijection, contracts.opposite(direction), there, context)
     # Scales up to 1e3 a layer may magnify a rounding: compare with the size of what was rounded.
-    allowed = 1e-4 * max(1.0, float(there.detach().abs().max()) / 100) + 4 * float(lost.detach().abs().max())
+    allowed = 1e-4 * max(1.0, float(there.detach().abs().max()) / 100)
+    if name == "nsf":
+        allowed += 4 * float(lost.detach().abs().max())
     torch.testing.assert_close(back, value.float(), rtol=1e-4, atol=allowed)
 
 

@@ -46,9 +46,10 @@ def test_the_density_returned_with_a_sample_is_that_of_the_sample(name, dtype, t
     x, log_prob = flow.sample_with_log_prob((500,))
     assert x.dtype == log_prob.dtype == dtype
     density = flow.log_prob(x)
-    # A steep spline makes much of a rounding: of float32, no more is asked than of the density itself.
-    rounding = (make(name, features=5).log_prob(x.double()) - density).abs().max() if dtype == torch.float32 else 0
-    assert float((density - log_prob).abs().max()) < tolerance + 4 * float(rounding)
+    if name == "nsf" and dtype == torch.float32:
+        # A steep spline makes much of a rounding: no more is asked than of the density itself.
+        tolerance += 4 * float((make(name, features=5).log_prob(x.double()) - density).abs().max())
+    assert float((density - log_prob).abs().max()) < tolerance
 
 
 @EVERY

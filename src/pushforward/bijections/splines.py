@@ -109,7 +109,7 @@ class RationalQuadraticSpline(Univariate):
         if self.tails == "circular":
             slopes = torch.cat([slopes, slopes[..., :1, :]], -2)
         elif self.tails == "identity":
-            end = torch.ones_like(slopes[..., :1, :]) if self.bins > 1 else torch.ones_like(widths)
+            end = torch.ones_like(widths[..., :1, :])
             slopes = torch.cat([end, slopes, end], -2)
         return self._positions(widths), self._positions(heights), slopes
 

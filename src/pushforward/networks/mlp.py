@@ -93,12 +93,9 @@ def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.
 def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:
     """Bring (*batch, units) into the order of units, (units, n); n = 1 if there is one row for the whole batch."""
     units = value.shape[-1]
-    rows = math.prod(batch)
     if units and value.numel() == units:
-        rows = 1
-    else:
-        value = value.expand(*batch, units)
-    return value.reshape(rows, units).t()
+        return value.reshape(1, units).t()
+    return value.expand(*batch, units).reshape(math.prod(batch), units).t()
 
 
 def as_parameters(flat: Tensor, batch: torch.Size, features: int) -> Tensor:

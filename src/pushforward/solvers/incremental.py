@@ -258,7 +258,7 @@ def _fill_in_place(network: _Network, univariate: Univariate, z: Tensor, edges: 
             for product in products:
                 before, own = product.of_block(network, low, high)
                 source, of_source = layers[product.source], starts[product.source]
-                plain[k][within] += matrix_product(before, source[: of_source[low]])
+                plain[k][within].add_(matrix_product(before, source[: of_source[low]]))
                 weights.append((own, source[of_source[low] : of_source[high]]))
             skipped = None if skip is None else plain_rows[skip][low:high]
             activated = rows[k][low:high] if hidden else None
