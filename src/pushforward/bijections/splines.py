@@ -2,16 +2,20 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn.functional import softplus
 
 from pushforward.bijections.univariate import Univariate
+from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
 
 SMALLEST_BIN = 1e-3
 SMALLEST_SLOPE = 1e-3
 TAILS = ("identity", "linear", "circular")
+_SLOPE_SHIFT = math.log(math.expm1(1 - SMALLEST_SLOPE))  # a parameter of 0 gives slope 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,20 @@ class RationalQuadraticSpline(Univariate):
             return there[0], log_derivative[0]
         # The parameters of one kind lie side by side for all rows, as a conditioner makes them.
         value = value.expand(batch).movedim(0, -1)
-        widths, heights, slopes = self._knots(parameters.expand(*batch, -1).movedim(0, -1))
+        parameters = parameters.expand(*batch, -1).movedim(0, -1)
+        if value.numel() and has_kernel(value, parameters, self.bins):
+            count = value.shape[-1]
+            results = _Spline.apply(
+                value.reshape(-1, count), parameters.reshape(-1, self.parameter_count, count), self, backwards
+            )
+            there, log_derivative = (result.view(value.shape) for result in results)
+        else:
+            there, log_derivative = self._plainly(value, parameters, backwards)
+        return there.movedim(-1, 0), log_derivative.movedim(-1, 0)
+
+    def _plainly(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
+        """The spline of values (..., n) by parameters (..., P, n), in operations of torch."""
+        widths, heights, slopes = self._knots(parameters)
         inside, outside = self._split(value)
         bin_of = _bin_of(inside, heights if backwards else widths)
         left, width = _bin_ends(widths, bin_of)
@@ -99,13 +116,22 @@ class RationalQuadraticSpline(Univariate):
         if self.tails == "linear":
             end = torch.where(outside < 0, slopes[..., 0, :], slopes[..., -1, :])
             outside = outside / end if backwards else outside * end
-        return (there + outside).movedim(-1, 0), log_derivative.movedim(-1, 0)
+        return there + outside, log_derivative
+
+    @property
+    def _shape(self) -> SplineShape:
+        return SplineShape(
+            self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, _SLOPE_SHIFT
+        )
+
+    @property
+    def _smallest_bin(self) -> float:
+        return min(SMALLEST_BIN, 0.5 / self.bins)
 
     def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Positions of the K + 1 knots in z and in x, and slopes there, each (..., K + 1, n)."""
         widths, heights, slopes = parameters.tensor_split([self.bins, 2 * self.bins], -2)
-        one = math.log(math.expm1(1 - SMALLEST_SLOPE))  # where the slope is 1
-        slopes = SMALLEST_SLOPE + softplus(slopes + one)
+        slopes = SMALLEST_SLOPE + softplus(slopes + _SLOPE_SHIFT)
         if self.tails == "circular":
             slopes = torch.cat([slopes, slopes[..., :1, :]], -2)
         elif self.tails == "identity":
@@ -114,7 +140,7 @@ class RationalQuadraticSpline(Univariate):
         return self._positions(widths), self._positions(heights), slopes
 
     def _positions(self, sizes: Tensor) -> Tensor:
-        smallest = min(SMALLEST_BIN, 0.5 / self.bins)
+        smallest = self._smallest_bin
         shares = smallest + (1 - self.bins * smallest) * sizes.softmax(-2)
         inner = self.bound * (2 * shares[..., :-1, :].cumsum(-2) - 1)
         end = torch.full_like(sizes[..., :1, :], self.bound)
@@ -178,3 +204,89 @@ def _solve(share: Tensor, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
         polished = (start - (_rise(start, s, a, b) - share) / slope).clamp(0, 1)
     # The value is the polished one; derivatives of every order are those of the closed form.
     return theta + (polished - theta).detach()
+
+
+class _Spline(Function):
+    """A spline's value and log-derivative by the compiled kernel: value (F, n) and parameters (F, P, n)."""
+
+    @staticmethod
+    def forward(
+        value: Tensor, parameters: Tensor, spline: RationalQuadraticSpline, backwards: bool
+    ) -> tuple[Tensor, Tensor]:
+        return spline_apply(spline._shape, value, parameters, backwards)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+        value, parameters, ctx.spline, ctx.backwards = inputs
+        ctx.save_for_backward(value, parameters, output[0])
+        ctx.save_for_forward(value, parameters)
+
+    @staticmethod
+    def backward(ctx: Any, of_there: Tensor, of_log: Tensor) -> tuple:
+        value, parameters, there = ctx.saved_tensors
+        z = there.detach() if ctx.backwards else value.detach()
+        return *_Gradients.apply(value, parameters, of_there, of_log, z, ctx.spline, ctx.backwards), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, of_value: Any, of_parameters: Any, *_: Any) -> Any:
+        value, parameters = ctx.saved_tensors[:2]
+        tangents = tuple(
+            torch.zeros_like(primal) if tangent is None else tangent
+            for primal, tangent in ((value, of_value), (parameters, of_parameters))
+        )
+        return torch.func.jvp(_plain(ctx.spline, ctx.backwards), (value, parameters), tangents)[1]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple, value: Tensor, parameters: Tensor, spline: Any, backwards: bool) -> tuple:
+        return torch.vmap(_plain(spline, backwards), in_dims[:2])(value, parameters), (0, 0)
+
+
+class _Gradients(Function):
+    """The gradients of `_Spline`, by a kernel as well; their own gradients are those of the plain formulas."""
+
+    @staticmethod
+    def forward(
+        value: Tensor,
+        parameters: Tensor,
+        of_there: Tensor,
+        of_log: Tensor,
+        z: Tensor,
+        spline: RationalQuadraticSpline,
+        backwards: bool,
+    ) -> tuple[Tensor, Tensor]:
+        return spline_gradients(spline._shape, z, parameters, backwards, of_there, of_log)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+        value, parameters, of_there, of_log, _, ctx.spline, ctx.backwards = inputs
+        ctx.save_for_backward(value, parameters, of_there, of_log)
+        ctx.save_for_forward(value, parameters, of_there, of_log)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple:
+        _, pull = torch.func.vjp(_plain_gradients(ctx.spline, ctx.backwards), *ctx.saved_tensors)
+        return *pull(gradients), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        primals = ctx.saved_tensors[:4]
+        given = tuple(
+            torch.zeros_like(primal) if tangent is None else tangent
+            for primal, tangent in zip(primals, tangents, strict=False)
+        )
+        return torch.func.jvp(_plain_gradients(ctx.spline, ctx.backwards), primals, given)[1]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple, *inputs: Any) -> tuple:
+        return torch.vmap(_plain_gradients(*inputs[5:]), in_dims[:4])(*inputs[:4]), (0, 0)
+
+
+def _plain(spline: RationalQuadraticSpline, backwards: bool) -> Any:
+    return lambda value, parameters: spline._plainly(value, parameters, backwards)
+
+
+def _plain_gradients(spline: RationalQuadraticSpline, backwards: bool) -> Any:
+    def gradients(value: Tensor, parameters: Tensor, of_there: Tensor, of_log: Tensor) -> Any:
+        return torch.func.vjp(_plain(spline, backwards), value, parameters)[1]((of_there, of_log))
+
+    return gradients

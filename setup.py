@@ -1,0 +1,22 @@
+"""The compiled kernels, which are optional: where they cannot be built, the same maps run in torch alone, slower."""
+
+import sys
+
+from setuptools import Extension, setup
+
+FOLDER = "src/pushforward/kernels"
+# OpenMP is compiled for but not linked: its functions are found in the copy that torch has loaded, so that both share
+# one set of threads.
+OPENMP = ["-fopenmp"] if sys.platform == "linux" else []
+
+setup(
+    ext_modules=[
+        Extension(
+            "pushforward.kernels._native",
+            sources=[f"{FOLDER}/{name}.cpp" for name in ("baseline", "avx2", "avx512")],
+            depends=[f"{FOLDER}/{name}" for name in ("vector.h", "spline.h", "kernels.inc")],
+            extra_compile_args=["-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-Wno-psabi", *OPENMP],
+            optional=True,
+        )
+    ]
+)

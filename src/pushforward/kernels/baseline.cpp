@@ -1,0 +1,21 @@
+// For the instructions that every processor of the kind has.
+#define NAME(function) function##_baseline
+#include "kernels.inc"
+
+#include <Python.h>
+
+// The most of the sets below that this processor can run: 0 baseline, 1 AVX2, 2 AVX-512.
+extern "C" int instruction_set() {
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+    return 0;
+}
+
+// The functions are called by address; an empty module lets Python's own tools build and find the file.
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+PyMODINIT_FUNC PyInit__native() { return PyModule_Create(&definition); }

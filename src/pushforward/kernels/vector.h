@@ -1,0 +1,93 @@
+// Sixteen float32 numbers at a time, and the functions that the maps need of them.
+//
+// The compiler turns a `vec` into whatever registers there are: one of AVX-512, two of AVX2, four of SSE or NEON.
+#pragma once
+#include <cstdint>
+
+#define INLINE static inline __attribute__((always_inline))
+
+constexpr long LANES = 16;
+// May stand at any address, as rows of a tensor do.
+typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(64), aligned(4), may_alias));
+
+INLINE vec all(float value) { return value - vec{}; }
+INLINE vec load(const float *from) { return *(const vec *)from; }
+INLINE void store(float *to, vec value) { *(vec *)to = value; }
+// The first `count` lanes; the others repeat the first, so that they are as tame as it is.
+INLINE vec load_some(const float *from, long count) {
+    vec value = all(from[0]);
+    for (long i = 0; i < count; i++) value[i] = from[i];
+    return value;
+}
+INLINE void store_some(float *to, vec value, long count) {
+    for (long i = 0; i < count; i++) to[i] = value[i];
+}
+
+INLINE vec minimum(vec a, vec b) { return b < a ? b : a; }
+INLINE vec maximum(vec a, vec b) { return b > a ? b : a; }
+INLINE vec absolute(vec a) { return (vec)((ivec)a & 0x7fffffff); }
+INLINE vec root(vec a) {
+    vec out;
+    for (long i = 0; i < LANES; i++) out[i] = __builtin_sqrtf(a[i]);
+    return out;
+}
+
+// exp, within 2 units in the last place; 0 below -87.3, infinity above 88.7, NaN of NaN.
+INLINE vec exponential(vec x) {
+    vec y = maximum(minimum(x, all(88.73f)), all(-87.33f));
+    vec shifted = y * 1.44269504f + 12582912.0f; // rounds to an integer, which stands in the low bits
+    vec n = shifted - 12582912.0f;
+    vec r = y - n * 0.693359375f + n * 2.12194440e-4f;
+    vec p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    // In two factors, since 2^128 is no float.
+    ivec power = (ivec)shifted - 0x4b400000, half = power >> 1;
+    vec out = p * (vec)((half + 127) << 23) * (vec)((power - half + 127) << 23);
+    out = x < -87.33f ? vec{} : out;
+    out = x > 88.7228f ? all(__builtin_inff()) : out;
+    return x == x ? out : x;
+}
+
+// The natural logarithm, within 2 units in the last place; -infinity of 0, NaN of what is negative or NaN.
+INLINE vec logarithm(vec x) {
+    ivec tiny = x < 1.17549435e-38f;
+    vec y = tiny ? x * 8388608.0f : x; // so that subnormal numbers have all their digits
+    ivec bits = (ivec)y;
+    ivec exponent = (bits >> 23) - 126;
+    vec m = (vec)((bits & 0x007fffff) | 0x3f000000); // in [1/2, 1)
+    ivec small = m < 0.707106781f;
+    vec e = __builtin_convertvector(exponent, vec) - (small ? all(1.0f) : vec{}) - (tiny ? all(23.0f) : vec{});
+    m = (small ? m + m : m) - 1.0f;
+    vec z = m * m;
+    vec p = all(7.0376836292e-2f);
+    p = p * m - 1.1514610310e-1f;
+    p = p * m + 1.1676998740e-1f;
+    p = p * m - 1.2420140846e-1f;
+    p = p * m + 1.4249322787e-1f;
+    p = p * m - 1.6668057665e-1f;
+    p = p * m + 2.0000714765e-1f;
+    p = p * m - 2.4999993993e-1f;
+    p = p * m + 3.3333331174e-1f;
+    vec out = p * m * z + e * -2.12194440e-4f - 0.5f * z + m + e * 0.693359375f;
+    out = x == 0.0f ? all(-__builtin_inff()) : out;
+    out = x < 0.0f ? all(__builtin_nanf("")) : out;
+    return x < __builtin_inff() ? out : (x == x ? x : x);
+}
+
+// log(1 + e) for e ≥ 0, exact also where e is tiny.
+INLINE vec logarithm_of_one_and(vec e) {
+    vec u = e + 1.0f, rest = u - 1.0f;
+    return rest == 0.0f ? e : logarithm(u) * e / rest;
+}
+
+INLINE vec softplus(vec x) { return maximum(x, vec{}) + logarithm_of_one_and(exponential(-absolute(x))); }
+INLINE vec sigmoid(vec x) {
+    vec e = exponential(-absolute(x)), share = 1.0f / (1.0f + e);
+    return x < 0.0f ? e * share : share;
+}
