@@ -1,0 +1,328 @@
+// A whole layer, a network of rectifiers and the univariate maps whose parameters it gives, forwards and backwards, for
+// 64 rows at a time: all that lies between input and result stays in the processor's caches.
+#pragma once
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "spline.h"
+
+constexpr long ROWS = 64, UNITS = 4;
+#ifdef __AVX512F__
+constexpr long WIDE = 4; // 16 registers of sums
+#else
+constexpr long WIDE = 1;
+#endif
+
+// weight (units, inputs) · mask, and bias; entries of `rows` (units, 2) say from which input to which a unit is alive,
+// those of `columns` (inputs, 2) the same of the transpose. Null: no mask, all alive. The gradients go to `of_`.
+struct Dense {
+    long units, inputs;
+    const float *weight, *mask, *bias;
+    const int *rows, *columns;
+    float *of_weight, *of_bias;
+};
+
+enum Kind { AFFINE = 0, SPLINE = 1 };
+struct Family {
+    Kind kind;
+    Spline spline; // an affine map has its bound on log_scale alone
+    INLINE int parameters() const { return kind == AFFINE ? 2 : parameter_count(spline); }
+};
+
+INLINE long padded(long count) { return (count + LANES - 1) / LANES * LANES; }
+INLINE long weight_size(const Dense &dense) { return padded(dense.units) * padded(dense.inputs); }
+
+// Where the entries first to first + UNITS are alive, all together.
+INLINE void alive(const int *reach, long first, long end, long count, long &from, long &to) {
+    if (!reach) {
+        from = 0, to = count;
+        return;
+    }
+    from = count, to = 0;
+    for (long k = first; k < std::min(first + UNITS, end); k++)
+        if (reach[2 * k] < reach[2 * k + 1]) from = std::min<long>(from, reach[2 * k]), to = std::max<long>(to, reach[2 * k + 1]);
+    from = std::min(from, to);
+}
+
+// c[u, v] (+)= Σ_k a[u, k] b[k, v], for UNITS u and V registers of v: sums begin with what `start` gives and go to `end`.
+template <long V, class Start, class End>
+INLINE void tile(long inner, const float *a, long a_unit, long a_inner, const float *b, long b_inner, Start start, End end) {
+    vec sum[UNITS][V];
+    for (long u = 0; u < UNITS; u++)
+        for (long v = 0; v < V; v++) sum[u][v] = start(u, v);
+    for (long k = 0; k < inner; k++) {
+        vec row[V];
+        for (long v = 0; v < V; v++) row[v] = load(b + k * b_inner + v * LANES);
+        for (long u = 0; u < UNITS; u++) {
+            const vec factor = all(a[u * a_unit + k * a_inner]);
+            for (long v = 0; v < V; v++) sum[u][v] += factor * row[v];
+        }
+    }
+    for (long u = 0; u < UNITS; u++)
+        for (long v = 0; v < V; v++) end(u, v, sum[u][v]);
+}
+
+// weight · mask, with rows and columns padded by zeros.
+INLINE void mask_weights(const Dense &dense, float *to) {
+    const long width = padded(dense.inputs);
+    std::memset(to, 0, sizeof(float) * weight_size(dense));
+    for (long u = 0; u < dense.units; u++) {
+        const float *weight = dense.weight + u * dense.inputs, *mask = dense.mask + u * dense.inputs;
+        if (dense.mask)
+            for (long k = 0; k < dense.inputs; k++) to[u * width + k] = weight[k] * mask[k];
+        else
+            std::memcpy(to + u * width, weight, sizeof(float) * dense.inputs);
+    }
+}
+
+// (weight h + bias), rectified or not: h (inputs, ROWS) to (units, ROWS).
+INLINE void dense_forward(const Dense &dense, const float *weight, const float *h, float *to, bool rectify) {
+    const long width = padded(dense.inputs);
+    for (long unit = 0; unit < dense.units; unit += UNITS) {
+        long from, until;
+        alive(dense.rows, unit, dense.units, dense.inputs, from, until);
+        for (long row = 0; row < ROWS; row += WIDE * LANES)
+            tile<WIDE>(
+                until - from, weight + unit * width + from, width, 1, h + from * ROWS + row, ROWS,
+                [&](long u, long) { return unit + u < dense.units ? all(dense.bias[unit + u]) : vec{}; },
+                [&](long u, long v, vec sum) {
+                    store(to + (unit + u) * ROWS + row + v * LANES, rectify ? maximum(sum, vec{}) : sum);
+                });
+    }
+}
+
+// weightᵀ g: g (units, ROWS) to (inputs, ROWS), zero where `rectified` is.
+INLINE void dense_transposed(const Dense &dense, const float *weight, const float *g, float *to, const float *rectified) {
+    const long width = padded(dense.inputs);
+    for (long input = 0; input < dense.inputs; input += UNITS) {
+        long from, until;
+        alive(dense.columns, input, dense.inputs, dense.units, from, until);
+        for (long row = 0; row < ROWS; row += WIDE * LANES)
+            tile<WIDE>(
+                until - from, weight + from * width + input, 1, width, g + from * ROWS + row, ROWS,
+                [](long, long) { return vec{}; },
+                [&](long u, long v, vec sum) {
+                    const long at = (input + u) * ROWS + row + v * LANES;
+                    store(to + at, rectified ? (load(rectified + at) <= 0.0f ? vec{} : sum) : sum);
+                });
+    }
+}
+
+// of_weight += g hᵀ, padded as the weights are: g (units, ROWS), and h turned to (ROWS, inputs).
+INLINE void dense_outer(const Dense &dense, const float *g, const float *turned, float *of_weight) {
+    const long width = padded(dense.inputs);
+    for (long unit = 0; unit < dense.units; unit += UNITS) {
+        long from, until;
+        alive(dense.rows, unit, dense.units, dense.inputs, from, until);
+        long column = from / LANES * LANES;
+        auto take = [&](auto wide) {
+            constexpr long V = decltype(wide)::value;
+            float *to = of_weight + unit * width + column;
+            tile<V>(
+                ROWS, g + unit * ROWS, ROWS, 1, turned + column, width,
+                [&](long u, long v) { return load(to + u * width + v * LANES); },
+                [&](long u, long v, vec sum) { store(to + u * width + v * LANES, sum); });
+            column += V * LANES;
+        };
+        while (column + WIDE * LANES <= padded(until)) take(std::integral_constant<long, WIDE>{});
+        while (column < until) take(std::integral_constant<long, 1>{});
+    }
+}
+
+// (inputs, ROWS) to (ROWS, padded inputs).
+INLINE void turn(const float *h, long inputs, float *to) {
+    const long width = padded(inputs);
+    for (long k = 0; k < inputs; k += LANES)
+        for (long row = 0; row < ROWS; row++) {
+            vec out;
+            for (long i = 0; i < LANES; i++) out[i] = h[(k + i) * ROWS + row];
+            store(to + row * width + k, out);
+        }
+}
+
+INLINE vec arctangent(vec x) {
+    const vec size = absolute(x);
+    const ivec far = size > 2.414213562f, middle = size > 0.414213562f;
+    const vec start = far ? all(1.57079632679f) : middle ? all(0.78539816340f) : vec{};
+    const vec t = far ? -1.0f / size : middle ? (size - 1.0f) / (size + 1.0f) : size;
+    const vec z = t * t;
+    vec p = all(8.05374449538e-2f);
+    p = p * z - 1.38776856032e-1f;
+    p = p * z + 1.99777106478e-1f;
+    p = p * z - 3.33329491539e-1f;
+    const vec out = start + (p * z * t + t);
+    return x < 0.0f ? -out : out;
+}
+
+// The affine map x = shift + exp(log_scale) z, the logarithm of its scale softly bounded, see bijections/univariate.py.
+INLINE Pair apply(const Family &family, vec value, const vec *p, bool backwards) {
+    if (family.kind == SPLINE) return apply(family.spline, value, p, backwards);
+    const float slope = 1.57079632679f / family.spline.bound;
+    const vec log_scale = arctangent(p[1] * slope) * (1 / slope);
+    if (backwards) return {(value - p[0]) * exponential(-log_scale), -log_scale};
+    return {p[0] + exponential(log_scale) * value, log_scale};
+}
+
+INLINE vec gradients(const Family &family, vec value, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
+    if (family.kind == SPLINE) return gradients(family.spline, value, p, backwards, of_there, of_log, of_p);
+    const float slope = 1.57079632679f / family.spline.bound;
+    const vec bent = p[1] * slope, log_scale = arctangent(bent) * (1 / slope);
+    const vec scale = exponential(backwards ? -log_scale : log_scale), of_value = of_there * scale;
+    of_p[0] = backwards ? -of_value : of_there;
+    const vec of_log_scale = backwards ? -of_value * (value - p[0]) - of_log : of_value * value + of_log;
+    of_p[1] = of_log_scale / (1.0f + bent * bent);
+    return of_value;
+}
+
+// What one layer is made of, and how much of `saved` each part takes: first the masked weights, then for each 64 rows
+// its inputs and the results of every product.
+struct Layer {
+    long depth;
+    const Dense *dense;
+    Family family;
+    bool backwards;
+
+    INLINE long inputs() const { return dense[0].inputs; }
+    INLINE long features() const { return dense[depth - 1].units / family.parameters(); }
+    INLINE long weights() const {
+        long total = 0;
+        for (long l = 0; l < depth; l++) total += weight_size(dense[l]);
+        return total;
+    }
+    INLINE long units() const {
+        long total = padded(inputs());
+        for (long l = 0; l < depth; l++) total += padded(dense[l].units);
+        return total;
+    }
+    INLINE long widest() const {
+        long most = padded(inputs());
+        for (long l = 0; l < depth; l++) most = std::max(most, padded(dense[l].units));
+        return most;
+    }
+    // Per thread and backwards: gradients of weights and, unsummed, of biases, and three blocks of rows.
+    INLINE long workspace() const { return weights() + units() * LANES + 3 * widest() * ROWS; }
+};
+
+INLINE void load_rows(const float *from, long count, long features, long row, float *to) {
+    const long here = std::min(ROWS, count - row);
+    std::memset(to, 0, sizeof(float) * padded(features) * ROWS);
+    for (long f = 0; f < features; f++) std::memcpy(to + f * ROWS, from + f * count + row, sizeof(float) * here);
+}
+
+INLINE void layer_forward(const Layer &layer, long count, const float *given, const float *value, float *there,
+                          float *log_det, float *saved, int threads) {
+    const long chunks = (count + ROWS - 1) / ROWS, numbers = layer.family.parameters();
+    float *weights = saved;
+    for (long l = 0; l < layer.depth; l++) {
+        mask_weights(layer.dense[l], weights);
+        weights += weight_size(layer.dense[l]);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long chunk = 0; chunk < chunks; chunk++) {
+        const long row = chunk * ROWS;
+        float *h = saved + layer.weights() + chunk * layer.units() * ROWS;
+        const float *weight = saved;
+        load_rows(given, count, layer.inputs(), row, h);
+        for (long l = 0; l < layer.depth; l++) {
+            float *to = h + padded(layer.dense[l].inputs) * ROWS;
+            dense_forward(layer.dense[l], weight, h, to, l + 1 < layer.depth);
+            weight += weight_size(layer.dense[l]);
+            h = to;
+        }
+        for (long at = row; at < std::min(row + ROWS, count); at += LANES) {
+            const long here = std::min(LANES, count - at);
+            vec total = {};
+            for (long f = 0; f < layer.features(); f++) {
+                vec p[3 * MOST_BINS + 1];
+                for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
+                const vec v = here == LANES ? load(value + f * count + at) : load_some(value + f * count + at, here);
+                const Pair pair = apply(layer.family, v, p, layer.backwards);
+                store_some(there + f * count + at, pair.value, here);
+                total += pair.log_derivative;
+            }
+            store_some(log_det + at, total, here);
+        }
+    }
+}
+
+// Gradients of layer_forward's results. Where `of_given` is null it is not wanted; where it is `of_value`, added to it.
+INLINE void layer_gradients(const Layer &layer, long count, const float *value, const float *saved,
+                            const float *of_there, const float *of_log_det, float *of_given, float *of_value,
+                            float *workspace, int threads) {
+    const long chunks = (count + ROWS - 1) / ROWS, numbers = layer.family.parameters();
+    threads = (int)std::min<long>(threads, chunks);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long thread = 0; thread < threads; thread++) {
+        float *of_weights = workspace + thread * layer.workspace();
+        float *of_biases = of_weights + layer.weights(), *g = of_biases + layer.units() * LANES;
+        float *g_next = g + layer.widest() * ROWS, *turned = g_next + layer.widest() * ROWS;
+        std::memset(of_weights, 0, sizeof(float) * (layer.weights() + layer.units() * LANES + 2 * layer.widest() * ROWS));
+        for (long chunk = thread * chunks / threads; chunk < (thread + 1) * chunks / threads; chunk++) {
+            const long row = chunk * ROWS;
+            const float *end = saved + layer.weights() + (chunk + 1) * layer.units() * ROWS;
+            const float *h = end - padded(layer.dense[layer.depth - 1].units) * ROWS;
+            for (long at = row; at < row + ROWS; at += LANES) {
+                const long here = std::max<long>(0, std::min(LANES, count - at));
+                vec of_log = {};
+                for (long i = 0; i < here; i++) of_log[i] = of_log_det[at + i];
+                for (long f = 0; f < layer.features(); f++) {
+                    vec p[3 * MOST_BINS + 1], of_p[3 * MOST_BINS + 1], v = {}, of = {};
+                    for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
+                    if (here == LANES) {
+                        v = load(value + f * count + at), of = load(of_there + f * count + at);
+                    } else {
+                        for (long i = 0; i < here; i++) v[i] = value[f * count + at + i], of[i] = of_there[f * count + at + i];
+                    }
+                    store_some(of_value + f * count + at, gradients(layer.family, v, p, layer.backwards, of, of_log, of_p), here);
+                    for (long k = 0; k < numbers; k++) store(g + (f * numbers + k) * ROWS + at - row, of_p[k]);
+                }
+            }
+            const float *weight = saved + layer.weights();
+            float *of_weight = of_weights + layer.weights(), *of_bias = of_biases + layer.units() * LANES;
+            for (long l = layer.depth - 1; l >= 0; l--) {
+                const Dense &dense = layer.dense[l];
+                weight -= weight_size(dense), of_weight -= weight_size(dense);
+                of_bias -= padded(dense.units) * LANES, h -= padded(dense.inputs) * ROWS;
+                turn(h, dense.inputs, turned);
+                dense_outer(dense, g, turned, of_weight);
+                for (long u = 0; u < dense.units; u++) {
+                    vec total = load(of_bias + u * LANES);
+                    for (long v = 0; v < ROWS; v += LANES) total += load(g + u * ROWS + v);
+                    store(of_bias + u * LANES, total);
+                }
+                if (l == 0 && !of_given) break;
+                dense_transposed(dense, weight, g, g_next, l ? h : nullptr);
+                std::swap(g, g_next);
+            }
+            if (!of_given) continue;
+            const long here = std::min(ROWS, count - row);
+            for (long f = 0; f < layer.inputs(); f++)
+                for (long i = 0; i < here; i++) {
+                    float *to = of_given + f * count + row + i;
+                    *to = g[f * ROWS + i] + (of_given == of_value ? *to : 0.0f);
+                }
+        }
+    }
+    // The sum over threads, masked.
+    long weight_at = 0, bias_at = layer.weights();
+    for (long l = 0; l < layer.depth; l++) {
+        const Dense &dense = layer.dense[l];
+        const long width = padded(dense.inputs);
+        for (long u = 0; u < dense.units; u++) {
+            float *to = dense.of_weight + u * dense.inputs;
+            const float *mask = dense.mask + u * dense.inputs;
+            for (long k = 0; k < dense.inputs; k++) {
+                float total = 0;
+                for (long t = 0; t < threads; t++) total += workspace[t * layer.workspace() + weight_at + u * width + k];
+                to[k] = dense.mask ? total * mask[k] : total;
+            }
+            vec total = {};
+            for (long t = 0; t < threads; t++) total += load(workspace + t * layer.workspace() + bias_at + u * LANES);
+            float sum = 0;
+            for (long i = 0; i < LANES; i++) sum += total[i];
+            dense.of_bias[u] = sum;
+        }
+        weight_at += weight_size(dense), bias_at += padded(dense.units) * LANES;
+    }
+}
