@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
-from pushforward.networks.made import MADE
+from pushforward.kernels.layer import Layer, Mask, has_kernel, layer_inverse
+from pushforward.networks.made import MADE, MaskedLinear
+from pushforward.networks.mlp import as_parameters
 from pushforward.solvers.incremental import solve_incrementally
 from pushforward.solvers.jacobi import solve_by_iteration
 
@@ -84,5 +87,32 @@ class Autoregressive(Bijection):
         self.check_event(x)
         if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
             x = x.t().contiguous().t()
+        compiled = compiled_layer(self.conditioner, self.univariate, x)
+        if compiled is not None:
+            return layer_inverse(compiled, x, list(self.conditioner.layers.parameters()))
         z, log_derivative = self.univariate.inverse(x, self.conditioner(x, context))
         return z, log_derivative.sum(-1)
+
+
+def compiled_layer(made: MADE, univariate: Univariate, x: Tensor) -> Layer | None:
+    """The layer for its kernel; None where that does not take it: rectifiers in a plain network, without context."""
+    layers = [layer for layer in made.layers if isinstance(layer, MaskedLinear)]
+    plain = isinstance(made.activation, nn.ReLU) and not (
+        made.residual or made.context_features or made.direct is not None
+    )
+    if not plain or len(layers) < len(made.layers):
+        return None
+    family = univariate.compiled
+    if family is None or not has_kernel(x, list(made.layers.parameters())):
+        return None
+
+    def plainly(x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = x.t()
+        for k, layer in enumerate(layers):
+            hidden = torch.addmm(
+                weights[2 * k + 1][:, None], weights[2 * k] * layer.mask, hidden.relu() if k else hidden
+            )
+        z, log_derivative = univariate.inverse(x, as_parameters(hidden, x.shape[:-1], made.features))
+        return z, log_derivative.sum(-1)
+
+    return Layer(family, [Mask(layer.mask, layer.rows, layer.columns) for layer in layers], plainly)

@@ -10,7 +10,9 @@ from torch.autograd import Function
 from torch.nn.functional import softplus
 
 from pushforward.bijections.univariate import Univariate
-from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
+from pushforward.kernels.function import gradients_by_torch, takes_gradients
+from pushforward.kernels.layer import Family
+from pushforward.kernels.spline import MOST_BINS, SplineShape, has_kernel, spline_apply, spline_gradients
 
 SMALLEST_BIN = 1e-3
 SMALLEST_SLOPE = 1e-3
@@ -119,6 +121,11 @@ class RationalQuadraticSpline(Univariate):
         return there + outside, log_derivative
 
     @property
+    def compiled(self) -> Family | None:
+        """With bins, tails and sizes."""
+        return Family(1, *self._shape) if self.bins <= MOST_BINS else None
+
+    @property
     def _shape(self) -> SplineShape:
         return SplineShape(
             self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, _SLOPE_SHIFT
@@ -211,79 +218,20 @@ class _Spline(Function):
 
     @staticmethod
     def forward(
-        value: Tensor, parameters: Tensor, spline: RationalQuadraticSpline, backwards: bool
+        ctx: Any, value: Tensor, parameters: Tensor, spline: RationalQuadraticSpline, backwards: bool
     ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(value, parameters)
+        ctx.spline, ctx.backwards = spline, backwards
         return spline_apply(spline._shape, value, parameters, backwards)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-        value, parameters, ctx.spline, ctx.backwards = inputs
-        ctx.save_for_backward(value, parameters)
-        ctx.save_for_forward(value, parameters)
-
-    @staticmethod
     def backward(ctx: Any, of_there: Tensor, of_log: Tensor) -> tuple:
-        return *_Gradients.apply(*ctx.saved_tensors, of_there, of_log, ctx.spline, ctx.backwards), None, None
+        spline, backwards = ctx.spline, ctx.backwards
+        if takes_gradients(of_there, of_log):
+            value, parameters = ctx.saved_tensors
+            return *spline_gradients(spline._shape, value, parameters, backwards, of_there, of_log), None, None
 
-    @staticmethod
-    def jvp(ctx: Any, of_value: Any, of_parameters: Any, *_: Any) -> Any:
-        value, parameters = ctx.saved_tensors
-        tangents = tuple(
-            torch.zeros_like(primal) if tangent is None else tangent
-            for primal, tangent in ((value, of_value), (parameters, of_parameters))
-        )
-        return torch.func.jvp(_plain(ctx.spline, ctx.backwards), (value, parameters), tangents)[1]
+        def plainly(value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+            return spline._plainly(value, parameters, backwards)
 
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, value: Tensor, parameters: Tensor, spline: Any, backwards: bool) -> tuple:
-        return torch.vmap(_plain(spline, backwards), in_dims[:2])(value, parameters), (0, 0)
-
-
-class _Gradients(Function):
-    """The gradients of `_Spline`, by a kernel as well; their own gradients are those of the plain formulas."""
-
-    @staticmethod
-    def forward(
-        value: Tensor,
-        parameters: Tensor,
-        of_there: Tensor,
-        of_log: Tensor,
-        spline: RationalQuadraticSpline,
-        backwards: bool,
-    ) -> tuple[Tensor, Tensor]:
-        return spline_gradients(spline._shape, value, parameters, backwards, of_there, of_log)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-        value, parameters, of_there, of_log, ctx.spline, ctx.backwards = inputs
-        ctx.save_for_backward(value, parameters, of_there, of_log)
-        ctx.save_for_forward(value, parameters, of_there, of_log)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple:
-        _, pull = torch.func.vjp(_plain_gradients(ctx.spline, ctx.backwards), *ctx.saved_tensors)
-        return *pull(gradients), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        primals = ctx.saved_tensors
-        given = tuple(
-            torch.zeros_like(primal) if tangent is None else tangent
-            for primal, tangent in zip(primals, tangents, strict=False)
-        )
-        return torch.func.jvp(_plain_gradients(ctx.spline, ctx.backwards), primals, given)[1]
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, *inputs: Any) -> tuple:
-        return torch.vmap(_plain_gradients(*inputs[4:]), in_dims[:4])(*inputs[:4]), (0, 0)
-
-
-def _plain(spline: RationalQuadraticSpline, backwards: bool) -> Any:
-    return lambda value, parameters: spline._plainly(value, parameters, backwards)
-
-
-def _plain_gradients(spline: RationalQuadraticSpline, backwards: bool) -> Any:
-    def gradients(value: Tensor, parameters: Tensor, of_there: Tensor, of_log: Tensor) -> Any:
-        return torch.func.vjp(_plain(spline, backwards), value, parameters)[1]((of_there, of_log))
-
-    return gradients
+        return *gradients_by_torch(plainly, ctx.saved_tensors, ctx.needs_input_grad[:2], (of_there, of_log)), None, None

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.kernels.layer import Family
+
 
 class Univariate:
     """A family of increasing maps x = f(z; parameters) of one number.
@@ -19,6 +21,11 @@ class Univariate:
     """
 
     parameter_count: int
+
+    @property
+    def compiled(self) -> Family | None:
+        """The family as the compiled layers know it; None if they do not."""
+        return None
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Map latent to data.
@@ -91,6 +98,11 @@ class Affine(Univariate):
 
     log_scale_bound: float = math.log(1e3)
     parameter_count = 2
+
+    @property
+    def compiled(self) -> Family:
+        """With the bound of log_scale."""
+        return Family(0, 0, 0, self.log_scale_bound, 0.0, 0.0, 0.0)
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = shift + exp(log_scale) · z."""

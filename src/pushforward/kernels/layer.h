@@ -1,11 +1,13 @@
 // A whole layer, a network of rectifiers and the univariate maps whose parameters it gives, forwards and backwards, for
 // 64 rows at a time: all that lies between input and result stays in the processor's caches.
 #pragma once
-#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
 #include "spline.h"
+
+// Each of the three builds has its own copy of everything here, compiled for its own instructions.
+namespace {
 
 constexpr long ROWS = 64, UNITS = 4;
 #ifdef __AVX512F__
@@ -27,9 +29,11 @@ enum Kind { AFFINE = 0, SPLINE = 1 };
 struct Family {
     Kind kind;
     Spline spline; // an affine map has its bound on log_scale alone
-    INLINE int parameters() const { return kind == AFFINE ? 2 : parameter_count(spline); }
+    int parameters() const { return kind == AFFINE ? 2 : parameter_count(spline); }
 };
 
+INLINE long least(long a, long b) { return a < b ? a : b; }
+INLINE long most(long a, long b) { return a > b ? a : b; }
 INLINE long padded(long count) { return (count + LANES - 1) / LANES * LANES; }
 INLINE long weight_size(const Dense &dense) { return padded(dense.units) * padded(dense.inputs); }
 
@@ -40,9 +44,9 @@ INLINE void alive(const int *reach, long first, long end, long count, long &from
         return;
     }
     from = count, to = 0;
-    for (long k = first; k < std::min(first + UNITS, end); k++)
-        if (reach[2 * k] < reach[2 * k + 1]) from = std::min<long>(from, reach[2 * k]), to = std::max<long>(to, reach[2 * k + 1]);
-    from = std::min(from, to);
+    for (long k = first; k < least(first + UNITS, end); k++)
+        if (reach[2 * k] < reach[2 * k + 1]) from = least(from, reach[2 * k]), to = most(to, reach[2 * k + 1]);
+    from = least(from, to);
 }
 
 // c[u, v] (+)= Σ_k a[u, k] b[k, v], for UNITS u and V registers of v: sums begin with what `start` gives and go to `end`.
@@ -92,15 +96,24 @@ INLINE void dense_forward(const Dense &dense, const float *weight, const float *
     }
 }
 
+// Weights in panels of UNITS inputs, of which all that a tile of the transpose reads lies side by side.
+INLINE void into_panels(const Dense &dense, const float *weight, float *panels, int threads) {
+    const long width = padded(dense.inputs), height = padded(dense.units);
+#pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= 16384)
+    for (long unit = 0; unit < height; unit++)
+        for (long k = 0; k < width; k += UNITS)
+            std::memcpy(panels + k * height + unit * UNITS, weight + unit * width + k, sizeof(float) * UNITS);
+}
+
 // weightᵀ g: g (units, ROWS) to (inputs, ROWS), zero where `rectified` is.
-INLINE void dense_transposed(const Dense &dense, const float *weight, const float *g, float *to, const float *rectified) {
-    const long width = padded(dense.inputs);
+INLINE void dense_transposed(const Dense &dense, const float *panels, const float *g, float *to, const float *rectified) {
+    const long height = padded(dense.units);
     for (long input = 0; input < dense.inputs; input += UNITS) {
         long from, until;
         alive(dense.columns, input, dense.inputs, dense.units, from, until);
         for (long row = 0; row < ROWS; row += WIDE * LANES)
             tile<WIDE>(
-                until - from, weight + from * width + input, 1, width, g + from * ROWS + row, ROWS,
+                until - from, panels + input * height + from * UNITS, 1, UNITS, g + from * ROWS + row, ROWS,
                 [](long, long) { return vec{}; },
                 [&](long u, long v, vec sum) {
                     const long at = (input + u) * ROWS + row + v * LANES;
@@ -112,22 +125,23 @@ INLINE void dense_transposed(const Dense &dense, const float *weight, const floa
 // of_weight += g hᵀ, padded as the weights are: g (units, ROWS), and h turned to (ROWS, inputs).
 INLINE void dense_outer(const Dense &dense, const float *g, const float *turned, float *of_weight) {
     const long width = padded(dense.inputs);
-    for (long unit = 0; unit < dense.units; unit += UNITS) {
-        long from, until;
-        alive(dense.rows, unit, dense.units, dense.inputs, from, until);
-        long column = from / LANES * LANES;
-        auto take = [&](auto wide) {
-            constexpr long V = decltype(wide)::value;
+    // A stretch of columns for all units, so that it stays in the nearest cache.
+    auto take = [&](auto wide, long column) {
+        constexpr long V = decltype(wide)::value;
+        for (long unit = 0; unit < dense.units; unit += UNITS) {
+            long from, until;
+            alive(dense.rows, unit, dense.units, dense.inputs, from, until);
+            if (until <= column || from >= column + V * LANES) continue;
             float *to = of_weight + unit * width + column;
             tile<V>(
                 ROWS, g + unit * ROWS, ROWS, 1, turned + column, width,
                 [&](long u, long v) { return load(to + u * width + v * LANES); },
                 [&](long u, long v, vec sum) { store(to + u * width + v * LANES, sum); });
-            column += V * LANES;
-        };
-        while (column + WIDE * LANES <= padded(until)) take(std::integral_constant<long, WIDE>{});
-        while (column < until) take(std::integral_constant<long, 1>{});
-    }
+        }
+    };
+    long column = 0;
+    for (; column + WIDE * LANES <= width; column += WIDE * LANES) take(std::integral_constant<long, WIDE>{}, column);
+    for (; column < width; column += LANES) take(std::integral_constant<long, 1>{}, column);
 }
 
 // (inputs, ROWS) to (ROWS, padded inputs).
@@ -183,29 +197,29 @@ struct Layer {
     Family family;
     bool backwards;
 
-    INLINE long inputs() const { return dense[0].inputs; }
-    INLINE long features() const { return dense[depth - 1].units / family.parameters(); }
-    INLINE long weights() const {
+    long inputs() const { return dense[0].inputs; }
+    long features() const { return dense[depth - 1].units / family.parameters(); }
+    long weights() const {
         long total = 0;
         for (long l = 0; l < depth; l++) total += weight_size(dense[l]);
         return total;
     }
-    INLINE long units() const {
+    long units() const {
         long total = padded(inputs());
         for (long l = 0; l < depth; l++) total += padded(dense[l].units);
         return total;
     }
-    INLINE long widest() const {
-        long most = padded(inputs());
-        for (long l = 0; l < depth; l++) most = std::max(most, padded(dense[l].units));
-        return most;
+    long widest() const {
+        long widest = padded(inputs());
+        for (long l = 0; l < depth; l++) widest = most(widest, padded(dense[l].units));
+        return widest;
     }
     // Per thread and backwards: gradients of weights and, unsummed, of biases, and three blocks of rows.
-    INLINE long workspace() const { return weights() + units() * LANES + 3 * widest() * ROWS; }
+    long workspace() const { return weights() + units() * LANES + 3 * widest() * ROWS; }
 };
 
 INLINE void load_rows(const float *from, long count, long features, long row, float *to) {
-    const long here = std::min(ROWS, count - row);
+    const long here = least(ROWS, count - row);
     std::memset(to, 0, sizeof(float) * padded(features) * ROWS);
     for (long f = 0; f < features; f++) std::memcpy(to + f * ROWS, from + f * count + row, sizeof(float) * here);
 }
@@ -230,8 +244,8 @@ INLINE void layer_forward(const Layer &layer, long count, const float *given, co
             weight += weight_size(layer.dense[l]);
             h = to;
         }
-        for (long at = row; at < std::min(row + ROWS, count); at += LANES) {
-            const long here = std::min(LANES, count - at);
+        for (long at = row; at < least(row + ROWS, count); at += LANES) {
+            const long here = least(LANES, count - at);
             vec total = {};
             for (long f = 0; f < layer.features(); f++) {
                 vec p[3 * MOST_BINS + 1];
@@ -251,7 +265,14 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
                             const float *of_there, const float *of_log_det, float *of_given, float *of_value,
                             float *workspace, int threads) {
     const long chunks = (count + ROWS - 1) / ROWS, numbers = layer.family.parameters();
-    threads = (int)std::min<long>(threads, chunks);
+    threads = (int)least(threads, chunks);
+    float *panels = workspace;
+    workspace += layer.weights();
+    const float *masked = saved;
+    for (long l = 0; l < layer.depth; l++) {
+        if (l || of_given) into_panels(layer.dense[l], masked, panels, threads);
+        masked += weight_size(layer.dense[l]), panels += weight_size(layer.dense[l]);
+    }
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (long thread = 0; thread < threads; thread++) {
         float *of_weights = workspace + thread * layer.workspace();
@@ -263,7 +284,7 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
             const float *end = saved + layer.weights() + (chunk + 1) * layer.units() * ROWS;
             const float *h = end - padded(layer.dense[layer.depth - 1].units) * ROWS;
             for (long at = row; at < row + ROWS; at += LANES) {
-                const long here = std::max<long>(0, std::min(LANES, count - at));
+                const long here = most(0, least(LANES, count - at));
                 vec of_log = {};
                 for (long i = 0; i < here; i++) of_log[i] = of_log_det[at + i];
                 for (long f = 0; f < layer.features(); f++) {
@@ -278,11 +299,11 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
                     for (long k = 0; k < numbers; k++) store(g + (f * numbers + k) * ROWS + at - row, of_p[k]);
                 }
             }
-            const float *weight = saved + layer.weights();
+            const float *panel = panels;
             float *of_weight = of_weights + layer.weights(), *of_bias = of_biases + layer.units() * LANES;
             for (long l = layer.depth - 1; l >= 0; l--) {
                 const Dense &dense = layer.dense[l];
-                weight -= weight_size(dense), of_weight -= weight_size(dense);
+                panel -= weight_size(dense), of_weight -= weight_size(dense);
                 of_bias -= padded(dense.units) * LANES, h -= padded(dense.inputs) * ROWS;
                 turn(h, dense.inputs, turned);
                 dense_outer(dense, g, turned, of_weight);
@@ -292,11 +313,12 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
                     store(of_bias + u * LANES, total);
                 }
                 if (l == 0 && !of_given) break;
-                dense_transposed(dense, weight, g, g_next, l ? h : nullptr);
-                std::swap(g, g_next);
+                dense_transposed(dense, panel, g, g_next, l ? h : nullptr);
+                float *other = g;
+                g = g_next, g_next = other;
             }
             if (!of_given) continue;
-            const long here = std::min(ROWS, count - row);
+            const long here = least(ROWS, count - row);
             for (long f = 0; f < layer.inputs(); f++)
                 for (long i = 0; i < here; i++) {
                     float *to = of_given + f * count + row + i;
@@ -305,24 +327,33 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
         }
     }
     // The sum over threads, masked.
-    long weight_at = 0, bias_at = layer.weights();
+    long weight_at = 0, bias_at = layer.weights() + padded(layer.inputs()) * LANES;
     for (long l = 0; l < layer.depth; l++) {
         const Dense &dense = layer.dense[l];
         const long width = padded(dense.inputs);
+#pragma omp parallel for num_threads(threads) schedule(static) if (dense.units * width >= 16384)
         for (long u = 0; u < dense.units; u++) {
-            float *to = dense.of_weight + u * dense.inputs;
-            const float *mask = dense.mask + u * dense.inputs;
-            for (long k = 0; k < dense.inputs; k++) {
-                float total = 0;
-                for (long t = 0; t < threads; t++) total += workspace[t * layer.workspace() + weight_at + u * width + k];
-                to[k] = dense.mask ? total * mask[k] : total;
+            const float *mask = dense.mask ? dense.mask + u * dense.inputs : nullptr;
+            for (long k = 0; k < dense.inputs; k += LANES) {
+                vec total = {}, bias = {};
+                for (long t = 0; t < threads; t++) {
+                    total += load(workspace + t * layer.workspace() + weight_at + u * width + k);
+                    if (k == 0) bias += load(workspace + t * layer.workspace() + bias_at + u * LANES);
+                }
+                const long here = least(LANES, dense.inputs - k);
+                if (mask) total *= here == LANES ? load(mask + k) : load_some(mask + k, here);
+                if (here == LANES)
+                    store(dense.of_weight + u * dense.inputs + k, total);
+                else
+                    store_some(dense.of_weight + u * dense.inputs + k, total, here);
+                if (k) continue;
+                float sum = 0;
+                for (long i = 0; i < LANES; i++) sum += bias[i];
+                dense.of_bias[u] = sum;
             }
-            vec total = {};
-            for (long t = 0; t < threads; t++) total += load(workspace + t * layer.workspace() + bias_at + u * LANES);
-            float sum = 0;
-            for (long i = 0; i < LANES; i++) sum += total[i];
-            dense.of_bias[u] = sum;
         }
         weight_at += weight_size(dense), bias_at += padded(dense.units) * LANES;
     }
 }
+
+} // namespace

@@ -159,7 +159,7 @@ INLINE vec end_slope(const Spline &spline, vec value, const vec *p) {
 }
 
 // From value to spline(value) and log of the slope there, or backwards.
-INLINE Pair apply(const Spline &spline, vec value, const vec *p, bool backwards) {
+ALONE Pair apply(const Spline &spline, vec value, const vec *p, bool backwards) {
     vec outside, shares[2 * MOST_BINS];
     vec inside = split(spline, value, outside);
     Bin bin = find_bin(spline, inside, p, backwards, shares);
@@ -180,7 +180,7 @@ INLINE Pair apply(const Spline &spline, vec value, const vec *p, bool backwards)
 }
 
 // Gradients of apply's results, with respect to the value and, in `of_p`, the parameters.
-INLINE vec gradients(const Spline &spline, vec value, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
+ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
     const int bins = spline.bins;
     vec outside, shares[2 * MOST_BINS];
     vec inside = split(spline, value, outside);

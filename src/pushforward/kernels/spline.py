@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.kernels import Native, native
+from pushforward.kernels.function import is_plain
 
 MOST_BINS = 64
 # Fewer parameters are not worth waking a second thread.
@@ -37,14 +38,14 @@ if native is not None:
 
 
 def has_kernel(value: Tensor, parameters: Tensor, bins: int) -> bool:
-    """Whether the kernels take these tensors: float32, on a processor, not under torch.compile."""
+    """Whether the kernels take these tensors: float32, on a processor, not transformed."""
     return (
         native is not None
         and value.dtype == parameters.dtype == torch.float32
         and value.is_cpu
         and parameters.is_cpu
         and bins <= MOST_BINS
-        and not torch.compiler.is_compiling()
+        and is_plain()
     )
 
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #define INLINE static inline __attribute__((always_inline))
+// What is long and called from several places, or it would be compiled for each.
+#define ALONE static __attribute__((noinline))
 
 constexpr long LANES = 16;
 // May stand at any address, as rows of a tensor do.

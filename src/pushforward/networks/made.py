@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.networks.mlp import ACTIVATIONS, Bias, as_parameters, batch_of, unit_by_unit
-from pushforward.networks.staircase import blocks_of, staircase_linear
+from pushforward.networks.staircase import blocks_of, reach_of, staircase_linear
 
 
 class MADE(nn.Module):
@@ -129,6 +129,8 @@ class MaskedLinear(nn.Module):
     """
 
     mask: Tensor
+    rows: Tensor
+    columns: Tensor
 
     def __init__(self, mask: Tensor, bias: bool = True):
         super().__init__()
@@ -137,6 +139,8 @@ class MaskedLinear(nn.Module):
         # quicker than by booleans, which are turned into numbers each time.
         self.register_buffer("mask", mask.to(torch.get_default_dtype()), persistent=False)
         self.blocks = blocks_of(mask)
+        for name, part in (("rows", mask), ("columns", mask.t())):
+            self.register_buffer(name, reach_of(part), persistent=False)
         reach = mask.sum(1, keepdim=True).clamp_min(1).rsqrt()
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-1, 1) * reach * mask)
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-1, 1) * reach[:, 0]) if bias else None

@@ -57,6 +57,20 @@ Block(top=320, bottom=480, left=0, right=480)]
     return blocks if computed < 0.8 * mask.numel() else None
 
 
+def reach_of(mask: Tensor) -> Tensor:
+    """The stretch of columns in which each row of a mask is alive: from, and to (not included), (rows, 2) of int32.
+
+    Example:
+        >>> reach_of(torch.tensor([[False, True, True], [False, False, False]]))
+        tensor([[1, 3],
+                [0, 0]], dtype=torch.int32)
+    """
+    columns = torch.arange(mask.shape[1])
+    start = torch.where(mask, columns, mask.shape[1]).amin(1)
+    end = torch.where(mask, columns + 1, 0).amax(1)
+    return torch.stack([torch.minimum(start, end), end], 1).int()
+
+
 def _rows_of(mask: Tensor) -> list[Block]:
     rows = len(mask)
     height = -(-rows // ROWS)

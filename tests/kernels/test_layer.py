@@ -1,0 +1,188 @@
+"""Whole layers by kernels, with every set of instructions of this processor, against torch in float64."""
+
+import copy
+
+import pytest
+import torch
+from catalogue import randomize
+
+from pushforward.bijections import Affine, Autoregressive, RationalQuadraticSpline
+from pushforward.evaluation.contracts import randomized
+from pushforward.kernels import Native, native
+from pushforward.kernels import layer as kernel
+
+SETS = [] if native is None else native.known
+FAMILIES = pytest.mark.parametrize(
+    "univariate",
+    [Affine(), Affine(0.5), *(RationalQuadraticSpline(5, 1.5, tails) for tails in ("identity", "linear", "circular"))],
+)
+
+pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not built")
+
+
+@pytest.fixture(autouse=True, params=SETS)
+def instructions(request, monkeypatch):
+    functions = kernel.functions_of(Native(native.path, request.param))
+    for name, function in zip(("_sizes", "_forward", "_gradients"), functions, strict=True):
+        monkeypatch.setattr(kernel, name, function)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def make(features, univariate, hidden, order=None, seed=0):
+    return randomized(Autoregressive(features, univariate, hidden, order=order), seed).float()
+
+
+def with_gradients(layer, x, dtype=torch.float32):
+    """Results, and the gradients of a random sum of them with respect to x and every parameter."""
+    layer, x = copy.deepcopy(layer).to(dtype), x.to(dtype).requires_grad_()
+    z, log_det = layer.inverse(x)
+    loss = (normal(*z.shape, seed=3) * z).sum() + (normal(*log_det.shape, seed=4) * log_det).sum()
+    return [t.detach().double() for t in (z, log_det, *torch.autograd.grad(loss, [x, *layer.parameters()]))]
+
+
+def count_calls(monkeypatch):
+    seen = []
+    for name in ("_forward", "_gradients"):
+        function = getattr(kernel, name)
+        monkeypatch.setattr(kernel, name, lambda *a, name=name, function=function: (seen.append(name), function(*a)))
+    return seen
+
+
+@FAMILIES
+@pytest.mark.parametrize("rows", [1, 17, 64, 200])
+@pytest.mark.parametrize(
+    ("features", "hidden"), [(2, (5,)), (4, ()), (5, (30, 21)), (6, (64, 64)), (23, (70, 130, 50))]
+)
+def test_values_and_gradients_are_as_near_the_truth_as_those_of_torch(features, hidden, rows, univariate, monkeypatch):
+    order = torch.randperm(features, generator=torch.Generator().manual_seed(1)).tolist()
+    layer, x = make(features, univariate, hidden, order), normal(rows, features, seed=2)
+    seen = count_calls(monkeypatch)
+    found = with_gradients(layer, x)
+    assert seen == ["_forward", "_gradients"]
+    truth = with_gradients(layer, x, torch.float64)
+    monkeypatch.setattr(kernel, "native", None)
+    plain = with_gradients(layer, x)
+    assert len(seen) == 2
+    for one, other, exact in zip(found, plain, truth, strict=True):
+        size = exact.abs().max()
+        error, yardstick = (float((got - exact).square().mean().sqrt()) for got in (one, other))
+        # A spline's derivatives jump at a knot, a rectifier's at 0: a single row may fall on the other side.
+        assert error < 5 * yardstick + 2e-5 * float(size)
+
+
+def test_dead_weights_stay_dead_whatever_they_hold():
+    layer = make(4, Affine(), (8, 8))
+    x = normal(10, 4)
+    expected = with_gradients(layer, x)
+    for linear in layer.conditioner.layers:
+        linear.weight.data += 7 * (1 - linear.mask)
+    found = with_gradients(layer, x)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    gradients = dict(zip([name for name, _ in layer.named_parameters()], found[3:], strict=True))
+    for k, linear in enumerate(layer.conditioner.layers):
+        assert bool((gradients[f"conditioner.layers.{k}.weight"][linear.mask == 0] == 0).all())
+
+
+def test_what_is_not_finite_stays_in_its_row():
+    layer = make(3, RationalQuadraticSpline(4), (16, 16))
+    x = normal(70, 3)
+    bad = x.clone()
+    bad[5, 0], bad[66, 1] = torch.nan, torch.inf
+    z, log_det = layer.inverse(x)
+    z_bad, log_det_bad = layer.inverse(bad)
+    others = [row for row in range(70) if row not in (5, 66)]
+    assert torch.equal(z[others], z_bad[others]) and torch.equal(log_det[others], log_det_bad[others])
+    assert bool(z_bad[5].isnan().all()) and not bool(z_bad[66, 1].isfinite())
+
+
+@FAMILIES
+def test_second_derivatives_are_those_of_torch(univariate, monkeypatch):
+    layer, x = make(4, univariate, (16, 12)), normal(6, 4)
+
+    def penalty():
+        value = x.clone().requires_grad_()
+        z, log_det = layer.inverse(value)
+        (gradient,) = torch.autograd.grad(z.square().sum() + log_det.sin().sum(), [value], create_graph=True)
+        return torch.autograd.grad(gradient.square().sum(), [value, *layer.parameters()], allow_unused=True)
+
+    found = penalty()
+    monkeypatch.setattr(kernel, "native", None)
+    for one, other in zip(found, penalty(), strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * (1 + float(other.abs().max())))
+
+
+@FAMILIES
+def test_transforms_are_those_of_torch(univariate, monkeypatch):
+    layer, x = make(3, univariate, (9,)), normal(5, 3)
+
+    def all_of_them():
+        def inverse(value):
+            return layer.inverse(value)[0]
+
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(x, normal(5, 3, seed=1))
+            tangent = torch.autograd.forward_ad.unpack_dual(inverse(dual)).tangent
+        return (
+            tangent,
+            torch.func.jvp(inverse, (x,), (normal(5, 3, seed=1),))[1],
+            torch.func.vmap(inverse)(x[:, None]),
+            torch.func.jacrev(inverse)(x),
+            torch.func.hessian(lambda v: layer.inverse(v)[1].sum())(x),
+            torch.autograd.functional.jacobian(inverse, x, vectorize=True),
+        )
+
+    found = all_of_them()
+    monkeypatch.setattr(kernel, "native", None)
+    for one, other in zip(found, all_of_them(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"activation": "tanh"}, {"residual": True, "hidden": (8, 8, 8)}, {"hidden": (2, 2)}, {"context": 2}],
+    ids=["not rectified", "residual", "narrow", "conditional"],
+)
+def test_other_networks_run_in_torch(options, monkeypatch):
+    layer = randomize(Autoregressive(4, Affine(), **{"hidden": (8, 8), **options}))
+    context = normal(9, 2) if "context" in options else None
+    seen = count_calls(monkeypatch)
+    z, log_det = layer.inverse(normal(9, 4), context)
+    truth = copy.deepcopy(layer).double().inverse(normal(9, 4).double(), None if context is None else context.double())
+    torch.testing.assert_close((z.double(), log_det.double()), truth, rtol=1e-4, atol=1e-4)
+    assert not seen
+
+
+@pytest.mark.parametrize("case", ["float64", "compiled", "one row without batch", "empty"])
+def test_other_values_run_in_torch(case, monkeypatch):
+    layer, x = make(4, Affine(), (8, 8)), normal(9, 4)
+    expected = layer.inverse(x)[0]
+    seen = count_calls(monkeypatch)
+    if case == "float64":
+        found = copy.deepcopy(layer).double().inverse(x.double())[0].float()
+    elif case == "compiled":
+        found = torch.compile(lambda v: layer.inverse(v)[0], fullgraph=True, backend="aot_eager")(x)
+    elif case == "empty":
+        found, expected = layer.inverse(x[:0])[0], expected[:0]
+    else:
+        found, expected = layer.inverse(x[0])[0], expected[0]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert not seen
+
+
+def test_gradients_where_x_needs_none_and_weights_that_are_frozen():
+    layer, x = make(4, Affine(), (8, 8)), normal(9, 4)
+    expected = with_gradients(layer, x)[3:]
+    parameters = list(layer.parameters())
+    z, log_det = layer.inverse(x)
+    loss = (normal(*z.shape, seed=3) * z).sum() + (normal(*log_det.shape, seed=4) * log_det).sum()
+    for one, other in zip(torch.autograd.grad(loss, parameters), expected, strict=True):
+        assert torch.equal(one.double(), other)
+    for parameter in parameters[:-1]:
+        parameter.requires_grad_(False)
+    layer.inverse(x)[0].sum().backward()
+    assert parameters[-1].grad is not None and all(parameter.grad is None for parameter in parameters[:-1])
