@@ -1,6 +1,7 @@
 """Autoregressive layers: each feature's map depends on the features before it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,34 +86,31 @@ class Autoregressive(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
+        layer = compiled_layer(self.conditioner, self.univariate)
+        if layer is not None and has_kernel(layer, x):
+            return layer_inverse(layer, x)
         if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
             x = x.t().contiguous().t()
-        compiled = compiled_layer(self.conditioner, self.univariate, x)
-        if compiled is not None:
-            return layer_inverse(compiled, x, list(self.conditioner.layers.parameters()))
         z, log_derivative = self.univariate.inverse(x, self.conditioner(x, context))
         return z, log_derivative.sum(-1)
 
 
-def compiled_layer(made: MADE, univariate: Univariate, x: Tensor) -> Layer | None:
-    """The layer for its kernel; None where that does not take it: rectifiers in a plain network, without context."""
-    layers = [layer for layer in made.layers if isinstance(layer, MaskedLinear)]
-    plain = isinstance(made.activation, nn.ReLU) and not (
-        made.residual or made.context_features or made.direct is not None
-    )
-    if not plain or len(layers) < len(made.layers):
-        return None
+def compiled_layer(made: MADE, univariate: Univariate) -> Layer | None:
+    """The layer for its kernel; None where there is none: it knows rectifiers in a plain network, without context."""
     family = univariate.compiled
-    if family is None or not has_kernel(x, list(made.layers.parameters())):
+    if family is None or made.residual or made.context_features or not isinstance(made.activation, nn.ReLU):
         return None
+    layers: list[Any] = [layer for layer in made.layers if isinstance(layer, MaskedLinear)]
+    if made.direct is not None or len(layers) < len(made.layers):
+        return None
+    weights = [part for layer in layers for part in (layer.weight, layer.bias)]
 
     def plainly(x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         hidden = x.t()
         for k, layer in enumerate(layers):
-            hidden = torch.addmm(
-                weights[2 * k + 1][:, None], weights[2 * k] * layer.mask, hidden.relu() if k else hidden
-            )
+            weight, bias = weights[2 * k : 2 * k + 2]
+            hidden = torch.addmm(bias[:, None], weight * layer.mask, hidden.relu() if k else hidden)
         z, log_derivative = univariate.inverse(x, as_parameters(hidden, x.shape[:-1], made.features))
         return z, log_derivative.sum(-1)
 
-    return Layer(family, [Mask(layer.mask, layer.rows, layer.columns) for layer in layers], plainly)
+    return Layer(family, [Mask(layer.mask, layer.rows, layer.columns) for layer in layers], weights, plainly)

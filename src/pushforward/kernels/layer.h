@@ -144,14 +144,42 @@ INLINE void dense_outer(const Dense &dense, const float *g, const float *turned,
     for (; column < width; column += LANES) take(std::integral_constant<long, 1>{}, column);
 }
 
+// Sixteen by sixteen numbers turned about their diagonal, by swapping quarters, and quarters of those, and so on.
+INLINE void turn_block(vec *block) {
+#if __has_builtin(__builtin_shufflevector)
+#define EXCHANGE(STEP, ...)                                                                                            \
+    for (long i = 0; i < LANES; i++)                                                                                   \
+        if (!(i & STEP)) {                                                                                             \
+            const vec a = block[i], b = block[i + STEP];                                                               \
+            __VA_ARGS__                                                                                                \
+        }
+    EXCHANGE(8, block[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+             block[i + 8] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);)
+    EXCHANGE(4, block[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+             block[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);)
+    EXCHANGE(2, block[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+             block[i + 2] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);)
+    EXCHANGE(1, block[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+             block[i + 1] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);)
+#undef EXCHANGE
+#else
+    for (long i = 0; i < LANES; i++)
+        for (long k = 0; k < i; k++) {
+            const float other = block[i][k];
+            block[i][k] = block[k][i], block[k][i] = other;
+        }
+#endif
+}
+
 // (inputs, ROWS) to (ROWS, padded inputs).
 INLINE void turn(const float *h, long inputs, float *to) {
     const long width = padded(inputs);
     for (long k = 0; k < inputs; k += LANES)
-        for (long row = 0; row < ROWS; row++) {
-            vec out;
-            for (long i = 0; i < LANES; i++) out[i] = h[(k + i) * ROWS + row];
-            store(to + row * width + k, out);
+        for (long row = 0; row < ROWS; row += LANES) {
+            vec block[LANES];
+            for (long i = 0; i < LANES; i++) block[i] = load(h + (k + i) * ROWS + row);
+            turn_block(block);
+            for (long i = 0; i < LANES; i++) store(to + (row + i) * width + k, block[i]);
         }
 }
 

@@ -37,14 +37,16 @@ class Mask(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What a layer is, apart from its weights.
+    """What a layer is.
 
-    `plainly` is the same map in operations of torch, from value, (n, D), and weights and biases in turn to the result,
-    (n, D), and its log_det, (n,): derivatives beyond the first are taken of it.
+    `weights` are weight, (outputs, inputs), and bias, (outputs,), of each product in turn. `plainly` is the same map in
+    operations of torch, from x, (n, D), and weights to z, (n, D), and log_det, (n,): derivatives beyond the first are
+    taken of it.
     """
 
     family: Family
     masks: Sequence[Mask]
+    weights: Sequence[Tensor]
     plainly: Callable[..., tuple[Tensor, Tensor]]
 
 
@@ -61,82 +63,83 @@ if native is not None:
     _sizes, _forward, _gradients = functions_of(native)
 
 
-def has_kernel(value: Tensor, weights: Sequence[Tensor]) -> bool:
+def has_kernel(layer: Layer, x: Tensor) -> bool:
     """Whether the kernels take a value, (n, D), and weights: float32 on a processor, not autocast or transformed."""
     return (
         native is not None
-        and value.dim() == 2
-        and value.numel() > 0
-        and all(tensor.dtype == torch.float32 and tensor.is_cpu for tensor in (value, *weights))
+        and x.dim() == 2
+        and x.dtype == torch.float32
+        and x.is_cpu
+        and x.numel() > 0
+        and all(weight.dtype == torch.float32 and weight.is_cpu for weight in layer.weights)
         and not torch.is_autocast_enabled("cpu")
         and is_plain()
     )
 
 
-def layer_inverse(layer: Layer, x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """From x, (n, D), to z, (n, D), and log_det, (n,).
-
-    Arguments:
-        layer: family and masks.
-        x: (n, D), n at least 1.
-        weights: weight, (outputs, inputs), and bias, (outputs,), of each product in turn.
-    """
-    z, log_det = _Layer.apply(layer, x.t(), *weights)
-    return z.t(), log_det
+def layer_inverse(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """From x, (n, D), to z, (n, D), and log_det, (n,)."""
+    return _Layer.apply(layer, x, *layer.weights)
 
 
 class _Layer(Function):
-    """x, (D, n), and weights to z, (D, n), and log_det, (n,)."""
+    """x, (n, D), and weights to z, (n, D), and log_det, (n,)."""
 
+    # Both lie feature by feature in memory, as the next layer takes them.
     @staticmethod
     def forward(ctx: Any, layer: Layer, x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        x = x.contiguous()
+        value = x.t().contiguous()
         weights = tuple(weight.contiguous() for weight in weights)
-        features, count = x.shape
+        features, count = value.shape
         depth = len(layer.masks)
-        dense = _dense(layer, weights, [0] * len(weights))
+        fields = _fields(layer, weights)
+        dense = (ctypes.c_long * len(fields))(*fields)
         sizes = (ctypes.c_long * 3)()
         _sizes(depth, dense, sizes)
         chunks = -(-count // CHUNK)
         saved = torch.empty(sizes[0] + chunks * sizes[1])
         z, log_det = torch.empty(features, count), torch.empty(count)
         threads = min(torch.get_num_threads(), chunks) if sizes[0] * count >= FEWEST_FOR_THREADS else 1
+        given = value.data_ptr()
         _forward(
             count,
             depth,
             dense,
             *layer.family,
             True,
-            x.data_ptr(),
-            x.data_ptr(),
+            given,
+            given,
             z.data_ptr(),
             log_det.data_ptr(),
             saved.data_ptr(),
             threads,
         )
-        ctx.save_for_backward(x, saved, *weights)
-        ctx.layer, ctx.threads = layer, threads
+        ctx.save_for_backward(x, value, saved, *weights)
+        ctx.layer, ctx.fields, ctx.threads = layer, fields, threads
         ctx.workspace = sizes[0] + threads * sizes[2]
-        return z, log_det
+        return z.t(), log_det
 
     @staticmethod
     def backward(ctx: Any, of_z: Tensor, of_log_det: Tensor) -> tuple:
-        x, saved, *weights = ctx.saved_tensors
+        x, value, saved, *weights = ctx.saved_tensors
         layer = ctx.layer
         if not takes_gradients(of_z, of_log_det):
             wanted = ctx.needs_input_grad[1:]
-            return None, *gradients_by_torch(_turned(layer.plainly), (x, *weights), wanted, (of_z, of_log_det))
-        of_z, of_log_det = of_z.contiguous(), of_log_det.contiguous()
-        of_x = torch.empty_like(x)
+            return None, *gradients_by_torch(layer.plainly, (x, *weights), wanted, (of_z, of_log_det))
+        of_z, of_log_det = of_z.t().contiguous(), of_log_det.contiguous()
+        of_x = torch.empty_like(value)
         of_weights = [torch.empty_like(weight) for weight in weights]
+        fields = ctx.fields.copy()
+        fields[7::9] = [gradient.data_ptr() for gradient in of_weights[::2]]
+        fields[8::9] = [gradient.data_ptr() for gradient in of_weights[1::2]]
         workspace = torch.empty(ctx.workspace)
         _gradients(
-            x.shape[1],
+            value.shape[1],
             len(layer.masks),
-            _dense(layer, weights, [gradient.data_ptr() for gradient in of_weights]),
+            (ctypes.c_long * len(fields))(*fields),
             *layer.family,
             True,
-            x.data_ptr(),
+            value.data_ptr(),
             saved.data_ptr(),
             of_z.data_ptr(),
             of_log_det.data_ptr(),
@@ -145,25 +148,14 @@ class _Layer(Function):
             workspace.data_ptr(),
             ctx.threads,
         )
-        return None, of_x, *of_weights
+        return None, of_x.t(), *of_weights
 
 
-def _turned(plainly: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The same of x, (D, n), to z, (D, n)."""
-
-    def turned(x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_det = plainly(x.t(), *weights)
-        return z.t(), log_det
-
-    return turned
-
-
-def _dense(layer: Layer, weights: Sequence[Tensor], gradients: Sequence[int]) -> ctypes.Array:
-    """The struct `Dense` of layer.h for each product."""
+def _fields(layer: Layer, weights: Sequence[Tensor]) -> list[int]:
+    """The struct `Dense` of layer.h for each product, gradients left out."""
     fields: list[int] = []
-    for k, mask in enumerate(layer.masks):
-        weight, bias = weights[2 * k : 2 * k + 2]
+    for k, (mask, rows, columns) in enumerate(layer.masks):
+        weight, bias = weights[2 * k], weights[2 * k + 1]
         fields += weight.shape
-        fields += [weight.data_ptr(), mask.mask.data_ptr(), bias.data_ptr()]
-        fields += [mask.rows.data_ptr(), mask.columns.data_ptr(), *gradients[2 * k : 2 * k + 2]]
-    return (ctypes.c_long * len(fields))(*fields)
+        fields += (weight.data_ptr(), mask.data_ptr(), bias.data_ptr(), rows.data_ptr(), columns.data_ptr(), 0, 0)
+    return fields
