@@ -17,6 +17,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
+from pushforward.recipe import choose_recipe
 from pushforward.store import describe, load, save
 from pushforward.tables import (
     TableReader,
@@ -263,8 +264,10 @@ def fit_table(
     *,
     columns: Sequence[str] | None = None,
     given: Sequence[str] = (),
-    flow: str = "maf",
+    flow: str | None = None,
     seed: int = 0,
+    max_time: float | None = None,
+    announce: Callable[[str], None] = lambda line: None,
     **training: Any,
 ) -> Fit:
     """Fit p(columns | given) to a table.
@@ -277,9 +280,12 @@ def fit_table(
             0, 1, ....
         columns: columns to model, default all that are not given.
         given: columns to condition on, default none.
-        flow: a named architecture, default "maf".
+        flow: a named architecture with its own defaults; by default `pushforward.recipe` chooses architecture, size and
+            training from the table and the time.
         seed: of the split, the initial weights and the batches.
-        training: options of `pushforward.fit`: max_time, epochs, device, precision, progress, log_path, ....
+        max_time: most seconds of training; by default it goes on until it stops gaining.
+        announce: is told, before the training, what was chosen and why, line by line.
+        training: options of `pushforward.fit`, instead of those chosen: epochs, device, precision, progress, ....
 
     Returns:
         The model, the history, and held-out nats beside a Gaussian's.
@@ -308,9 +314,16 @@ def fit_table(
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = _gaussian(train, held_out, len(columns))
 
+    if flow is None:
+        recipe = choose_recipe(len(train), len(columns), len(given), max_time)
+        config, training = recipe.flow, {**recipe.training, **training}
+        for line in recipe.reasons:
+            announce(line)
+    else:
+        config = {"architecture": flow}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        inner = build({"architecture": flow, "features": len(columns), "context": len(given)})
+        inner = build({**config, "features": len(columns), "context": len(given)})
     x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
     model = standardized(inner, x, context if given else None)
     # As tables, so that messages name columns, and rows of the file.
@@ -320,9 +333,11 @@ def fit_table(
         to_table(matrix[:, len(columns) :], given) if given else None,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
+        max_time=max_time,
         **training,
     )
     notes = {
+        "flow": config["architecture"],
         "rows": {"training": len(train), "held_out": len(held_out)},
         "held_out_nats": history.best_held_out,
         "gaussian_nats": gaussian,

@@ -39,10 +39,19 @@ class Standardized(Bijection):
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Standardise, then map by the inverse of f."""
+        y, context, constant = self.standardize(x, context)
+        z, log_det = self.bijection.inverse(y, context)
+        return z, log_det + constant.to(log_det.dtype)
+
+    def standardize(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """x and the context in standardised units and in the precision of f, as f's inverse is given them.
+
+        Returns:
+            (x - shift) / scale, the context likewise, and log|det| of the former, (*batch).
+        """
         y, constant = self.data.inverse(x)
         dtype = self._inner_dtype(y.dtype)
-        z, log_det = self.bijection.inverse(y.to(dtype), self._standardized_context(context, dtype))
-        return z, log_det + constant.to(log_det.dtype)
+        return y.to(dtype), self._standardized_context(context, dtype), constant
 
     @property
     def cost(self) -> Cost:
