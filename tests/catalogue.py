@@ -32,10 +32,10 @@ from pushforward.bijections import (
 HIDDEN = (16, 12)
 
 
-def coupling(univariate):
+def coupling(univariate, hidden=HIDDEN, residual=False):
     def make(features: int, context: int) -> Bijection:
         moved = torch.arange(features) % 2 == 1 if features > 1 else torch.tensor([True])
-        return Coupling(moved, univariate, HIDDEN, context, activation="elu")
+        return Coupling(moved, univariate, hidden, context, "elu", residual, dropout=0.2)
 
     return make
 
@@ -43,7 +43,7 @@ def coupling(univariate):
 def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
     def make(features: int, context: int) -> Bijection:
         order = list(range(features))[:: -1 if reverse else 1]
-        return Autoregressive(features, univariate, hidden, context, order, "elu", residual)
+        return Autoregressive(features, univariate, hidden, context, order, "elu", residual, dropout=0.2)
 
     return make
 
@@ -71,6 +71,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "actnorm": lambda d, c: ActNorm(d),
     "additive coupling": coupling(Additive()),
     "affine coupling": coupling(Affine()),
+    "affine coupling, residual": coupling(Affine(), hidden=(6, 6, 6), residual=True),
     "additive autoregressive": autoregressive(Additive()),
     "affine autoregressive": autoregressive(Affine()),
     "affine autoregressive, reversed": autoregressive(Affine(), reverse=True),

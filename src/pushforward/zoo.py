@@ -37,12 +37,14 @@ from pushforward.bijections import (
 from pushforward.distributions import BASES
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.networks.mlp import skips_of
 
 Features = Annotated[int, Field(ge=1, le=100_000)]
 Context = Annotated[int, Field(ge=0, le=100_000)]
 Layers = Annotated[int, Field(ge=1, le=1_000)]
 Hidden = tuple[Annotated[int, Field(ge=1, le=100_000)], ...]
 Activation = Literal["relu", "elu", "silu", "gelu", "tanh"]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 BaseName = Literal["normal", "logistic", "uniform", "student_t", "mixture"]
 
 Options = ParamSpec("Options")
@@ -257,6 +259,8 @@ def realnvp(
     layers: Layers = 6,
     hidden: Hidden = (128, 128),
     activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
     actnorm: bool = True,
     base: BaseName = "normal",
 ) -> Flow:
@@ -268,6 +272,9 @@ def realnvp(
         layers: number of coupling layers, default 6.
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
         actnorm: an ActNorm after each coupling layer (in place of the paper's batch normalisation), default True. It
             takes its scale from the first batch that `log_prob` sees in training mode.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
@@ -281,10 +288,11 @@ def realnvp(
         >>> flow.to_latent(torch.zeros(7, 4)).shape
         torch.Size([7, 4])
     """
+    _check_residual("realnvp", hidden, residual)
     _warn_if_one_feature("realnvp", features, context)
     parts: list[Bijection] = []
     for k in range(layers):
-        parts.append(Coupling(_moved(features, k), Affine(), hidden, context, activation))
+        parts.append(Coupling(_moved(features, k), Affine(), hidden, context, activation, residual, dropout))
         if actnorm:
             parts.append(ActNorm(features))
     return Flow(Compose(parts), BASES[base](features))
@@ -297,6 +305,8 @@ def maf(
     layers: Layers = 5,
     hidden: Hidden = (128, 128),
     activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
     base: BaseName = "normal",
 ) -> Flow:
     """MAF, the masked autoregressive flow: affine autoregressive layers, the order reversed from one to the next.
@@ -307,6 +317,9 @@ def maf(
         layers: number of autoregressive layers, default 5.
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
 
     Cost: log_prob 1 pass; sample D steps.
@@ -320,9 +333,11 @@ def maf(
         >>> flow.bijection.cost
         Cost(forward='2 × D steps', inverse='1 pass')
     """
+    _check_residual("maf", hidden, residual)
     _warn_if_one_feature("maf", features, context)
     parts = [
-        Autoregressive(features, Affine(), hidden, context, _order(features, k), activation) for k in range(layers)
+        Autoregressive(features, Affine(), hidden, context, _order(features, k), activation, residual, dropout)
+        for k in range(layers)
     ]
     return Flow(Compose(parts), BASES[base](features))
 
@@ -374,6 +389,8 @@ def nsf(
     bound: Annotated[float, Field(gt=0, lt=float("inf"))] = 5.0,
     tails: Literal["identity", "linear"] = "identity",
     activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
     base: BaseName = "normal",
 ) -> Flow:
     """Neural spline flow: layers of rational quadratic splines, autoregressive or coupling.
@@ -391,6 +408,9 @@ def nsf(
         bound: half the side of the box in which the splines bend, default 5: data should be standardised.
         tails: outside it, "identity" (default), or "linear" with trained slopes.
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
 
     Cost: autoregressive: log_prob 1 pass, sample D steps; coupling: 1 pass in both directions.
@@ -402,13 +422,16 @@ def nsf(
         >>> flow.sample((3,)).shape
         torch.Size([3, 6])
     """
+    _check_residual("nsf", hidden, residual)
     spline = RationalQuadraticSpline(bins, bound, tails)
     parts: list[Bijection] = []
     for k in range(layers):
         if kind == "coupling":
-            parts.append(Coupling(_moved(features, k), spline, hidden, context, activation))
+            parts.append(Coupling(_moved(features, k), spline, hidden, context, activation, residual, dropout))
         else:
-            parts.append(Autoregressive(features, spline, hidden, context, _order(features, k), activation))
+            parts.append(
+                Autoregressive(features, spline, hidden, context, _order(features, k), activation, residual, dropout)
+            )
     return Flow(Compose(parts), BASES[base](features))
 
 
@@ -499,6 +522,13 @@ def _warn_if_one_feature(name: str, features: int, context: int) -> None:
             'base="mixture" gives it a shape of its own.',
             stacklevel=6,
         )
+
+
+def _check_residual(name: str, hidden: Sequence[int], residual: bool) -> None:
+    try:
+        skips_of(hidden, residual)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _nearest(word: str, known: Any) -> str:

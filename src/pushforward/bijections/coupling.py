@@ -23,9 +23,13 @@ class Coupling(Bijection):
         hidden: widths of the conditioner's hidden layers, default (128, 128).
         context: C, number of context features, default 0.
         activation: of the conditioner, default "relu".
+        residual: whether the conditioner's hidden layers come in residual pairs, default False.
+        dropout: of the conditioner's hidden activations in training mode, default 0. The map is then drawn anew at each
+            call, and inverse undoes forward in evaluation mode alone.
 
     Raises:
-        ValueError: no feature moves.
+        ValueError: no feature moves, residual without an odd number of hidden layers of one width, or dropout not in
+            [0, 1).
 
     Cost: 1 pass in both directions.
 
@@ -51,6 +55,8 @@ class Coupling(Bijection):
         hidden: Sequence[int] = (128, 128),
         context: int = 0,
         activation: str = "relu",
+        residual: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         moved = torch.as_tensor(moved, dtype=torch.bool)
@@ -63,7 +69,7 @@ class Coupling(Bijection):
             self.register_buffer(name, index, persistent=False)
         self.register_buffer("arrange", torch.cat([self.fixed, self.moved]).argsort(), persistent=False)
         self.conditioner = MLP(
-            len(self.fixed), len(self.moved), univariate.parameter_count, hidden, context, activation
+            len(self.fixed), len(self.moved), univariate.parameter_count, hidden, context, activation, residual, dropout
         )
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
