@@ -11,6 +11,7 @@ from torch import nn
 
 from pushforward import build
 from pushforward.bijections import (
+    LU,
     ActNorm,
     Additive,
     Affine,
@@ -19,6 +20,7 @@ from pushforward.bijections import (
     Compose,
     Coupling,
     ElementwiseAffine,
+    Householder,
     Inverse,
     Permutation,
     Planar,
@@ -68,6 +70,9 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "elementwise affine": lambda d, c: ElementwiseAffine(torch.linspace(-1, 2, d), torch.linspace(0.3, 3, d)),
     "rescaling": lambda d, c: Rescaling(d),
     "permutation": lambda d, c: Permutation(torch.arange(d).roll(1)),
+    "lu": lambda d, c: LU(d),
+    "householder": lambda d, c: Householder(d),
+    "householder, two reflections": lambda d, c: Householder(d, 2),
     "actnorm": lambda d, c: ActNorm(d),
     "additive coupling": coupling(Additive()),
     "affine coupling": coupling(Affine()),

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from pushforward.bijections import (
+    LU,
     ActNorm,
     Additive,
     Affine,
@@ -26,6 +27,7 @@ from pushforward.bijections import (
     Constrained,
     Coupling,
     ElementwiseAffine,
+    Householder,
     Inverse,
     Planar,
     Radial,
@@ -391,6 +393,7 @@ def nsf(
     activation: Activation = "relu",
     residual: bool = False,
     dropout: Dropout = 0.0,
+    linear: Literal["none", "lu", "householder"] = "none",
     base: BaseName = "normal",
 ) -> Flow:
     """Neural spline flow: layers of rational quadratic splines, autoregressive or coupling.
@@ -411,6 +414,8 @@ def nsf(
         residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
             False; they are then 1, 3, 5 ... of one width.
         dropout: share of hidden activations set to zero in training, default 0.
+        linear: a layer that mixes all features before each layer of splines, seen from the data: "none" (default),
+            "lu", a free matrix that starts at the identity, or "householder", a rotation that starts at random.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
 
     Cost: autoregressive: log_prob 1 pass, sample D steps; coupling: 1 pass in both directions.
@@ -432,6 +437,8 @@ def nsf(
             parts.append(
                 Autoregressive(features, spline, hidden, context, _order(features, k), activation, residual, dropout)
             )
+        if linear != "none":
+            parts.append(LU(features) if linear == "lu" else Householder(features))
     return Flow(Compose(parts), BASES[base](features))
 
 

@@ -5,6 +5,7 @@ from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
+from pushforward.bijections.linear import LU, Householder
 from pushforward.bijections.normalization import ActNorm
 from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.planar import Planar
@@ -15,6 +16,7 @@ from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.univariate import Additive, Affine, Univariate, soft_bound
 
 __all__ = [
+    "LU",
     "ActNorm",
     "Additive",
     "Affine",
@@ -25,6 +27,7 @@ __all__ = [
     "Cost",
     "Coupling",
     "ElementwiseAffine",
+    "Householder",
     "Inverse",
     "Permutation",
     "Planar",
