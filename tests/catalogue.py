@@ -22,6 +22,7 @@ from pushforward.bijections import (
     ElementwiseAffine,
     Householder,
     Inverse,
+    LogisticMixture,
     Permutation,
     Planar,
     Radial,
@@ -53,7 +54,7 @@ def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
 def architecture(name: str):
     def make(features: int, context: int) -> Bijection:
         options = {"layers": 2, "hidden": HIDDEN}
-        if name in ("nice", "realnvp", "maf", "iaf", "nsf"):
+        if name in ("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"):
             options["activation"] = "elu"
         return build({"architecture": name, "features": features, "context": context, **options}).bijection
 
@@ -87,6 +88,8 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "spline coupling, linear tails": coupling(RationalQuadraticSpline(3, 1.0, "linear")),
     "spline coupling, circular": coupling(RationalQuadraticSpline(5, 2.0, "circular")),
     "spline autoregressive": autoregressive(RationalQuadraticSpline(6, 4.0)),
+    "mixture coupling": coupling(LogisticMixture(4)),
+    "mixture autoregressive": autoregressive(LogisticMixture(3)),
     "planar": lambda d, c: Planar(d, context=c, hidden=(5,)),
     "planar, leaky ReLU": lambda d, c: Planar(d, "leaky_relu", 0.2, context=c, hidden=(5,)),
     "radial": lambda d, c: Radial(d, context=c, hidden=(5,)),
@@ -100,6 +103,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "maf": architecture("maf"),
     "iaf": architecture("iaf"),
     "nsf": architecture("nsf"),
+    "mixture_cdf": architecture("mixture_cdf"),
     "planar flow": architecture("planar"),
     "radial flow": architecture("radial"),
     "sylvester flow": architecture("sylvester"),

@@ -17,7 +17,20 @@ from pushforward.training import (
     fit_to_target,
 )
 from pushforward.version import __version__
-from pushforward.zoo import build, constrained, iaf, maf, nice, nsf, planar, radial, realnvp, standardized, sylvester
+from pushforward.zoo import (
+    build,
+    constrained,
+    iaf,
+    maf,
+    mixture_cdf,
+    nice,
+    nsf,
+    planar,
+    radial,
+    realnvp,
+    standardized,
+    sylvester,
+)
 
 __all__ = [
     "Bijection",
@@ -46,6 +59,7 @@ __all__ = [
     "iaf",
     "load",
     "maf",
+    "mixture_cdf",
     "networks",
     "nice",
     "nsf",

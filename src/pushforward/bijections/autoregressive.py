@@ -76,8 +76,9 @@ class Autoregressive(Bijection):
 
     @property
     def cost(self) -> Cost:
-        """D steps from z to x, 1 pass from x to z."""
-        return Cost(forward="D steps", inverse="1 pass")
+        """D steps from z to x, 1 pass from x to z, or as many of what the univariate map needs."""
+        one = self.univariate.cost
+        return Cost("D steps" if one.forward == "1 pass" else f"D × {one.forward}", one.inverse)
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""

@@ -14,7 +14,7 @@ def fit(
     data: Annotated[str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", show_default=False)],
     output: Annotated[str, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
     flow: Annotated[
-        str, typer.Option(help="Architecture: maf, nsf, realnvp, nice, iaf, planar, radial, sylvester.")
+        str, typer.Option(help="Architecture: maf, nsf, mixture_cdf, realnvp, nice, iaf, planar, radial, sylvester.")
     ] = "maf",
     names: Annotated[str | None, typer.Option("--columns", help="Columns to model, a,b,c; default all others.")] = None,
     given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
