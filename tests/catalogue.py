@@ -30,6 +30,7 @@ from pushforward.bijections import (
     Rescaling,
     Standardized,
     Sylvester,
+    TailTransform,
 )
 
 HIDDEN = (16, 12)
@@ -54,6 +55,9 @@ def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
 def architecture(name: str):
     def make(features: int, context: int) -> Bijection:
         options = {"layers": 2, "hidden": HIDDEN}
+        if name == "mixture_cdf":
+            # Log-scales of a map and of its components add up: two random layers scale by more than float64 has digits.
+            options["layers"] = 1
         if name in ("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"):
             options["activation"] = "elu"
         return build({"architecture": name, "features": features, "context": context, **options}).bijection
@@ -95,6 +99,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "radial": lambda d, c: Radial(d, context=c, hidden=(5,)),
     "sylvester, rank 1": lambda d, c: Sylvester(d, 1, context=c, hidden=(5,)),
     "sylvester": lambda d, c: Sylvester(d, d, context=c, hidden=(5,)),
+    "tail transform": lambda d, c: TailTransform(d),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,

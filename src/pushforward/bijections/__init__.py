@@ -14,6 +14,7 @@ from pushforward.bijections.radial import Radial
 from pushforward.bijections.splines import RationalQuadraticSpline
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
+from pushforward.bijections.tails import TailTransform
 from pushforward.bijections.univariate import Additive, Affine, Univariate, soft_bound
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Rescaling",
     "Standardized",
     "Sylvester",
+    "TailTransform",
     "Univariate",
     "ordered",
     "soft_bound",
