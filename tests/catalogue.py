@@ -23,6 +23,7 @@ from pushforward.bijections import (
     Householder,
     Inverse,
     LogisticMixture,
+    MarginalSpline,
     Permutation,
     Planar,
     Radial,
@@ -71,6 +72,14 @@ def standardized(features: int, context: int) -> Bijection:
     return Standardized(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
 
 
+def marginal_spline(features: int, context: int) -> Bijection:
+    """Marginals of as many kinds as there are, with a float64 generator of their own."""
+    draws = torch.randn(400, features, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kinds = [lambda z: z.exp(), lambda z: z.clamp_min(0), lambda z: 5 + z.sinh(), lambda z: torch.erf(z)]
+    x = torch.stack([kinds[k % len(kinds)](column) for k, column in enumerate(draws.unbind(1))], 1)
+    return MarginalSpline.from_data(x, 16)
+
+
 CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "elementwise affine": lambda d, c: ElementwiseAffine(torch.linspace(-1, 2, d), torch.linspace(0.3, 3, d)),
     "rescaling": lambda d, c: Rescaling(d),
@@ -100,6 +109,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "sylvester, rank 1": lambda d, c: Sylvester(d, 1, context=c, hidden=(5,)),
     "sylvester": lambda d, c: Sylvester(d, d, context=c, hidden=(5,)),
     "tail transform": lambda d, c: TailTransform(d),
+    "marginal spline": marginal_spline,
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,

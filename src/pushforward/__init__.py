@@ -20,6 +20,7 @@ from pushforward.version import __version__
 from pushforward.zoo import (
     build,
     constrained,
+    gaussianized,
     iaf,
     maf,
     mixture_cdf,
@@ -56,6 +57,7 @@ __all__ = [
     "fit",
     "fit_table",
     "fit_to_target",
+    "gaussianized",
     "iaf",
     "load",
     "maf",

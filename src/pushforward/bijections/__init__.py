@@ -6,6 +6,7 @@ from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
 from pushforward.bijections.linear import LU, Householder
+from pushforward.bijections.marginal import MarginalSpline
 from pushforward.bijections.mixture import LogisticMixture
 from pushforward.bijections.normalization import ActNorm
 from pushforward.bijections.permutation import Permutation
@@ -32,6 +33,7 @@ __all__ = [
     "Householder",
     "Inverse",
     "LogisticMixture",
+    "MarginalSpline",
     "Permutation",
     "Planar",
     "Radial",
