@@ -27,11 +27,14 @@ class Autoregressive(Bijection):
         order: (D,) the features from first to last, default 0 .. D-1.
         activation: of the conditioner, default "relu".
         residual: whether the conditioner's hidden layers come in residual pairs, default False.
+        dropout: of the conditioner's hidden activations in training mode and from x to z, default 0. From z to x there
+            is none, so the two undo each other in evaluation mode alone.
         solver: of the forward direction: "incremental" (default), or "jacobi", which takes a pass for each sweep and
             pays only where features depend weakly on each other.
 
     Raises:
-        ValueError: an unknown solver.
+        ValueError: an unknown solver, residual without an odd number of hidden layers of one width, or dropout not in
+            [0, 1).
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
     (the inverse autoregressive flow).
@@ -56,6 +59,7 @@ class Autoregressive(Bijection):
         order: Sequence[int] | None = None,
         activation: str = "relu",
         residual: bool = False,
+        dropout: float = 0.0,
         solver: str = "incremental",
     ):
         super().__init__()
@@ -66,12 +70,15 @@ class Autoregressive(Bijection):
         self.context_features = context
         self.univariate = univariate
         self.order = list(range(features)) if order is None else [int(feature) for feature in order]
-        self.conditioner = MADE(features, univariate.parameter_count, hidden, context, self.order, activation, residual)
+        self.conditioner = MADE(
+            features, univariate.parameter_count, hidden, context, self.order, activation, residual, dropout
+        )
 
     @property
     def cost(self) -> Cost:
-        """D steps from z to x, 1 pass from x to z."""
-        return Cost(forward="D steps", inverse="1 pass")
+        """D steps from z to x, 1 pass from x to z, or as many of what the univariate map needs."""
+        one = self.univariate.cost
+        return Cost("D steps" if one.forward == "1 pass" else f"D × {one.forward}", one.inverse)
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""

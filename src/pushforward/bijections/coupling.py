@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pushforward.bijections.base import Bijection
+from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
 from pushforward.networks.mlp import MLP
 
@@ -13,8 +13,8 @@ from pushforward.networks.mlp import MLP
 class Coupling(Bijection):
     """x[fixed] = z[fixed], x[moved] = univariate(z[moved]; conditioner(z[fixed], context)).
 
-    log_det is the sum of the univariate map's log-derivatives. The conditioner is never inverted: both directions are
-    one pass.
+    log_det is the sum of the univariate map's log-derivatives. The conditioner is never inverted: it takes one
+    pass in both directions.
 
     Arguments:
         moved: (D,) True for the features that move, False for those that are kept and conditioned on. When all move,
@@ -23,11 +23,15 @@ class Coupling(Bijection):
         hidden: widths of the conditioner's hidden layers, default (128, 128).
         context: C, number of context features, default 0.
         activation: of the conditioner, default "relu".
+        residual: whether the conditioner's hidden layers come in residual pairs, default False.
+        dropout: of the conditioner's hidden activations in training mode, default 0. The map is then drawn anew at each
+            call, and inverse undoes forward in evaluation mode alone.
 
     Raises:
-        ValueError: no feature moves.
+        ValueError: no feature moves, residual without an odd number of hidden layers of one width, or dropout not in
+            [0, 1).
 
-    Cost: 1 pass in both directions.
+    Cost: that of the univariate map, 1 pass in both directions for all but `LogisticMixture`.
 
     Source: Dinh, Krueger and Bengio 2014, arXiv:1410.8516; Dinh, Sohl-Dickstein and Bengio 2016, arXiv:1605.08803.
 
@@ -51,6 +55,8 @@ class Coupling(Bijection):
         hidden: Sequence[int] = (128, 128),
         context: int = 0,
         activation: str = "relu",
+        residual: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         moved = torch.as_tensor(moved, dtype=torch.bool)
@@ -63,8 +69,13 @@ class Coupling(Bijection):
             self.register_buffer(name, index, persistent=False)
         self.register_buffer("arrange", torch.cat([self.fixed, self.moved]).argsort(), persistent=False)
         self.conditioner = MLP(
-            len(self.fixed), len(self.moved), univariate.parameter_count, hidden, context, activation
+            len(self.fixed), len(self.moved), univariate.parameter_count, hidden, context, activation, residual, dropout
         )
+
+    @property
+    def cost(self) -> Cost:
+        """That of the univariate map."""
+        return self.univariate.cost
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move z[moved] given z[fixed]."""

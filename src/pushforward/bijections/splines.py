@@ -99,20 +99,7 @@ class RationalQuadraticSpline(Univariate):
         """The spline of values (..., n) by parameters (..., P, n), in operations of torch."""
         widths, heights, slopes = self._knots(parameters)
         inside, outside = self._split(value)
-        bin_of = _bin_of(inside, heights if backwards else widths)
-        left, width = _bin_ends(widths, bin_of)
-        bottom, height = _bin_ends(heights, bin_of)
-        a, b = slopes.gather(-2, bin_of).squeeze(-2), slopes.gather(-2, bin_of + 1).squeeze(-2)
-        s = height / width
-        if backwards:
-            theta = _solve((inside - bottom) / height, s, a, b)
-            there = left + width * theta
-        else:
-            theta = (inside - left) / width
-            there = bottom + height * _rise(theta, s, a, b)
-        log_derivative = _log_slope(theta, s, a, b)
-        if backwards:
-            log_derivative = -log_derivative
+        there, log_derivative = through_knots(inside, widths, heights, slopes, backwards)
         if self.tails == "linear":
             end = torch.where(outside < 0, slopes[..., 0, :], slopes[..., -1, :])
             outside = outside / end if backwards else outside * end
@@ -154,6 +141,33 @@ class RationalQuadraticSpline(Univariate):
         # Before any arithmetic: what is computed of points outside must have gradients too.
         inside = value.clamp(-self.bound, self.bound)
         return inside, value - inside
+
+
+def through_knots(
+    inside: Tensor, z_knots: Tensor, x_knots: Tensor, slopes: Tensor, backwards: bool
+) -> tuple[Tensor, Tensor]:
+    """Follow a rational quadratic spline between its first and its last knot.
+
+    Arguments:
+        inside: (..., n) values that lie between the outermost knots.
+        z_knots: (..., K + 1, n), increasing.
+        x_knots: (..., K + 1, n), increasing.
+        slopes: (..., K + 1, n), ∂x/∂z at the knots.
+        backwards: from x to z in place of z to x.
+
+    Returns:
+        The value at the other side and the logarithm of the derivative, both (..., n).
+    """
+    bin_of = _bin_of(inside, x_knots if backwards else z_knots)
+    left, width = _bin_ends(z_knots, bin_of)
+    bottom, height = _bin_ends(x_knots, bin_of)
+    a, b = slopes.gather(-2, bin_of).squeeze(-2), slopes.gather(-2, bin_of + 1).squeeze(-2)
+    s = height / width
+    if backwards:
+        theta = _solve((inside - bottom) / height, s, a, b)
+        return left + width * theta, -_log_slope(theta, s, a, b)
+    theta = (inside - left) / width
+    return bottom + height * _rise(theta, s, a, b), _log_slope(theta, s, a, b)
 
 
 def _bin_of(value: Tensor, knots: Tensor) -> Tensor:

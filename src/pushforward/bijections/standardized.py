@@ -10,20 +10,21 @@ from pushforward.bijections.elementwise import ElementwiseAffine
 class Standardized(Bijection):
     """x = shift + scale · f(z; (context - context_shift) / context_scale).
 
-    log_det includes Σ log scale, so that densities are in the data's own units.
+    log_det includes Σ log scale, so that densities are in the data's own units. In place of shift and scale, `data` may
+    be any map from standardised to data's units, such as `MarginalSpline`.
 
     `data` and `context` may be float64 about a float32 map: x then comes and goes in float64, and only the standardised
     value is rounded, so that a column like 1013.25 ± 0.01 loses nothing.
 
     Arguments:
         bijection: f, the map in standardised units.
-        data: shift and scale of x.
+        data: shift and scale of x, or another map into the data's units.
         context: shift and scale of the context, or None when f takes none.
 
     Cost: that of f.
     """
 
-    def __init__(self, bijection: Bijection, data: ElementwiseAffine, context: ElementwiseAffine | None = None):
+    def __init__(self, bijection: Bijection, data: Bijection, context: ElementwiseAffine | None = None):
         super().__init__()
         self.features = bijection.features
         self.context_features = bijection.context_features

@@ -10,15 +10,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.bijections.base import Cost
+
 
 class Univariate:
     """A family of increasing maps x = f(z; parameters) of one number.
 
     Attributes:
         parameter_count: P, how many parameters one feature needs. All of them 0 must give a map near the identity.
+        cost: what each direction costs for all features at once, default one pass.
     """
 
     parameter_count: int
+    cost: Cost = Cost()
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Map latent to data.

@@ -45,7 +45,8 @@ def solve_incrementally(
     """Solve x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
 
     Arguments:
-        conditioner: a masked network, residual or not, whose hidden units are sorted by degree.
+        conditioner: a masked network, residual or not, whose hidden units are sorted by degree. It serves without
+            dropout, in training mode too: a map that is drawn anew at each call has no inverse.
         univariate: the family of maps.
         z: (*batch, D).
         context: (*batch, C), broadcast against the batch of z.
