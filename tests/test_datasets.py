@@ -40,7 +40,7 @@ def test_a_file_with_another_checksum_is_refused(tmp_path):
 
 def test_what_cannot_be_fetched_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.sys, "executable", str(tmp_path / "no-python"))
-    with pytest.raises(datasets.DataError, match="the package pzflow 4.0.0 from the Python package index needs"):
+    with pytest.raises(datasets.DataError, match=r"the package pzflow 4\.0\.0 from the Python package index needs"):
         datasets.load("GALAXY", tmp_path)
     # An interpreter that fails, as pip does without a connection.
     failing = tmp_path / "failing"
