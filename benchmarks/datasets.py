@@ -165,24 +165,29 @@ def load(name: str, directory: Path | str = DIRECTORY) -> Split:
         DataError: there is no such set, it cannot be fetched, or a file in it is not the one meant.
     """
     columns, read_rows, standardised = _set(name)
-    paths = _paths(name, Path(directory))
+    files = paths(name, directory)
     if not is_cached(name, directory):
         random = np.random.RandomState(SEED)
         parts = split(read_rows(Packages(Path(directory)), random), standardised)
-        paths[0].parent.mkdir(parents=True, exist_ok=True)
-        for path, part in zip(paths, parts, strict=True):
+        files[0].parent.mkdir(parents=True, exist_ok=True)
+        for path, part in zip(files, parts, strict=True):
             # Under another name until it is whole: an interrupted run leaves nothing that looks ready.
             unfinished = path.with_suffix(".unfinished")
             with unfinished.open("wb") as file:
                 np.save(file, part.astype(np.float32))
             unfinished.replace(path)
-    return Split(*(np.load(path) for path in paths), columns, standardised)
+    return Split(*(np.load(path) for path in files), columns, standardised)
+
+
+def paths(name: str, directory: Path | str = DIRECTORY) -> list[Path]:
+    """Return the files that hold the parts of a set, in the order train, validation, test; `load` makes them."""
+    return [Path(directory) / "sets" / f"{name.lower()}_{part}.npy" for part in PARTS]
 
 
 def is_cached(name: str, directory: Path | str = DIRECTORY) -> bool:
     """Return whether a set can be loaded without fetching or preparing anything."""
     _set(name)
-    return all(path.exists() for path in _paths(name, Path(directory)))
+    return all(path.exists() for path in paths(name, directory))
 
 
 def split(rows: np.ndarray, standardised: bool) -> list[np.ndarray]:
@@ -381,10 +386,6 @@ def _set(name: str) -> tuple[tuple[str, ...], Callable[[Packages, np.random.Rand
     if name.upper() not in SETS:
         raise DataError(f"There is no data set {name!r}: there are {', '.join(SETS)}.")
     return SETS[name.upper()]
-
-
-def _paths(name: str, directory: Path) -> list[Path]:
-    return [directory / "sets" / f"{name.lower()}_{part}.npy" for part in PARTS]
 
 
 def main() -> None:
