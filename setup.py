@@ -14,7 +14,7 @@ setup(
         Extension(
             "pushforward.kernels._native",
             sources=[f"{FOLDER}/{name}.cpp" for name in ("baseline", "avx2", "avx512")],
-            depends=[f"{FOLDER}/{name}" for name in ("vector.h", "spline.h", "kernels.inc")],
+            depends=[f"{FOLDER}/{name}" for name in ("vector.h", "spline.h", "autoregressive.h", "kernels.inc")],
             extra_compile_args=[
                 "-O3",
                 "-std=c++17",

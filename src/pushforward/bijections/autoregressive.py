@@ -6,7 +6,10 @@ from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
+from pushforward.kernels.autoregressive import autoregressive, has_kernel
 from pushforward.networks.made import MADE
+from pushforward.networks.mlp import batch_of
+from pushforward.solvers.derivatives import derivatives_wanted
 from pushforward.solvers.incremental import solve_incrementally
 from pushforward.solvers.jacobi import solve_by_iteration
 
@@ -89,6 +92,10 @@ class Autoregressive(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
+        drops = self.conditioner.dropout and self.conditioner.training
+        if not (derivatives_wanted() or drops) and has_kernel(self.conditioner, self.univariate, x, context):
+            x = x.expand(*batch_of(x, context, self.context_features), self.features)
+            return autoregressive(self.conditioner, self.univariate, x, context, inverse=True)
         if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
             x = x.t().contiguous().t()
         z, log_derivative = self.univariate.inverse(x, self.conditioner(x, context))

@@ -10,6 +10,7 @@ from torch.autograd import Function
 from torch.nn.functional import softplus
 
 from pushforward.bijections.univariate import Univariate
+from pushforward.kernels.autoregressive import FAMILIES, Family
 from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
 
 SMALLEST_BIN = 1e-3
@@ -141,6 +142,9 @@ class RationalQuadraticSpline(Univariate):
         # Before any arithmetic: what is computed of points outside must have gradients too.
         inside = value.clamp(-self.bound, self.bound)
         return inside, value - inside
+
+
+FAMILIES[RationalQuadraticSpline] = lambda spline: Family(2, spline._shape)
 
 
 def through_knots(

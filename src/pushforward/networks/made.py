@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.kernels.autoregressive import Structure
 from pushforward.networks.mlp import (
     ACTIVATIONS,
     Bias,
@@ -47,6 +48,7 @@ class MADE(nn.Module):
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
         units: how many units of degree 0 .. D-1 each hidden layer has.
         skips: for each layer of weights, which earlier layer's output is added to its own, or None.
+        structure: all of this as the compiled kernels read it.
 
     Raises:
         ValueError: order is no permutation, residual without an odd number of hidden layers of one width, or dropout
@@ -88,6 +90,7 @@ class MADE(nn.Module):
         self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
 
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
+        self.structure = Structure.of(self.order, self.units, parameter_count, self.skips)
         masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
         masks.append((place[:, None] > self.degrees[-1]).repeat_interleave(parameter_count, 0))
         # With one feature no input is alive: what is left of the first product is its bias.

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.kernels.autoregressive import autoregressive, has_kernel
 from pushforward.networks.made import MADE, MaskedLinear
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.networks.product import product as matrix_product
@@ -67,12 +68,15 @@ def solve_incrementally(
     features = conditioner.features
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
+    recorded = derivatives_wanted()
+    if not recorded and has_kernel(conditioner, univariate, z, context):
+        return autoregressive(conditioner, univariate, z, context, inverse=False)
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
     rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
     network = _Network.of(conditioner, context, batch, order)
     # To write into memory again and again is quicker, but leaves nothing to differentiate.
-    fill = _fill_recorded if derivatives_wanted() else _fill_in_place
+    fill = _fill_recorded if recorded else _fill_in_place
     edges = [*range(0, features, block or max(6, round(features**0.5))), features]
     x, log_det = fill(network, univariate, rows, edges)
     # Copies, which what comes later may differentiate through; tensors filled in place may not take part in that.

@@ -1,0 +1,164 @@
+"""Autoregressive layers with a masked network, in both directions, each in one call: chunk by chunk of rows.
+
+A pass of few rows through a whole layer keeps all of its units in the processor's cache, and what is small enough that
+torch would mostly start operations is only arithmetic here. Hidden units are sorted by degree, so products stop at the
+last column that is alive, and going against the grain costs no more than going with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.kernels import native
+from pushforward.kernels.spline import MOST_BINS, SplineShape
+
+if TYPE_CHECKING:
+    from pushforward.networks.made import MADE
+
+MOST_LAYERS = 64
+# Fewer multiplications are not worth waking a second thread.
+FEWEST_FOR_THREADS = 2**17
+# A block of degrees has at least so many units and parameters, so that its products are as wide as the kernels go.
+UNITS_OF_BLOCK = 16
+ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: 0, nn.ELU: 1, nn.SiLU: 2, nn.GELU: 3, nn.Tanh: 4}
+
+
+class Family(NamedTuple):
+    """A family of univariate maps as the kernels know it: additive 0, affine 1, spline 2, and its numbers."""
+
+    kind: int
+    shape: SplineShape
+
+
+# How to find that of a map, by its exact type: a subclass may do something else.
+FAMILIES: dict[type, Callable[[Any], Family]] = {}
+
+
+class Structure(NamedTuple):
+    """What the kernels must know of a masked network besides its weights, which is all known at construction.
+
+    Attributes:
+        numbers: (n,) order, width of each layer but the parameters, for each layer which one's values before their
+            activation are added or -1, for each layer its units of degree below 0, 1 .. D, the place of each parameter,
+            and 0, 1, 2 ...
+        block: how many degrees share a product with what was there before them.
+        multiplications: that one row takes.
+    """
+
+    numbers: Tensor
+    block: int
+    multiplications: int
+
+    @classmethod
+    def of(cls, order: list[int], units: list[list[int]], parameter_count: int, skips: list[int | None]) -> Structure:
+        """Of a network that has `units` of each degree in each hidden layer, and `skips` as in `MADE`."""
+        features = len(order)
+        # The input at place p has degree p + 1.
+        of_degree = [[0] + [1] * (features - 1), *units, [parameter_count] * features]
+        starts = [[0, *itertools.accumulate(counts)] for counts in of_degree]
+        widths = [features, *(sum(counts) for counts in units)]
+        seen = [-1, *(-1 if skip is None else skip + 1 for skip in skips)]
+        places = [feature * parameter_count + k for feature in order for k in range(parameter_count)]
+        numbers = [*order, *widths, *seen, *itertools.chain(*starts), *places, *range(max(widths))]
+        densest = min([parameter_count, *(sum(counts) / features for counts in units)])
+        block = min(features, -(-UNITS_OF_BLOCK // max(1, round(densest))))
+        multiplications = sum(
+            sum(count * source[p + 1] for p, count in enumerate(target))
+            for source, target in zip(starts, of_degree[1:], strict=False)
+        )
+        return cls(torch.tensor(numbers), block, multiplications)
+
+
+if native is not None:
+    _autoregressive = native.function("autoregressive", "lllippiiiiffffilpllppli")
+
+
+def has_kernel(made: MADE, univariate: object, value: Tensor, context: Tensor | None) -> bool:
+    """Whether the kernels take this layer: float32, on a processor, a known network and family, nothing transformed."""
+    return (
+        native is not None
+        and type(univariate) in FAMILIES
+        and type(made.activation) in ACTIVATIONS
+        and len(made.layers) < MOST_LAYERS
+        and _is_plain(value)
+        and (context is None or _is_plain(context))
+        and all(_is_plain(weight) and weight.is_contiguous() for weight in made.parameters())
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and getattr(univariate, "bins", 0) <= MOST_BINS
+    )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.is_cpu and type(tensor) in (Tensor, nn.Parameter)
+
+
+def autoregressive(
+    made: MADE, univariate: object, value: Tensor, context: Tensor | None, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    """x[d] = univariate(z[d]; made(x[before d], context)), solved for x, or `inverse`, for z.
+
+    Arguments:
+        made: the conditioner.
+        univariate: the family of maps.
+        value: z, or x, (*batch, D).
+        context: (..., C), to be broadcast to the batch, or None.
+        inverse: the direction.
+
+    Returns:
+        x, or z, (*batch, D), feature by feature in memory, and log_det, (*batch).
+    """
+    *batch, features = value.shape
+    rows = value.reshape(-1, features)
+    count, structure = len(rows), made.structure
+    if context is not None:
+        alone = context.numel() == context.shape[-1]
+        context = (context if alone else context.expand(*batch, -1)).reshape(-1, context.shape[-1]).t()
+    to, log_det = torch.empty(features, count), torch.empty(count)
+    last = len(made.layers) - 1
+    offsets = {
+        k: layer.weight @ context
+        for k, layer in ((0, made.context), (last, made.direct_context))
+        if layer is not None and context is not None
+    }
+    pointers = []
+    for k, layer in enumerate(made.layers):
+        weight = getattr(layer, "weight", None)
+        offset = offsets.get(k)
+        pointers += [
+            None if weight is None else weight.data_ptr(),
+            layer.bias.data_ptr(),
+            None if offset is None else offset.data_ptr(),
+        ]
+    pointers.append(None if made.direct is None else made.direct.weight.data_ptr())
+    _autoregressive(
+        count,
+        features,
+        made.parameter_count,
+        last,
+        structure.numbers.data_ptr(),
+        (ctypes.c_void_p * len(pointers))(*pointers),
+        ACTIVATIONS[type(made.activation)],
+        *_numbers(univariate),
+        inverse,
+        structure.block,
+        rows.data_ptr(),
+        *rows.stride(),
+        to.data_ptr(),
+        log_det.data_ptr(),
+        0 if context is None or context.shape[1] == 1 else 1,
+        torch.get_num_threads() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
+    )
+    return to.t().reshape(value.shape), log_det.reshape(batch)
+
+
+def _numbers(univariate: object) -> tuple:
+    kind, shape = FAMILIES[type(univariate)](univariate)
+    return kind, *shape
