@@ -632,7 +632,7 @@ def _layer(
     residual: bool,
     dropout: float,
 ) -> Bijection:
-    """A layer of a flow that may be either kind; it starts near the identity, from where flexible maps train soonest."""
+    """A layer of a flow that may be either kind; it starts near the identity, whence it trains soonest."""
     options = (univariate, hidden, context)
     made = (
         Coupling(_moved(features, layer), *options, activation, residual, dropout)
