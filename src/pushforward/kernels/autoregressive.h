@@ -15,13 +15,7 @@ namespace {
 constexpr long ROWS = 2 * LANES;
 
 // One register of the processor, and how many units a product takes at a time with all of their sums in registers.
-#if defined(__AVX512F__)
-constexpr long WIDTH = 16, MOST_UNITS = 8;
-#elif defined(__AVX__)
-constexpr long WIDTH = 8, MOST_UNITS = 6;
-#else
-constexpr long WIDTH = 4, MOST_UNITS = 6;
-#endif
+constexpr long WIDTH = REGISTER_LANES, MOST_UNITS = WIDTH == 16 ? 8 : 6;
 typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 constexpr int MOST_LAYERS = 64;
@@ -190,10 +184,7 @@ void add_product(const Layer &layer, const Product &product, long first, long la
         tiles<n>(weights, columns, right - left, from, out, width);                                                    \
         break;
         switch (units) {
-            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
-#if defined(__AVX512F__)
-            CASE(7) CASE(8)
-#endif
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
         }
 #undef CASE
         first += units;
