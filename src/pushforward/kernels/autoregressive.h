@@ -15,13 +15,7 @@ namespace {
 constexpr long ROWS = 2 * LANES;
 
 // One register of the processor, and how many units a product takes at a time with all of their sums in registers.
-#if defined(__AVX512F__)
-constexpr long WIDTH = 16, MOST_UNITS = 8;
-#elif defined(__AVX__)
-constexpr long WIDTH = 8, MOST_UNITS = 6;
-#else
-constexpr long WIDTH = 4, MOST_UNITS = 6;
-#endif
+constexpr long WIDTH = REGISTER_LANES, MOST_UNITS = WIDTH == 16 ? 8 : 6;
 typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 constexpr int MOST_LAYERS = 64;
@@ -43,12 +37,11 @@ struct Product {
     int source;
 };
 
-// target = bias + offset + products + skip: what one layer is made of. Unit u of it is row `rows[u]` of all of these.
+// bias + products + skip: what one layer is made of. Unit u of it is row `rows[u]` of the bias and of every weight.
 struct Layer {
-    const int64_t *rows, *starts;
-    const float *bias, *offset;
-    long offset_stride; // from one row of data to the next: 0 if the offset is the same for all
-    Product products[2];
+    const int64_t *rows, *starts; // starts[p] units have a degree below p
+    const float *bias;
+    Product products[3];
     int product_count;
     int skip; // the layer that is added as it was before its activation, or -1
     bool is_skipped_to;
@@ -190,10 +183,7 @@ void add_product(const Layer &layer, const Product &product, long first, long la
         tiles<n>(weights, columns, right - left, from, out, width);                                                    \
         break;
         switch (units) {
-            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
-#if defined(__AVX512F__)
-            CASE(7) CASE(8)
-#endif
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
         }
 #undef CASE
         first += units;
@@ -218,7 +208,7 @@ struct Scratch {
 
 struct Network {
     long features, parameters;
-    int layers; // x, the hidden ones, the parameters
+    int layers; // x, the hidden ones, the parameters, the context
     const Layer *layer;
     Activation activation;
     long block; // how many degrees share a product with all that was there before them
@@ -228,8 +218,8 @@ struct Network {
 };
 
 struct Data {
-    const float *from;
-    long row_stride, feature_stride;
+    const float *from, *context;
+    long row_stride, feature_stride, context_row_stride, context_stride;
     float *to, *log_det;
     long count;
 };
@@ -270,31 +260,25 @@ void activate(Activation activation, const float *from, float *to, long units, l
     }
 }
 
-// Units first .. last - 1 of a layer before any product: bias + offset.
-void start(const Layer &layer, long first, long last, long row, long here, long width, long count, float *out) {
-    for (long u = first; u < last; u++, out += ROWS) {
-        const long unit = layer.rows[u];
-        const vec bias = all(layer.bias[unit]);
-        for (long lane = 0; lane < width; lane += LANES) {
-            vec value = bias;
-            if (layer.offset && layer.offset_stride)
-                value += load_rows(layer.offset + unit * count + row + lane, 1, here - lane);
-            else if (layer.offset)
-                value += layer.offset[unit];
-            store(out + lane, value);
-        }
-    }
+// Units first .. last - 1 of a layer before any product.
+void start(const Layer &layer, long first, long last, long width, float *out) {
+    for (long u = first; u < last; u++, out += ROWS)
+        for (long lane = 0; lane < width; lane += LANES) store(out + lane, all(layer.bias[layer.rows[u]]));
 }
 
-// `values` has room for all units of all layers but the parameters, `plain` for those before their activation where a
-// skip reads them, `parameters` for those of a block of features.
-void run_chunk(const Network &network, const Data &data, long row, float *const *values, float *const *plain,
-               float *parameters) {
+// `values` has room for all units of each layer but the parameters, `plain` for those before their activation where a
+// skip reads them; of the parameters there is room for those of a block of features.
+void run_chunk(const Network &network, const Data &data, long row, float *const *values, float *const *plain) {
     const long here = data.count - row < ROWS ? data.count - row : ROWS;
     const long width = (here + LANES - 1) / LANES * LANES, numbers = network.parameters;
-    const int last = network.layers - 1;
+    const int last = network.layers - 2;
     const float *from = data.from + row * data.row_stride;
-    float *x = values[0];
+    float *x = values[0], *parameters = values[last];
+    for (long c = 0; c < network.layer[last + 1].starts[0]; c++)
+        for (long lane = 0; lane < width; lane += LANES)
+            store(values[last + 1] + c * ROWS + lane,
+                  load_rows(data.context + c * data.context_stride + (row + lane) * data.context_row_stride,
+                            data.context_row_stride, here - lane));
     auto given = [&](long p, long lane) {
         return load_rows(from + network.order[p] * data.feature_stride + lane * data.row_stride, data.row_stride,
                          here - lane);
@@ -313,7 +297,7 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
         for (int k = 1; k <= last; k++) {
             const Layer &layer = network.layer[k];
             const long first = layer.starts[low], end = layer.starts[high];
-            start(layer, first, end, row, here, width, data.count, place(k));
+            start(layer, first, end, width, place(k));
             for (int i = 0; i < layer.product_count; i++) {
                 const Product &product = layer.products[i];
                 const long known = network.layer[product.source].starts[low];
@@ -356,24 +340,25 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
 
 void run(const Network &network, const Data &data, int threads) {
     const long chunks = (data.count + ROWS - 1) / ROWS;
-    const int last = network.layers - 1;
 #pragma omp parallel num_threads(threads)
     {
         thread_local Scratch scratch;
         // The last feature has a degree that nobody sees, so it is not counted.
-        auto units = [&](int k) { return network.layer[k].starts[network.features] + (k ? 0 : 1); };
-        long total = network.block * network.parameters;
-        for (int k = 0; k < last; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
-        float *parameters = scratch.of(total * ROWS), *rest = parameters + network.block * network.parameters * ROWS;
+        auto units = [&](int k) {
+            if (k == network.layers - 2) return network.block * network.parameters;
+            return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
+        };
+        long total = 0;
+        for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
+        float *rest = scratch.of(total * ROWS), *values[MOST_LAYERS] = {}, *plain[MOST_LAYERS] = {};
         auto take = [&](long count) { return (rest += count * ROWS) - count * ROWS; };
-        float *values[MOST_LAYERS] = {}, *plain[MOST_LAYERS] = {};
-        for (int k = 0; k < last; k++) {
+        for (int k = 0; k < network.layers; k++) {
             values[k] = take(units(k));
             if (network.layer[k].is_skipped_to) plain[k] = take(units(k));
         }
 #pragma omp for schedule(dynamic)
         for (long chunk = 0; chunk < chunks; chunk++)
-            run_chunk(network, data, chunk * ROWS, values, plain, parameters);
+            run_chunk(network, data, chunk * ROWS, values, plain);
     }
 }
 

@@ -44,9 +44,9 @@ class Structure(NamedTuple):
     """What the kernels must know of a masked network besides its weights, which is all known at construction.
 
     Attributes:
-        numbers: (n,) order, width of each layer but the parameters, for each layer which one's values before their
-            activation are added or -1, for each layer its units of degree below 0, 1 .. D, the place of each parameter,
-            and 0, 1, 2 ...
+        numbers: (n,) the order; for each layer, from x to the parameters, which one's values before their activation
+            are added, or -1; for each of them, and the context, how many units have a degree below 0, 1 .. D; which
+            output each parameter is, feature by feature in order; and 0, 1, 2 ...
         block: how many degrees share a product with what was there before them.
         multiplications: that one row takes.
     """
@@ -56,16 +56,18 @@ class Structure(NamedTuple):
     multiplications: int
 
     @classmethod
-    def of(cls, order: list[int], units: list[list[int]], parameter_count: int, skips: list[int | None]) -> Structure:
-        """Of a network that has `units` of each degree in each hidden layer, and `skips` as in `MADE`."""
+    def of(
+        cls, order: list[int], units: list[list[int]], parameter_count: int, skips: list[int | None], context: int
+    ) -> Structure:
+        """Of a network with the attributes that `MADE` has under these names."""
         features = len(order)
         # The input at place p has degree p + 1.
         of_degree = [[0] + [1] * (features - 1), *units, [parameter_count] * features]
         starts = [[0, *itertools.accumulate(counts)] for counts in of_degree]
-        widths = [features, *(sum(counts) for counts in units)]
+        widest = max(context, features, *(sum(counts) for counts in units))
         seen = [-1, *(-1 if skip is None else skip + 1 for skip in skips)]
         places = [feature * parameter_count + k for feature in order for k in range(parameter_count)]
-        numbers = [*order, *widths, *seen, *itertools.chain(*starts), *places, *range(max(widths))]
+        numbers = [*order, *seen, *itertools.chain(*starts), *[context] * (features + 1), *places, *range(widest)]
         densest = min([parameter_count, *(sum(counts) / features for counts in units)])
         block = min(features, -(-UNITS_OF_BLOCK // max(1, round(densest))))
         multiplications = sum(
@@ -75,8 +77,9 @@ class Structure(NamedTuple):
         return cls(torch.tensor(numbers), block, multiplications)
 
 
+ARGUMENTS = "lllippiiiiffffilpllpllppi"
 if native is not None:
-    _autoregressive = native.function("autoregressive", "lllippiiiiffffilpllppli")
+    _autoregressive = native.function("autoregressive", ARGUMENTS)
 
 
 def has_kernel(made: MADE, univariate: object, value: Tensor, context: Tensor | None) -> bool:
@@ -85,7 +88,7 @@ def has_kernel(made: MADE, univariate: object, value: Tensor, context: Tensor | 
         native is not None
         and type(univariate) in FAMILIES
         and type(made.activation) in ACTIVATIONS
-        and len(made.layers) < MOST_LAYERS
+        and len(made.layers) <= MOST_LAYERS - 2
         and _is_plain(value)
         and (context is None or _is_plain(context))
         and all(_is_plain(weight) and weight.is_contiguous() for weight in made.parameters())
@@ -118,31 +121,22 @@ def autoregressive(
     *batch, features = value.shape
     rows = value.reshape(-1, features)
     count, structure = len(rows), made.structure
-    if context is not None:
-        alone = context.numel() == context.shape[-1]
-        context = (context if alone else context.expand(*batch, -1)).reshape(-1, context.shape[-1]).t()
+    if made.context is None or context is None:
+        of_context = None, 0, 0
+    else:
+        contexts = context.expand(*batch, -1).reshape(-1, context.shape[-1])
+        of_context = contexts.data_ptr(), *contexts.stride()
     to, log_det = torch.empty(features, count), torch.empty(count)
-    last = len(made.layers) - 1
-    offsets = {
-        k: layer.weight @ context
-        for k, layer in ((0, made.context), (last, made.direct_context))
-        if layer is not None and context is not None
-    }
-    pointers = []
-    for k, layer in enumerate(made.layers):
-        weight = getattr(layer, "weight", None)
-        offset = offsets.get(k)
-        pointers += [
-            None if weight is None else weight.data_ptr(),
-            layer.bias.data_ptr(),
-            None if offset is None else offset.data_ptr(),
-        ]
-    pointers.append(None if made.direct is None else made.direct.weight.data_ptr())
+    weights: list[Tensor | None] = []
+    for layer in made.layers:
+        weights += [layer.bias, getattr(layer, "weight", None)]  # type: ignore[list-item]
+    weights += [layer and layer.weight for layer in (made.context, made.direct, made.direct_context)]
+    pointers = [None if weight is None else weight.data_ptr() for weight in weights]
     _autoregressive(
         count,
         features,
         made.parameter_count,
-        last,
+        len(made.layers) - 1,
         structure.numbers.data_ptr(),
         (ctypes.c_void_p * len(pointers))(*pointers),
         ACTIVATIONS[type(made.activation)],
@@ -151,9 +145,9 @@ def autoregressive(
         structure.block,
         rows.data_ptr(),
         *rows.stride(),
+        *of_context,
         to.data_ptr(),
         log_det.data_ptr(),
-        0 if context is None or context.shape[1] == 1 else 1,
         torch.get_num_threads() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
     )
     return to.t().reshape(value.shape), log_det.reshape(batch)

@@ -90,7 +90,7 @@ class MADE(nn.Module):
         self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
 
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
-        self.structure = Structure.of(self.order, self.units, parameter_count, self.skips)
+        self.structure = Structure.of(self.order, self.units, parameter_count, self.skips, context)
         masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
         masks.append((place[:, None] > self.degrees[-1]).repeat_interleave(parameter_count, 0))
         # With one feature no input is alive: what is left of the first product is its bias.
