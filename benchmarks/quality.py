@@ -67,22 +67,24 @@ def fit_ours(split: Split, seconds: float, seed: int, log_path: Path | None = No
     import torch
 
     import pushforward as pf
+    from pushforward.recipe import choose_recipe
 
     start = time.perf_counter()
-    torch.manual_seed(seed)
-    flow = pf.nsf(split.train.shape[1], layers=5, hidden=(128, 128))
+    train, validation = torch.from_numpy(split.train), torch.from_numpy(split.validation)
+    # What `pushforward fit` does without options but --max-time; the board has its own held-out rows.
+    recipe = choose_recipe(len(train), train.shape[1], max_time=seconds)
+    flow = recipe.make(train, seed=seed)
     history = pf.fit(
         flow,
-        torch.from_numpy(split.train),
-        validation=torch.from_numpy(split.validation),
+        train,
+        validation=validation,
         max_time=seconds - (time.perf_counter() - start),
-        batch_size=512,
-        learning_rate=2e-3,
         seed=seed,
         progress=False,
         log_path=log_path,
+        **recipe.training,
     )
-    return flow, history, "nsf, 5 layers, hidden 2 x 128"
+    return flow, history, recipe.reasons[0].removeprefix("chosen: ")
 
 
 def load_split(name: str) -> Split:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from pushforward.flow import Flow
+from pushforward.zoo import build, gaussianized
+
 # Chosen on the validation rows of six tables (5 to 63 columns, 16,000 to 1.7 million rows): see benchmarks/notes.md.
 WIDTH, WIDE = 128, 256
 ROWS_FOR_WIDE, SECONDS_FOR_WIDE = 200_000, 300
@@ -22,12 +28,26 @@ class Recipe:
     Attributes:
         flow: the flow's config, all but its numbers of features and context features.
         training: options of `pushforward.fit`.
-        reasons: two lines for people: what was chosen, and why.
+        reasons: lines for people: what was chosen, and why.
     """
 
     flow: dict[str, Any]
     training: dict[str, Any]
-    reasons: tuple[str, str]
+    reasons: tuple[str, ...]
+
+    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0) -> Flow:
+        """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
+
+        Arguments:
+            x: (N, D) training rows; float64 keeps the data side in float64.
+            context: (N, C) or None.
+            seed: of the weights; the global random state is left as it was.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
+            inner = build({**self.flow, **sizes})
+        return gaussianized(inner, x, context)
 
 
 def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:

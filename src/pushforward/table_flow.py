@@ -17,7 +17,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
-from pushforward.recipe import choose_recipe
+from pushforward.recipe import Recipe, choose_recipe
 from pushforward.store import describe, load, save
 from pushforward.tables import (
     TableReader,
@@ -31,7 +31,6 @@ from pushforward.tables import (
 )
 from pushforward.training import History, fit
 from pushforward.training.fitting import split_rows
-from pushforward.zoo import build, standardized
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -316,16 +315,12 @@ def fit_table(
 
     if flow is None:
         recipe = choose_recipe(len(train), len(columns), len(given), max_time)
-        config, training = recipe.flow, {**recipe.training, **training}
         for line in recipe.reasons:
             announce(line)
     else:
-        config = {"architecture": flow}
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        inner = build({**config, "features": len(columns), "context": len(given)})
+        recipe = Recipe({"architecture": flow}, {}, ())
     x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
-    model = standardized(inner, x, context if given else None)
+    model = recipe.make(x, context if given else None, seed)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
         model,
@@ -334,10 +329,11 @@ def fit_table(
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
-        **training,
+        **{**recipe.training, **training},
     )
     notes = {
-        "flow": config["architecture"],
+        "flow": recipe.flow["architecture"],
+        "chosen": list(recipe.reasons),
         "rows": {"training": len(train), "held_out": len(held_out)},
         "held_out_nats": history.best_held_out,
         "gaussian_nats": gaussian,

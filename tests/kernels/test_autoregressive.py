@@ -77,9 +77,7 @@ def check(layer, value, context=None, tolerance=2e-4):
     torch.testing.assert_close(x, step, **options)
     torch.testing.assert_close(log_det, log_derivative.sum(-1), rtol=tolerance, atol=tolerance * value.shape[-1])
     torch.testing.assert_close(back, expected_back, **options)
-    torch.testing.assert_close(
-        back_log_det, expected_back_log_det, rtol=tolerance, atol=tolerance * value.shape[-1]
-    )
+    torch.testing.assert_close(back_log_det, expected_back_log_det, rtol=tolerance, atol=tolerance * value.shape[-1])
 
 
 NAMES = ["additive", "affine", "bounded", "spline", "linear", "circular", "one bin"]

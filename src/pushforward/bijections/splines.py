@@ -282,7 +282,7 @@ class _Gradients(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple:
-        _, pull = torch.func.vjp(_plain_gradients(ctx.spline, ctx.backwards), *ctx.saved_tensors)
+        pull: Any = torch.func.vjp(_plain_gradients(ctx.spline, ctx.backwards), *ctx.saved_tensors)[1]
         return *pull(gradients), None, None, None
 
     @staticmethod

@@ -121,16 +121,16 @@ def autoregressive(
     *batch, features = value.shape
     rows = value.reshape(-1, features)
     count, structure = len(rows), made.structure
-    if made.context is None or context is None:
-        of_context = None, 0, 0
-    else:
+    of_context: tuple[int | None, int, int] = (None, 0, 0)
+    if made.context is not None and context is not None:
         contexts = context.expand(*batch, -1).reshape(-1, context.shape[-1])
-        of_context = contexts.data_ptr(), *contexts.stride()
+        of_context = contexts.data_ptr(), contexts.stride(0), contexts.stride(1)
     to, log_det = torch.empty(features, count), torch.empty(count)
     weights: list[Tensor | None] = []
     for layer in made.layers:
         weights += [layer.bias, getattr(layer, "weight", None)]  # type: ignore[list-item]
-    weights += [layer and layer.weight for layer in (made.context, made.direct, made.direct_context)]
+    for others in (made.context, made.direct, made.direct_context):
+        weights.append(None if others is None else others.weight)
     pointers = [None if weight is None else weight.data_ptr() for weight in weights]
     _autoregressive(
         count,
