@@ -15,7 +15,15 @@ setup(
             "pushforward.kernels._native",
             sources=[f"{FOLDER}/{name}.cpp" for name in ("baseline", "avx2", "avx512")],
             depends=[f"{FOLDER}/{name}" for name in ("vector.h", "spline.h", "autoregressive.h", "kernels.inc")],
-            extra_compile_args=["-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-Wno-psabi", *OPENMP],
+            extra_compile_args=[
+                "-O3",
+                "-std=c++17",
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-fno-exceptions",
+                "-Wno-psabi",
+                *OPENMP,
+            ],
             optional=True,
         )
     ]

@@ -77,9 +77,7 @@ def check(layer, value, context=None, tolerance=2e-4):
     torch.testing.assert_close(x, step, **options)
     torch.testing.assert_close(log_det, log_derivative.sum(-1), rtol=tolerance, atol=tolerance * value.shape[-1])
     torch.testing.assert_close(back, expected_back, **options)
-    torch.testing.assert_close(
-        back_log_det, expected_back_log_det, rtol=tolerance, atol=tolerance * value.shape[-1]
-    )
+    torch.testing.assert_close(back_log_det, expected_back_log_det, rtol=tolerance, atol=tolerance * value.shape[-1])
 
 
 NAMES = ["additive", "affine", "bounded", "spline", "linear", "circular", "one bin"]
@@ -214,6 +212,18 @@ def test_a_family_of_ones_own_is_left_to_torch(calls):
     with torch.no_grad():
         torch.testing.assert_close(layer.inverse(value)[0], 2 * made.inverse(value)[0])
     assert len(calls) == 1
+
+
+def test_another_default_dtype_changes_nothing():
+    layer, value = layer_of(4, Affine()), normal(8, 4)
+    expected = both_ways(layer, value)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = both_ways(layer, value)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
 
 
 def test_weights_are_read_anew_at_every_call():

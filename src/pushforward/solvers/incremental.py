@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.kernels.autoregressive import autoregressive, has_kernel
+from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
 from pushforward.networks.made import MADE, MaskedLinear
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.networks.product import product as matrix_product
@@ -68,8 +68,9 @@ def solve_incrementally(
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
     recorded = derivatives_wanted()
-    if not recorded and has_kernel(conditioner, univariate, z, context):
-        return autoregressive(conditioner, univariate, z, context, inverse=False)
+    weights = None if recorded else weights_for_kernel(conditioner, univariate, z, context)
+    if weights is not None:
+        return autoregressive(conditioner, weights, univariate, z, context, inverse=False)
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
     rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
