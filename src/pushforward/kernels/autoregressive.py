@@ -1,8 +1,8 @@
 """Autoregressive layers with a masked network, in both directions, each in one call: chunk by chunk of rows.
 
-A pass of few rows through a whole layer keeps all of its units in the processor's cache, and what is small enough that
-torch would mostly start operations is only arithmetic here. Hidden units are sorted by degree, so products stop at the
-last column that is alive, and going against the grain costs no more than going with it.
+Few rows at a time go through the whole layer, so that all of its units stay in the processor's cache and nothing but
+the result is written to memory. Hidden units are sorted by degree: products stop at the last column that is alive, and
+going against the grain costs no more than going with it.
 """
 
 from __future__ import annotations
