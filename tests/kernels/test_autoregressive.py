@@ -214,6 +214,18 @@ def test_a_family_of_ones_own_is_left_to_torch(calls):
     assert len(calls) == 1
 
 
+def test_another_default_dtype_changes_nothing():
+    layer, value = layer_of(4, Affine()), normal(8, 4)
+    expected = both_ways(layer, value)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = both_ways(layer, value)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
 def test_weights_are_read_anew_at_every_call():
     layer, value = layer_of(4, Affine()), normal(8, 4)
     before = both_ways(layer, value)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
-from pushforward.kernels.autoregressive import autoregressive, has_kernel
+from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
 from pushforward.networks.made import MADE
 from pushforward.networks.mlp import batch_of
 from pushforward.solvers.derivatives import derivatives_wanted
@@ -92,11 +92,13 @@ class Autoregressive(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
-        drops = self.conditioner.dropout and self.conditioner.training
-        if not (derivatives_wanted() or drops) and has_kernel(self.conditioner, self.univariate, x, context):
+        made, univariate = self.conditioner, self.univariate
+        drops = made.dropout and made.training
+        weights = None if derivatives_wanted() or drops else weights_for_kernel(made, univariate, x, context)
+        if weights is not None:
             x = x.expand(*batch_of(x, context, self.context_features), self.features)
-            return autoregressive(self.conditioner, self.univariate, x, context, inverse=True)
+            return autoregressive(made, weights, univariate, x, context, inverse=True)
         if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
             x = x.t().contiguous().t()
-        z, log_derivative = self.univariate.inverse(x, self.conditioner(x, context))
+        z, log_derivative = univariate.inverse(x, made(x, context))
         return z, log_derivative.sum(-1)

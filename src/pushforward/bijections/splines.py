@@ -10,7 +10,7 @@ from torch.autograd import Function
 from torch.nn.functional import softplus
 
 from pushforward.bijections.univariate import Univariate
-from pushforward.kernels.autoregressive import FAMILIES, Family
+from pushforward.kernels.autoregressive import FAMILIES
 from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
 
 SMALLEST_BIN = 1e-3
@@ -144,7 +144,7 @@ class RationalQuadraticSpline(Univariate):
         return inside, value - inside
 
 
-FAMILIES[RationalQuadraticSpline] = lambda spline: Family(2, spline._shape)
+FAMILIES[RationalQuadraticSpline] = lambda spline: (2, *spline._shape)
 
 
 def through_knots(

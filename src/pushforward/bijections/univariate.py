@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.base import Cost
-from pushforward.kernels.autoregressive import FAMILIES, Family
-from pushforward.kernels.spline import SplineShape
+from pushforward.kernels.autoregressive import FAMILIES
 
 
 class Univariate:
@@ -113,5 +112,5 @@ class Affine(Univariate):
         return z, log_derivative.expand_as(z)
 
 
-FAMILIES[Additive] = lambda additive: Family(0, SplineShape(0, 0, 0.0, 0.0, 0.0, 0.0))
-FAMILIES[Affine] = lambda affine: Family(1, SplineShape(0, 0, affine.log_scale_bound, 0.0, 0.0, 0.0))
+FAMILIES[Additive] = lambda additive: (0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+FAMILIES[Affine] = lambda affine: (1, 0, 0, affine.log_scale_bound, 0.0, 0.0, 0.0)

@@ -1,8 +1,8 @@
 """Autoregressive layers with a masked network, in both directions, each in one call: chunk by chunk of rows.
 
-A pass of few rows through a whole layer keeps all of its units in the processor's cache, and what is small enough that
-torch would mostly start operations is only arithmetic here. Hidden units are sorted by degree, so products stop at the
-last column that is alive, and going against the grain costs no more than going with it.
+Few rows at a time go through the whole layer, so that all of its units stay in the processor's cache and nothing but
+the result is written to memory. Hidden units are sorted by degree: products stop at the last column that is alive, and
+going against the grain costs no more than going with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.kernels import native
-from pushforward.kernels.spline import MOST_BINS, SplineShape
+from pushforward.kernels.spline import MOST_BINS
 
 if TYPE_CHECKING:
     from pushforward.networks.made import MADE
@@ -29,15 +29,10 @@ UNITS_OF_BLOCK = 16
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: 0, nn.ELU: 1, nn.SiLU: 2, nn.GELU: 3, nn.Tanh: 4}
 
 
-class Family(NamedTuple):
-    """A family of univariate maps as the kernels know it: additive 0, affine 1, spline 2, and its numbers."""
-
-    kind: int
-    shape: SplineShape
-
-
-# How to find that of a map, by its exact type: a subclass may do something else.
-FAMILIES: dict[type, Callable[[Any], Family]] = {}
+# What the kernels must know of a univariate map: 0 additive, 1 affine or 2 spline, and then the numbers of a
+# `SplineShape`, in which an affine map's bound stands for that of the box. By exact type, since a subclass may do
+# something else.
+FAMILIES: dict[type, Callable[[Any], tuple[float, ...]]] = {}
 
 
 class Structure(NamedTuple):
@@ -82,34 +77,50 @@ if native is not None:
     _autoregressive = native.function("autoregressive", ARGUMENTS)
 
 
-def has_kernel(made: MADE, univariate: object, value: Tensor, context: Tensor | None) -> bool:
-    """Whether the kernels take this layer: float32, on a processor, a known network and family, nothing transformed."""
-    return (
-        native is not None
-        and type(univariate) in FAMILIES
-        and type(made.activation) in ACTIVATIONS
-        and len(made.layers) <= MOST_LAYERS - 2
-        and _is_plain(value)
-        and (context is None or _is_plain(context))
-        and all(_is_plain(weight) and weight.is_contiguous() for weight in made.parameters())
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and getattr(univariate, "bins", 0) <= MOST_BINS
-    )
+def weights_for_kernel(
+    made: MADE, univariate: object, value: Tensor, context: Tensor | None
+) -> list[Tensor | None] | None:
+    """The weights of a layer as the kernels take them, or None where they do not take this layer.
+
+    They want float32 on a processor, a known network and family, and that no transformation of torch looks on.
+    """
+    if (
+        native is None
+        or torch.compiler.is_compiling()
+        or type(univariate) not in FAMILIES
+        or type(made.activation) not in ACTIVATIONS
+        or getattr(univariate, "bins", 0) > MOST_BINS
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch.is_autocast_enabled("cpu")
+    ):
+        return None
+    layers = list(made.layers)
+    weights: list[Any] = []
+    for layer in layers:
+        weights += [layer.bias, layer.weight if hasattr(layer, "weight") else None]
+    weights += [layer and layer.weight for layer in (made.context, made.direct, made.direct_context)]
+    plain = all(weight is None or (_is_plain(weight) and weight.is_contiguous()) for weight in weights)
+    fits = len(layers) <= MOST_LAYERS - 2 and _is_plain(value) and (context is None or _is_plain(context))
+    return weights if plain and fits else None
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    return tensor.dtype == torch.float32 and tensor.is_cpu and type(tensor) in (Tensor, nn.Parameter)
+    return tensor.dtype is torch.float32 and tensor.is_cpu and type(tensor) in (Tensor, nn.Parameter)
 
 
 def autoregressive(
-    made: MADE, univariate: object, value: Tensor, context: Tensor | None, inverse: bool
+    made: MADE,
+    weights: list[Tensor | None],
+    univariate: object,
+    value: Tensor,
+    context: Tensor | None,
+    inverse: bool,
 ) -> tuple[Tensor, Tensor]:
     """x[d] = univariate(z[d]; made(x[before d], context)), solved for x, or `inverse`, for z.
 
     Arguments:
         made: the conditioner.
+        weights: its weights from `weights_for_kernel`.
         univariate: the family of maps.
         value: z, or x, (*batch, D).
         context: (..., C), to be broadcast to the batch, or None.
@@ -121,26 +132,21 @@ def autoregressive(
     *batch, features = value.shape
     rows = value.reshape(-1, features)
     count, structure = len(rows), made.structure
-    of_context: tuple[int | None, int, int] = (None, 0, 0)
+    of_context: tuple[int | None, ...] = (None, 0, 0)
     if made.context is not None and context is not None:
         contexts = context.expand(*batch, -1).reshape(-1, context.shape[-1])
-        of_context = contexts.data_ptr(), contexts.stride(0), contexts.stride(1)
-    to, log_det = torch.empty(features, count), torch.empty(count)
-    weights: list[Tensor | None] = []
-    for layer in made.layers:
-        weights += [layer.bias, getattr(layer, "weight", None)]  # type: ignore[list-item]
-    for others in (made.context, made.direct, made.direct_context):
-        weights.append(None if others is None else others.weight)
+        of_context = contexts.data_ptr(), *contexts.stride()
+    to, log_det = rows.new_empty(features, count), rows.new_empty(count)
     pointers = [None if weight is None else weight.data_ptr() for weight in weights]
     _autoregressive(
         count,
         features,
         made.parameter_count,
-        len(made.layers) - 1,
+        len(made.units),
         structure.numbers.data_ptr(),
         (ctypes.c_void_p * len(pointers))(*pointers),
         ACTIVATIONS[type(made.activation)],
-        *_numbers(univariate),
+        *FAMILIES[type(univariate)](univariate),
         inverse,
         structure.block,
         rows.data_ptr(),
@@ -151,8 +157,3 @@ def autoregressive(
         torch.get_num_threads() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
     )
     return to.t().reshape(value.shape), log_det.reshape(batch)
-
-
-def _numbers(univariate: object) -> tuple:
-    kind, shape = FAMILIES[type(univariate)](univariate)
-    return kind, *shape

@@ -7,6 +7,9 @@ of one pass.
 
 Features are taken in blocks. What earlier blocks give to a block's units is one large product; only what the block
 gives to itself goes step by step, in products as small as the block.
+
+Where nothing is to be differentiated, most layers in float32 are solved by one call of a compiled kernel instead, which
+goes the same way: see `pushforward.kernels.autoregressive`.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.kernels.autoregressive import autoregressive, has_kernel
+from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
 from pushforward.networks.made import MADE, MaskedLinear
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.networks.product import product as matrix_product
@@ -51,7 +54,7 @@ def solve_incrementally(
         univariate: the family of maps.
         z: (*batch, D).
         context: (*batch, C), broadcast against the batch of z.
-        block: how many features share a large product, default about √D: it changes the speed, not the result.
+        block: how many features share a large product in torch, default about √D: it changes the speed, not the result.
 
     Returns:
         x, (*batch, D), and log|det ∂x/∂z|, (*batch), both differentiable to any order where gradients are enabled.
@@ -69,8 +72,9 @@ def solve_incrementally(
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
     recorded = derivatives_wanted()
-    if not recorded and has_kernel(conditioner, univariate, z, context):
-        return autoregressive(conditioner, univariate, z, context, inverse=False)
+    weights = None if recorded else weights_for_kernel(conditioner, univariate, z, context)
+    if weights is not None:
+        return autoregressive(conditioner, weights, univariate, z, context, inverse=False)
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
     rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
