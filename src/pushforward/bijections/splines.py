@@ -236,18 +236,16 @@ class _Spline(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
         value, parameters, ctx.spline, ctx.backwards = inputs
-        ctx.save_for_backward(value, parameters, output[0])
+        ctx.save_for_backward(value, parameters)
         ctx.save_for_forward(value, parameters)
 
     @staticmethod
     def backward(ctx: Any, of_there: Tensor, of_log: Tensor) -> tuple:
-        value, parameters, there = ctx.saved_tensors
-        z = there.detach() if ctx.backwards else value.detach()
-        return *_Gradients.apply(value, parameters, of_there, of_log, z, ctx.spline, ctx.backwards), None, None
+        return *_Gradients.apply(*ctx.saved_tensors, of_there, of_log, ctx.spline, ctx.backwards), None, None
 
     @staticmethod
     def jvp(ctx: Any, of_value: Any, of_parameters: Any, *_: Any) -> Any:
-        value, parameters = ctx.saved_tensors[:2]
+        value, parameters = ctx.saved_tensors
         tangents = tuple(
             torch.zeros_like(primal) if tangent is None else tangent
             for primal, tangent in ((value, of_value), (parameters, of_parameters))
@@ -268,26 +266,25 @@ class _Gradients(Function):
         parameters: Tensor,
         of_there: Tensor,
         of_log: Tensor,
-        z: Tensor,
         spline: RationalQuadraticSpline,
         backwards: bool,
     ) -> tuple[Tensor, Tensor]:
-        return spline_gradients(spline._shape, z, parameters, backwards, of_there, of_log)
+        return spline_gradients(spline._shape, value, parameters, backwards, of_there, of_log)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-        value, parameters, of_there, of_log, _, ctx.spline, ctx.backwards = inputs
+        value, parameters, of_there, of_log, ctx.spline, ctx.backwards = inputs
         ctx.save_for_backward(value, parameters, of_there, of_log)
         ctx.save_for_forward(value, parameters, of_there, of_log)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple:
         pull: Any = torch.func.vjp(_plain_gradients(ctx.spline, ctx.backwards), *ctx.saved_tensors)[1]
-        return *pull(gradients), None, None, None
+        return *pull(gradients), None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        primals = ctx.saved_tensors[:4]
+        primals = ctx.saved_tensors
         given = tuple(
             torch.zeros_like(primal) if tangent is None else tangent
             for primal, tangent in zip(primals, tangents, strict=False)
@@ -296,7 +293,7 @@ class _Gradients(Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple, *inputs: Any) -> tuple:
-        return torch.vmap(_plain_gradients(*inputs[5:]), in_dims[:4])(*inputs[:4]), (0, 0)
+        return torch.vmap(_plain_gradients(*inputs[4:]), in_dims[:4])(*inputs[:4]), (0, 0)
 
 
 def _plain(spline: RationalQuadraticSpline, backwards: bool) -> Any:

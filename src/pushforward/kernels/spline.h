@@ -180,13 +180,14 @@ INLINE Pair apply(const Spline &spline, vec value, const vec *p, bool backwards)
 }
 
 // Gradients of apply's results, with respect to the value and, in `of_p`, the parameters.
-// z is what apply was given, and backwards what it returned.
-INLINE vec gradients(const Spline &spline, vec z, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
+INLINE vec gradients(const Spline &spline, vec value, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
     const int bins = spline.bins;
     vec outside, shares[2 * MOST_BINS];
-    vec inside = split(spline, z, outside);
-    Bin bin = find_bin(spline, inside, p, false, shares);
-    vec s = bin.height / bin.width, theta = (inside - bin.left) / bin.width;
+    vec inside = split(spline, value, outside);
+    Bin bin = find_bin(spline, inside, p, backwards, shares);
+    vec s = bin.height / bin.width;
+    // Backwards θ is found again: of the result, rounded as it is, a narrow bin would not have enough digits.
+    vec theta = backwards ? solve((inside - bin.bottom) / bin.height, s, bin.a, bin.b) : (inside - bin.left) / bin.width;
     theta = theta < 0.0f ? vec{} : theta > 1.0f ? all(1.0f) : theta;
     vec rest = 1.0f - theta, both = theta * rest, corner = 1.0f - 2.0f * both;
     vec numerator = s * theta * theta + bin.a * both;
@@ -205,7 +206,7 @@ INLINE vec gradients(const Spline &spline, vec z, const vec *p, bool backwards, 
     // Outside the box neither x nor the slope depends on where exactly the value is, but for the straight line.
     ivec within = spline.tails == CIRCULAR ? ivec{} - 1 : (ivec)(outside == 0.0f);
     vec log_z = within ? log_theta / bin.width : vec{};
-    vec end = spline.tails == LINEAR ? end_slope(spline, z, p) : all(1.0f);
+    vec end = spline.tails == LINEAR ? end_slope(spline, value, p) : all(1.0f);
     vec total_slope = within ? slope : end;
     vec of_x = of_there, of_log_slope = of_log, of_value;
     if (backwards) { // the implicit function theorem: ∂z = -∂x / slope
@@ -252,13 +253,13 @@ INLINE vec gradients(const Spline &spline, vec z, const vec *p, bool backwards, 
         of_slopes[index] += (bin.index == knot ? of_a : vec{}) + (bin.index == knot - 1 ? of_b : vec{});
     }
     if (spline.tails == LINEAR) {
-        // x = ±bound + outside · end, and z = ±bound + outside / end: with x in hand, ∂x/∂end is the distance in z.
+        // x = ±bound + (z ∓ bound) · end, so that ∂x/∂end is the distance in z.
         const vec *slopes = p + 2 * bins;
-        vec of_end = within ? vec{} : of_x * outside;
-        vec raw = z < 0.0f ? slopes[0] : slopes[bins];
+        vec of_end = within ? vec{} : of_x * (backwards ? outside / end : outside);
+        vec raw = value < 0.0f ? slopes[0] : slopes[bins];
         of_end *= sigmoid(raw + spline.slope_shift);
-        of_slopes[0] += z < 0.0f ? of_end : vec{};
-        of_slopes[bins] += z < 0.0f ? vec{} : of_end;
+        of_slopes[0] += value < 0.0f ? of_end : vec{};
+        of_slopes[bins] += value < 0.0f ? vec{} : of_end;
     }
     return of_value;
 }

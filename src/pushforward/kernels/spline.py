@@ -1,11 +1,12 @@
 """Rational quadratic splines in one pass over memory: values, log-derivatives, and the gradients of both."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.kernels import native
+from pushforward.kernels import Native, native
 
 MOST_BINS = 64
 # Fewer parameters are not worth waking a second thread.
@@ -23,9 +24,16 @@ class SplineShape(NamedTuple):
     slope_shift: float
 
 
+def functions_of(library: Native) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The two kernels: of values, and of gradients."""
+    return (
+        library.function("spline_apply", "lliiffffiplpllppi"),
+        library.function("spline_gradients", "lliiffffippllppppi"),
+    )
+
+
 if native is not None:
-    _apply = native.function("spline_apply", "lliiffffiplpllppi")
-    _gradients = native.function("spline_gradients", "lliiffffippllppppi")
+    _apply, _gradients = functions_of(native)
 
 
 def has_kernel(value: Tensor, parameters: Tensor, bins: int) -> bool:
@@ -74,13 +82,13 @@ def spline_apply(shape: SplineShape, value: Tensor, parameters: Tensor, backward
 
 
 def spline_gradients(
-    shape: SplineShape, z: Tensor, parameters: Tensor, backwards: bool, of_there: Tensor, of_log: Tensor
+    shape: SplineShape, value: Tensor, parameters: Tensor, backwards: bool, of_there: Tensor, of_log: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the two results of `spline_apply`.
 
     Arguments:
         shape: bins, tails and sizes.
-        z: (F, n), what `spline_apply` was given; backwards, what it returned.
+        value: (F, n).
         parameters: (F, P, n).
         backwards: the direction.
         of_there: gradient with respect to its value, (F, n).
@@ -89,15 +97,15 @@ def spline_gradients(
     Returns:
         Gradients with respect to what it was given: value, (F, n), and parameters, (F, P, n).
     """
-    z, parameters, of_there, of_log = (tensor.contiguous() for tensor in (z, parameters, of_there, of_log))
-    features, count = z.shape
-    of_value, of_parameters = torch.empty_like(z), torch.empty_like(parameters)
+    value, parameters, of_there, of_log = (tensor.contiguous() for tensor in (value, parameters, of_there, of_log))
+    features, count = value.shape
+    of_value, of_parameters = torch.empty_like(value), torch.empty_like(parameters)
     _gradients(
         count,
         features,
         *shape,
         backwards,
-        z.data_ptr(),
+        value.data_ptr(),
         parameters.data_ptr(),
         parameters.stride(0),
         parameters.stride(1),
