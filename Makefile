@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 PEERS ?= .venv-benchmarks
+KERNELS := $(wildcard src/pushforward/kernels/*.cpp src/pushforward/kernels/*.h src/pushforward/kernels/*.inc)
 
 .PHONY: install demo test test-all lint docs bench bench-quick quality clean
 
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt setup.py $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pushforward needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,7 @@
 """The compiled kernels, which are optional: where they cannot be built, the same maps run in torch alone, slower."""
 
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -14,7 +15,7 @@ setup(
         Extension(
             "pushforward.kernels._native",
             sources=[f"{FOLDER}/{name}.cpp" for name in ("baseline", "avx2", "avx512")],
-            depends=[f"{FOLDER}/{name}" for name in ("vector.h", "spline.h", "autoregressive.h", "kernels.inc")],
+            depends=[str(path) for pattern in ("*.h", "*.inc") for path in sorted(Path(FOLDER).glob(pattern))],
             extra_compile_args=[
                 "-O3",
                 "-std=c++17",

@@ -10,6 +10,7 @@ import torch
 from known import NAMES, NOISE, SLOPE, make_rows, write
 
 import pushforward as pf
+from pushforward.kernels import native
 from pushforward.tables import read_matrix
 from pushforward.zoo import ARCHITECTURES
 
@@ -133,6 +134,7 @@ def test_standard_output_carries_nothing_but_the_rows(run, fitted):
 
 
 def test_version_and_help(run):
-    assert run("--version").out.strip() == pf.__version__
+    kernels = native.instructions if native else "none"
+    assert run("--version").out.strip() == f"pushforward {pf.__version__} (kernels: {kernels})"
     for arguments in (["--help"], ["fit", "--help"], ["score", "--help"], ["sample", "--help"], ["info", "--help"]):
         assert run(*arguments).status == 0

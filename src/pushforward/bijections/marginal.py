@@ -120,15 +120,15 @@ class MarginalSpline(Bijection):
     def _apply_spline(self, value: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
         self.check_event(value)
         rows = value.to(torch.promote_types(value.dtype, self.z_knots.dtype)).reshape(-1, self.features).t()
-        count = rows.shape[1]
         ends = self.x_knots if backwards else self.z_knots
         # Before any arithmetic: what is computed of points outside must have gradients too.
         inside = rows.clamp(ends[:, :1], ends[:, -1:])
         outside = rows - inside
+        bin_of = torch.searchsorted(ends[:, 1:-1].contiguous(), inside.detach().contiguous(), right=True)
         z_knots, x_knots, slopes = (
-            knots.to(rows.dtype)[..., None].expand(-1, -1, count) for knots in (self.z_knots, self.x_knots, self.slopes)
+            knots.to(rows.dtype)[..., None] for knots in (self.z_knots, self.x_knots, self.slopes)
         )
-        there, log_derivative = through_knots(inside, z_knots, x_knots, slopes, backwards)
+        there, log_derivative = through_knots(inside, z_knots, x_knots, slopes, bin_of, backwards)
         end = torch.where(outside < 0, self.slopes[:, :1], self.slopes[:, -1:])
         there = there + (outside / end if backwards else outside * end)
         return there.t().reshape(value.shape), log_derivative.sum(0).view(value.shape[:-1])

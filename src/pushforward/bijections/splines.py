@@ -100,7 +100,9 @@ class RationalQuadraticSpline(Univariate):
         """The spline of values (..., n) by parameters (..., P, n), in operations of torch."""
         widths, heights, slopes = self._knots(parameters)
         inside, outside = self._split(value)
-        there, log_derivative = through_knots(inside, widths, heights, slopes, backwards)
+        there, log_derivative = through_knots(
+            inside, widths, heights, slopes, _bin_of(inside, heights if backwards else widths), backwards
+        )
         if self.tails == "linear":
             end = torch.where(outside < 0, slopes[..., 0, :], slopes[..., -1, :])
             outside = outside / end if backwards else outside * end
@@ -148,24 +150,33 @@ FAMILIES[RationalQuadraticSpline] = lambda spline: (2, *spline._shape)
 
 
 def through_knots(
-    inside: Tensor, z_knots: Tensor, x_knots: Tensor, slopes: Tensor, backwards: bool
+    inside: Tensor, z_knots: Tensor, x_knots: Tensor, slopes: Tensor, bin_of: Tensor, backwards: bool
 ) -> tuple[Tensor, Tensor]:
     """Follow a rational quadratic spline between its first and its last knot.
 
     Arguments:
         inside: (..., n) values that lie between the outermost knots.
-        z_knots: (..., K + 1, n), increasing.
-        x_knots: (..., K + 1, n), increasing.
-        slopes: (..., K + 1, n), ∂x/∂z at the knots.
+        z_knots: (..., K + 1, m), increasing; with m = n knots of their own for each value, with m = 1 for all the same.
+        x_knots: (..., K + 1, m), increasing.
+        slopes: (..., K + 1, m), ∂x/∂z at the knots.
+        bin_of: (..., n), the piece that each value lies in, 0 .. K - 1.
         backwards: from x to z in place of z to x.
 
     Returns:
         The value at the other side and the logarithm of the derivative, both (..., n).
     """
-    bin_of = _bin_of(inside, x_knots if backwards else z_knots)
-    left, width = _bin_ends(z_knots, bin_of)
-    bottom, height = _bin_ends(x_knots, bin_of)
-    a, b = slopes.gather(-2, bin_of).squeeze(-2), slopes.gather(-2, bin_of + 1).squeeze(-2)
+    if z_knots.shape[-1] == inside.shape[-1]:
+        at, bins = -2, bin_of.unsqueeze(-2)
+    else:
+        z_knots, x_knots, slopes = (knots.squeeze(-1) for knots in (z_knots, x_knots, slopes))
+        at, bins = -1, bin_of
+
+    def ends(knots: Tensor) -> tuple[Tensor, Tensor]:
+        start, end = (knots.gather(at, index).view_as(inside) for index in (bins, bins + 1))
+        return start, end
+
+    (left, right), (bottom, top), (a, b) = ends(z_knots), ends(x_knots), ends(slopes)
+    width, height = right - left, top - bottom
     s = height / width
     if backwards:
         theta = _solve((inside - bottom) / height, s, a, b)
@@ -175,14 +186,8 @@ def through_knots(
 
 
 def _bin_of(value: Tensor, knots: Tensor) -> Tensor:
-    """The bin of each value, (..., 1, n): how many inner knots are not above it."""
-    return (value.unsqueeze(-2) >= knots[..., 1:-1, :]).sum(-2, keepdim=True)
-
-
-def _bin_ends(knots: Tensor, bin_of: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the bin starts, and its size."""
-    start = knots.gather(-2, bin_of)
-    return start.squeeze(-2), (knots.gather(-2, bin_of + 1) - start).squeeze(-2)
+    """The bin of each value, (..., n): how many inner knots, (..., K + 1, n), are not above it."""
+    return (value.unsqueeze(-2) >= knots[..., 1:-1, :]).sum(-2)
 
 
 def _rise(theta: Tensor, s: Tensor, a: Tensor, b: Tensor) -> Tensor:

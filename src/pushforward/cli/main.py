@@ -8,6 +8,7 @@ from pushforward.cli.fit import fit
 from pushforward.cli.info import info
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
+from pushforward.kernels import native
 from pushforward.version import __version__
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ for function in (fit, score, sample, info):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        print(f"pushforward {__version__} (kernels: {native.instructions if native else 'none'})")
         raise typer.Exit
 
 
