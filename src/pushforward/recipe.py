@@ -11,11 +11,14 @@ from torch import Tensor
 from pushforward.flow import Flow
 from pushforward.zoo import build, gaussianized
 
-# Chosen on the validation rows of six tables (5 to 63 columns, 16,000 to 1.7 million rows): see benchmarks/notes.md.
-WIDTH, WIDE = 128, 256
-ROWS_FOR_WIDE, SECONDS_FOR_WIDE = 200_000, 300
+# Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
+LAYERS, WIDTH = 5, 128
+# Deeper networks and more bins gain more a step, and a step takes twice as long: below this many seconds that loses.
+SECONDS_FOR_LARGE = 180
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
+# Knots of the splines that make columns nearly normal: one for so many rows, within limits.
+ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 32, 512
 # Passes without a time limit, and the steps that they must come to.
 PASSES = 60
 FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
@@ -27,11 +30,13 @@ class Recipe:
 
     Attributes:
         flow: the flow's config, all but its numbers of features and context features.
+        knots: of the spline that makes each column nearly normal.
         training: options of `pushforward.fit`.
         reasons: lines for people: what was chosen, and why.
     """
 
     flow: dict[str, Any]
+    knots: int
     training: dict[str, Any]
     reasons: tuple[str, ...]
 
@@ -47,7 +52,7 @@ class Recipe:
             torch.default_generator.manual_seed(seed)
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
-        return gaussianized(inner, x, context)
+        return gaussianized(inner, x, context, self.knots)
 
 
 def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:
@@ -69,38 +74,44 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         >>> recipe.reasons[0]
         'chosen: nsf, 5 autoregressive layers of 8-bin splines, ...'
     """
-    width = _width(rows, max_time)
-    layers, bins = 5, 8
-    flow = {"architecture": "nsf", "layers": layers, "hidden": [width, width], "bins": bins}
-    training: dict[str, Any] = {"batch_size": min(BATCH_ROWS, max(32, rows // 8)), "learning_rate": LEARNING_RATE}
+    large = max_time is None or max_time >= SECONDS_FOR_LARGE
+    bins = 16 if large else 8
+    hidden = [WIDTH] * (3 if large else 2)
+    flow = {
+        "architecture": "nsf",
+        "layers": LAYERS,
+        "hidden": hidden,
+        "residual": large,
+        "bins": bins,
+        "linear": "lu" if features > 1 else "none",
+    }
+    batch = min(BATCH_ROWS, max(32, rows // 8))
+    training: dict[str, Any] = {"batch_size": batch, "learning_rate": LEARNING_RATE}
     if max_time is None:
-        training["max_steps"] = _steps(rows, training["batch_size"])
-        limit = f"at most {training['max_steps']} steps, fewer when held-out rows stop gaining"
+        training["max_steps"] = min(max(PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
+        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
     else:
-        limit = f"{max_time:g} seconds"
+        limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
+    knots = knots_for(rows)
     given = f" given {context}" if context else ""
     return Recipe(
         flow,
+        knots,
         training,
         (
-            f"chosen: nsf, {layers} autoregressive layers of {bins}-bin splines, networks of 2 x {width} units, for "
-            f"{rows} rows of {features} columns{given}: {_why_width(rows, width)}",
-            f"chosen: AdamW at {LEARNING_RATE:g} on batches of {training['batch_size']}, averaged weights, {limit}",
+            f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
+            f"{WIDTH} units, for {rows} rows of {features} columns{given}"
+            + (" and time for many steps" if large else ": small, for many steps in little time"),
+            f"chosen: columns made nearly normal by splines of {knots} knots (one for {ROWS_OF_KNOT} rows, "
+            f"{FEWEST_KNOTS} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )
 
 
-def _width(rows: int, max_time: float | None) -> int:
-    return WIDE if rows >= ROWS_FOR_WIDE and (max_time is None or max_time >= SECONDS_FOR_WIDE) else WIDTH
+def knots_for(rows: int) -> int:
+    """How many knots the splines that make columns nearly normal have.
 
-
-def _why_width(rows: int, width: int) -> str:
-    if width == WIDE:
-        return "there are rows and time for wide networks"
-    if rows >= ROWS_FOR_WIDE:
-        return "wider networks would take longer than that to pay"
-    return "narrower networks gain less at any number of rows, early stopping keeps this one from memorising"
-
-
-def _steps(rows: int, batch: int) -> int:
-    return min(max(PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
+    >>> knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
+    (32, 50, 512)
+    """
+    return min(max(rows // ROWS_OF_KNOT, FEWEST_KNOTS), MOST_KNOTS)

@@ -17,7 +17,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
-from pushforward.recipe import Recipe, choose_recipe
+from pushforward.recipe import Recipe, choose_recipe, knots_for
 from pushforward.store import describe, load, save
 from pushforward.tables import (
     TableReader,
@@ -318,7 +318,7 @@ def fit_table(
         for line in recipe.reasons:
             announce(line)
     else:
-        recipe = Recipe({"architecture": flow}, {}, ())
+        recipe = Recipe({"architecture": flow}, knots_for(len(train)), {}, ())
     x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
     model = recipe.make(x, context if given else None, seed)
     # As tables, so that messages name columns, and rows of the file.
