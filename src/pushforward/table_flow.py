@@ -31,6 +31,7 @@ from pushforward.tables import (
 )
 from pushforward.training import History, fit
 from pushforward.training.fitting import split_rows
+from pushforward.training.settings import Settings
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -315,10 +316,15 @@ def fit_table(
 
     if flow is None:
         recipe = choose_recipe(len(train), len(columns), len(given), max_time)
-        for line in recipe.reasons:
-            announce(line)
     else:
         recipe = Recipe({"architecture": flow}, knots_for(len(train)), {}, ())
+    options = {**recipe.training, **training}
+    # Refused options are said first, and alone.
+    fields = Settings.__dataclass_fields__
+    known = {name: value for name, value in options.items() if name in fields and value is not None}
+    Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
+    for line in recipe.reasons:
+        announce(line)
     x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
     model = recipe.make(x, context if given else None, seed)
     # As tables, so that messages name columns, and rows of the file.
@@ -329,7 +335,7 @@ def fit_table(
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
-        **{**recipe.training, **training},
+        **options,
     )
     notes = {
         "flow": recipe.flow["architecture"],
