@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.bijections import Bijection, Compose, RationalQuadraticSpline, Standardized
 from pushforward.flow import Flow
@@ -15,7 +15,7 @@ from pushforward.flow import Flow
 LARGEST_SHARE = 0.01
 
 
-def warn_of_tails(flow: Flow, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
+def warn_of_tails(flow: nn.Module, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
     """Warn with a RuntimeWarning if many rows lie outside the box of the splines that data meet first.
 
     Out there a spline is a straight line: such rows are modelled, but hardly better than by a Gaussian.
@@ -26,6 +26,8 @@ def warn_of_tails(flow: Flow, x: Tensor, context: Tensor | None, column_name: Ca
         context: their context, (n, C), or None.
         column_name: what messages call a column of x.
     """
+    if not isinstance(flow, Flow):  # a density of the user's own
+        return
     training = flow.training
     flow.eval()  # so that no layer initialises itself on these rows
     with torch.no_grad():
