@@ -272,7 +272,8 @@ def fit_table(
 ) -> Fit:
     """Fit p(columns | given) to a table.
 
-    Columns are standardised inside the model, so that densities are in the table's own units. One row in ten, chosen by
+    Columns are made nearly normal inside the model, and the change of units is counted: densities are in the table's
+    own units. One row in ten, chosen by
     the seed, is held out: it decides when training stops, and gives the held-out nats.
 
     Arguments:
