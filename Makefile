@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEERS ?= .venv-benchmarks
 KERNELS := $(wildcard src/pushforward/kernels/*.cpp src/pushforward/kernels/*.h src/pushforward/kernels/*.inc)
 
-.PHONY: install demo test test-all lint docs bench bench-quick clean
+.PHONY: install demo test test-all lint docs bench bench-quick quality clean
 
 install: $(VENV)/installed
 
@@ -48,6 +48,12 @@ bench: install $(PEERS)/installed
 
 bench-quick: install $(PEERS)/installed
 	$(BIN)/python benchmarks/speed.py $(PEERS)/bin/python --quick
+
+# More than an hour on an idle machine; goes on where it was interrupted. Fetches 0.2 GB of data once.
+quality: install $(PEERS)/installed
+	$(BIN)/python benchmarks/datasets.py
+	$(BIN)/python benchmarks/quality.py $(PEERS)/bin/python
+	$(BIN)/python benchmarks/quality.py --toys
 
 clean:
 	rm -rf $(VENV) $(PEERS) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

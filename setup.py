@@ -23,6 +23,7 @@ setup(
                 "-fno-trapping-math",
                 "-fno-exceptions",
                 "-Wno-psabi",
+                "-Wno-maybe-uninitialized",
                 *OPENMP,
             ],
             optional=True,

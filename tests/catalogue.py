@@ -11,6 +11,7 @@ from torch import nn
 
 from pushforward import build
 from pushforward.bijections import (
+    LU,
     ActNorm,
     Additive,
     Affine,
@@ -19,7 +20,10 @@ from pushforward.bijections import (
     Compose,
     Coupling,
     ElementwiseAffine,
+    Householder,
     Inverse,
+    LogisticMixture,
+    MarginalSpline,
     Permutation,
     Planar,
     Radial,
@@ -27,15 +31,16 @@ from pushforward.bijections import (
     Rescaling,
     Standardized,
     Sylvester,
+    TailTransform,
 )
 
 HIDDEN = (16, 12)
 
 
-def coupling(univariate):
+def coupling(univariate, hidden=HIDDEN, residual=False):
     def make(features: int, context: int) -> Bijection:
         moved = torch.arange(features) % 2 == 1 if features > 1 else torch.tensor([True])
-        return Coupling(moved, univariate, HIDDEN, context, activation="elu")
+        return Coupling(moved, univariate, hidden, context, "elu", residual, dropout=0.2)
 
     return make
 
@@ -43,7 +48,7 @@ def coupling(univariate):
 def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
     def make(features: int, context: int) -> Bijection:
         order = list(range(features))[:: -1 if reverse else 1]
-        return Autoregressive(features, univariate, hidden, context, order, "elu", residual)
+        return Autoregressive(features, univariate, hidden, context, order, "elu", residual, dropout=0.2)
 
     return make
 
@@ -51,7 +56,10 @@ def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
 def architecture(name: str):
     def make(features: int, context: int) -> Bijection:
         options = {"layers": 2, "hidden": HIDDEN}
-        if name in ("nice", "realnvp", "maf", "iaf", "nsf"):
+        if name == "mixture_cdf":
+            # Log-scales of a map and of its components add up: two random layers scale by more than float64 has digits.
+            options["layers"] = 1
+        if name in ("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"):
             options["activation"] = "elu"
         return build({"architecture": name, "features": features, "context": context, **options}).bijection
 
@@ -64,13 +72,25 @@ def standardized(features: int, context: int) -> Bijection:
     return Standardized(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
 
 
+def marginal_spline(features: int, context: int) -> Bijection:
+    """Marginals of as many kinds as there are, with a float64 generator of their own."""
+    draws = torch.randn(400, features, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kinds = [lambda z: z.exp(), lambda z: z.clamp_min(0), lambda z: 5 + z.sinh(), lambda z: torch.erf(z)]
+    x = torch.stack([kinds[k % len(kinds)](column) for k, column in enumerate(draws.unbind(1))], 1)
+    return MarginalSpline.from_data(x, 16)
+
+
 CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "elementwise affine": lambda d, c: ElementwiseAffine(torch.linspace(-1, 2, d), torch.linspace(0.3, 3, d)),
     "rescaling": lambda d, c: Rescaling(d),
     "permutation": lambda d, c: Permutation(torch.arange(d).roll(1)),
+    "lu": lambda d, c: LU(d),
+    "householder": lambda d, c: Householder(d),
+    "householder, two reflections": lambda d, c: Householder(d, 2),
     "actnorm": lambda d, c: ActNorm(d),
     "additive coupling": coupling(Additive()),
     "affine coupling": coupling(Affine()),
+    "affine coupling, residual": coupling(Affine(), hidden=(6, 6, 6), residual=True),
     "additive autoregressive": autoregressive(Additive()),
     "affine autoregressive": autoregressive(Affine()),
     "affine autoregressive, reversed": autoregressive(Affine(), reverse=True),
@@ -81,11 +101,15 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "spline coupling, linear tails": coupling(RationalQuadraticSpline(3, 1.0, "linear")),
     "spline coupling, circular": coupling(RationalQuadraticSpline(5, 2.0, "circular")),
     "spline autoregressive": autoregressive(RationalQuadraticSpline(6, 4.0)),
+    "mixture coupling": coupling(LogisticMixture(4)),
+    "mixture autoregressive": autoregressive(LogisticMixture(3)),
     "planar": lambda d, c: Planar(d, context=c, hidden=(5,)),
     "planar, leaky ReLU": lambda d, c: Planar(d, "leaky_relu", 0.2, context=c, hidden=(5,)),
     "radial": lambda d, c: Radial(d, context=c, hidden=(5,)),
     "sylvester, rank 1": lambda d, c: Sylvester(d, 1, context=c, hidden=(5,)),
     "sylvester": lambda d, c: Sylvester(d, d, context=c, hidden=(5,)),
+    "tail transform": lambda d, c: TailTransform(d),
+    "marginal spline": marginal_spline,
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,
@@ -94,6 +118,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "maf": architecture("maf"),
     "iaf": architecture("iaf"),
     "nsf": architecture("nsf"),
+    "mixture_cdf": architecture("mixture_cdf"),
     "planar flow": architecture("planar"),
     "radial flow": architecture("radial"),
     "sylvester flow": architecture("sylvester"),

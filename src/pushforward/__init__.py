@@ -17,7 +17,21 @@ from pushforward.training import (
     fit_to_target,
 )
 from pushforward.version import __version__
-from pushforward.zoo import build, constrained, iaf, maf, nice, nsf, planar, radial, realnvp, standardized, sylvester
+from pushforward.zoo import (
+    build,
+    constrained,
+    gaussianized,
+    iaf,
+    maf,
+    mixture_cdf,
+    nice,
+    nsf,
+    planar,
+    radial,
+    realnvp,
+    standardized,
+    sylvester,
+)
 
 __all__ = [
     "Bijection",
@@ -43,9 +57,11 @@ __all__ = [
     "fit",
     "fit_table",
     "fit_to_target",
+    "gaussianized",
     "iaf",
     "load",
     "maf",
+    "mixture_cdf",
     "networks",
     "nice",
     "nsf",

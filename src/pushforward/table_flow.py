@@ -17,6 +17,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
+from pushforward.recipe import Recipe, choose_recipe, knots_for
 from pushforward.store import describe, load, save
 from pushforward.tables import (
     TableReader,
@@ -30,7 +31,7 @@ from pushforward.tables import (
 )
 from pushforward.training import History, fit
 from pushforward.training.fitting import split_rows
-from pushforward.zoo import build, standardized
+from pushforward.training.settings import Settings
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -263,13 +264,16 @@ def fit_table(
     *,
     columns: Sequence[str] | None = None,
     given: Sequence[str] = (),
-    flow: str = "maf",
+    flow: str | None = None,
     seed: int = 0,
+    max_time: float | None = None,
+    announce: Callable[[str], None] = lambda line: None,
     **training: Any,
 ) -> Fit:
     """Fit p(columns | given) to a table.
 
-    Columns are standardised inside the model, so that densities are in the table's own units. One row in ten, chosen by
+    Columns are made nearly normal inside the model, and the change of units is counted: densities are in the table's
+    own units. One row in ten, chosen by
     the seed, is held out: it decides when training stops, and gives the held-out nats.
 
     Arguments:
@@ -277,9 +281,12 @@ def fit_table(
             0, 1, ....
         columns: columns to model, default all that are not given.
         given: columns to condition on, default none.
-        flow: a named architecture, default "maf".
+        flow: a named architecture with its own defaults; by default `pushforward.recipe` chooses architecture, size and
+            training from the table and the time.
         seed: of the split, the initial weights and the batches.
-        training: options of `pushforward.fit`: max_time, epochs, device, precision, progress, log_path, ....
+        max_time: most seconds of training; by default it goes on until it stops gaining.
+        announce: is told, before the training, what was chosen and why, line by line.
+        training: options of `pushforward.fit`, instead of those chosen: epochs, device, precision, progress, ....
 
     Returns:
         The model, the history, and held-out nats beside a Gaussian's.
@@ -308,11 +315,19 @@ def fit_table(
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = _gaussian(train, held_out, len(columns))
 
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        inner = build({"architecture": flow, "features": len(columns), "context": len(given)})
+    if flow is None:
+        recipe = choose_recipe(len(train), len(columns), len(given), max_time)
+    else:
+        recipe = Recipe({"architecture": flow}, knots_for(len(train)), {}, ())
+    options = {**recipe.training, **training}
+    # Refused options are said first, and alone.
+    fields = Settings.__dataclass_fields__
+    known = {name: value for name, value in options.items() if name in fields and value is not None}
+    Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
+    for line in recipe.reasons:
+        announce(line)
     x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
-    model = standardized(inner, x, context if given else None)
+    model = recipe.make(x, context if given else None, seed)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
         model,
@@ -320,9 +335,12 @@ def fit_table(
         to_table(matrix[:, len(columns) :], given) if given else None,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
-        **training,
+        max_time=max_time,
+        **options,
     )
     notes = {
+        "flow": recipe.flow["architecture"],
+        "chosen": list(recipe.reasons),
         "rows": {"training": len(train), "held_out": len(held_out)},
         "held_out_nats": history.best_held_out,
         "gaussian_nats": gaussian,

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from pushforward.bijections import (
+    LU,
     ActNorm,
     Additive,
     Affine,
@@ -26,24 +27,32 @@ from pushforward.bijections import (
     Constrained,
     Coupling,
     ElementwiseAffine,
+    Householder,
     Inverse,
+    LogisticMixture,
+    MarginalSpline,
     Planar,
     Radial,
     RationalQuadraticSpline,
     Rescaling,
     Standardized,
     Sylvester,
+    Univariate,
 )
 from pushforward.distributions import BASES
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.networks.mlp import skips_of
 
 Features = Annotated[int, Field(ge=1, le=100_000)]
 Context = Annotated[int, Field(ge=0, le=100_000)]
 Layers = Annotated[int, Field(ge=1, le=1_000)]
 Hidden = tuple[Annotated[int, Field(ge=1, le=100_000)], ...]
 Activation = Literal["relu", "elu", "silu", "gelu", "tanh"]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 BaseName = Literal["normal", "logistic", "uniform", "student_t", "mixture"]
+
+MOST_KNOTS = 10_000
 
 Options = ParamSpec("Options")
 ARCHITECTURES: dict[str, Callable[..., Flow]] = {}
@@ -99,6 +108,13 @@ def build(config: dict[str, Any]) -> Flow:
         if set(options) != {"flow"} or not isinstance(options["flow"], dict):
             raise InputError("A standardized flow is described by {'architecture': 'standardized', 'flow': {...}}.")
         return _standardized(build(options["flow"]))
+    if name == "gaussianized":
+        if set(options) != {"flow", "knots"} or not isinstance(options["flow"], dict):
+            raise InputError(
+                "A gaussianized flow is described by {'architecture': 'gaussianized', 'flow': {...}, 'knots': K}."
+            )
+        knots, flow = _checked_knots(options["knots"]), build(options["flow"])
+        return _gaussianized(flow, MarginalSpline(flow.features, knots))
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")
@@ -257,6 +273,8 @@ def realnvp(
     layers: Layers = 6,
     hidden: Hidden = (128, 128),
     activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
     actnorm: bool = True,
     base: BaseName = "normal",
 ) -> Flow:
@@ -268,6 +286,9 @@ def realnvp(
         layers: number of coupling layers, default 6.
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
         actnorm: an ActNorm after each coupling layer (in place of the paper's batch normalisation), default True. It
             takes its scale from the first batch that `log_prob` sees in training mode.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
@@ -281,10 +302,11 @@ def realnvp(
         >>> flow.to_latent(torch.zeros(7, 4)).shape
         torch.Size([7, 4])
     """
+    _check_residual("realnvp", hidden, residual)
     _warn_if_one_feature("realnvp", features, context)
     parts: list[Bijection] = []
     for k in range(layers):
-        parts.append(Coupling(_moved(features, k), Affine(), hidden, context, activation))
+        parts.append(Coupling(_moved(features, k), Affine(), hidden, context, activation, residual, dropout))
         if actnorm:
             parts.append(ActNorm(features))
     return Flow(Compose(parts), BASES[base](features))
@@ -297,6 +319,8 @@ def maf(
     layers: Layers = 5,
     hidden: Hidden = (128, 128),
     activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
     base: BaseName = "normal",
 ) -> Flow:
     """MAF, the masked autoregressive flow: affine autoregressive layers, the order reversed from one to the next.
@@ -307,6 +331,9 @@ def maf(
         layers: number of autoregressive layers, default 5.
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
 
     Cost: log_prob 1 pass; sample D steps.
@@ -320,9 +347,11 @@ def maf(
         >>> flow.bijection.cost
         Cost(forward='2 × D steps', inverse='1 pass')
     """
+    _check_residual("maf", hidden, residual)
     _warn_if_one_feature("maf", features, context)
     parts = [
-        Autoregressive(features, Affine(), hidden, context, _order(features, k), activation) for k in range(layers)
+        Autoregressive(features, Affine(), hidden, context, _order(features, k), activation, residual, dropout)
+        for k in range(layers)
     ]
     return Flow(Compose(parts), BASES[base](features))
 
@@ -374,6 +403,9 @@ def nsf(
     bound: Annotated[float, Field(gt=0, lt=float("inf"))] = 5.0,
     tails: Literal["identity", "linear"] = "identity",
     activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
+    linear: Literal["none", "lu", "householder"] = "none",
     base: BaseName = "normal",
 ) -> Flow:
     """Neural spline flow: layers of rational quadratic splines, autoregressive or coupling.
@@ -391,6 +423,11 @@ def nsf(
         bound: half the side of the box in which the splines bend, default 5: data should be standardised.
         tails: outside it, "identity" (default), or "linear" with trained slopes.
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
+        linear: a layer that mixes all features before each layer of splines, seen from the data: "none" (default),
+            "lu", a free matrix that starts at the identity, or "householder", a rotation that starts at random.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
 
     Cost: autoregressive: log_prob 1 pass, sample D steps; coupling: 1 pass in both directions.
@@ -402,14 +439,67 @@ def nsf(
         >>> flow.sample((3,)).shape
         torch.Size([3, 6])
     """
+    _check_residual("nsf", hidden, residual)
     spline = RationalQuadraticSpline(bins, bound, tails)
     parts: list[Bijection] = []
     for k in range(layers):
-        if kind == "coupling":
-            parts.append(Coupling(_moved(features, k), spline, hidden, context, activation))
-        else:
-            parts.append(Autoregressive(features, spline, hidden, context, _order(features, k), activation))
+        parts.append(_layer(kind, k, features, spline, hidden, context, activation, residual, dropout))
+        if linear != "none":
+            parts.append(LU(features) if linear == "lu" else Householder(features))
     return Flow(Compose(parts), BASES[base](features))
+
+
+@architecture
+def mixture_cdf(
+    features: Features,
+    context: Context = 0,
+    kind: Literal["autoregressive", "coupling"] = "autoregressive",
+    layers: Layers = 5,
+    hidden: Hidden = (128, 128),
+    components: Annotated[int, Field(ge=1, le=1_000)] = 8,
+    activation: Activation = "relu",
+    residual: bool = False,
+    dropout: Dropout = 0.0,
+    base: BaseName = "normal",
+) -> Flow:
+    """Mixture CDF flow: layers of distribution functions of logistic mixtures, autoregressive or coupling.
+
+    z = f_layers(... f_1(x)), each f(x) = shift + exp(log_scale) · logit(Σ_k π_k σ((x - μ_k) / s_k)) of a feature, with
+    parameters that depend on features before it (kind "autoregressive", the order reversed from one layer to the next)
+    or on every other feature ("coupling").
+
+    Arguments:
+        features: D.
+        context: C, number of context features, default 0.
+        kind: "autoregressive" (default) or "coupling".
+        layers: number of layers, default 5.
+        hidden: widths of each conditioner's hidden layers, default (128, 128).
+        components: of each mixture, default 8.
+        activation: "relu" (default), "elu", "silu", "gelu", "tanh".
+        residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default
+            False; they are then 1, 3, 5 ... of one width.
+        dropout: share of hidden activations set to zero in training, default 0.
+        base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+
+    Cost: log_prob 1 pass; sample a scalar root for each layer, and, if autoregressive, for each feature.
+
+    Source: Ho et al. 2019, Flow++, arXiv:1902.00275; Huang et al. 2018, neural autoregressive flows, arXiv:1804.00779.
+
+    Example:
+        >>> flow = mixture_cdf(features=6, kind="coupling", layers=2)
+        >>> flow.sample((3,)).shape
+        torch.Size([3, 6])
+        >>> flow.bijection.cost
+        Cost(forward='2 × scalar root', inverse='1 pass')
+    """
+    _check_residual("mixture_cdf", hidden, residual)
+    mixture = LogisticMixture(components)
+    return Flow(
+        Compose(
+            [_layer(kind, k, features, mixture, hidden, context, activation, residual, dropout) for k in range(layers)]
+        ),
+        BASES[base](features),
+    )
 
 
 def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
@@ -439,6 +529,36 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     )
 
 
+def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: int = 32) -> Flow:
+    """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
+
+    x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skewed
+    and heavy tails, bounds and outliers are taken away feature by feature before the flow sees any of them, which is
+    left with how features depend on each other.
+
+    Arguments:
+        flow: the flow in standardised units; it is used, not copied.
+        x: (N, D) data that gives the splines; give float64 to keep the data side in float64.
+        context: (N, C), for a conditional flow; it is standardised by mean and deviation.
+        knots: of each spline, 4 to 10 000, default 32.
+
+    Returns:
+        A flow that takes and gives x in its own units and in the precision of the x given here.
+
+    Raises:
+        InputError: a number of knots outside its limits.
+        ValueError: fewer than two rows, or a feature or context that is constant or not finite.
+
+    Example:
+        >>> x = torch.randn(200, 2, dtype=torch.float64).exp()
+        >>> flow = gaussianized(maf(features=2), x)
+        >>> flow.log_prob(x).shape, flow.sample((10,)).dtype
+        (torch.Size([200]), torch.float64)
+    """
+    spline = MarginalSpline.from_data(x, _checked_knots(knots))
+    return _gaussianized(flow, spline, None if context is None else _standardization(context, "context"))
+
+
 def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:
     """The flow followed by a map into a support: positive numbers, intervals, simplices, ordered numbers.
 
@@ -465,10 +585,29 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:
     data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
+    config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
+    return _in_units_of_data(flow, data, context, config)
+
+
+def _gaussianized(flow: Flow, data: MarginalSpline, context: ElementwiseAffine | None = None) -> Flow:
+    config = None
+    if flow.config is not None:
+        config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
+    return _in_units_of_data(flow, data, context, config)
+
+
+def _in_units_of_data(
+    flow: Flow, data: Bijection, context: ElementwiseAffine | None, config: dict[str, Any] | None
+) -> Flow:
     if context is None and flow.context_features:
         context = ElementwiseAffine(shift=torch.zeros(flow.context_features))
-    config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
     return Flow(Standardized(flow.bijection, data, context), flow.base, config)
+
+
+def _checked_knots(knots: object) -> int:
+    if not isinstance(knots, int) or not 4 <= knots <= MOST_KNOTS:
+        raise InputError(f"gaussianized: option knots must be a number from 4 to {MOST_KNOTS}, got {knots!r}.")
+    return knots
 
 
 def _standardization(rows: Tensor, name: str) -> ElementwiseAffine:
@@ -480,6 +619,28 @@ def _standardization(rows: Tensor, name: str) -> ElementwiseAffine:
         bad = int((~(torch.isfinite(deviation) & (deviation > 0))).nonzero()[0])
         raise ValueError(f"Column {bad} of {name} is constant or not finite: it cannot be standardised.")
     return ElementwiseAffine(shift=mean.to(rows.dtype), scale=deviation.to(rows.dtype))
+
+
+def _layer(
+    kind: str,
+    layer: int,
+    features: int,
+    univariate: Univariate,
+    hidden: Sequence[int],
+    context: int,
+    activation: str,
+    residual: bool,
+    dropout: float,
+) -> Bijection:
+    """A layer of a flow that may be either kind; it starts near the identity, whence it trains soonest."""
+    options = (univariate, hidden, context)
+    made = (
+        Coupling(_moved(features, layer), *options, activation, residual, dropout)
+        if kind == "coupling"
+        else Autoregressive(features, *options, _order(features, layer), activation, residual, dropout)
+    )
+    made.conditioner.start_at_zero()
+    return made
 
 
 def _moved(features: int, layer: int) -> Tensor:
@@ -499,6 +660,13 @@ def _warn_if_one_feature(name: str, features: int, context: int) -> None:
             'base="mixture" gives it a shape of its own.',
             stacklevel=6,
         )
+
+
+def _check_residual(name: str, hidden: Sequence[int], residual: bool) -> None:
+    try:
+        skips_of(hidden, residual)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _nearest(word: str, known: Any) -> str:

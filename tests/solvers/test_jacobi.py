@@ -46,8 +46,8 @@ def test_the_cap_hands_over_to_the_exact_solution():
 
 def test_a_value_that_is_not_finite_on_the_way_hands_over():
     class Fragile(MADE):
-        def forward(self, x, context=None):
-            parameters = super().forward(x, context)
+        def forward(self, x, context=None, dropout=True):
+            parameters = super().forward(x, context, dropout)
             return torch.where(x[..., :1, None].abs() < 1e-9, torch.nan, parameters)
 
     made = randomize(Fragile(4, 2, (8,)).double())

@@ -1,16 +1,16 @@
 """Autoregressive layers: each feature's map depends on the features before it."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
-from pushforward.kernels.layer import Layer, Mask, has_kernel, layer_inverse
-from pushforward.networks.made import MADE, MaskedLinear
-from pushforward.networks.mlp import as_parameters
+from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
+from pushforward.kernels.layer import layer_of, whole_layer
+from pushforward.networks.made import MADE
+from pushforward.networks.mlp import batch_of, unit_by_unit
+from pushforward.solvers.derivatives import derivatives_wanted
 from pushforward.solvers.incremental import solve_incrementally
 from pushforward.solvers.jacobi import solve_by_iteration
 
@@ -31,11 +31,14 @@ class Autoregressive(Bijection):
         order: (D,) the features from first to last, default 0 .. D-1.
         activation: of the conditioner, default "relu".
         residual: whether the conditioner's hidden layers come in residual pairs, default False.
+        dropout: of the conditioner's hidden activations in training mode and from x to z, default 0. From z to x there
+            is none, so the two undo each other in evaluation mode alone.
         solver: of the forward direction: "incremental" (default), or "jacobi", which takes a pass for each sweep and
             pays only where features depend weakly on each other.
 
     Raises:
-        ValueError: an unknown solver.
+        ValueError: an unknown solver, residual without an odd number of hidden layers of one width, or dropout not in
+            [0, 1).
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
     (the inverse autoregressive flow).
@@ -60,6 +63,7 @@ class Autoregressive(Bijection):
         order: Sequence[int] | None = None,
         activation: str = "relu",
         residual: bool = False,
+        dropout: float = 0.0,
         solver: str = "incremental",
     ):
         super().__init__()
@@ -70,12 +74,15 @@ class Autoregressive(Bijection):
         self.context_features = context
         self.univariate = univariate
         self.order = list(range(features)) if order is None else [int(feature) for feature in order]
-        self.conditioner = MADE(features, univariate.parameter_count, hidden, context, self.order, activation, residual)
+        self.conditioner = MADE(
+            features, univariate.parameter_count, hidden, context, self.order, activation, residual, dropout
+        )
 
     @property
     def cost(self) -> Cost:
-        """D steps from z to x, 1 pass from x to z."""
-        return Cost(forward="D steps", inverse="1 pass")
+        """D steps from z to x, 1 pass from x to z, or as many of what the univariate map needs."""
+        one = self.univariate.cost
+        return Cost("D steps" if one.forward == "1 pass" else f"D × {one.forward}", one.inverse)
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""
@@ -86,31 +93,18 @@ class Autoregressive(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
-        layer = compiled_layer(self.conditioner, self.univariate)
-        if layer is not None and has_kernel(layer, x):
-            return layer_inverse(layer, x)
+        made, univariate = self.conditioner, self.univariate
+        drops = made.dropout and made.training
+        weights = None if derivatives_wanted() or drops else weights_for_kernel(made, univariate, x, context)
+        if weights is not None:
+            x = x.expand(*batch_of(x, context, self.context_features), self.features)
+            return autoregressive(made, weights, univariate, x, context, inverse=True)
+        layer = None if drops or made.direct is not None else layer_of(made, list(made.layers), univariate, True, x)
+        if layer is not None:
+            batch = batch_of(x, context, made.context_features)
+            added = None if made.context is None else unit_by_unit(made.context(context), batch)
+            return whole_layer(layer, x.expand(*batch, -1), None, added)
         if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
             x = x.t().contiguous().t()
-        z, log_derivative = self.univariate.inverse(x, self.conditioner(x, context))
+        z, log_derivative = univariate.inverse(x, made(x, context))
         return z, log_derivative.sum(-1)
-
-
-def compiled_layer(made: MADE, univariate: Univariate) -> Layer | None:
-    """The layer for its kernel; None where there is none: it knows rectifiers in a plain network, without context."""
-    family = univariate.compiled
-    if family is None or made.residual or made.context_features or not isinstance(made.activation, nn.ReLU):
-        return None
-    layers: list[Any] = [layer for layer in made.layers if isinstance(layer, MaskedLinear)]
-    if made.direct is not None or len(layers) < len(made.layers):
-        return None
-    weights = [part for layer in layers for part in (layer.weight, layer.bias)]
-
-    def plainly(x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = x.t()
-        for k, layer in enumerate(layers):
-            weight, bias = weights[2 * k : 2 * k + 2]
-            hidden = torch.addmm(bias[:, None], weight * layer.mask, hidden.relu() if k else hidden)
-        z, log_derivative = univariate.inverse(x, as_parameters(hidden, x.shape[:-1], made.features))
-        return z, log_derivative.sum(-1)
-
-    return Layer(family, [Mask(layer.mask, layer.rows, layer.columns) for layer in layers], weights, plainly)

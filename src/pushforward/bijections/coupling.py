@@ -1,20 +1,21 @@
 """Coupling layers: one part of the features sets the parameters of the map of the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from pushforward.bijections.base import Bijection
+from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate import Univariate
-from pushforward.networks.mlp import MLP
+from pushforward.kernels.layer import layer_of, whole_layer
+from pushforward.networks.mlp import MLP, batch_of, unit_by_unit
 
 
 class Coupling(Bijection):
     """x[fixed] = z[fixed], x[moved] = univariate(z[moved]; conditioner(z[fixed], context)).
 
-    log_det is the sum of the univariate map's log-derivatives. The conditioner is never inverted: both directions are
-    one pass.
+    log_det is the sum of the univariate map's log-derivatives. The conditioner is never inverted: it takes one
+    pass in both directions.
 
     Arguments:
         moved: (D,) True for the features that move, False for those that are kept and conditioned on. When all move,
@@ -23,11 +24,15 @@ class Coupling(Bijection):
         hidden: widths of the conditioner's hidden layers, default (128, 128).
         context: C, number of context features, default 0.
         activation: of the conditioner, default "relu".
+        residual: whether the conditioner's hidden layers come in residual pairs, default False.
+        dropout: of the conditioner's hidden activations in training mode, default 0. The map is then drawn anew at each
+            call, and inverse undoes forward in evaluation mode alone.
 
     Raises:
-        ValueError: no feature moves.
+        ValueError: no feature moves, residual without an odd number of hidden layers of one width, or dropout not in
+            [0, 1).
 
-    Cost: 1 pass in both directions.
+    Cost: that of the univariate map, 1 pass in both directions for all but `LogisticMixture`.
 
     Source: Dinh, Krueger and Bengio 2014, arXiv:1410.8516; Dinh, Sohl-Dickstein and Bengio 2016, arXiv:1605.08803.
 
@@ -51,6 +56,8 @@ class Coupling(Bijection):
         hidden: Sequence[int] = (128, 128),
         context: int = 0,
         activation: str = "relu",
+        residual: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         moved = torch.as_tensor(moved, dtype=torch.bool)
@@ -63,23 +70,39 @@ class Coupling(Bijection):
             self.register_buffer(name, index, persistent=False)
         self.register_buffer("arrange", torch.cat([self.fixed, self.moved]).argsort(), persistent=False)
         self.conditioner = MLP(
-            len(self.fixed), len(self.moved), univariate.parameter_count, hidden, context, activation
+            len(self.fixed), len(self.moved), univariate.parameter_count, hidden, context, activation, residual, dropout
         )
+
+    @property
+    def cost(self) -> Cost:
+        """That of the univariate map."""
+        return self.univariate.cost
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move z[moved] given z[fixed]."""
-        return self._apply_univariate(self.univariate.forward, z, context)
+        return self._map(z, context, inverse=False)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move x[moved] back given x[fixed]."""
-        return self._apply_univariate(self.univariate.inverse, x, context)
+        return self._map(x, context, inverse=True)
 
-    def _apply_univariate(
-        self, univariate: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], value: Tensor, context: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def _map(self, value: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         self.check_event(value)
-        fixed = value.index_select(-1, self.fixed)
-        parameters = self.conditioner(fixed, context)
-        moved, log_derivative = univariate(value.index_select(-1, self.moved), parameters)
+        fixed, moved = value.index_select(-1, self.fixed), value.index_select(-1, self.moved)
+        moved, log_det = self._move(fixed, moved, context, inverse)
         fixed = fixed.expand(*moved.shape[:-1], -1)
-        return torch.cat([fixed, moved], -1).index_select(-1, self.arrange), log_derivative.sum(-1)
+        return torch.cat([fixed, moved], -1).index_select(-1, self.arrange), log_det
+
+    def _move(self, fixed: Tensor, moved: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        network = self.conditioner
+        drops = network.dropout and network.training
+        layer = None
+        if not drops:
+            layer = layer_of(network, [network.first, *network.layers], self.univariate, inverse, moved)
+        if layer is not None:
+            batch = batch_of(fixed, context, network.context_features)
+            added = None if network.context is None else unit_by_unit(network.context(context), batch)
+            return whole_layer(layer, moved.expand(*batch, -1), fixed.expand(*batch, -1), added)
+        univariate = self.univariate.inverse if inverse else self.univariate.forward
+        moved, log_derivative = univariate(moved, network(fixed, context))
+        return moved, log_derivative.sum(-1)

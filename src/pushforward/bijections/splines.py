@@ -10,9 +10,9 @@ from torch.autograd import Function
 from torch.nn.functional import softplus
 
 from pushforward.bijections.univariate import Univariate
+from pushforward.kernels.autoregressive import FAMILIES
 from pushforward.kernels.function import gradients_by_torch, takes_gradients
-from pushforward.kernels.layer import Family
-from pushforward.kernels.spline import MOST_BINS, SplineShape, has_kernel, spline_apply, spline_gradients
+from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
 
 SMALLEST_BIN = 1e-3
 SMALLEST_SLOPE = 1e-3
@@ -101,29 +101,13 @@ class RationalQuadraticSpline(Univariate):
         """The spline of values (..., n) by parameters (..., P, n), in operations of torch."""
         widths, heights, slopes = self._knots(parameters)
         inside, outside = self._split(value)
-        bin_of = _bin_of(inside, heights if backwards else widths)
-        left, width = _bin_ends(widths, bin_of)
-        bottom, height = _bin_ends(heights, bin_of)
-        a, b = slopes.gather(-2, bin_of).squeeze(-2), slopes.gather(-2, bin_of + 1).squeeze(-2)
-        s = height / width
-        if backwards:
-            theta = _solve((inside - bottom) / height, s, a, b)
-            there = left + width * theta
-        else:
-            theta = (inside - left) / width
-            there = bottom + height * _rise(theta, s, a, b)
-        log_derivative = _log_slope(theta, s, a, b)
-        if backwards:
-            log_derivative = -log_derivative
+        there, log_derivative = through_knots(
+            inside, widths, heights, slopes, _bin_of(inside, heights if backwards else widths), backwards
+        )
         if self.tails == "linear":
             end = torch.where(outside < 0, slopes[..., 0, :], slopes[..., -1, :])
             outside = outside / end if backwards else outside * end
         return there + outside, log_derivative
-
-    @property
-    def compiled(self) -> Family | None:
-        """With bins, tails and sizes."""
-        return Family(1, *self._shape) if self.bins <= MOST_BINS else None
 
     @property
     def _shape(self) -> SplineShape:
@@ -163,15 +147,48 @@ class RationalQuadraticSpline(Univariate):
         return inside, value - inside
 
 
+FAMILIES[RationalQuadraticSpline] = lambda spline: (2, *spline._shape)
+
+
+def through_knots(
+    inside: Tensor, z_knots: Tensor, x_knots: Tensor, slopes: Tensor, bin_of: Tensor, backwards: bool
+) -> tuple[Tensor, Tensor]:
+    """Follow a rational quadratic spline between its first and its last knot.
+
+    Arguments:
+        inside: (..., n) values that lie between the outermost knots.
+        z_knots: (..., K + 1, m), increasing; with m = n knots of their own for each value, with m = 1 for all the same.
+        x_knots: (..., K + 1, m), increasing.
+        slopes: (..., K + 1, m), ∂x/∂z at the knots.
+        bin_of: (..., n), the piece that each value lies in, 0 .. K - 1.
+        backwards: from x to z in place of z to x.
+
+    Returns:
+        The value at the other side and the logarithm of the derivative, both (..., n).
+    """
+    if z_knots.shape[-1] == inside.shape[-1]:
+        at, bins = -2, bin_of.unsqueeze(-2)
+    else:
+        z_knots, x_knots, slopes = (knots.squeeze(-1) for knots in (z_knots, x_knots, slopes))
+        at, bins = -1, bin_of
+
+    def ends(knots: Tensor) -> tuple[Tensor, Tensor]:
+        start, end = (knots.gather(at, index).view_as(inside) for index in (bins, bins + 1))
+        return start, end
+
+    (left, right), (bottom, top), (a, b) = ends(z_knots), ends(x_knots), ends(slopes)
+    width, height = right - left, top - bottom
+    s = height / width
+    if backwards:
+        theta = _solve((inside - bottom) / height, s, a, b)
+        return left + width * theta, -_log_slope(theta, s, a, b)
+    theta = (inside - left) / width
+    return bottom + height * _rise(theta, s, a, b), _log_slope(theta, s, a, b)
+
+
 def _bin_of(value: Tensor, knots: Tensor) -> Tensor:
-    """The bin of each value, (..., 1, n): how many inner knots are not above it."""
-    return (value.unsqueeze(-2) >= knots[..., 1:-1, :]).sum(-2, keepdim=True)
-
-
-def _bin_ends(knots: Tensor, bin_of: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the bin starts, and its size."""
-    start = knots.gather(-2, bin_of)
-    return start.squeeze(-2), (knots.gather(-2, bin_of + 1) - start).squeeze(-2)
+    """The bin of each value, (..., n): how many inner knots, (..., K + 1, n), are not above it."""
+    return (value.unsqueeze(-2) >= knots[..., 1:-1, :]).sum(-2)
 
 
 def _rise(theta: Tensor, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -214,7 +231,7 @@ def _solve(share: Tensor, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 class _Spline(Function):
-    """A spline's value and log-derivative by the compiled kernel: value (F, n) and parameters (F, P, n)."""
+    """The spline of values (F, n) by parameters (F, P, n), and its gradients, by kernels; further ones by torch."""
 
     @staticmethod
     def forward(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.kernels.layer import Family
+from pushforward.bijections.base import Cost
+from pushforward.kernels.autoregressive import FAMILIES
 
 
 class Univariate:
@@ -18,14 +19,11 @@ class Univariate:
 
     Attributes:
         parameter_count: P, how many parameters one feature needs. All of them 0 must give a map near the identity.
+        cost: what each direction costs for all features at once, default one pass.
     """
 
     parameter_count: int
-
-    @property
-    def compiled(self) -> Family | None:
-        """The family as the compiled layers know it; None if they do not."""
-        return None
+    cost: Cost = Cost()
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Map latent to data.
@@ -99,11 +97,6 @@ class Affine(Univariate):
     log_scale_bound: float = math.log(1e3)
     parameter_count = 2
 
-    @property
-    def compiled(self) -> Family:
-        """With the bound of log_scale."""
-        return Family(0, 0, 0, self.log_scale_bound, 0.0, 0.0, 0.0)
-
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = shift + exp(log_scale) · z."""
         shift, log_scale = parameters.unbind(-1)
@@ -117,3 +110,7 @@ class Affine(Univariate):
         log_derivative = -soft_bound(log_scale, self.log_scale_bound)
         z = (x - shift) * log_derivative.exp()
         return z, log_derivative.expand_as(z)
+
+
+FAMILIES[Additive] = lambda additive: (0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+FAMILIES[Affine] = lambda affine: (1, 0, 0, affine.log_scale_bound, 0.0, 0.0, 0.0)

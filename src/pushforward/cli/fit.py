@@ -14,8 +14,12 @@ def fit(
     data: Annotated[str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", show_default=False)],
     output: Annotated[str, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
     flow: Annotated[
-        str, typer.Option(help="Architecture: maf, nsf, realnvp, nice, iaf, planar, radial, sylvester.")
-    ] = "maf",
+        str | None,
+        typer.Option(
+            help="Architecture: nsf, maf, mixture_cdf, realnvp, nice, iaf, planar, radial, sylvester; default chosen, "
+            "size and training included, from the table and the time."
+        ),
+    ] = None,
     names: Annotated[str | None, typer.Option("--columns", help="Columns to model, a,b,c; default all others.")] = None,
     given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
     max_time: Annotated[
@@ -41,6 +45,7 @@ def fit(
         flow=flow,
         seed=seed,
         max_time=max_time,
+        announce=lambda line: say(line, quiet),
         device=device,
         precision=precision,
         progress=False if quiet else None,
@@ -50,13 +55,13 @@ def fit(
     notes = result.model.notes
     if json:
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
-        print_json({"model": output, "metrics": str(log_path), "flow": flow, **about})
+        print_json({"model": output, "metrics": str(log_path), "flow": notes["flow"], **about})
     ending = (
         "interrupted: the best so far is kept" if result.history.stopped == "interrupted" else result.history.stopped
     )
     say(
-        f"{flow} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} rows to train, "
-        f"{notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
+        f"{notes['flow']} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} rows to "
+        f"train, {notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
         quiet,
     )
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} against a Gaussian"

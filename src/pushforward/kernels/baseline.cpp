@@ -1,5 +1,6 @@
 // For the instructions that every processor of the kind has.
 #define NAME(function) function##_baseline
+#define REGISTER_LANES 4
 #include "kernels.inc"
 
 #include <Python.h>

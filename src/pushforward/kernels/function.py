@@ -34,7 +34,9 @@ def gradients_by_torch(
     """Gradients of inputs from those of the results of `plainly`, in operations of torch, differentiable in turn."""
     differentiable = torch.is_grad_enabled()
     with torch.enable_grad():
-        results = plainly(*inputs)
+        # What is constant has no gradient to hand on, such as the log_det of a shift.
+        pairs = [pair for pair in zip(plainly(*inputs), gradients, strict=True) if pair[0].requires_grad]
     needed = [tensor for tensor, want in zip(inputs, wanted, strict=True) if want]
-    found = iter(torch.autograd.grad(results, needed, gradients, create_graph=differentiable))
+    results, gradients = zip(*pairs, strict=True)
+    found = iter(torch.autograd.grad(results, needed, gradients, create_graph=differentiable, allow_unused=True))
     return tuple(next(found) if want else None for want in wanted)

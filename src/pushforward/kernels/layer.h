@@ -4,10 +4,11 @@
 #include <cstring>
 #include <type_traits>
 
-#include "spline.h"
+#include "univariate.h"
 
 // Each of the three builds has its own copy of everything here, compiled for its own instructions.
 namespace {
+namespace whole_layer {
 
 constexpr long ROWS = 64, UNITS = 4;
 #ifdef __AVX512F__
@@ -17,19 +18,13 @@ constexpr long WIDE = 1;
 #endif
 
 // weight (units, inputs) · mask, and bias; entries of `rows` (units, 2) say from which input to which a unit is alive,
-// those of `columns` (inputs, 2) the same of the transpose. Null: no mask, all alive. The gradients go to `of_`.
+// those of `columns` (inputs, 2) the same of the transpose. Null: no mask, all alive. With `skip` what came out two
+// products before, not yet rectified, is added. The gradients go to `of_`.
 struct Dense {
-    long units, inputs;
+    long units, inputs, skip;
     const float *weight, *mask, *bias;
     const int *rows, *columns;
     float *of_weight, *of_bias;
-};
-
-enum Kind { AFFINE = 0, SPLINE = 1 };
-struct Family {
-    Kind kind;
-    Spline spline; // an affine map has its bound on log_scale alone
-    int parameters() const { return kind == AFFINE ? 2 : parameter_count(spline); }
 };
 
 INLINE long least(long a, long b) { return a < b ? a : b; }
@@ -80,8 +75,10 @@ INLINE void mask_weights(const Dense &dense, float *to) {
     }
 }
 
-// (weight h + bias), rectified or not: h (inputs, ROWS) to (units, ROWS).
-INLINE void dense_forward(const Dense &dense, const float *weight, const float *h, float *to, bool rectify) {
+// weight h + bias, and what stands in `added`, if anything: h (inputs, ROWS) to (units, ROWS), rectified if not `last`;
+// and to `plain` as it is, if that is wanted.
+INLINE void dense_forward(const Dense &dense, const float *weight, const float *h, const float *added, float *to,
+                          float *plain, bool last) {
     const long width = padded(dense.inputs);
     for (long unit = 0; unit < dense.units; unit += UNITS) {
         long from, until;
@@ -89,9 +86,14 @@ INLINE void dense_forward(const Dense &dense, const float *weight, const float *
         for (long row = 0; row < ROWS; row += WIDE * LANES)
             tile<WIDE>(
                 until - from, weight + unit * width + from, width, 1, h + from * ROWS + row, ROWS,
-                [&](long u, long) { return unit + u < dense.units ? all(dense.bias[unit + u]) : vec{}; },
+                [&](long u, long v) {
+                    const vec bias = unit + u < dense.units ? all(dense.bias[unit + u]) : vec{};
+                    return added ? bias + load(added + (unit + u) * ROWS + row + v * LANES) : bias;
+                },
                 [&](long u, long v, vec sum) {
-                    store(to + (unit + u) * ROWS + row + v * LANES, rectify ? maximum(sum, vec{}) : sum);
+                    const long at = (unit + u) * ROWS + row + v * LANES;
+                    if (plain) store(plain + at, sum);
+                    store(to + at, last ? sum : maximum(sum, vec{}));
                 });
     }
 }
@@ -105,8 +107,9 @@ INLINE void into_panels(const Dense &dense, const float *weight, float *panels, 
             std::memcpy(panels + k * height + unit * UNITS, weight + unit * width + k, sizeof(float) * UNITS);
 }
 
-// weightᵀ g: g (units, ROWS) to (inputs, ROWS), zero where `rectified` is.
-INLINE void dense_transposed(const Dense &dense, const float *panels, const float *g, float *to, const float *rectified) {
+// weightᵀ g: g (units, ROWS) to (inputs, ROWS), zero where `rectified` is, and then with `added`.
+INLINE void dense_transposed(const Dense &dense, const float *panels, const float *g, float *to, const float *rectified,
+                             const float *added) {
     const long height = padded(dense.units);
     for (long input = 0; input < dense.inputs; input += UNITS) {
         long from, until;
@@ -117,7 +120,8 @@ INLINE void dense_transposed(const Dense &dense, const float *panels, const floa
                 [](long, long) { return vec{}; },
                 [&](long u, long v, vec sum) {
                     const long at = (input + u) * ROWS + row + v * LANES;
-                    store(to + at, rectified ? (load(rectified + at) <= 0.0f ? vec{} : sum) : sum);
+                    if (rectified) sum = load(rectified + at) <= 0.0f ? vec{} : sum;
+                    store(to + at, added ? sum + load(added + at) : sum);
                 });
     }
 }
@@ -183,50 +187,16 @@ INLINE void turn(const float *h, long inputs, float *to) {
         }
 }
 
-INLINE vec arctangent(vec x) {
-    const vec size = absolute(x);
-    const ivec far = size > 2.414213562f, middle = size > 0.414213562f;
-    const vec start = far ? all(1.57079632679f) : middle ? all(0.78539816340f) : vec{};
-    const vec t = far ? -1.0f / size : middle ? (size - 1.0f) / (size + 1.0f) : size;
-    const vec z = t * t;
-    vec p = all(8.05374449538e-2f);
-    p = p * z - 1.38776856032e-1f;
-    p = p * z + 1.99777106478e-1f;
-    p = p * z - 3.33329491539e-1f;
-    const vec out = start + (p * z * t + t);
-    return x < 0.0f ? -out : out;
-}
-
-// The affine map x = shift + exp(log_scale) z, the logarithm of its scale softly bounded, see bijections/univariate.py.
-INLINE Pair apply(const Family &family, vec value, const vec *p, bool backwards) {
-    if (family.kind == SPLINE) return apply(family.spline, value, p, backwards);
-    const float slope = 1.57079632679f / family.spline.bound;
-    const vec log_scale = arctangent(p[1] * slope) * (1 / slope);
-    if (backwards) return {(value - p[0]) * exponential(-log_scale), -log_scale};
-    return {p[0] + exponential(log_scale) * value, log_scale};
-}
-
-INLINE vec gradients(const Family &family, vec value, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
-    if (family.kind == SPLINE) return gradients(family.spline, value, p, backwards, of_there, of_log, of_p);
-    const float slope = 1.57079632679f / family.spline.bound;
-    const vec bent = p[1] * slope, log_scale = arctangent(bent) * (1 / slope);
-    const vec scale = exponential(backwards ? -log_scale : log_scale), of_value = of_there * scale;
-    of_p[0] = backwards ? -of_value : of_there;
-    const vec of_log_scale = backwards ? -of_value * (value - p[0]) - of_log : of_value * value + of_log;
-    of_p[1] = of_log_scale / (1.0f + bent * bent);
-    return of_value;
-}
-
 // What one layer is made of, and how much of `saved` each part takes: first the masked weights, then for each 64 rows
 // its inputs and the results of every product.
 struct Layer {
     long depth;
     const Dense *dense;
-    Family family;
-    bool backwards;
+    Univariate map;
+    bool inverse;
 
     long inputs() const { return dense[0].inputs; }
-    long features() const { return dense[depth - 1].units / family.parameters(); }
+    long features() const { return dense[depth - 1].units / parameter_count(map); }
     long weights() const {
         long total = 0;
         for (long l = 0; l < depth; l++) total += weight_size(dense[l]);
@@ -242,8 +212,10 @@ struct Layer {
         for (long l = 0; l < depth; l++) widest = most(widest, padded(dense[l].units));
         return widest;
     }
-    // Per thread and backwards: gradients of weights and, unsummed, of biases, and three blocks of rows.
-    long workspace() const { return weights() + units() * LANES + 3 * widest() * ROWS; }
+    // Whether what comes out of a product is added two products later.
+    bool is_skipped_to(long l) const { return l + 2 < depth && dense[l + 2].skip; }
+    // Per thread and backwards: gradients of weights and, unsummed, of biases, and four blocks of rows.
+    long workspace() const { return weights() + units() * LANES + 4 * widest() * ROWS; }
 };
 
 INLINE void load_rows(const float *from, long count, long features, long row, float *to) {
@@ -252,24 +224,37 @@ INLINE void load_rows(const float *from, long count, long features, long row, fl
     for (long f = 0; f < features; f++) std::memcpy(to + f * ROWS, from + f * count + row, sizeof(float) * here);
 }
 
-INLINE void layer_forward(const Layer &layer, long count, const float *given, const float *value, float *there,
-                          float *log_det, float *saved, int threads) {
-    const long chunks = (count + ROWS - 1) / ROWS, numbers = layer.family.parameters();
+// What a layer is given: the values that it maps (features, count), what its network sees (inputs, count), which may be
+// the same, and perhaps what a context adds to the first product (units, count).
+struct Given {
+    long count;
+    const float *value, *seen, *added;
+};
+
+INLINE void layer_forward(const Layer &layer, const Given &given, float *there, float *log_det, float *saved,
+                          int threads) {
+    const long count = given.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
     float *weights = saved;
     for (long l = 0; l < layer.depth; l++) {
         mask_weights(layer.dense[l], weights);
         weights += weight_size(layer.dense[l]);
     }
+    float *streams = weights + chunks * layer.units() * ROWS;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (long chunk = 0; chunk < chunks; chunk++) {
+    for (long thread = 0; thread < threads; thread++)
+    for (long chunk = thread * chunks / threads; chunk < (thread + 1) * chunks / threads; chunk++) {
         const long row = chunk * ROWS;
         float *h = saved + layer.weights() + chunk * layer.units() * ROWS;
+        float *stream = streams + thread * layer.widest() * ROWS;
         const float *weight = saved;
-        load_rows(given, count, layer.inputs(), row, h);
+        load_rows(given.seen, count, layer.inputs(), row, h);
         for (long l = 0; l < layer.depth; l++) {
-            float *to = h + padded(layer.dense[l].inputs) * ROWS;
-            dense_forward(layer.dense[l], weight, h, to, l + 1 < layer.depth);
-            weight += weight_size(layer.dense[l]);
+            const Dense &dense = layer.dense[l];
+            float *to = h + padded(dense.inputs) * ROWS;
+            if (l == 0 && given.added) load_rows(given.added, count, dense.units, row, to);
+            const float *added = l == 0 && given.added ? to : dense.skip ? stream : nullptr;
+            dense_forward(dense, weight, h, added, to, layer.is_skipped_to(l) ? stream : nullptr, l + 1 == layer.depth);
+            weight += weight_size(dense);
             h = to;
         }
         for (long at = row; at < least(row + ROWS, count); at += LANES) {
@@ -278,8 +263,8 @@ INLINE void layer_forward(const Layer &layer, long count, const float *given, co
             for (long f = 0; f < layer.features(); f++) {
                 vec p[3 * MOST_BINS + 1];
                 for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
-                const vec v = here == LANES ? load(value + f * count + at) : load_some(value + f * count + at, here);
-                const Pair pair = apply(layer.family, v, p, layer.backwards);
+                const vec v = here == LANES ? load(given.value + f * count + at) : load_some(given.value + f * count + at, here);
+                const Pair pair = apply(layer.map, layer.inverse, v, p);
                 store_some(there + f * count + at, pair.value, here);
                 total += pair.log_derivative;
             }
@@ -288,25 +273,30 @@ INLINE void layer_forward(const Layer &layer, long count, const float *given, co
     }
 }
 
-// Gradients of layer_forward's results. Where `of_given` is null it is not wanted; where it is `of_value`, added to it.
-INLINE void layer_gradients(const Layer &layer, long count, const float *value, const float *saved,
-                            const float *of_there, const float *of_log_det, float *of_given, float *of_value,
-                            float *workspace, int threads) {
-    const long chunks = (count + ROWS - 1) / ROWS, numbers = layer.family.parameters();
+// Where the gradients go, of what is in `Given` by the same names. Those that are null are not wanted; where `seen` is
+// `value`, both are summed.
+struct Gradients {
+    float *value, *seen, *added;
+};
+
+INLINE void layer_gradients(const Layer &layer, const Given &given, const float *saved, const float *of_there,
+                            const float *of_log_det, const Gradients &of, float *workspace, int threads) {
+    const long count = given.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
     threads = (int)least(threads, chunks);
     float *panels = workspace;
     workspace += layer.weights();
     const float *masked = saved;
     for (long l = 0; l < layer.depth; l++) {
-        if (l || of_given) into_panels(layer.dense[l], masked, panels, threads);
+        if (l || of.seen) into_panels(layer.dense[l], masked, panels, threads);
         masked += weight_size(layer.dense[l]), panels += weight_size(layer.dense[l]);
     }
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (long thread = 0; thread < threads; thread++) {
         float *of_weights = workspace + thread * layer.workspace();
         float *of_biases = of_weights + layer.weights(), *g = of_biases + layer.units() * LANES;
-        float *g_next = g + layer.widest() * ROWS, *turned = g_next + layer.widest() * ROWS;
-        std::memset(of_weights, 0, sizeof(float) * (layer.weights() + layer.units() * LANES + 2 * layer.widest() * ROWS));
+        float *g_next = g + layer.widest() * ROWS, *g_before = g_next + layer.widest() * ROWS;
+        float *turned = g_before + layer.widest() * ROWS;
+        std::memset(of_weights, 0, sizeof(float) * (layer.weights() + layer.units() * LANES + 3 * layer.widest() * ROWS));
         for (long chunk = thread * chunks / threads; chunk < (thread + 1) * chunks / threads; chunk++) {
             const long row = chunk * ROWS;
             const float *end = saved + layer.weights() + (chunk + 1) * layer.units() * ROWS;
@@ -316,14 +306,15 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
                 vec of_log = {};
                 for (long i = 0; i < here; i++) of_log[i] = of_log_det[at + i];
                 for (long f = 0; f < layer.features(); f++) {
-                    vec p[3 * MOST_BINS + 1], of_p[3 * MOST_BINS + 1], v = {}, of = {};
+                    vec p[3 * MOST_BINS + 1], of_p[3 * MOST_BINS + 1], v = {}, g_there = {};
                     for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
                     if (here == LANES) {
-                        v = load(value + f * count + at), of = load(of_there + f * count + at);
+                        v = load(given.value + f * count + at), g_there = load(of_there + f * count + at);
                     } else {
-                        for (long i = 0; i < here; i++) v[i] = value[f * count + at + i], of[i] = of_there[f * count + at + i];
+                        for (long i = 0; i < here; i++) v[i] = given.value[f * count + at + i], g_there[i] = of_there[f * count + at + i];
                     }
-                    store_some(of_value + f * count + at, gradients(layer.family, v, p, layer.backwards, of, of_log, of_p), here);
+                    const vec of_v = gradients(layer.map, layer.inverse, v, p, g_there, of_log, of_p);
+                    store_some(of.value + f * count + at, of_v, here);
                     for (long k = 0; k < numbers; k++) store(g + (f * numbers + k) * ROWS + at - row, of_p[k]);
                 }
             }
@@ -340,17 +331,21 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
                     for (long v = 0; v < ROWS; v += LANES) total += load(g + u * ROWS + v);
                     store(of_bias + u * LANES, total);
                 }
-                if (l == 0 && !of_given) break;
-                dense_transposed(dense, panel, g, g_next, l ? h : nullptr);
-                float *other = g;
-                g = g_next, g_next = other;
+                if (l == 0 && of.added)
+                    for (long u = 0; u < dense.units; u++)
+                        std::memcpy(of.added + u * count + row, g + u * ROWS, sizeof(float) * least(ROWS, count - row));
+                if (l == 0 && !of.seen) break;
+                const bool skipped = l && layer.is_skipped_to(l - 1);
+                dense_transposed(dense, panel, g, g_next, l ? h : nullptr, skipped ? g_before : nullptr);
+                float *other = g_before;
+                g_before = g, g = g_next, g_next = other;
             }
-            if (!of_given) continue;
+            if (!of.seen) continue;
             const long here = least(ROWS, count - row);
             for (long f = 0; f < layer.inputs(); f++)
                 for (long i = 0; i < here; i++) {
-                    float *to = of_given + f * count + row + i;
-                    *to = g[f * ROWS + i] + (of_given == of_value ? *to : 0.0f);
+                    float *to = of.seen + f * count + row + i;
+                    *to = g[f * ROWS + i] + (of.seen == of.value ? *to : 0.0f);
                 }
         }
     }
@@ -384,4 +379,5 @@ INLINE void layer_gradients(const Layer &layer, long count, const float *value, 
     }
 }
 
+} // namespace whole_layer
 } // namespace

@@ -1,61 +1,71 @@
-"""Whole autoregressive layers, network and univariate maps, forwards and backwards, 64 rows at a time."""
+"""Whole layers, network and univariate maps, in one pass, forwards and backwards, 64 rows at a time."""
 
 import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 
 from pushforward.kernels import Native, native
+from pushforward.kernels.autoregressive import FAMILIES, is_plain_tensor
 from pushforward.kernels.function import gradients_by_torch, is_plain, takes_gradients
+from pushforward.kernels.spline import MOST_BINS
 
 # Fewer multiplications are not worth waking a second thread.
 FEWEST_FOR_THREADS = 2**18
 CHUNK = 64
 
 
-class Family(NamedTuple):
-    """A univariate family as the kernels know it: kind 0 affine, whose bound is that of log_scale, 1 a spline."""
-
-    kind: int
-    bins: int
-    tails: int
-    bound: float
-    smallest_bin: float
-    smallest_slope: float
-    slope_shift: float
-
-
-class Mask(NamedTuple):
-    """A mask, (outputs, inputs), and where each of its rows and columns is alive: from and to, (rows, 2)."""
-
-    mask: Tensor
-    rows: Tensor
-    columns: Tensor
-
-
 class Layer(NamedTuple):
-    """What a layer is.
+    """A network of rectifiers and the univariate maps whose parameters it gives.
 
-    `weights` are weight, (outputs, inputs), and bias, (outputs,), of each product in turn. `plainly` is the same map in
-    operations of torch, from x, (n, D), and weights to z, (n, D), and log_det, (n,): derivatives beyond the first are
-    taken of it.
+    Attributes:
+        products: linear layers with weight, (outputs, inputs), and bias; those of a masked network also with `mask` and
+            where each of its rows and columns is alive, `rows` and `columns`.
+        skips: whether to each product's result that of two products before is added.
+        univariate: the family.
+        inverse: the direction.
     """
 
-    family: Family
-    masks: Sequence[Mask]
-    weights: Sequence[Tensor]
-    plainly: Callable[..., tuple[Tensor, Tensor]]
+    products: Sequence[Any]
+    skips: Sequence[bool]
+    univariate: Any
+    inverse: bool
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Weight and bias of each product in turn."""
+        return [part for product in self.products for part in (product.weight, product.bias)]
+
+    def plainly(self, value: Tensor, seen: Tensor | None, added: Tensor | None, *weights: Tensor) -> tuple[Tensor, ...]:
+        """The same map in operations of torch, of which derivatives beyond the first are taken."""
+        hidden = (value if seen is None else seen).t()
+        results: list[Tensor] = []
+        for k, product in enumerate(self.products):
+            weight, bias = weights[2 * k : 2 * k + 2]
+            mask = getattr(product, "mask", None)
+            hidden = torch.addmm(bias[:, None], weight if mask is None else weight * mask, hidden)
+            if k == 0 and added is not None:
+                hidden = hidden + added
+            if self.skips[k]:
+                hidden = hidden + results[k - 2]
+            results.append(hidden)
+            hidden = hidden.relu()
+        parameters = results[-1].unflatten(0, (value.shape[1], -1)).permute(2, 0, 1)
+        mapped, log_derivative = (self.univariate.inverse if self.inverse else self.univariate.forward)(
+            value, parameters
+        )
+        return mapped, log_derivative.sum(-1)
 
 
 def functions_of(library: Native) -> tuple[Callable[..., None], ...]:
     """The kernels: of sizes, of values, and of gradients."""
     return (
         library.function("layer_sizes", "lpp"),
-        library.function("layer_forward", "llpiiiffffipppppi"),
-        library.function("layer_gradients", "llpiiiffffipppppppi"),
+        library.function("layer_forward", "llpiiiffffippppppi"),
+        library.function("layer_gradients", "llpiiiffffippppppppi"),
     )
 
 
@@ -63,99 +73,136 @@ if native is not None:
     _sizes, _forward, _gradients = functions_of(native)
 
 
-def has_kernel(layer: Layer, x: Tensor) -> bool:
-    """Whether the kernels take a value, (n, D), and weights: float32 on a processor, not autocast or transformed."""
-    return (
-        native is not None
-        and x.dim() == 2
-        and x.dtype == torch.float32
-        and x.is_cpu
-        and x.numel() > 0
-        and all(weight.dtype == torch.float32 and weight.is_cpu for weight in layer.weights)
-        and not torch.is_autocast_enabled("cpu")
-        and is_plain()
-    )
+def layer_of(
+    network: Any, products: Sequence[nn.Module], univariate: Any, inverse: bool, value: Tensor
+) -> Layer | None:
+    """The layer as the kernels take it, or None where they do not take it, or values like this.
+
+    They want float32 on a processor, rectifiers, a known family, and that no transformation of torch looks on.
+    """
+    if (
+        native is None
+        or value.dim() != 2
+        or value.numel() == 0
+        or not is_plain_tensor(value)
+        or type(network.activation) is not nn.ReLU
+        or type(univariate) not in FAMILIES
+        or getattr(univariate, "bins", 0) > MOST_BINS
+        or torch.is_autocast_enabled("cpu")
+        or not is_plain()
+    ):
+        return None
+    for product in products:
+        parts: list[Any] = [getattr(product, "weight", None), product.bias]
+        if not all(part is not None and is_plain_tensor(part) for part in parts):
+            return None
+    return Layer(products, [skip is not None for skip in network.skips], univariate, inverse)
 
 
-def layer_inverse(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
-    """From x, (n, D), to z, (n, D), and log_det, (n,)."""
-    return _Layer.apply(layer, x, *layer.weights)
+def whole_layer(layer: Layer, value: Tensor, seen: Tensor | None, added: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The mapped value, (n, D), and log_det, (n,).
+
+    Arguments:
+        layer: what `layer_of` gave.
+        value: (n, D).
+        seen: what the network sees, (n, inputs); None for value itself.
+        added: what is added to the first product's result, (units, n or 1), or None.
+    """
+    added = None if added is None else added.expand(-1, len(value))
+    return _Layer.apply(layer, value, seen, added, *layer.weights)
 
 
 class _Layer(Function):
-    """x, (n, D), and weights to z, (n, D), and log_det, (n,)."""
-
-    # Both lie feature by feature in memory, as the next layer takes them.
+    # What comes out lies feature by feature in memory, as the next layer takes it.
     @staticmethod
-    def forward(ctx: Any, layer: Layer, x: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        value = x.t().contiguous()
+    def forward(
+        ctx: Any, layer: Layer, value: Tensor, seen: Tensor | None, added: Tensor | None, *weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(value, seen, added, *weights)
+        by_feature = value.t().contiguous()
+        seen_by_feature = by_feature if seen is None else seen.t().contiguous()
+        added = None if added is None else added.contiguous()
         weights = tuple(weight.contiguous() for weight in weights)
-        features, count = value.shape
-        depth = len(layer.masks)
+        features, count = by_feature.shape
         fields = _fields(layer, weights)
         dense = (ctypes.c_long * len(fields))(*fields)
-        sizes = (ctypes.c_long * 3)()
+        sizes = (ctypes.c_long * 4)()
+        depth = len(layer.products)
         _sizes(depth, dense, sizes)
         chunks = -(-count // CHUNK)
-        saved = torch.empty(sizes[0] + chunks * sizes[1])
-        z, log_det = torch.empty(features, count), torch.empty(count)
         threads = min(torch.get_num_threads(), chunks) if sizes[0] * count >= FEWEST_FOR_THREADS else 1
-        given = value.data_ptr()
+        saved = value.new_empty(sizes[0] + chunks * sizes[1] + threads * sizes[2])
+        there, log_det = value.new_empty(features, count), value.new_empty(count)
+        family = FAMILIES[type(layer.univariate)](layer.univariate)
         _forward(
             count,
             depth,
             dense,
-            *layer.family,
-            True,
-            given,
-            given,
-            z.data_ptr(),
+            *family,
+            layer.inverse,
+            by_feature.data_ptr(),
+            seen_by_feature.data_ptr(),
+            None if added is None else added.data_ptr(),
+            there.data_ptr(),
             log_det.data_ptr(),
             saved.data_ptr(),
             threads,
         )
-        ctx.save_for_backward(x, value, saved, *weights)
-        ctx.layer, ctx.fields, ctx.threads = layer, fields, threads
-        ctx.workspace = sizes[0] + threads * sizes[2]
-        return z.t(), log_det
+        ctx.layer, ctx.family, ctx.threads = layer, family, threads
+        ctx.held = by_feature, saved, weights
+        ctx.workspace = sizes[0] + threads * sizes[3]
+        return there.t(), log_det
 
     @staticmethod
-    def backward(ctx: Any, of_z: Tensor, of_log_det: Tensor) -> tuple:
-        x, value, saved, *weights = ctx.saved_tensors
+    def backward(ctx: Any, of_there: Tensor, of_log_det: Tensor) -> tuple:
+        value, seen, added, *_ = ctx.saved_tensors
         layer = ctx.layer
-        if not takes_gradients(of_z, of_log_det):
+        if not takes_gradients(of_there, of_log_det):
             wanted = ctx.needs_input_grad[1:]
-            return None, *gradients_by_torch(layer.plainly, (x, *weights), wanted, (of_z, of_log_det))
-        of_z, of_log_det = of_z.t().contiguous(), of_log_det.contiguous()
-        of_x = torch.empty_like(value)
+            return None, *gradients_by_torch(layer.plainly, ctx.saved_tensors, wanted, (of_there, of_log_det))
+        by_feature, saved, weights = ctx.held
+        of_there, of_log_det = of_there.t().contiguous(), of_log_det.contiguous()
+        of_value = torch.empty_like(by_feature)
+        # Seen values have a gradient of their own, or one that is summed with that of the values, or none.
+        of_seen = None
+        if seen is not None and ctx.needs_input_grad[2]:
+            of_seen = value.new_empty(seen.shape[1], seen.shape[0])
+        elif seen is None and ctx.needs_input_grad[1]:
+            of_seen = of_value
+        of_added = None if added is None else value.new_empty(added.shape)
         of_weights = [torch.empty_like(weight) for weight in weights]
-        fields = ctx.fields.copy()
-        fields[7::9] = [gradient.data_ptr() for gradient in of_weights[::2]]
-        fields[8::9] = [gradient.data_ptr() for gradient in of_weights[1::2]]
-        workspace = torch.empty(ctx.workspace)
+        fields = _fields(layer, weights, of_weights)
+        workspace = value.new_empty(ctx.workspace)
         _gradients(
-            value.shape[1],
-            len(layer.masks),
+            by_feature.shape[1],
+            len(layer.products),
             (ctypes.c_long * len(fields))(*fields),
-            *layer.family,
-            True,
-            value.data_ptr(),
+            *ctx.family,
+            layer.inverse,
+            by_feature.data_ptr(),
             saved.data_ptr(),
-            of_z.data_ptr(),
+            of_there.data_ptr(),
             of_log_det.data_ptr(),
-            of_x.data_ptr() if ctx.needs_input_grad[1] else None,
-            of_x.data_ptr(),
+            of_value.data_ptr(),
+            None if of_seen is None else of_seen.data_ptr(),
+            None if of_added is None else of_added.data_ptr(),
             workspace.data_ptr(),
             ctx.threads,
         )
-        return None, of_x.t(), *of_weights
+        own = None if seen is None or of_seen is None else of_seen.t()
+        return None, of_value.t(), own, of_added, *of_weights
 
 
-def _fields(layer: Layer, weights: Sequence[Tensor]) -> list[int]:
-    """The struct `Dense` of layer.h for each product, gradients left out."""
+def _fields(layer: Layer, weights: Sequence[Tensor], of_weights: Sequence[Tensor] = ()) -> list[int]:
+    """The struct `Dense` of layer.h for each product."""
     fields: list[int] = []
-    for k, (mask, rows, columns) in enumerate(layer.masks):
-        weight, bias = weights[2 * k], weights[2 * k + 1]
-        fields += weight.shape
-        fields += (weight.data_ptr(), mask.data_ptr(), bias.data_ptr(), rows.data_ptr(), columns.data_ptr(), 0, 0)
+    for k, product in enumerate(layer.products):
+        weight, bias = weights[2 * k : 2 * k + 2]
+        fields += *weight.shape, layer.skips[k], weight.data_ptr()
+        mask = getattr(product, "mask", None)
+        if mask is None:
+            fields += 0, bias.data_ptr(), 0, 0
+        else:
+            fields += mask.data_ptr(), bias.data_ptr(), product.rows.data_ptr(), product.columns.data_ptr()
+        fields += [gradient.data_ptr() for gradient in of_weights[2 * k : 2 * k + 2]] or [0, 0]
     return fields

@@ -64,7 +64,7 @@ def spline_apply(shape: SplineShape, value: Tensor, parameters: Tensor, backward
     value = value if value.stride(1) == 1 or value.shape[1] == 1 else value.contiguous()
     parameters = parameters if parameters.stride(2) == 1 or value.shape[1] == 1 else parameters.contiguous()
     features, count = value.shape
-    there, log_derivative = (torch.empty(features, count) for _ in range(2))
+    there, log_derivative = (value.new_empty(features, count) for _ in range(2))
     _apply(
         count,
         features,

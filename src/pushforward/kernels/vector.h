@@ -93,3 +93,55 @@ INLINE vec sigmoid(vec x) {
     vec e = exponential(-absolute(x)), share = 1.0f / (1.0f + e);
     return x < 0.0f ? e * share : share;
 }
+
+INLINE vec arctangent(vec x) {
+    vec size = absolute(x);
+    ivec large = size > 2.414213562f, middle = size > 0.4142135624f;
+    vec start = large ? all(1.5707963268f) : middle ? all(0.7853981634f) : vec{};
+    vec y = large ? -1.0f / size : middle ? (size - 1.0f) / (size + 1.0f) : size;
+    vec z = y * y;
+    vec p = all(8.05374449538e-2f);
+    p = p * z - 1.38776856032e-1f;
+    p = p * z + 1.99777106478e-1f;
+    p = p * z - 3.33329491539e-1f;
+    vec out = start + (p * z * y + y);
+    return x < 0.0f ? -out : out;
+}
+
+// exp(x) - 1, exact also where x is tiny.
+INLINE vec exponential_minus_one(vec x) {
+    vec p = all(1.9875691500e-4f);
+    p = p * x + 1.3981999507e-3f;
+    p = p * x + 8.3334519073e-3f;
+    p = p * x + 4.1665795894e-2f;
+    p = p * x + 1.6666665459e-1f;
+    p = p * x + 5.0000001201e-1f;
+    return absolute(x) < 0.34f ? p * x * x + x : exponential(x) - 1.0f;
+}
+
+INLINE vec hyperbolic_tangent(vec x) {
+    vec z = x * x, e = exponential(-2.0f * absolute(x)), far = (1.0f - e) / (1.0f + e);
+    vec p = all(-5.70498872745e-3f);
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    return absolute(x) < 0.625f ? p * z * x + x : x < 0.0f ? -far : far;
+}
+
+INLINE vec error_function(vec x) {
+    vec y = maximum(minimum(x, all(4.0f)), all(-4.0f)), z = y * y;
+    vec p = all(-2.72614225801306e-10f);
+    p = p * z + 2.77068142495902e-08f;
+    p = p * z - 2.10102402082508e-06f;
+    p = p * z - 5.69250639462346e-05f;
+    p = p * z - 7.34990630326855e-04f;
+    p = p * z - 2.95459980854025e-03f;
+    p = p * z - 1.60960333262415e-02f;
+    vec q = all(-1.45660718464996e-05f);
+    q = q * z - 2.13374055278905e-04f;
+    q = q * z - 1.68282697438203e-03f;
+    q = q * z - 7.37332916720468e-03f;
+    q = q * z - 1.42647390514189e-02f;
+    return x == x ? y * p / q : x;
+}

@@ -5,8 +5,18 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from pushforward.networks.mlp import ACTIVATIONS, Bias, as_parameters, batch_of, unit_by_unit
+from pushforward.kernels.autoregressive import Structure
+from pushforward.networks.mlp import (
+    ACTIVATIONS,
+    Bias,
+    as_parameters,
+    batch_of,
+    checked_dropout,
+    skips_of,
+    unit_by_unit,
+)
 from pushforward.networks.staircase import blocks_of, reach_of, staircase_linear
 
 
@@ -30,14 +40,19 @@ class MADE(nn.Module):
         activation: a name of `ACTIVATIONS`, default "relu".
         residual: after the first hidden layer, take the others in pairs and add to each pair's output what came into
             it, default False.
+        dropout: the share of hidden activations that are set to zero in training mode, default 0, when all conditions
+            are known. The numerical inverses, `pushforward.solvers`, always run without it: a map that is drawn anew
+            at each call has no inverse.
 
     Attributes:
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
         units: how many units of degree 0 .. D-1 each hidden layer has.
         skips: for each layer of weights, which earlier layer's output is added to its own, or None.
+        structure: all of this as the compiled kernels read it.
 
     Raises:
-        ValueError: order is no permutation, or residual without an odd number of hidden layers of one width.
+        ValueError: order is no permutation, residual without an odd number of hidden layers of one width, or dropout
+            not in [0, 1).
 
     Source: Germain, Gregor, Murray and Larochelle 2015, arXiv:1502.03509.
 
@@ -58,6 +73,7 @@ class MADE(nn.Module):
         order: Sequence[int] | None = None,
         activation: str = "relu",
         residual: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.features = features
@@ -66,17 +82,15 @@ class MADE(nn.Module):
         self.order = list(range(features)) if order is None else list(order)
         if sorted(self.order) != list(range(features)):
             raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {self.order}.")
-        if residual and (len(hidden) % 2 == 0 or len(set(hidden)) > 1):
-            raise ValueError(f"A residual network has 1, 3, 5 ... hidden layers of one width, got {tuple(hidden)}.")
         self.residual = residual
-        # What comes into a pair, layers k - 1 and k, is the output of layer k - 2.
-        last = len(hidden)
-        self.skips = [k - 2 if residual and k % 2 == 0 and 0 < k < last else None for k in range(last + 1)]
+        self.skips = skips_of(hidden, residual)
+        self.dropout = checked_dropout(dropout)
         place = torch.tensor(self.order).argsort() + 1
         lowest = 0 if context or features == 1 else 1
         self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
 
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
+        self.structure = Structure.of(self.order, self.units, parameter_count, self.skips, context)
         masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
         masks.append((place[:, None] > self.degrees[-1]).repeat_interleave(parameter_count, 0))
         # With one feature no input is alive: what is left of the first product is its bias.
@@ -90,8 +104,8 @@ class MADE(nn.Module):
         self.direct = MaskedLinear(straight, False) if narrow else None
         self.direct_context = nn.Linear(context, parameter_count * features, bias=False) if narrow and context else None
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
+    def forward(self, x: Tensor, context: Tensor | None = None, dropout: bool = True) -> Tensor:
+        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C); without dropout if it is False."""
         batch = batch_of(x, context, self.context_features)
         # From here on a unit's values for all rows lie side by side: see `staircase`.
         x = unit_by_unit(x, batch)
@@ -104,7 +118,10 @@ class MADE(nn.Module):
         overwrite = isinstance(self.activation, nn.ReLU) and isinstance(first, MaskedLinear) and not self.residual
         activate = torch.relu_ if overwrite else self.activation
         for layer, skip in zip(rest, self.skips[1:], strict=True):
-            hidden = layer(activate(hidden))
+            activated = activate(hidden)
+            if self.dropout and self.training and dropout:
+                activated = functional.dropout(activated, self.dropout)
+            hidden = layer(activated)
             if skip is not None:
                 hidden = hidden + outputs[skip]
             outputs.append(hidden)
@@ -113,6 +130,13 @@ class MADE(nn.Module):
         if self.direct_context is not None:
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
+
+    @torch.no_grad()
+    def start_at_zero(self) -> None:
+        """Let all parameters be 0 whatever the input, until training: a layer then starts near the identity."""
+        for layer in (self.layers[-1], self.direct, self.direct_context):
+            for parameter in layer.parameters() if layer is not None else ():
+                parameter.zero_()
 
 
 class MaskedLinear(nn.Module):

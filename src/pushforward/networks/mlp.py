@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pushforward.networks.staircase import staircase_linear
 
@@ -31,6 +32,21 @@ class MLP(nn.Module):
         hidden: widths of the hidden layers.
         context: C, number of context features, default 0.
         activation: a name of `ACTIVATIONS`, default "relu".
+        residual: after the first hidden layer, take the others in pairs and add to each pair's output what came into
+            it, default False.
+        dropout: the share of hidden activations that are set to zero in training mode, the rest scaled up by
+            1 / (1 - dropout), default 0.
+
+    Raises:
+        ValueError: residual without an odd number of hidden layers of one width, or dropout not in [0, 1).
+
+    Source: residual pairs: He, Zhang, Ren and Sun 2016, arXiv:1603.05027; dropout: Hinton et al. 2012,
+    arXiv:1207.0580.
+
+    Example:
+        >>> mlp = MLP(inputs=2, outputs=3, parameter_count=4, hidden=(16, 16, 16), residual=True)
+        >>> mlp(torch.zeros(10, 2)).shape
+        torch.Size([10, 3, 4])
     """
 
     def __init__(
@@ -41,10 +57,14 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (128, 128),
         context: int = 0,
         activation: str = "relu",
+        residual: bool = False,
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.outputs = outputs
         self.context_features = context
+        self.skips = skips_of(hidden, residual)
+        self.dropout = checked_dropout(dropout)
         widths = [*hidden, outputs * parameter_count]
         # A product with no inputs is the bias alone.
         self.first = Linear(inputs, widths[0]) if inputs else Bias(widths[0])
@@ -58,9 +78,23 @@ class MLP(nn.Module):
         hidden = self.first(unit_by_unit(x, batch))
         if self.context is not None:
             hidden = hidden + unit_by_unit(self.context(context), batch)
-        for layer in self.layers:
-            hidden = layer(self.activation(hidden))
+        into_pair = hidden
+        for layer, skip in zip(self.layers, self.skips[1:], strict=True):
+            activated = self.activation(hidden)
+            if self.dropout and self.training:
+                activated = functional.dropout(activated, self.dropout)
+            hidden = layer(activated)
+            if skip is not None:
+                into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
+
+    @torch.no_grad()
+    def start_at_zero(self) -> None:
+        """Let all parameters be 0 whatever the input, until training: a layer then starts near the identity."""
+        for parameter in (self.layers[-1] if self.layers else self.first).parameters():
+            parameter.zero_()
+        if self.context is not None and not self.layers:
+            self.context.weight.zero_()
 
 
 class Linear(nn.Linear):
@@ -81,6 +115,27 @@ class Bias(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """The bias, (outputs, n), for every column of h, (inputs, n)."""
         return self.bias[:, None].expand(-1, h.shape[1])
+
+
+def skips_of(hidden: Sequence[int], residual: bool) -> list[int | None]:
+    """For each layer of weights, which earlier layer's output is added to its own, or None.
+
+    Example:
+        >>> skips_of((8, 8, 8), residual=True)
+        [None, None, 0, None]
+    """
+    if residual and (len(hidden) % 2 == 0 or len(set(hidden)) > 1):
+        raise ValueError(f"A residual network has 1, 3, 5 ... hidden layers of one width, got {tuple(hidden)}.")
+    # What comes into a pair, layers k - 1 and k, is the output of layer k - 2.
+    last = len(hidden)
+    return [k - 2 if residual and k % 2 == 0 and 0 < k < last else None for k in range(last + 1)]
+
+
+def checked_dropout(dropout: float) -> float:
+    """Return the share, or say what it must be."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and less than 1, got {dropout}.")
+    return dropout
 
 
 def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.Size:

@@ -7,6 +7,9 @@ of one pass.
 
 Features are taken in blocks. What earlier blocks give to a block's units is one large product; only what the block
 gives to itself goes step by step, in products as small as the block.
+
+Where nothing is to be differentiated, most layers in float32 are solved by one call of a compiled kernel instead, which
+goes the same way: see `pushforward.kernels.autoregressive`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
 from pushforward.networks.made import MADE, MaskedLinear
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.networks.product import product as matrix_product
@@ -45,11 +49,12 @@ def solve_incrementally(
     """Solve x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
 
     Arguments:
-        conditioner: a masked network, residual or not, whose hidden units are sorted by degree.
+        conditioner: a masked network, residual or not, whose hidden units are sorted by degree. It serves without
+            dropout, in training mode too: a map that is drawn anew at each call has no inverse.
         univariate: the family of maps.
         z: (*batch, D).
         context: (*batch, C), broadcast against the batch of z.
-        block: how many features share a large product, default about √D: it changes the speed, not the result.
+        block: how many features share a large product in torch, default about √D: it changes the speed, not the result.
 
     Returns:
         x, (*batch, D), and log|det ∂x/∂z|, (*batch), both differentiable to any order where gradients are enabled.
@@ -66,12 +71,16 @@ def solve_incrementally(
     features = conditioner.features
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
+    recorded = derivatives_wanted()
+    weights = None if recorded else weights_for_kernel(conditioner, univariate, z, context)
+    if weights is not None:
+        return autoregressive(conditioner, weights, univariate, z, context, inverse=False)
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
     rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
     network = _Network.of(conditioner, context, batch, order)
     # To write into memory again and again is quicker, but leaves nothing to differentiate.
-    fill = _fill_recorded if derivatives_wanted() else _fill_in_place
+    fill = _fill_recorded if recorded else _fill_in_place
     edges = [*range(0, features, block or max(6, round(features**0.5))), features]
     x, log_det = fill(network, univariate, rows, edges)
     # Copies, which what comes later may differentiate through; tensors filled in place may not take part in that.

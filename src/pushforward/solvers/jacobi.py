@@ -37,7 +37,7 @@ def solve_by_iteration(
     enabled gradients, for which it is the cheaper way.
 
     Arguments:
-        conditioner: a masked network.
+        conditioner: a masked network; it serves without dropout, in training mode too.
         univariate: the family of maps.
         z: (*batch, D).
         context: (*batch, C), broadcast against the batch of z.
@@ -65,7 +65,7 @@ def solve_by_iteration(
         least = ROUNDINGS * torch.finfo(z.dtype).eps if tolerance is None else tolerance
         x = z if context is None else z.expand(*torch.broadcast_shapes(z.shape[:-1], context.shape[:-1]), -1)
         for sweep in range(1, min(cap, conditioner.features + 1) + 1):
-            following, log_derivative = univariate.forward(z, conditioner(x, context))
+            following, log_derivative = univariate.forward(z, conditioner(x, context, dropout=False))
             change = ((following - x).abs() / following.abs().clamp_min(1)).amax() if x.numel() else z.new_zeros(())
             x = following
             # Not a comparison with NaN, which would look like one that has not settled yet.

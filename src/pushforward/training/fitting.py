@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pushforward.errors import InputError
+from pushforward.training.box import warn_of_tails
 from pushforward.training.history import History
-from pushforward.training.likelihood import HeldOut
+from pushforward.training.likelihood import HeldOut, device_of
 from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.settings import Settings, choose_device
-from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes, in_dtype_of
+from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes, column_of, in_dtype_of
 
 if TYPE_CHECKING:
     from pushforward.flow import Flow
@@ -26,6 +27,8 @@ HELD_OUT_ROW_COST = 1 / 3
 LARGEST_EVALUATION_SHARE = 0.1
 # On CUDA, data up to this many bytes are moved once instead of batch by batch.
 LARGEST_RESIDENT_BYTES = 2**30
+# Enough to tell a share of one in a hundred.
+ROWS_TO_LOOK_AT = 10_000
 
 
 def fit(
@@ -162,6 +165,13 @@ def fit(
         validation = _for_training(validation, flow, chosen_device, "validation")
         validation_context = _for_training(validation_context, flow, chosen_device, "validation_context")
         held_out = Table(validation, validation_context, held_out_rows, "validation", names, context_names)
+
+    first = tuple(
+        part.to(device_of(flow)) for part in training.take(training_rows[:: -(-len(training_rows) // ROWS_TO_LOOK_AT)])
+    )
+    warn_of_tails(
+        flow, first[0], first[1] if context is not None else None, lambda column: column_of("x", column, names)
+    )
 
     # Imported here: it takes seconds, which `import pushforward` should not.
     from pushforward.training.fabric import make_fabric

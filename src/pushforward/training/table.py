@@ -194,6 +194,15 @@ def entry(name: str, row: int, column: int, columns: Sequence[str] | None) -> st
     return f'row {row + 1}, column "{columns[column]}"{which}'
 
 
+def column_of(name: str, column: int, columns: Sequence[str] | None) -> str:
+    """Name one column: of an array as Python would, of a table by its name.
+
+    >>> column_of("x", 3, None), column_of("x", 0, ["pressure"])
+    ('x[:, 3]', 'column "pressure"')
+    """
+    return f"{name}[:, {column}]" if columns is None else f'column "{columns[column]}"'
+
+
 def check_shapes(x: Tensor, context: Tensor | None, features: int, context_features: int, prefix: str = "") -> None:
     """Check that x (n, features) and context (n, context features) fit a flow and each other.
 

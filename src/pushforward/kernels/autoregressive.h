@@ -1,0 +1,292 @@
+// An autoregressive layer with a masked network, in either direction, for a few rows at a time.
+//
+// The units of every layer are sorted by degree: see networks/made.py. Those of degree p see what has a degree of at
+// most p, and feature p of x has degree p + 1. So degree by degree, everything is computed once and from what is
+// finished, whichever direction: x[p] is either given or the last thing that degree p computes.
+#pragma once
+#include <cstdlib>
+
+#include "univariate.h"
+
+// No name of this file may be seen by the linker, which would keep one set of instructions for all.
+namespace {
+namespace autoregressive_layer {
+
+// A chunk of rows goes through the whole layer before the next one starts, so that its units stay in the cache.
+constexpr long ROWS = 2 * LANES;
+
+// One register of the processor, and how many units a product takes at a time with all of their sums in registers.
+constexpr long WIDTH = REGISTER_LANES, MOST_UNITS = WIDTH == 16 ? 8 : 6;
+typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+
+constexpr int MOST_LAYERS = 64;
+
+enum Activation { RELU = 0, ELU = 1, SILU = 2, GELU = 3, TANH = 4 };
+// What the layer `source` gives, weight · source: its unit k meets column `columns[k]` of the weight.
+struct Product {
+    const float *weight;
+    const int64_t *columns;
+    long stride;
+    int source;
+};
+
+// bias + products + skip: what one layer is made of. Unit u of it is row `rows[u]` of the bias and of every weight.
+struct Layer {
+    const int64_t *rows, *starts; // starts[p] units have a degree below p
+    const float *bias;
+    Product products[3];
+    int product_count;
+    int skip; // the layer that is added as it was before its activation, or -1
+    bool is_skipped_to;
+};
+
+INLINE vec activated(Activation activation, vec x) {
+    switch (activation) {
+    case RELU:
+        return maximum(x, vec{});
+    case ELU:
+        return x > 0.0f ? x : exponential_minus_one(x);
+    case SILU:
+        return x * sigmoid(x);
+    case GELU:
+        return 0.5f * x * (1.0f + error_function(x * 0.70710678f));
+    default:
+        return hyperbolic_tangent(x);
+    }
+}
+
+// out[u] += Σ over k of weights[u][columns[k]] · known[k], for UNITS rows and REGISTERS registers of data.
+template <int UNITS, int REGISTERS>
+INLINE void tile(const float *const *weights, const int64_t *columns, long count, const float *known, float *out) {
+    reg sums[UNITS][REGISTERS];
+    const float *weight[UNITS];
+#pragma GCC unroll 16
+    for (int u = 0; u < UNITS; u++) {
+        weight[u] = weights[u];
+#pragma GCC unroll 4
+        for (int r = 0; r < REGISTERS; r++) sums[u][r] = *(const reg *)(out + u * ROWS + r * WIDTH);
+    }
+    for (long k = 0; k < count; k++) {
+        reg h[REGISTERS];
+        const int64_t column = columns[k];
+#pragma GCC unroll 4
+        for (int r = 0; r < REGISTERS; r++) h[r] = *(const reg *)(known + k * ROWS + r * WIDTH);
+#pragma GCC unroll 16
+        for (int u = 0; u < UNITS; u++) {
+            const reg w = weight[u][column] - reg{};
+#pragma GCC unroll 4
+            for (int r = 0; r < REGISTERS; r++) sums[u][r] += w * h[r];
+        }
+    }
+#pragma GCC unroll 16
+    for (int u = 0; u < UNITS; u++)
+#pragma GCC unroll 4
+        for (int r = 0; r < REGISTERS; r++) *(reg *)(out + u * ROWS + r * WIDTH) = sums[u][r];
+}
+
+template <int UNITS>
+void tiles(const float *const *weights, const int64_t *columns, long count, const float *known, float *out, long width) {
+    for (; width >= 2 * WIDTH; width -= 2 * WIDTH, known += 2 * WIDTH, out += 2 * WIDTH)
+        tile<UNITS, 2>(weights, columns, count, known, out);
+    if (width) tile<UNITS, 1>(weights, columns, count, known, out);
+}
+
+// out[u - first] += Σ over k of weight[u][k] · known[k], for the units first .. last - 1, columns left .. right - 1.
+void add_product(const Layer &layer, const Product &product, long first, long last, long left, long right,
+                 const float *known, float *out, long width) {
+    if (left >= right) return;
+    // Parts of equal size, since a small one is as slow as a whole one.
+    for (long parts = (last - first + MOST_UNITS - 1) / MOST_UNITS; parts > 0; parts--) {
+        const long units = (last - first + parts - 1) / parts;
+        const float *weights[MOST_UNITS];
+        for (long u = 0; u < units; u++) weights[u] = product.weight + layer.rows[first + u] * product.stride;
+        const int64_t *columns = product.columns + left;
+        const float *from = known + left * ROWS;
+#define CASE(n)                                                                                                        \
+    case n:                                                                                                            \
+        tiles<n>(weights, columns, right - left, from, out, width);                                                    \
+        break;
+        switch (units) {
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+        }
+#undef CASE
+        first += units;
+        out += units * ROWS;
+    }
+}
+
+// Memory that a thread keeps, since to have it anew from the system at every call costs more than to fill it.
+struct Scratch {
+    float *memory = nullptr;
+    size_t size = 0;
+    float *of(size_t wanted) {
+        if (wanted > size) {
+            free(memory);
+            size = wanted;
+            memory = (float *)aligned_alloc(64, (wanted * sizeof(float) + 63) / 64 * 64);
+        }
+        return memory;
+    }
+    ~Scratch() { free(memory); }
+};
+
+struct Network {
+    long features, parameters;
+    int layers; // x, the hidden ones, the parameters, the context
+    const Layer *layer;
+    Activation activation;
+    long block; // how many degrees share a product with all that was there before them
+    const int64_t *order;
+    Univariate map;
+    bool inverse;
+};
+
+struct Data {
+    const float *from, *context;
+    long row_stride, feature_stride, context_row_stride, context_stride;
+    float *to, *log_det;
+    long count;
+};
+
+INLINE vec load_rows(const float *from, long stride, long count) {
+    if (stride == 1 && count >= LANES) return load(from);
+    vec value = all(from[0]); // lanes without a row repeat the first
+    for (long i = 0; i < LANES && i < count; i++) value[i] = from[i * stride];
+    return value;
+}
+
+INLINE void store_rows(float *to, vec value, long count) {
+    if (count >= LANES)
+        store(to, value);
+    else
+        store_some(to, value, count);
+}
+
+template <Activation activation>
+INLINE void activate(const float *from, float *to, long units, long width) {
+    for (long u = 0; u < units; u++)
+        for (long lane = 0; lane < width; lane += LANES)
+            store(to + u * ROWS + lane, activated(activation, load(from + u * ROWS + lane)));
+}
+
+void activate(Activation activation, const float *from, float *to, long units, long width) {
+    switch (activation) {
+    case RELU:
+        return activate<RELU>(from, to, units, width);
+    case ELU:
+        return activate<ELU>(from, to, units, width);
+    case SILU:
+        return activate<SILU>(from, to, units, width);
+    case GELU:
+        return activate<GELU>(from, to, units, width);
+    case TANH:
+        return activate<TANH>(from, to, units, width);
+    }
+}
+
+// Units first .. last - 1 of a layer before any product.
+void start(const Layer &layer, long first, long last, long width, float *out) {
+    for (long u = first; u < last; u++, out += ROWS)
+        for (long lane = 0; lane < width; lane += LANES) store(out + lane, all(layer.bias[layer.rows[u]]));
+}
+
+// `values` has room for all units of each layer but the parameters, `plain` for those before their activation where a
+// skip reads them; of the parameters there is room for those of a block of features.
+void run_chunk(const Network &network, const Data &data, long row, float *const *values, float *const *plain) {
+    const long here = data.count - row < ROWS ? data.count - row : ROWS;
+    const long width = (here + LANES - 1) / LANES * LANES, numbers = network.parameters;
+    const int last = network.layers - 2;
+    const float *from = data.from + row * data.row_stride;
+    float *x = values[0], *parameters = values[last];
+    for (long c = 0; c < network.layer[last + 1].starts[0]; c++)
+        for (long lane = 0; lane < width; lane += LANES)
+            store(values[last + 1] + c * ROWS + lane,
+                  load_rows(data.context + c * data.context_stride + (row + lane) * data.context_row_stride,
+                            data.context_row_stride, here - lane));
+    auto given = [&](long p, long lane) {
+        return load_rows(from + network.order[p] * data.feature_stride + lane * data.row_stride, data.row_stride,
+                         here - lane);
+    };
+    if (network.inverse)
+        for (long p = 0; p < network.features; p++)
+            for (long lane = 0; lane < width; lane += LANES) store(x + p * ROWS + lane, given(p, lane));
+    vec log_det[ROWS / LANES] = {};
+    for (long low = 0; low < network.features; low += network.block) {
+        const long high = low + network.block < network.features ? low + network.block : network.features;
+        // Where the units of a layer stand from the block's first one on; before their activation.
+        auto place = [&](int k) {
+            float *all_of_it = plain[k] ? plain[k] : values[k];
+            return k == last ? parameters : all_of_it + network.layer[k].starts[low] * ROWS;
+        };
+        for (int k = 1; k <= last; k++) {
+            const Layer &layer = network.layer[k];
+            const long first = layer.starts[low], end = layer.starts[high];
+            start(layer, first, end, width, place(k));
+            for (int i = 0; i < layer.product_count; i++) {
+                const Product &product = layer.products[i];
+                const long known = network.layer[product.source].starts[low];
+                add_product(layer, product, first, end, 0, known, values[product.source], place(k), width);
+            }
+        }
+        for (long p = low; p < high; p++) {
+            for (int k = 1; k <= last; k++) {
+                const Layer &layer = network.layer[k];
+                const long first = layer.starts[p], units = layer.starts[p + 1] - first;
+                if (!units) continue;
+                float *out = place(k) + (first - layer.starts[low]) * ROWS;
+                for (int i = 0; i < layer.product_count; i++) {
+                    const Product &product = layer.products[i];
+                    const int64_t *seen = network.layer[product.source].starts;
+                    add_product(layer, product, first, first + units, seen[low], seen[p + 1], values[product.source],
+                                out, width);
+                }
+                if (layer.skip >= 0) {
+                    const float *skipped = plain[layer.skip] + first * ROWS;
+                    for (long i = 0; i < units * ROWS; i += LANES)
+                        store(out + i, load(out + i) + load(skipped + i));
+                }
+                if (k < last) activate(network.activation, out, values[k] + first * ROWS, units, width);
+            }
+            const float *of_feature = parameters + (p - low) * numbers * ROWS;
+            float *to = data.to + network.order[p] * data.count + row;
+            for (long lane = 0; lane < width; lane += LANES) {
+                const vec value = network.inverse ? load(x + p * ROWS + lane) : given(p, lane);
+                vec of_map[3 * MOST_BINS + 1];
+                for (long k = 0; k < numbers; k++) of_map[k] = load(of_feature + k * ROWS + lane);
+                const Pair pair = apply(network.map, network.inverse, value, of_map);
+                if (!network.inverse) store(x + p * ROWS + lane, pair.value);
+                log_det[lane / LANES] += pair.log_derivative;
+                store_rows(to + lane, pair.value, here - lane);
+            }
+        }
+    }
+    for (long lane = 0; lane < width; lane += LANES)
+        store_rows(data.log_det + row + lane, log_det[lane / LANES], here - lane);
+}
+
+void run(const Network &network, const Data &data, int threads) {
+    const long chunks = (data.count + ROWS - 1) / ROWS;
+#pragma omp parallel num_threads(threads)
+    {
+        thread_local Scratch scratch;
+        // The last feature has a degree that nobody sees, so it is not counted.
+        auto units = [&](int k) {
+            if (k == network.layers - 2) return network.block * network.parameters;
+            return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
+        };
+        long total = 0;
+        for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
+        float *rest = scratch.of(total * ROWS), *values[MOST_LAYERS] = {}, *plain[MOST_LAYERS] = {};
+        auto take = [&](long count) { return (rest += count * ROWS) - count * ROWS; };
+        for (int k = 0; k < network.layers; k++) {
+            values[k] = take(units(k));
+            if (network.layer[k].is_skipped_to) plain[k] = take(units(k));
+        }
+#pragma omp for schedule(dynamic)
+        for (long chunk = 0; chunk < chunks; chunk++)
+            run_chunk(network, data, chunk * ROWS, values, plain);
+    }
+}
+
+} // namespace autoregressive_layer
+} // namespace

@@ -1,0 +1,117 @@
+"""What a fit does when it is told nothing: architecture, size and training, from the table and the time allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.flow import Flow
+from pushforward.zoo import build, gaussianized
+
+# Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
+LAYERS, WIDTH = 5, 128
+# Deeper networks and more bins gain more a step, and a step takes twice as long: below this many seconds that loses.
+SECONDS_FOR_LARGE = 180
+BATCH_ROWS = 512
+LEARNING_RATE = 5e-3
+# Knots of the splines that make columns nearly normal: one for so many rows, within limits.
+ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 32, 512
+# Passes without a time limit, and the steps that they must come to.
+PASSES = 60
+FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A choice of flow and training.
+
+    Attributes:
+        flow: the flow's config, all but its numbers of features and context features.
+        knots: of the spline that makes each column nearly normal.
+        training: options of `pushforward.fit`.
+        reasons: lines for people: what was chosen, and why.
+    """
+
+    flow: dict[str, Any]
+    knots: int
+    training: dict[str, Any]
+    reasons: tuple[str, ...]
+
+    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0) -> Flow:
+        """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
+
+        Arguments:
+            x: (N, D) training rows; float64 keeps the data side in float64.
+            context: (N, C) or None.
+            seed: of the weights; the global random state is left as it was.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
+            inner = build({**self.flow, **sizes})
+        return gaussianized(inner, x, context, self.knots)
+
+
+def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:
+    """Choose a flow and its training for a table.
+
+    Arguments:
+        rows: rows to train on.
+        features: columns to model.
+        context: columns to condition on, default 0.
+        max_time: seconds of training allowed; None for as long as the held-out rows gain.
+
+    Returns:
+        The choice and its reasons.
+
+    Example:
+        >>> recipe = choose_recipe(rows=80_000, features=7, max_time=60)
+        >>> recipe.flow["architecture"], recipe.training["batch_size"]
+        ('nsf', 512)
+        >>> recipe.reasons[0]
+        'chosen: nsf, 5 autoregressive layers of 8-bin splines, ...'
+    """
+    large = max_time is None or max_time >= SECONDS_FOR_LARGE
+    bins = 16 if large else 8
+    hidden = [WIDTH] * (3 if large else 2)
+    flow = {
+        "architecture": "nsf",
+        "layers": LAYERS,
+        "hidden": hidden,
+        "residual": large,
+        "bins": bins,
+        "linear": "lu" if features > 1 else "none",
+    }
+    batch = min(BATCH_ROWS, max(32, rows // 8))
+    training: dict[str, Any] = {"batch_size": batch, "learning_rate": LEARNING_RATE}
+    if max_time is None:
+        training["max_steps"] = min(max(PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
+        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
+    else:
+        limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
+    knots = knots_for(rows)
+    given = f" given {context}" if context else ""
+    return Recipe(
+        flow,
+        knots,
+        training,
+        (
+            f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
+            f"{WIDTH} units, for {rows} rows of {features} columns{given}"
+            + (" and time for many steps" if large else ": small, for many steps in little time"),
+            f"chosen: columns made nearly normal by splines of {knots} knots (one for {ROWS_OF_KNOT} rows, "
+            f"{FEWEST_KNOTS} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
+        ),
+    )
+
+
+def knots_for(rows: int) -> int:
+    """How many knots the splines that make columns nearly normal have.
+
+    >>> knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
+    (32, 50, 512)
+    """
+    return min(max(rows // ROWS_OF_KNOT, FEWEST_KNOTS), MOST_KNOTS)

@@ -1,0 +1,63 @@
+"""Whether data lie in the box where a flow's splines bend."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.bijections import Bijection, Compose, RationalQuadraticSpline, Standardized
+from pushforward.flow import Flow
+
+# A standard normal has six rows in ten million outside ±5: more than this share is no matter of a few outliers.
+LARGEST_SHARE = 0.01
+
+
+def warn_of_tails(flow: nn.Module, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
+    """Warn with a RuntimeWarning if many rows lie outside the box of the splines that data meet first.
+
+    Out there a spline is a straight line: such rows are modelled, but hardly better than by a Gaussian.
+
+    Arguments:
+        flow: the flow about to be trained; without splines there is nothing to warn of.
+        x: some rows, (n, D).
+        context: their context, (n, C), or None.
+        column_name: what messages call a column of x.
+    """
+    if not isinstance(flow, Flow):  # a density of the user's own
+        return
+    training = flow.training
+    flow.eval()  # so that no layer initialises itself on these rows
+    with torch.no_grad():
+        values, bound = _meet(flow.bijection, x, context)
+    flow.train(training)
+    if bound is None or not len(x):
+        return
+    share = (values.abs() > bound).double().mean(0)
+    worst = int(share.argmax())
+    if float(share[worst]) > LARGEST_SHARE:
+        warnings.warn(
+            f"{float(share[worst]):.1%} of {column_name(worst)} lies outside the box of the splines (±{bound:g} in "
+            "their units), where they are straight lines; use a larger bound, or bring the data into the box with "
+            "pushforward.standardized.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _meet(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, float | None]:
+    """What the first spline layer on the way from x to z is given, and its bound; z and None where there is none."""
+    if isinstance(bijection, Compose):
+        for part in reversed(list(bijection)):
+            x, bound = _meet(part, x, context)
+            if bound is not None:
+                return x, bound
+        return x, None
+    if isinstance(bijection, Standardized):
+        return _meet(bijection.bijection, *bijection.standardize(x, context)[:2])
+    spline = getattr(bijection, "univariate", None)
+    if isinstance(spline, RationalQuadraticSpline) and spline.tails != "circular":
+        return x, spline.bound
+    return bijection.inverse(x, context)[0], None

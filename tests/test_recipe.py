@@ -1,0 +1,42 @@
+"""What a fit chooses when it is told nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.recipe import choose_recipe, knots_for
+
+
+def test_time_decides_the_size_and_both_lines_say_what_and_why():
+    short, long = (choose_recipe(50_000, 6, max_time=seconds) for seconds in (30.0, 600.0))
+    assert short.flow["bins"] < long.flow["bins"] and len(short.flow["hidden"]) < len(long.flow["hidden"])
+    assert len(short.reasons) == 2 and all(line.startswith("chosen: ") for line in short.reasons)
+    assert "50000 rows of 6 columns" in short.reasons[0] and "30 seconds" in short.reasons[1]
+
+
+def test_without_a_limit_the_number_of_steps_follows_the_rows_within_bounds():
+    steps = [choose_recipe(rows, 3).training["max_steps"] for rows in (100, 100_000, 10_000_000)]
+    assert steps == [3_000, 60 * 100_000 // 512, 40_000]
+
+
+@pytest.mark.parametrize(("features", "context"), [(1, 0), (1, 2), (4, 0), (3, 1)])
+def test_the_flow_fits_the_table_and_starts_as_its_columns_made_normal(features, context):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, features, generator=generator, dtype=torch.float64).exp()
+    given = torch.randn(400, context, generator=generator, dtype=torch.float64) if context else None
+    flow = choose_recipe(400, features, context, max_time=5.0).make(x, given)
+    z = flow.to_latent(x, given).detach()
+    assert z.shape == x.shape and float((z.std(0) - 1).abs().max()) < 0.1 and float(z.mean(0).abs().max()) < 0.1
+    assert knots_for(400) == flow.bijection.data.z_knots.shape[1]
+
+
+def test_an_outlier_and_an_atom_do_not_spoil_the_rest():
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(2_000, 2))
+    rows[:800, 1] = 0.25 + 1e-3 * generator.random(800)
+    rows[7, 0] = 1e12
+    result = pf.fit_table(rows, max_time=8, progress=False)
+    assert result.gaussian is not None and result.held_out > result.gaussian + 1
+    log_prob = result.model.log_prob(np.array([[0.0, 1.0], [1e12, 0.0]]))
+    assert np.isfinite(log_prob).all() and log_prob[0] > log_prob[1]
