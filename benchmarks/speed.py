@@ -44,8 +44,23 @@ CASES = {
         ("zuko",),
         {"log_prob": 1, "sample": 150},
     ),
+    "spline, D = 6, hidden 2 x 128": (
+        {"features": 6, "hidden": 128, "batch": 512, "bins": 8},
+        PEERS,
+        {"log_prob": 2.5, "step": 2.5, "sample": 4},
+    ),
+    "spline, D = 43, hidden 2 x 256": (
+        {"features": 43, "hidden": 256, "batch": 512, "bins": 8},
+        PEERS,
+        {"log_prob": 2.5, "step": 2.5, "sample": 40},
+    ),
+    "spline coupling, D = 43, hidden 2 x 256": (
+        {"features": 43, "hidden": 256, "batch": 512, "bins": 8, "kind": "coupling"},
+        ("zuko",),
+        {"sample": 2.5, "log_prob": 1, "step": 1},
+    ),
 }
-QUICK = ("MAF, D = 63, hidden 2 x 512", "MAF, D = 6, hidden 2 x 64")
+QUICK = ("MAF, D = 63, hidden 2 x 512", "MAF, D = 6, hidden 2 x 64", "spline, D = 6, hidden 2 x 128")
 
 
 class Worker:
@@ -146,7 +161,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", help="interpreter of the peers' environment")
-    parser.add_argument("--quick", action="store_true", help="two cases, under five minutes")
+    parser.add_argument("--quick", action="store_true", help="three cases, under five minutes")
     options = parser.parse_args()
     ours = OURS if shutil.which("c++") else OURS[:1]
     workers = {library: Worker(library, sys.executable) for library in ours}

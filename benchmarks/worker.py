@@ -37,62 +37,89 @@ def torch_operations(log_prob, sample, parameters, x):
     }
 
 
-def build_pushforward(features, hidden, batch, compiled=False):
+def build_pushforward(features, hidden, batch, bins=0, kind="autoregressive", compiled=False):
     """Pushforward."""
     import torch
 
     import pushforward as pf
 
     torch.manual_seed(0)
-    flow = pf.maf(features, layers=5, hidden=(hidden, hidden))
+    sizes = {"layers": 5, "hidden": (hidden, hidden)}
+    flow = pf.nsf(features, bins=bins, kind=kind, **sizes) if bins else pf.maf(features, **sizes)
     x = torch.randn(batch, features)
     log_prob = torch.compile(flow.log_prob) if compiled else flow.log_prob
     return torch_operations(log_prob, flow.sample, list(flow.parameters()), x)
 
 
-def build_compiled(features, hidden, batch):
+def build_compiled(**case):
     """Pushforward under torch.compile, which needs a C++ compiler."""
-    return build_pushforward(features, hidden, batch, compiled=True)
+    return build_pushforward(**case, compiled=True)
 
 
-def build_zuko(features, hidden, batch):
+def build_zuko(features, hidden, batch, bins=0, kind="autoregressive"):
     """Zuko."""
     import torch
     import zuko
 
     torch.manual_seed(0)
-    flow = zuko.flows.MAF(features, 0, transforms=5, hidden_features=(hidden, hidden))
+    sizes = {"transforms": 5, "hidden_features": (hidden, hidden)}
+    # Two passes over half of the features each are its coupling layers.
+    passes = {"passes": 2} if kind == "coupling" else {}
+    flow = zuko.flows.NSF(features, 0, bins=bins, **passes, **sizes) if bins else zuko.flows.MAF(features, 0, **sizes)
     x = torch.randn(batch, features)
     return torch_operations(
         lambda x: flow().log_prob(x), lambda count: flow().sample((count,)), list(flow.parameters()), x
     )
 
 
-def build_nflows(features, hidden, batch):
+def build_nflows(features, hidden, batch, bins=0):
     """Nflows."""
     import torch
-    from nflows.flows import MaskedAutoregressiveFlow
+    from nflows.distributions import StandardNormal
+    from nflows.flows import Flow, MaskedAutoregressiveFlow
+    from nflows.transforms import (
+        CompositeTransform,
+        MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
+        ReversePermutation,
+    )
 
     torch.manual_seed(0)
     # Its first masked layer comes before its blocks: one block makes two hidden layers.
-    flow = MaskedAutoregressiveFlow(features, hidden, num_layers=5, num_blocks_per_layer=1, use_residual_blocks=False)
+    network = {"use_residual_blocks": False}
+    if bins:
+        layers = []
+        for _ in range(5):
+            layers.append(ReversePermutation(features))
+            layers.append(
+                MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
+                    features, hidden, num_bins=bins, tails="linear", tail_bound=5.0, num_blocks=1, **network
+                )
+            )
+        flow = Flow(CompositeTransform(layers), StandardNormal([features]))
+    else:
+        flow = MaskedAutoregressiveFlow(features, hidden, num_layers=5, num_blocks_per_layer=1, **network)
     x = torch.randn(batch, features)
     return torch_operations(flow.log_prob, flow.sample, list(flow.parameters()), x)
 
 
-def build_flowjax(features, hidden, batch):
+def build_flowjax(features, hidden, batch, bins=0):
     """flowjax, compiled."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
     import optax
-    from flowjax.bijections import Affine
+    from flowjax.bijections import Affine, RationalQuadraticSpline
     from flowjax.distributions import Normal
     from flowjax.flows import masked_autoregressive_flow
 
     key = jax.random.key(0)
     flow = masked_autoregressive_flow(
-        key, base_dist=Normal(jnp.zeros(features)), transformer=Affine(), flow_layers=5, nn_width=hidden, nn_depth=2
+        key,
+        base_dist=Normal(jnp.zeros(features)),
+        transformer=RationalQuadraticSpline(knots=bins, interval=5) if bins else Affine(),
+        flow_layers=5,
+        nn_width=hidden,
+        nn_depth=2,
     )
     x = jax.random.normal(key, (batch, features))
     optimizer = optax.adam(1e-4)
