@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pushforward.cli.allocator import keep_memory
 from pushforward.cli.fit import fit
 from pushforward.cli.info import info
 from pushforward.cli.sample import sample
@@ -38,4 +39,5 @@ def _version(
 
 def run() -> None:
     """Run the command line."""
+    keep_memory()
     app()
