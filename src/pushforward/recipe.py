@@ -13,8 +13,9 @@ from pushforward.zoo import build, gaussianized
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, WIDTH = 5, 128
-# Deeper networks and more bins gain more a step, and a step takes twice as long: below this many seconds that loses.
-SECONDS_FOR_LARGE = 180
+# Deeper networks and more bins gain more a step, and a step takes twice as long: that pays from about 4,000 steps on,
+# which take so many seconds on two cores, and so many more for each column.
+SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
 # Knots of the splines that make columns nearly normal: one for so many rows, within limits.
@@ -74,7 +75,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         >>> recipe.reasons[0]
         'chosen: nsf, 5 autoregressive layers of 8-bin splines, ...'
     """
-    large = max_time is None or max_time >= SECONDS_FOR_LARGE
+    large = max_time is None or max_time >= SECONDS_FOR_LARGE + SECONDS_OF_COLUMN * features
     bins = 16 if large else 8
     hidden = [WIDTH] * (3 if large else 2)
     flow = {
