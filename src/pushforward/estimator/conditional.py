@@ -24,7 +24,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     """p(y | X), learned by a normalizing flow, as a scikit-learn estimator.
 
     A regressor whose `predict` gives medians, `predict_quantiles` any quantiles and `sample` draws. For one target the
-    quantiles are exact: y = f(z | X) is monotone in z, so that the q-quantile is f(Φ⁻¹(q) | X). For several targets
+    quantiles are exact: y = f(z | X) increases with z, so that the q-quantile is f(Φ⁻¹(q) | X). For several targets
     they are those of each target by itself over 1024 points y = f(z | X), z from a Sobol sequence in normal
     coordinates, which is the same for every row and at every call.
 
@@ -111,7 +111,8 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         rows = self._checked(X)
         flow = self._evaluated_by(rows.dtype)
         if self.n_outputs_ == 1:
-            there = self._to_data(flow, self._latent_quantiles(flow, probabilities, rows), rows)
+            # Every named architecture of one feature increases with z.
+            there = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
         else:
             # Scrambled, so that no point lies on the edge of the cube.
             points = torch.quasirandom.SobolEngine(self.n_outputs_, scramble=True, seed=0).draw(
@@ -167,13 +168,6 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean of log p(y | X) over the rows, in nats per row; not R², which `sklearn.metrics.r2_score` gives."""
         return float(np.average(self.score_samples(X, y), weights=sample_weight))
-
-    def _latent_quantiles(self, flow: Flow, probabilities: np.ndarray, rows: np.ndarray) -> Tensor:
-        """The latents, (Q, 1), of quantiles of one target."""
-        # Monotone in z, but nothing says that y increases with it.
-        ends = self._to_data(flow, torch.tensor([[-1.0], [1.0]]), rows[:1])[0]
-        probability = torch.from_numpy(probabilities if ends[0] < ends[1] else 1 - probabilities)
-        return torch.special.ndtri(probability)[:, None]
 
     def _to_data(self, flow: Flow, z: Tensor, rows: np.ndarray) -> np.ndarray:
         """The targets f(z | row), (n, P, K), of the same latents, (P, K), for each row."""
