@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -191,7 +192,7 @@ def names_of(estimator: Any, columns: int) -> list[str]:
 
 
 def _check_density(rows: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse rows that have no density: a column that is constant, or a linear function of others.
+    """Refuse rows without a density, a column that is constant, and warn of one that is a linear function of others.
 
     >>> _check_density(np.array([[1.0, 2.0], [1.0, 3.0]]), ["mass", "radius"])
     Traceback (most recent call last):
@@ -208,9 +209,11 @@ def _check_density(rows: np.ndarray, names: Sequence[str]) -> None:
         values, vectors = np.linalg.eigh(np.corrcoef(rows, rowvar=False))
         if values[0] < RESOLUTION:
             name = names[int(np.abs(vectors[:, 0]).argmax())]
-            raise InputError(
+            warnings.warn(
                 f'Column "{name}" is a linear function of others in every row that is trained on: their joint density '
-                "would be infinite; leave it out."
+                "is infinite there, and how large the fitted one becomes says how long it was trained; leave it out.",
+                RuntimeWarning,
+                stacklevel=4,
             )
 
 

@@ -72,8 +72,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a target that is constant or a linear function of others in the rows that are trained on, or an
-                option that cannot be.
+            InputError: a target that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
         rows, targets = validate_data(

@@ -88,8 +88,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a column that is constant or a linear function of others in the rows that are trained on, or an
-                option that cannot be.
+            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
         if not 0 < self.contamination <= 0.5:

@@ -61,8 +61,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
             Itself.
 
         Raises:
-            InputError: a column that is constant or a linear function of others in the rows that are trained on, or an
-                option that cannot be.
+            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
         rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
