@@ -46,8 +46,8 @@ def test_score_keeps_order_and_other_columns(run, fitted, tmp_path):
     write(tmp_path / "t.parquet", make_rows(30, seed=1), note=[f"row {n}" for n in range(30)], day=[3] * 30)
     assert run("score", fitted / "model.safetensors", "t.parquet", "-o", "s.parquet", "-q").err == ""
     before, after = pa.parquet.read_table("t.parquet"), pa.parquet.read_table("s.parquet")
-    assert after.column_names == [*before.column_names, "log_prob"]
-    assert after.drop(["log_prob"]).equals(before)
+    assert after.column_names == [*before.column_names, "log_prob", "p_value"]
+    assert after.drop(["log_prob", "p_value"]).equals(before)
 
 
 def test_held_out_nats_are_the_negative_entropy_of_a_known_density(run, fitted):
@@ -130,7 +130,7 @@ def test_metrics_stand_beside_the_model(run, tmp_path):
 def test_standard_output_carries_nothing_but_the_rows(run, fitted):
     result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "-", "--json")
     lines = result.out.splitlines()
-    assert lines[0] == "mass,radius,flux,log_prob" and len(lines) == 2001
+    assert lines[0] == "mass,radius,flux,log_prob,p_value" and len(lines) == 2001
 
 
 def test_version_and_help(run):
