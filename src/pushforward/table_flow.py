@@ -123,6 +123,7 @@ class TableFlow:
         data: str | os.PathLike[str],
         output: str | os.PathLike[str],
         report: Callable[[float], None] = lambda part: None,
+        watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, matrix, log_prob: None,
     ) -> Scores:
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
 
@@ -132,6 +133,7 @@ class TableFlow:
             data: CSV, Parquet or Feather file with the model's columns; other columns are copied as they are.
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
+            watch: is shown the rows as they pass: the number of the first, their values, their log-densities.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.
@@ -152,6 +154,7 @@ class TableFlow:
             with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
                 for batch, matrix in reader.matrices(BATCH_ROWS):
                     log_prob = self.log_prob(matrix, source=os.fspath(data), first_row=scores.rows + 1)
+                    watch(scores.rows + 1, matrix, log_prob)
                     batch = batch.append_column(LOG_PROB, pa.array(log_prob))
                     if self.calibration is not None:
                         batch = batch.append_column(P_VALUE, pa.array(self.calibration.p_values(log_prob)))
