@@ -1,5 +1,7 @@
 """Normalizing flows: exact densities, exact samples and latent features through invertible maps."""
 
+from typing import TYPE_CHECKING, Any
+
 from pushforward import bijections, distributions, networks, solvers
 from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
@@ -33,10 +35,17 @@ from pushforward.zoo import (
     sylvester,
 )
 
+if TYPE_CHECKING:
+    from pushforward.estimator import ConditionalFlowDensity, FlowDensity, FlowOutlierDetector, FlowTransformer
+
 __all__ = [
     "Bijection",
     "Compose",
+    "ConditionalFlowDensity",
     "Flow",
+    "FlowDensity",
+    "FlowOutlierDetector",
+    "FlowTransformer",
     "History",
     "InputError",
     "Inverse",
@@ -73,3 +82,18 @@ __all__ = [
     "standardized",
     "sylvester",
 ]
+
+# Imported when they are first asked for: scikit-learn takes a second.
+_ESTIMATORS = ("ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ESTIMATORS:
+        from pushforward import estimator
+
+        return getattr(estimator, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,6 +16,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
+from pushforward.evaluation.calibration import Calibration
 from pushforward.flow import Flow
 from pushforward.recipe import Recipe, choose_recipe, knots_for
 from pushforward.store import describe, load, save
@@ -29,7 +30,7 @@ from pushforward.tables import (
     table_format,
     to_table,
 )
-from pushforward.training import History, fit
+from pushforward.training import History, evaluate, fit
 from pushforward.training.fitting import split_rows
 from pushforward.training.settings import Settings
 
@@ -37,7 +38,9 @@ MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
-LOG_PROB = "log_prob"
+LOG_PROB, P_VALUE = "log_prob", "p_value"
+# Held-out rows that p-values are calibrated on, at most: more take time and say little more.
+CALIBRATION_ROWS = 100_000
 
 
 @dataclass
@@ -49,6 +52,7 @@ class TableFlow:
         columns: the modelled columns, in the flow's order.
         given: the columns that are conditioned on; none for p(columns).
         notes: what the fit left to be known: rows, held-out nats, seed.
+        calibration: what turns log-densities into p-values; None for a model of an earlier version.
 
     Example:
         >>> import numpy as np
@@ -62,10 +66,12 @@ class TableFlow:
     columns: list[str]
     given: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write flow, column names and notes to one `.safetensors` file, atomically."""
-        save(self.flow, Path(path), columns=self.columns, given=self.given, fit=self.notes)
+        kept = {} if self.calibration is None else {"calibration": self.calibration.as_json()}
+        save(self.flow, Path(path), columns=self.columns, given=self.given, fit=self.notes, **kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableFlow:
@@ -79,7 +85,8 @@ class TableFlow:
         columns, given = (notes.get(key) if isinstance(notes, dict) else None for key in ("columns", "given"))
         if not (_names(columns, flow.features) and _names(given, flow.context_features)):
             raise InputError(f"{path} is a flow without column names: it was not fitted to a table.")
-        return cls(flow, list(columns), list(given), notes.get("fit", {}))  # type: ignore[arg-type]
+        calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
+        return cls(flow, list(columns), list(given), notes.get("fit", {}), calibration)  # type: ignore[arg-type]
 
     def log_prob(self, matrix: np.ndarray, *, source: str = "the table", first_row: int = 1) -> np.ndarray:
         """Log-density of rows.
@@ -116,31 +123,42 @@ class TableFlow:
         data: str | os.PathLike[str],
         output: str | os.PathLike[str],
         report: Callable[[float], None] = lambda part: None,
+        watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, matrix, log_prob: None,
     ) -> Scores:
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
+
+        A calibrated model adds a column `p_value` too: the conformal p-value of the row's log-density.
 
         Arguments:
             data: CSV, Parquet or Feather file with the model's columns; other columns are copied as they are.
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
+            watch: is shown the rows as they pass: the number of the first, their values, their log-densities.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.
 
         Raises:
-            InputError: a missing column, a value that is no finite number, a column that is already called log_prob;
-                nothing is written then.
+            InputError: a missing column, a value that is no finite number, a column that is already called log_prob
+                or p_value; nothing is written then.
         """
         scores = Scores()
         # Numbers that come as text and go as text stay as they were written.
         as_text = output == "-" or table_format(output) == "csv"
         with TableReader(data, [*self.columns, *self.given], keep_text=as_text) as reader:
-            if LOG_PROB in reader.names:
-                raise InputError(f'{data} already has a column "{LOG_PROB}"; rename or remove it first.')
-            with TableWriter(output, reader.schema.append(pa.field(LOG_PROB, pa.float64()))) as writer:
+            added = [LOG_PROB] if self.calibration is None else [LOG_PROB, P_VALUE]
+            for name in added:
+                if name in reader.names:
+                    raise InputError(f'{data} already has a column "{name}"; rename or remove it first.')
+            fields = [pa.field(name, pa.float64()) for name in added]
+            with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
                 for batch, matrix in reader.matrices(BATCH_ROWS):
                     log_prob = self.log_prob(matrix, source=os.fspath(data), first_row=scores.rows + 1)
-                    writer.write(batch.append_column(LOG_PROB, pa.array(log_prob)))
+                    watch(scores.rows + 1, matrix, log_prob)
+                    batch = batch.append_column(LOG_PROB, pa.array(log_prob))
+                    if self.calibration is not None:
+                        batch = batch.append_column(P_VALUE, pa.array(self.calibration.p_values(log_prob)))
+                    writer.write(batch)
                     scores.add(log_prob)
                     report(reader.progress)
         return scores
@@ -349,7 +367,15 @@ def fit_table(
         "stopped": history.stopped,
         "seed": seed,
     }
-    return Fit(TableFlow(model, list(columns), list(given), notes), history, history.best_held_out, gaussian)
+    fitted = TableFlow(model, list(columns), list(given), notes)
+    fitted.calibration = _calibrated(fitted, held_out)
+    return Fit(fitted, history, history.best_held_out, gaussian)
+
+
+def _calibrated(model: TableFlow, held_out: np.ndarray) -> Calibration:
+    """The log-densities of the held-out rows, which are in no order that matters, or of every so many of them."""
+    x, context = np.split(held_out[:: -(-len(held_out) // CALIBRATION_ROWS)], [len(model.columns)], axis=1)
+    return Calibration.of(evaluate(model.flow, x, context if model.given else None).double().numpy())
 
 
 def _read(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:

@@ -145,6 +145,8 @@ def test_score_refuses_tables(refused, fitted, tmp_path):
     assert 'less.csv has no column "flux"' in refused("score", model, "less.csv", "-o", "s.csv")
     write(tmp_path / "twice.csv", np.hstack([rows, rows[:, :1]]), [*NAMES, "log_prob"])
     assert 'already has a column "log_prob"' in refused("score", model, "twice.csv", "-o", "s.csv")
+    write(tmp_path / "thrice.csv", np.hstack([rows, rows[:, :1]]), [*NAMES, "p_value"])
+    assert 'already has a column "p_value"' in refused("score", model, "thrice.csv", "-o", "s.csv")
     write(tmp_path / "word.csv", rows[:, :2], NAMES[:2], flux=["1"] * 20 + ["dim"] * 10)
     sentence = refused("score", model, "word.csv", "-o", "s.csv")
     assert '"flux"' in sentence and "21" in sentence

@@ -12,6 +12,7 @@ from known import NAMES, NOISE, SLOPE, make_rows, write
 import pushforward as pf
 from pushforward.kernels import native
 from pushforward.tables import read_matrix
+from pushforward.training.fitting import split_rows
 from pushforward.zoo import ARCHITECTURES
 
 ENDINGS = ["csv", "parquet", "feather"]
@@ -46,8 +47,53 @@ def test_score_keeps_order_and_other_columns(run, fitted, tmp_path):
     write(tmp_path / "t.parquet", make_rows(30, seed=1), note=[f"row {n}" for n in range(30)], day=[3] * 30)
     assert run("score", fitted / "model.safetensors", "t.parquet", "-o", "s.parquet", "-q").err == ""
     before, after = pa.parquet.read_table("t.parquet"), pa.parquet.read_table("s.parquet")
-    assert after.column_names == [*before.column_names, "log_prob"]
-    assert after.drop(["log_prob"]).equals(before)
+    assert after.column_names == [*before.column_names, "log_prob", "p_value"]
+    assert after.drop(["log_prob", "p_value"]).equals(before)
+
+
+def test_p_values_rank_rows_among_those_held_out(run, fitted, tmp_path):
+    write(tmp_path / "t.csv", make_rows(1000, seed=3))
+    score = run("score", fitted / "model.safetensors", "t.csv", "-o", "s.parquet", "--json")
+    assert "p-values: ranks among 200 rows that the fit held out" in score.err and score.json()["held_out_rows"] == 200
+    log_prob, p_value = read_matrix("s.parquet", ["log_prob", "p_value"])[0].T
+    held_out = read_matrix(fitted / "data.csv", NAMES)[0][split_rows(2000, 0.1, seed=0)[1].numpy()]
+    known = pf.TableFlow.load(fitted / "model.safetensors").log_prob(held_out)
+    ranks = (known <= log_prob[:, None]).sum(1)
+    # Rows of the file may be one rounding from those in memory.
+    np.testing.assert_allclose(p_value, (1 + ranks) / 201, atol=1.01 / 201)
+    assert 0.02 < (p_value <= 0.1).mean() < 0.25
+
+
+def test_explain_names_the_columns_of_the_oddest_rows(run, fitted, tmp_path):
+    rows = make_rows(50, seed=3)
+    rows[17, 2] += 20 * NOISE[1]
+    write(tmp_path / "t.csv", rows)
+    command = ("score", fitted / "model.safetensors", "t.csv", "-o", "s.csv", "--explain", 2)
+    score = run(*command, "--json")
+    found = score.json()["oddest"]
+    assert len(found) == 2 and found[0]["row"] == 18 and found[0]["p_value"] == 1 / 201
+    assert [one["column"] for one in found[0]["columns"]][0] in ("flux", "mass")
+    assert sum(one["share"] for one in found[0]["columns"]) == pytest.approx(1)
+    lines = score.err.splitlines()
+    assert len(lines) == 5 and lines[3].startswith("  row 18: log_prob ") and "flux" in lines[3]
+    assert run(*command, "-q").err == ""
+    assert "row 18" not in run(*command[:-2]).err
+    # The first condition of the given model is mass: only the rest is explained.
+    given = run("score", fitted / "given.safetensors", "t.csv", "-o", "s.csv", "--explain", 1, "--json").json()
+    assert {one["column"] for one in given["oddest"][0]["columns"]} == {"radius", "flux"}
+    assert given["oddest"][0]["columns"][0]["column"] == "flux"
+
+
+def test_a_model_without_held_out_rows_has_no_p_values_and_says_so(run, fitted, tmp_path):
+    write(tmp_path / "t.csv", make_rows(30))
+    model = pf.TableFlow.load(fitted / "model.safetensors")
+    model.calibration = None
+    model.save(tmp_path / "m.safetensors")
+    score = run("score", "m.safetensors", "t.csv", "-o", "s.csv", "--json")
+    assert "no p-values" in score.err and score.json()["held_out_rows"] is None
+    assert (tmp_path / "s.csv").read_text().splitlines()[0] == "mass,radius,flux,log_prob"
+    assert "calibration.rows" in run("info", fitted / "model.safetensors").out
+    assert "calibration" not in run("info", "m.safetensors").out
 
 
 def test_held_out_nats_are_the_negative_entropy_of_a_known_density(run, fitted):
@@ -130,7 +176,7 @@ def test_metrics_stand_beside_the_model(run, tmp_path):
 def test_standard_output_carries_nothing_but_the_rows(run, fitted):
     result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "-", "--json")
     lines = result.out.splitlines()
-    assert lines[0] == "mass,radius,flux,log_prob" and len(lines) == 2001
+    assert lines[0] == "mass,radius,flux,log_prob,p_value" and len(lines) == 2001
 
 
 def test_version_and_help(run):

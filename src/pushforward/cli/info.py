@@ -14,6 +14,8 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
         print_json(about)
         return
     notes = about.pop("notes")
+    if isinstance(notes, dict) and isinstance(notes.get("calibration"), dict):
+        notes["calibration"] = {"rows": notes["calibration"].get("rows")}
     entries = {**about, **(notes if isinstance(notes, dict) else {})}
     for key, value in _flat(entries):
         print(f"{key:24} {value}")

@@ -1,5 +1,6 @@
 """pushforward score MODEL DATA -o OUT"""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -13,16 +14,26 @@ def score(
     model: Model,
     data: Annotated[str, typer.Argument(help="Table with the model's columns.", show_default=False)],
     output: Output,
+    explain: Annotated[
+        int, typer.Option(min=0, help="Say which columns make so many of the oddest rows odd.", show_default=False)
+    ] = 0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a table again with the log-density of each row, in nats, as a column log_prob."""
+    """Write a table again with the log-density of each row, in nats, as a column log_prob, and its p-value."""
+    from pushforward.odd_rows import OddestRows
+    from pushforward.odd_rows import explain as explained
     from pushforward.table_flow import TableFlow
 
     table_flow = TableFlow.load(model)
+    oddest = OddestRows(explain)
     with progress("scoring", quiet) as report:
-        scores = table_flow.score(data, output, report)
+        scores = table_flow.score(data, output, report, oddest.add)
+    odd_rows = []
+    if explain:
+        with progress("explaining", quiet) as report:
+            odd_rows = explained(table_flow, oddest, report)
     if json and output != "-":
         print_json(
             {
@@ -32,6 +43,8 @@ def score(
                 "standard_deviation": scores.standard_deviation,
                 "smallest": scores.smallest,
                 "largest": scores.largest,
+                "held_out_rows": None if table_flow.calibration is None else table_flow.calibration.rows,
+                "oddest": [asdict(row) for row in odd_rows],
             }
         )
     error = scores.standard_deviation / max(1, scores.rows) ** 0.5
@@ -40,3 +53,14 @@ def score(
         f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}",
         quiet,
     )
+    if table_flow.calibration is None:
+        say("no p-values: the model file is of an earlier version and keeps no held-out log-densities", quiet)
+    else:
+        say(f"p-values: ranks among {table_flow.calibration.rows} rows that the fit held out", quiet)
+    if odd_rows:
+        say(
+            "the oddest rows, and columns with their shares of the surprise (value; where 90 % lie given the others):",
+            quiet,
+        )
+    for row in odd_rows:
+        say(f"  {row}", quiet)

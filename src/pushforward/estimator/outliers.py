@@ -1,0 +1,113 @@
+"""Outliers as rows of low density."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pushforward.errors import InputError
+from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, names_of
+
+
+class FlowOutlierDetector(OutlierMixin, FlowEstimator):
+    """Outliers: the rows whose log p(X), learned by a normalizing flow, is lowest.
+
+    decision_function(X) = score_samples(X) - offset_, and a row is an outlier where that is negative. The densities of
+    the rows that were fitted are somewhat higher than those of new rows: of new rows, a larger share than
+    `contamination` lies below the offset.
+
+    Arguments:
+        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.recipe` chooses
+            architecture, size and training from the data and the time.
+        contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.
+        max_time: most seconds of training; by default it goes on until it stops gaining.
+        max_steps: most steps of training.
+        epochs: most passes over the training rows.
+        learning_rate: peak learning rate.
+        batch_size: rows in a training batch.
+        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
+        random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
+            for another fit each time.
+        device: "auto" (default), "cpu", "cuda" or "mps".
+        verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
+
+    Attributes:
+        offset_: the log-density, in nats, below which a row is an outlier.
+        flow_: the fitted `Flow`, in the units of X.
+        history_: the course of the training.
+        n_features_in_: D.
+        feature_names_in_: (D,) names of the columns, where X had any.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> detector = FlowOutlierDetector(contamination=0.05, max_steps=20, random_state=0).fit(X)
+        >>> int((detector.predict(X) == -1).sum()), detector.predict([[9.0, 9.0]])
+        (10, array([-1]))
+    """
+
+    def __init__(
+        self,
+        flow: str | None = None,
+        *,
+        contamination: float = 0.1,
+        max_time: float | None = None,
+        max_steps: int | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        validation_fraction: float = 0.1,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ):
+        super().__init__(
+            flow,
+            max_time=max_time,
+            max_steps=max_steps,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            validation_fraction=validation_fraction,
+            random_state=random_state,
+            device=device,
+            verbose=verbose,
+        )
+        self.contamination = contamination
+
+    def fit(self, X: Any, y: Any = None) -> FlowOutlierDetector:
+        """Fit the density, and the offset to the share of outliers.
+
+        Arguments:
+            X: (n, D) finite numbers, an array or a data frame, n at least 4.
+            y: ignored.
+
+        Returns:
+            Itself.
+
+        Raises:
+            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
+            TrainingError: training met too many numbers that are not finite.
+        """
+        if not 0 < self.contamination <= 0.5:
+            raise InputError(f"contamination must be above 0 and at most 0.5; it is {self.contamination!r}.")
+        rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
+        self._fit_flow(rows, names_of(self, rows.shape[1]))
+        self.offset_ = float(np.quantile(self._log_prob(rows, precision=rows.dtype), self.contamination))
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """log p of each row in nats, (n,): the lower, the odder."""
+        check_is_fitted(self)
+        rows = self._checked(X)
+        return self._log_prob(rows, precision=rows.dtype)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """score_samples(X) - offset_, (n,): negative for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """-1 for outliers, 1 for all others, (n,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)

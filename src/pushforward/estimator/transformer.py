@@ -1,0 +1,94 @@
+"""Latent features of rows as a transformer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from pushforward.errors import InputError
+from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, map_rows, names_of
+
+
+class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
+    """Latent features z = f⁻¹(X), independent and standard normal as far as the flow has learned p(X).
+
+    The map is invertible: `inverse_transform` takes latent features back to rows. Rows in float64 are mapped in double
+    precision, rows in float32 in the precision of the flow's networks and come out as float32.
+
+    Arguments:
+        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.recipe` chooses
+            architecture, size and training from the data and the time.
+        max_time: most seconds of training; by default it goes on until it stops gaining.
+        max_steps: most steps of training.
+        epochs: most passes over the training rows.
+        learning_rate: peak learning rate.
+        batch_size: rows in a training batch.
+        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
+        random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
+            for another fit each time.
+        device: "auto" (default), "cpu", "cuda" or "mps".
+        verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
+
+    Attributes:
+        flow_: the fitted `Flow`, in the units of X.
+        history_: the course of the training.
+        n_features_in_: D, as many as there are latent features.
+        feature_names_in_: (D,) names of the columns, where X had any.
+
+    Cost: `transform` one inverse of the flow's bijection, `inverse_transform` one forward.
+
+    Example:
+        >>> X = np.random.default_rng(0).lognormal(size=(200, 2))
+        >>> transformer = FlowTransformer(max_steps=20, random_state=0).fit(X)
+        >>> Z = transformer.transform(X)
+        >>> np.allclose(transformer.inverse_transform(Z), X)
+        True
+        >>> transformer.get_feature_names_out()
+        array(['flowtransformer0', 'flowtransformer1'], dtype=object)
+    """
+
+    def fit(self, X: Any, y: Any = None) -> FlowTransformer:
+        """Fit the flow.
+
+        Arguments:
+            X: (n, D) finite numbers, an array or a data frame, n at least 4.
+            y: ignored.
+
+        Returns:
+            Itself.
+
+        Raises:
+            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
+            TrainingError: training met too many numbers that are not finite.
+        """
+        rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
+        self._fit_flow(rows, names_of(self, rows.shape[1]))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The latent features z of rows, (n, D) of (n, D)."""
+        check_is_fitted(self)
+        rows = self._checked(X)
+        flow = self._evaluated_by(rows.dtype)
+        return map_rows(lambda x: flow.to_latent(x.double()), flow, rows).astype(rows.dtype, copy=False)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """The rows, (n, D), of latent features X, (n, D)."""
+        check_is_fitted(self)
+        latent = check_array(X, dtype=FLOATS)
+        if latent.shape[1] != self.n_features_in_:
+            raise InputError(f"X has {latent.shape[1]} latent features, but the flow has {self.n_features_in_}.")
+        flow = self._evaluated_by(latent.dtype)
+        return map_rows(flow.to_data, flow, latent).astype(latent.dtype, copy=False)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_features_in_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,187 @@
+"""What scikit-learn asks of every estimator, and that the four work in its machinery."""
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import pushforward as pf
+
+ESTIMATORS = [pf.FlowDensity, pf.ConditionalFlowDensity, pf.FlowOutlierDetector, pf.FlowTransformer]
+METHODS = ["score_samples", "predict", "decision_function", "transform"]
+
+
+def make_rows(count=60, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, 3)) * [1.0, 2.0, 0.1] + [0.0, 5.0, 100.0]
+
+
+def make(kind, **options):
+    return kind(**{"flow": "maf", "max_steps": 3, "random_state": 0, **options})
+
+
+def results(estimator, X):
+    return {method: getattr(estimator, method)(X) for method in METHODS if hasattr(estimator, method)}
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for method, values in expected.items():
+        np.testing.assert_array_equal(found[method], values)
+
+
+# No expected failures. One step of training: the checks are of conventions, and fit some two hundred times.
+@parametrize_with_checks([kind(max_steps=1) for kind in ESTIMATORS])
+def test_scikit_learn_has_nothing_to_object(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([kind() for kind in ESTIMATORS])
+def test_nor_with_the_default_options(estimator, check):
+    check(estimator)
+
+
+def test_importing_pushforward_does_not_import_scikit_learn():
+    code = (
+        "import sys, pushforward; before = 'sklearn' in sys.modules; assert 'FlowDensity' in dir(pushforward); "
+        "from pushforward import FlowDensity; print(before, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
+    with pytest.raises(AttributeError, match="no attribute 'FlowDensities'"):
+        _ = pf.FlowDensities
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_copies_of_every_sort_give_the_same_numbers(kind):
+    X = make_rows()
+    fitted = make(kind).fit(X, X[:, 0])
+    expected = results(fitted, X)
+    buffer = io.BytesIO()
+    joblib.dump(fitted, buffer)
+    buffer.seek(0)
+    for again in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted), joblib.load(buffer)):
+        assert_same(results(again, X), expected)
+    assert_same(results(clone(fitted).fit(X, X[:, 0]), X), expected)  # the same random state, the same fit
+    assert not hasattr(clone(fitted), "flow_")
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_random_states_repeat_and_differ(kind):
+    X = make_rows()
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    one, same, other, none, again = (
+        results(make(kind, random_state=state).fit(X, X[:, 0]), X)[
+            "predict" if hasattr(kind, "predict") else METHODS[0]
+        ]
+        if kind is not pf.FlowTransformer
+        else make(kind, random_state=state).fit_transform(X)
+        for state in (3, np.random.RandomState(3), 4, None, None)
+    )
+    assert torch.equal(torch.rand(2), expected)
+    np.testing.assert_array_equal(one, same)
+    if kind is not pf.FlowOutlierDetector:  # ±1 of two fits may well agree
+        assert not np.array_equal(one, other) and not np.array_equal(none, again)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_data_frames_arrays_and_lists_give_the_same_numbers(kind):
+    X = make_rows()
+    frame = pd.DataFrame(X, columns=["mass", "radius", "flux"])
+    fitted = make(kind).fit(frame, frame["mass"])
+    assert fitted.n_features_in_ == 3 and list(fitted.feature_names_in_) == ["mass", "radius", "flux"]
+    expected = results(fitted, frame)
+    polars = make(kind).fit(pl.from_pandas(frame), pl.from_pandas(frame)["mass"])
+    assert list(polars.feature_names_in_) == ["mass", "radius", "flux"]
+    assert_same(results(polars, pl.from_pandas(frame)), expected)
+    assert_same(results(make(kind).fit(X.tolist(), X[:, 0].tolist()), X), expected)
+    with pytest.raises(ValueError, match="feature names should match"):
+        results(fitted, frame.rename(columns={"mass": "weight"}))
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_it_works_at_the_end_of_a_pipeline_in_a_search_and_in_cross_validation(kind):
+    X = make_rows()
+    pipeline = make_pipeline(StandardScaler(), make(kind)).fit(X, X[:, 0])
+    assert all(len(values) == len(X) for values in results(pipeline, X).values())
+    if hasattr(kind, "score"):
+        scores = cross_val_score(make(kind), X, X[:, 0], cv=3)
+        assert scores.shape == (3,) and np.isfinite(scores).all()
+        search = GridSearchCV(make(kind), {"flow": ["nice", "maf"], "max_steps": [1, 2]}, cv=2, error_score="raise")
+        search.fit(X, X[:, 0])
+        assert set(search.best_params_) == {"flow", "max_steps"} and search.best_estimator_.flow_.features in (1, 3)
+
+
+@pytest.mark.slow  # each process imports torch
+def test_a_search_in_several_processes_finds_what_one_finds():
+    X = make_rows()
+    one, two = (
+        GridSearchCV(make(pf.FlowDensity), {"flow": ["nice", "maf"]}, cv=2, n_jobs=jobs).fit(X) for jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_float32_rows_are_evaluated_in_float32_and_float64_rows_in_float64(kind):
+    X = make_rows()
+    fitted = make(kind).fit(X, X[:, 0])
+    single, double = results(fitted, X.astype(np.float32)), results(fitted, X.astype(np.float32).astype(np.float64))
+    for method, values in double.items():
+        np.testing.assert_allclose(single[method], values, rtol=1e-4, atol=1e-4)
+    if "score_samples" in double:
+        assert not np.array_equal(single["score_samples"], double["score_samples"])
+        assert single["score_samples"].dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_data_without_a_density_are_refused_in_a_sentence(kind):
+    X = make_rows()
+    y = X[:, 0]
+    if kind is pf.ConditionalFlowDensity:
+        with pytest.raises(pf.InputError, match=r'Column "y0" is 2\.0 in every row'):
+            make(kind).fit(X, np.full(len(X), 2.0))
+        with pytest.warns(RuntimeWarning, match=r'Column "y." is a linear function of others'):
+            make(kind).fit(X, np.column_stack([y, 1 - 2 * y]))
+        return
+    with pytest.raises(pf.InputError, match=r'Column "1" is 0\.0 in every row'):
+        make(kind).fit(X * [1, 0, 1])
+    frame = pd.DataFrame(np.column_stack([X, X[:, 0] + X[:, 1]]), columns=["a", "b", "c", "d"])
+    with pytest.warns(RuntimeWarning, match=r'Column "[abd]" is a linear function of others'):
+        make(kind).fit(frame)
+    # A constant in one of many columns comes to be in the rows that are trained on when the only other value is not.
+    with pytest.raises(pf.InputError, match="row that is trained on"):
+        make(kind, random_state=1, validation_fraction=0.9).fit(np.column_stack([X, np.eye(len(X))[0]]))
+
+
+def test_options_that_cannot_be_are_refused():
+    X = make_rows()
+    for options, words in (
+        ({"flow": "mafia"}, "did you mean 'maf'"),
+        ({"max_steps": 0}, "max_steps must be at least 1"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
+        ({"device": "abacus"}, "device must be one of"),
+    ):
+        with pytest.raises(pf.InputError, match=words):
+            make(pf.FlowDensity, **options).fit(X)
+
+
+def test_verbose_says_what_was_chosen(capsys):
+    make(pf.FlowDensity, flow=None).fit(make_rows())
+    assert capsys.readouterr().err == ""
+    make(pf.FlowDensity, flow=None, verbose=True).fit(make_rows())
+    assert "chosen: nsf" in capsys.readouterr().err

@@ -1,0 +1,195 @@
+"""The estimators against densities that are known."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.base import clone
+
+import pushforward as pf
+
+MEAN, COVARIANCE = np.array([3.0, -50.0]), np.array([[1.0, 12.0], [12.0, 225.0]])
+
+
+def gaussian_rows(count, seed=0):
+    return np.random.default_rng(seed).multivariate_normal(MEAN, COVARIANCE, size=count)
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    return pf.FlowDensity("maf", max_steps=150, learning_rate=5e-3, random_state=0).fit(gaussian_rows(3000))
+
+
+def test_score_samples_is_the_density_of_a_gaussian(gaussian):
+    X = gaussian_rows(2000, seed=1)
+    truth = stats.multivariate_normal(MEAN, COVARIANCE).logpdf(X)
+    found = gaussian.score_samples(X)
+    # The mean difference is KL(truth || flow), which three thousand rows leave near zero.
+    assert 0 <= (truth - found).mean() + 0.01 < 0.05
+    assert np.corrcoef(truth, found)[0, 1] > 0.94
+    assert gaussian.score(X) == pytest.approx(found.mean())
+
+
+def test_score_samples_integrates_to_one():
+    X = np.exp(np.random.default_rng(0).normal(size=(200, 1)))
+    barely_fitted = pf.FlowDensity(max_steps=5, random_state=0).fit(X)
+    grid = np.linspace(-30, 200, 100_001)
+    density = np.exp(barely_fitted.score_samples(grid[:, None].astype(np.float32)))
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=2e-3)
+
+
+def test_draws_are_those_of_the_gaussian(gaussian):
+    draws = gaussian.sample(4000, random_state=0)
+    assert draws.dtype == np.float64
+    np.testing.assert_allclose(draws.mean(0), MEAN, atol=5 * np.sqrt(np.diag(COVARIANCE) / 4000).max())
+    np.testing.assert_allclose(np.cov(draws.T), COVARIANCE, rtol=0.15)
+    np.testing.assert_array_equal(gaussian.sample(3, random_state=7), gaussian.sample(3, random_state=7))
+    assert not np.array_equal(gaussian.sample(3, random_state=7), gaussian.sample(3))
+
+
+def test_rows_far_out_have_a_density_or_are_named(gaussian):
+    assert np.isfinite(gaussian.score_samples(np.array([MEAN, [1e25, -1e25]], dtype=np.float32))).all()
+    with pytest.raises(pf.InputError, match="Row 2 has no finite log-density"):
+        gaussian.score_samples([MEAN, [1e300, -1e300]])
+
+
+# y | x is normal about x² with a deviation that grows with |x|.
+def centre(x):
+    return x**2
+
+
+def width(x):
+    return 0.2 + 0.3 * np.abs(x)
+
+
+@pytest.fixture(scope="module")
+def curve():
+    generator = np.random.default_rng(0)
+    x = generator.uniform(-2, 2, size=3000)
+    y = centre(x) + width(x) * generator.normal(size=3000)
+    return pf.ConditionalFlowDensity(max_steps=250, batch_size=256, random_state=0).fit(x[:, None], y)
+
+
+def test_quantiles_and_densities_are_those_of_a_known_conditional(curve):
+    x = np.linspace(-1.8, 1.8, 37)
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    found = (curve.predict_quantiles(x[:, None], levels) - centre(x)[:, None]) / width(x)[:, None]
+    np.testing.assert_allclose(found.mean(0), stats.norm.ppf(levels), atol=0.2)
+    np.testing.assert_allclose(found, np.broadcast_to(stats.norm.ppf(levels), found.shape), atol=0.6)
+    np.testing.assert_array_equal(curve.predict(x[:, None]), curve.predict_quantiles(x[:, None], [0.5])[:, 0])
+    y = centre(x) + width(x) * np.random.default_rng(3).normal(size=37)
+    truth = stats.norm(centre(x), width(x)).logpdf(y)
+    assert abs((curve.score_samples(x[:, None], y) - truth).mean()) < 0.1
+    assert curve.score(x[:, None], y) == pytest.approx(curve.score_samples(x[:, None], y).mean())
+
+
+def test_draws_lie_below_the_quantiles_as_often_as_they_should(curve):
+    x = np.array([[-1.5], [0.0], [1.5]])
+    draws = curve.sample(x, 4000, random_state=0)
+    below = (draws < curve.predict_quantiles(x, [0.9])).mean(1)
+    np.testing.assert_allclose(below, 0.9, atol=4 * np.sqrt(0.09 / 4000))
+    np.testing.assert_array_equal(draws, curve.sample(x, 4000, random_state=0))
+
+
+@pytest.mark.parametrize("name", [None, *pf.zoo.ARCHITECTURES])
+def test_quantiles_of_one_target_are_exact(name):
+    """The density, integrated up to the q-quantile, is q, however badly the flow fits."""
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(100, 2))
+    y = np.exp(0.5 * X[:, 0] + 0.3 * generator.normal(size=100))
+    density = pf.ConditionalFlowDensity(name, max_steps=20, random_state=0).fit(X, y)
+    row = X[:1]
+    low, high = density.predict_quantiles(row, [1e-9, 1 - 1e-9])[0]
+    grid = np.linspace(low, high, 4001)
+    values = np.exp(density.score_samples(np.repeat(row, len(grid), 0), grid))
+    cumulative = np.concatenate([[0], np.cumsum((values[1:] + values[:-1]) / 2 * np.diff(grid))])
+    levels = np.array([0.01, 0.1, 0.5, 0.9, 0.99])
+    quantiles = density.predict_quantiles(row, levels)[0]
+    np.testing.assert_allclose(np.interp(quantiles, grid, cumulative), levels, atol=1e-3)
+
+
+def test_quantiles_of_several_targets_are_those_of_many_draws():
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(300, 1))
+    Y = np.column_stack([X[:, 0] + generator.normal(size=300), np.exp(generator.normal(size=300))])
+    density = pf.ConditionalFlowDensity(max_steps=20, random_state=0).fit(X, Y)
+    rows = X[:2]
+    draws = density.sample(rows, 40_000, random_state=0)
+    assert draws.shape == (2, 40_000, 2)
+    found = density.predict_quantiles(rows, [0.1, 0.5, 0.9])
+    assert found.shape == (2, 3, 2) and density.predict(rows).shape == (2, 2)
+    ranks = np.stack([(draws < found[:, [index]]).mean(1) for index in range(3)], axis=1)
+    np.testing.assert_allclose(ranks, np.broadcast_to([[0.1], [0.5], [0.9]], (2, 3, 2)), atol=0.015)
+
+
+def test_columns_that_are_constant_are_no_condition():
+    generator = np.random.default_rng(0)
+    y = generator.normal(size=200)
+    X = np.column_stack([np.full(200, 7.0), generator.normal(size=200)])
+    density = pf.ConditionalFlowDensity("maf", max_steps=5, random_state=0)
+    alone = clone(density).fit(X[:, 1:], y)
+    np.testing.assert_array_equal(density.fit(X, y).predict(X), alone.predict(X[:, 1:]))
+    with pytest.warns(UserWarning, match="maf of one feature"):
+        density.fit(X[:, :1], y)
+    assert density.flow_.context_features == 0
+    assert density.predict_quantiles(X[:5, :1], [0.1, 0.9]).shape == (5, 2)
+    assert density.sample(X[:5, :1], 3, random_state=0).shape == (5, 3)
+    assert np.isfinite(density.score(X[:, :1], y))
+
+
+def test_without_targets_the_medians_are_scored(curve):
+    x = np.linspace(-1, 1, 5)[:, None]
+    np.testing.assert_array_equal(curve.score_samples(x), curve.score_samples(x, curve.predict(x)))
+
+
+def test_what_does_not_fit_the_estimator_is_refused(curve):
+    x = np.zeros((3, 1))
+    with pytest.raises(pf.InputError, match="y has 2 targets, but the estimator was fitted to 1"):
+        curve.score_samples(x, np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        curve.score_samples(x, np.zeros(2))
+    for level in (0.0, 1.0, 1.5):
+        with pytest.raises(pf.InputError, match="above 0 and below 1"):
+            curve.predict_quantiles(x, [level])
+    with pytest.raises(pf.InputError, match="contamination must be above 0"):
+        pf.FlowOutlierDetector(contamination=0.0).fit(gaussian_rows(20))
+
+
+def test_outliers_are_the_rows_far_from_a_gaussian():
+    X = gaussian_rows(1000)
+    detector = pf.FlowOutlierDetector("maf", contamination=0.02, max_steps=150, learning_rate=5e-3, random_state=0).fit(
+        X
+    )
+    assert (detector.predict(X) == -1).sum() == 20
+    fresh = gaussian_rows(2000, seed=1)
+    distance = np.einsum("ij,jk,ik->i", fresh - MEAN, np.linalg.inv(COVARIANCE), fresh - MEAN)
+    # Beyond the 99.9 % ellipse all, within the 90 % ellipse none.
+    assert (detector.predict(fresh[distance > stats.chi2(2).ppf(0.999)]) == -1).all()
+    assert (detector.predict(fresh[distance < stats.chi2(2).ppf(0.9)]) == 1).all()
+    np.testing.assert_allclose(detector.decision_function(fresh), detector.score_samples(fresh) - detector.offset_)
+
+
+def test_latent_features_are_standard_normal_and_lead_back():
+    X = np.exp(gaussian_rows(3000) / [1, 15])
+    transformer = pf.FlowTransformer("maf", max_steps=150, learning_rate=5e-3, random_state=0).fit(X)
+    fresh = np.exp(gaussian_rows(2000, seed=1) / [1, 15])
+    Z = transformer.transform(fresh)
+    np.testing.assert_allclose(np.cov(Z.T), np.eye(2), atol=0.12)
+    assert all(stats.kstest(z, "norm").statistic < 0.05 for z in Z.T)
+    np.testing.assert_allclose(transformer.inverse_transform(Z), fresh, rtol=1e-6)
+    single = transformer.transform(fresh.astype(np.float32))
+    assert single.dtype == np.float32 and transformer.inverse_transform(single).dtype == np.float32
+    np.testing.assert_allclose(transformer.inverse_transform(single), fresh, rtol=1e-3)
+    with pytest.raises(pf.InputError, match="3 latent features, but the flow has 2"):
+        transformer.inverse_transform(np.zeros((1, 3)))
+
+
+def test_latent_features_come_as_data_frames_when_asked():
+    X = gaussian_rows(50)
+    for library in ("pandas", "polars"):
+        transformer = pf.FlowTransformer("maf", max_steps=2, random_state=0).set_output(transform=library)
+        frame = transformer.fit_transform(X)
+        assert type(frame).__module__.split(".")[0] == library
+        assert (
+            list(frame.columns) == list(transformer.get_feature_names_out()) == ["flowtransformer0", "flowtransformer1"]
+        )
+        np.testing.assert_allclose(transformer.inverse_transform(frame.to_numpy()), X, rtol=1e-6)
