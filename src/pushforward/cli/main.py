@@ -1,11 +1,13 @@
 """The command `pushforward`."""
 
+import signal
 from typing import Annotated
 
 import typer
 
 from pushforward.cli.fit import fit
 from pushforward.cli.info import info
+from pushforward.cli.output import Terminated
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.kernels import native
@@ -38,4 +40,11 @@ def _version(
 
 def run() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _end)
     app()
+
+
+def _end(*_: object) -> None:
+    """End by an exception, so that every file that is being written is cleared away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated

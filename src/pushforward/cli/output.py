@@ -15,8 +15,12 @@ import typer
 from pushforward.errors import InputError
 
 Options = ParamSpec("Options")
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 PATIENCE_SECONDS = 2.0
+
+
+class Terminated(BaseException):
+    """The system asked the process to end; no error, so nothing may catch it on the way out."""
 
 
 def command(function: Callable[Options, None]) -> Callable[Options, None]:
@@ -35,6 +39,9 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
         except KeyboardInterrupt:
             say("Interrupted; nothing was written.")
             raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            say("Terminated; nothing was written.")
+            raise typer.Exit(TERMINATED) from None
         except Exception as error:
             if options.get("verbose"):
                 traceback.print_exc()

@@ -9,6 +9,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.training.box import warn_of_tails
+from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.history import History
 from pushforward.training.likelihood import HeldOut, device_of
 from pushforward.training.loop import train
@@ -55,6 +56,8 @@ def fit(
     precision: str = "32-true",
     progress: bool | None = None,
     log_path: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
 ) -> History:
     """Fit a flow to the rows of x by maximum likelihood, in place, and leave it with the best weights in eval mode.
 
@@ -96,12 +99,18 @@ def fit(
         progress: Whether to show a progress bar on standard error; None shows one in a terminal after two seconds.
         log_path: CSV file (overwritten) with a line per evaluation: step, epoch, seconds, train_nats, held_out_nats,
             learning_rate and gradient_norm, means since the line before where they vary from step to step.
+        checkpoint: File that the state of the run is written to about every 30 seconds and at the end, atomically; an
+            older one is overwritten. A checkpoint that cannot be written is a RuntimeWarning, the run goes on.
+        resume: Go on from `checkpoint` if that file exists, and begin anew if it does not. On the CPU the run ends with
+            just the weights that it would have had without the interruption; seconds spent before it count towards
+            `max_time`. After a finished run its result is given at once.
 
     Returns:
         The history of the run.
 
     Raises:
         InputError: Data or options cannot be used; the message says which, naming the first row and column at fault.
+            Or the checkpoint is damaged, or was begun with other data or options.
         TrainingError: Losses or gradients were not finite in five batches; the flow has its best weights.
 
     >>> import pushforward
@@ -157,6 +166,9 @@ def fit(
     if precision == "64-true":
         flow.double()
     chosen_device = choose_device(device)
+    data = {"x": x, "context": context, "validation": validation, "validation_context": validation_context}
+    options = {"batch_size": batch_size, "validation_fraction": validation_fraction}
+    kept = checkpoint_for(checkpoint, resume, flow, data, settings, chosen_device, **options)
     x, context = _for_training(x, flow, chosen_device, "x"), _for_training(context, flow, chosen_device, "context")
     training = Table(x, context, training_rows, "x", names, context_names)
     if validation is None:
@@ -186,6 +198,7 @@ def fit(
         HeldOut(objective, held_out, fabric.device),
         settings,
         name_rows=batches.name_rows,
+        checkpoint=kept,
     )
     history.rows = (len(training), len(held_out))
     return history

@@ -96,18 +96,36 @@ class ShuffledBatches:
         self.processes = processes
         self._generator = torch.Generator().manual_seed(seed)
         self._last_rows = table.rows[:0]
+        self._pass_began = self._generator.get_state()
+        self._taken = 0  # batches of this pass
+        self._goes_on = False
 
     def __len__(self) -> int:
         return -(-len(self.table) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        if self._goes_on:
+            self._goes_on = False
+        else:
+            self._pass_began = self._generator.get_state()
+            self._taken = 0
         order = self.table.rows[torch.randperm(len(self.table), generator=self._generator)]
         # Gathered batch by batch: quicker than gathering a whole pass at once, and without a second copy of the table.
-        for rows in order.split(self.batch_size):
+        for rows in order.split(self.batch_size)[self._taken :]:
+            self._taken += 1
             if len(rows) >= self.processes > 1:
                 rows = rows[self.process :: self.processes]
             self._last_rows = rows
             yield self.table.take(rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the order, after the batch yielded last."""
+        return {"pass_began": self._pass_began, "taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next pass go on after the batch that was yielded last when the state was taken."""
+        self._generator.set_state(state["pass_began"])
+        self._pass_began, self._taken, self._goes_on = state["pass_began"], int(state["taken"]), True
 
     def name_rows(self, positions: Tensor) -> str:
         """Name the most extreme entry among these positions in the batch yielded last."""
