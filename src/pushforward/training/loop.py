@@ -173,7 +173,7 @@ class _Run:
             from pushforward.training.fabric import equalise_processes
 
             equalise_processes(self.fabric, self.objective)
-        self.stream = itertools.chain([first], stream)
+        self.stream: Iterator[Batch] = itertools.chain([first], stream)
         self._prepare()
         self.good = self._copy_state()
         self._note(float(losses.mean()), math.nan, len(losses), self._learning_rate(0.0))
