@@ -47,12 +47,18 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
                 traceback.print_exc()
             bad_input = isinstance(error, InputError | OSError)
             if bad_input or isinstance(error, TrainingError):
-                say(f"Error: {error}")
+                say(f"Error: {_one_line(error)}")
             else:
-                say(f"Unexpected error: {type(error).__name__}: {error}; run again with -v for the traceback.")
+                kind = type(error).__name__
+                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.")
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     return run
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says, in which names of columns may hold anything."""
+    return " ".join(str(error).split())
 
 
 def say(text: str, quiet: bool = False) -> None:

@@ -136,7 +136,7 @@ def checkpoint_for(
     path: str | Path | None,
     resume: bool,
     flow: nn.Module,
-    data: dict[str, Tensor | None],
+    data: dict[str, Tensor | str | None],
     settings: Settings,
     device: torch.device,
     **options: Any,
@@ -147,7 +147,7 @@ def checkpoint_for(
         path: the file; None for a run without checkpoints.
         resume: whether to go on from it.
         flow: the flow to be trained; the values of its weights do not count.
-        data: matrices by their names; None for those that are not given.
+        data: matrices, or hashes of them, by their names; None for those that are not given.
         settings: the choices of the run, of which only those that change its course count.
         device: where it runs, whose kind counts.
         options: further choices, plain JSON.
@@ -161,7 +161,7 @@ def checkpoint_for(
         return None
     shapes = {name: f"{value.dtype} {tuple(value.shape)}" for name, value in _tensors(flow).items()}
     origin = {
-        "data": {name: None if matrix is None else content(matrix) for name, matrix in data.items()},
+        "data": {name: content(part) if isinstance(part, Tensor) else part for name, part in data.items()},
         "flow": json.loads(json.dumps(getattr(flow, "config", None))),
         "weights": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
         "device": device.type,
