@@ -3,11 +3,17 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from pushforward.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file in use cannot be deleted anyway
+    fcntl = None  # type: ignore[assignment]
 
 _DEVICE_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
@@ -31,6 +37,9 @@ def reason(error: OSError) -> str:
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path to write to, which takes the final name only if the block ends without an exception.
+
+    A process that is killed inside the block leaves its temporary file, `.NAME.….unfinished` and the ending, which the
+    next one that writes to the same name deletes.
 
     Arguments:
         path: the final name. A symbolic link is followed; an older file of that name survives any failure.
@@ -60,11 +69,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if not final.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {final.parent} does not exist; create it first.")
     # The ending is kept because many writers choose their format by it.
-    temporary = final.with_name(f".{final.stem[:100]}.{secrets.token_hex(6)}{final.suffix}")
+    temporary = final.with_name(f".{final.stem[:100]}.{secrets.token_hex(6)}.unfinished{final.suffix}")
+    _sweep(final)
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}.") from error
+    # Held as long as this process lives: so others know that somebody is still writing.
+    _lock(descriptor)
     try:
         yield temporary
         try:
@@ -79,6 +91,31 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _sweep(final: Path) -> None:
+    """Delete what killed processes have left of their attempts to write this file."""
+    if fcntl is None:
+        return
+    leftover = re.compile(re.escape(f".{final.stem[:100]}.") + r"[0-9a-f]{12}\.unfinished" + re.escape(final.suffix))
+    with contextlib.suppress(OSError):
+        for name in os.listdir(final.parent):
+            if leftover.fullmatch(name):
+                with contextlib.suppress(OSError), open(final.with_name(name), "rb") as file:
+                    if _lock(file.fileno()):
+                        os.unlink(file.name)
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of a file; false where another process has it, or the file system knows no locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _settle(temporary: Path, final: Path) -> None:

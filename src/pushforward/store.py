@@ -16,8 +16,12 @@ from safetensors.torch import save as to_bytes
 from pushforward.errors import InputError
 from pushforward.files import atomic_path
 from pushforward.flow import Flow
+from pushforward.limits import AtMost
 from pushforward.version import __version__
 from pushforward.zoo import build
+
+# The numbers that building a flow may ask for, by the size of its file (weights have two to eight bytes), and at least.
+NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
 
 # Format 1, before the first release, held the last layers' rows in another order.
 FORMAT = 2
@@ -90,12 +94,13 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Flow:
     """
     path = Path(path)
     metadata = _read_metadata(path)
+    limit = NUMBERS_PER_BYTE * path.stat().st_size + LEAST_NUMBERS
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), AtMost(limit):
             flow = build(metadata["config"])
         flow.to(getattr(torch, metadata["dtype"]))
-    except (InputError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} describes a flow that this version cannot build: {error}") from error
+    except (InputError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise InputError(f"{path} describes a flow that this version cannot build: {_shortened(error)}") from error
     with _opened(path) as file:
         # Copies, which start at whole cache lines: from anywhere else products are slower, and round differently.
         found = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
@@ -107,6 +112,10 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Flow:
                 f"{path} is damaged: its weight {key!r} has shape {theirs or 'none'}, "
                 f"its config asks for {ours or 'none'}."
             )
+        if not found[key].is_floating_point() and expected[key].is_floating_point():
+            raise InputError(f"{path} is damaged: its weight {key!r} holds {found[key].dtype}, not real numbers.")
+        if not bool(found[key].isfinite().all()):
+            raise InputError(f"{path} is damaged: its weight {key!r} holds numbers that are not finite; fit again.")
     # assign keeps the precision of each tensor in the file: standardisation may be float64 about a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()
@@ -159,11 +168,19 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     return {"version": version, "format": file_format, **metadata}
 
 
+def _shortened(error: Exception, most: int = 300) -> str:
+    """What an error says, as the end of a sentence: configs may be as long as anybody likes."""
+    text = " ".join(str(error).split())
+    return f"{text[:most]}…." if len(text) > most else f"{text.rstrip('.')}."
+
+
 def _opened(path: Path) -> Any:
     if not path.exists():
         raise InputError(f"There is no file {path}.")
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a model file.")
+    if not path.is_file():
+        raise InputError(f"{path} is not an ordinary file; give the name of a model file.")
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:

@@ -20,12 +20,15 @@ from pushforward.evaluation.calibration import Calibration
 from pushforward.flow import Flow
 from pushforward.recipe import Recipe, choose_recipe, knots_for
 from pushforward.store import describe, load, save
+from pushforward.streaming import TablePieces, is_large, stream_table, survey
 from pushforward.tables import (
     TableReader,
     TableWriter,
     check_columns,
     check_for_fitting,
+    column_names,
     matrix_from_frame,
+    numeric_matrix,
     read_matrix,
     table_format,
     to_table,
@@ -33,6 +36,7 @@ from pushforward.tables import (
 from pushforward.training import History, evaluate, fit
 from pushforward.training.fitting import split_rows
 from pushforward.training.settings import Settings
+from pushforward.training.streamed import StreamedRows
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -317,7 +321,13 @@ def fit_table(
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
-    matrix, names = _read(data, None if columns is None else [*columns, *given])
+    wanted = None if columns is None else [*columns, *given]
+    stream = None
+    if isinstance(data, str | os.PathLike) and is_large(data, wanted):
+        stream = _Streamed(data, column_names(data) if wanted is None else wanted, seed)
+        matrix, names = stream.sample, stream.names
+    else:
+        matrix, names = _read(data, wanted)
     if given:
         check_columns(given, names, source=source)
     check_for_fitting(matrix, names, source=source, minimum_rows=MINIMUM_ROWS)
@@ -326,31 +336,37 @@ def fit_table(
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     matrix = matrix[:, [names.index(name) for name in [*columns, *given]]]
 
-    training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
-    train, held_out = matrix[training_rows], matrix[held_out_rows]
+    if stream is None:
+        training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
+        train, held_out = matrix[training_rows], matrix[held_out_rows]
+        counts = (len(train), len(held_out))
+    else:
+        rows = stream.rows(columns, given)
+        train, held_out = matrix, np.hstack([part.numpy() for part in rows.held_out.take(rows.held_out.rows)])
+        counts = (rows.rows, len(held_out))
     check_for_fitting(train, [*columns, *given], source=f"the training part of {source}", minimum_rows=2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = _gaussian(train, held_out, len(columns))
 
     if flow is None:
-        recipe = choose_recipe(len(train), len(columns), len(given), max_time)
+        recipe = choose_recipe(counts[0], len(columns), len(given), max_time)
     else:
-        recipe = Recipe({"architecture": flow}, knots_for(len(train)), {}, ())
+        recipe = Recipe({"architecture": flow}, knots_for(counts[0]), {}, ())
     options = {**recipe.training, **training}
     # Refused options are said first, and alone.
     fields = Settings.__dataclass_fields__
     known = {name: value for name, value in options.items() if name in fields and value is not None}
     Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
-    for line in recipe.reasons:
+    for line in [*([] if stream is None else [stream.reason]), *recipe.reasons]:
         announce(line)
     x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
     model = recipe.make(x, context if given else None, seed)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
         model,
-        to_table(matrix[:, : len(columns)], columns),
-        to_table(matrix[:, len(columns) :], given) if given else None,
+        to_table(matrix[:, : len(columns)], columns) if stream is None else rows,
+        to_table(matrix[:, len(columns) :], given) if given and stream is None else None,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
@@ -359,7 +375,7 @@ def fit_table(
     notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
-        "rows": {"training": len(train), "held_out": len(held_out)},
+        "rows": {"training": counts[0], "held_out": counts[1]},
         "held_out_nats": history.best_held_out,
         "gaussian_nats": gaussian,
         "steps": history.steps,
@@ -376,6 +392,31 @@ def _calibrated(model: TableFlow, held_out: np.ndarray) -> Calibration:
     """The log-densities of the held-out rows, which are in no order that matters, or of every so many of them."""
     x, context = np.split(held_out[:: -(-len(held_out) // CALIBRATION_ROWS)], [len(model.columns)], axis=1)
     return Calibration.of(evaluate(model.flow, x, context if model.given else None).double().numpy())
+
+
+class _Streamed:
+    """A table that stays in its file: its numbers are checked in one pass, which keeps a sample of them."""
+
+    def __init__(self, path: str | os.PathLike[str], names: Sequence[str], seed: int) -> None:
+        self.source, self.names, self.seed = os.fspath(path), list(names), seed
+        self.pieces = TablePieces(path, names)
+        self.found = survey(self.pieces, seed, VALIDATION_FRACTION, check=self._matrix)
+        self.sample = self._matrix(self.found.sample)
+        self.reason = (
+            f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
+            f"{len(self.sample)} gives the quantiles"
+        )
+
+    def rows(self, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:
+        """The rows for `fit`."""
+
+        def coding(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
+            return numeric_matrix(batch, [*columns, *given], source=self.source, first_row=before + 1)
+
+        return stream_table(self.pieces, self.found, coding, columns, given, self.seed)
+
+    def _matrix(self, batch: pa.RecordBatch | pa.Table, before: int = 0) -> np.ndarray:
+        return numeric_matrix(batch, self.names, source=self.source, first_row=before + 1)
 
 
 def _read(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:

@@ -1,6 +1,7 @@
 """The command as a process of its own: signals, pipes, memory."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from known import make_rows, write
 import pushforward as pf
 
 COMMAND = [sys.executable, "-m", "pushforward"]
-SECONDS = 60
+SECONDS = 300  # on a busy machine
 
 
 def start(folder, *arguments):
@@ -32,7 +33,7 @@ def wait_for(condition):
 def test_ctrl_c_during_a_fit_keeps_the_best_so_far(tmp_path):
     write(tmp_path / "t.csv", make_rows(5000))
     metrics = tmp_path / "m.metrics.csv"
-    process = start(tmp_path, "fit", "t.csv", "-o", "m.safetensors", "--max-time", SECONDS)
+    process = start(tmp_path, "fit", "t.csv", "-o", "m.safetensors", "--max-time", 60)
     wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SECONDS)
@@ -48,6 +49,84 @@ def test_ctrl_c_during_a_sample_leaves_nothing(tmp_path, fitted):
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130 and out == "" and err == "Interrupted; nothing was written.\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sample_that_is_asked_to_end_leaves_nothing(tmp_path, fitted):
+    process = start(tmp_path, "sample", fitted / "model.safetensors", "-n", 10**9, "-o", "s.csv")
+    wait_for(lambda: any(tmp_path.iterdir()))
+    process.terminate()
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 143 and out == "" and err == "Terminated; nothing was written.\n"
+    assert not list(tmp_path.iterdir())
+
+
+FORMATS = ["csv", *(pytest.param(ending, marks=pytest.mark.slow) for ending in ("parquet", "feather"))]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_killed_score_leaves_no_table_and_the_next_one_sweeps_up(run, tmp_path, fitted, ending):
+    write(tmp_path / "t.parquet", np.tile(make_rows(10_000), (100, 1)))
+    process = start(tmp_path, "score", fitted / "model.safetensors", "t.parquet", "-o", f"s.{ending}")
+    wait_for(lambda: len(list(tmp_path.iterdir())) > 1)
+    process.kill()
+    process.communicate(timeout=SECONDS)
+    left = [path.name for path in tmp_path.iterdir() if path.name != "t.parquet"]
+    assert len(left) == 1 and left[0].startswith(".s.") and left[0].endswith(f".unfinished.{ending}")
+    write(tmp_path / "short.parquet", make_rows(20))
+    assert run("score", fitted / "model.safetensors", "short.parquet", "-o", f"s.{ending}").status == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"s.{ending}", "short.parquet", "t.parquet"]
+
+
+@pytest.mark.slow
+def test_what_another_process_is_still_writing_is_not_swept_up(run, tmp_path, fitted):
+    process = start(tmp_path, "sample", fitted / "model.safetensors", "-n", 10**9, "-o", "s.csv")
+    wait_for(lambda: any(tmp_path.iterdir()))
+    (theirs,) = tmp_path.iterdir()
+    assert run("sample", fitted / "model.safetensors", "-n", 5, "-o", "s.csv").status == 0
+    assert theirs.exists()
+    process.kill()
+    process.communicate(timeout=SECONDS)
+
+
+def limited(folder, bytes_of_file, *arguments):
+    """Run a command that may write no file larger than this."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_of_file, bytes_of_file))
+
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=SECONDS, preexec_fn=limit
+    )
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, fitted, ending):
+    output = tmp_path / f"s.{ending}"
+    output.write_text("old")
+    result = limited(tmp_path, 100_000, "sample", fitted / "model.safetensors", "-n", 10_000, "-o", output.name)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr == f"Error: cannot write {output.name}: File too large.\n"
+    assert [path.name for path in tmp_path.iterdir()] == [output.name] and output.read_text() == "old"
+
+
+def test_a_full_standard_output_is_one_sentence(tmp_path, fitted):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [*COMMAND, "sample", fitted / "model.safetensors", "-n", "100000", "-o", "-"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS,
+        )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr == "Error: cannot write the standard output: No space left on device.\n"
+
+
+@pytest.mark.slow
+def test_a_model_that_does_not_fit_on_the_disk_leaves_nothing_under_its_name(tmp_path):
+    write(tmp_path / "t.csv", make_rows(60))
+    result = limited(tmp_path, 100_000, "fit", "t.csv", "-o", "m.safetensors", "--flow", "maf", "--max-time", "1", "-q")
+    assert result.returncode == 2 and not (tmp_path / "m.safetensors").exists()
+    sentences = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert sentences == ["Error: cannot write m.safetensors: File too large."]
+    assert not [path for path in tmp_path.iterdir() if "unfinished" in path.name]
 
 
 def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path, fitted):

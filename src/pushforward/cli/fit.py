@@ -28,6 +28,9 @@ def fit(
     seed: Annotated[int, typer.Option(help="Makes the run repeat.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")] = "32-true",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from MODEL.checkpoint, which a killed fit leaves behind.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -38,6 +41,11 @@ def fit(
 
     check_model_path(output)
     log_path = Path(output).with_suffix(".metrics.csv")
+    checkpoint = Path(output).with_suffix(".checkpoint")
+    if resume and not checkpoint.exists():
+        say(f"there is no {checkpoint} to go on from: the fit begins anew", quiet)
+    elif checkpoint.exists() and not resume:
+        say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would go on from it", quiet)
     result = fit_table(
         data,
         columns=columns(names),
@@ -50,15 +58,21 @@ def fit(
         precision=precision,
         progress=False if quiet else None,
         log_path=log_path,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     result.model.save(output)
+    interrupted = result.history.stopped == "interrupted"
+    if not interrupted:
+        # Only now: until the model is written, the checkpoint is all that there is.
+        checkpoint.unlink(missing_ok=True)
     notes = result.model.notes
     if json:
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
         print_json({"model": output, "metrics": str(log_path), "flow": notes["flow"], **about})
-    ending = (
-        "interrupted: the best so far is kept" if result.history.stopped == "interrupted" else result.history.stopped
-    )
+    ending = "interrupted: the best so far is kept" if interrupted else result.history.stopped
+    if interrupted and checkpoint.exists():
+        say(f"--resume goes on from {checkpoint}", quiet)
     say(
         f"{notes['flow']} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} rows to "
         f"train, {notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",

@@ -1,5 +1,6 @@
 """The command `pushforward`."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from pushforward.cli.allocator import keep_memory
 from pushforward.cli.fit import fit
 from pushforward.cli.info import info
+from pushforward.cli.output import Terminated
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.kernels import native
@@ -40,4 +42,11 @@ def _version(
 def run() -> None:
     """Run the command line."""
     keep_memory()
+    signal.signal(signal.SIGTERM, _end)
     app()
+
+
+def _end(*_: object) -> None:
+    """End by an exception, so that every file that is being written is cleared away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated

@@ -15,8 +15,12 @@ import typer
 from pushforward.errors import InputError
 
 Options = ParamSpec("Options")
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 PATIENCE_SECONDS = 2.0
+
+
+class Terminated(BaseException):
+    """The system asked the process to end; no error, so nothing may catch it on the way out."""
 
 
 def command(function: Callable[Options, None]) -> Callable[Options, None]:
@@ -35,17 +39,26 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
         except KeyboardInterrupt:
             say("Interrupted; nothing was written.")
             raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            say("Terminated; nothing was written.")
+            raise typer.Exit(TERMINATED) from None
         except Exception as error:
             if options.get("verbose"):
                 traceback.print_exc()
             bad_input = isinstance(error, InputError | OSError)
             if bad_input or isinstance(error, TrainingError):
-                say(f"Error: {error}")
+                say(f"Error: {_one_line(error)}")
             else:
-                say(f"Unexpected error: {type(error).__name__}: {error}; run again with -v for the traceback.")
+                kind = type(error).__name__
+                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.")
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     return run
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says, in which names of columns may hold anything."""
+    return " ".join(str(error).split())
 
 
 def say(text: str, quiet: bool = False) -> None:

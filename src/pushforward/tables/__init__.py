@@ -3,7 +3,7 @@
 from pushforward.tables.checks import check_columns, check_distinct, check_for_fitting, numeric_matrix
 from pushforward.tables.formats import table_format
 from pushforward.tables.frames import matrix_from_frame, to_table
-from pushforward.tables.reading import TableReader, read_matrix
+from pushforward.tables.reading import TableReader, column_names, read_matrix
 from pushforward.tables.writing import TableWriter
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "check_columns",
     "check_distinct",
     "check_for_fitting",
+    "column_names",
     "matrix_from_frame",
     "numeric_matrix",
     "read_matrix",

@@ -1,5 +1,6 @@
 """Reading Parquet and Feather (Arrow IPC) files as a stream of batches."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,9 @@ import pyarrow.parquet
 
 from pushforward.errors import InputError
 from pushforward.files import reason
+
+# A few kilobytes may unpack to billions of equal numbers, which no reader would come to the end of.
+LARGEST_UNCHECKED, MOST_NUMBERS_PER_BYTE = 2**24, 200
 
 _BUFFER = 2**20  # bytes of a Parquet column read at a time, instead of the whole column of a row group
 
@@ -43,10 +47,23 @@ class ParquetTable:
         except (pa.ArrowException, OSError) as error:
             raise _foreign(path, "Parquet", error) from error
         self.rows: int = self._file.metadata.num_rows
+        numbers = self.rows * len(self.schema)
+        if numbers > LARGEST_UNCHECKED and numbers > os.path.getsize(path) * MOST_NUMBERS_PER_BYTE:
+            raise InputError(
+                f"{path} claims to hold {numbers} numbers in {os.path.getsize(path)} bytes: nothing that was measured "
+                "packs so tightly; write it again without columns that never change."
+            )
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Stream the named columns, at most `rows` rows at a time."""
-        for batch in self._file.iter_batches(batch_size=rows, columns=list(columns)):
+        return self._stream(columns, rows, None)
+
+    def piece(self, index: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream one row group."""
+        return self._stream(columns, rows, [index])
+
+    def _stream(self, columns: Sequence[str], rows: int, groups: list[int] | None) -> Iterator[pa.RecordBatch]:
+        for batch in self._file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns)):
             # Parquet also reads columns whose names begin with one of these and a dot.
             yield batch.select(list(columns))
 
@@ -73,7 +90,8 @@ class FeatherTable:
             # Counting with one column only keeps compressed files from being unpacked as a whole.
             options = pa.ipc.IpcReadOptions(included_fields=[0] if len(self.schema) else None)
             counter = pa.ipc.open_file(self._map, options=options)
-            self.rows = sum(counter.get_batch(index).num_rows for index in range(counter.num_record_batches))
+            self.sizes = [counter.get_batch(index).num_rows for index in range(counter.num_record_batches)]
+            self.rows = sum(self.sizes)
         except (pa.ArrowException, OSError) as error:
             raise _foreign(path, "Feather (Arrow IPC)", error) from error
 
@@ -81,6 +99,12 @@ class FeatherTable:
         """Stream the named columns, batch by batch as they stand in the file."""
         for index in range(self._file.num_record_batches):
             yield self._file.get_batch(index).select(list(columns))
+
+    def piece(self, index: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream one batch of the file, cut into smaller ones."""
+        batch = self._file.get_batch(index).select(list(columns))
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
 
     def close(self) -> None:
         """Close the file."""

@@ -49,6 +49,9 @@ def check_readable(path: str | os.PathLike[str]) -> None:
         raise InputError(f"{path} does not exist; check the name and the folder.")
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give the name of a table file.")
+    if not os.path.isfile(path):
+        # A pipe would be waited for without end.
+        raise InputError(f"{path} is not an ordinary file; give the name of a table file.")
     try:
         with open(path, "rb") as file:
             first = file.read(1)

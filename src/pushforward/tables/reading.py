@@ -261,11 +261,24 @@ def read_matrix(path: str | os.PathLike[str], columns: Sequence[str] | None = No
                [3. , 4. ]]), ['mass', 'radius'])
     """
     if columns is None:
-        with TableReader(path) as table:
-            columns = table.names
-        _check_index(columns, source=os.fspath(path))
+        columns = column_names(path)
     with TableReader(path, columns, only_numeric=True) as table:
         return np.concatenate([matrix for _, matrix in table.matrices(_CHUNK)]), list(columns)
+
+
+def column_names(path: str | os.PathLike[str]) -> list[str]:
+    """The names of all columns of a table, of which none may be the row index of a data frame.
+
+    Arguments:
+        path: a CSV, Parquet or Feather file.
+
+    Raises:
+        InputError: the file can't be read, or a column has no name.
+    """
+    with TableReader(path) as table:
+        names = table.names
+    _check_index(names, source=os.fspath(path))
+    return names
 
 
 def _check_index(names: Sequence[str], source: str) -> None:

@@ -9,11 +9,13 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.training.box import warn_of_tails
+from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.history import History
 from pushforward.training.likelihood import HeldOut, device_of
 from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.settings import Settings, choose_device
+from pushforward.training.streamed import StreamedBatches, StreamedRows
 from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes, column_of, in_dtype_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def fit(
     precision: str = "32-true",
     progress: bool | None = None,
     log_path: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
 ) -> History:
     """Fit a flow to the rows of x by maximum likelihood, in place, and leave it with the best weights in eval mode.
 
@@ -70,7 +74,8 @@ def fit(
     Arguments:
         flow: The flow to train.
         x: Rows (n, features): a tensor, an array or a data frame. They are trained on in the widest dtype that the
-            flow holds; where that rounds a column coarsely, a RuntimeWarning says so.
+            flow holds; where that rounds a column coarsely, a RuntimeWarning says so. Or rows that are streamed from a
+            file, with their context and their held-out rows: `pushforward.streaming.stream_table`.
         context: Context rows (n, context features), for a conditional flow.
         validation: Held-out rows (m, features); without them a random share of x is held out.
         validation_context: Context rows (m, context features) of `validation`.
@@ -96,12 +101,18 @@ def fit(
         progress: Whether to show a progress bar on standard error; None shows one in a terminal after two seconds.
         log_path: CSV file (overwritten) with a line per evaluation: step, epoch, seconds, train_nats, held_out_nats,
             learning_rate and gradient_norm, means since the line before where they vary from step to step.
+        checkpoint: File that the state of the run is written to about every 30 seconds and at the end, atomically; an
+            older one is overwritten. A checkpoint that cannot be written is a RuntimeWarning, the run goes on.
+        resume: Go on from `checkpoint` if that file exists, and begin anew if it does not. On the CPU the run ends with
+            just the weights that it would have had without the interruption; seconds spent before it count towards
+            `max_time`. After a finished run its result is given at once.
 
     Returns:
         The history of the run.
 
     Raises:
         InputError: Data or options cannot be used; the message says which, naming the first row and column at fault.
+            Or the checkpoint is damaged, or was begun with other data or options.
         TrainingError: Losses or gradients were not finite in five batches; the flow has its best weights.
 
     >>> import pushforward
@@ -110,31 +121,29 @@ def fit(
     >>> history.rows, history.stopped
     ((450, 50), 'finished')
     """
-    x, names = as_matrix(x, "x")
-    context, context_names = (None, None) if context is None else as_matrix(context, "context")
-    check_shapes(x, context, flow.features, flow.context_features)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
-    if validation is None:
-        if validation_context is not None:
-            raise InputError("validation_context was given without validation.")
-        training_rows, held_out_rows = split_rows(len(x), validation_fraction, seed)
+    if isinstance(x, StreamedRows):
+        if any(part is not None for part in (context, validation, validation_context)):
+            raise InputError("Streamed rows have their own context and held-out rows; give nothing beside them.")
+        training, held_out = x.sample, x.held_out
+        check_shapes(training.x, training.context, flow.features, flow.context_features)
+        data: dict[str, Any] = {"x": x.digest}
+        rows = (x.rows, len(held_out))
     else:
-        validation, _ = as_matrix(validation, "validation", names)
-        if validation_context is not None:
-            validation_context, _ = as_matrix(validation_context, "validation_context", context_names)
-        check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")
-        if len(x) == 0 or len(validation) == 0:
-            raise InputError(f"x has {len(x)} rows and validation {len(validation)}; both need at least one.")
-        training_rows, held_out_rows = torch.arange(len(x)), torch.arange(len(validation))
+        training, held_out = _tables(flow, x, context, validation, validation_context, validation_fraction, seed)
+        data = {"x": training.x, "context": training.context}
+        if validation is not None:
+            data |= {"validation": held_out.x, "validation_context": held_out.context}
+        rows = (len(training), len(held_out))
 
-    steps_per_epoch = -(-len(training_rows) // batch_size)
+    steps_per_epoch = -(-rows[0] // batch_size)
     if epochs is None and max_steps is None and max_time is None:
         epochs = max(DEFAULT_EPOCHS, -(-DEFAULT_LEAST_STEPS // steps_per_epoch))
     if evaluate_every is None:
         limits = [max_steps, None if epochs is None else epochs * steps_per_epoch]
         total = min((limit for limit in limits if limit is not None), default=None)
-        evaluate_every = _steps_between_evaluations(steps_per_epoch, total, len(held_out_rows), batch_size)
+        evaluate_every = _steps_between_evaluations(steps_per_epoch, total, rows[1], batch_size)
     settings = Settings(
         evaluate_every=evaluate_every,
         epochs=epochs,
@@ -157,27 +166,32 @@ def fit(
     if precision == "64-true":
         flow.double()
     chosen_device = choose_device(device)
-    x, context = _for_training(x, flow, chosen_device, "x"), _for_training(context, flow, chosen_device, "context")
-    training = Table(x, context, training_rows, "x", names, context_names)
-    if validation is None:
-        held_out = Table(x, context, held_out_rows, "x", names, context_names)
-    else:
-        validation = _for_training(validation, flow, chosen_device, "validation")
-        validation_context = _for_training(validation_context, flow, chosen_device, "validation_context")
-        held_out = Table(validation, validation_context, held_out_rows, "validation", names, context_names)
+    options = {"batch_size": batch_size, "validation_fraction": validation_fraction}
+    kept = checkpoint_for(checkpoint, resume, flow, data, settings, chosen_device, **options)
+    shared = held_out.x is training.x
+    training = _for_training(training, flow, chosen_device)
+    held_out = training.with_rows(held_out.rows) if shared else _for_training(held_out, flow, chosen_device)
 
     first = tuple(
-        part.to(device_of(flow)) for part in training.take(training_rows[:: -(-len(training_rows) // ROWS_TO_LOOK_AT)])
+        part.to(device_of(flow)) for part in training.take(training.rows[:: -(-len(training) // ROWS_TO_LOOK_AT)])
     )
     warn_of_tails(
-        flow, first[0], first[1] if context is not None else None, lambda column: column_of("x", column, names)
+        flow,
+        first[0],
+        first[1] if training.context is not None else None,
+        lambda column: column_of("x", column, training.columns),
     )
 
     # Imported here: it takes seconds, which `import pushforward` should not.
     from pushforward.training.fabric import make_fabric
 
     fabric = make_fabric(chosen_device, precision)
-    batches = ShuffledBatches(training, batch_size, seed, fabric.global_rank, fabric.world_size)
+    processes = (fabric.global_rank, fabric.world_size)
+    batches: ShuffledBatches | StreamedBatches
+    if isinstance(x, StreamedRows):
+        batches = StreamedBatches(x, batch_size, seed, training.x.dtype, *processes)
+    else:
+        batches = ShuffledBatches(training, batch_size, seed, *processes)
     objective = MaximumLikelihood(flow)
     history = train(
         fabric,
@@ -186,9 +200,33 @@ def fit(
         HeldOut(objective, held_out, fabric.device),
         settings,
         name_rows=batches.name_rows,
+        checkpoint=kept,
     )
-    history.rows = (len(training), len(held_out))
+    history.rows = rows
     return history
+
+
+def _tables(
+    flow: Flow, x: Any, context: Any, validation: Any, validation_context: Any, fraction: float, seed: int
+) -> tuple[Table, Table]:
+    """The rows to train on and those held out, checked."""
+    x, names = as_matrix(x, "x")
+    context, context_names = (None, None) if context is None else as_matrix(context, "context")
+    check_shapes(x, context, flow.features, flow.context_features)
+    if validation is None:
+        if validation_context is not None:
+            raise InputError("validation_context was given without validation.")
+        training_rows, held_out_rows = split_rows(len(x), fraction, seed)
+        training = Table(x, context, training_rows, "x", names, context_names)
+        return training, training.with_rows(held_out_rows)
+    validation, _ = as_matrix(validation, "validation", names)
+    if validation_context is not None:
+        validation_context, _ = as_matrix(validation_context, "validation_context", context_names)
+    check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")
+    if len(x) == 0 or len(validation) == 0:
+        raise InputError(f"x has {len(x)} rows and validation {len(validation)}; both need at least one.")
+    held_out = Table(validation, validation_context, None, "validation", names, context_names)
+    return Table(x, context, None, "x", names, context_names), held_out
 
 
 def split_rows(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -229,9 +267,14 @@ def _steps_between_evaluations(steps_per_epoch: int, total: int | None, held_out
     return max(steps, int(affordable), 1)
 
 
-def _for_training(matrix: Any, flow: Flow, device: torch.device, name: str) -> Any:
-    """Return a matrix, if there is one, in the flow's dtype, and on the device if it is CUDA and the matrix small."""
-    if matrix is None:
-        return None
-    matrix = in_dtype_of(flow, matrix, name)
-    return matrix.to(device) if device.type == "cuda" and matrix.nbytes <= LARGEST_RESIDENT_BYTES else matrix
+def _for_training(table: Table, flow: Flow, device: torch.device) -> Table:
+    """A table in the flow's dtype, and on the device if it is CUDA and the matrices are small."""
+
+    def moved(matrix: torch.Tensor | None, name: str) -> Any:
+        if matrix is None:
+            return None
+        matrix = in_dtype_of(flow, matrix, name)
+        return matrix.to(device) if device.type == "cuda" and matrix.nbytes <= LARGEST_RESIDENT_BYTES else matrix
+
+    context = "context" if table.name == "x" else f"{table.name}_context"
+    return table.with_matrices(moved(table.x, table.name), moved(table.context, context))

@@ -57,8 +57,10 @@ class History:
 class CsvLog:
     """A file with one line of values per evaluation, written and flushed as they come.
 
+    Begin with `start`, or with `go_on` after a checkpoint.
+
     Arguments:
-        path: The file, overwritten if it exists; None writes nothing.
+        path: The file; None writes nothing.
 
     Raises:
         InputError: The file cannot be written.
@@ -71,10 +73,26 @@ class CsvLog:
         if path is None:
             return
         try:
-            self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
+            # Not emptied yet: a run that goes on keeps its lines.
+            self._file = open(path, "a+", newline="", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
         except OSError as error:
             raise InputError(f"The training log {str(path)!r} cannot be written: {error.strerror}.") from error
+
+    def start(self) -> None:
+        """Empty the file and write the names of the columns."""
+        if self._file is not None:
+            self._file.truncate(0)
         self.write(*self.COLUMNS)
+
+    def go_on(self, lines: int) -> None:
+        """Keep so many lines of values, those that the checkpoint knows of."""
+        if self._file is None:
+            return
+        self._file.seek(0)
+        kept = self._file.readlines()[: lines + 1]
+        self._file.truncate(0)
+        self._file.writelines(kept or [",".join(self.COLUMNS) + "\r\n"])
+        self._file.flush()
 
     def write(self, *values: object) -> None:
         """Append one line."""

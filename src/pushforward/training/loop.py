@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.training.average import WeightAverage
+from pushforward.training.checkpoint import Checkpoint, pause_after
 from pushforward.training.diagnosis import Batch, diagnose
 from pushforward.training.errors import TrainingError
 from pushforward.training.history import CsvLog, History
@@ -35,7 +36,11 @@ LARGEST_EVALUATION_SHARE = 0.1
 
 
 class Batches(Protocol):
-    """Batches to train on: one pass is an epoch of `len(batches)` batches, each the arguments of the objective."""
+    """Batches to train on: one pass is an epoch of `len(batches)` batches, each the arguments of the objective.
+
+    Runs with checkpoints also need `state_dict()`, the place after the last batch as tensors and plain JSON, and
+    `load_state_dict(state)`, which makes the next pass go on from there.
+    """
 
     def __len__(self) -> int: ...
 
@@ -50,6 +55,7 @@ def train(
     settings: Settings,
     *,
     name_rows: Callable[[Tensor], str] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Minimise an objective and leave it, in eval mode, with the weights whose held-out value is highest.
 
@@ -64,18 +70,21 @@ def train(
         held_out: The value to maximise (nats per row); raises FloatingPointError with a reason if it has none.
         settings: All other choices.
         name_rows: Describes rows of the last batch, given their positions in it, for messages.
+        checkpoint: Where the state is kept from time to time and at the end, and what to go on from; None keeps none.
 
     Raises:
-        InputError: There is nothing to train, or the log cannot be written.
+        InputError: There is nothing to train, the log cannot be written, or the checkpoint is not of this run.
         TrainingError: Losses or gradients were not finite too often.
     """
     if len(batches) == 0:
         raise InputError("There are no training batches.")
     if not any(p.requires_grad for p in objective.parameters()):
         raise InputError("There is nothing to train: no parameter requires a gradient.")
+    if checkpoint is not None and fabric.world_size > 1:
+        raise InputError("Checkpoints are kept by runs of one process only; leave checkpoint out.")
     path = settings.log_path if fabric.is_global_zero else None
     with _seeded(fabric, settings.seed), CsvLog(path) as log:
-        return _Run(fabric, objective, batches, held_out, settings, name_rows, log).complete()
+        return _Run(fabric, objective, batches, held_out, settings, name_rows, log, checkpoint).complete()
 
 
 @contextmanager
@@ -102,6 +111,7 @@ class _Run:
         settings: Settings,
         name_rows: Callable[[Tensor], str] | None,
         log: CsvLog,
+        checkpoint: Checkpoint | None,
     ) -> None:
         self.fabric = fabric
         self.objective = objective
@@ -110,6 +120,7 @@ class _Run:
         self.settings = settings
         self.name_rows = name_rows
         self.log = log
+        self.checkpoint = checkpoint
         self.history = History()
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.bar = ProgressBar(settings.progress if fabric.is_global_zero else False)
@@ -129,6 +140,8 @@ class _Run:
         self.evaluated_step = -1
         self.evaluated_at = 0.0
         self.evaluation_seconds = 0.0
+        self.finished = False
+        self.last_rate = 0.0
         self._forget_means()
 
     def complete(self) -> History:
@@ -136,7 +149,9 @@ class _Run:
         self.started = time.monotonic()
         try:
             self._start()
-            self._loop()
+            if not self.finished:
+                self._loop()
+                self._keep(finished=True)
         except KeyboardInterrupt:
             self._interrupted()
         finally:
@@ -147,6 +162,9 @@ class _Run:
         self.model = self.fabric.setup_module(self.objective)
         self.model.train()
         stream = self._endless_batches()
+        if self._resume(stream):
+            return
+        self.log.start()
         first = next(stream)
         # Layers that initialise themselves on their first batch do so now, before any copy of the weights is taken.
         with torch.no_grad():
@@ -155,17 +173,46 @@ class _Run:
             from pushforward.training.fabric import equalise_processes
 
             equalise_processes(self.fabric, self.objective)
-        self.stream = itertools.chain([first], stream)
-        self.optimizer: Any = self.fabric.setup_optimizers(self._make_optimizer())
-        if self.settings.average_decay is not None:
-            self.average = WeightAverage(self.objective, self.settings.average_decay)
+        self.stream: Iterator[Batch] = itertools.chain([first], stream)
+        self._prepare()
         self.good = self._copy_state()
         self._note(float(losses.mean()), math.nan, len(losses), self._learning_rate(0.0))
         self._evaluate()
 
+    def _prepare(self) -> None:
+        self.optimizer: Any = self.fabric.setup_optimizers(self._make_optimizer())
+        if self.settings.average_decay is not None:
+            self.average = WeightAverage(self.objective, self.settings.average_decay)
+        self.kept_at = self.elapsed()
+        self.keeping_seconds = 0.0
+
+    def _resume(self, stream: Iterator[Batch]) -> bool:
+        """Go on from the checkpoint, if there is one to go on from."""
+        if self.checkpoint is None or not self.checkpoint.found:
+            return False
+        self._prepare()
+        self.checkpoint.restore(self)
+        self.kept_at = self.elapsed()
+        self.stream = stream
+        self.log.go_on(len(self.history.step))
+        self.history.events.append(f"Resumed at step {self.step}.")
+        return True
+
+    def _keep(self, finished: bool = False) -> None:
+        """Write the checkpoint; a disk that is full must not end the training."""
+        if self.checkpoint is None:
+            return
+        started = self.elapsed()
+        try:
+            self.checkpoint.write(self, finished)
+        except InputError as error:
+            self._warn(f"Step {self.step}: no checkpoint, {error}")
+        self.kept_at = self.elapsed()
+        self.keeping_seconds = self.kept_at - started
+
     def _loop(self) -> None:
         for batch in self.stream:
-            elapsed = self._elapsed()
+            elapsed = self.elapsed()
             progress = run_progress(self.step, self.total_steps, elapsed, self.time_budget)
             if progress >= 1.0:
                 self.history.stopped = "finished" if self.step >= self.total_steps else "time"
@@ -176,6 +223,8 @@ class _Run:
                 if self.settings.patience is not None and self.evaluations_since_best >= self.settings.patience:
                     self.history.stopped = "early stopping"
                     break
+            if self.checkpoint is not None and elapsed - self.kept_at >= pause_after(self.keeping_seconds):
+                self._keep()
             if self.bar.due(self.started + elapsed):
                 self._show(progress, elapsed)
         if self.evaluated_step < self.step:
@@ -235,7 +284,7 @@ class _Run:
         )
 
     def _evaluate(self) -> None:
-        started = self._elapsed()
+        started = self.elapsed()
         self.evaluated_step = self.step
         self.model.eval()
         with torch.no_grad(), self.average.applied() if self.average is not None else nullcontext():
@@ -258,13 +307,13 @@ class _Run:
         else:
             self._warn(f"Step {self.step}: the held-out value is not finite{reason}. These weights are not kept.")
         self._record(value)
-        self.evaluated_at = self._elapsed()
+        self.evaluated_at = self.elapsed()
         self.evaluation_seconds = self.evaluated_at - started
         # The evaluation at the end belongs to the time limit as well.
         self.time_budget = max(self.max_time - self.evaluation_seconds, self.max_time / 2)
 
     def _record(self, held_out: float) -> None:
-        elapsed = self._elapsed()
+        elapsed = self.elapsed()
         train = -self.loss_sum / self.rows_seen if self.rows_seen else math.nan
         norm = self.norm_sum / self.steps_seen if self.steps_seen else math.nan
         history = self.history
@@ -353,7 +402,8 @@ class _Run:
             return batch
         return tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch)
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """Seconds of training, those before a checkpoint included."""
         elapsed = time.monotonic() - self.started
         # Processes must take every decision alike, so the first one's clock counts.
         return elapsed if self.fabric.world_size == 1 else self.fabric.broadcast(elapsed)

@@ -26,6 +26,7 @@ class Table:
         name: What x is called in messages: "x" or "validation".
         columns: Names of the columns of x, if they have any.
         context_columns: Names of the columns of the context, if they have any.
+        numbers: What messages call the rows of x, (n,), counted from 0; default their indices.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Table:
         name: str = "x",
         columns: Sequence[str] | None = None,
         context_columns: Sequence[str] | None = None,
+        numbers: Tensor | None = None,
     ) -> None:
         self.x = x
         self.context = context
@@ -43,9 +45,18 @@ class Table:
         self.name = name
         self.columns = columns
         self.context_columns = context_columns
+        self.numbers = numbers
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def with_rows(self, rows: Tensor) -> Table:
+        """Other rows of the same matrices."""
+        return Table(self.x, self.context, rows, self.name, self.columns, self.context_columns, self.numbers)
+
+    def with_matrices(self, x: Tensor, context: Tensor | None) -> Table:
+        """The same rows of matrices in another precision or on another device."""
+        return Table(x, context, self.rows, self.name, self.columns, self.context_columns, self.numbers)
 
     def take(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the rows of these indices, (x,) or (x, context)."""
@@ -61,8 +72,17 @@ class Table:
 
     def most_extreme(self, rows: Tensor) -> str:
         """Name the entry among the rows of these indices that lies farthest from its column's mean."""
-        everything = torch.cat([part.double() for part in self.take(self.rows)], dim=1)
         suspects = torch.cat([part.double() for part in self.take(rows)], dim=1)
+        return self.most_extreme_of(suspects, rows.tolist() if self.numbers is None else self.numbers[rows].tolist())
+
+    def most_extreme_of(self, suspects: Tensor, numbers: Sequence[int]) -> str:
+        """Name the entry of some rows that lies farthest from the mean of its column in this table.
+
+        Arguments:
+            suspects: Rows of x and context side by side, of this table or of one like it.
+            numbers: Their numbers, counted from 0.
+        """
+        everything = torch.cat([part.double() for part in self.take(self.rows)], dim=1)
         # Brought to order one first, or the square of a huge entry would overflow and hide it.
         scale = everything.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
         mean, spread = (everything / scale).mean(0), (everything / scale).std(0, correction=0)
@@ -71,10 +91,10 @@ class Table:
         value, deviations = float(suspects[row, column]), float(distance[row, column])
         features = self.x.shape[1]
         if column < features:
-            where = entry(self.name, int(rows[row]), column, self.columns)
+            where = entry(self.name, numbers[row], column, self.columns)
         else:
             context = "context" if self.name == "x" else f"{self.name}_context"
-            where = entry(context, int(rows[row]), column - features, self.context_columns)
+            where = entry(context, numbers[row], column - features, self.context_columns)
         return f"{where} (value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
 
 
@@ -96,18 +116,36 @@ class ShuffledBatches:
         self.processes = processes
         self._generator = torch.Generator().manual_seed(seed)
         self._last_rows = table.rows[:0]
+        self._pass_began = self._generator.get_state()
+        self._taken = 0  # batches of this pass
+        self._goes_on = False
 
     def __len__(self) -> int:
         return -(-len(self.table) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        if self._goes_on:
+            self._goes_on = False
+        else:
+            self._pass_began = self._generator.get_state()
+            self._taken = 0
         order = self.table.rows[torch.randperm(len(self.table), generator=self._generator)]
         # Gathered batch by batch: quicker than gathering a whole pass at once, and without a second copy of the table.
-        for rows in order.split(self.batch_size):
+        for rows in order.split(self.batch_size)[self._taken :]:
+            self._taken += 1
             if len(rows) >= self.processes > 1:
                 rows = rows[self.process :: self.processes]
             self._last_rows = rows
             yield self.table.take(rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the order, after the batch yielded last."""
+        return {"pass_began": self._pass_began, "taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next pass go on after the batch that was yielded last when the state was taken."""
+        self._generator.set_state(state["pass_began"])
+        self._pass_began, self._taken, self._goes_on = state["pass_began"], int(state["taken"]), True
 
     def name_rows(self, positions: Tensor) -> str:
         """Name the most extreme entry among these positions in the batch yielded last."""

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.history import History
 from pushforward.training.likelihood import CHUNK_ROWS, device_of
 from pushforward.training.loop import train
@@ -54,6 +55,8 @@ def fit_to_target(
     precision: str = "32-true",
     progress: bool | None = None,
     log_path: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
 ) -> VariationalFit:
     """Fit a flow q to an unnormalised density p̃ = Z p in place, by minimising KL(q || p) = log Z - ELBO.
 
@@ -86,6 +89,8 @@ def fit_to_target(
         precision: "32-true", "64-true" or "bf16-mixed".
         progress: Whether to show a progress bar; None shows one in a terminal after two seconds.
         log_path: CSV file for the course of the run.
+        checkpoint: File for the state of the run, as in `pushforward.fit`.
+        resume: Go on from it, where it exists; that log_density is the same as before cannot be checked.
 
     Returns:
         ELBO, importance-weighted log Z, effective sample size, Pareto k̂, and KL where log Z is known.
@@ -138,6 +143,9 @@ def fit_to_target(
     chosen_device = choose_device(device)
     if precision == "64-true":
         flow.double()
+    options = {"batch_size": batch_size, "estimator": estimator, "importance_samples": importance_samples}
+    annealing = {"annealing_steps": annealing_steps, "first_temperature": first_temperature}
+    kept = checkpoint_for(checkpoint, resume, flow, {}, settings, chosen_device, **options, **annealing)
     flow.to(chosen_device)
     _check(flow, log_density)
 
@@ -152,6 +160,7 @@ def fit_to_target(
         AnnealedDraws(batch_size, annealing_steps, first_temperature, evaluate_every),
         lambda: float(log_weights(flow, log_density, HELD_OUT_DRAWS, seed + 1).mean()),
         settings,
+        checkpoint=kept,
     )
     return evaluate_on_target(
         flow, log_density, draws=draws, log_normalizer=log_normalizer, seed=seed + 2, history=history
@@ -223,6 +232,14 @@ class AnnealedDraws:
             left = max(0.0, 1 - self._taken / self.annealing_steps) if self.annealing_steps else 0.0
             self._taken += 1
             yield self.count, self.first_temperature**left
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many steps were handed out."""
+        return {"taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on as after so many steps."""
+        self._taken = int(state["taken"])
 
 
 @dataclass

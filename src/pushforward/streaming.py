@@ -1,0 +1,87 @@
+"""Tables that are too large for memory, as training sees them: held-out rows, a sample, and batches from the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pushforward.tables.formats import check_readable, table_format
+from pushforward.tables.pieces import TablePieces
+from pushforward.tables.reading import TableReader
+from pushforward.tables.survey import Survey, hashes, survey
+from pushforward.training.streamed import Part, StreamedRows
+from pushforward.training.table import Table
+
+# A table of more bytes than this, as float64 numbers, is not read into memory: there it would be copied several times.
+LARGEST_IN_MEMORY = 2**27
+# A number takes about twice as many characters of a CSV as bytes in memory.
+CHARACTERS_PER_BYTE = 2
+BATCH_ROWS = 2**14
+
+Coding = Callable[[pa.RecordBatch | pa.Table, int], np.ndarray]
+
+
+def is_large(path: str | os.PathLike[str], columns: Sequence[str] | None) -> bool:
+    """Whether a table is streamed from its file: more than 128 MB as float64 numbers, or 256 MB of CSV.
+
+    Arguments:
+        path: the file.
+        columns: the names of the columns wanted, default all.
+
+    Raises:
+        InputError: as for `TableReader`.
+    """
+    if table_format(path) == "csv":
+        check_readable(path)
+        return os.path.getsize(path) > LARGEST_IN_MEMORY * CHARACTERS_PER_BYTE
+    with TableReader(path) as reader:
+        return (reader.rows or 0) * len(columns or reader.names) * 8 > LARGEST_IN_MEMORY
+
+
+def stream_table(
+    pieces: TablePieces, found: Survey, coding: Coding, features: Sequence[str], given: Sequence[str], seed: int
+) -> StreamedRows:
+    """The rows of a table for `pushforward.fit`, which then never holds more than some megabytes of them.
+
+    Arguments:
+        pieces: the table.
+        found: what the first pass over it found, with the same seed.
+        coding: from a batch, and the number of rows before it, to a float64 matrix of features and then given columns.
+        features: names of the columns modelled.
+        given: names of the columns conditioned on.
+        seed: of the choice of rows.
+    """
+
+    def read(piece: int) -> Iterator[Part]:
+        for first, batch in pieces.read(piece, BATCH_ROWS):
+            numbers = np.arange(first, first + batch.num_rows)
+            chosen = hashes(numbers, seed) >= found.held_out_share * 2.0**64
+            yield numbers[chosen], coding(batch, first)[chosen]
+
+    def table(rows: pa.Table, numbers: np.ndarray | None) -> Table:
+        matrix = torch.from_numpy(coding(rows, 0))
+        x, context = matrix[:, : len(features)], matrix[:, len(features) :]
+        return Table(
+            x,
+            context if given else None,
+            name="x",
+            columns=features,
+            context_columns=given,
+            numbers=None if numbers is None else torch.from_numpy(numbers),
+        )
+
+    return StreamedRows(
+        read,
+        len(pieces),
+        found.rows - len(found.held_out_rows),
+        table(found.held_out, found.held_out_rows),
+        table(found.sample, None),
+        f"{found.digest} {seed}",
+    )
+
+
+__all__ = ["LARGEST_IN_MEMORY", "Survey", "TablePieces", "is_large", "stream_table", "survey"]

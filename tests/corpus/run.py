@@ -1,0 +1,112 @@
+"""Give every file of the corpus to its commands and print what came of it: python tests/corpus/run.py [--all]."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from damaged import Case, cases, prepare
+from typer.testing import CliRunner
+
+from pushforward.cli.main import app
+
+SECONDS = 240  # for one command, on a machine that may be busy with other things
+# Address space, of which threads and allocators reserve much that they never use; what is used is measured.
+BYTES = 6 * 2**30
+
+
+class TooLong(BaseException):
+    """A command that does not end."""
+
+
+def attempt(folder: Path, case: Case, command: str) -> str:
+    """Run one command, in this process and in this folder; return "refused", "done", or what is wrong with it."""
+    (folder / case.name).write_bytes(case.content)
+    kept = case.name.endswith(".checkpoint")
+    before = {path.name for path in folder.iterdir()}
+    previous = signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(SECONDS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = CliRunner().invoke(app, case.arguments(command))
+    except TooLong:
+        return "does not end"
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+    made = {path.name for path in folder.iterdir()} - before
+    for name in made:
+        (folder / name).unlink()
+    if not kept:
+        (folder / case.name).unlink()
+    if result.exit_code == 0:
+        return "done"
+    if result.exit_code != 2:
+        return f"status {result.exit_code}: {result.stderr[-300:]}"
+    sentences = result.stderr.splitlines()
+    if len(sentences) != 1 or not sentences[0].startswith("Error: ") or not sentences[0].endswith("."):
+        return f"not one sentence: {result.stderr[-300:]!r}"
+    if len(sentences[0]) > 700:
+        return f"a sentence of {len(sentences[0])} characters: {sentences[0][:200]!r}"
+    if made:
+        return f"left {sorted(made)}"
+    return "refused"
+
+
+def outcomes(folder: Path, large: bool) -> tuple[Counter[Any], list[str]]:
+    """Run everything; return how often each category ended how, and a line for each that did not end well."""
+    counts: Counter[Any] = Counter()
+    wrong = []
+    for case in cases(folder, large):
+        for command in case.commands:
+            if "--verbose" in sys.argv:
+                print(command, case.name, file=sys.stderr, flush=True)
+            outcome = attempt(folder, case, command)
+            well = outcome == "refused" or (outcome == "done" and not case.certain)
+            counts[case.category, outcome if well else "wrong"] += 1
+            if not well:
+                wrong.append(f"{case.category}: {command} {case.name}: {outcome}")
+    return counts, wrong
+
+
+def table(counts: Counter[Any]) -> str:
+    """Categories and outcomes as a table in Markdown."""
+    lines = ["| category | refused in one sentence | did no harm | wrong |", "|---|---:|---:|---:|"]
+    for category in dict.fromkeys(category for category, _ in counts):
+        cells = " | ".join(str(counts[category, outcome]) for outcome in ("refused", "done", "wrong"))
+        lines.append(f"| {category} | {cells} |")
+    total = (
+        sum(count for (_, outcome), count in counts.items() if outcome == which)
+        for which in ("refused", "done", "wrong")
+    )
+    return "\n".join([*lines, f"| all | {' | '.join(map(str, total))} |"])
+
+
+def _too_long(*_: object) -> None:
+    raise TooLong
+
+
+def main() -> None:
+    """Run the corpus in a process that may not use more than two gigabytes."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        prepare(Path(name))
+        resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
+        counts, wrong = outcomes(Path(name), "--all" in sys.argv)
+        os.chdir("/")
+    print(table(counts))
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+    print("\n".join(wrong), flush=True)
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
