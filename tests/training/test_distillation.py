@@ -169,7 +169,9 @@ def test_the_teacher_is_as_it_was():
     first = copy.deepcopy(student.state_dict())
     pf.distill(teacher, student, max_steps=20, draws=100, announce=quiet)
     assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
-    assert [p.requires_grad for p in teacher.parameters()] == wanted and all(p.grad is None for p in teacher.parameters())
+    assert [p.requires_grad for p in teacher.parameters()] == wanted and all(
+        p.grad is None for p in teacher.parameters()
+    )
     assert [module.training for module in teacher.modules()] == modes
     assert any(not torch.equal(first[key], value) for key, value in student.state_dict().items())
 
@@ -343,10 +345,19 @@ class TwoModes:
 
 def test_two_far_modes_cost_an_affine_student_log_two_a_feature_and_raise_the_alarm():
     torch.manual_seed(0)
-    student = pf.iaf(2, layers=1, hidden=(16,), order="same")
+    # It starts near one mode, and so settles for it everywhere: else the mode of one feature may change with the other.
+    nearby = pf.bijections.ElementwiseAffine([0.8, 0.8], [0.3, 0.3])
+    student = pf.Flow(Compose([*pf.iaf(2, layers=1, hidden=(16,)).bijection, nearby]), StandardNormal(2))
     with pytest.warns(RuntimeWarning, match=r"collapsed: dimension \d spreads 0\.\d+ times as wide as teacher draws"):
         report = pf.distill(
-            TwoModes(), student, max_steps=800, learning_rate=1e-2, draws=4000, timing_rows=10, announce=quiet
+            TwoModes(),
+            student,
+            max_steps=400,
+            batch_size=128,
+            learning_rate=1e-2,
+            draws=4000,
+            timing_rows=10,
+            announce=quiet,
         )
     assert report.kl_per_dimension == pytest.approx(math.log(2), abs=0.02)
     assert report.spread.ratios[0] == pytest.approx((1 / 3) / math.sqrt(1 + 1 / 9), abs=0.05)
@@ -357,7 +368,9 @@ def test_two_far_modes_cost_an_affine_student_log_two_a_feature_and_raise_the_al
 def test_a_spline_student_finds_both_modes():
     torch.manual_seed(0)
     student = pf.nsf(2, kind="inverse_autoregressive", layers=1, hidden=(16,), order="same", bins=12, bound=3.0)
-    report = pf.distill(TwoModes(), student, max_steps=1000, learning_rate=1e-2, draws=4000, announce=quiet)
+    report = pf.distill(
+        TwoModes(), student, max_steps=500, batch_size=256, learning_rate=2e-2, draws=4000, announce=quiet
+    )
     assert report.kl_per_dimension < 0.1
     assert 0.9 < report.spread.middle < 1.1 and not report.alarms
 
