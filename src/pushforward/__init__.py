@@ -8,8 +8,10 @@ from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
 from pushforward.training import (
+    Chains,
     DistillationReport,
     History,
+    Reweighted,
     TrainingError,
     VariationalFit,
     distill,
@@ -18,6 +20,8 @@ from pushforward.training import (
     evaluate_student,
     fit,
     fit_to_target,
+    independence_metropolis,
+    reweight,
 )
 from pushforward.version import __version__
 from pushforward.zoo import (
@@ -38,6 +42,7 @@ from pushforward.zoo import (
 
 __all__ = [
     "Bijection",
+    "Chains",
     "Compose",
     "DistillationReport",
     "Flow",
@@ -45,6 +50,7 @@ __all__ = [
     "InputError",
     "Inverse",
     "Report",
+    "Reweighted",
     "TableFlow",
     "TrainingError",
     "VariationalFit",
@@ -65,6 +71,7 @@ __all__ = [
     "fit_to_target",
     "gaussianized",
     "iaf",
+    "independence_metropolis",
     "load",
     "maf",
     "mixture_cdf",
@@ -74,6 +81,7 @@ __all__ = [
     "planar",
     "radial",
     "realnvp",
+    "reweight",
     "save",
     "solvers",
     "standardized",
