@@ -10,13 +10,20 @@ from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
 from pushforward.training import (
+    Chains,
+    DistillationReport,
     History,
+    Reweighted,
     TrainingError,
     VariationalFit,
+    distill,
     evaluate,
     evaluate_on_target,
+    evaluate_student,
     fit,
     fit_to_target,
+    independence_metropolis,
+    reweight,
 )
 from pushforward.version import __version__
 from pushforward.zoo import (
@@ -40,8 +47,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bijection",
+    "Chains",
     "Compose",
     "ConditionalFlowDensity",
+    "DistillationReport",
     "Flow",
     "FlowDensity",
     "FlowOutlierDetector",
@@ -50,6 +59,7 @@ __all__ = [
     "InputError",
     "Inverse",
     "Report",
+    "Reweighted",
     "TableFlow",
     "TrainingError",
     "VariationalFit",
@@ -60,14 +70,17 @@ __all__ = [
     "check_flow",
     "constrained",
     "describe",
+    "distill",
     "distributions",
     "evaluate",
     "evaluate_on_target",
+    "evaluate_student",
     "fit",
     "fit_table",
     "fit_to_target",
     "gaussianized",
     "iaf",
+    "independence_metropolis",
     "load",
     "maf",
     "mixture_cdf",
@@ -77,6 +90,7 @@ __all__ = [
     "planar",
     "radial",
     "realnvp",
+    "reweight",
     "save",
     "solvers",
     "standardized",

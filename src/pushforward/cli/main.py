@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.allocator import keep_memory
+from pushforward.cli.distill import distill
 from pushforward.cli.fit import fit
 from pushforward.cli.info import info
 from pushforward.cli.output import Terminated
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Normalizing flows: a table in, an exact density out.",
 )
-for function in (fit, score, sample, info):
+for function in (fit, score, sample, distill, info):
     app.command()(function)
 
 
