@@ -42,6 +42,8 @@ class WaveNet(nn.Module):
         context: C, number of context features, default 0.
         hop: how many samples each frame of the context is for; default None, one context for the whole sequence, as of
             a class or a speaker (one-hot).
+        inputs: F, how many numbers describe a sample, default 1, the sample itself. With more, x is (batch, T, F)
+            wherever it is (batch, T) below, and (batch, F) wherever it is (batch,).
 
     Attributes:
         receptive_field: how many earlier samples a sample's parameters see.
@@ -71,10 +73,12 @@ class WaveNet(nn.Module):
         kernel_size: int = 2,
         context: int = 0,
         hop: int | None = None,
+        inputs: int = 1,
     ):
         super().__init__()
         skip_channels = channels if skip_channels is None else skip_channels
-        if kernel_size < 2 or not dilations or min(outputs, channels, skip_channels, *dilations) < 1 or context < 0:
+        sizes = (outputs, channels, skip_channels, inputs, *dilations)
+        if kernel_size < 2 or not dilations or min(sizes) < 1 or context < 0:
             raise ValueError(
                 "A WaveNet needs layers, all of its sizes positive and a kernel_size of at least 2; got "
                 f"outputs={outputs}, channels={channels}, skip_channels={skip_channels}, dilations={tuple(dilations)}, "
@@ -89,7 +93,8 @@ class WaveNet(nn.Module):
         self.context_features = context
         self.hop = hop
         depth = len(self.dilations)
-        self.input = nn.Linear(1, channels)
+        self.inputs = inputs
+        self.input = nn.Linear(inputs, channels)
         self.gates: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(kernel_size * channels, 2 * channels) for _ in range(depth)
         )
@@ -138,7 +143,7 @@ class WaveNet(nn.Module):
             Parameters, (batch, P), the same as `forward` gives for this sample; and the next sample's state.
         """
         time, channels = state.time, self.channels
-        h = torch.addmm(self.input.bias[:, None], self.input.weight, previous[None])
+        h = _product(self.input, previous.reshape(-1, self.inputs).t())
         added = self._of_context(context)
         outs = []
         for layer, (dilation, ring, gates) in enumerate(zip(self.dilations, state.rings, self.gates, strict=True)):
@@ -215,12 +220,12 @@ class WaveNet(nn.Module):
         self, previous: Tensor, histories: list[Tensor], context: Tensor | None, start: int
     ) -> tuple[Tensor, list[Tensor]]:
         """Parameters and the histories after them, from those before; a history is (channels, batch, length)."""
-        batch, samples = previous.shape
+        batch, samples = previous.shape[:2]
         self.check_context(context, start + samples)
         channels, count = self.channels, batch * samples
         added = self._of_context(context)
         # Channel by channel in memory: each layer is then one product of small weights with long rows.
-        h = (self.input.weight * previous.reshape(1, count) + self.input.bias[:, None]).view(channels, batch, samples)
+        h = _product(self.input, previous.reshape(count, self.inputs).t()).view(channels, batch, samples)
         outs, after = [], []
         for layer, (dilation, history, gates) in enumerate(zip(self.dilations, histories, self.gates, strict=True)):
             heard = torch.cat([history, h], -1)
