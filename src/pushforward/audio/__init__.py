@@ -1,0 +1,1 @@
+"""Sound: WaveNet teacher and student, sound files, spectral losses."""
