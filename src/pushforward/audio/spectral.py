@@ -86,7 +86,7 @@ class PowerLoss(nn.Module):
         self.paired = paired
 
     def forward(self, samples: Tensor, data: Tensor) -> Tensor:
-        """Return the loss of each row, (batch,), of samples and data, (batch, time); if not paired, all rows have one."""
+        """Return the loss of each row, (batch,), of samples and data, (batch, time); one for all if unpaired."""
         ours, theirs = (power_spectrum(x, self.n_fft, self.hop) for x in (samples, data))
         if self.kind == "linear":
             ours, theirs = (ours + TINY).sqrt(), (theirs + TINY).sqrt()
