@@ -48,6 +48,7 @@ class AdaptiveScale(nn.Module):
         start: power of e before the first sample, default 1e-4.
 
     Attributes:
+        order: how many samples the prediction looks back.
         feature_count: F, how many numbers describe the past to a network.
 
     Raises:
@@ -65,6 +66,8 @@ class AdaptiveScale(nn.Module):
     """
 
     coefficients: Tensor
+    gain: Tensor
+    start: Tensor
 
     def __init__(
         self,
@@ -77,11 +80,12 @@ class AdaptiveScale(nn.Module):
         super().__init__()
         if not spans or min(spans) < 1 or not gain > 0 or not floor > 0 or not start >= 0:
             raise InputError(f"An adaptive scale cannot have {spans=}, {gain=}, {floor=}, {start=}.")
+        # Buffers, so that a model file holds them; not parameters: a student's teacher should stand still.
         self.register_buffer("coefficients", coefficients.detach().clone())
+        self.register_buffer("gain", coefficients.new_tensor(gain))
+        self.register_buffer("start", coefficients.new_tensor(start))
         self.spans = tuple(map(float, spans))
-        self.gain = float(gain)
         self.floor = float(floor)
-        self.start = float(start)
 
     @property
     def order(self) -> int:
@@ -115,9 +119,7 @@ class AdaptiveScale(nn.Module):
     def initial_state(self, batch: int) -> AdaptiveState:
         """The state before the first sample of `batch` sounds."""
         like = self.coefficients
-        return AdaptiveState(
-            like.new_zeros(batch, self.order), [like.new_full((batch,), self.start) for _ in range(len(self.spans) + 1)]
-        )
+        return AdaptiveState(like.new_zeros(batch, self.order), [self.start.expand(batch)] * (len(self.spans) + 1))
 
     def predict(self, state: AdaptiveState) -> tuple[Tensor, Tensor]:
         """Location and log scale, (batch,) each, of the sample that comes next."""
@@ -136,15 +138,16 @@ class AdaptiveScale(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the numbers."""
-        return f"order={self.order}, spans={self.spans}, gain={self.gain:g}, floor={self.floor:g}, start={self.start:g}"
+        gain, start = float(self.gain), float(self.start)
+        return f"order={self.order}, spans={self.spans}, gain={gain:g}, floor={self.floor:g}, start={start:g}"
 
     def _averages(self, values: Tensor, span: float) -> Tensor:
         """v[0] = start, v[1], ..., v[T]: (batch, T + 1)."""
-        start = values.new_full((len(values), 1), self.start)
-        return torch.cat([start, decaying_average(values, 1 - 1 / span, start[:, 0])], 1)
+        start = self.start.to(values).expand(len(values))
+        return torch.cat([start[:, None], decaying_average(values, 1 - 1 / span, start)], 1)
 
     def _log_scale(self, power: Tensor) -> Tensor:
-        return (power + self.floor**2).log() / 2 + math.log(self.gain)
+        return (power + self.floor**2).log() / 2 + self.gain.log()
 
     def _features(self, x: Tensor, residual: Tensor, powers: Sequence[Tensor]) -> Tensor:
         logs = [(power + self.floor**2).log() / 2 for power in powers]
@@ -229,23 +232,32 @@ def linear_prediction(sounds: Sequence[np.ndarray], order: int) -> np.ndarray:
     return result
 
 
-def fit_adaptive_scale(sounds: Sequence[np.ndarray], order: int = 16, spans: Sequence[float] = SPANS) -> AdaptiveScale:
+def prediction_errors(sound: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """What a linear prediction misses, e[t] = x[t] - Σ_k coefficients[k] x[t - 1 - k], float64, as long as the sound."""
+    from scipy.signal import lfilter
+
+    errors: np.ndarray = lfilter(np.concatenate([[1.0], -coefficients]), [1.0], np.asarray(sound, dtype=np.float64))
+    return errors
+
+
+def fit_adaptive_scale(
+    sounds: Sequence[np.ndarray], order: int = 16, spans: Sequence[float] = SPANS, from_start: bool = True
+) -> AdaptiveScale:
     """An adaptive scale for sounds: coefficients by `linear_prediction`, start and gain from what it misses.
 
     Arguments:
         sounds: arrays (samples,), full scale ±1, with the noise of rounding put back.
         order: how many samples the prediction looks back, default 16.
         spans: of the averages, see `AdaptiveScale`; the first one gives the scale.
+        from_start: whether sounds will be scored from their beginnings (default), whose mean power then gives `start`,
+            or from anywhere.
 
     Returns:
         The scale, float32, with the gain that is most likely for standard normal y.
     """
     coefficients = torch.from_numpy(linear_prediction(sounds, order))
-    plain = AdaptiveScale(coefficients, spans)
-    residuals = [torch.from_numpy(np.asarray(sound, dtype=np.float64))[None] for sound in sounds]
-    residuals = [x - plain(x)[0] for x in residuals]
-    # How loud sounds begin, once the prediction has something to go by.
-    beginning = torch.cat([e[0, : 2 * int(spans[0])] for e in residuals])
+    residuals = [torch.from_numpy(prediction_errors(sound, coefficients.numpy()))[None] for sound in sounds]
+    beginning = torch.cat([e[0, : 2 * int(spans[0]) if from_start else None] for e in residuals])
     start = float(beginning.square().mean())
     fitted = AdaptiveScale(coefficients, spans, start=start)
     squares, count = 0.0, 0

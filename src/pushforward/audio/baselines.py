@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pushforward.audio.adaptive import AdaptiveScale, fit_adaptive_scale, linear_prediction
+from pushforward.audio.adaptive import AdaptiveScale, fit_adaptive_scale, linear_prediction, prediction_errors
 from pushforward.errors import InputError
 
 
@@ -40,9 +40,9 @@ def ladder(train: Sequence[np.ndarray], held_out: Sequence[np.ndarray], order: i
     prediction = linear_prediction(train, order)
     mean_square = sum(float(np.square(sound).sum()) for sound in train) / sum(map(len, train))
     results = {"independent": _gaussian(held_out, mean_square)}
-    errors = [_prediction_errors(sound, prediction) for sound in train]
+    errors = [prediction_errors(sound, prediction) for sound in train]
     power = sum(float(np.square(error).sum()) for error in errors) / sum(map(len, train))
-    results[f"autoregressive, order {order}"] = _gaussian([_prediction_errors(x, prediction) for x in held_out], power)
+    results[f"autoregressive, order {order}"] = _gaussian([prediction_errors(x, prediction) for x in held_out], power)
     adaptive = fit_adaptive_scale(train, order).double()
     results[f"autoregressive, order {order}, adaptive scale"] = adaptive_scale_nll(adaptive, held_out)
     return results
@@ -57,13 +57,6 @@ def adaptive_scale_nll(adaptive: AdaptiveScale, sounds: Sequence[np.ndarray]) ->
         y = (x - location) * (-log_scale).exp()
         total += float((log_scale + y.square() / 2).sum())
     return total / sum(map(len, sounds)) + math.log(2 * math.pi) / 2
-
-
-def _prediction_errors(sound: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    from scipy.signal import lfilter
-
-    errors: np.ndarray = lfilter(np.concatenate([[1.0], -prediction]), [1.0], np.asarray(sound, dtype=np.float64))
-    return errors
 
 
 def _gaussian(values: Sequence[np.ndarray], variance: float) -> float:
