@@ -233,7 +233,7 @@ def linear_prediction(sounds: Sequence[np.ndarray], order: int) -> np.ndarray:
 
 
 def prediction_errors(sound: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """What a linear prediction misses, e[t] = x[t] - Σ_k coefficients[k] x[t - 1 - k], float64, as long as the sound."""
+    """What a linear prediction misses of a sound: x[t] - Σ_k coefficients[k] x[t - 1 - k], float64, (samples,)."""
     from scipy.signal import lfilter
 
     errors: np.ndarray = lfilter(np.concatenate([[1.0], -coefficients]), [1.0], np.asarray(sound, dtype=np.float64))
