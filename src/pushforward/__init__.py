@@ -1,6 +1,7 @@
 """Normalizing flows: exact densities, exact samples and latent features through invertible maps."""
 
 from pushforward import bijections, distributions, networks, solvers
+from pushforward.audio import parallel_wavenet, wavenet
 from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
 from pushforward.evaluation.check import Report, check_bijection, check_flow
@@ -71,6 +72,7 @@ __all__ = [
     "networks",
     "nice",
     "nsf",
+    "parallel_wavenet",
     "planar",
     "radial",
     "realnvp",
@@ -78,4 +80,5 @@ __all__ = [
     "solvers",
     "standardized",
     "sylvester",
+    "wavenet",
 ]
