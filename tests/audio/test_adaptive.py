@@ -1,5 +1,6 @@
 """The adaptive scale against scipy's filters, step by step against all at once, and against known processes."""
 
+import json
 import math
 
 import numpy as np
@@ -13,7 +14,7 @@ from pushforward.audio.adaptive import (
     fit_adaptive_scale,
     linear_prediction,
 )
-from pushforward.audio.baselines import adaptive_scale_nll, ladder
+from pushforward.audio.baselines import Ladder, adaptive_scale_nll
 from pushforward.errors import InputError
 
 COEFFICIENTS = torch.tensor([1.2, -0.5, 0.1], dtype=torch.float64)
@@ -107,7 +108,7 @@ def test_linear_prediction_finds_the_process_that_made_the_sound():
 def test_the_ladder_reaches_the_entropy_rate_of_an_autoregression():
     rng = np.random.default_rng(1)
     train, held_out = ([autoregression([1.5, -0.8], 40_000, rng) for _ in range(3)] for _ in range(2))
-    independent, linear, adaptive = ladder(train, held_out, order=4).values()
+    independent, linear, adaptive = Ladder.fit(train, order=4).score(held_out).values()
     entropy_rate = math.log(0.01) + 0.5 * math.log(2 * math.pi * math.e)
     # Variance of this AR(2): (1 - a2) / ((1 + a2) ((1 - a2)² - a1²)) of the noise's.
     variance = 1e-4 * 1.8 / (0.2 * (1.8**2 - 1.5**2))
@@ -126,7 +127,7 @@ def test_a_changing_scale_is_worth_following():
         return scales * rng.normal(size=80_000), np.log(scales).mean() + 0.5 * math.log(2 * math.pi * math.e)
 
     (train, _), (held_out, entropy_rate) = made(), made()
-    independent, linear, adaptive = ladder([train], [held_out], order=4).values()
+    independent, linear, adaptive = Ladder.fit([train], order=4).score([held_out]).values()
     assert entropy_rate < adaptive < entropy_rate + 0.5
     assert adaptive + 1 < min(independent, linear)
 
@@ -151,6 +152,15 @@ def test_digital_silence_with_its_rounding_noise_has_a_finite_likelihood():
     assert -10.397 < silence < -9.9
 
 
-def test_nothing_to_score_is_refused():
+def test_a_ladder_is_written_down_and_read_again():
+    sound = 0.1 * np.random.default_rng(0).normal(size=3000)
+    ladder = Ladder.fit([sound], order=3)
+    again = Ladder.from_dict(json.loads(json.dumps(ladder.to_dict())))
+    assert again.score([sound]) == ladder.score([sound])
+
+
+def test_nothing_to_fit_to_or_to_score_is_refused():
     with pytest.raises(InputError, match="sounds to score"):
-        ladder([np.ones(100)], [])
+        Ladder.fit([np.ones(100)]).score([])
+    with pytest.raises(InputError, match="sounds to fit"):
+        Ladder.fit([np.ones(0)])

@@ -4,48 +4,93 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from pushforward.audio.adaptive import AdaptiveScale, fit_adaptive_scale, linear_prediction, prediction_errors
+from pushforward.audio.adaptive import AdaptiveScale, fit_adaptive_scale, prediction_errors
 from pushforward.errors import InputError
 
 
-def ladder(train: Sequence[np.ndarray], held_out: Sequence[np.ndarray], order: int = 16) -> dict[str, float]:
-    """Negative log-likelihoods of held-out sounds under densities fitted to training sounds.
+@dataclass
+class Ladder:
+    """Three Gaussian densities of sound, fitted by maximum likelihood.
 
         independent       every sample normal with mean 0 and one variance
-        autoregressive    x[t] normal about its linear prediction from the last `order` samples, one variance
+        autoregressive    x[t] normal about its linear prediction from the last samples, one variance
         adaptive scale    the same, with the variance of the last samples' errors: `AdaptiveScale`
 
-    Arguments:
-        train: sounds to fit to, arrays (samples,) in full scale ±1, with the noise of rounding put back.
-        held_out: sounds to score, from their first sample on; the same scale and noise.
-        order: samples that the prediction looks back, default 16.
-
-    Returns:
-        Nats per sample, lower is better, in this order; each file counts by its length.
-
-    Raises:
-        InputError: no sound to fit or to score, or nothing but silence.
+    Attributes:
+        variance: of the samples.
+        error_variance: of the linear prediction's errors.
+        adaptive: prediction and adaptive scale, float64.
 
     Example:
         >>> noise = 0.1 * np.random.default_rng(0).normal(size=(2, 4000))
-        >>> [round(value, 1) for value in ladder([noise[0]], [noise[1]], order=2).values()]
+        >>> ladder = Ladder.fit([noise[0]], order=2)
+        >>> [round(value, 1) for value in ladder.score([noise[1]]).values()]
         [-0.9, -0.9, -0.8]
     """
-    if not sum(map(len, train)) or not sum(map(len, held_out)):
-        raise InputError("The ladder of baselines needs sounds to fit to and sounds to score.")
-    prediction = linear_prediction(train, order)
-    mean_square = sum(float(np.square(sound).sum()) for sound in train) / sum(map(len, train))
-    results = {"independent": _gaussian(held_out, mean_square)}
-    errors = [prediction_errors(sound, prediction) for sound in train]
-    power = sum(float(np.square(error).sum()) for error in errors) / sum(map(len, train))
-    results[f"autoregressive, order {order}"] = _gaussian([prediction_errors(x, prediction) for x in held_out], power)
-    adaptive = fit_adaptive_scale(train, order).double()
-    results[f"autoregressive, order {order}, adaptive scale"] = adaptive_scale_nll(adaptive, held_out)
-    return results
+
+    variance: float
+    error_variance: float
+    adaptive: AdaptiveScale
+
+    @classmethod
+    def fit(cls, sounds: Sequence[np.ndarray], order: int = 16) -> Ladder:
+        """Fit to sounds.
+
+        Arguments:
+            sounds: arrays (samples,) in full scale ±1, with the noise of rounding put back.
+            order: samples that the prediction looks back, default 16.
+
+        Raises:
+            InputError: no sound, or nothing but silence.
+        """
+        if not sum(map(len, sounds)):
+            raise InputError("The ladder of baselines needs sounds to fit to.")
+        adaptive = fit_adaptive_scale(sounds, order).double()
+        errors = [prediction_errors(sound, adaptive.coefficients.numpy()) for sound in sounds]
+        return cls(_mean_square(sounds), _mean_square(errors), adaptive)
+
+    def score(self, sounds: Sequence[np.ndarray]) -> dict[str, float]:
+        """Negative log-likelihoods of sounds from their first sample on, nats per sample: lower is better.
+
+        Arguments:
+            sounds: as for `fit`; each counts by its length.
+
+        Raises:
+            InputError: no sound.
+        """
+        if not sum(map(len, sounds)):
+            raise InputError("The ladder of baselines needs sounds to score.")
+        errors = [prediction_errors(sound, self.adaptive.coefficients.numpy()) for sound in sounds]
+        name = f"autoregressive, order {self.adaptive.order}"
+        return {
+            "independent": _gaussian(sounds, self.variance),
+            name: _gaussian(errors, self.error_variance),
+            f"{name}, adaptive scale": adaptive_scale_nll(self.adaptive, sounds),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain numbers, for JSON."""
+        adaptive = self.adaptive
+        return {
+            "variance": self.variance,
+            "error_variance": self.error_variance,
+            "coefficients": adaptive.coefficients.tolist(),
+            "gain": float(adaptive.gain),
+            "start": float(adaptive.start),
+        }
+
+    @classmethod
+    def from_dict(cls, entries: dict[str, Any]) -> Ladder:
+        """The ladder that `to_dict` has written down."""
+        coefficients = torch.tensor(entries["coefficients"], dtype=torch.float64)
+        adaptive = AdaptiveScale(coefficients, gain=entries["gain"], start=entries["start"])
+        return cls(float(entries["variance"]), float(entries["error_variance"]), adaptive)
 
 
 def adaptive_scale_nll(adaptive: AdaptiveScale, sounds: Sequence[np.ndarray]) -> float:
@@ -59,6 +104,9 @@ def adaptive_scale_nll(adaptive: AdaptiveScale, sounds: Sequence[np.ndarray]) ->
     return total / sum(map(len, sounds)) + math.log(2 * math.pi) / 2
 
 
+def _mean_square(values: Sequence[np.ndarray]) -> float:
+    return sum(float(np.square(array).sum()) for array in values) / sum(map(len, values))
+
+
 def _gaussian(values: Sequence[np.ndarray], variance: float) -> float:
-    square = sum(float(np.square(array).sum()) for array in values) / sum(map(len, values))
-    return (math.log(2 * math.pi * variance) + square / variance) / 2
+    return (math.log(2 * math.pi * variance) + _mean_square(values) / variance) / 2
