@@ -9,11 +9,14 @@ from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
 from pushforward.training import (
+    DistillationReport,
     History,
     TrainingError,
     VariationalFit,
+    distill,
     evaluate,
     evaluate_on_target,
+    evaluate_student,
     fit,
     fit_to_target,
 )
@@ -37,6 +40,7 @@ from pushforward.zoo import (
 __all__ = [
     "Bijection",
     "Compose",
+    "DistillationReport",
     "Flow",
     "History",
     "InputError",
@@ -52,9 +56,11 @@ __all__ = [
     "check_flow",
     "constrained",
     "describe",
+    "distill",
     "distributions",
     "evaluate",
     "evaluate_on_target",
+    "evaluate_student",
     "fit",
     "fit_table",
     "fit_to_target",

@@ -50,6 +50,7 @@ Layers = Annotated[int, Field(ge=1, le=1_000)]
 Hidden = tuple[Annotated[int, Field(ge=1, le=100_000)], ...]
 Activation = Literal["relu", "elu", "silu", "gelu", "tanh"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Order = Literal["alternating", "same"] | tuple[int, ...]
 BaseName = Literal["normal", "logistic", "uniform", "student_t", "mixture"]
 
 MOST_KNOTS = 10_000
@@ -328,6 +329,7 @@ def maf(
     residual: bool = False,
     dropout: Dropout = 0.0,
     base: BaseName = "normal",
+    order: Order = "alternating",
 ) -> Flow:
     """MAF, the masked autoregressive flow: affine autoregressive layers, the order reversed from one to the next.
 
@@ -341,6 +343,9 @@ def maf(
             False; they are then 1, 3, 5 ... of one width.
         dropout: share of hidden activations set to zero in training, default 0.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+        order: of the features: "alternating" (default), 0 .. D-1 and its reverse in turn; "same", 0 .. D-1 in every
+            layer; or (D,) numbers, the features from first to last in every layer. One order throughout leaves the flow
+            with conditionals x[d] given x[before d], which distillation can compare one by one.
 
     Cost: log_prob 1 pass; sample D steps.
 
@@ -356,8 +361,8 @@ def maf(
     _check_residual("maf", hidden, residual)
     _warn_if_one_feature("maf", features, context)
     parts = [
-        Autoregressive(features, Affine(), hidden, context, _order(features, k), activation, residual, dropout)
-        for k in range(layers)
+        Autoregressive(features, Affine(), hidden, context, one_order, activation, residual, dropout)
+        for one_order in _orders("maf", features, layers, order)
     ]
     return Flow(Compose(parts), BASES[base](features))
 
@@ -370,6 +375,7 @@ def iaf(
     hidden: Hidden = (128, 128),
     activation: Activation = "relu",
     base: BaseName = "normal",
+    order: Order = "alternating",
 ) -> Flow:
     """IAF, the inverse autoregressive flow: MAF's layers with their directions swapped.
 
@@ -380,6 +386,9 @@ def iaf(
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+        order: of the features: "alternating" (default), 0 .. D-1 and its reverse in turn; "same", 0 .. D-1 in every
+            layer; or (D,) numbers, the features from first to last in every layer. One order throughout leaves the flow
+            with conditionals x[d] given x[before d], which distillation can compare one by one.
 
     Cost: sample 1 pass; log_prob D steps.
 
@@ -392,8 +401,8 @@ def iaf(
     """
     _warn_if_one_feature("iaf", features, context)
     parts = [
-        Inverse(Autoregressive(features, Affine(), hidden, context, _order(features, k), activation))
-        for k in range(layers)
+        Inverse(Autoregressive(features, Affine(), hidden, context, one_order, activation))
+        for one_order in _orders("iaf", features, layers, order)
     ]
     return Flow(Compose(parts), BASES[base](features))
 
@@ -402,7 +411,7 @@ def iaf(
 def nsf(
     features: Features,
     context: Context = 0,
-    kind: Literal["autoregressive", "coupling"] = "autoregressive",
+    kind: Literal["autoregressive", "inverse_autoregressive", "coupling"] = "autoregressive",
     layers: Layers = 5,
     hidden: Hidden = (128, 128),
     bins: Annotated[int, Field(ge=1, le=1_000)] = 8,
@@ -413,16 +422,18 @@ def nsf(
     dropout: Dropout = 0.0,
     linear: Literal["none", "lu", "householder"] = "none",
     base: BaseName = "normal",
+    order: Order = "alternating",
 ) -> Flow:
-    """Neural spline flow: layers of rational quadratic splines, autoregressive or coupling.
+    """Neural spline flow: layers of rational quadratic splines, autoregressive (either way round) or coupling.
 
     x = f_layers(... f_1(z)), each f moving a feature along a spline whose knots depend on features before it (kind
-    "autoregressive", the order reversed from one layer to the next) or on every other feature ("coupling").
+    "autoregressive", the order reversed from one layer to the next) or on every other feature ("coupling"); in the
+    inverse autoregressive kind f⁻¹ is such a layer.
 
     Arguments:
         features: D.
         context: C, number of context features, default 0.
-        kind: "autoregressive" (default) or "coupling".
+        kind: "autoregressive" (default), "inverse_autoregressive" or "coupling".
         layers: number of layers, default 5.
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         bins: pieces of each spline, default 8.
@@ -435,8 +446,12 @@ def nsf(
         linear: a layer that mixes all features before each layer of splines, seen from the data: "none" (default),
             "lu", a free matrix that starts at the identity, or "householder", a rotation that starts at random.
         base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+        order: of the features: "alternating" (default), 0 .. D-1 and its reverse in turn; "same", 0 .. D-1 in every
+            layer; or (D,) numbers, the features from first to last in every layer. One order throughout leaves the flow
+            with conditionals x[d] given x[before d], which distillation can compare one by one.
 
-    Cost: autoregressive: log_prob 1 pass, sample D steps; coupling: 1 pass in both directions.
+    Cost: autoregressive: log_prob 1 pass, sample D steps; its inverse the other way round; coupling: 1 pass in both
+    directions.
 
     Source: Durkan, Bekasov, Murray and Papamakarios 2019, arXiv:1906.04032.
 
@@ -448,8 +463,8 @@ def nsf(
     _check_residual("nsf", hidden, residual)
     spline = RationalQuadraticSpline(bins, bound, tails)
     parts: list[Bijection] = []
-    for k in range(layers):
-        parts.append(_layer(kind, k, features, spline, hidden, context, activation, residual, dropout))
+    for k, one_order in enumerate(_orders("nsf", features, layers, order)):
+        parts.append(_layer(kind, k, features, spline, hidden, context, activation, residual, dropout, one_order))
         if linear != "none":
             parts.append(LU(features) if linear == "lu" else Householder(features))
     return Flow(Compose(parts), BASES[base](features))
@@ -637,16 +652,17 @@ def _layer(
     activation: str,
     residual: bool,
     dropout: float,
+    order: Sequence[int] | None = None,
 ) -> Bijection:
-    """A layer of a flow that may be either kind; it starts near the identity, whence it trains soonest."""
+    """A layer of a flow that may be of any kind; it starts near the identity, whence it trains soonest."""
     options = (univariate, hidden, context)
     made = (
         Coupling(_moved(features, layer), *options, activation, residual, dropout)
         if kind == "coupling"
-        else Autoregressive(features, *options, _order(features, layer), activation, residual, dropout)
+        else Autoregressive(features, *options, order or _order(features, layer), activation, residual, dropout)
     )
     made.conditioner.start_at_zero()
-    return made
+    return Inverse(made) if kind == "inverse_autoregressive" else made
 
 
 def _moved(features: int, layer: int) -> Tensor:
@@ -657,6 +673,15 @@ def _moved(features: int, layer: int) -> Tensor:
 def _order(features: int, layer: int) -> list[int]:
     """Forwards in even layers, backwards in odd ones."""
     return list(range(features))[:: -1 if layer % 2 else 1]
+
+
+def _orders(name: str, features: int, layers: int, order: Order) -> list[list[int]]:
+    """The order of each layer."""
+    if isinstance(order, tuple) and sorted(order) != list(range(features)):
+        raise InputError(f"{name}: order must hold each of 0 .. {features - 1} once, got {list(order)}.")
+    if order == "alternating":
+        return [_order(features, layer) for layer in range(layers)]
+    return [list(range(features)) if order == "same" else [int(feature) for feature in order]] * layers
 
 
 def _warn_if_one_feature(name: str, features: int, context: int) -> None:

@@ -34,7 +34,7 @@ class Standardized(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map by f, then into the data's units."""
-        y, log_det = self.bijection(z, self._standardized_context(context, z.dtype))
+        y, log_det = self.bijection(z, self.standardized_context(context, z.dtype))
         x, constant = self.data(y)
         return x, log_det + constant.to(log_det.dtype)
 
@@ -51,18 +51,20 @@ class Standardized(Bijection):
             (x - shift) / scale, the context likewise, and log|det| of the former, (*batch).
         """
         y, constant = self.data.inverse(x)
-        dtype = self._inner_dtype(y.dtype)
-        return y.to(dtype), self._standardized_context(context, dtype), constant
+        dtype = self.inner_dtype(y.dtype)
+        return y.to(dtype), self.standardized_context(context, dtype), constant
 
     @property
     def cost(self) -> Cost:
         """The cost of f."""
         return self.bijection.cost
 
-    def _standardized_context(self, context: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    def standardized_context(self, context: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+        """The context as f is given it, (*batch, C)."""
         if self.context is None or context is None:
             return context
         return self.context.inverse(context)[0].to(dtype)
 
-    def _inner_dtype(self, default: torch.dtype) -> torch.dtype:
+    def inner_dtype(self, default: torch.dtype) -> torch.dtype:
+        """The precision of f."""
         return next((p.dtype for p in self.bijection.parameters()), default)

@@ -1,9 +1,21 @@
 """Training: one loop that owns optimiser, schedule, averaging, early stopping and the guard, and its objectives."""
 
+from pushforward.training.distillation import DistillationReport, distill, evaluate_student
 from pushforward.training.errors import TrainingError
 from pushforward.training.fitting import fit
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
 from pushforward.training.variational import VariationalFit, evaluate_on_target, fit_to_target
 
-__all__ = ["History", "TrainingError", "VariationalFit", "evaluate", "evaluate_on_target", "fit", "fit_to_target"]
+__all__ = [
+    "DistillationReport",
+    "History",
+    "TrainingError",
+    "VariationalFit",
+    "distill",
+    "evaluate",
+    "evaluate_on_target",
+    "evaluate_student",
+    "fit",
+    "fit_to_target",
+]

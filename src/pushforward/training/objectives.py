@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -26,3 +27,27 @@ class MaximumLikelihood(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return -log p(x | context) in nats: rows (batch, features) in, losses (batch,) out."""
         return -self.flow.log_prob(x, context)
+
+
+def log_prob_of_still_weights(density: nn.Module, x: Tensor, context: Tensor | None = None) -> Tensor:
+    """Return log q(x | context), (batch,), whose gradient reaches weights through x alone.
+
+    With x drawn from q this is the path gradient (sticking the landing), whose variance vanishes where q is perfect.
+
+    Source: Roeder, Wu and Duvenaud 2017, arXiv:1703.09194.
+    """
+    module = _LogProb(density)
+    still = {name: tensor.detach() for name, tensor in module.state_dict(keep_vars=True).items()}
+    return torch.func.functional_call(module, still, (x, context))
+
+
+class _LogProb(nn.Module):
+    """The method `log_prob` as a forward, which is what `functional_call` calls."""
+
+    def __init__(self, density: nn.Module) -> None:
+        super().__init__()
+        self.density = density
+
+    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
+        log_prob: Tensor = self.density.log_prob(x, context)  # type: ignore[operator]
+        return log_prob

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.training.history import History
+from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
 from pushforward.training.likelihood import CHUNK_ROWS, device_of
 from pushforward.training.loop import train
+from pushforward.training.objectives import log_prob_of_still_weights
 from pushforward.training.settings import Settings, choose_device
 
 if TYPE_CHECKING:
@@ -26,9 +28,6 @@ LogDensity = Callable[[Tensor], Tensor]
 ESTIMATORS = ("path", "plain")
 DEFAULT_STEPS = 5000
 HELD_OUT_DRAWS = 4096
-# Above this the variance of the weights is so heavy-tailed that averages over them settle too slowly to be of use
-# (Vehtari, Simpson, Gelman, Yao and Gabry 2024, arXiv:1507.02646).
-LARGEST_PARETO_K = 0.7
 
 
 def fit_to_target(
@@ -185,9 +184,7 @@ class ReverseKL(nn.Module):
         """Return -bound in nats, (count / K,), of fresh draws; the target is p̃^temperature."""
         x, log_q = self.flow.rsample_with_log_prob((count,))
         if self.estimator == "path":
-            # Weights that do not move: the gradient reaches them through x alone.
-            still = {name: tensor.detach() for name, tensor in self.flow.state_dict(keep_vars=True).items()}
-            log_q = torch.func.functional_call(self.flow, still, (x,))
+            log_q = log_prob_of_still_weights(self.flow, x)
         log_weight = (temperature * self.log_density(x) - log_q).view(-1, self.importance_samples)
         bound = log_weight.logsumexp(-1) - math.log(self.importance_samples)
         if self.estimator == "path":
@@ -287,25 +284,18 @@ def evaluate_on_target(
     Raises:
         InputError: log_density gives no finite number for a draw.
     """
-    # Imported here: it brings scipy.
-    from arviz_stats.base import array_stats
-
     with torch.no_grad():
         weights = log_weights(flow, log_density, draws, seed)
     if not bool(weights.isfinite().all()):
         bad = int((~weights.isfinite()).nonzero()[0])
         raise InputError(f"log p̃ - log q is {float(weights[bad])} at draw {bad} of {draws}: is p̃ zero there?")
-    # Weights that are all the same have no tail, and a generalised Pareto would not fit one.
-    alike = float(weights.max() - weights.min()) < 1e-6
-    # ArviZ takes log-likelihoods of left-out points, whose weights are their inverses.
-    pareto_k = 0.0 if alike else float(array_stats.psislw(-weights.numpy())[1])
+    shape, share = pareto_k(weights), effective_share(weights)
     mean = weights.logsumexp(0) - math.log(draws)
     relative = (weights - mean).exp()
     elbo = float(weights.mean())
-    share = float(1 / relative.square().mean())
-    if pareto_k > LARGEST_PARETO_K:
+    if shape > LARGEST_PARETO_K:
         warnings.warn(
-            f"The importance weights have Pareto k {pareto_k:.2f}, above {LARGEST_PARETO_K}, and an effective sample "
+            f"The importance weights have Pareto k {shape:.2f}, above {LARGEST_PARETO_K}, and an effective sample "
             f"size of {share:.2%}: the flow's tails are lighter than the target's, or it misses a part of it. Trust "
             "neither log Z nor moments; train longer, anneal, or take a richer flow.",
             RuntimeWarning,
@@ -317,7 +307,7 @@ def evaluate_on_target(
         log_normalizer=float(mean),
         log_normalizer_error=float(relative.std()) / math.sqrt(draws),
         effective_sample_size=share,
-        pareto_k=pareto_k,
+        pareto_k=shape,
         kl=None if log_normalizer is None else log_normalizer - elbo,
         draws=draws,
         history=history,

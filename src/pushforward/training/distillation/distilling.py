@@ -1,0 +1,270 @@
+"""Distillation: teach a student that is quick to sample to stand for a teacher that is slow to sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
+from pushforward.training.distillation.report import (
+    DistillationReport,
+    context_rows,
+    evaluate_student,
+    frozen,
+    seeded,
+    tensors,
+)
+from pushforward.training.loop import train
+from pushforward.training.settings import Settings, choose_device
+
+DEFAULT_STEPS = 5000
+# Numbers (rows times dimensions) that the held-out value rests on, and the limits of its rows.
+HELD_OUT_NUMBERS, FEWEST_HELD_OUT, MOST_HELD_OUT = 2**17, 16, 4096
+HELD_OUT_CHUNK_NUMBERS = 2**16
+
+
+def _announce(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def distill(
+    teacher: Any,
+    student: Any,
+    *,
+    context: Any = None,
+    estimator: str = "auto",
+    inner_samples: int = 16,
+    log_scale_regularization: float = 0.0,
+    penalties: Sequence[tuple[float, Penalty]] = (),
+    batch_size: int = 512,
+    max_steps: int | None = None,
+    max_time: float | None = None,
+    learning_rate: float = 1e-3,
+    gradient_clip: float = 5.0,
+    average_decay: float | None = 0.999,
+    patience: int | None = None,
+    evaluate_every: int = 100,
+    draws: int = 20_000,
+    reference: Any = None,
+    timing_rows: int = 1000,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+    log_path: str | Path | None = None,
+    announce: Callable[[str], None] = _announce,
+) -> DistillationReport:
+    """Fit a student q to a teacher p in place, by minimising KL(q || p) = E_q[log q(x) - log p(x)] over its own draws.
+
+    An inverse autoregressive student knows log q of its own draws for free, and an autoregressive teacher scores them
+    in one pass: nothing in a step is sequential, though sampling the teacher and scoring with the student are. No data
+    are needed, but for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
+    draws is lowest, in eval mode; the figures returned come from fresh draws. The teacher's weights, modes and
+    `requires_grad` are as before.
+
+    Arguments:
+        teacher: p, anything with `log_prob(x, context)`, normalised and differentiable in x: see
+            `pushforward.training.distillation.Teacher`.
+        student: q, a module with `rsample_with_log_prob(shape, context)`: see
+            `pushforward.training.distillation.Student`.
+        context: rows to draw contexts from, (N, C) as a tensor, an array or a data frame, or a tensor (N, ...), for
+            conditional densities.
+        estimator: of the loss. "closed_form": exact for each x[t] given x[before t], for Gaussian conditionals of both
+            in one order. "conditional_mc": the same by `inner_samples` draws, for any conditionals in one order.
+            "joint": log q(x) - log p(x). "path": the same, its gradient through the draw alone, for students whose
+            density is quick. "auto" (default): the first of closed_form, conditional_mc, path that can be had and is
+            quick, else joint; which, and why, is announced and stands in the report.
+        inner_samples: draws of each x[t] given x[before t] in "conditional_mc"; the teacher is run once for all.
+        log_scale_regularization: λ, which adds λ Σ_t (log σ_q - log σ_p)² to the loss, for Gaussian conditionals.
+        penalties: pairs of a weight and a function of a `Draw` (draws x, their context, its rows, and the conditionals
+            where the loss has them) that gives a number, or one for each draw, to be added to the loss in nats.
+        batch_size: draws in a step.
+        max_steps: most steps; 5000 if neither this nor `max_time` is given.
+        max_time: most seconds of the fit; the measurements at the end come on top.
+        learning_rate: peak learning rate of AdamW; warm-up and cosine as in `pushforward.fit`.
+        gradient_clip: largest norm of the gradient; math.inf for no clipping.
+        average_decay: decay of the weight average; None for the weights themselves.
+        patience: evaluations without a new best before the run stops; None for never.
+        evaluate_every: steps between evaluations on the fixed draws.
+        draws: fresh draws for the figures returned.
+        reference: rows (M, D) whose spread the student's is compared with, in place of draws from the teacher.
+        timing_rows: draws at a time in the measurement of speed; 0 for none.
+        seed: of all draws.
+        device: "auto", "cpu", "cuda" or "mps"; student and teacher are moved there, and stay there.
+        progress: whether to show a progress bar; None shows one in a terminal after two seconds.
+        log_path: CSV file for the course of the run; its values are minus the loss.
+        announce: is told which estimator "auto" has picked; by default it is printed to standard error.
+
+    Returns:
+        KL in nats with its standard error, for an event and per dimension, effective sample size, largest weight,
+        spread with an alarm on collapse, speed, estimator.
+
+    Raises:
+        InputError: an option is out of range, an estimator that teacher and student do not allow, a student that shares
+            weights with its teacher.
+        TrainingError: losses or gradients were not finite too often.
+
+    Cost: a step takes one forward of the student, one log_prob of the teacher, and their backward passes; "path" one
+    log_prob of the student as well.
+
+    Source: van den Oord et al. 2017, Parallel WaveNet, arXiv:1711.10433; Ping, Peng and Chen 2018, ClariNet,
+    arXiv:1807.07281 (closed form and its regularisation); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
+
+    Example:
+        >>> import pushforward as pf
+        >>> teacher, student = pf.maf(3, layers=1), pf.iaf(3, layers=1, order="same")
+        >>> report = pf.distill(teacher, student, max_steps=300, learning_rate=2e-2, announce=lambda line: None)
+        >>> report.estimator, report.kl < 0.02
+        ('closed_form', True)
+    """
+    if not hasattr(teacher, "log_prob"):
+        raise InputError(f"A teacher needs log_prob(x, context); {type(teacher).__name__} has none.")
+    if not isinstance(student, nn.Module) or not hasattr(student, "rsample_with_log_prob"):
+        raise InputError(
+            f"A student is a module with rsample_with_log_prob(shape, context); {type(student).__name__} is not."
+        )
+    if batch_size < 1 or inner_samples < 1 or log_scale_regularization < 0:
+        raise InputError(
+            "batch_size and inner_samples must be at least 1 and log_scale_regularization 0 or more; they are "
+            f"{batch_size}, {inner_samples} and {log_scale_regularization}."
+        )
+    if draws < 2 or timing_rows < 0:
+        raise InputError(f"draws must be at least 2 and timing_rows 0 or more; they are {draws} and {timing_rows}.")
+    taught = {id(parameter) for parameter in tensors(student)}
+    if any(id(tensor) in taught for tensor in tensors(teacher)):
+        raise InputError("Student and teacher share weights: give the student copies of its own (copy.deepcopy).")
+    if max_steps is None and max_time is None:
+        max_steps = DEFAULT_STEPS
+    settings = Settings(
+        evaluate_every=evaluate_every,
+        max_steps=max_steps,
+        max_time=max_time,
+        learning_rate=learning_rate,
+        weight_decay=0.0,
+        gradient_clip=gradient_clip,
+        average_decay=average_decay,
+        patience=patience,
+        seed=seed,
+        device=device,
+        progress=progress,
+        log_path=log_path,
+    )
+    chosen_device = choose_device(device)
+    student.to(chosen_device)
+    if isinstance(teacher, nn.Module):
+        teacher.to(chosen_device)
+    rows = context_rows(student, context)
+    with frozen(teacher):
+        one = None if rows is None else rows[:1]
+        name, reason = choose_estimator(teacher, student, estimator, one)
+        objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
+        dimensions = _try(objective, one, seed)
+        if estimator == "auto":
+            announce(f"estimator {name}: {reason}")
+
+        # Imported here: it takes seconds, which `import pushforward` should not.
+        from pushforward.training.fabric import make_fabric
+
+        history = train(
+            make_fabric(chosen_device, settings.precision),
+            objective,
+            Draws(batch_size, rows, evaluate_every, seed),
+            HeldOutDraws(objective, rows, dimensions, seed + 1),
+            settings,
+        )
+    report = evaluate_student(
+        teacher,
+        student,
+        context=rows,
+        draws=draws,
+        reference=reference,
+        timing_rows=timing_rows,
+        seed=seed + 2,
+    )
+    return dataclasses.replace(report, estimator=name, reason=reason, history=history)
+
+
+class Draws:
+    """How many draws to take in each step, and with which contexts.
+
+    Arguments:
+        count: draws in a step.
+        context: rows to draw contexts from, (N, ...), or None.
+        steps: steps in an epoch.
+        seed: of the choice of contexts.
+    """
+
+    def __init__(self, count: int, context: Tensor | None, steps: int, seed: int) -> None:
+        self.count = count
+        self.context = context
+        self.steps = steps
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for _ in range(self.steps):
+            yield _batch(self.count, self.context, self._generator)
+
+
+class HeldOutDraws:
+    """Minus the loss on base draws and contexts that are the same each time.
+
+    Arguments:
+        objective: the loss.
+        context: rows to draw contexts from, (N, ...), or None.
+        dimensions: D; more of them, fewer draws.
+        seed: of the draws.
+    """
+
+    def __init__(self, objective: Divergence, context: Tensor | None, dimensions: int, seed: int) -> None:
+        self.objective = objective
+        self.context = context
+        self.count = min(max(HELD_OUT_NUMBERS // dimensions, FEWEST_HELD_OUT), MOST_HELD_OUT)
+        self.chunk = max(HELD_OUT_CHUNK_NUMBERS // dimensions, 1)
+        self.seed = seed
+
+    def __call__(self) -> float:
+        """Return the mean, in nats for an event; higher is better."""
+        total = 0.0
+        generator = torch.Generator().manual_seed(self.seed)
+        with torch.no_grad(), seeded(self.objective.student, self.seed):
+            for start in range(0, self.count, self.chunk):
+                batch = _batch(min(self.chunk, self.count - start), self.context, generator)
+                total += float(self.objective.value(*batch).double().sum())
+        return -total / self.count
+
+
+def _batch(count: int, context: Tensor | None, generator: torch.Generator) -> tuple[Any, ...]:
+    if context is None:
+        return (count,)
+    rows = torch.randint(len(context), (count,), generator=generator)
+    return count, context[rows.to(context.device)], rows
+
+
+def _try(objective: Divergence, context: Tensor | None, seed: int) -> int:
+    """Refuse a teacher without gradients or of another shape, and return the number of dimensions."""
+    student, teacher = objective.student, objective.teacher
+    with seeded(student, seed):
+        shape = (1,) if context is None else ()
+        x, log_q = student.rsample_with_log_prob(shape, context)  # type: ignore[operator]
+        x = x.detach().requires_grad_()
+        log_p = teacher.log_prob(x, context)
+    if x.ndim != 2 or log_q.shape != (1,):
+        raise InputError(
+            f"A student draws x of shape (rows, D) and log q of (rows,); for one row they are {tuple(x.shape)} and "
+            f"{tuple(log_q.shape)}."
+        )
+    if not isinstance(log_p, Tensor) or log_p.shape != (1,):
+        found = tuple(log_p.shape) if isinstance(log_p, Tensor) else type(log_p).__name__
+        raise InputError(f"The teacher's log_prob must give (rows,) for x of (rows, D); for one row it gives {found}.")
+    if not log_p.requires_grad:
+        raise InputError("The teacher's log_prob must be differentiable: its result has no gradient with respect to x.")
+    return x.shape[-1]

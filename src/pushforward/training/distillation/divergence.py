@@ -1,0 +1,216 @@
+"""KL(student || teacher) = E_q[log q(x) - log p(x)] from draws of the student, in four ways.
+
+With x = f(z) drawn from the student, and q_t, p_t the laws of x[t] given x[before t],
+
+    joint            log q(x) - log p(x)
+    path             the same, its gradient through the draw alone: E_q[∂ log q(x) / ∂weights at fixed x] = 0
+    conditional_mc   Σ_t mean_n log q_t(x'_n) - log p_t(x'_n),  x'_n ~ q_t fresh, the teacher run once, on x
+    closed_form      Σ_t KL(q_t || p_t) = Σ_t log(σ_p / σ_q) + (σ_q² + (μ_q - μ_p)²) / (2 σ_p²) - 1/2
+
+all of the same expectation. The last two are the first with x[t] averaged out given x[before t] (Rao-Blackwell), and
+need teacher and student to follow one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal, kl_divergence
+
+from pushforward.errors import InputError
+from pushforward.flow import Flow
+from pushforward.training.distillation.conditionals import NoConditionals
+from pushforward.training.distillation.protocol import (
+    ConditionalStudent,
+    ConditionalTeacher,
+    conditional_student,
+    conditional_teacher,
+)
+from pushforward.training.objectives import log_prob_of_still_weights
+
+ESTIMATORS = ("auto", "closed_form", "conditional_mc", "joint", "path")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a step has drawn from the student: what penalties are given.
+
+    Attributes:
+        x: draws, (rows, D), differentiable in the student's weights.
+        context: their context, (rows, ...), or None.
+        rows: which rows of the context given to `distill` these are, (rows,); to look up data that belong to them.
+        student: q_t, the laws of all x[t] given x[before t], where the loss has them; else None.
+        teacher: p_t, likewise.
+    """
+
+    x: Tensor
+    context: Tensor | None
+    rows: Tensor | None
+    student: Distribution | None
+    teacher: Distribution | None
+
+
+Penalty = Callable[[Draw], Tensor]
+
+
+class Divergence(nn.Module):
+    """An estimate of KL(student || teacher) in nats for each draw, and the penalties.
+
+    Arguments:
+        teacher: p, which is no part of what is trained.
+        student: q.
+        estimator: one of the four.
+        inner_samples: N of `conditional_mc`.
+        log_scale_regularization: λ, which adds λ Σ_t (log σ_q - log σ_p)² of Gaussian conditionals.
+        penalties: pairs of a weight and a function of a `Draw`, which gives one number, or one for each row.
+    """
+
+    def __init__(
+        self,
+        teacher: Any,
+        student: nn.Module,
+        estimator: str,
+        inner_samples: int = 16,
+        log_scale_regularization: float = 0.0,
+        penalties: Sequence[tuple[float, Penalty]] = (),
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.estimator = estimator
+        self.inner_samples = inner_samples
+        self.log_scale_regularization = log_scale_regularization
+        self.penalties = tuple(penalties)
+        # In a tuple, so that it is no submodule: neither trained, nor averaged, nor copied with the best weights.
+        self._teacher = (teacher,)
+        self._conditionals: tuple[ConditionalTeacher, ConditionalStudent] | None = None
+        if estimator in ("closed_form", "conditional_mc") or log_scale_regularization:
+            self._conditionals = (conditional_teacher(teacher), conditional_student(student))
+
+    @property
+    def teacher(self) -> Any:
+        """p."""
+        return self._teacher[0]
+
+    def train(self, mode: bool = True) -> Divergence:
+        """Leave the student in eval mode: its own draws must not initialise layers that start from data."""
+        super().train(mode)
+        self.student.eval()
+        return self
+
+    def forward(self, count: int, context: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
+        """Return the loss in nats, (count,), of fresh draws, one for each row of the context if there is one."""
+        return self._loss(self.estimator, count, context, rows)
+
+    def value(self, count: int, context: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
+        """Return the same in expectation, (count,), its divergence by `joint`, whose error vanishes with it."""
+        return self._loss("joint", count, context, rows)
+
+    def _loss(self, estimator: str, count: int, context: Tensor | None, rows: Tensor | None) -> Tensor:
+        shape = (count,) if context is None else ()
+        student_law = teacher_law = None
+        if self._conditionals is not None:
+            of_teacher, of_student = self._conditionals
+            x, student_law = of_student.rsample_with_conditionals(shape, context)
+            teacher_law = of_teacher.conditionals(x, context)
+        if estimator == "closed_form" and student_law is not None and teacher_law is not None:
+            loss = kl_divergence(student_law, teacher_law).sum(-1)
+        elif estimator == "conditional_mc" and student_law is not None and teacher_law is not None:
+            inner = student_law.rsample(torch.Size((self.inner_samples,)))
+            loss = (student_law.log_prob(inner) - teacher_law.log_prob(inner)).mean(0).sum(-1)
+        elif student_law is not None and teacher_law is not None and estimator == "joint":
+            loss = (student_law.log_prob(x) - teacher_law.log_prob(x)).sum(-1)
+        else:
+            if student_law is None:
+                x, log_q = self.student.rsample_with_log_prob(shape, context)  # type: ignore[operator]
+            if estimator == "path":
+                log_q = log_prob_of_still_weights(self.student, x, context)
+            loss = log_q - self.teacher.log_prob(x, context)
+        if self.log_scale_regularization:
+            if not (isinstance(student_law, Normal) and isinstance(teacher_law, Normal)):
+                raise InputError(
+                    "log_scale_regularization needs Gaussian conditionals of teacher and student; "
+                    f"they are {_kind(teacher_law)} and {_kind(student_law)}."
+                )
+            difference = student_law.scale.log() - teacher_law.scale.log()
+            loss = loss + self.log_scale_regularization * difference.square().sum(-1)
+        for weight, penalty in self.penalties:
+            loss = loss + weight * penalty(Draw(x, context, rows, student_law, teacher_law))
+        return loss
+
+
+def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Tensor | None) -> tuple[str, str]:
+    """Return the estimator to use, and why.
+
+    Arguments:
+        teacher: p.
+        student: q.
+        wanted: "auto", or the one to be checked.
+        context: one row, (1, ...), or None, to try teacher and student on.
+
+    Raises:
+        InputError: teacher and student do not have what the wanted one needs; the message says what.
+    """
+    if wanted not in ESTIMATORS:
+        raise InputError(f"estimator must be one of {', '.join(ESTIMATORS)}; it is {wanted!r}.")
+    if wanted == "path" and not hasattr(student, "log_prob"):
+        raise InputError(
+            f"estimator='path' needs a student with log_prob(x, context); {type(student).__name__} has none."
+        )
+    if wanted in ("path", "joint"):
+        return wanted, "asked for"
+    kinds: tuple[str, str] | None = None
+    obstacle = ""
+    try:
+        kinds = _conditional_kinds(teacher, student, context)
+    except NoConditionals as error:
+        obstacle = str(error)
+    if wanted != "auto":
+        if kinds is None:
+            raise InputError(f"estimator={wanted!r} compares conditionals in one order, and {obstacle}.")
+        if wanted == "closed_form" and kinds != ("Normal", "Normal"):
+            raise InputError(
+                "estimator='closed_form' needs Gaussian conditionals of teacher and student; "
+                f"they are {kinds[0]} and {kinds[1]}: use 'conditional_mc'."
+            )
+        return wanted, "asked for"
+    if kinds == ("Normal", "Normal"):
+        return "closed_form", "teacher and student have Gaussian conditionals in one order"
+    if kinds is not None:
+        return "conditional_mc", f"conditionals in one order are {kinds[0]} (teacher) and {kinds[1]} (student)"
+    if isinstance(student, Flow) and student.bijection.cost.inverse == "1 pass":
+        return "path", f"{obstacle}; the student's density takes one pass"
+    return "joint", f"{obstacle}; the student's density takes more than one pass"
+
+
+def _conditional_kinds(teacher: Any, student: nn.Module, context: Tensor | None) -> tuple[str, str]:
+    """What the conditionals of teacher and student are, by name.
+
+    Raises:
+        NoConditionals: One of them has none, or they follow different orders.
+    """
+    owners = []
+    for name, adapt, one in (("teacher", conditional_teacher, teacher), ("student", conditional_student, student)):
+        try:
+            owners.append(adapt(one))
+        except NoConditionals as error:
+            raise NoConditionals(f"the {name} has none: {error}") from None
+    of_teacher: Any
+    of_student: Any
+    of_teacher, of_student = owners
+    if of_teacher.autoregressive_order != of_student.autoregressive_order:
+        raise NoConditionals(
+            f"the teacher's order {of_teacher.autoregressive_order} is not the student's, "
+            f"{of_student.autoregressive_order}"
+        )
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        x, student_law = of_student.rsample_with_conditionals((1,) if context is None else (), context)
+        teacher_law = of_teacher.conditionals(x, context)
+    return _kind(teacher_law), _kind(student_law)
+
+
+def _kind(law: Distribution | None) -> str:
+    return type(law).__name__
