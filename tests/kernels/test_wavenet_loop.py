@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from audio.models import CONTEXTS, context_of, normal
+from audio.random_models import CONTEXTS, context_of, normal
 from catalogue import randomize
 
 import pushforward as pf
