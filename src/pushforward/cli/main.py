@@ -8,6 +8,7 @@ from pushforward.cli.fit import fit
 from pushforward.cli.info import info
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
+from pushforward.cli.speech import app as speech
 from pushforward.kernels import native
 from pushforward.version import __version__
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 for function in (fit, score, sample, info):
     app.command()(function)
+app.add_typer(speech, name="speech")
 
 
 def _print_version(wanted: bool) -> None:
