@@ -9,6 +9,7 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, No
 
 from pushforward.audio.logistic import Logistic, logistic_noise
 from pushforward.bijections.univariate import soft_bound
+from pushforward.kernels.wavenet import HeadShape
 
 # No log-scale goes beyond ±LOG_SCALE_BOUND: a scale of 2e-9 .. 5e8. Far wider than sound asks for (a step of 16 bits is
 # e^-10.4), and narrow enough for the squares of float32.
@@ -26,10 +27,12 @@ class GaussianHead:
     Attributes:
         parameter_count: 2, shift and log-scale.
         noise_count: 1, a standard normal number.
+        compiled: the head as the compiled kernel takes it.
     """
 
     parameter_count = 2
     noise_count = 1
+    compiled = HeadShape(0, LOG_SCALE_BOUND)
 
     def distribution(self, parameters: Tensor) -> Distribution:
         """The distributions, (...), of parameters, (..., 2)."""
@@ -75,6 +78,11 @@ class LogisticMixtureHead:
     def parameter_count(self) -> int:
         """Weights, centres and scales."""
         return 3 * self.components
+
+    @property
+    def compiled(self) -> HeadShape:
+        """The head as the compiled kernel takes it."""
+        return HeadShape(2, LOG_SCALE_BOUND, self.components, REACH, SCALE)
 
     @property
     def starts(self) -> list[float]:

@@ -11,7 +11,8 @@ from pushforward.audio.batches import as_rows, shape_of_draws
 from pushforward.audio.heads import Head
 from pushforward.audio.logistic import Logistic
 from pushforward.audio.streams import BLOCK, block_sizes, in_chunks
-from pushforward.networks.wavenet import State, WaveNet
+from pushforward.kernels.wavenet import CompiledState, has_kernel
+from pushforward.networks.wavenet import WaveNet
 
 
 class AutoregressiveWaveNet(nn.Module):
@@ -184,14 +185,18 @@ class AutoregressiveWaveNet(nn.Module):
             x, last, state = self._continue(noise, last, state, rows, temperature)
             yield x.reshape(*batch, size)
 
-    def _start(self, rows: int) -> tuple[Tensor, State]:
-        return self.reference.new_zeros(rows), self.network.initial_state(rows)
+    def _start(self, rows: int) -> tuple[Tensor, Any]:
+        compiled = CompiledState(self.network, rows) if has_kernel(self.network) else None
+        return self.reference.new_zeros(rows), compiled or self.network.initial_state(rows)
 
     def _continue(
-        self, noise: Tensor, last: Tensor, state: State, context: Tensor | None, temperature: float
-    ) -> tuple[Tensor, Tensor, State]:
+        self, noise: Tensor, last: Tensor, state: Any, context: Tensor | None, temperature: float
+    ) -> tuple[Tensor, Tensor, Any]:
         """The next samples, (rows, T), the last of them in units of the network, and the state after them."""
         self.network.check_context(context, state.time + noise.shape[1])
+        if isinstance(state, CompiledState):
+            x, _ = state.advance(noise, context, self.head.compiled, temperature)
+            return x * self.scale, last, state
         samples = []
         for now in noise.unbind(1):
             parameters, state = self.network.step(last, state, self.network.context_at(context, state.time))
