@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pushforward.cli.distill import distill
 from pushforward.cli.fit import fit
 from pushforward.cli.info import info
 from pushforward.cli.sample import sample
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Normalizing flows: a table in, an exact density out.",
 )
-for function in (fit, score, sample, info):
+for function in (fit, score, sample, distill, info):
     app.command()(function)
 app.add_typer(speech, name="speech")
 
