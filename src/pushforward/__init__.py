@@ -9,8 +9,10 @@ from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.table_flow import TableFlow, fit_table
 from pushforward.training import (
+    Chains,
     DistillationReport,
     History,
+    Reweighted,
     TrainingError,
     VariationalFit,
     distill,
@@ -19,6 +21,8 @@ from pushforward.training import (
     evaluate_student,
     fit,
     fit_to_target,
+    independence_metropolis,
+    reweight,
 )
 from pushforward.version import __version__
 from pushforward.zoo import (
@@ -39,6 +43,7 @@ from pushforward.zoo import (
 
 __all__ = [
     "Bijection",
+    "Chains",
     "Compose",
     "DistillationReport",
     "Flow",
@@ -46,6 +51,7 @@ __all__ = [
     "InputError",
     "Inverse",
     "Report",
+    "Reweighted",
     "TableFlow",
     "TrainingError",
     "VariationalFit",
@@ -66,6 +72,7 @@ __all__ = [
     "fit_to_target",
     "gaussianized",
     "iaf",
+    "independence_metropolis",
     "load",
     "maf",
     "mixture_cdf",
@@ -76,6 +83,7 @@ __all__ = [
     "planar",
     "radial",
     "realnvp",
+    "reweight",
     "save",
     "solvers",
     "standardized",

@@ -4,6 +4,7 @@ The signature of a function is its configuration: `flow.config` records the call
 `build(config)` makes the same flow again, with fresh weights. An unknown option is an error that names the nearest one.
 """
 
+import copy
 import difflib
 import functools
 import inspect
@@ -578,6 +579,31 @@ def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: in
     """
     spline = MarginalSpline.from_data(x, _checked_knots(knots))
     return _gaussianized(flow, spline, None if context is None else _standardization(context, "context"))
+
+
+def in_units_of(flow: Flow, other: Flow) -> Flow:
+    """The flow in the units of another one made by `standardized` or `gaussianized`, with copies of its fixed maps.
+
+    Arguments:
+        flow: the flow in standardised units; it is used, not copied.
+        other: the flow whose units are taken.
+
+    Raises:
+        ValueError: the other is in no units of data.
+
+    Example:
+        >>> other = standardized(maf(features=2), 100 + torch.randn(50, 2))
+        >>> in_units_of(iaf(features=2), other).sample((1000,)).mean().round()
+        tensor(100.)
+    """
+    units = copy.deepcopy(other.bijection)
+    if not isinstance(units, Standardized):
+        raise ValueError("The other flow is made neither by standardized nor by gaussianized: it has no units to take.")
+    if isinstance(units.data, MarginalSpline):
+        return _gaussianized(flow, units.data, units.context)
+    if isinstance(units.data, ElementwiseAffine):
+        return _standardized(flow, units.data, units.context)
+    return _in_units_of_data(flow, units.data, units.context, None)
 
 
 def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:

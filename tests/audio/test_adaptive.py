@@ -42,7 +42,7 @@ def test_single_precision_averages_keep_their_digits_over_five_decades():
 
 
 def test_location_and_scale_are_their_formulas():
-    adaptive = AdaptiveScale(COEFFICIENTS, spans=(4.0, 20.0), gain=1.5, floor=1e-4, start=0.01)
+    adaptive = AdaptiveScale(COEFFICIENTS, spans=(4.0, 20.0), gain=1.5, floor=1e-4, start=0.01, ceiling=0.003)
     x = sounds()
     location, log_scale, features = adaptive(x)
     for row in range(2):
@@ -50,7 +50,7 @@ def test_location_and_scale_are_their_formulas():
         scale = np.zeros(500)
         for t in range(500):
             expected[t] = sum(float(COEFFICIENTS[k]) * float(x[row, t - 1 - k]) for k in range(min(3, t)))
-            scale[t] = 1.5 * math.sqrt(power + 1e-8)
+            scale[t] = 1.5 * math.sqrt(power * 0.003 / (power + 0.003) + 1e-8)
             power += ((float(x[row, t]) - expected[t]) ** 2 - power) / 4
         np.testing.assert_allclose(location[row], expected, atol=1e-15)
         np.testing.assert_allclose(log_scale[row].exp(), scale, rtol=1e-12)
@@ -90,6 +90,19 @@ def test_features_are_ordinary_numbers_at_any_volume_and_gradients_live():
         assert gradient.isfinite().all()
     onset = torch.cat([torch.zeros(1, 500), torch.ones(1, 1)], 1)
     assert adaptive(onset)[2].abs().max() < 20
+
+
+def test_a_sound_that_follows_its_own_scale_does_not_grow_without_bound():
+    # With this gain a scale that has no ceiling grows by e to the power of several hundred.
+    adaptive = AdaptiveScale(COEFFICIENTS, gain=2.0, ceiling=0.01)
+    generator = torch.Generator().manual_seed(0)
+    state = adaptive.initial_state(4)
+    for _ in range(2000):
+        location, log_scale = adaptive.predict(state)
+        x = location + log_scale.exp() * torch.randn(4, generator=generator, dtype=torch.float64)
+        features, state = adaptive.step(x, state)
+        assert log_scale.exp().max() <= 0.2 + 1e-12
+    assert x.abs().max() < 10 and features.abs().max() < 10
 
 
 def autoregression(coefficients, samples, rng, scale=0.01):

@@ -34,7 +34,8 @@ class AdaptiveScale(nn.Module):
     """For each sample its linear prediction and its scale, from the samples before it; sounds span five decades.
 
         location[t] = Σ_k coefficients[k] x[t - 1 - k],   e[t] = x[t] - location[t],
-        scale[t]² = gain² (v_0[t] + floor²),   v_j[t + 1] = (1 - 1/span_j) v_j[t] + e[t]² / span_j,   v_j[0] = start.
+        scale[t]² = gain² (v_0[t] ceiling / (v_0[t] + ceiling) + floor²),
+        v_j[t + 1] = (1 - 1/span_j) v_j[t] + e[t]² / span_j,   v_j[0] = start.
 
     x[t] = location[t] + scale[t] y[t] with independent standard normal y is a Gaussian autoregression whose scale
     follows the sound (a GARCH process); a network that models y instead of x starts from there, and needs no more than
@@ -46,6 +47,8 @@ class AdaptiveScale(nn.Module):
         gain: factor on the scale, default 1.
         floor: least scale, in full scale ±1, default a tenth of a 16-bit step.
         start: power of e before the first sample, default 1e-4.
+        ceiling: power of e that the scale never exceeds, default 1: sounds that are made by following their own scale
+            could otherwise grow beyond all numbers. The features know no louder sound either.
 
     Attributes:
         order: how many samples the prediction looks back.
@@ -68,6 +71,7 @@ class AdaptiveScale(nn.Module):
     coefficients: Tensor
     gain: Tensor
     start: Tensor
+    ceiling: Tensor
 
     def __init__(
         self,
@@ -76,14 +80,16 @@ class AdaptiveScale(nn.Module):
         gain: float = 1.0,
         floor: float = SMALLEST_SCALE,
         start: float = 1e-4,
+        ceiling: float = 1.0,
     ) -> None:
         super().__init__()
-        if not spans or min(spans) < 1 or not gain > 0 or not floor > 0 or not start >= 0:
-            raise InputError(f"An adaptive scale cannot have {spans=}, {gain=}, {floor=}, {start=}.")
+        if not spans or min(spans) < 1 or not gain > 0 or not floor > 0 or not start >= 0 or not ceiling > 0:
+            raise InputError(f"An adaptive scale cannot have {spans=}, {gain=}, {floor=}, {start=}, {ceiling=}.")
         # Buffers, so that a model file holds them; not parameters: a student's teacher should stand still.
         self.register_buffer("coefficients", coefficients.detach().clone())
         self.register_buffer("gain", coefficients.new_tensor(gain))
         self.register_buffer("start", coefficients.new_tensor(start))
+        self.register_buffer("ceiling", coefficients.new_tensor(ceiling))
         self.spans = tuple(map(float, spans))
         self.floor = float(floor)
 
@@ -147,10 +153,14 @@ class AdaptiveScale(nn.Module):
         return torch.cat([start[:, None], decaying_average(values, 1 - 1 / span, start)], 1)
 
     def _log_scale(self, power: Tensor) -> Tensor:
-        return (power + self.floor**2).log() / 2 + self.gain.log()
+        return self._log(power, self.ceiling) + self.gain.log()
+
+    def _log(self, power: Tensor, ceiling: Tensor | float) -> Tensor:
+        """The logarithm of the scale of a power, between floor and ceiling; both bounds are smooth."""
+        return (power * (ceiling / (power + ceiling)) + self.floor**2).log() / 2
 
     def _features(self, x: Tensor, residual: Tensor, powers: Sequence[Tensor]) -> Tensor:
-        logs = [(power + self.floor**2).log() / 2 for power in powers]
+        logs = [self._log(power, self.ceiling) for power in powers[:-1]] + [self._log(powers[-1], 1.0)]
         # Over half of the spans: the shortest would show every sample as about one.
         middle, loudness = logs[len(self.spans) // 2], logs[-1]
         differences = [a - b for a, b in itertools.pairwise(logs[:-1])]
@@ -259,10 +269,14 @@ def fit_adaptive_scale(
     residuals = [torch.from_numpy(prediction_errors(sound, coefficients.numpy()))[None] for sound in sounds]
     beginning = torch.cat([e[0, : 2 * int(spans[0]) if from_start else None] for e in residuals])
     start = float(beginning.square().mean())
-    fitted = AdaptiveScale(coefficients, spans, start=start)
-    squares, count = 0.0, 0
-    for e in residuals:
-        power = fitted._averages(e.square(), fitted.spans[0])[:, :-1]
-        squares += float((e.square() / (power + fitted.floor**2)).sum())
-        count += e.numel()
-    return AdaptiveScale(coefficients, spans, gain=math.sqrt(squares / count), start=start).float()
+    plain = AdaptiveScale(coefficients, spans, start=start)
+    powers = [plain._averages(e.square(), plain.spans[0])[:, :-1] for e in residuals]
+    # The loudest that was heard, and as much again.
+    ceiling = 2 * max(float(power.max()) for power in powers) + plain.floor**2
+    fitted = AdaptiveScale(coefficients, spans, start=start, ceiling=ceiling)
+    squares = sum(
+        float((e * (-fitted._log_scale(power)).exp()).square().sum())
+        for e, power in zip(residuals, powers, strict=True)
+    )
+    gain = math.sqrt(squares / sum(e.numel() for e in residuals))
+    return AdaptiveScale(coefficients, spans, gain=gain, start=start, ceiling=ceiling).float()

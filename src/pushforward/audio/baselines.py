@@ -83,13 +83,15 @@ class Ladder:
             "coefficients": adaptive.coefficients.tolist(),
             "gain": float(adaptive.gain),
             "start": float(adaptive.start),
+            "ceiling": float(adaptive.ceiling),
         }
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Ladder:
         """The ladder that `to_dict` has written down."""
         coefficients = torch.tensor(entries["coefficients"], dtype=torch.float64)
-        adaptive = AdaptiveScale(coefficients, gain=entries["gain"], start=entries["start"])
+        gain, start, ceiling = (float(entries[name]) for name in ("gain", "start", "ceiling"))
+        adaptive = AdaptiveScale(coefficients, gain=gain, start=start, ceiling=ceiling)
         return cls(float(entries["variance"]), float(entries["error_variance"]), adaptive)
 
 

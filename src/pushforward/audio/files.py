@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
+import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,10 +182,21 @@ def write_audio(path: str | os.PathLike[str], samples: ArrayLike, rate: int) -> 
     if not np.isfinite(values).all():
         raise InputError(f"{path} is not written: sample {int(np.argmin(np.isfinite(values))) + 1} is not finite.")
     whole = np.rint(values / STEP)
-    clipped = np.clip(whole, -32768, 32767)
+    clipped = _clipped(whole)
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, clipped.astype(np.int16), rate, subtype="PCM_16")
+        soundfile.write(temporary, clipped, rate, subtype="PCM_16")
     return int((whole != clipped).sum())
+
+
+def audio_bytes(samples: ArrayLike, rate: int) -> bytes:
+    """A sound as the content of a mono 16-bit WAV file; full scale ±1, (samples,), clipped there."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(_clipped(np.rint(np.asarray(samples, dtype=np.float64) / STEP)).astype("<i2").tobytes())
+    return buffer.getvalue()
 
 
 def check_audio_path(path: str | os.PathLike[str]) -> None:
@@ -200,6 +213,10 @@ def _soundfile() -> ModuleType:
             "Sound files need the library soundfile, which is not installed: pip install 'pushforward[audio]'."
         ) from None
     return soundfile
+
+
+def _clipped(whole: np.ndarray) -> np.ndarray:
+    return np.clip(whole, -32768, 32767).astype(np.int16)
 
 
 def _rounded(values: np.ndarray, path: Path) -> np.ndarray:

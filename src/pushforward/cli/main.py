@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from pushforward.cli.distill import distill
 from pushforward.cli.fit import fit
 from pushforward.cli.info import info
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
+from pushforward.cli.speech import app as speech
 from pushforward.kernels import native
 from pushforward.version import __version__
 
@@ -17,8 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Normalizing flows: a table in, an exact density out.",
 )
-for function in (fit, score, sample, info):
+for function in (fit, score, sample, distill, info):
     app.command()(function)
+app.add_typer(speech, name="speech")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,11 +5,14 @@ from pushforward.training.errors import TrainingError
 from pushforward.training.fitting import fit
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
+from pushforward.training.reweighting import Chains, Reweighted, independence_metropolis, reweight
 from pushforward.training.variational import VariationalFit, evaluate_on_target, fit_to_target
 
 __all__ = [
+    "Chains",
     "DistillationReport",
     "History",
+    "Reweighted",
     "TrainingError",
     "VariationalFit",
     "distill",
@@ -18,4 +21,6 @@ __all__ = [
     "evaluate_student",
     "fit",
     "fit_to_target",
+    "independence_metropolis",
+    "reweight",
 ]

@@ -131,10 +131,16 @@ class StackedConditionals(Distribution):
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]
         """Differentiable draws, (*sample_shape, *batch, D), each feature given those before it of the one x."""
+        return self.rsample_with_log_prob(sample_shape)[0]
+
+    def rsample_with_log_prob(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+        """Differentiable draws and their log-densities in nats, both (*sample_shape, *batch, D)."""
         value = self.base.rsample((*sample_shape, *self.batch_shape[:-1]))
+        log_prob = self._of_one.log_prob(value.unsqueeze(-1))
         for moved in self.stack:
-            value, _ = moved.forward(value)
-        return value
+            value, log_derivative = moved.forward(value)
+            log_prob = log_prob - log_derivative
+        return value, log_prob
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-densities in nats of values, both (*sample_shape, *batch, D)."""
@@ -154,11 +160,15 @@ class _Moved(NamedTuple):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         move = self.univariate.inverse if self.inverted else self.univariate.forward
-        return move(z, self.parameters)
+        return move(z, self._parameters_for(z))
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         move = self.univariate.forward if self.inverted else self.univariate.inverse
-        return move(x, self.parameters)
+        return move(x, self._parameters_for(x))
+
+    def _parameters_for(self, value: Tensor) -> Tensor:
+        # Draws of each feature come on top of the batch; not every family broadcasts its parameters to them.
+        return self.parameters.expand(*value.shape, -1)
 
 
 @dataclass(frozen=True)
@@ -266,9 +276,7 @@ def _orders(bijection: Bijection) -> list[tuple[int, ...]]:
         return [tuple(bijection.order)]
     if type(bijection) in ELEMENTWISE:
         return []
-    raise NoConditionals(
-        f"it has a layer {type(bijection).__name__}, behind which no feature waits for those before it"
-    )
+    raise NoConditionals(f"its layer {type(bijection).__name__} does not keep to one order of the features")
 
 
 def _in_words(order: tuple[int, ...]) -> str:

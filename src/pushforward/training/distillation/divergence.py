@@ -23,7 +23,7 @@ from torch.distributions import Distribution, Normal, kl_divergence
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.training.distillation.conditionals import NoConditionals
+from pushforward.training.distillation.conditionals import NoConditionals, StackedConditionals
 from pushforward.training.distillation.protocol import (
     ConditionalStudent,
     ConditionalTeacher,
@@ -119,8 +119,8 @@ class Divergence(nn.Module):
         if estimator == "closed_form" and student_law is not None and teacher_law is not None:
             loss = kl_divergence(student_law, teacher_law).sum(-1)
         elif estimator == "conditional_mc" and student_law is not None and teacher_law is not None:
-            inner = student_law.rsample(torch.Size((self.inner_samples,)))
-            loss = (student_law.log_prob(inner) - teacher_law.log_prob(inner)).mean(0).sum(-1)
+            inner, log_q = _rsample_with_log_prob(student_law, torch.Size((self.inner_samples,)))
+            loss = (log_q - teacher_law.log_prob(inner)).mean(0).sum(-1)
         elif student_law is not None and teacher_law is not None and estimator == "joint":
             loss = (student_law.log_prob(x) - teacher_law.log_prob(x)).sum(-1)
         else:
@@ -210,6 +210,13 @@ def _conditional_kinds(teacher: Any, student: nn.Module, context: Tensor | None)
         x, student_law = of_student.rsample_with_conditionals((1,) if context is None else (), context)
         teacher_law = of_teacher.conditionals(x, context)
     return _kind(teacher_law), _kind(student_law)
+
+
+def _rsample_with_log_prob(law: Distribution, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    if isinstance(law, StackedConditionals):  # in one pass through its maps, not two
+        return law.rsample_with_log_prob(shape)
+    x = law.rsample(shape)
+    return x, law.log_prob(x)
 
 
 def _kind(law: Distribution | None) -> str:

@@ -1,0 +1,47 @@
+"""pushforward distill MODEL -o FAST"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, Model, Quiet, Verbose
+from pushforward.cli.output import command, print_json, say
+
+
+@command
+def distill(
+    model: Model,
+    output: Annotated[str, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
+    given_file: Annotated[
+        str | None,
+        typer.Option(help="Table of the given columns, of a model that has them: the conditions to train on."),
+    ] = None,
+    max_time: Annotated[float | None, typer.Option(help="Most seconds of training; default 5000 steps.")] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run repeat.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Teach a flow that draws a row in one pass to stand for a fitted one, and say how well it does."""
+    from pushforward.store import check_model_path
+    from pushforward.table_distillation import distill_table
+    from pushforward.table_flow import TableFlow
+
+    check_model_path(output)
+    log_path = Path(output).with_suffix(".metrics.csv")
+    student, report = distill_table(
+        TableFlow.load(model),
+        given=given_file,
+        seed=seed,
+        max_time=max_time,
+        announce=lambda line: say(line, quiet),
+        device=device,
+        progress=False if quiet else None,
+        log_path=log_path,
+    )
+    student.save(output)
+    if json:
+        print_json({"model": output, "metrics": str(log_path), **report.to_dict()})
+    say(f"{report}\nmodel in {output}", quiet)
