@@ -14,7 +14,11 @@ setup(
     ext_modules=[
         Extension(
             "pushforward.kernels._native",
-            sources=[f"{FOLDER}/{name}.cpp" for name in ("baseline", "avx2", "avx512")],
+            sources=[
+                f"{FOLDER}/{kernels}{name}.cpp"
+                for kernels in ("", "wavenet_")
+                for name in ("baseline", "avx2", "avx512")
+            ],
             depends=[str(path) for pattern in ("*.h", "*.inc") for path in sorted(Path(FOLDER).glob(pattern))],
             extra_compile_args=[
                 "-O3",

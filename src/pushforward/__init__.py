@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from pushforward import bijections, distributions, networks, solvers
+from pushforward.audio import parallel_wavenet, wavenet
 from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
 from pushforward.evaluation.check import Report, check_bijection, check_flow
@@ -87,6 +88,7 @@ __all__ = [
     "networks",
     "nice",
     "nsf",
+    "parallel_wavenet",
     "planar",
     "radial",
     "realnvp",
@@ -95,6 +97,7 @@ __all__ = [
     "solvers",
     "standardized",
     "sylvester",
+    "wavenet",
 ]
 
 # Imported when they are first asked for: scikit-learn takes a second.

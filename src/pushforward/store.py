@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import nn
 
 from pushforward.errors import InputError
 from pushforward.files import atomic_path
@@ -27,11 +28,12 @@ NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
 FORMAT = 2
 
 
-def save(flow: Flow, path: str | Path, **notes: Any) -> None:
+def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
     """Write a flow to one file, atomically: the file is there whole, or not at all.
 
     Arguments:
-        flow: a flow made by a named architecture (`pushforward.maf` and the like, `pushforward.standardized`).
+        flow: what a named architecture made (`pushforward.maf`, `pushforward.wavenet` and the like,
+            `pushforward.standardized`).
         path: ends in `.safetensors`.
         notes: what else to keep, anything that JSON can hold; `describe` gives it back.
 
@@ -46,15 +48,17 @@ def save(flow: Flow, path: str | Path, **notes: Any) -> None:
         2
     """
     path = check_model_path(path)
-    if flow.config is None:
+    if getattr(flow, "config", None) is None:
         raise InputError(
             "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
             "(for others, save flow.state_dict() with torch)."
         )
+    # Knows the precision also of a model without weights of its own.
+    reference = flow.base.reference if isinstance(flow, Flow) else flow.reference
     metadata = {
         "pushforward": json.dumps({"format": FORMAT, "version": __version__}),
         "config": json.dumps(flow.config),
-        "dtype": json.dumps(str(flow.base.reference.dtype).removeprefix("torch.")),
+        "dtype": json.dumps(str(reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),
     }
     # Tied or viewed weights would be refused: each is written whole and by itself.
@@ -78,8 +82,8 @@ def check_model_path(path: str | Path) -> Path:
     return path
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Flow:
-    """Read a flow from its file, in evaluation mode.
+def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
+    """Read a flow, or a model of sound, from its file, in evaluation mode.
 
     Arguments:
         path: a file written by `save`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -52,9 +54,10 @@ def student_for(
         (Cost(forward='1 pass', inverse='3 × D steps'), [5, 5, 5])
     """
     orders = {tuple(module.order) for module in teacher.modules() if isinstance(module, Autoregressive)}
-    order = orders.pop() if len(orders) == 1 else "alternating"
-    linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
-    base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
+    # The options of an architecture are checked where they arrive.
+    order: Any = orders.pop() if len(orders) == 1 else "alternating"
+    linear: Any = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
+    base: Any = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         student = nsf(

@@ -10,7 +10,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, ParamSpec
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import torch
 from pydantic import Field, ValidationError, validate_call
@@ -57,37 +57,41 @@ BaseName = Literal["normal", "logistic", "uniform", "student_t", "mixture"]
 MOST_KNOTS = 10_000
 
 Options = ParamSpec("Options")
+Model = TypeVar("Model")
 ARCHITECTURES: dict[str, Callable[..., Flow]] = {}
+# Models of sequences of any length, which have no number of features.
+SEQUENCES: dict[str, Callable[..., Any]] = {}
 
 
-def architecture(function: Callable[Options, Flow]) -> Callable[Options, Flow]:
-    """Register a function that makes a flow: check its options, and record the call as the flow's config."""
+def architecture(function: Callable[Options, Model]) -> Callable[Options, Model]:
+    """Register a function that makes a model: check its options, and record the call as the model's config."""
     name = function.__name__
     signature = inspect.signature(function)
     checked = validate_call(function)
 
     @functools.wraps(function)
-    def make(*args: Options.args, **options: Options.kwargs) -> Flow:
+    def make(*args: Options.args, **options: Options.kwargs) -> Model:
         for option in options:
             if option not in signature.parameters:
                 raise InputError(f"{name} has no option {option!r}{_nearest(option, signature.parameters)}.")
         bound = signature.bind(*args, **options)
         bound.apply_defaults()
         try:
-            flow = checked(**bound.arguments)  # type: ignore[call-arg]
+            model: Any = checked(**bound.arguments)  # type: ignore[call-arg]
         except ValidationError as error:
             first = error.errors()[0]
             option = ".".join(str(part) for part in first["loc"])
             raise InputError(f"{name}: option {option} cannot be {first['input']!r}: {first['msg']}.") from None
-        flow.config = {"architecture": name, **{key: _plain(value) for key, value in bound.arguments.items()}}
-        return flow
+        model.config = {"architecture": name, **{key: _plain(value) for key, value in bound.arguments.items()}}
+        return model
 
-    ARCHITECTURES[name] = make
+    registry: dict[str, Any] = ARCHITECTURES if "features" in signature.parameters else SEQUENCES
+    registry[name] = make
     return make
 
 
-def build(config: dict[str, Any]) -> Flow:
-    """Make the flow that a config describes, with fresh weights.
+def build(config: dict[str, Any]) -> Any:
+    """Make the flow, or the model of sound, that a config describes, with fresh weights.
 
     Arguments:
         config: {"architecture": name, option: value, ...}, as in `flow.config`; a value may itself be the config of a
@@ -117,6 +121,8 @@ def build(config: dict[str, Any]) -> Flow:
             )
         knots, flow = _checked_knots(options["knots"]), build(options["flow"])
         return _gaussianized(flow, MarginalSpline(flow.features, knots))
+    if name in SEQUENCES:
+        return SEQUENCES[name](**options)
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")

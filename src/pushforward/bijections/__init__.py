@@ -2,6 +2,7 @@
 
 from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
+from pushforward.bijections.chained import Chained
 from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
@@ -25,6 +26,7 @@ __all__ = [
     "Affine",
     "Autoregressive",
     "Bijection",
+    "Chained",
     "Compose",
     "Constrained",
     "Cost",

@@ -12,6 +12,7 @@ from pushforward.cli.info import info
 from pushforward.cli.output import Terminated
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
+from pushforward.cli.speech import app as speech
 from pushforward.kernels import native
 from pushforward.version import __version__
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 for function in (fit, score, sample, distill, info):
     app.command()(function)
+app.add_typer(speech, name="speech")
 
 
 def _print_version(wanted: bool) -> None:

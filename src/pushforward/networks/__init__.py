@@ -3,5 +3,6 @@
 from pushforward.networks.amortized import Amortized
 from pushforward.networks.made import MADE
 from pushforward.networks.mlp import MLP
+from pushforward.networks.wavenet import WaveNet
 
-__all__ = ["MADE", "MLP", "Amortized"]
+__all__ = ["MADE", "MLP", "Amortized", "WaveNet"]

@@ -1,0 +1,194 @@
+"""What sounds sound like: spectra of a student's samples against those of data, as losses and as distances."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+
+Kind = Literal["linear", "log", "log_average"]
+# Below any power that 16-bit sound can have (10⁻¹⁰), far above the smallest float32: only exact silence feels it.
+TINY = 1e-30
+
+
+def power_spectrum(x: Tensor, n_fft: int = 256, hop: int | None = None) -> Tensor:
+    """Power in each frequency and frame: |Σ_n window[n] x[i hop + n] e^(-2πi k n / n_fft)|² / Σ_n window[n]².
+
+    The window is Hann's, and every frame lies inside the sound: white noise of variance v has mean power v everywhere.
+
+    Arguments:
+        x: (*batch, time); sounds shorter than a window are extended by silence to one.
+        n_fft: samples under the window, default 256.
+        hop: samples between frames, default a quarter of the window.
+
+    Returns:
+        (*batch, frames, n_fft // 2 + 1).
+
+    Example:
+        >>> power_spectrum(torch.zeros(2, 1000)).shape
+        torch.Size([2, 12, 129])
+    """
+    hop = n_fft // 4 if hop is None else hop
+    window = torch.hann_window(n_fft, dtype=x.dtype, device=x.device)
+    if x.shape[-1] < n_fft:
+        x = nn.functional.pad(x, (0, n_fft - x.shape[-1]))
+    spectrum = torch.fft.rfft(x.unfold(-1, n_fft, hop) * window)
+    return (spectrum.real.square() + spectrum.imag.square()) / window.square().sum()
+
+
+class PowerLoss(nn.Module):
+    """How far spectra of a student's samples lie from those of data: the power loss against low volume ("whispering").
+
+    With P = `power_spectrum` of the samples, P' that of the data, and means over frequencies k:
+
+        linear        mean_k (mean_i √P[i, k] - mean_i √P'[i, k])²
+        log           mean_k (mean_i ln P[i, k] - mean_i ln P'[i, k])²
+        log_average   mean_k (ln mean_i P[i, k] - ln mean_i P'[i, k])²
+
+    `paired` says whether sample and data belong together, as they do when both have one context: then the frames i are
+    those of one row, and with `linear` and `log` each is compared with its own partner before squaring. Otherwise i
+    runs over the frames of the whole batch, and samples need not resemble the data row by row.
+
+    The logarithms have no floor, so that the gradient of a nearly silent student is as large as that of a loud one;
+    at exact silence all gradients are zero and finite.
+
+    Arguments:
+        kind: "linear", "log" or "log_average" (default).
+        n_fft: samples under the window, default 256.
+        hop: samples between frames, default a quarter of the window.
+        paired: whether rows of samples and data belong together, default False.
+
+    Cost: two short-time Fourier transforms.
+
+    Source: van den Oord et al., 2017, arXiv:1711.10433 (|STFT|², averaged over time); Ping, Peng and Chen, 2018,
+        arXiv:1807.07281 (|STFT|).
+
+    Example:
+        >>> noise = torch.randn(4, 2000, generator=torch.Generator().manual_seed(0))
+        >>> round(float(PowerLoss()(0.1 * noise, noise).mean()), 3)  # (ln 0.01)²
+        21.208
+    """
+
+    def __init__(
+        self, kind: Kind = "log_average", n_fft: int = 256, hop: int | None = None, paired: bool = False
+    ) -> None:
+        super().__init__()
+        if kind not in ("linear", "log", "log_average"):
+            raise InputError(f"A power loss is linear, log or log_average, not {kind!r}.")
+        self.kind = kind
+        self.n_fft = n_fft
+        self.hop = hop
+        self.paired = paired
+
+    def forward(self, samples: Tensor, data: Tensor) -> Tensor:
+        """Return the loss of each row, (batch,), of samples and data, (batch, time); one for all if unpaired."""
+        ours, theirs = (power_spectrum(x, self.n_fft, self.hop) for x in (samples, data))
+        if self.kind == "linear":
+            ours, theirs = (ours + TINY).sqrt(), (theirs + TINY).sqrt()
+        elif self.kind == "log":
+            ours, theirs = (ours + TINY).log(), (theirs + TINY).log()
+        else:
+            ours, theirs = (self._average(power) for power in (ours, theirs))
+            ours, theirs = (ours + TINY).log(), (theirs + TINY).log()
+        if self.kind != "log_average" and not self.paired:
+            ours, theirs = self._average(ours), self._average(theirs)
+        return (ours - theirs).square().flatten(1).mean(1).expand(len(samples))
+
+    def _average(self, frames: Tensor) -> Tensor:
+        """Over the frames of each row, or of all rows: (batch or 1, frequencies)."""
+        return frames.mean(1) if self.paired else frames.flatten(0, 1).mean(0, keepdim=True)
+
+
+class FeatureLoss(nn.Module):
+    """Squared distance between features of samples and of data: the place for the paper's perceptual loss.
+
+    The paper takes the activations of a classifier of phones, and prefers their Gram matrices ("style") to themselves.
+    No such classifier comes with this library; any module that turns sounds (batch, time) into features
+    (batch, channels, frames) will do. It is frozen here, and differentiated with respect to its input only.
+
+        gram      mean over channels c, d of (mean_i F[c, i] F[d, i] - mean_i F'[c, i] F'[d, i])²
+        features  mean over c, i of (F[c, i] - F'[c, i])²
+
+    Arguments:
+        network: sounds (batch, time) → features (batch, channels, frames).
+        gram: compare Gram matrices (default) or the features themselves.
+
+    Source: van den Oord et al., 2017, arXiv:1711.10433; Gatys, Ecker and Bethge, 2015, arXiv:1508.06576.
+
+    Example:
+        >>> loss = FeatureLoss(nn.Sequential(nn.Unflatten(1, (1, -1)), nn.Conv1d(1, 4, 8), nn.ReLU()))
+        >>> loss(torch.zeros(3, 100), torch.zeros(3, 100))
+        tensor([0., 0., 0.])
+    """
+
+    def __init__(self, network: nn.Module, gram: bool = True) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        self.gram = gram
+
+    def train(self, mode: bool = True) -> FeatureLoss:
+        """Change the mode of nothing: the network stays in evaluation mode."""
+        return self
+
+    def forward(self, samples: Tensor, data: Tensor) -> Tensor:
+        """Return the loss of each row, (batch,), of samples and data, (batch, time)."""
+        ours, theirs = self.network(samples), self.network(data)
+        if self.gram:
+            ours, theirs = (f @ f.mT / f.shape[-1] for f in (ours, theirs))
+        return (ours - theirs).square().flatten(1).mean(1)
+
+
+def log_spectral_distance(samples: Tensor, data: Tensor, n_fft: int = 256) -> float:
+    """Root mean square over frequencies of the ratio, in decibels, of the two time-averaged power spectra.
+
+    Arguments:
+        samples: (batch, time); the average runs over batch and frames, nothing is aligned.
+        data: (batch, time).
+        n_fft: samples under the window, default 256.
+
+    Example:
+        >>> noise = torch.randn(4, 2000, generator=torch.Generator().manual_seed(0))
+        >>> round(log_spectral_distance(0.1 * noise, noise), 3)
+        20.0
+    """
+    ours, theirs = (power_spectrum(x.double(), n_fft).flatten(0, -2).mean(0) + TINY for x in (samples, data))
+    return float((10 * (ours / theirs).log10()).square().mean().sqrt())
+
+
+def multi_resolution_distance(
+    samples: Tensor, data: Tensor, n_ffts: Sequence[int] = (64, 256, 1024)
+) -> tuple[float, float]:
+    """How far two sets of aligned sounds lie apart in short-time spectra, averaged over several window lengths.
+
+    With S = √power_spectrum of the samples and S' of the data: the spectral convergence ‖S' - S‖ / ‖S'‖, and the mean
+    of |ln S' - ln S|, S and S' raised to at least the rounding noise of 16 bits there.
+
+    Arguments:
+        samples: (batch, time), each row made from the context of the row of the data.
+        data: (batch, time).
+        n_ffts: window lengths, default 64, 256, 1024.
+
+    Returns:
+        Spectral convergence and log-magnitude distance (nats), each averaged over the windows.
+
+    Source: Yamamoto, Song and Kim, 2019, arXiv:1910.11480.
+
+    Example:
+        >>> noise = torch.randn(4, 2000, generator=torch.Generator().manual_seed(0))
+        >>> convergence, distance = multi_resolution_distance(0.5 * noise, noise)
+        >>> round(convergence, 3), round(distance, 3)
+        (0.5, 0.693)
+    """
+    convergences, distances = [], []
+    floor = 2.0**-30 / 12
+    for n_fft in n_ffts:
+        ours, theirs = (power_spectrum(x.double(), n_fft) for x in (samples, data))
+        convergences.append(float((theirs.sqrt() - ours.sqrt()).norm() / theirs.sqrt().norm().clamp_min(TINY)))
+        ratio = (theirs.clamp_min(floor) / ours.clamp_min(floor)).log() / 2
+        distances.append(float(ratio.abs().mean()))
+    return math.fsum(convergences) / len(n_ffts), math.fsum(distances) / len(n_ffts)

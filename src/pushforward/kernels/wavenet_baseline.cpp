@@ -1,0 +1,3 @@
+// For the instructions that every processor of the kind has.
+#define NAME(function) function##_baseline
+#include "wavenet.inc"

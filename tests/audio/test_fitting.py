@@ -1,0 +1,197 @@
+"""Fitting and distilling models of made-up recordings with known likelihoods."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.signal
+import torch
+from torch import nn
+
+import pushforward as pf
+from pushforward.audio.adaptive_wavenet import adaptive_wavenet
+from pushforward.audio.distilling import ContrastivePenalty, PowerPenalty, aligned_segments, distill_speech
+from pushforward.audio.files import read_recordings, write_audio
+from pushforward.audio.fitting import SequenceLikelihood, fit_speech
+from pushforward.audio.measuring import inexactness, measure
+from pushforward.audio.mel import LogMel
+from pushforward.audio.model import MelFrames, SpeechModel
+from pushforward.audio.segments import mel_statistics
+from pushforward.audio.spectral import PowerLoss
+from pushforward.training.distillation.divergence import Draw
+
+RATE = 8000
+SCALES = (0.002, 0.05)
+
+
+def write_sounds(folder, count=10, samples=6000):
+    """A resonance whose noise grows and fades between two scales: the entropy rate is known."""
+    rng = np.random.default_rng(0)
+    quiet, loud = np.log(SCALES)
+    for number in range(count):
+        wave = np.sin(2 * np.pi * (np.arange(samples) / 3000 + rng.uniform()))
+        noise = np.exp((quiet + loud) / 2 + (loud - quiet) / 2 * wave) * rng.normal(size=samples)
+        write_audio(folder / f"{number}.wav", scipy.signal.lfilter([1], [1, -1.2, 0.8], noise), RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    return write_sounds(tmp_path_factory.mktemp("sounds"))
+
+
+def small(sounds, **options):
+    return fit_speech([sounds], channels=6, layers=5, segment=600, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def fitted(sounds):
+    return small(sounds, max_steps=250, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def conditional(sounds):
+    return small(sounds, max_steps=60, mel=True)
+
+
+def test_a_fit_climbs_the_ladder_and_stays_above_the_entropy(fitted):
+    entropy = np.log(SCALES).mean() + 0.5 * math.log(2 * math.pi * math.e)
+    independent, linear, adaptive = fitted.baselines.values()
+    # The scale of a sample is guessed from those before it, which costs a little. One file of 6000 samples is held out.
+    assert entropy - 4 * math.sqrt(0.5 / 6000) < fitted.held_out < min(independent, linear, adaptive) - 0.01
+    assert fitted.model.notes["held_out_nats_per_sample"] == fitted.held_out
+    assert len(fitted.model.notes["held_out_files"]) == 1
+
+
+def test_a_seed_repeats_a_fit(sounds):
+    first, second, other = (small(sounds, max_steps=4, seed=seed).model.density for seed in (3, 3, 4))
+    weights = [density.state_dict() for density in (first, second, other)]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not torch.equal(weights[0]["network.input.weight"], weights[2]["network.input.weight"])
+
+
+def test_the_loss_counts_scored_samples_alone():
+    density = adaptive_wavenet(order=2, layers=3, stacks=1)
+    x = 0.1 * torch.randn(2, 50)
+    scored = torch.zeros(2, 50)
+    scored[0, 10:30], scored[1, :] = 1, 1
+    log_prob = density.conditionals(x).log_prob(x)
+    expected = torch.stack([-log_prob[0, 10:30].sum(), -log_prob[1].sum()]) / 40
+    torch.testing.assert_close(SequenceLikelihood(density, 40)(x, scored), expected)
+
+
+def test_likelihoods_in_rows_are_those_of_whole_files(sounds, fitted):
+    recordings = read_recordings([sounds]).take([0, 1])
+    from_rows = fitted.model.negative_log_likelihood(recordings, seed=5)
+    total = 0.0
+    for x, scored, _ in fitted.model.tiles(recordings, seed=5):
+        row = x[:, : int(scored.sum(1).max())]
+        assert bool(scored[:, : row.shape[1]].all())
+        total -= fitted.model.density.log_prob(row).sum().item()
+    assert from_rows == pytest.approx(total / 12000, rel=1e-5)
+
+
+@pytest.mark.parametrize("mel", [False, True])
+def test_a_model_comes_back_from_its_file(fitted, conditional, tmp_path, mel):
+    model = (conditional if mel else fitted).model
+    model.save(tmp_path / "m.safetensors")
+    again = SpeechModel.load(tmp_path / "m.safetensors")
+    samples = np.random.default_rng(0).integers(-500, 500, 900).astype(np.int16)
+    write_audio(tmp_path / "a.wav", samples / 32768, RATE)
+    like = tmp_path / "a.wav" if mel else None
+    draws = [m.sample(0.05, like=like, seed=1) for m in (model, again)]
+    assert np.array_equal(*draws) and again.notes == model.notes and again.rate == RATE
+    if mel:
+        assert torch.equal(again.frames.of(samples), model.frames.of(samples))
+
+
+def test_frames_are_standardised_on_the_training_files(sounds):
+    recordings = read_recordings([sounds])
+    mel = LogMel(RATE)
+    frames = MelFrames(mel, *mel_statistics(mel, recordings))
+    values = torch.cat([frames.of(samples) for samples in recordings.samples])
+    assert values.mean(0).abs().max() < 1e-3 and (values.std(0) - 1).abs().max() < 1e-3
+
+
+def test_a_conditional_model_follows_the_loudness_of_its_frames(sounds, conditional):
+    loud = SCALES[1] * np.random.default_rng(1).normal(size=1600)
+    volumes = []
+    for number, factor in enumerate((1.0, SCALES[0] / SCALES[1])):
+        samples = np.rint(scipy.signal.lfilter([1], [1, -1.2, 0.8], loud * factor) * 32768).astype(np.int16)
+        context = conditional.model.frames.of(samples)[None]
+        drawn = conditional.model.density.sample((), context, generator=torch.Generator().manual_seed(number))
+        volumes.append(float(drawn[0, 800:].std()))
+    assert volumes[0] > 5 * volumes[1]
+
+
+def test_aligned_segments_hold_the_sound_of_their_frames(sounds, conditional):
+    recordings = read_recordings([sounds])
+    data, context = aligned_segments(conditional.model, recordings, 800, 20, seed=0)
+    assert data.shape == (20, 800) and context.shape == (20, 10, 20)
+    frames = conditional.model.frames
+    # All but the frames at the ends, whose windows reach outside of the segment.
+    inner = (frames.mel(data) - frames.mean) / frames.deviation
+    torch.testing.assert_close(inner[:, 2:-2], context[:, 2:-2], atol=0.1, rtol=0)
+
+
+def test_distillation_brings_the_student_to_its_teacher(sounds, fitted):
+    options = {"flows": 2, "channels": 6, "layers": 5, "segment": 400, "batch_size": 8, "progress": False}
+    before, after = (
+        distill_speech(fitted.model, [sounds], max_steps=steps, learning_rate=1e-2, **options) for steps in (1, 120)
+    )
+    assert after.report.estimator == "closed_form"
+    assert after.report.kl_per_dimension < 0.4 * before.report.kl_per_dimension
+    assert after.model.is_student and after.model.notes["kl_nats_per_segment"] == after.report.kl
+
+
+def test_a_quiet_student_raises_the_alarm(sounds, fitted):
+    quiet = SpeechModel(pf.parallel_wavenet(flows=1, channels=4, layers=3, scale=1e-4), RATE)
+    report = measure([fitted.model, quiet], ["teacher", "quiet"], read_recordings([sounds]), rows=4, seconds=0.1)
+    teacher, student = report.models
+    assert student.spread < 0.1 and student.spread_of_teacher < 0.1
+    assert len(student.alarms) == 2 and "too quiet" in student.alarms[0]
+    assert not any("quiet" in alarm for alarm in teacher.alarms)
+    assert student.kl == pytest.approx(student.kl_of_segment / student.segment)
+
+
+@pytest.mark.parametrize("head", ["gaussian", "logistic_mixture"])
+def test_exactness_is_measured(head):
+    teacher = adaptive_wavenet(order=2, channels=4, layers=3, head=head, components=2)
+    nn.init.normal_(teacher.network.output.weight, std=0.1)
+    assert inexactness(SpeechModel(teacher, RATE)) < 1e-9
+    student = pf.parallel_wavenet(channels=4, layers=3)
+    nn.init.normal_(student.networks[0].output.weight, std=0.1)
+    assert inexactness(SpeechModel(student, RATE)) < 1e-9
+
+
+def test_a_divergence_of_a_known_pair_is_measured(sounds):
+    # Student and teacher are white noise of scales 0.1 and 0.2: KL = ln 2 + 1/8 - 1/2 a sample.
+    teacher = SpeechModel(pf.wavenet(channels=4, layers=3, scale=0.2), RATE)
+    student = SpeechModel(pf.parallel_wavenet(channels=4, layers=3, scale=0.1), RATE)
+    report = measure([teacher, student], ["t", "s"], read_recordings([sounds]), rows=8, seconds=0.2, segment=800)
+    figures = report.models[1]
+    assert figures.kl == pytest.approx(math.log(2) + 1 / 8 - 1 / 2, abs=5 * figures.kl_error + 1e-4)
+    assert figures.spread_of_teacher == pytest.approx(0.5, rel=0.05)
+
+
+def test_the_power_penalty_pairs_draws_with_the_data_of_their_context():
+    data = 0.1 * torch.randn(5, 600)
+    draw = Draw(data[[3, 1]].clone(), torch.zeros(2, 1, 1), torch.tensor([3, 1]), None, None)
+    assert PowerPenalty(PowerLoss(paired=True), data)(draw).abs().max() < 1e-6
+    shuffled = Draw(draw.x, draw.context, torch.tensor([1, 3]), None, None)
+    assert PowerPenalty(PowerLoss(paired=True), data)(shuffled).min() > 1e-3
+    unconditional = Draw(0.1 * draw.x, None, None, None, None)
+    assert PowerPenalty(PowerLoss(), data)(unconditional).min() > 10
+
+
+def test_the_contrastive_penalty_is_the_divergence_from_the_other_context():
+    teacher = pf.wavenet(channels=4, layers=3, context=2)
+    nn.init.normal_(teacher.network.output.weight, std=0.5)
+    context = torch.randn(3, 2)
+    student = pf.parallel_wavenet(channels=4, layers=3, context=2)
+    x, law = student.rsample_with_conditionals((), context, length=50)
+    penalty = ContrastivePenalty(teacher)(Draw(x, context, torch.arange(3), law, None))
+    expected = -(law.log_prob(x).sum(-1) - teacher.log_prob(x, context[[2, 0, 1]]))
+    torch.testing.assert_close(penalty, expected)
+    with pytest.raises(pf.InputError, match="conditional"):
+        ContrastivePenalty(teacher)(Draw(x, None, None, law, None))

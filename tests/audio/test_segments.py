@@ -1,0 +1,139 @@
+"""Segments: every sample alike, with its own past, with fresh noise."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward.audio.files import Recordings
+from pushforward.audio.segments import Segments, Tiles, dequantized, split_files
+from pushforward.errors import InputError
+
+
+def recordings(*lengths):
+    """Samples count up from 1000 times the file's number: each tells where it comes from."""
+    samples = [1000 * number + np.arange(length) for number, length in enumerate(lengths, start=1)]
+    return Recordings(8000, [Path(f"{n}.wav") for n in range(len(lengths))], [s.astype(np.int16) for s in samples])
+
+
+def whole(x):
+    return (x * 32768).round().int()
+
+
+def test_noise_is_uniform_over_a_step_and_new_each_time():
+    samples = np.array([[-32768, 0, 32767]], dtype=np.int16).repeat(20_000, 0)
+    first, second = dequantized(samples), dequantized(samples)
+    noise = first.double() * 32768 - torch.from_numpy(samples.astype(float))
+    assert noise.abs().max() <= 0.5 and not torch.equal(first, second)
+    assert float(noise.mean()) == pytest.approx(0, abs=4 / math.sqrt(12 * 60_000))
+    assert float(noise.var()) == pytest.approx(1 / 12, rel=0.02)
+    same = [dequantized(samples, torch.Generator().manual_seed(0)) for _ in range(2)]
+    assert torch.equal(*same)
+
+
+def test_the_likelihood_of_silence_is_bounded_by_its_steps():
+    # A perfect model of dequantised silence is uniform over a step: ln 32768 nats, not infinity.
+    x = dequantized(np.zeros(1000, dtype=np.int16)).double()
+    assert float(torch.distributions.Uniform(-0.5 / 32768, 0.5 / 32768).log_prob(x).mean()) == pytest.approx(
+        10.397, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("history", [0, 30])
+@pytest.mark.parametrize("hop", [1, 8])
+def test_rows_hold_scored_samples_with_their_own_past(history, hop):
+    files = recordings(50, 200, 7)
+    segments = Segments(files, length=40, history=history, batch_size=3, seed=0, hop=hop)
+    for x, scored, context in list(segments) * 10:
+        assert x.shape == scored.shape == (3, segments.row_length) and context is None
+        for values, mask in zip(whole(x), scored, strict=True):
+            places = mask.nonzero()[:, 0]
+            first, last = int(places[0]), int(places[-1])
+            assert torch.equal(places, torch.arange(first, last + 1)) and 1 <= len(places) <= 40
+            # Consecutive samples of one file, from the start of the row on.
+            assert torch.equal(values[: last + 1], values[0] + torch.arange(last + 1, dtype=torch.int32))
+            begin = int(values[0]) % 1000
+            assert begin % hop == 0
+            # As much past as there is, up to `history`.
+            assert first >= min(history, begin + first) and first < history + hop
+            if first == 0:
+                assert begin == 0 or history == 0
+
+
+def test_every_sample_is_scored_equally_often():
+    files = recordings(5, 60, 200)
+    segments = Segments(files, length=20, history=10, batch_size=50, seed=1)
+    counts = {}
+    scored_in_all = 0
+    for _ in range(300):
+        for x, scored, _ in segments:
+            for value in whole(x)[scored.bool()].tolist():
+                counts[value] = counts.get(value, 0) + 1
+            scored_in_all += int(scored.sum())
+    expected = scored_in_all / 265
+    # Rows are random: 5 standard deviations of a Poisson count. (Half a step of noise may round to a neighbour.)
+    everything = np.concatenate(files.samples).tolist()
+    assert max(abs(counts[value] - expected) for value in everything) < 5 * math.sqrt(expected)
+    rows = 300 * len(segments) * 50
+    assert scored_in_all / (rows * 20) == pytest.approx(segments.coverage, rel=0.02)
+
+
+def test_tiles_score_every_sample_once_with_the_same_noise():
+    files = recordings(50, 200, 7)
+    tiles = Tiles(files, length=40, history=16, batch_size=4, seed=3, hop=8)
+    seen = torch.cat([whole(x)[scored.bool()] for x, scored, _ in tiles])
+    assert sorted(seen.tolist()) == sorted(np.concatenate(files.samples).tolist())
+    assert tiles.samples == 257 and len(list(tiles)) == len(tiles)
+    first, second = ([x for x, _, _ in tiles] for _ in range(2))
+    assert all(map(torch.equal, first, second))
+
+
+def test_frames_follow_their_samples():
+    files = recordings(50, 203, 7)
+    # Frame i of a file holds the number of its first sample.
+    frames = [torch.from_numpy(s[::8].astype(np.float32))[:, None] for s in files.samples]
+    for batches in (
+        Segments(files, length=40, history=16, batch_size=5, seed=0, frames=frames, hop=8),
+        Tiles(files, length=40, history=16, batch_size=5, seed=0, frames=frames, hop=8),
+    ):
+        for x, scored, context in batches:
+            assert context.shape == (5, x.shape[1] // 8, 1) or context.shape[0] < 5
+            upsampled = context[..., 0].repeat_interleave(8, 1)
+            offset = whole(x) - upsampled.int()
+            assert ((offset >= 0) & (offset < 8))[scored.bool()].all()
+
+
+def test_silent_segments_can_be_dropped():
+    files = recordings(400, 400)
+    files.samples[1][:] = 0
+    kept = Segments(files, length=40, history=0, batch_size=50, seed=0)
+    dropped = Segments(files, length=40, history=0, batch_size=50, seed=0, drop_silence=True)
+    share = [
+        torch.cat([(whole(x) >= 1000).any(1) for x, _, _ in batches]).float().mean() for batches in (kept, dropped)
+    ]
+    assert share[0] < 0.8 and share[1] == 1
+    assert (Tiles(files, 40, 0, 5, 0).samples, Tiles(files, 40, 0, 5, 0, drop_silence=True).samples) == (800, 400)
+    silent = Recordings(8000, files.paths[1:], files.samples[1:])
+    with pytest.raises(InputError, match="nothing but silence"):
+        next(iter(Segments(silent, 40, 0, 5, 0, drop_silence=True)))
+    with pytest.raises(InputError, match="nothing but silence"):
+        Tiles(silent, 40, 0, 5, 0, drop_silence=True)
+
+
+def test_files_are_split_whole_and_the_split_repeats():
+    files = recordings(*range(10, 30))
+    train, held_out = split_files(files, 0.2, seed=5)
+    assert len(train) == 16 and len(held_out) == 4
+    assert sorted([*train.paths, *held_out.paths]) == sorted(files.paths)
+    assert split_files(files, 0.2, seed=5)[1].paths == held_out.paths != split_files(files, 0.2, seed=6)[1].paths
+    with pytest.raises(InputError, match="the only file"):
+        split_files(recordings(10))
+
+
+def test_a_segment_in_trouble_is_named():
+    segments = Segments(recordings(8000), length=40, history=0, batch_size=3, seed=0)
+    x, scored, _ = next(iter(segments))
+    start = int(whole(x)[1][scored[1].bool()][0]) - 1000
+    assert segments.name_rows(torch.tensor([1])) == f"0.wav from {start / 8000:.2f} s on"

@@ -1,0 +1,167 @@
+"""The commands for sound, on made-up recordings: pulses through a resonance, with pauses of digital silence."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+from typer.testing import CliRunner
+
+import pushforward as pf
+from pushforward.cli.main import app
+
+RATE = 8000
+
+
+def recording(seed, samples=4800):
+    rng = np.random.default_rng(seed)
+    loudness = 0.02 * np.exp(2 * np.sin(np.arange(samples) / 500 + seed))
+    sound = scipy.signal.lfilter([1], [1, -1.6, 0.9], loudness * rng.normal(size=samples))
+    sound[:400] = 0
+    return np.clip(np.rint(sound * 2000), -32768, 32767).astype(np.int16)
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory):
+    """A folder with wavs/, teacher and student of p(sound), and mel teacher and student of p(sound | frames)."""
+    folder = tmp_path_factory.mktemp("spoken")
+    for part, count in (("wavs", 10), ("test", 3)):
+        (folder / part).mkdir()
+        for seed in range(count):
+            soundfile.write(folder / part / f"{part}{seed}.wav", recording(seed + 100 * (part == "test")), RATE)
+    small = ["--channels", "8", "--layers", "5", "--max-time", "2", "-q"]
+    for mel, name in (([], ""), (["--mel"], "mel_")):
+        for command in (
+            ["fit", folder / "wavs", "-o", folder / f"{name}teacher.safetensors", *mel],
+            [
+                "distill",
+                folder / f"{name}teacher.safetensors",
+                folder / "wavs",
+                "-o",
+                folder / f"{name}student.safetensors",
+            ],
+        ):
+            result = CliRunner().invoke(app, ["speech", *map(str, command), *small])
+            assert result.exit_code == 0, result.stderr
+            assert result.stderr == result.stdout == ""
+    return folder
+
+
+def test_fit_says_what_it_did(run, spoken):
+    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--max-time", 1, "--seed", 1, "--json")
+    assert result.status == 0
+    about = result.json()
+    assert len(about["baselines"]) == 3 and about["held_out_nats_per_sample"] < about["baselines"]["independent"]
+    assert about["files"] == {"training": 9, "held_out": 1} and len(about["held_out_files"]) == 1
+    assert "9 files (5 s) to train on, 1 (1 s) held out, 8000 samples per second" in result.err
+    assert "adaptive scale" in result.err and "this model" in result.err
+    assert (spoken / "teacher.metrics.csv").exists()
+    described = pf.describe("m.safetensors")
+    assert described["notes"]["speech"] == {"rate": RATE, "frames": None}
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_sounds_are_made_as_long_as_asked_for(run, spoken, name):
+    for output, seed in (("a.wav", 1), ("b.wav", 1), ("c.wav", 2)):
+        result = run(
+            "speech", "sample", spoken / f"{name}.safetensors", "--seconds", 0.11, "-o", output, "--seed", seed
+        )
+        assert result.status == 0 and "0.11 s of sound" in result.err
+    a, b, c = (soundfile.read(f"{letter}.wav", dtype="int16") for letter in "abc")
+    assert a[1] == RATE and len(a[0]) == 880 and np.array_equal(a[0], b[0]) and not np.array_equal(a[0], c[0])
+
+
+@pytest.mark.parametrize("name", ["mel_teacher", "mel_student"])
+def test_conditional_models_follow_a_sound(run, spoken, name):
+    sound = spoken / "test" / "test0.wav"
+    result = run("speech", "sample", spoken / f"{name}.safetensors", "--like", sound, "-o", "a.flac", "--json")
+    assert result.status == 0 and result.json()["samples"] == 4800
+    run("speech", "sample", spoken / f"{name}.safetensors", "--like", sound, "--seconds", 0.3, "-o", "b.flac")
+    assert len(soundfile.read("b.flac")[0]) == 2400
+
+
+def test_distil_reports_the_divergence(run, spoken):
+    result = run(
+        *("speech", "distill", spoken / "teacher.safetensors", "-o", "s.safetensors", "--power", 0),
+        *("--channels", 4, "--layers", 4, "--max-time", 1, "--json"),
+    )
+    assert result.status == 0
+    about = result.json()
+    assert about["estimator"] == "closed_form" and about["kl_nats_per_sample"] > 0
+    assert about["kl_nats_per_segment"] == pytest.approx(2000 * about["kl_nats_per_sample"])
+    assert "KL(student || teacher)" in result.err and "closed_form" in result.err
+
+
+def test_a_report_is_one_page_with_everything_inside(run, spoken):
+    models = [spoken / f"{name}.safetensors" for name in ("teacher", "student", "mel_teacher", "mel_student")]
+    result = run("speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--json")
+    assert result.status == 0, result.err
+    about = result.json()
+    teacher, student, mel_teacher, mel_student = about["models"]
+    assert about["files"] == 3 and len(about["baselines"]) == 3
+    assert teacher["nll"] < about["baselines"]["independent"] and student["nll"] is None
+    for figures in (student, mel_student):
+        assert figures["kl"] > 0 and figures["kl_of_segment"] == pytest.approx(figures["kl"] * figures["segment"])
+        assert figures["inexactness"] < 1e-9 and figures["real_time_factor"] > 0
+        assert figures["spread_of_teacher"] > 0
+    assert mel_teacher["inexactness"] < 1e-9 and mel_teacher["naive_real_time_factor"] > 0
+    assert mel_teacher["spectral_convergence"] > 0 and np.isfinite(student["segment_nll"])
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2 and page.count("data:audio/wav;base64,") == 10
+    assert not re.search(r'(?:src|href)="(?!data:)', page) and page.rstrip().endswith("</html>")
+    assert "adaptive scale" in page and "times real time" in page
+
+
+def test_help(run):
+    for arguments in ([], ["fit"], ["distill"], ["sample"], ["report"]):
+        assert run("speech", *arguments, "--help").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "missing.wav", "-o", "m.safetensors"], ["There is no file missing.wav"]),
+        (["fit", "bad.wav", "-o", "m.safetensors"], ["bad.wav", "cannot be read as sound"]),
+        (["fit", "one.wav", "-o", "m.safetensors"], ["one.wav", "only file"]),
+        (["fit", "one.wav", "fast.wav", "-o", "m.safetensors"], ["fast.wav", "16000", "8000"]),
+        (["fit", "{wavs}", "-o", "m.pt"], [".safetensors"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--max-time", "0"], ["max_time"]),
+        (["fit", "silent1.wav", "silent2.wav", "-o", "m.safetensors", "--drop-silence"], ["silen"]),
+        (["distill", "{student}", "{wavs}", "-o", "m.safetensors"], ["a student already"]),
+        (["distill", "{mel_teacher}", "-o", "m.safetensors"], ["mel frames", "Name the recordings"]),
+        (["distill", "{teacher}", "-o", "m.safetensors"], ["power loss", "--power 0"]),
+        (["distill", "{teacher}", "fast.wav", "-o", "m.safetensors"], ["fast.wav", "this model takes 8000"]),
+        (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--contrastive", "0.3"], ["contrastive"]),
+        (["sample", "{teacher}", "-o", "a.wav"], ["--seconds"]),
+        (["sample", "{teacher}", "-o", "a.mp3", "--seconds", "1"], ["a.mp3"]),
+        (["sample", "{teacher}", "-o", "a.wav", "--seconds", "-1"], ["-1"]),
+        (["sample", "{teacher}", "-o", "a.wav", "--seconds", "1", "--like", "one.wav"], ["not conditional"]),
+        (["sample", "{mel_teacher}", "-o", "a.wav"], ["--like"]),
+        (["sample", "{mel_teacher}", "-o", "a.wav", "--like", "one.wav", "--seconds", "9"], ["one.wav", "9"]),
+        (["sample", "one.wav", "-o", "a.wav", "--seconds", "1"], ["one.wav"]),
+        (["sample", "table.safetensors", "-o", "a.wav", "--seconds", "1"], ["table.safetensors", "no model of sound"]),
+        (["report", "{teacher}", "-o", "p.html"], ["recordings"]),
+        (["report", "{wavs}", "-o", "p.html"], ["model"]),
+        (["report", "{teacher}", "{wavs}", "-o", "p.pdf"], ["p.pdf"]),
+        (["report", "{teacher}", "{wavs}", "-o", "nowhere/p.html"], ["nowhere"]),
+        (["report", "{teacher}", "fast.wav", "-o", "p.html"], ["fast.wav", "16000"]),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arguments, words):
+    (tmp_path / "bad.wav").write_text("no sound")
+    soundfile.write(tmp_path / "one.wav", recording(0), RATE)
+    soundfile.write(tmp_path / "fast.wav", recording(0), 2 * RATE)
+    for name in ("silent1.wav", "silent2.wav"):
+        soundfile.write(tmp_path / name, np.zeros(4000, dtype=np.int16), RATE)
+    pf.save(pf.nice(features=2), tmp_path / "table.safetensors")
+    places = {"{wavs}": spoken / "wavs"}
+    places |= {f"{{{name}}}": spoken / f"{name}.safetensors" for name in ("teacher", "student", "mel_teacher")}
+    before = sorted(tmp_path.rglob("*"))
+    result = run("speech", *(places.get(argument, argument) for argument in arguments))
+    assert result.status == 2, result.err
+    assert result.err.startswith("Error: ") and result.err.endswith(".\n") and result.err.count("\n") == 1
+    assert result.out == "" and sorted(tmp_path.rglob("*")) == before
+    for word in words:
+        assert word in result.err
