@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 import torch
-from audio.models import CONTEXTS, FLOWS, HEADS, context_of, normal, student, teacher
+from audio.random_models import CONTEXTS, FLOWS, HEADS, context_of, normal, student, teacher
 
 import pushforward as pf
 from pushforward.audio import streams

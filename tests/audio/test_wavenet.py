@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from audio.models import CONTEXTS, context_of, normal
+from audio.random_models import CONTEXTS, context_of, normal
 from catalogue import randomize
 
 from pushforward.networks import WaveNet

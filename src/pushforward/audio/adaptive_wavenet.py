@@ -16,6 +16,7 @@ from pushforward.audio.batches import as_rows
 from pushforward.audio.heads import Head, head_of
 from pushforward.audio.logistic import Logistic
 from pushforward.audio.teacher import AutoregressiveWaveNet
+from pushforward.kernels.wavenet import CompiledState, has_kernel
 from pushforward.networks.wavenet import State, WaveNet
 from pushforward.zoo import Context, architecture
 
@@ -68,12 +69,18 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
 
     def _start(self, rows: int) -> tuple[Tensor, Any]:
         nothing = self.reference.new_zeros(rows, self.adaptive.feature_count)
-        return nothing, (self.network.initial_state(rows), self.adaptive.initial_state(rows))
+        recent = self.adaptive.initial_state(rows)
+        if has_kernel(self.network, self.network.inputs):
+            remembered = torch.cat([nothing, recent.latest, torch.stack(recent.powers, 1)], 1)
+            return nothing, CompiledState(self.network, rows, _numbers(self.adaptive), remembered)
+        return nothing, (self.network.initial_state(rows), recent)
 
     def _continue(
         self, noise: Tensor, last: Tensor, state: Any, context: Tensor | None, temperature: float
     ) -> tuple[Tensor, Tensor, Any]:
         """The next samples, (rows, T), the features of the last of them, (rows, F), and the states after them."""
+        if isinstance(state, CompiledState):
+            return super()._continue(noise, last, state, context, temperature)
         heard: State
         recent: AdaptiveState
         heard, recent = state
@@ -141,6 +148,13 @@ def adaptive_wavenet(
     )
     network.start_at_zero()
     return AdaptiveWaveNet(network, made_head, adaptive, length)
+
+
+def _numbers(adaptive: AdaptiveScale) -> Tensor:
+    """An adaptive scale as the compiled kernel takes it."""
+    sizes = adaptive.coefficients.new_tensor([adaptive.order, len(adaptive.spans)])
+    scales = [adaptive.gain, adaptive.gain.new_tensor(adaptive.floor), adaptive.ceiling]
+    return torch.cat([sizes, torch.stack(scales), sizes.new_tensor(adaptive.spans), adaptive.coefficients])
 
 
 def _moved(law: Distribution, location: Tensor, scale: Tensor) -> Distribution:

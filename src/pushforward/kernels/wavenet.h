@@ -159,4 +159,52 @@ INLINE float draw(const Head &head, const float *p, const float *noise, double &
     return p[0] + __builtin_expf(log_scale) * head.temperature * noise[0];
 }
 
+// The prediction and the scale of a sample from those before it: see audio/adaptive.py, whose names these are.
+struct Adaptive {
+    long order, spans;
+    float gain, floor, ceiling;
+    const float *each_span, *coefficients;
+
+    Adaptive(const float *numbers)
+        : order((long)numbers[0]), spans((long)numbers[1]), gain(numbers[2]), floor(numbers[3]), ceiling(numbers[4]),
+          each_span(numbers + 5), coefficients(each_span + spans) {}
+    long features() const { return 3 + spans; }
+    // What is remembered besides the features: the last samples, latest first, and the averages.
+    long memory() const { return order + spans + 1; }
+};
+
+// The logarithm of the scale of a power, between floor and ceiling.
+INLINE float log_scale_of(float power, float floor, float ceiling) {
+    return 0.5f * __builtin_logf(power * (ceiling / (power + ceiling)) + floor * floor);
+}
+
+INLINE float location_of(const Adaptive &a, const float *latest) {
+    float location = 0;
+    for (long k = 0; k < a.order; k++) location += a.coefficients[k] * latest[k];
+    return location;
+}
+
+// Take in one sample: what is remembered, and the features that describe it.
+INLINE void hear(const Adaptive &a, float x, float *features, float *latest) {
+    float *powers = latest + a.order;
+    const float residual = x - location_of(a, latest);
+    for (long j = 0; j < a.spans; j++) powers[j] += (residual * residual - powers[j]) / a.each_span[j];
+    powers[a.spans] += (x * x - powers[a.spans]) / (2 * a.each_span[0]);
+    for (long k = a.order - 1; k > 0; k--) latest[k] = latest[k - 1];
+    if (a.order) latest[0] = x;
+    const float loudness = log_scale_of(powers[a.spans], a.floor, 1.0f);
+    float before = log_scale_of(powers[0], a.floor, a.ceiling), middle = before;
+    float *level = features + 2;
+    *level++ = (before + 6) / 3;
+    for (long j = 1; j < a.spans; j++) {
+        const float now = log_scale_of(powers[j], a.floor, a.ceiling);
+        if (j == a.spans / 2) middle = now;
+        *level++ = before - now;
+        before = now;
+    }
+    *level = (loudness + 6) / 3;
+    features[0] = __builtin_asinhf(residual * __builtin_expf(-middle));
+    features[1] = __builtin_asinhf(x * __builtin_expf(-loudness));
+}
+
 } // namespace

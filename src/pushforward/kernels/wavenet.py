@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pushforward.networks.wavenet import WaveNet
 
 LANES = 16
-LOOP = "lllppppplliiffffplippi"
+LOOP = "lllpppppllilffffpplippi"
 if native is not None:
     _loop = native.function("wavenet_loop", LOOP)
 
@@ -39,14 +39,14 @@ class HeadShape(NamedTuple):
     scale: float = 1.0
 
 
-def has_kernel(network: WaveNet) -> bool:
-    """Whether the kernel takes this network: float32, on a processor, nothing to be differentiated."""
+def has_kernel(network: WaveNet, inputs: int = 1) -> bool:
+    """Whether the kernel takes this network: float32, on a processor, so many inputs, nothing to be differentiated."""
     weight = network.input.weight
     return (
         native is not None
         and weight.dtype is torch.float32
         and weight.is_cpu
-        and network.inputs == 1
+        and network.inputs == inputs
         and not derivatives_wanted()
         and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
@@ -59,12 +59,16 @@ class CompiledState:
     Arguments:
         network: its weights are copied as they are now.
         rows: how many sequences.
+        adaptive: the numbers of an adaptive scale, order, count of spans, gain, floor, ceiling, spans and coefficients:
+            what is made is then in its units. Default None.
+        remembered: (rows, n) what describes the sample before the first, and what an adaptive scale remembers of it;
+            default 0.
 
     Attributes:
         time: the sample that comes next.
     """
 
-    def __init__(self, network: WaveNet, rows: int):
+    def __init__(self, network: WaveNet, rows: int, adaptive: Tensor | None = None, remembered: Tensor | None = None):
         self.network = network
         self.time = 0
         self._sizes = torch.tensor(
@@ -82,7 +86,8 @@ class CompiledState:
         wide = _padded(network.channels)
         slots = (network.kernel_size - 1) * sum(network.dilations)
         self._memory = self._weights.new_zeros(rows, slots * wide)
-        self._last = self._weights.new_zeros(rows)
+        self._adaptive = adaptive
+        self._last = self._weights.new_zeros(rows, 1) if remembered is None else remembered
 
     def advance(
         self,
@@ -127,6 +132,7 @@ class CompiledState:
             head.reach,
             head.scale,
             temperature,
+            None if self._adaptive is None else self._adaptive.data_ptr(),
             numbers.data_ptr(),
             math.prod(numbers.shape[2:]),
             hears_numbers,

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from audio.models import CONTEXTS, context_of, normal
+from audio.random_models import CONTEXTS, context_of, normal
 from catalogue import randomize
 
 import pushforward as pf
@@ -36,7 +36,8 @@ def calls(request, monkeypatch):
 
 
 def float32_of(make, sizes, **options):
-    model = make(**{"layers": 4, "stacks": 1, "scale": 0.3, **sizes, **options})
+    scale = {} if make is pf.audio.adaptive_wavenet else {"scale": 0.3}
+    model = make(**{"layers": 4, "stacks": 1, **scale, **sizes, **options})
     # The more units a sum has, the smaller each: what a network gives stays of order one.
     return randomize(model, scale=1 / (sizes["channels"] + 2) ** 0.5)
 
@@ -71,6 +72,25 @@ def test_the_students_way_back_is_that_of_torch(calls, sizes, context):
     # Where gradients are wanted, torch alone computes.
     model.log_prob(*narrow).sum().backward()
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"order": 0}, {"order": 1, "spans": (5.0,)}, {"spans": (4.0, 30.0), "head": "logistic_mixture"}],
+    ids=["default", "no prediction", "one span", "mixture"],
+)
+def test_draws_behind_an_adaptive_scale_are_those_of_torch(calls, options):
+    model = float32_of(pf.audio.adaptive_wavenet, {"channels": 16}, **options)
+    scale = model.adaptive
+    with torch.no_grad():
+        scale.coefficients.copy_(0.3 * normal(scale.order) / max(1, scale.order) ** 0.5)
+        scale.gain.fill_(1.3)
+        scale.ceiling.fill_(0.01)
+    truth = copy.deepcopy(model).double()
+    noise = model.head.noise(torch.empty(2, 200, dtype=torch.float64), torch.Generator().manual_seed(0))
+    x = model.from_noise(noise.float())
+    assert len(calls) == 1
+    torch.testing.assert_close(x.double(), truth.from_noise(noise), rtol=1e-3, atol=1e-5)
 
 
 def test_parts_of_any_size_give_the_bits_of_the_whole(calls):
