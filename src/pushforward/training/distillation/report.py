@@ -244,14 +244,15 @@ def context_rows(student: Any, context: Any) -> Tensor | None:
     """The context as a tensor (N, ...) on the student's device and, of a table, in its precision."""
     if context is None:
         return None
-    if not isinstance(context, Tensor) or context.ndim < 3:
-        context = as_matrix(context, "context")[0]
-    if len(context) == 0:
-        raise InputError("context has no rows to draw from.")
-    if isinstance(student, nn.Module):
-        context = in_dtype_of(student, context, "context")
     tensor = next(tensors(student), None)
-    return context if tensor is None else context.to(tensor.device)
+    if isinstance(context, Tensor) and context.ndim > 2:  # of sequences
+        rows = context if tensor is None else context.to(tensor.dtype)
+    else:
+        rows = as_matrix(context, "context")[0]
+        rows = in_dtype_of(student, rows, "context") if isinstance(student, nn.Module) else rows
+    if len(rows) == 0:
+        raise InputError("context has no rows to draw from.")
+    return rows if tensor is None else rows.to(tensor.device)
 
 
 def tensors(density: Any) -> Iterator[Tensor]:
