@@ -72,10 +72,10 @@ def conditional_surprise(
 
     Example:
         >>> normal = torch.distributions.Normal(0.0, torch.tensor([1.0, 10.0], dtype=torch.float64))
-        >>> x = torch.tensor([[3.0, 3.0]], dtype=torch.float64)
+        >>> x = torch.tensor([[3.0, 20.0]], dtype=torch.float64)
         >>> found = conditional_surprise(lambda rows: normal.log_prob(rows).sum(1), x, normal.sample((1000, 1)))
         >>> found.excess.round(decimals=1), found.share.round(decimals=1)
-        (tensor([[ 4.0000, -0.5000]], dtype=torch.float64), tensor([[1., 0.]], dtype=torch.float64))
+        (tensor([[4.0000, 1.5000]], dtype=torch.float64), tensor([[0.7000, 0.3000]], dtype=torch.float64))
     """
     own = log_prob(x).double()
     columns = []
