@@ -104,22 +104,20 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
             flow = build(metadata["config"])
         flow.to(getattr(torch, metadata["dtype"]))
     except (InputError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
-        raise InputError(f"{path} describes a flow that this version cannot build: {_shortened(error)}") from error
+        raise InputError(f"{path} describes a flow that this version cannot build: {_shortened(error)}.") from error
     with _opened(path) as file:
         # Copies, which start at whole cache lines: from anywhere else products are slower, and round differently.
         found = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
     expected = flow.state_dict()
     for key in expected.keys() | found.keys():
+        weight = f"{path} is damaged: its weight {_shortened(key, 100)!r}"
         ours, theirs = (tuple(d[key].shape) if key in d else None for d in (expected, found))
         if ours != theirs:
-            raise InputError(
-                f"{path} is damaged: its weight {key!r} has shape {theirs or 'none'}, "
-                f"its config asks for {ours or 'none'}."
-            )
+            raise InputError(f"{weight} has shape {theirs or 'none'}, its config asks for {ours or 'none'}.")
         if not found[key].is_floating_point() and expected[key].is_floating_point():
-            raise InputError(f"{path} is damaged: its weight {key!r} holds {found[key].dtype}, not real numbers.")
+            raise InputError(f"{weight} holds {found[key].dtype}, not real numbers.")
         if not bool(found[key].isfinite().all()):
-            raise InputError(f"{path} is damaged: its weight {key!r} holds numbers that are not finite; fit again.")
+            raise InputError(f"{weight} holds numbers that are not finite; fit again.")
     # assign keeps the precision of each tensor in the file: standardisation may be float64 about a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()
@@ -172,10 +170,10 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     return {"version": version, "format": file_format, **metadata}
 
 
-def _shortened(error: Exception, most: int = 300) -> str:
-    """What an error says, as the end of a sentence: configs may be as long as anybody likes."""
-    text = " ".join(str(error).split())
-    return f"{text[:most]}…." if len(text) > most else f"{text.rstrip('.')}."
+def _shortened(error: object, most: int = 300) -> str:
+    """What an error or a file says, for a sentence: what it quotes may be as long as anybody likes."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{text[:most]}…" if len(text) > most else text
 
 
 def _opened(path: Path) -> Any:
@@ -188,4 +186,4 @@ def _opened(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a model file, or it is cut short ({error}).") from None
+        raise InputError(f"{path} is not a model file, or it is cut short ({_shortened(error)}).") from None

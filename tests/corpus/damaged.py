@@ -388,7 +388,7 @@ def _models(folder: Path) -> Iterator[Case]:
     config = json.loads(header["__metadata__"]["config"])
     inner = config["flow"]
     hostile = [
-        *({"features": value} for value in (10**9, 10**5, -1, 0, 2.5, "3", None, True, [3], 10**400)),
+        *({"features": value} for value in (10**9, 10**5, -1, 0, 2.5, "three", None, True, [3], 10**400)),
         *({"layers": value} for value in (10**6, 1000, -1, "many", None)),
         *({"hidden": value} for value in ([10**9], [10**5, 10**5], [10**5] * 1000, [], ["a"], 5, [-1], None)),
         {"features": 10**5, "hidden": [10**5]},
@@ -453,7 +453,7 @@ def _models(folder: Path) -> Iterator[Case]:
         yield Case("altered weights", f"without {names.index(name)}.safetensors", without, loading)
         renamed = _safetensors({("other" if key == name else key): value for key, value in header.items()}, numbers)
         yield Case("altered weights", f"renamed {names.index(name)}.safetensors", renamed, loading)
-        for word, number in {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}.items():
+        for word, number in {"nan": np.nan, "inf": np.inf, "minus inf": -np.inf}.items():
             kind = np.dtype({"F32": "<f4", "F64": "<f8"}[entry["dtype"]])
             bad = bytearray(numbers)
             bad[start : start + kind.itemsize] = np.array(number, kind).tobytes()

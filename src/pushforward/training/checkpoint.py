@@ -45,6 +45,8 @@ COUNTS = (
 # They change what is shown, not what is computed.
 SHOWN = ("progress", "log_path", "device")
 
+Saved = tuple[dict[str, Any], dict[str, Tensor]]
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -80,20 +82,26 @@ class Checkpoint:
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(to_bytes(tensors, {"pushforward_checkpoint": json.dumps(about)}))
 
-    def restore(self, run: _Run) -> None:
-        """Give a run that is prepared, but has taken no step, the state in the file.
+    def restore(self, run: _Run, saved: Saved) -> None:
+        """Give a run that is prepared, but has taken no step, the state that was read.
+
+        Raises:
+            InputError: the state is not that of such a run.
+        """
+        try:
+            _restore(run, saved[1], saved[0])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
+            raise InputError(f"{self.path} is a damaged checkpoint; delete it to start anew.") from None
+
+    def read(self) -> Saved:
+        """Read the file.
+
+        Returns:
+            Its facts and its tensors.
 
         Raises:
             InputError: the file is no whole checkpoint, or one of other data, another flow or other options.
         """
-        about, tensors = self._read()
-        _check_origin(self.path, about["origin"], self.origin)
-        try:
-            _restore(run, tensors, about)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
-            raise InputError(f"{self.path} is a damaged checkpoint; delete it to start anew.") from None
-
-    def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         try:
             with safe_open(self.path, framework="pt") as file:
                 text = (file.metadata() or {}).get("pushforward_checkpoint")
@@ -101,7 +109,7 @@ class Checkpoint:
                 tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, OSError) as error:
             raise InputError(
-                f"{self.path} is no checkpoint, or it is cut short ({error}); delete it to start anew."
+                f"{self.path} is no checkpoint, or it is cut short ({str(error)[:200]}); delete it to start anew."
             ) from None
         if text is None:
             raise InputError(
@@ -120,6 +128,7 @@ class Checkpoint:
                 f"{self.path} is a checkpoint of format {file_format}, this version reads format {FORMAT}; finish the "
                 "fit with the version that began it, or delete the file to start anew."
             )
+        _check_origin(self.path, about["origin"], self.origin)
         return about, tensors
 
 

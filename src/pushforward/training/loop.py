@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.training.average import WeightAverage
-from pushforward.training.checkpoint import Checkpoint, pause_after
+from pushforward.training.checkpoint import Checkpoint, Saved, pause_after
 from pushforward.training.diagnosis import Batch, diagnose
 from pushforward.training.errors import TrainingError
 from pushforward.training.history import CsvLog, History
@@ -82,9 +82,10 @@ def train(
         raise InputError("There is nothing to train: no parameter requires a gradient.")
     if checkpoint is not None and fabric.world_size > 1:
         raise InputError("Checkpoints are kept by runs of one process only; leave checkpoint out.")
+    saved = checkpoint.read() if checkpoint is not None and checkpoint.found else None
     path = settings.log_path if fabric.is_global_zero else None
     with _seeded(fabric, settings.seed), CsvLog(path) as log:
-        return _Run(fabric, objective, batches, held_out, settings, name_rows, log, checkpoint).complete()
+        return _Run(fabric, objective, batches, held_out, settings, name_rows, log, checkpoint, saved).complete()
 
 
 @contextmanager
@@ -112,6 +113,7 @@ class _Run:
         name_rows: Callable[[Tensor], str] | None,
         log: CsvLog,
         checkpoint: Checkpoint | None,
+        saved: Saved | None,
     ) -> None:
         self.fabric = fabric
         self.objective = objective
@@ -121,6 +123,7 @@ class _Run:
         self.name_rows = name_rows
         self.log = log
         self.checkpoint = checkpoint
+        self.saved = saved
         self.history = History()
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.bar = ProgressBar(settings.progress if fabric.is_global_zero else False)
@@ -188,10 +191,11 @@ class _Run:
 
     def _resume(self, stream: Iterator[Batch]) -> bool:
         """Go on from the checkpoint, if there is one to go on from."""
-        if self.checkpoint is None or not self.checkpoint.found:
+        if self.checkpoint is None or self.saved is None:
             return False
         self._prepare()
-        self.checkpoint.restore(self)
+        self.checkpoint.restore(self, self.saved)
+        self.saved = None
         self.kept_at = self.elapsed()
         self.stream = stream
         self.log.go_on(len(self.history.step))

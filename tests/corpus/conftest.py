@@ -1,0 +1,5 @@
+import sys
+from pathlib import Path
+
+# The tests of this directory share damaged.py and run.py.
+sys.path.insert(0, str(Path(__file__).parent))
