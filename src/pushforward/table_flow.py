@@ -14,22 +14,33 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pushforward.density import POINTS_IN_TRAINING, TableDensity
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
 from pushforward.recipe import Recipe, choose_recipe, knots_for
 from pushforward.store import describe, load, save
 from pushforward.tables import (
+    Columns,
+    Schema,
     TableReader,
     TableWriter,
+    arrow_type,
+    as_json,
     check_columns,
     check_for_fitting,
-    matrix_from_frame,
-    read_matrix,
+    codes,
+    decoded,
+    learn_schema,
+    parse_schema,
+    read_columns,
+    read_schema,
     table_format,
+    table_from_frame,
     to_table,
 )
-from pushforward.training import History, fit
+from pushforward.tables.schema import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
+from pushforward.training import History, evaluate, fit
 from pushforward.training.fitting import split_rows
 from pushforward.training.settings import Settings
 
@@ -38,6 +49,7 @@ VALIDATION_FRACTION = 0.1
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
 LOG_PROB = "log_prob"
+MOST_LINES = 30
 
 
 @dataclass
@@ -49,6 +61,10 @@ class TableFlow:
         columns: the modelled columns, in the flow's order.
         given: the columns that are conditioned on; none for p(columns).
         notes: what the fit left to be known: rows, held-out nats, seed.
+        schema: what each column is; those that it does not name are continuous.
+
+    Tables become matrices of codes, float64, and back by `codes` and `table`: the code of a number is the number, of a
+    category the place of its level, of a date-time the steps since the origin, of a constant 0.
 
     Example:
         >>> import numpy as np
@@ -62,10 +78,36 @@ class TableFlow:
     columns: list[str]
     given: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    schema: Schema = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Put the columns' maps before the flow."""
+        self.schema = {name: self.schema.get(name, Continuous(heavy=False)) for name in self.names}
+        self._modelled, self._context = (
+            [name for name in names if self.schema[name].modelled] for names in (self.columns, self.given)
+        )
+        self.density = TableDensity(Columns(self.schema, self._modelled), self.flow).eval()
+
+    @property
+    def names(self) -> list[str]:
+        """The columns and then the given ones, as the columns of a matrix of codes."""
+        return [*self.columns, *self.given]
+
+    @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        if not self.density.columns.discrete:
+            return "a density in the units of the columns, exact"
+        points = len(self.density.points)
+        return (
+            "a density in the units of continuous columns times the probability of discrete ones, which is averaged "
+            f"over {points} points of the dequantising noise"
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write flow, column names and notes to one `.safetensors` file, atomically."""
-        save(self.flow, Path(path), columns=self.columns, given=self.given, fit=self.notes)
+        columns: dict[str, Any] = {"columns": self.columns, "given": self.given, "schema": as_json(self.schema)}
+        save(self.flow, Path(path), **columns, fit=self.notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableFlow:
@@ -76,10 +118,35 @@ class TableFlow:
         """
         notes = describe(Path(path))["notes"]
         flow = load(Path(path), device)
-        columns, given = (notes.get(key) if isinstance(notes, dict) else None for key in ("columns", "given"))
-        if not (_names(columns, flow.features) and _names(given, flow.context_features)):
-            raise InputError(f"{path} is a flow without column names: it was not fitted to a table.")
-        return cls(flow, list(columns), list(given), notes.get("fit", {}))  # type: ignore[arg-type]
+        notes = notes if isinstance(notes, dict) else {}
+        columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
+        schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
+        counts = [sum(name not in schema or schema[name].modelled for name in names) for names in (columns, given)]
+        if counts != [flow.features, flow.context_features]:
+            raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
+        return cls(flow, columns, given, notes.get("fit", {}), schema)
+
+    def codes(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
+        """The codes of a table in memory, for `log_prob`.
+
+        Arguments:
+            table: a data frame, a table of pyarrow, or an array whose columns are called 0, 1, ....
+            columns: which, default `names`.
+
+        Raises:
+            InputError: a column is missing, or a value is not of its column's kind.
+        """
+        names = self.names if columns is None else list(columns)
+        return codes(table_from_frame(table, names), self.schema, names, source="the table", gaps=False)
+
+    def table(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table that codes stand for, text and times in their own types.
+
+        Arguments:
+            matrix: (n, columns).
+            columns: which, default `names`.
+        """
+        return decoded(matrix, self.schema, self.names if columns is None else columns)
 
     def log_prob(self, matrix: np.ndarray, *, source: str = "the table", first_row: int = 1) -> np.ndarray:
         """Log-density of rows.
@@ -87,7 +154,7 @@ class TableFlow:
         Rows whose float32 result is not finite, far from the data, are evaluated again in float64.
 
         Arguments:
-            matrix: float64, (n, columns and then given).
+            matrix: codes, float64, (n, columns and then given).
             source: what an error calls the table.
             first_row: the number of the first row, for errors.
 
@@ -99,10 +166,10 @@ class TableFlow:
         """
         rows = torch.from_numpy(matrix)
         with torch.inference_mode():
-            log_prob = self._log_prob(self.flow, rows)
+            log_prob = self._log_prob(self.density, rows)
             bad = (~log_prob.isfinite()).nonzero()[:, 0]
             if len(bad):
-                log_prob[bad] = self._log_prob(copy.deepcopy(self.flow).double(), rows[bad])
+                log_prob[bad] = self._log_prob(copy.deepcopy(self.density).double(), rows[bad])
                 worst = (~log_prob.isfinite()).nonzero()[:, 0]
                 if len(worst):
                     raise InputError(
@@ -134,12 +201,14 @@ class TableFlow:
         scores = Scores()
         # Numbers that come as text and go as text stay as they were written.
         as_text = output == "-" or table_format(output) == "csv"
-        with TableReader(data, [*self.columns, *self.given], keep_text=as_text) as reader:
+        with TableReader(data, self._numeric(self.names), keep_text=as_text) as reader:
             if LOG_PROB in reader.names:
                 raise InputError(f'{data} already has a column "{LOG_PROB}"; rename or remove it first.')
             with TableWriter(output, reader.schema.append(pa.field(LOG_PROB, pa.float64()))) as writer:
-                for batch, matrix in reader.matrices(BATCH_ROWS):
-                    log_prob = self.log_prob(matrix, source=os.fspath(data), first_row=scores.rows + 1)
+                for batch in reader.batches(BATCH_ROWS):
+                    first_row = scores.rows + 1
+                    matrix = self._codes(batch, self.names, os.fspath(data), first_row)
+                    log_prob = self.log_prob(matrix, source=os.fspath(data), first_row=first_row)
                     writer.write(batch.append_column(LOG_PROB, pa.array(log_prob)))
                     scores.add(log_prob)
                     report(reader.progress)
@@ -185,34 +254,66 @@ class TableFlow:
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed alone: without a seed the draws must differ from call to call.
             torch.default_generator.manual_seed(secrets.randbits(63) if seed is None else seed)
-            with TableWriter(output, pa.schema([(name, pa.float64()) for name in names])) as writer:
+            with TableWriter(output, pa.schema([(name, arrow_type(self.schema[name])) for name in names])) as writer:
                 for matrix, done in self._draws(rows, given):
-                    bad = ~np.isfinite(matrix).all(1)
-                    if bad.any():
-                        raise InputError(
-                            f"Draw {written + int(bad.argmax()) + 1} is not finite: "
-                            "the model's tails leave the range of its numbers."
-                        )
-                    writer.write(to_table(matrix, names))
+                    self._check_finite(matrix, names, written)
+                    writer.write(self.table(matrix, columns=names))
                     written += len(matrix)
                     report(done)
         return written
 
+    def draw(self, rows: int | None = None, given: np.ndarray | None = None) -> np.ndarray:
+        """Draw rows in memory, from the global random state.
+
+        Arguments:
+            rows: how many, for a model without given columns.
+            given: codes (n, given), for a model with them: one row is drawn for each.
+
+        Returns:
+            Codes, (n, columns), each in the support of its column.
+        """
+        context = None if given is None else self._context_of(torch.from_numpy(given))
+        drawn = self.density.sample(() if rows is None else (rows,), context).numpy()
+        matrix = np.zeros((len(drawn), len(self.columns)))
+        matrix[:, [self.columns.index(name) for name in self._modelled]] = drawn
+        return matrix
+
     def _draws(self, rows: int | None, given: str | os.PathLike[str] | None) -> Iterator[tuple[np.ndarray, float]]:
         """Blocks of rows, given and then drawn columns, each with the share that is done after it."""
         if given is not None:
-            with TableReader(given, self.given, only_numeric=True) as reader:
-                for _, context in reader.matrices(BATCH_ROWS):
-                    x = self.flow.sample((), torch.from_numpy(context))
-                    yield np.hstack([context, x.double().numpy()]), reader.progress
+            done = 0
+            with TableReader(given, self._numeric(self.given)) as reader:
+                for batch in reader.batches(BATCH_ROWS):
+                    matrix = self._codes(batch, self.given, os.fspath(given), done + 1)
+                    done += len(matrix)
+                    yield np.hstack([matrix, self.draw(given=matrix)]), reader.progress
         elif rows is not None:
             for start in range(0, rows, BATCH_ROWS):
                 block = min(BATCH_ROWS, rows - start)
-                yield self.flow.sample((block,)).double().numpy(), (start + block) / rows
+                yield self.draw(block), (start + block) / rows
 
-    def _log_prob(self, flow: Flow, rows: torch.Tensor) -> torch.Tensor:
-        x, context = rows[:, : len(self.columns)], rows[:, len(self.columns) :]
-        return flow.log_prob(x, context if self.given else None).double()
+    def _log_prob(self, density: TableDensity, rows: torch.Tensor) -> torch.Tensor:
+        places = [self.columns.index(name) for name in self._modelled]
+        return density.log_prob(rows[:, places], self._context_of(rows[:, len(self.columns) :])).double()
+
+    def _context_of(self, given: torch.Tensor) -> torch.Tensor | None:
+        """The given columns that vary, as the flow's context."""
+        return given[:, [self.given.index(name) for name in self._context]] if self._context else None
+
+    def _codes(self, batch: pa.RecordBatch, names: Sequence[str], source: str, first_row: int) -> np.ndarray:
+        return codes(batch, self.schema, names, source=source, first_row=first_row, gaps=False)
+
+    def _numeric(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if self.schema[name].numeric]
+
+    def _check_finite(self, matrix: np.ndarray, names: Sequence[str], before: int) -> None:
+        there = [place for place, name in enumerate(names) if self.schema[name].modelled]
+        bad = ~np.isfinite(matrix[:, there]).all(1)
+        if bad.any():
+            raise InputError(
+                f"Draw {before + int(bad.argmax()) + 1} is not finite: "
+                "the model's tails leave the range of its numbers."
+            )
 
 
 @dataclass
@@ -265,6 +366,7 @@ def fit_table(
     columns: Sequence[str] | None = None,
     given: Sequence[str] = (),
     flow: str | None = None,
+    schema: Any = None,
     seed: int = 0,
     max_time: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
@@ -283,6 +385,8 @@ def fit_table(
         given: columns to condition on, default none.
         flow: a named architecture with its own defaults; by default `pushforward.recipe` chooses architecture, size and
             training from the table and the time.
+        schema: what some of the columns are, where it should not be learned: a JSON file, or
+            {column: {"kind": kind, option: value}} as in `pushforward.tables.schema`.
         seed: of the split, the initial weights and the batches.
         max_time: most seconds of training; by default it goes on until it stops gaining.
         announce: is told, before the training, what was chosen and why, line by line.
@@ -299,24 +403,36 @@ def fit_table(
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
-    matrix, names = _read(data, None if columns is None else [*columns, *given])
+    declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
+    table = _read(data, None if columns is None else [*columns, *given])
+    names = table.column_names
     if given:
         check_columns(given, names, source=source)
-    check_for_fitting(matrix, names, source=source, minimum_rows=MINIMUM_ROWS)
     columns = [name for name in names if name not in given] if columns is None else list(columns)
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
-    matrix = matrix[:, [names.index(name) for name in [*columns, *given]]]
+    learned = _as_given(learn_schema(table, declared, source=source), given, declared)
+    names = [*columns, *given]
+    matrix = codes(table, learned, names, source=source, gaps=False)
+    varying = [[name for name in part if learned[name].modelled] for part in (columns, given)]
+    _check_context(varying[1], learned)
+    dense = [name for name in names if isinstance(learned[name], Continuous | Positive | Bounded)]
+    _check_dense(matrix, names, dense, source, MINIMUM_ROWS)
+    if not varying[0]:
+        raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
+    matrix = matrix[:, [names.index(name) for name in [*varying[0], *varying[1]]]]
+    names = [*varying[0], *varying[1]]
+    features = len(varying[0])
 
     training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
     train, held_out = matrix[training_rows], matrix[held_out_rows]
-    check_for_fitting(train, [*columns, *given], source=f"the training part of {source}", minimum_rows=2)
+    _check_dense(train, names, dense, f"the training part of {source}", 2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
-    gaussian = _gaussian(train, held_out, len(columns))
+    gaussian = _gaussian(train, held_out, features) if len(dense) == len(names) else None
 
     if flow is None:
-        recipe = choose_recipe(len(train), len(columns), len(given), max_time)
+        recipe = choose_recipe(len(train), features, len(names) - features, max_time)
     else:
         recipe = Recipe({"architecture": flow}, knots_for(len(train)), {}, ())
     options = {**recipe.training, **training}
@@ -324,39 +440,85 @@ def fit_table(
     fields = Settings.__dataclass_fields__
     known = {name: value for name, value in options.items() if name in fields and value is not None}
     Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
-    for line in recipe.reasons:
+    for line in [*_lines_of_schema(learned), *recipe.reasons]:
         announce(line)
-    x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
-    model = recipe.make(x, context if given else None, seed)
+    maps = Columns(learned, varying[0])
+    x, context = (torch.from_numpy(part) for part in np.split(train, [features], axis=1))
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    y = maps.encode(x, noise)[0]
+    model = recipe.make(y, context if varying[1] else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
+    density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
-        model,
-        to_table(matrix[:, : len(columns)], columns),
-        to_table(matrix[:, len(columns) :], given) if given else None,
+        density,  # type: ignore[arg-type]
+        to_table(matrix[:, :features], varying[0]),
+        to_table(matrix[:, features:], varying[1]) if varying[1] else None,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
         **options,
     )
+    fitted = TableFlow(model, list(columns), list(given), {}, learned)
+    best = history.best_held_out
+    if maps.discrete and len(held_out):
+        # With the points that scores have.
+        x, context = (torch.from_numpy(part) for part in np.split(held_out, [features], axis=1))
+        best = float(evaluate(fitted.density, x, context if varying[1] else None).mean())  # type: ignore[arg-type]
     notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
         "rows": {"training": len(train), "held_out": len(held_out)},
-        "held_out_nats": history.best_held_out,
+        "held_out_nats": best,
+        "log_prob": fitted.meaning,
         "gaussian_nats": gaussian,
         "steps": history.steps,
         "seconds": round(history.total_seconds, 3),
         "stopped": history.stopped,
         "seed": seed,
     }
-    return Fit(TableFlow(model, list(columns), list(given), notes), history, history.best_held_out, gaussian)
+    fitted.notes = notes
+    return Fit(fitted, history, best, gaussian)
 
 
-def _read(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
+def _read(data: Any, columns: Sequence[str] | None) -> pa.Table:
     if isinstance(data, str | os.PathLike):
-        return read_matrix(data, columns)
-    matrix, names = matrix_from_frame(data, columns)
-    return matrix, names or [str(index) for index in range(matrix.shape[1])]
+        return read_columns(data, columns)
+    return table_from_frame(data, columns)
+
+
+def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema:
+    """Conditions may take values that were not seen: no bounds are learned for them, nor levels of numbers."""
+    relaxed = (Bounded, Integer, Positive, Mixed)
+    return {
+        name: Continuous(missing=column.missing, heavy=False)
+        if name in given
+        and name not in declared
+        and (isinstance(column, relaxed) or (isinstance(column, Category) and column.numeric))
+        else column
+        for name, column in learned.items()
+    }
+
+
+def _check_context(given: Sequence[str], schema: Schema) -> None:
+    for name in given:
+        column = schema[name]
+        if isinstance(column, Periodic) or (isinstance(column, Category) and len(column.levels or ()) > 2):
+            raise InputError(f'column "{name}" is {column.describe()}, which cannot be given yet; model it instead.')
+
+
+def _check_dense(matrix: np.ndarray, names: Sequence[str], dense: Sequence[str], source: str, rows: int) -> None:
+    """Refuse too few rows, and what no density exists for among columns that have one."""
+    places = [place for place, name in enumerate(names) if name in dense]
+    check_for_fitting(matrix[:, places], [names[place] for place in places], source=source, minimum_rows=rows)
+
+
+def _lines_of_schema(schema: Schema) -> list[str]:
+    """What is special about the columns, a line for each."""
+    special = [name for name, column in schema.items() if column != Continuous(heavy=False)]
+    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    if len(special) > MOST_LINES:
+        lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+    return lines
 
 
 def _gaussian(train: np.ndarray, held_out: np.ndarray, columns: int) -> float | None:
@@ -372,5 +534,7 @@ def _gaussian(train: np.ndarray, held_out: np.ndarray, columns: int) -> float | 
     return float(joint - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:]).mean())
 
 
-def _names(names: Any, count: int) -> bool:
-    return isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names)
+def _checked_names(names: Any, path: Any) -> list[str]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path} is a flow without column names: it was not fitted to a table.")
+    return names

@@ -109,12 +109,14 @@ def build(config: dict[str, Any]) -> Flow:
             raise InputError("A standardized flow is described by {'architecture': 'standardized', 'flow': {...}}.")
         return _standardized(build(options["flow"]))
     if name == "gaussianized":
-        if set(options) != {"flow", "knots"} or not isinstance(options["flow"], dict):
+        bounded = options.pop("bounded", False)
+        if set(options) != {"flow", "knots"} or not isinstance(options["flow"], dict) or not isinstance(bounded, bool):
             raise InputError(
-                "A gaussianized flow is described by {'architecture': 'gaussianized', 'flow': {...}, 'knots': K}."
+                "A gaussianized flow is described by {'architecture': 'gaussianized', 'flow': {...}, 'knots': K}, and "
+                "perhaps 'bounded': true."
             )
         knots, flow = _checked_knots(options["knots"]), build(options["flow"])
-        return _gaussianized(flow, MarginalSpline(flow.features, knots))
+        return _gaussianized(flow, MarginalSpline(flow.features, knots, bounded))
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")
@@ -529,7 +531,16 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     )
 
 
-def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: int = 32) -> Flow:
+def gaussianized(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None = None,
+    knots: int = 32,
+    *,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    normal: Sequence[int] = (),
+) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
     x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skewed
@@ -541,6 +552,9 @@ def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: in
         x: (N, D) data that gives the splines; give float64 to keep the data side in float64.
         context: (N, C), for a conditional flow; it is standardised by mean and deviation.
         knots: of each spline, 4 to 10 000, default 32.
+        low: lower bounds of the features, which no sample passes; -inf for none.
+        high: upper bounds of the features, inf for none.
+        normal: features that are nearly normal already, and are left as they are.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -555,7 +569,7 @@ def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: in
         >>> flow.log_prob(x).shape, flow.sample((10,)).dtype
         (torch.Size([200]), torch.float64)
     """
-    spline = MarginalSpline.from_data(x, _checked_knots(knots))
+    spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal)
     return _gaussianized(flow, spline, None if context is None else _standardization(context, "context"))
 
 
@@ -593,6 +607,8 @@ def _gaussianized(flow: Flow, data: MarginalSpline, context: ElementwiseAffine |
     config = None
     if flow.config is not None:
         config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
+        if data.low is not None:
+            config["bounded"] = True
     return _in_units_of_data(flow, data, context, config)
 
 

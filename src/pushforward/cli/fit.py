@@ -22,6 +22,9 @@ def fit(
     ] = None,
     names: Annotated[str | None, typer.Option("--columns", help="Columns to model, a,b,c; default all others.")] = None,
     given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
+    schema: Annotated[
+        str | None, typer.Option(help="JSON file that says what some columns are; default learned from the table.")
+    ] = None,
     max_time: Annotated[
         float | None, typer.Option(help="Most seconds of training; default until it stops gaining.")
     ] = None,
@@ -43,6 +46,7 @@ def fit(
         columns=columns(names),
         given=columns(given) or [],
         flow=flow,
+        schema=schema,
         seed=seed,
         max_time=max_time,
         announce=lambda line: say(line, quiet),

@@ -32,6 +32,7 @@ def score(
                 "standard_deviation": scores.standard_deviation,
                 "smallest": scores.smallest,
                 "largest": scores.largest,
+                "log_prob": table_flow.meaning,
             }
         )
     error = scores.standard_deviation / max(1, scores.rows) ** 0.5
@@ -40,3 +41,5 @@ def score(
         f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}",
         quiet,
     )
+    if table_flow.density.columns.discrete:
+        say(f"log_prob is that of {table_flow.meaning}", quiet)
