@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, validate_call
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
+from pushforward.any_given import AnyGivenFlow
 from pushforward.bijections import (
     LU,
     ActNorm,
@@ -117,6 +118,8 @@ def build(config: dict[str, Any]) -> Flow:
             )
         knots, flow = _checked_knots(options["knots"]), build(options["flow"])
         return _gaussianized(flow, MarginalSpline(flow.features, knots, bounded))
+    if name == "any_given":
+        return _any_given(options)
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")
@@ -595,6 +598,14 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
         (True, torch.Size([100, 4]))
     """
     return Flow(Compose([flow.bijection, Constrained(blocks)]), flow.base)
+
+
+def _any_given(options: dict[str, Any]) -> Any:
+    try:
+        return validate_call(AnyGivenFlow.checked)(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"any_given: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
 def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:

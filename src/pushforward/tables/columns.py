@@ -9,6 +9,7 @@ integral transform), so that a column by itself comes out exactly standard norma
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,20 @@ EDGE = 2.0**-24
 FURTHEST = 36.0
 
 
+class Intervals(NamedTuple):
+    """What codes are on the line of y, without noise, each (n, D).
+
+    Attributes:
+        low: y of a value with a density; the lower end of the interval of one with a probability.
+        high: the same as low, or the upper end.
+        log_term: log |dy/dx| of values with a density, 0 of others.
+    """
+
+    low: Tensor
+    high: Tensor
+    log_term: Tensor
+
+
 class Columns(nn.Module):
     """The map of every column, from codes to y and back.
 
@@ -46,6 +61,7 @@ class Columns(nn.Module):
         low: lower bounds of y, (D,), -inf for none.
         high: upper bounds of y, (D,), inf for none.
         normal: the columns whose y is nearly standard normal already.
+        circular: the columns that are angles.
 
     Example:
         >>> columns = Columns({"sex": Category(levels=["f", "m"], frequencies=[0.5, 0.5])}, ["sex"])
@@ -59,13 +75,14 @@ class Columns(nn.Module):
         kinds = [schema[name] for name in names]
         self.features = len(names)
         self.discrete = any(kind.discrete or isinstance(kind, Mixed) for kind in kinds)
-        groups: dict[type[_Map], list[int]] = {}
+        groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):
             groups.setdefault(_map_of(kind), []).append(place)
         self.places = [torch.tensor(places) for places in groups.values()]
-        self.maps = nn.ModuleList(made([kinds[place] for place in places]) for made, places in groups.items())
+        self.maps: Any = nn.ModuleList(made([kinds[place] for place in places]) for made, places in groups.items())
         self.trivial = all(type(part) is _Same for part in self.maps)
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
+        self.circular = [place for place, kind in enumerate(kinds) if isinstance(kind, Periodic)]
         self.normal: list[int] = []
         for made, places in groups.items():
             for place in places:
@@ -92,6 +109,24 @@ class Columns(nn.Module):
             y[:, places] = found.masked_fill(missing, math.nan)
             log_term[:, places] = term.masked_fill(missing, 0.0)
         return y, log_term
+
+    def intervals(self, codes: Tensor) -> Intervals:
+        """The values and intervals that codes stand for, angles in radians; NaN where the code is."""
+        low, high, log_term = (torch.empty_like(codes) for _ in range(3))
+        for places, part in zip(self.places, self.maps, strict=True):
+            missing = codes[:, places].isnan()
+            found = part.intervals(torch.where(missing, part.filler.to(codes.dtype), codes[:, places]))
+            for whole, piece, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
+                whole[:, places] = piece.masked_fill(missing, gap)
+        return Intervals(low, high, log_term)
+
+    def decode_angles(self, y: Tensor) -> Tensor:
+        """As `decode`, but for angles in radians."""
+        y = y.clone()
+        for places, part in zip(self.places, self.maps, strict=True):
+            if isinstance(part, _Circle):
+                y[:, places] = torch.special.ndtri(torch.remainder(y[:, places] / (2 * math.pi) + 0.5, 1.0))
+        return self.decode(y)
 
     def decode(self, y: Tensor) -> Tensor:
         """From the whole line to codes, which are always in the support of their columns; NaN stays."""
@@ -124,9 +159,16 @@ class _Map(nn.Module):
     def decode(self, y: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y, log_term = self.encode(codes, torch.zeros_like(codes))
+        return y, y, log_term
+
 
 class _Same(_Map):
     """y = x, with the bounds of x."""
+
+    low: Tensor
+    high: Tensor
 
     def __init__(self, kinds: Sequence[Column]) -> None:
         ends = [self.bounds(kind) for kind in kinds]
@@ -187,6 +229,11 @@ class _Tails(_Map):
 class _Steps(_Map):
     """y = (x - offset) / step + v, v the noise: whole numbers, of which each has an interval of length 1."""
 
+    step: Tensor
+    offset: Tensor
+    low: Tensor
+    high: Tensor
+
     def __init__(self, kinds: Sequence[Column]) -> None:
         scales = [(kind.step or 1, kind.offset) if isinstance(kind, Integer) else (1, 0) for kind in kinds]
         ends = [self.bounds(kind) for kind in kinds]
@@ -211,6 +258,14 @@ class _Steps(_Map):
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         return ((codes - self.offset) / self.step).round() + noise, torch.zeros_like(codes)
 
+    def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first = ((codes - self.offset) / self.step).round()
+        low, high = (
+            first.masked_fill(first <= self.low, -math.inf),
+            (first + 1).masked_fill(first >= self.high, math.inf),
+        )
+        return low, high, torch.zeros_like(codes)
+
     def decode(self, y: Tensor) -> Tensor:
         # Beyond 2^53 float64 has no neighbours at distance 1.
         return y.floor().clamp(self.low, self.high).clamp(-(2.0**53), 2.0**53) * self.step + self.offset
@@ -220,6 +275,12 @@ class _Cells(_Map):
     """y = Φ⁻¹(u), u uniform in the interval of the level: levels and whole numbers whose frequencies are known."""
 
     normal = True
+    below: Tensor
+    above: Tensor
+    width: Tensor
+    edges: Tensor
+    step: Tensor
+    first: Tensor
 
     def __init__(self, kinds: Sequence[Column]) -> None:
         widths = [_double(kind.frequencies or [1.0]) for kind in kinds if isinstance(kind, Category | Integer)]
@@ -251,11 +312,13 @@ class _Cells(_Map):
         level = torch.searchsorted(self.edges, y.t().contiguous(), right=True).t()
         return level.to(y.dtype) * self.step + self.first
 
-    def interval(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """The ends of each level's interval on the line of y."""
+    def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         level = ((codes - self.first) / self.step).round().long().t()
         below, above, width = (table.gather(1, level).t() for table in (self.below, self.above, self.width))
-        return _probit(below, above + width), _probit(below + width, above)
+        # An end where nothing is left has no rounding either.
+        low = _probit(below, above + width).masked_fill(below <= 0, -math.inf)
+        high = _probit(below + width, above).masked_fill(above <= 0, math.inf)
+        return low, high, torch.zeros_like(codes)
 
 
 class _Mixture(_Map):
@@ -267,18 +330,32 @@ class _Mixture(_Map):
         mixed = [kind for kind in kinds if isinstance(kind, Mixed)]
         super().__init__([(kind.atoms or [0.0])[0] for kind in mixed])
         self.kinds = mixed
-        self.parts = nn.ModuleList(_OneMixture(kind) for kind in mixed)
+        self.parts: Any = nn.ModuleList(_OneMixture(kind) for kind in mixed)
 
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         found = [part.encode(codes[:, place], noise[:, place]) for place, part in enumerate(self.parts)]
         y, terms = zip(*found, strict=True)
         return torch.stack(y, 1), torch.stack(terms, 1)
 
+    def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = [part.intervals(codes[:, place]) for place, part in enumerate(self.parts)]
+        low, high, term = (torch.stack(pieces, 1) for pieces in zip(*found, strict=True))
+        return low, high, term
+
     def decode(self, y: Tensor) -> Tensor:
         return torch.stack([part.decode(y[:, place]) for place, part in enumerate(self.parts)], 1)
 
 
 class _OneMixture(nn.Module):
+    atoms: Tensor
+    shares: Tensor
+    before: Tensor
+    after: Tensor
+    below: Tensor
+    above: Tensor
+    starts: Tensor
+    ends: Tensor
+
     def __init__(self, kind: Mixed) -> None:
         super().__init__()
         assert kind.atoms is not None and kind.shares is not None and kind.marginal is not None
@@ -335,6 +412,13 @@ class _OneMixture(nn.Module):
         jump = _probit(self.below[atom] + noise * width, self.above[atom] + (1 - noise) * width)
         return torch.where(on_atom, jump, y), torch.where(on_atom, width.log() - _log_normal(jump), term)
 
+    def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        atom = torch.searchsorted(self.atoms, x.contiguous()).clamp(max=len(self.atoms) - 1)
+        on_atom = self.atoms[atom] == x
+        y, term = self.encode(x, torch.full_like(x, 0.5))
+        low, high = (torch.where(on_atom, ends[atom], y) for ends in (self.starts, self.ends))
+        return low, high, term.masked_fill(on_atom, 0.0)
+
     def decode(self, y: Tensor) -> Tensor:
         atom = torch.searchsorted(self.ends, y.contiguous(), right=True).clamp(max=len(self.atoms) - 1)
         on_atom = (y >= self.starts[atom]) & (y < self.ends[atom])
@@ -353,6 +437,10 @@ class _Circle(_Map):
     """y = Φ⁻¹(u), u the part of the way round from where the circle is cut open; steps are spread by the noise."""
 
     normal = True
+    period: Tensor
+    low: Tensor
+    step: Tensor
+    start: Tensor
 
     def __init__(self, kinds: Sequence[Column]) -> None:
         circles = [kind for kind in kinds if isinstance(kind, Periodic)]
@@ -367,6 +455,11 @@ class _Circle(_Map):
 
     def decode(self, y: Tensor) -> Tensor:
         return self.from_part_of_circle(_cdf(y))
+
+    def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        angle = (self.part_of_circle(codes, torch.zeros_like(codes)) - 0.5) * 2 * math.pi
+        log_term = torch.where(self.step > 0, 0.0, (2 * math.pi / self.period).log())
+        return angle, angle + 2 * math.pi * self.step / self.period, log_term.expand_as(codes)
 
     def part_of_circle(self, codes: Tensor, noise: Tensor) -> Tensor:
         """The part of the way round from the start, in (0, 1)."""

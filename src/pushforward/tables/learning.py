@@ -223,7 +223,7 @@ def _category(column: Any, declared: Category, name: str, source: str) -> Catego
             levels = sorted(found)
         else:
             levels = sorted(found, key=lambda level: (-found[level], str(level)))
-    as_text = Counter()
+    as_text: Counter = Counter()
     for level, count in found.items():
         as_text[str(level).lower() if isinstance(levels[0], bool) else _key(level, levels[0])] += count
     keys = [str(level).lower() if isinstance(level, bool) else _key(level, levels[0]) for level in levels]
@@ -243,7 +243,7 @@ def _key(level: Any, like: Any) -> Any:
 def _date_time(column: Any, declared: DateTime, name: str, source: str) -> DateTime:
     whole, there, nanoseconds = ticks(column, name, source)
     whole = whole[there]
-    step = declared.step or next(
+    step: Any = declared.step or next(
         step for step, length in STEPS.items() if length <= nanoseconds or not (whole % (length // nanoseconds)).any()
     )
     length = STEPS[step]
@@ -295,7 +295,7 @@ def _mixed(values: np.ndarray, declared: Mixed, name: str, source: str) -> Mixed
         )
     counts = np.array([np.count_nonzero(values == atom) for atom in atoms]) + PSEUDO_ROWS
     shares = counts / (counts.sum() + len(rest))
-    bounds = {
+    bounds: dict[str, Any] = {
         "low": [-np.inf if declared.low is None else declared.low],
         "high": [np.inf if declared.high is None else declared.high],
     }

@@ -398,7 +398,7 @@ def parse_schema(declared: Any, *, source: str = "the schema") -> Schema:
         ('periodic, 360 from 0', None)
         >>> parse_schema({"sex": "catgory"})
         Traceback (most recent call last):
-        pushforward.errors.InputError: the schema: column "sex" has the unknown kind "catgory"; did you mean "category"?
+        pushforward.errors.InputError: the schema: column "sex" has the unknown kind "catgory"; did you mean...
     """
     if not isinstance(declared, Mapping):
         raise InputError(f'{source} must be an object like {{"column": {{"kind": "integer"}}}}.')
@@ -426,13 +426,14 @@ def as_json(schema: Schema) -> dict[str, Any]:
     return {name: column.model_dump(mode="json", exclude_none=True) for name, column in schema.items()}
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A clause that offers the name closest to an unknown one, or lists those there are."""
+def nearest(word: str, known: Iterable[str], most: int = 12) -> str:
+    """Words that offer the name closest to an unknown one, and list those there are."""
     names = list(known)
     close = difflib.get_close_matches(word.casefold(), [name.casefold() for name in names], n=1, cutoff=0.5)
+    listed = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
     if not close:
-        return f"it is one of {', '.join(names)}."
-    return f'did you mean "{next(name for name in names if name.casefold() == close[0])}"?'
+        return f"there are {listed}."
+    return f'did you mean "{next(name for name in names if name.casefold() == close[0])}"? There are {listed}.'
 
 
 def _parsed(name: str, entry: Any, source: str) -> Column:
@@ -461,7 +462,7 @@ def _reason(error: Exception) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:] if not str(part).startswith("function"))
     reason = str(first["msg"]).removeprefix("Value error, ")
-    return f"{where} cannot be {str(first['input'])[:80]!r}: {reason}" if where else reason
+    return f"{where} cannot be {repr(first['input'])[:80]}: {reason}" if where else reason
 
 
 def _checked_bounds(column: Any) -> Any:
