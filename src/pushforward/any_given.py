@@ -60,6 +60,9 @@ class AnyGivenFlow(nn.Module):
         torch.Size([1, 3])
     """
 
+    circular: Tensor
+    owner: Tensor
+
     def __init__(
         self,
         features: int,
@@ -79,8 +82,10 @@ class AnyGivenFlow(nn.Module):
             "architecture": "any_given", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
         }  # fmt: skip
-        self.circular = torch.tensor([feature in set(circular) for feature in range(features)])
-        self.owner = torch.arange(features).repeat_interleave(torch.tensor(widths))
+        is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
+        owner = torch.arange(features).repeat_interleave(torch.tensor(widths))
+        self.register_buffer("circular", is_circular, persistent=False)
+        self.register_buffer("owner", owner, persistent=False)
         self.base = StandardNormal(features)
         self.marginal = MarginalSpline(features, knots, bounded)
         self.spline = RationalQuadraticSpline(bins, BOUND)

@@ -54,6 +54,7 @@ class AnyGivenDensity(nn.Module):
 
     allows_gaps = True
     context_features = 0
+    conditions: Tensor
 
     def __init__(
         self, columns: Columns, flow: AnyGivenFlow, schema: Schema, names: Sequence[str], given: Sequence[str] = ()
@@ -63,7 +64,7 @@ class AnyGivenDensity(nn.Module):
         self.flow = flow
         self.widths = input_widths(schema, names)
         self.atoms = [schema[name].atoms if isinstance(schema[name], Mixed) else None for name in names]  # type: ignore[attr-defined]
-        self.conditions = torch.tensor([name in given for name in names])
+        self.register_buffer("conditions", torch.tensor([name in given for name in names]), persistent=False)
 
     @property
     def features(self) -> int:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from pushforward.any_given import AnyGivenFlow
 from pushforward.errors import InputError
 from pushforward.files import atomic_path
 from pushforward.flow import Flow
@@ -23,7 +24,7 @@ from pushforward.zoo import build
 FORMAT = 2
 
 
-def save(flow: Flow, path: str | Path, **notes: Any) -> None:
+def save(flow: Flow | AnyGivenFlow, path: str | Path, **notes: Any) -> None:
     """Write a flow to one file, atomically: the file is there whole, or not at all.
 
     Arguments:
@@ -74,7 +75,7 @@ def check_model_path(path: str | Path) -> Path:
     return path
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Flow:
+def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
     """Read a flow from its file, in evaluation mode.
 
     Arguments:

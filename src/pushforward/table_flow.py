@@ -14,11 +14,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pushforward.any_given import AnyGivenFlow
+from pushforward.any_given_density import AnyGivenDensity, input_widths
+from pushforward.bijections import MarginalSpline
 from pushforward.density import POINTS_IN_TRAINING, TableDensity
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
-from pushforward.recipe import Recipe, choose_recipe, knots_for
+from pushforward.recipe import Recipe, choose_any_given, choose_recipe, knots_for
 from pushforward.store import describe, load, save
 from pushforward.tables import (
     Columns,
@@ -74,7 +77,7 @@ class TableFlow:
         (['mass', 'radius'], torch.Size([3, 2]))
     """
 
-    flow: Flow
+    flow: Flow | AnyGivenFlow
     columns: list[str]
     given: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +89,14 @@ class TableFlow:
         self._modelled, self._context = (
             [name for name in names if self.schema[name].modelled] for names in (self.columns, self.given)
         )
-        self.density = TableDensity(Columns(self.schema, self._modelled), self.flow).eval()
+        self.density: TableDensity | AnyGivenDensity
+        if isinstance(self.flow, AnyGivenFlow):
+            # The context is among the features: any of it may be missing.
+            self._modelled, self._context = [*self._modelled, *self._context], []
+            columns = Columns(self.schema, self._modelled)
+            self.density = AnyGivenDensity(columns, self.flow, self.schema, self._modelled, self.given).eval()
+        else:
+            self.density = TableDensity(Columns(self.schema, self._modelled), self.flow).eval()
 
     @property
     def names(self) -> list[str]:
@@ -94,8 +104,23 @@ class TableFlow:
         return [*self.columns, *self.given]
 
     @property
+    def any_given(self) -> bool:
+        """Whether the model answers p(any columns | any others), and takes rows with gaps."""
+        return isinstance(self.density, AnyGivenDensity)
+
+    @property
+    def modelled(self) -> list[str]:
+        """The columns of the density's codes: those that vary; with the given ones if `any_given`."""
+        return list(self._modelled)
+
+    @property
     def meaning(self) -> str:
         """What log_prob is the logarithm of."""
+        if isinstance(self.density, AnyGivenDensity):
+            return (
+                "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
+                "values are left out: it is the density of those that are there, which the model has learned"
+            )
         if not self.density.columns.discrete:
             return "a density in the units of the columns, exact"
         points = len(self.density.points)
@@ -117,11 +142,13 @@ class TableFlow:
             InputError: the file is no model, or a model without column names.
         """
         notes = describe(Path(path))["notes"]
-        flow = load(Path(path), device)
+        flow: Flow | AnyGivenFlow = load(Path(path), device)
         notes = notes if isinstance(notes, dict) else {}
         columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
         schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
         counts = [sum(name not in schema or schema[name].modelled for name in names) for names in (columns, given)]
+        if isinstance(flow, AnyGivenFlow):
+            counts = [sum(counts), 0]
         if counts != [flow.features, flow.context_features]:
             raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
         return cls(flow, columns, given, notes.get("fit", {}), schema)
@@ -137,7 +164,7 @@ class TableFlow:
             InputError: a column is missing, or a value is not of its column's kind.
         """
         names = self.names if columns is None else list(columns)
-        return codes(table_from_frame(table, names), self.schema, names, source="the table", gaps=False)
+        return codes(table_from_frame(table, names), self.schema, names, source="the table", gaps=self.any_given)
 
     def table(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> pa.Table:
         """The table that codes stand for, text and times in their own types.
@@ -272,10 +299,17 @@ class TableFlow:
         Returns:
             Codes, (n, columns), each in the support of its column.
         """
+        if isinstance(self.density, AnyGivenDensity):
+            matrix = np.full((rows or len(given if given is not None else ()), len(self.names)), np.nan)
+            if given is not None:
+                matrix[:, len(self.columns) :] = given
+            places = self._places()
+            matrix[:, places] = self.density.fill(torch.from_numpy(matrix[:, places])).numpy()
+            return matrix[:, : len(self.columns)]
         context = None if given is None else self._context_of(torch.from_numpy(given))
         drawn = self.density.sample(() if rows is None else (rows,), context).numpy()
         matrix = np.zeros((len(drawn), len(self.columns)))
-        matrix[:, [self.columns.index(name) for name in self._modelled]] = drawn
+        matrix[:, self._places()] = drawn
         return matrix
 
     def _draws(self, rows: int | None, given: str | os.PathLike[str] | None) -> Iterator[tuple[np.ndarray, float]]:
@@ -292,22 +326,26 @@ class TableFlow:
                 block = min(BATCH_ROWS, rows - start)
                 yield self.draw(block), (start + block) / rows
 
-    def _log_prob(self, density: TableDensity, rows: torch.Tensor) -> torch.Tensor:
-        places = [self.columns.index(name) for name in self._modelled]
-        return density.log_prob(rows[:, places], self._context_of(rows[:, len(self.columns) :])).double()
+    def _log_prob(self, density: TableDensity | AnyGivenDensity, rows: torch.Tensor) -> torch.Tensor:
+        context = self._context_of(rows[:, len(self.columns) :])
+        return density.log_prob(rows[:, self._places()], context).double()  # type: ignore[arg-type]
+
+    def _places(self) -> list[int]:
+        """Where the density's columns stand in a matrix of codes."""
+        return [self.names.index(name) for name in self._modelled]
 
     def _context_of(self, given: torch.Tensor) -> torch.Tensor | None:
         """The given columns that vary, as the flow's context."""
         return given[:, [self.given.index(name) for name in self._context]] if self._context else None
 
     def _codes(self, batch: pa.RecordBatch, names: Sequence[str], source: str, first_row: int) -> np.ndarray:
-        return codes(batch, self.schema, names, source=source, first_row=first_row, gaps=False)
+        return codes(batch, self.schema, names, source=source, first_row=first_row, gaps=self.any_given)
 
     def _numeric(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if self.schema[name].numeric]
 
     def _check_finite(self, matrix: np.ndarray, names: Sequence[str], before: int) -> None:
-        there = [place for place, name in enumerate(names) if self.schema[name].modelled]
+        there = [place for place, name in enumerate(names) if self.schema[name].modelled and name not in self.given]
         bad = ~np.isfinite(matrix[:, there]).all(1)
         if bad.any():
             raise InputError(
@@ -367,6 +405,7 @@ def fit_table(
     given: Sequence[str] = (),
     flow: str | None = None,
     schema: Any = None,
+    any_given: bool = False,
     seed: int = 0,
     max_time: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
@@ -387,6 +426,8 @@ def fit_table(
             training from the table and the time.
         schema: what some of the columns are, where it should not be learned: a JSON file, or
             {column: {"kind": kind, option: value}} as in `pushforward.tables.schema`.
+        any_given: whether the model is to answer p(any columns | any others), default False. Tables with missing
+            values or angles, and those with categories or angles among the given columns, have such a model always.
         seed: of the split, the initial weights and the batches.
         max_time: most seconds of training; by default it goes on until it stops gaining.
         announce: is told, before the training, what was chosen and why, line by line.
@@ -413,25 +454,30 @@ def fit_table(
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     learned = _as_given(learn_schema(table, declared, source=source), given, declared)
     names = [*columns, *given]
-    matrix = codes(table, learned, names, source=source, gaps=False)
+    matrix = codes(table, learned, names, source=source)
     varying = [[name for name in part if learned[name].modelled] for part in (columns, given)]
-    _check_context(varying[1], learned)
+    any_given = any_given or _asks_for_any_given(matrix, names, varying, learned, flow, source)
+    if any_given and flow is not None:
+        raise InputError(f"A model of any columns given any others has an architecture of its own; leave out {flow}.")
     dense = [name for name in names if isinstance(learned[name], Continuous | Positive | Bounded)]
     _check_dense(matrix, names, dense, source, MINIMUM_ROWS)
     if not varying[0]:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     matrix = matrix[:, [names.index(name) for name in [*varying[0], *varying[1]]]]
     names = [*varying[0], *varying[1]]
-    features = len(varying[0])
+    features = len(names if any_given else varying[0])
 
     training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
     train, held_out = matrix[training_rows], matrix[held_out_rows]
     _check_dense(train, names, dense, f"the training part of {source}", 2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
-    gaussian = _gaussian(train, held_out, features) if len(dense) == len(names) else None
+    complete = len(dense) == len(names) and not np.isnan(matrix).any()
+    gaussian = _gaussian(train, held_out, len(varying[0])) if complete else None
 
-    if flow is None:
+    if any_given:
+        recipe = choose_any_given(len(train), features, max_time)
+    elif flow is None:
         recipe = choose_recipe(len(train), features, len(names) - features, max_time)
     else:
         recipe = Recipe({"architecture": flow}, knots_for(len(train)), {}, ())
@@ -442,17 +488,24 @@ def fit_table(
     Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
     for line in [*_lines_of_schema(learned), *recipe.reasons]:
         announce(line)
-    maps = Columns(learned, varying[0])
+    maps = Columns(learned, names[:features])
     x, context = (torch.from_numpy(part) for part in np.split(train, [features], axis=1))
+    conditional = features < len(names)
     noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     y = maps.encode(x, noise)[0]
-    model = recipe.make(y, context if varying[1] else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
-    density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
+    model: Flow | AnyGivenFlow
+    density: Any
+    if any_given:
+        model = _make_any_given(recipe, maps, y, input_widths(learned, names), seed)
+        density = AnyGivenDensity(maps, model, learned, names, varying[1])
+    else:
+        model = recipe.make(y, context if conditional else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
+        density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
-        density,  # type: ignore[arg-type]
-        to_table(matrix[:, :features], varying[0]),
-        to_table(matrix[:, features:], varying[1]) if varying[1] else None,
+        density,
+        to_table(matrix[:, :features], names[:features]),
+        to_table(matrix[:, features:], names[features:]) if conditional else None,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
@@ -460,16 +513,17 @@ def fit_table(
     )
     fitted = TableFlow(model, list(columns), list(given), {}, learned)
     best = history.best_held_out
-    if maps.discrete and len(held_out):
+    if isinstance(density, TableDensity) and maps.discrete:
         # With the points that scores have.
         x, context = (torch.from_numpy(part) for part in np.split(held_out, [features], axis=1))
-        best = float(evaluate(fitted.density, x, context if varying[1] else None).mean())  # type: ignore[arg-type]
+        best = float(evaluate(fitted.density, x, context if conditional else None).mean())  # type: ignore[arg-type]
     notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
         "rows": {"training": len(train), "held_out": len(held_out)},
         "held_out_nats": best,
         "log_prob": fitted.meaning,
+        "any_given": any_given,
         "gaussian_nats": gaussian,
         "steps": history.steps,
         "seconds": round(history.total_seconds, 3),
@@ -499,16 +553,55 @@ def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema
     }
 
 
-def _check_context(given: Sequence[str], schema: Schema) -> None:
+def _asks_for_any_given(
+    matrix: np.ndarray,
+    names: Sequence[str],
+    varying: Sequence[Sequence[str]],
+    schema: Schema,
+    flow: str | None,
+    source: str,
+) -> bool:
+    """Whether a table needs a model of any columns given any others; an error where a named flow cannot be had."""
+    columns, given = varying
+    hints = []
+    gaps = [name for place, name in enumerate(names) if schema[name].modelled and np.isnan(matrix[:, place]).any()]
+    if gaps:
+        row = int(np.isnan(matrix[:, names.index(gaps[0])]).argmax()) + 1
+        hints.append(f'column "{gaps[0]}" of {source} has no value in row {row}')
     for name in given:
         column = schema[name]
         if isinstance(column, Periodic) or (isinstance(column, Category) and len(column.levels or ()) > 2):
-            raise InputError(f'column "{name}" is {column.describe()}, which cannot be given yet; model it instead.')
+            hints.append(f'the given column "{name}" of {source} is {column.describe()}')
+    if hints and flow is not None:
+        raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
+    # With a named flow an angle is cut open where fewest rows are.
+    return bool(hints) or (flow is None and any(isinstance(schema[name], Periodic) for name in columns))
+
+
+def _make_any_given(recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int) -> AnyGivenFlow:
+    """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
+    bounded = any(np.isfinite([*maps.low, *maps.high]))
+    options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        flow = AnyGivenFlow(maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options)
+    flow.marginal.double()
+    for place in set(range(maps.features)) - set(maps.normal):
+        rows = y[~y[:, place].isnan(), place]
+        one = MarginalSpline.from_data(rows[:, None], recipe.knots, low=[maps.low[place]], high=[maps.high[place]])
+        for name, buffer in flow.marginal.named_buffers():
+            if (value := getattr(one, name)) is not None:
+                buffer[place] = value[0]
+    return flow
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], dense: Sequence[str], source: str, rows: int) -> None:
     """Refuse too few rows, and what no density exists for among columns that have one."""
-    places = [place for place, name in enumerate(names) if name in dense]
+    for place, name in enumerate(names):
+        there = ~np.isnan(matrix[:, place])
+        if name in dense and not there.all():
+            check_for_fitting(matrix[there, place][:, None], [name], source=source, minimum_rows=2)
+    places = [place for place, name in enumerate(names) if name in dense and not np.isnan(matrix[:, place]).any()]
     check_for_fitting(matrix[:, places], [names[place] for place in places], source=source, minimum_rows=rows)
 
 

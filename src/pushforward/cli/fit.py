@@ -25,6 +25,9 @@ def fit(
     schema: Annotated[
         str | None, typer.Option(help="JSON file that says what some columns are; default learned from the table.")
     ] = None,
+    any_given: Annotated[
+        bool, typer.Option("--any-given", help="Learn p(any columns | any others); tables with gaps always do.")
+    ] = False,
     max_time: Annotated[
         float | None, typer.Option(help="Most seconds of training; default until it stops gaining.")
     ] = None,
@@ -47,6 +50,7 @@ def fit(
         given=columns(given) or [],
         flow=flow,
         schema=schema,
+        any_given=any_given,
         seed=seed,
         max_time=max_time,
         announce=lambda line: say(line, quiet),

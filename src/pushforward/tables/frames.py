@@ -10,9 +10,12 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.tables.checks import FRAME, check_columns, check_distinct, numeric_matrix
+from pushforward.tables.coding import numbers
 
 
-def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
+def matrix_from_frame(
+    data: Any, columns: Sequence[str] | None = None, gaps: bool = False
+) -> tuple[np.ndarray, list[str] | None]:
     """Turn a data frame, an array, a tensor or nested lists into a matrix of float64 numbers.
 
     Arguments:
@@ -20,6 +23,7 @@ def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[
             index is ignored), a table of pyarrow, an array or tensor of shape `(rows, columns)` or `(rows,)`, or
             lists of rows.
         columns: the names of the columns wanted, default all; for data without names, the names to give them.
+        gaps: whether values may be missing, which are NaN then; default False.
 
     Returns:
         The matrix, of shape `(rows, columns)`, and the names of its columns, or None for data without names.
@@ -33,6 +37,10 @@ def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[
         (array([[1. , 2.5],
                [3. , 4. ]]), None)
     """
+    if gaps:
+        table = table_from_frame(data, columns)
+        matrix = np.column_stack([numbers(table.column(name), name, FRAME) for name in table.column_names])
+        return np.ascontiguousarray(matrix), table.column_names
     if isinstance(data, pa.Table | pa.RecordBatch):
         names = list(data.schema.names) if columns is None else list(columns)
         return numeric_matrix(data, names, source=FRAME), names

@@ -110,7 +110,9 @@ def fit(
     >>> history.rows, history.stopped
     ((450, 50), 'finished')
     """
-    x, names = as_matrix(x, "x")
+    # A density of the user's own, such as that of a table, may know what to make of missing values.
+    gaps = bool(getattr(flow, "allows_gaps", False))
+    x, names = as_matrix(x, "x", gaps=gaps)
     context, context_names = (None, None) if context is None else as_matrix(context, "context")
     check_shapes(x, context, flow.features, flow.context_features)
     if batch_size < 1:
@@ -120,7 +122,7 @@ def fit(
             raise InputError("validation_context was given without validation.")
         training_rows, held_out_rows = split_rows(len(x), validation_fraction, seed)
     else:
-        validation, _ = as_matrix(validation, "validation", names)
+        validation, _ = as_matrix(validation, "validation", names, gaps)
         if validation_context is not None:
             validation_context, _ = as_matrix(validation_context, "validation_context", context_names)
         check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")

@@ -39,7 +39,7 @@ def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
-    x, _ = as_matrix(x, "x")
+    x, _ = as_matrix(x, "x", gaps=bool(getattr(flow, "allows_gaps", False)))
     context = None if context is None else as_matrix(context, "context")[0]
     check_shapes(x, context, flow.features, flow.context_features)
     x, context = in_dtype_of(flow, x, "x"), None if context is None else in_dtype_of(flow, context, "context")

@@ -61,8 +61,9 @@ class Table:
 
     def most_extreme(self, rows: Tensor) -> str:
         """Name the entry among the rows of these indices that lies farthest from its column's mean."""
-        everything = torch.cat([part.double() for part in self.take(self.rows)], dim=1)
-        suspects = torch.cat([part.double() for part in self.take(rows)], dim=1)
+        # A missing value is no suspect.
+        everything = torch.cat([part.double().nan_to_num(0.0) for part in self.take(self.rows)], dim=1)
+        suspects = torch.cat([part.double().nan_to_num(0.0) for part in self.take(rows)], dim=1)
         # Brought to order one first, or the square of a huge entry would overflow and hide it.
         scale = everything.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
         mean, spread = (everything / scale).mean(0), (everything / scale).std(0, correction=0)
@@ -114,13 +115,16 @@ class ShuffledBatches:
         return self.table.most_extreme(self._last_rows[positions.cpu()])
 
 
-def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tuple[Tensor, Sequence[str] | None]:
+def as_matrix(
+    data: Any, name: str, columns: Sequence[str] | None = None, gaps: bool = False
+) -> tuple[Tensor, Sequence[str] | None]:
     """Return data as a matrix of finite floating-point numbers (n, columns), in their own dtype, and its column names.
 
     Arguments:
         data: A tensor, an array or a data frame.
         name: What the data are called in messages.
         columns: Columns to take from a data frame; all unless given.
+        gaps: Whether values may be missing, which are NaN then.
 
     Raises:
         InputError: The data are no such matrix; the message names the first row and column at fault.
@@ -133,7 +137,7 @@ def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tup
     if not isinstance(data, Tensor | np.ndarray):
         from pushforward.tables.frames import matrix_from_frame
 
-        data, names = matrix_from_frame(data, columns)
+        data, names = matrix_from_frame(data, columns, gaps)
     if isinstance(data, np.ndarray):
         try:
             data = torch.as_tensor(np.require(data, data.dtype.newbyteorder("="), ["C", "W"]))
@@ -147,7 +151,7 @@ def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tup
         raise InputError(f"{name} holds {matrix.dtype}; a density needs floating-point numbers, such as x.float().")
     # The sum is finite unless an entry is not or it overflows: one quick pass settles nearly every case.
     if not bool(matrix.sum().isfinite()):
-        bad = (~matrix.isfinite()).nonzero()
+        bad = (matrix.isinf() if gaps else ~matrix.isfinite()).nonzero()
         if len(bad):
             row, column = bad[0].tolist()
             value = float(matrix[row, column])
