@@ -130,6 +130,14 @@ class AnyGivenDensity(nn.Module):
         return torch.stack(found, 1)
 
     @torch.no_grad()
+    def likeliest(self, codes: Tensor, column: int) -> Tensor:
+        """The median of p(column | values that are there), or the likeliest level of a category, (n,), as codes."""
+        if self.widths[column] <= 1 or self.atoms[column] is not None or column in self.columns.circular:
+            return self.quantiles(codes, column, [0.5])[:, 0]
+        grid = torch.arange(self.widths[column], dtype=torch.float64)
+        return self.log_prob_on_grid(codes, column, grid).argmax(1).double()
+
+    @torch.no_grad()
     def log_prob_on_grid(self, codes: Tensor, column: int, grid: Tensor) -> Tensor:
         """log p(column = value | values that are there) of each row and each of some codes, (n, grid).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pushforward.density import POINTS_IN_TRAINING, TableDensity
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
+from pushforward.measured import MeasuredDensity
 from pushforward.recipe import Recipe, choose_any_given, choose_recipe, knots_for
 from pushforward.store import describe, load, save
 from pushforward.tables import (
@@ -42,10 +43,12 @@ from pushforward.tables import (
     table_from_frame,
     to_table,
 )
+from pushforward.tables.coding import numbers
 from pushforward.tables.schema import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
 from pushforward.training import History, evaluate, fit
 from pushforward.training.fitting import split_rows
 from pushforward.training.settings import Settings
+from pushforward.training.table import as_weights
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -65,6 +68,8 @@ class TableFlow:
         given: the columns that are conditioned on; none for p(columns).
         notes: what the fit left to be known: rows, held-out nats, seed.
         schema: what each column is; those that it does not name are continuous.
+        errors: {column: column of its measurement errors}, for a density of true values that was learned, and is
+            scored, from measured ones.
 
     Tables become matrices of codes, float64, and back by `codes` and `table`: the code of a number is the number, of a
     category the place of its level, of a date-time the steps since the origin, of a constant 0.
@@ -82,6 +87,7 @@ class TableFlow:
     given: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     schema: Schema = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Put the columns' maps before the flow."""
@@ -97,11 +103,15 @@ class TableFlow:
             self.density = AnyGivenDensity(columns, self.flow, self.schema, self._modelled, self.given).eval()
         else:
             self.density = TableDensity(Columns(self.schema, self._modelled), self.flow).eval()
+        self._scored: Any = self.density
+        if self.errors:
+            measured = [self._modelled.index(name) for name in self.errors]
+            self._scored = MeasuredDensity(self.density, len(self._modelled), measured).eval()
 
     @property
     def names(self) -> list[str]:
-        """The columns and then the given ones, as the columns of a matrix of codes."""
-        return [*self.columns, *self.given]
+        """The columns, the given ones, and those of measurement errors, as the columns of a matrix of codes."""
+        return [*self.columns, *self.given, *self.errors.values()]
 
     @property
     def any_given(self) -> bool:
@@ -116,6 +126,11 @@ class TableFlow:
     @property
     def meaning(self) -> str:
         """What log_prob is the logarithm of."""
+        if self.errors:
+            return (
+                "the density of measured values: that of the true ones convolved with the noise of their errors, "
+                f"averaged over {len(self._scored.draws)} draws of it"
+            )
         if isinstance(self.density, AnyGivenDensity):
             return (
                 "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
@@ -132,6 +147,8 @@ class TableFlow:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write flow, column names and notes to one `.safetensors` file, atomically."""
         columns: dict[str, Any] = {"columns": self.columns, "given": self.given, "schema": as_json(self.schema)}
+        if self.errors:
+            columns["errors"] = self.errors
         save(self.flow, Path(path), **columns, fit=self.notes)
 
     @classmethod
@@ -151,7 +168,10 @@ class TableFlow:
             counts = [sum(counts), 0]
         if counts != [flow.features, flow.context_features]:
             raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
-        return cls(flow, columns, given, notes.get("fit", {}), schema)
+        errors = notes.get("errors", {})
+        if not isinstance(errors, dict) or not set(errors) <= set(columns):
+            raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
+        return cls(flow, columns, given, notes.get("fit", {}), schema, errors)
 
     def codes(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
         """The codes of a table in memory, for `log_prob`.
@@ -193,10 +213,10 @@ class TableFlow:
         """
         rows = torch.from_numpy(matrix)
         with torch.inference_mode():
-            log_prob = self._log_prob(self.density, rows)
+            log_prob = self._log_prob(self._scored, rows)
             bad = (~log_prob.isfinite()).nonzero()[:, 0]
             if len(bad):
-                log_prob[bad] = self._log_prob(copy.deepcopy(self.density).double(), rows[bad])
+                log_prob[bad] = self._log_prob(copy.deepcopy(self._scored).double(), rows[bad])
                 worst = (~log_prob.isfinite()).nonzero()[:, 0]
                 if len(worst):
                     raise InputError(
@@ -326,9 +346,11 @@ class TableFlow:
                 block = min(BATCH_ROWS, rows - start)
                 yield self.draw(block), (start + block) / rows
 
-    def _log_prob(self, density: TableDensity | AnyGivenDensity, rows: torch.Tensor) -> torch.Tensor:
+    def _log_prob(self, density: Any, rows: torch.Tensor) -> torch.Tensor:
         context = self._context_of(rows[:, len(self.columns) :])
-        return density.log_prob(rows[:, self._places()], context).double()  # type: ignore[arg-type]
+        places = [*self._places(), *(self.names.index(name) for name in self.errors.values())]
+        log_prob: torch.Tensor = density.log_prob(rows[:, places], context).double()
+        return log_prob
 
     def _places(self) -> list[int]:
         """Where the density's columns stand in a matrix of codes."""
@@ -406,6 +428,8 @@ def fit_table(
     flow: str | None = None,
     schema: Any = None,
     any_given: bool = False,
+    weight: Any = None,
+    errors: Mapping[str, str] | None = None,
     seed: int = 0,
     max_time: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
@@ -428,6 +452,10 @@ def fit_table(
             {column: {"kind": kind, option: value}} as in `pushforward.tables.schema`.
         any_given: whether the model is to answer p(any columns | any others), default False. Tables with missing
             values or angles, and those with categories or angles among the given columns, have such a model always.
+        weight: a column of row weights, which is not modelled, or one number for each row: by these rows count in the
+            split, the loss, the held-out value and the Gaussian; rows of weight 0 are left out.
+        errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
+            is then that of the true values, as `pushforward.measured` explains; columns with errors are continuous.
         seed: of the split, the initial weights and the batches.
         max_time: most seconds of training; by default it goes on until it stops gaining.
         announce: is told, before the training, what was chosen and why, line by line.
@@ -441,11 +469,22 @@ def fit_table(
         TrainingError: training met too many numbers that are not finite.
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
+    errors = dict(errors or {})
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
-    table = _read(data, None if columns is None else [*columns, *given])
+    aside = list(dict.fromkeys([*errors.values(), *([weight] if isinstance(weight, str) else [])]))
+    for name in aside:
+        if name in (columns or ()) or name in given:
+            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
+    table = _read(data, None if columns is None else list(dict.fromkeys([*columns, *given, *aside])))
+    if aside:
+        check_columns(aside, table.column_names, source=source)
+    weights = _weights(table, weight, source)
+    noise_of = _errors(table, errors, columns, given, source)
+    table = table.drop_columns(aside) if aside else table
+    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
     names = table.column_names
     if given:
         check_columns(given, names, source=source)
@@ -457,6 +496,8 @@ def fit_table(
     matrix = codes(table, learned, names, source=source)
     varying = [[name for name in part if learned[name].modelled] for part in (columns, given)]
     any_given = any_given or _asks_for_any_given(matrix, names, varying, learned, flow, source)
+    if any_given and errors:
+        raise InputError("Measurement errors go with complete tables of numbers only: leave out gaps and angles.")
     if any_given and flow is not None:
         raise InputError(f"A model of any columns given any others has an architecture of its own; leave out {flow}.")
     dense = [name for name in names if isinstance(learned[name], Continuous | Positive | Bounded)]
@@ -467,13 +508,16 @@ def fit_table(
     names = [*varying[0], *varying[1]]
     features = len(names if any_given else varying[0])
 
-    training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
+    split = split_rows(len(matrix), VALIDATION_FRACTION, seed, None if weights is None else torch.from_numpy(weights))
+    training_rows, held_out_rows = (index.numpy() for index in split)
     train, held_out = matrix[training_rows], matrix[held_out_rows]
     _check_dense(train, names, dense, f"the training part of {source}", 2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
-    complete = len(dense) == len(names) and not np.isnan(matrix).any()
-    gaussian = _gaussian(train, held_out, len(varying[0])) if complete else None
+    gaussian = None
+    if len(dense) == len(names) and not np.isnan(matrix).any() and not errors:
+        parts = (None, None) if weights is None else (weights[training_rows], weights[held_out_rows])
+        gaussian = _gaussian(train, held_out, len(varying[0]), *parts)
 
     if any_given:
         recipe = choose_any_given(len(train), features, max_time)
@@ -501,22 +545,27 @@ def fit_table(
     else:
         model = recipe.make(y, context if conditional else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
         density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
+    measured = [varying[0].index(name) for name in errors]
+    if errors:
+        density = MeasuredDensity(density, features, measured)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
         density,
-        to_table(matrix[:, :features], names[:features]),
+        to_table(np.hstack([matrix[:, :features], noise_of]), [*names[:features], *errors.values()]),
         to_table(matrix[:, features:], names[features:]) if conditional else None,
+        weights=weights,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
         **options,
     )
-    fitted = TableFlow(model, list(columns), list(given), {}, learned)
+    fitted = TableFlow(model, list(columns), list(given), {}, learned, errors)
     best = history.best_held_out
     if isinstance(density, TableDensity) and maps.discrete:
         # With the points that scores have.
         x, context = (torch.from_numpy(part) for part in np.split(held_out, [features], axis=1))
-        best = float(evaluate(fitted.density, x, context if conditional else None).mean())  # type: ignore[arg-type]
+        scores = evaluate(fitted.density, x, context if conditional else None)  # type: ignore[arg-type]
+        best = float(np.average(scores.double().cpu(), weights=None if weights is None else weights[held_out_rows]))
     notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
@@ -614,17 +663,68 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     return lines
 
 
-def _gaussian(train: np.ndarray, held_out: np.ndarray, columns: int) -> float | None:
+def _gaussian(
+    train: np.ndarray,
+    held_out: np.ndarray,
+    columns: int,
+    weights: np.ndarray | None = None,
+    held_out_weights: np.ndarray | None = None,
+) -> float | None:
     """Mean log-likelihood under the Gaussian: p(columns | given) = p(columns, given) / p(given).
 
     None where a full covariance cannot be had, since there are no more rows than columns.
     """
     if train.shape[0] <= train.shape[1]:
         return None
-    joint = gaussian_log_likelihood(train, held_out).mean()
-    if columns == train.shape[1]:
-        return float(joint)
-    return float(joint - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:]).mean())
+    if weights is not None:
+        # Rows that have the weighted mean and covariance without weights: each deviation scaled, on both sides.
+        mean = np.average(train, axis=0, weights=weights)
+        deviation = (train - mean) * np.sqrt(weights / weights.mean())[:, None]
+        train = np.concatenate([mean + deviation, mean - deviation])
+    log_prob = gaussian_log_likelihood(train, held_out)
+    if columns < train.shape[1]:
+        log_prob = log_prob - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:])
+    return float(np.average(log_prob, weights=held_out_weights))
+
+
+def _weights(table: pa.Table, weight: Any, source: str) -> np.ndarray | None:
+    """Row weights, from a column or an array; None for none."""
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        values = numbers(table.column(weight), weight, source)
+        bad = np.flatnonzero(~(values >= 0))
+        if len(bad):
+            raise InputError(
+                f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {int(bad[0]) + 1}; weights are numbers '
+                "from 0 on, and none is missing."
+            )
+    else:
+        found = as_weights(weight, table.num_rows, "weight")
+        assert found is not None
+        values = found.numpy()
+    if not values.any():
+        raise InputError(f"All weights of {source} are 0.")
+    return values
+
+
+def _errors(
+    table: pa.Table, errors: Mapping[str, str], columns: Sequence[str] | None, given: Sequence[str], source: str
+) -> np.ndarray:
+    """Measurement errors, (rows, columns with errors)."""
+    found = np.empty((table.num_rows, len(errors)))
+    for place, (name, error) in enumerate(errors.items()):
+        check_columns([name], table.column_names, source=source)
+        if name in given or name in errors.values() or (columns is not None and name not in columns):
+            raise InputError(f'Column "{name}" has errors, and is not modelled: only modelled columns have errors.')
+        found[:, place] = numbers(table.column(error), error, source)
+        bad = np.flatnonzero(~(found[:, place] >= 0))
+        if len(bad):
+            raise InputError(
+                f'column "{error}" of {source} holds {found[bad[0], place]:g} in row {int(bad[0]) + 1}; errors are '
+                "standard deviations from 0 on, and none is missing."
+            )
+    return found
 
 
 def _checked_names(names: Any, path: Any) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Quiet, Verbose, columns
+from pushforward.cli.options import Json, Quiet, Verbose, columns, pairs
 from pushforward.cli.output import command, print_json, say
 
 
@@ -28,6 +28,11 @@ def fit(
     any_given: Annotated[
         bool, typer.Option("--any-given", help="Learn p(any columns | any others); tables with gaps always do.")
     ] = False,
+    weight: Annotated[str | None, typer.Option(help="Column of row weights, which is not modelled.")] = None,
+    error: Annotated[
+        list[str] | None,
+        typer.Option(help="x=x_err: column x was measured with the errors in column x_err; may be repeated."),
+    ] = None,
     max_time: Annotated[
         float | None, typer.Option(help="Most seconds of training; default until it stops gaining.")
     ] = None,
@@ -51,6 +56,8 @@ def fit(
         flow=flow,
         schema=schema,
         any_given=any_given,
+        weight=weight,
+        errors=pairs(error, "--error"),
         seed=seed,
         max_time=max_time,
         announce=lambda line: say(line, quiet),

@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.fit import fit
+from pushforward.cli.impute import impute
 from pushforward.cli.info import info
+from pushforward.cli.posterior import posterior
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.kernels import native
@@ -17,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Normalizing flows: a table in, an exact density out.",
 )
-for function in (fit, score, sample, info):
+for function in (fit, score, sample, impute, posterior, info):
     app.command()(function)
 
 

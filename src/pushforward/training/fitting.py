@@ -14,7 +14,15 @@ from pushforward.training.likelihood import HeldOut, device_of
 from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.settings import Settings, choose_device
-from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes, column_of, in_dtype_of
+from pushforward.training.table import (
+    ShuffledBatches,
+    Table,
+    as_matrix,
+    as_weights,
+    check_shapes,
+    column_of,
+    in_dtype_of,
+)
 
 if TYPE_CHECKING:
     from pushforward.flow import Flow
@@ -36,8 +44,10 @@ def fit(
     x: Any,
     context: Any = None,
     *,
+    weights: Any = None,
     validation: Any = None,
     validation_context: Any = None,
+    validation_weights: Any = None,
     validation_fraction: float = 0.1,
     batch_size: int = 512,
     epochs: int | None = None,
@@ -72,8 +82,11 @@ def fit(
         x: Rows (n, features): a tensor, an array or a data frame. They are trained on in the widest dtype that the
             flow holds; where that rounds a column coarsely, a RuntimeWarning says so.
         context: Context rows (n, context features), for a conditional flow.
+        weights: Weights of the rows (n,), not negative, by which they count in the split, the loss and the held-out
+            value; rows of weight 0 are left out. Default all alike.
         validation: Held-out rows (m, features); without them a random share of x is held out.
         validation_context: Context rows (m, context features) of `validation`.
+        validation_weights: Weights (m,) of `validation`.
         validation_fraction: Share of x to hold out when `validation` is not given, between 0 and 1.
         batch_size: Rows in a training batch.
         epochs: Most passes over the training rows. Without `epochs`, `max_steps` and `max_time`: 100 passes, but at
@@ -120,7 +133,8 @@ def fit(
     if validation is None:
         if validation_context is not None:
             raise InputError("validation_context was given without validation.")
-        training_rows, held_out_rows = split_rows(len(x), validation_fraction, seed)
+        weights = as_weights(weights, len(x), "weights")
+        training_rows, held_out_rows = split_rows(len(x), validation_fraction, seed, weights)
     else:
         validation, _ = as_matrix(validation, "validation", names, gaps)
         if validation_context is not None:
@@ -128,7 +142,12 @@ def fit(
         check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")
         if len(x) == 0 or len(validation) == 0:
             raise InputError(f"x has {len(x)} rows and validation {len(validation)}; both need at least one.")
-        training_rows, held_out_rows = torch.arange(len(x)), torch.arange(len(validation))
+        weights = as_weights(weights, len(x), "weights")
+        validation_weights = as_weights(validation_weights, len(validation), "validation_weights")
+        training_rows, held_out_rows = (
+            torch.arange(count) if part is None else part.nonzero()[:, 0]
+            for count, part in ((len(x), weights), (len(validation), validation_weights))
+        )
 
     steps_per_epoch = -(-len(training_rows) // batch_size)
     if epochs is None and max_steps is None and max_time is None:
@@ -160,19 +179,22 @@ def fit(
         flow.double()
     chosen_device = choose_device(device)
     x, context = _for_training(x, flow, chosen_device, "x"), _for_training(context, flow, chosen_device, "context")
-    training = Table(x, context, training_rows, "x", names, context_names)
+    training = Table(x, context, training_rows, "x", names, context_names, weights)
     if validation is None:
-        held_out = Table(x, context, held_out_rows, "x", names, context_names)
+        held_out = Table(x, context, held_out_rows, "x", names, context_names, weights)
     else:
         validation = _for_training(validation, flow, chosen_device, "validation")
         validation_context = _for_training(validation_context, flow, chosen_device, "validation_context")
-        held_out = Table(validation, validation_context, held_out_rows, "validation", names, context_names)
+        held_out = Table(
+            validation, validation_context, held_out_rows, "validation", names, context_names, validation_weights
+        )
 
-    first = tuple(
-        part.to(device_of(flow)) for part in training.take(training_rows[:: -(-len(training_rows) // ROWS_TO_LOOK_AT)])
-    )
+    few, *its_context = training.take(training_rows[:: -(-len(training_rows) // ROWS_TO_LOOK_AT)])
     warn_of_tails(
-        flow, first[0], first[1] if context is not None else None, lambda column: column_of("x", column, names)
+        flow,
+        few.to(device_of(flow)),
+        None if context is None else its_context[0].to(device_of(flow)),
+        lambda column: column_of("x", column, names),
     )
 
     # Imported here: it takes seconds, which `import pushforward` should not.
@@ -193,13 +215,16 @@ def fit(
     return history
 
 
-def split_rows(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def split_rows(
+    rows: int, fraction: float, seed: int, weights: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the rows that `fit` holds out of its training.
 
     Arguments:
         rows: Number of rows, at least 2.
         fraction: Share to hold out, between 0 and 1; at least one row is held out and one is not.
         seed: Seed of the draw.
+        weights: Weights (rows,): the share is then of their sum, and rows of weight 0 are in neither part.
 
     Returns:
         The indices of the training rows, in random order, and of the held-out rows, in order.
@@ -213,7 +238,14 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, tor
     if rows < 2:
         raise InputError(f"x has {rows} row(s); at least 2 are needed, one to train on and one to hold out.")
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
-    held_out = min(max(round(rows * fraction), 1), rows - 1)
+    if weights is not None:
+        order = order[weights[order] > 0]
+        if len(order) < 2:
+            raise InputError(f"{len(order)} row(s) have a weight above 0; at least 2 are needed.")
+        rows, total = len(order), weights[order].cumsum(0)
+        held_out = min(max(int((total <= fraction * total[-1]).sum()), 1), rows - 1)
+    else:
+        held_out = min(max(round(rows * fraction), 1), rows - 1)
     # Sorted, so that held-out rows are read in the order of memory.
     return order[held_out:], order[:held_out].sort().values
 

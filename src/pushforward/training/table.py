@@ -26,6 +26,7 @@ class Table:
         name: What x is called in messages: "x" or "validation".
         columns: Names of the columns of x, if they have any.
         context_columns: Names of the columns of the context, if they have any.
+        weights: Weights of all rows (n,), or None; they are scaled so that their mean over `rows` is 1.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Table:
         name: str = "x",
         columns: Sequence[str] | None = None,
         context_columns: Sequence[str] | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.x = x
         self.context = context
@@ -43,18 +45,21 @@ class Table:
         self.name = name
         self.columns = columns
         self.context_columns = context_columns
+        self.weights = None if weights is None else (weights / weights[self.rows].mean()).to(x)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return the rows of these indices, (x,) or (x, context)."""
+    def take(self, rows: Tensor) -> tuple[Any, ...]:
+        """Return the rows of these indices: (x,), (x, context), or (x, context or None, weights)."""
         rows = rows.to(self.x.device)
-        if self.context is None:
-            return (self.x.index_select(0, rows),)
-        return self.x.index_select(0, rows), self.context.index_select(0, rows)
+        x = self.x.index_select(0, rows)
+        context = None if self.context is None else self.context.index_select(0, rows)
+        if self.weights is not None:
+            return x, context, self.weights.index_select(0, rows)
+        return (x,) if context is None else (x, context)
 
-    def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:
+    def chunks(self, size: int) -> Iterator[tuple[Any, ...]]:
         """Yield all rows in order, `size` at a time and the rest at the end."""
         for rows in self.rows.split(size):
             yield self.take(rows)
@@ -62,8 +67,8 @@ class Table:
     def most_extreme(self, rows: Tensor) -> str:
         """Name the entry among the rows of these indices that lies farthest from its column's mean."""
         # A missing value is no suspect.
-        everything = torch.cat([part.double().nan_to_num(0.0) for part in self.take(self.rows)], dim=1)
-        suspects = torch.cat([part.double().nan_to_num(0.0) for part in self.take(rows)], dim=1)
+        everything = torch.cat([part.double().nan_to_num(0.0) for part in self._numbers(self.rows)], dim=1)
+        suspects = torch.cat([part.double().nan_to_num(0.0) for part in self._numbers(rows)], dim=1)
         # Brought to order one first, or the square of a huge entry would overflow and hide it.
         scale = everything.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
         mean, spread = (everything / scale).mean(0), (everything / scale).std(0, correction=0)
@@ -77,6 +82,10 @@ class Table:
             context = "context" if self.name == "x" else f"{self.name}_context"
             where = entry(context, int(rows[row]), column - features, self.context_columns)
         return f"{where} (value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
+
+    def _numbers(self, rows: Tensor) -> list[Tensor]:
+        """x, and the context if there is one."""
+        return [part for part in self.take(rows)[:2] if part is not None]
 
 
 class ShuffledBatches:
@@ -101,7 +110,7 @@ class ShuffledBatches:
     def __len__(self) -> int:
         return -(-len(self.table) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         order = self.table.rows[torch.randperm(len(self.table), generator=self._generator)]
         # Gathered batch by batch: quicker than gathering a whole pass at once, and without a second copy of the table.
         for rows in order.split(self.batch_size):
@@ -157,6 +166,26 @@ def as_matrix(
             value = float(matrix[row, column])
             raise InputError(f"{entry(name, row, column, names)} is {value}; remove or fill such rows.")
     return matrix, names
+
+
+def as_weights(weights: Any, rows: int, name: str) -> Tensor | None:
+    """Return row weights as float64 (rows,), or None for none.
+
+    Raises:
+        InputError: They are not as many as rows, or negative or not finite; the first row at fault is named.
+
+    >>> as_weights([1, 2], 2, "weights")
+    tensor([1., 2.], dtype=torch.float64)
+    """
+    if weights is None:
+        return None
+    found = torch.as_tensor(np.asarray(weights, dtype=np.float64)).clone()
+    if found.shape != (rows,):
+        raise InputError(f"{name} must have one number for each of {rows} rows; its shape is {tuple(found.shape)}.")
+    bad = (~(found >= 0) | found.isinf()).nonzero()[:, 0]
+    if len(bad):
+        raise InputError(f"{name}[{int(bad[0])}] is {float(found[bad[0]])}; weights are finite and not negative.")
+    return found
 
 
 def in_dtype_of(flow: nn.Module, matrix: Tensor, name: str) -> Tensor:
