@@ -71,7 +71,7 @@ def test_a_line_names_the_columns_that_matter(model):
     assert "no column stands out" in lines[1]
     assert "flux" in lines[2] and "p-value 0.0033" in lines[2] and "(60; " in lines[2]
     assert "flux" not in lines[3] and "radius" in lines[3] and "mass" in lines[3]
-    model_of_before = pf.TableFlow(model.flow, model.columns)
+    model_of_before = pf.TableFlow(model.flow, model.columns, schema=model.schema)
     assert "p-value" not in str(explain(model_of_before, oddest)[0])
 
 

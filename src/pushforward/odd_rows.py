@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from pushforward.evaluation.surprise import conditional_surprise
 from pushforward.table_flow import TableFlow
-from pushforward.training import evaluate
+from pushforward.tables.schema import Category, Column, Integer, Mixed, Periodic, Positive
 
 # Draws that tell the scales of the columns.
 DRAWS = 1000
 # A smaller share, or an excess of fewer nats, is not worth a word.
 SMALLEST_SHARE, SMALLEST_EXCESS = 0.1, 1.0
+BATCH_ROWS = 4096
 
 
 class OddestRows:
@@ -28,7 +29,7 @@ class OddestRows:
 
     Attributes:
         numbers: (count,) the rows' numbers, from the oddest on.
-        matrix: (count, columns) the rows.
+        matrix: (count, columns) the rows' codes.
         log_prob: (count,) their log-densities in nats, ascending.
 
     Example:
@@ -63,7 +64,7 @@ class OddColumn:
         column: its name.
         share: its part of the row's surprise, from 0 to 1; those of all columns make 1, or all are 0.
         excess: how much more surprising the value is than one expects of the column, in nats.
-        value: of the row.
+        value: of the row, in the column's own terms; None where it is missing.
         low: below it lie 5 % of the values that the column takes with the row's other values.
         high: above it lie 5 %.
     """
@@ -71,9 +72,9 @@ class OddColumn:
     column: str
     share: float
     excess: float
-    value: float
-    low: float
-    high: float
+    value: Any
+    low: Any
+    high: Any
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class OddRow:
     def __str__(self) -> str:
         """One line for people: the columns with a share of a tenth or more, if they exceed by a nat or more."""
         named = [
-            f"{one.column} {one.share:.0%} ({one.value:.6g}; {one.low:.6g} to {one.high:.6g})"
+            f"{one.column} {one.share:.0%} ({_shown(one.value)}; {_shown(one.low)} to {_shown(one.high)})"
             for one in self.columns
             if one.share >= SMALLEST_SHARE and one.excess >= SMALLEST_EXCESS
         ]
@@ -108,6 +109,9 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
     """Say which columns make rows odd: how much more surprising each value is, given the others, than expected.
 
     excess[d] = -log p(x[d] | other columns, given) - its mean over p(x[d] | other columns, given)
+
+    A category or a whole number of few values has probabilities in place of densities. Angles and columns with atoms
+    are taken as they are, like the given columns: `explainable` has the others.
 
     A column's share is its part of the sum of all positive excesses. Draws that tell the columns' scales are the same
     at every call, and leave the random state as it was.
@@ -134,33 +138,70 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
         >>> row.row, row.columns[0].column
         (2, '1')
     """
-    x, context = np.split(oddest.matrix, [len(model.columns)], axis=1)
-    given = torch.from_numpy(context) if model.given else None
-    # For rows and values so far out that single precision has no log-density for them.
-    exact = copy.deepcopy(model.flow).double()
+    names = explainable(model)
+    places = [model.names.index(name) for name in names]
+    whole = torch.from_numpy(oddest.matrix)
+    if not names or not len(whole):
+        return []
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        draws = model.flow.sample((DRAWS,) if model.given else (DRAWS, 1), given).double()
+        given = oddest.matrix[:, len(model.columns) : len(model.columns) + len(model.given)]
+        # Given columns: so many draws for each row.
+        drawn = model.draw(given=np.tile(given, (DRAWS, 1))) if model.given else model.draw(DRAWS)
+    draws = torch.from_numpy(drawn).reshape(DRAWS, -1, len(model.columns))[..., places]
 
     def log_prob(rows: Tensor) -> Tensor:
         # Blocks of all rows in turn, as conditional_surprise gives them.
-        contexts = None if given is None else given.repeat(len(rows) // len(given), 1)
-        values = evaluate(model.flow, rows, contexts).double()
-        bad = (~values.isfinite()).nonzero()[:, 0]
-        if len(bad):
-            values[bad] = evaluate(exact, rows[bad], None if contexts is None else contexts[bad])
-        return values
+        full = whole.repeat(len(rows) // len(whole), 1)
+        full[:, places] = rows
+        values = torch.cat([model.log_prob_anywhere(part) for part in full.split(BATCH_ROWS)])
+        # The maps of columns go on beyond what the columns can be.
+        return torch.where(((rows < ends[0]) | (rows > ends[1])).any(1), -torch.inf, values)
 
-    surprise = conditional_surprise(log_prob, torch.from_numpy(x), draws, report)
-    parts = (surprise.share, surprise.excess, x, surprise.low, surprise.high)
+    x = whole[:, places]
+    ends = torch.tensor([_ends(model.schema[name]) for name in names], dtype=torch.float64).t()
+    levels = {place: codes for place, name in enumerate(names) if (codes := _codes(model.schema[name])) is not None}
+    surprise = conditional_surprise(log_prob, x, draws, report, levels)
+    own, low, high = (model.table(part.numpy(), columns=names).to_pydict() for part in (x, surprise.low, surprise.high))
     p_values = None if model.calibration is None else model.calibration.p_values(oddest.log_prob)
     rows = []
     for index, number in enumerate(oddest.numbers.tolist()):
         columns = [
-            OddColumn(name, *(float(part[index, column]) for part in parts))
-            for column, name in enumerate(model.columns)
+            OddColumn(
+                name,
+                *(float(part[index, column]) for part in (surprise.share, surprise.excess)),
+                *(part[name][index] for part in (own, low, high)),
+            )
+            for column, name in enumerate(names)
         ]
         columns.sort(key=lambda one: (one.share, one.excess), reverse=True)
         p_value = None if p_values is None else float(p_values[index])
         rows.append(OddRow(number, float(oddest.log_prob[index]), p_value, tuple(columns)))
     return rows
+
+
+def explainable(model: TableFlow) -> list[str]:
+    """The modelled columns that vary and that surprise can be found of: all but angles and those with atoms."""
+    kinds = model.schema
+    return [name for name in model.columns if kinds[name].modelled and not isinstance(kinds[name], Mixed | Periodic)]
+
+
+def _codes(kind: Column) -> Tensor | None:
+    """All codes of a column that has few; None for others, whose probabilities are as good as densities."""
+    if isinstance(kind, Category):
+        return torch.arange(len(kind.levels or ()))
+    if isinstance(kind, Integer) and kind.frequencies is not None:
+        return (kind.low or 0) + (kind.step or 1) * torch.arange(len(kind.frequencies))
+    return None
+
+
+def _ends(kind: Column) -> tuple[float, float]:
+    """The least and the largest code."""
+    low, high = getattr(kind, "low", None), getattr(kind, "high", None)
+    if isinstance(kind, Positive):
+        low = torch.finfo(torch.float64).tiny
+    return -torch.inf if low is None else low, torch.inf if high is None else high
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -18,6 +18,7 @@ LAYERS, WIDTH = 5, 128
 SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
+ANY_GIVEN_LEARNING_RATE = 2e-3
 # Knots of the splines that make columns nearly normal: one for so many rows, within limits.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 32, 512
 # Passes without a time limit, and the steps that they must come to.
@@ -41,19 +42,20 @@ class Recipe:
     training: dict[str, Any]
     reasons: tuple[str, ...]
 
-    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0) -> Flow:
+    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **columns: Any) -> Flow:
         """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
 
         Arguments:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
             seed: of the weights; the global random state is left as it was.
+            columns: bounds, and columns that are normal already, as `pushforward.gaussianized` takes them.
         """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
-        return gaussianized(inner, x, context, self.knots)
+        return gaussianized(inner, x, context, self.knots, **columns)
 
 
 def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:
@@ -105,6 +107,40 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (one for {ROWS_OF_KNOT} rows, "
             f"{FEWEST_KNOTS} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
+        ),
+    )
+
+
+def choose_any_given(rows: int, features: int, max_time: float | None = None) -> Recipe:
+    """Choose the flow, and its training, of a table with gaps, or of which any condition may be asked.
+
+    Arguments:
+        rows: rows to train on.
+        features: columns, given ones included.
+        max_time: seconds of training allowed; None for as long as the held-out rows gain.
+
+    Example:
+        >>> choose_any_given(rows=5_000, features=7).flow["hidden"]
+        256
+    """
+    large = max_time is None or max_time >= SECONDS_FOR_LARGE
+    blocks = 3 if large else 2
+    batch = min(BATCH_ROWS, max(32, rows // 8))
+    # Every pass asks of each row another question, so that there is more to learn from it.
+    training: dict[str, Any] = {"batch_size": batch, "learning_rate": ANY_GIVEN_LEARNING_RATE}
+    if max_time is None:
+        training["max_steps"] = min(max(2 * PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
+        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
+    else:
+        limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
+    return Recipe(
+        {"architecture": "any_given", "hidden": 256, "blocks": blocks, "bins": 16},
+        knots_for(rows),
+        training,
+        (
+            f"chosen: any_given, p(any columns | any others) by 16-bin splines and a network of {2 * blocks + 1} x 256 "
+            f"units, for {rows} rows of {features} columns",
+            f"chosen: AdamW at {ANY_GIVEN_LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
+from pushforward.any_given import AnyGivenFlow
 from pushforward.errors import InputError
 from pushforward.files import atomic_path
 from pushforward.flow import Flow
@@ -54,7 +55,7 @@ def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
             "(for others, save flow.state_dict() with torch)."
         )
     # Knows the precision also of a model without weights of its own.
-    reference = flow.base.reference if isinstance(flow, Flow) else flow.reference
+    reference = flow.base.reference if isinstance(flow, Flow | AnyGivenFlow) else flow.reference
     metadata = {
         "pushforward": json.dumps({"format": FORMAT, "version": __version__}),
         "config": json.dumps(flow.config),
@@ -116,7 +117,9 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
             raise InputError(f"{weight} has shape {theirs or 'none'}, its config asks for {ours or 'none'}.")
         if not found[key].is_floating_point() and expected[key].is_floating_point():
             raise InputError(f"{weight} holds {found[key].dtype}, not real numbers.")
-        if not bool(found[key].isfinite().all()):
+        # Bounds of columns may be infinite, for none.
+        bound = key.endswith((".low", ".high")) and not bool(found[key].isnan().any())
+        if not bound and not bool(found[key].isfinite().all()):
             raise InputError(f"{weight} holds numbers that are not finite; fit again.")
     # assign keeps the precision of each tensor in the file: standardisation may be float64 about a float32 network.
     flow.load_state_dict(found, assign=True)

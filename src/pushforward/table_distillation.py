@@ -7,12 +7,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
+from pushforward.any_given import AnyGivenFlow
 from pushforward.errors import InputError
 from pushforward.students import BINS, LAYERS, student_for
 from pushforward.table_flow import TableFlow
-from pushforward.tables import read_matrix
+from pushforward.tables import read_columns
 from pushforward.training import DistillationReport, distill
 
 BATCH_ROWS = 256
@@ -30,6 +29,9 @@ def distill_table(
 ) -> tuple[TableFlow, DistillationReport]:
     """Distil p(columns | given) into an inverse autoregressive spline flow, which draws a row in one pass.
 
+    Student and teacher are flows behind the same maps of columns: the KL divergence between them, which is that of
+    dequantised values, is no less than that between what they say of discrete columns themselves.
+
     Arguments:
         model: the teacher, from `fit_table`; it is left as it is.
         given: CSV, Parquet or Feather file with the given columns, of a model that has them: the conditions that the
@@ -43,7 +45,8 @@ def distill_table(
         The student, over the same columns, and the report.
 
     Raises:
-        InputError: the file of the given columns is missing, not wanted, or cannot be used; or a bad option.
+        InputError: the file of the given columns is missing, not wanted, or cannot be used; a model of any columns
+            given any others; or a bad option.
         TrainingError: training met too many numbers that are not finite.
 
     Example:
@@ -54,6 +57,11 @@ def distill_table(
         >>> student.columns, report.dimensions
         (['0', '1'], 2)
     """
+    if isinstance(model.flow, AnyGivenFlow):
+        raise InputError(
+            "This model is one of any columns given any others: distillation is for models of p(columns | given), "
+            "fitted without --any-given to a table without gaps."
+        )
     context = None
     if model.given and given is None:
         raise InputError(
@@ -63,7 +71,7 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        context = torch.from_numpy(read_matrix(given, model.given)[0])
+        context = model.context_of(model.codes(read_columns(given, model.given), columns=model.given))
     student = student_for(model.flow, context=context, seed=seed)
     announce(
         f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "
@@ -77,4 +85,5 @@ def distill_table(
         "seed": seed,
         **report.to_dict(),
     }
-    return dataclasses.replace(model, flow=student, notes=notes), report
+    # The ranks of the teacher's log-densities are not those of the student's.
+    return dataclasses.replace(model, flow=student, notes=notes, calibration=None), report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,29 +14,45 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pushforward.any_given import AnyGivenFlow
+from pushforward.any_given_density import AnyGivenDensity, input_widths
+from pushforward.bijections import MarginalSpline
+from pushforward.density import POINTS_IN_TRAINING, TableDensity
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.evaluation.calibration import Calibration
 from pushforward.flow import Flow
-from pushforward.recipe import Recipe, choose_recipe, knots_for
+from pushforward.large_table import LargeTable
+from pushforward.measured import MeasuredDensity
+from pushforward.recipe import Recipe, choose_any_given, choose_recipe, knots_for
 from pushforward.store import describe, load, save
-from pushforward.streaming import TablePieces, is_large, stream_table, survey
+from pushforward.streaming import is_large
 from pushforward.tables import (
+    Columns,
+    Schema,
     TableReader,
     TableWriter,
+    arrow_type,
+    as_json,
     check_columns,
     check_for_fitting,
+    codes,
     column_names,
-    matrix_from_frame,
-    numeric_matrix,
-    read_matrix,
+    decoded,
+    learn_schema,
+    parse_schema,
+    read_columns,
+    read_schema,
     table_format,
+    table_from_frame,
     to_table,
 )
+from pushforward.tables.coding import numbers
+from pushforward.tables.schema import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
 from pushforward.training import History, evaluate, fit
 from pushforward.training.fitting import split_rows
 from pushforward.training.settings import Settings
-from pushforward.training.streamed import StreamedRows
+from pushforward.training.table import as_weights
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -45,6 +61,7 @@ BATCH_ROWS = 4096
 LOG_PROB, P_VALUE = "log_prob", "p_value"
 # Held-out rows that p-values are calibrated on, at most: more take time and say little more.
 CALIBRATION_ROWS = 100_000
+MOST_LINES = 30
 
 
 @dataclass
@@ -56,7 +73,13 @@ class TableFlow:
         columns: the modelled columns, in the flow's order.
         given: the columns that are conditioned on; none for p(columns).
         notes: what the fit left to be known: rows, held-out nats, seed.
-        calibration: what turns log-densities into p-values; None for a model of an earlier version.
+        schema: what each column is; those that it does not name are continuous.
+        errors: {column: column of its measurement errors}, for a density of true values that was learned, and is
+            scored, from measured ones.
+        calibration: what turns log-densities into p-values; None for a model of an earlier version, or a distilled one.
+
+    Tables become matrices of codes, float64, and back by `codes` and `table`: the code of a number is the number, of a
+    category the place of its level, of a date-time the steps since the origin, of a constant 0.
 
     Example:
         >>> import numpy as np
@@ -66,16 +89,77 @@ class TableFlow:
         (['mass', 'radius'], torch.Size([3, 2]))
     """
 
-    flow: Flow
+    flow: Flow | AnyGivenFlow
     columns: list[str]
     given: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    schema: Schema = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        """Put the columns' maps before the flow."""
+        self.schema = {name: self.schema.get(name, Continuous(heavy=False)) for name in self.names}
+        self._modelled, self._context = (
+            [name for name in names if self.schema[name].modelled] for names in (self.columns, self.given)
+        )
+        self.density: TableDensity | AnyGivenDensity
+        if isinstance(self.flow, AnyGivenFlow):
+            # The context is among the features: any of it may be missing.
+            self._modelled, self._context = [*self._modelled, *self._context], []
+            columns = Columns(self.schema, self._modelled)
+            self.density = AnyGivenDensity(columns, self.flow, self.schema, self._modelled, self.given).eval()
+        else:
+            self.density = TableDensity(Columns(self.schema, self._modelled), self.flow).eval()
+        self.scored: Any = self.density
+        if self.errors:
+            measured = [self._modelled.index(name) for name in self.errors]
+            self.scored = MeasuredDensity(self.density, len(self._modelled), measured).eval()
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, the given ones, and those of measurement errors, as the columns of a matrix of codes."""
+        return [*self.columns, *self.given, *self.errors.values()]
+
+    @property
+    def any_given(self) -> bool:
+        """Whether the model answers p(any columns | any others), and takes rows with gaps."""
+        return isinstance(self.density, AnyGivenDensity)
+
+    @property
+    def modelled(self) -> list[str]:
+        """The columns of the density's codes: those that vary; with the given ones if `any_given`."""
+        return list(self._modelled)
+
+    @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        if self.errors:
+            return (
+                "the density of measured values: that of the true ones convolved with the noise of their errors, "
+                f"averaged over {len(self.scored.draws)} draws of it"
+            )
+        if isinstance(self.density, AnyGivenDensity):
+            return (
+                "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
+                "values are left out: it is the density of those that are there, which the model has learned"
+            )
+        if not self.density.columns.discrete:
+            return "a density in the units of the columns, exact"
+        points = len(self.density.points)
+        return (
+            "a density in the units of continuous columns times the probability of discrete ones, which is averaged "
+            f"over {points} points of the dequantising noise"
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write flow, column names and notes to one `.safetensors` file, atomically."""
-        kept = {} if self.calibration is None else {"calibration": self.calibration.as_json()}
-        save(self.flow, Path(path), columns=self.columns, given=self.given, fit=self.notes, **kept)
+        columns: dict[str, Any] = {"columns": self.columns, "given": self.given, "schema": as_json(self.schema)}
+        if self.errors:
+            columns["errors"] = self.errors
+        if self.calibration is not None:
+            columns["calibration"] = self.calibration.as_json()
+        save(self.flow, Path(path), **columns, fit=self.notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableFlow:
@@ -85,12 +169,42 @@ class TableFlow:
             InputError: the file is no model, or a model without column names.
         """
         notes = describe(Path(path))["notes"]
-        flow = load(Path(path), device)
-        columns, given = (notes.get(key) if isinstance(notes, dict) else None for key in ("columns", "given"))
-        if not (_names(columns, flow.features) and _names(given, flow.context_features)):
-            raise InputError(f"{path} is a flow without column names: it was not fitted to a table.")
+        flow: Flow | AnyGivenFlow = load(Path(path), device)
+        notes = notes if isinstance(notes, dict) else {}
+        columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
+        schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
+        counts = [sum(name not in schema or schema[name].modelled for name in names) for names in (columns, given)]
+        if isinstance(flow, AnyGivenFlow):
+            counts = [sum(counts), 0]
+        if counts != [flow.features, flow.context_features]:
+            raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
+        errors = notes.get("errors", {})
+        if not isinstance(errors, dict) or not set(errors) <= set(columns):
+            raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
         calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
-        return cls(flow, list(columns), list(given), notes.get("fit", {}), calibration)  # type: ignore[arg-type]
+        return cls(flow, columns, given, notes.get("fit", {}), schema, errors, calibration)
+
+    def codes(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
+        """The codes of a table in memory, for `log_prob`.
+
+        Arguments:
+            table: a data frame, a table of pyarrow, or an array whose columns are called 0, 1, ....
+            columns: which, default `names`.
+
+        Raises:
+            InputError: a column is missing, or a value is not of its column's kind.
+        """
+        names = self.names if columns is None else list(columns)
+        return codes(table_from_frame(table, names), self.schema, names, source="the table", gaps=self.any_given)
+
+    def table(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table that codes stand for, text and times in their own types.
+
+        Arguments:
+            matrix: (n, columns).
+            columns: which, default `names`.
+        """
+        return decoded(matrix, self.schema, self.names if columns is None else columns)
 
     def log_prob(self, matrix: np.ndarray, *, source: str = "the table", first_row: int = 1) -> np.ndarray:
         """Log-density of rows.
@@ -98,7 +212,7 @@ class TableFlow:
         Rows whose float32 result is not finite, far from the data, are evaluated again in float64.
 
         Arguments:
-            matrix: float64, (n, columns and then given).
+            matrix: codes, float64, (n, columns and then given).
             source: what an error calls the table.
             first_row: the number of the first row, for errors.
 
@@ -108,19 +222,23 @@ class TableFlow:
         Raises:
             InputError: a row whose log-density is not finite even in float64.
         """
-        rows = torch.from_numpy(matrix)
-        with torch.inference_mode():
-            log_prob = self._log_prob(self.flow, rows)
-            bad = (~log_prob.isfinite()).nonzero()[:, 0]
-            if len(bad):
-                log_prob[bad] = self._log_prob(copy.deepcopy(self.flow).double(), rows[bad])
-                worst = (~log_prob.isfinite()).nonzero()[:, 0]
-                if len(worst):
-                    raise InputError(
-                        f"{source} has no finite log-density in row {first_row + int(worst[0])} "
-                        f"({float(log_prob[worst[0]])}): it lies too far from the data that the model was fitted to."
-                    )
+        log_prob = self.log_prob_anywhere(torch.from_numpy(matrix))
+        worst = (~log_prob.isfinite()).nonzero()[:, 0]
+        if len(worst):
+            raise InputError(
+                f"{source} has no finite log-density in row {first_row + int(worst[0])} "
+                f"({float(log_prob[worst[0]])}): it lies too far from the data that the model was fitted to."
+            )
         return log_prob.numpy()
+
+    @torch.inference_mode()
+    def log_prob_anywhere(self, rows: torch.Tensor) -> torch.Tensor:
+        """As `log_prob`, (n,), but minus infinity or NaN where a row has no finite log-density."""
+        log_prob = self._log_prob(self.scored, rows)
+        bad = (~log_prob.isfinite()).nonzero()[:, 0]
+        if len(bad):
+            log_prob[bad] = self._log_prob(copy.deepcopy(self.scored).double(), rows[bad])
+        return log_prob
 
     def score(
         self,
@@ -137,7 +255,7 @@ class TableFlow:
             data: CSV, Parquet or Feather file with the model's columns; other columns are copied as they are.
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
-            watch: is shown the rows as they pass: the number of the first, their values, their log-densities.
+            watch: is shown the rows as they pass: the number of the first, their codes, their log-densities.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.
@@ -149,16 +267,18 @@ class TableFlow:
         scores = Scores()
         # Numbers that come as text and go as text stay as they were written.
         as_text = output == "-" or table_format(output) == "csv"
-        with TableReader(data, [*self.columns, *self.given], keep_text=as_text) as reader:
+        with TableReader(data, self._numeric(self.names), keep_text=as_text) as reader:
             added = [LOG_PROB] if self.calibration is None else [LOG_PROB, P_VALUE]
             for name in added:
                 if name in reader.names:
                     raise InputError(f'{data} already has a column "{name}"; rename or remove it first.')
             fields = [pa.field(name, pa.float64()) for name in added]
             with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
-                for batch, matrix in reader.matrices(BATCH_ROWS):
-                    log_prob = self.log_prob(matrix, source=os.fspath(data), first_row=scores.rows + 1)
-                    watch(scores.rows + 1, matrix, log_prob)
+                for batch in reader.batches(BATCH_ROWS):
+                    first_row = scores.rows + 1
+                    matrix = self._codes(batch, self.names, os.fspath(data), first_row)
+                    log_prob = self.log_prob(matrix, source=os.fspath(data), first_row=first_row)
+                    watch(first_row, matrix, log_prob)
                     batch = batch.append_column(LOG_PROB, pa.array(log_prob))
                     if self.calibration is not None:
                         batch = batch.append_column(P_VALUE, pa.array(self.calibration.p_values(log_prob)))
@@ -207,34 +327,83 @@ class TableFlow:
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed alone: without a seed the draws must differ from call to call.
             torch.default_generator.manual_seed(secrets.randbits(63) if seed is None else seed)
-            with TableWriter(output, pa.schema([(name, pa.float64()) for name in names])) as writer:
+            with TableWriter(output, pa.schema([(name, arrow_type(self.schema[name])) for name in names])) as writer:
                 for matrix, done in self._draws(rows, given):
-                    bad = ~np.isfinite(matrix).all(1)
-                    if bad.any():
-                        raise InputError(
-                            f"Draw {written + int(bad.argmax()) + 1} is not finite: "
-                            "the model's tails leave the range of its numbers."
-                        )
-                    writer.write(to_table(matrix, names))
+                    self._check_finite(matrix, names, written)
+                    writer.write(self.table(matrix, columns=names))
                     written += len(matrix)
                     report(done)
         return written
 
+    def draw(self, rows: int | None = None, given: np.ndarray | None = None) -> np.ndarray:
+        """Draw rows in memory, from the global random state.
+
+        Arguments:
+            rows: how many, for a model without given columns.
+            given: codes (n, given), for a model with them: one row is drawn for each.
+
+        Returns:
+            Codes, (n, columns), each in the support of its column.
+        """
+        if isinstance(self.density, AnyGivenDensity):
+            matrix = np.full((rows or len(given if given is not None else ()), len(self.names)), np.nan)
+            if given is not None:
+                matrix[:, len(self.columns) :] = given
+            places = self._places()
+            matrix[:, places] = self.density.fill(torch.from_numpy(matrix[:, places])).numpy()
+            return matrix[:, : len(self.columns)]
+        context = None if given is None else self._context_of(torch.from_numpy(given))
+        drawn = self.density.sample(() if rows is None else (rows,), context).numpy()
+        matrix = np.zeros((len(drawn), len(self.columns)))
+        matrix[:, self._places()] = drawn
+        return matrix
+
     def _draws(self, rows: int | None, given: str | os.PathLike[str] | None) -> Iterator[tuple[np.ndarray, float]]:
         """Blocks of rows, given and then drawn columns, each with the share that is done after it."""
         if given is not None:
-            with TableReader(given, self.given, only_numeric=True) as reader:
-                for _, context in reader.matrices(BATCH_ROWS):
-                    x = self.flow.sample((), torch.from_numpy(context))
-                    yield np.hstack([context, x.double().numpy()]), reader.progress
+            done = 0
+            with TableReader(given, self._numeric(self.given)) as reader:
+                for batch in reader.batches(BATCH_ROWS):
+                    matrix = self._codes(batch, self.given, os.fspath(given), done + 1)
+                    done += len(matrix)
+                    yield np.hstack([matrix, self.draw(given=matrix)]), reader.progress
         elif rows is not None:
             for start in range(0, rows, BATCH_ROWS):
                 block = min(BATCH_ROWS, rows - start)
-                yield self.flow.sample((block,)).double().numpy(), (start + block) / rows
+                yield self.draw(block), (start + block) / rows
 
-    def _log_prob(self, flow: Flow, rows: torch.Tensor) -> torch.Tensor:
-        x, context = rows[:, : len(self.columns)], rows[:, len(self.columns) :]
-        return flow.log_prob(x, context if self.given else None).double()
+    def _log_prob(self, density: Any, rows: torch.Tensor) -> torch.Tensor:
+        context = self._context_of(rows[:, len(self.columns) :])
+        places = [*self._places(), *(self.names.index(name) for name in self.errors.values())]
+        log_prob: torch.Tensor = density.log_prob(rows[:, places], context).double()
+        return log_prob
+
+    def _places(self) -> list[int]:
+        """Where the density's columns stand in a matrix of codes."""
+        return [self.names.index(name) for name in self._modelled]
+
+    def context_of(self, given: np.ndarray) -> torch.Tensor | None:
+        """The flow's context, of codes of the given columns, (n, given); None if none of these varies."""
+        return self._context_of(torch.from_numpy(given))
+
+    def _context_of(self, given: torch.Tensor) -> torch.Tensor | None:
+        """The given columns that vary, as the flow's context."""
+        return given[:, [self.given.index(name) for name in self._context]] if self._context else None
+
+    def _codes(self, batch: pa.RecordBatch, names: Sequence[str], source: str, first_row: int) -> np.ndarray:
+        return codes(batch, self.schema, names, source=source, first_row=first_row, gaps=self.any_given)
+
+    def _numeric(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if self.schema[name].numeric]
+
+    def _check_finite(self, matrix: np.ndarray, names: Sequence[str], before: int) -> None:
+        there = [place for place, name in enumerate(names) if self.schema[name].modelled and name not in self.given]
+        bad = ~np.isfinite(matrix[:, there]).all(1)
+        if bad.any():
+            raise InputError(
+                f"Draw {before + int(bad.argmax()) + 1} is not finite: "
+                "the model's tails leave the range of its numbers."
+            )
 
 
 @dataclass
@@ -287,6 +456,10 @@ def fit_table(
     columns: Sequence[str] | None = None,
     given: Sequence[str] = (),
     flow: str | None = None,
+    schema: Any = None,
+    any_given: bool = False,
+    weight: Any = None,
+    errors: Mapping[str, str] | None = None,
     seed: int = 0,
     max_time: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
@@ -305,6 +478,15 @@ def fit_table(
         given: columns to condition on, default none.
         flow: a named architecture with its own defaults; by default `pushforward.recipe` chooses architecture, size and
             training from the table and the time.
+        schema: what some of the columns are, where it should not be learned: a JSON file, or
+            {column: {"kind": kind, option: value}} as in `pushforward.tables.schema`.
+        any_given: whether the model is to answer p(any columns | any others), default False. Tables with missing
+            values or angles, and those with categories or angles among the given columns, have such a model always.
+            A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.
+        weight: a column of row weights, which is not modelled, or one number for each row: by these rows count in the
+            split, the loss, the held-out value, the Gaussian and the p-values; rows of weight 0 are left out.
+        errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
+            is then that of the true values, as `pushforward.measured` explains; columns with errors are continuous.
         seed: of the split, the initial weights and the batches.
         max_time: most seconds of training; by default it goes on until it stops gaining.
         announce: is told, before the training, what was chosen and why, line by line.
@@ -318,39 +500,85 @@ def fit_table(
         TrainingError: training met too many numbers that are not finite.
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
+    errors = dict(errors or {})
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
-    wanted = None if columns is None else [*columns, *given]
-    stream = None
+    declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
+    aside = list(dict.fromkeys([*errors.values(), *([weight] if isinstance(weight, str) else [])]))
+    for name in aside:
+        if name in (columns or ()) or name in given:
+            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *aside]))
+    large = None
     if isinstance(data, str | os.PathLike) and is_large(data, wanted):
-        stream = _Streamed(data, column_names(data) if wanted is None else wanted, seed)
-        matrix, names = stream.sample, stream.names
+        if weight is not None or errors:
+            raise InputError(
+                f"{source} is too large for memory and is streamed, which row weights and measurement errors cannot be "
+                "yet: fit to a part of its rows."
+            )
+        large = LargeTable(data, wanted or column_names(data), declared, seed, VALIDATION_FRACTION)
+        table = large.sample
     else:
-        matrix, names = _read(data, wanted)
+        table = _read(data, wanted)
+    if aside:
+        check_columns(aside, table.column_names, source=source)
+    weights = _weights(table, weight, source)
+    noise_of = _errors(table, errors, columns, given, source)
+    table = table.drop_columns(aside) if aside else table
+    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
+    names = table.column_names
     if given:
         check_columns(given, names, source=source)
-    check_for_fitting(matrix, names, source=source, minimum_rows=MINIMUM_ROWS)
     columns = [name for name in names if name not in given] if columns is None else list(columns)
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
-    matrix = matrix[:, [names.index(name) for name in [*columns, *given]]]
+    learned = learn_schema(table, declared, source=source) if large is None else large.learn()
+    learned = _as_given(learned, given, declared)
+    names = [*columns, *given]
+    if large is not None:
+        large.check(learned, names)
+    matrix = codes(table, learned, names, source=source)
+    varying = [[name for name in part if learned[name].modelled] for part in (columns, given)]
+    gaps = large.found.gaps if large is not None else _gaps(matrix, names)
+    any_given = any_given or _asks_for_any_given(gaps, varying, learned, flow, source, large is not None)
+    if any_given and errors:
+        raise InputError("Measurement errors go with complete tables of numbers only: leave out gaps and angles.")
+    if any_given and flow is not None:
+        raise InputError(f"A model of any columns given any others has an architecture of its own; leave out {flow}.")
+    dense = [name for name in names if isinstance(learned[name], Continuous | Positive | Bounded)]
+    _check_dense(matrix, names, dense, source, MINIMUM_ROWS)
+    if not varying[0]:
+        raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
+    matrix = matrix[:, [names.index(name) for name in [*varying[0], *varying[1]]]]
+    names = [*varying[0], *varying[1]]
+    features = len(names if any_given else varying[0])
 
-    if stream is None:
-        training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
-        train, held_out = matrix[training_rows], matrix[held_out_rows]
+    parts: tuple[Any, Any] = (None, None)
+    if large is None:
+        split = split_rows(
+            len(matrix), VALIDATION_FRACTION, seed, None if weights is None else torch.from_numpy(weights)
+        )
+        training_rows, held_out_rows = (index.numpy() for index in split)
+        train, held_out = matrix[training_rows], np.hstack([matrix, noise_of])[held_out_rows]
         counts = (len(train), len(held_out))
+        if weights is not None:
+            parts = (weights[training_rows], weights[held_out_rows])
     else:
-        rows = stream.rows(columns, given)
-        train, held_out = matrix, np.hstack([part.numpy() for part in rows.held_out.take(rows.held_out.rows)])
-        counts = (rows.rows, len(held_out))
-    check_for_fitting(train, [*columns, *given], source=f"the training part of {source}", minimum_rows=2)
+        streamed = large.rows(learned, names[:features], names[features:])
+        train, held_out = matrix, np.hstack([part.numpy() for part in streamed.held_out.take(streamed.held_out.rows)])
+        counts = (streamed.rows, len(held_out))
+    _check_dense(train, names, dense, f"the training part of {source}", 2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
-    gaussian = _gaussian(train, held_out, len(columns))
+    gaussian = None
+    if len(dense) == len(names) and not np.isnan(matrix).any() and not errors:
+        gaussian = _gaussian(train, held_out, len(varying[0]), *parts)
 
-    if flow is None:
-        recipe = choose_recipe(counts[0], len(columns), len(given), max_time)
+    if any_given:
+        recipe = choose_any_given(counts[0], features, max_time)
+    elif flow is None:
+        recipe = choose_recipe(counts[0], features, len(names) - features, max_time)
     else:
         recipe = Recipe({"architecture": flow}, knots_for(counts[0]), {}, ())
     options = {**recipe.training, **training}
@@ -358,86 +586,224 @@ def fit_table(
     fields = Settings.__dataclass_fields__
     known = {name: value for name, value in options.items() if name in fields and value is not None}
     Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
-    for line in [*([] if stream is None else [stream.reason]), *recipe.reasons]:
+    for line in [*([] if large is None else [large.reason]), *_lines_of_schema(learned), *recipe.reasons]:
         announce(line)
-    x, context = (torch.from_numpy(part) for part in np.split(train, [len(columns)], axis=1))
-    model = recipe.make(x, context if given else None, seed)
+    maps = Columns(learned, names[:features])
+    x, context = (torch.from_numpy(part) for part in np.split(train, [features], axis=1))
+    conditional = features < len(names)
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    y = maps.encode(x, noise)[0]
+    model: Flow | AnyGivenFlow
+    density: Any
+    if any_given:
+        model = _make_any_given(recipe, maps, y, input_widths(learned, names), seed)
+        density = AnyGivenDensity(maps, model, learned, names, varying[1])
+    else:
+        model = recipe.make(y, context if conditional else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
+        density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
+    measured = [varying[0].index(name) for name in errors]
+    if errors:
+        density = MeasuredDensity(density, features, measured)
     # As tables, so that messages name columns, and rows of the file.
     history = fit(
-        model,
-        to_table(matrix[:, : len(columns)], columns) if stream is None else rows,
-        to_table(matrix[:, len(columns) :], given) if given and stream is None else None,
+        density,
+        to_table(np.hstack([matrix[:, :features], noise_of]), [*names[:features], *errors.values()])
+        if large is None
+        else streamed,
+        to_table(matrix[:, features:], names[features:]) if conditional and large is None else None,
+        weights=weights,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
         **options,
     )
+    fitted = TableFlow(model, list(columns), list(given), {}, learned, errors)
+    best = history.best_held_out
+    # The held-out rows are in no order that matters.
+    every = slice(None, None, -(-len(held_out) // CALIBRATION_ROWS))
+    if isinstance(density, TableDensity) and maps.discrete:
+        # With the points that scores have.
+        scores = _held_out_scores(fitted, held_out, features, len(names))
+        best = float(np.average(scores, weights=parts[1]))
+        scores = scores[every]
+    else:
+        scores = _held_out_scores(fitted, held_out[every], features, len(names))
+    fitted.calibration = Calibration.of(scores, None if parts[1] is None else parts[1][every])
     notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
         "rows": {"training": counts[0], "held_out": counts[1]},
-        "held_out_nats": history.best_held_out,
+        "held_out_nats": best,
+        "log_prob": fitted.meaning,
+        "any_given": any_given,
         "gaussian_nats": gaussian,
         "steps": history.steps,
         "seconds": round(history.total_seconds, 3),
         "stopped": history.stopped,
         "seed": seed,
     }
-    fitted = TableFlow(model, list(columns), list(given), notes)
-    fitted.calibration = _calibrated(fitted, held_out)
-    return Fit(fitted, history, history.best_held_out, gaussian)
+    fitted.notes = notes
+    return Fit(fitted, history, best, gaussian)
 
 
-def _calibrated(model: TableFlow, held_out: np.ndarray) -> Calibration:
-    """The log-densities of the held-out rows, which are in no order that matters, or of every so many of them."""
-    x, context = np.split(held_out[:: -(-len(held_out) // CALIBRATION_ROWS)], [len(model.columns)], axis=1)
-    return Calibration.of(evaluate(model.flow, x, context if model.given else None).double().numpy())
-
-
-class _Streamed:
-    """A table that stays in its file: its numbers are checked in one pass, which keeps a sample of them."""
-
-    def __init__(self, path: str | os.PathLike[str], names: Sequence[str], seed: int) -> None:
-        self.source, self.names, self.seed = os.fspath(path), list(names), seed
-        self.pieces = TablePieces(path, names)
-        self.found = survey(self.pieces, seed, VALIDATION_FRACTION, check=self._matrix)
-        self.sample = self._matrix(self.found.sample)
-        self.reason = (
-            f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
-            f"{len(self.sample)} gives the quantiles"
-        )
-
-    def rows(self, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:
-        """The rows for `fit`."""
-
-        def coding(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-            return numeric_matrix(batch, [*columns, *given], source=self.source, first_row=before + 1)
-
-        return stream_table(self.pieces, self.found, coding, columns, given, self.seed)
-
-    def _matrix(self, batch: pa.RecordBatch | pa.Table, before: int = 0) -> np.ndarray:
-        return numeric_matrix(batch, self.names, source=self.source, first_row=before + 1)
-
-
-def _read(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
+def _read(data: Any, columns: Sequence[str] | None) -> pa.Table:
     if isinstance(data, str | os.PathLike):
-        return read_matrix(data, columns)
-    matrix, names = matrix_from_frame(data, columns)
-    return matrix, names or [str(index) for index in range(matrix.shape[1])]
+        return read_columns(data, columns)
+    return table_from_frame(data, columns)
 
 
-def _gaussian(train: np.ndarray, held_out: np.ndarray, columns: int) -> float | None:
+def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema:
+    """Conditions may take values that were not seen: no bounds are learned for them, nor levels of numbers."""
+    relaxed = (Bounded, Integer, Positive, Mixed)
+    return {
+        name: Continuous(missing=column.missing, heavy=False)
+        if name in given
+        and name not in declared
+        and (isinstance(column, relaxed) or (isinstance(column, Category) and column.numeric))
+        else column
+        for name, column in learned.items()
+    }
+
+
+def _gaps(matrix: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+    """The first row without a value, counted from 1, of columns that have such rows."""
+    missing = np.isnan(matrix)
+    return {name: int(missing[:, place].argmax()) + 1 for place, name in enumerate(names) if missing[:, place].any()}
+
+
+def _asks_for_any_given(
+    gaps: Mapping[str, int],
+    varying: Sequence[Sequence[str]],
+    schema: Schema,
+    flow: str | None,
+    source: str,
+    large: bool,
+) -> bool:
+    """Whether a table needs a model of any columns given any others; an error where a named flow cannot be had."""
+    columns, given = varying
+    hints = []
+    for name in [*columns, *given]:
+        if name in gaps and schema[name].modelled:
+            hints.append(f'column "{name}" of {source} has no value in row {gaps[name]}')
+    for name in given:
+        column = schema[name]
+        if isinstance(column, Periodic) or (isinstance(column, Category) and len(column.levels or ()) > 2):
+            hints.append(f'the given column "{name}" of {source} is {column.describe()}')
+    if hints and flow is not None:
+        raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
+    # With a named flow an angle is cut open where fewest rows are.
+    return bool(hints) or (flow is None and not large and any(isinstance(schema[name], Periodic) for name in columns))
+
+
+def _held_out_scores(model: TableFlow, held_out: np.ndarray, features: int, columns: int) -> np.ndarray:
+    """log_prob, (n,), of the density's codes, its context, and the errors beside them."""
+    x = torch.from_numpy(np.hstack([held_out[:, :features], held_out[:, columns:]]))
+    context = torch.from_numpy(held_out[:, features:columns]) if features < columns else None
+    scores: np.ndarray = evaluate(model.scored, x, context).double().cpu().numpy()
+    return scores
+
+
+def _make_any_given(recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int) -> AnyGivenFlow:
+    """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
+    bounded = any(np.isfinite([*maps.low, *maps.high]))
+    options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        flow = AnyGivenFlow(maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options)
+    flow.marginal.double()
+    for place in set(range(maps.features)) - set(maps.normal):
+        rows = y[~y[:, place].isnan(), place]
+        one = MarginalSpline.from_data(rows[:, None], recipe.knots, low=[maps.low[place]], high=[maps.high[place]])
+        for name, buffer in flow.marginal.named_buffers():
+            if (value := getattr(one, name)) is not None:
+                buffer[place] = value[0]
+    return flow
+
+
+def _check_dense(matrix: np.ndarray, names: Sequence[str], dense: Sequence[str], source: str, rows: int) -> None:
+    """Refuse too few rows, and what no density exists for among columns that have one."""
+    for place, name in enumerate(names):
+        there = ~np.isnan(matrix[:, place])
+        if name in dense and not there.all():
+            check_for_fitting(matrix[there, place][:, None], [name], source=source, minimum_rows=2)
+    places = [place for place, name in enumerate(names) if name in dense and not np.isnan(matrix[:, place]).any()]
+    check_for_fitting(matrix[:, places], [names[place] for place in places], source=source, minimum_rows=rows)
+
+
+def _lines_of_schema(schema: Schema) -> list[str]:
+    """What is special about the columns, a line for each."""
+    special = [name for name, column in schema.items() if column != Continuous(heavy=False)]
+    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    if len(special) > MOST_LINES:
+        lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+    return lines
+
+
+def _gaussian(
+    train: np.ndarray,
+    held_out: np.ndarray,
+    columns: int,
+    weights: np.ndarray | None = None,
+    held_out_weights: np.ndarray | None = None,
+) -> float | None:
     """Mean log-likelihood under the Gaussian: p(columns | given) = p(columns, given) / p(given).
 
     None where a full covariance cannot be had, since there are no more rows than columns.
     """
     if train.shape[0] <= train.shape[1]:
         return None
-    joint = gaussian_log_likelihood(train, held_out).mean()
-    if columns == train.shape[1]:
-        return float(joint)
-    return float(joint - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:]).mean())
+    if weights is not None:
+        # Rows that have the weighted mean and covariance without weights: each deviation scaled, on both sides.
+        mean = np.average(train, axis=0, weights=weights)
+        deviation = (train - mean) * np.sqrt(weights / weights.mean())[:, None]
+        train = np.concatenate([mean + deviation, mean - deviation])
+    log_prob = gaussian_log_likelihood(train, held_out)
+    if columns < train.shape[1]:
+        log_prob = log_prob - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:])
+    return float(np.average(log_prob, weights=held_out_weights))
 
 
-def _names(names: Any, count: int) -> bool:
-    return isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names)
+def _weights(table: pa.Table, weight: Any, source: str) -> np.ndarray | None:
+    """Row weights, from a column or an array; None for none."""
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        values = numbers(table.column(weight), weight, source)
+        bad = np.flatnonzero(~(values >= 0))
+        if len(bad):
+            raise InputError(
+                f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {int(bad[0]) + 1}; weights are numbers '
+                "from 0 on, and none is missing."
+            )
+    else:
+        found = as_weights(weight, table.num_rows, "weight")
+        assert found is not None
+        values = found.numpy()
+    if not values.any():
+        raise InputError(f"All weights of {source} are 0.")
+    return values
+
+
+def _errors(
+    table: pa.Table, errors: Mapping[str, str], columns: Sequence[str] | None, given: Sequence[str], source: str
+) -> np.ndarray:
+    """Measurement errors, (rows, columns with errors)."""
+    found = np.empty((table.num_rows, len(errors)))
+    for place, (name, error) in enumerate(errors.items()):
+        check_columns([name], table.column_names, source=source)
+        if name in given or name in errors.values() or (columns is not None and name not in columns):
+            raise InputError(f'Column "{name}" has errors, and is not modelled: only modelled columns have errors.')
+        found[:, place] = numbers(table.column(error), error, source)
+        bad = np.flatnonzero(~(found[:, place] >= 0))
+        if len(bad):
+            raise InputError(
+                f'column "{error}" of {source} holds {found[bad[0], place]:g} in row {int(bad[0]) + 1}; errors are '
+                "standard deviations from 0 on, and none is missing."
+            )
+    return found
+
+
+def _checked_names(names: Any, path: Any) -> list[str]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path} is a flow without column names: it was not fitted to a table.")
+    return names

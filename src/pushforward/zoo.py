@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, validate_call
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
+from pushforward.any_given import AnyGivenFlow
 from pushforward.bijections import (
     LU,
     ActNorm,
@@ -115,14 +116,18 @@ def build(config: dict[str, Any]) -> Any:
             raise InputError("A standardized flow is described by {'architecture': 'standardized', 'flow': {...}}.")
         return _standardized(build(options["flow"]))
     if name == "gaussianized":
-        if set(options) != {"flow", "knots"} or not isinstance(options["flow"], dict):
+        bounded = options.pop("bounded", False)
+        if set(options) != {"flow", "knots"} or not isinstance(options["flow"], dict) or not isinstance(bounded, bool):
             raise InputError(
-                "A gaussianized flow is described by {'architecture': 'gaussianized', 'flow': {...}, 'knots': K}."
+                "A gaussianized flow is described by {'architecture': 'gaussianized', 'flow': {...}, 'knots': K}, and "
+                "perhaps 'bounded': true."
             )
         knots, flow = _checked_knots(options["knots"]), build(options["flow"])
-        return _gaussianized(flow, MarginalSpline(flow.features, knots))
+        return _gaussianized(flow, MarginalSpline(flow.features, knots, bounded))
     if name in SEQUENCES:
         return SEQUENCES[name](**options)
+    if name == "any_given":
+        return _any_given(options)
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")
@@ -551,7 +556,16 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     )
 
 
-def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: int = 32) -> Flow:
+def gaussianized(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None = None,
+    knots: int = 32,
+    *,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    normal: Sequence[int] = (),
+) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
     x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skewed
@@ -563,6 +577,9 @@ def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: in
         x: (N, D) data that gives the splines; give float64 to keep the data side in float64.
         context: (N, C), for a conditional flow; it is standardised by mean and deviation.
         knots: of each spline, 4 to 10 000, default 32.
+        low: lower bounds of the features, which no sample passes; -inf for none.
+        high: upper bounds of the features, inf for none.
+        normal: features that are nearly normal already, and are left as they are.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -577,7 +594,7 @@ def gaussianized(flow: Flow, x: Tensor, context: Tensor | None = None, knots: in
         >>> flow.log_prob(x).shape, flow.sample((10,)).dtype
         (torch.Size([200]), torch.float64)
     """
-    spline = MarginalSpline.from_data(x, _checked_knots(knots))
+    spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal)
     return _gaussianized(flow, spline, None if context is None else _standardization(context, "context"))
 
 
@@ -630,6 +647,14 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
     return Flow(Compose([flow.bijection, Constrained(blocks)]), flow.base)
 
 
+def _any_given(options: dict[str, Any]) -> Any:
+    try:
+        return validate_call(AnyGivenFlow.checked)(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"any_given: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+
+
 def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:
     data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
     config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
@@ -640,6 +665,8 @@ def _gaussianized(flow: Flow, data: MarginalSpline, context: ElementwiseAffine |
     config = None
     if flow.config is not None:
         config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
+        if data.low is not None:
+            config["bounded"] = True
     return _in_units_of_data(flow, data, context, config)
 
 

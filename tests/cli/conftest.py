@@ -3,8 +3,9 @@
 import json
 from types import SimpleNamespace
 
+import pyarrow.parquet
 import pytest
-from known import make_rows, write
+from known import make_kinds, make_rows, write
 from typer.testing import CliRunner
 
 from pushforward.cli.main import app
@@ -39,4 +40,15 @@ def fitted(tmp_path_factory):
             ["fit", str(folder / "data.csv"), "-o", str(folder / f"{model}.safetensors"), "--max-time", "4", *options],
         )
         assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory):
+    """A folder with data.parquet, columns of every kind, and model.safetensors of all of them."""
+    folder = tmp_path_factory.mktemp("kinds")
+    pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
+    model = str(folder / "model.safetensors")
+    result = CliRunner().invoke(app, ["fit", str(folder / "data.parquet"), "-o", model, "--max-time", "4"])
+    assert result.exit_code == 0, result.stderr
     return folder

@@ -16,6 +16,27 @@ def make_rows(count, seed=0):
     return np.hstack([mass, mass * SLOPE + NOISE * generator.normal(size=(count, 2))])
 
 
+def make_kinds(count, seed=0):
+    """A table with columns of every kind, all independent but mass and sex."""
+    generator = np.random.default_rng(seed)
+    male = generator.random(count) < 0.4
+    time = np.datetime64("2024-01-01T00:00:00", "us") + generator.integers(0, 10**7, count) * 1_000_000
+    return pa.table(
+        {
+            "mass": generator.exponential(size=count) * np.where(male, 1.0, 3.0),
+            "sex": np.where(male, "m", "f"),
+            "stars": generator.integers(1, 6, count),
+            "rain": np.where(generator.random(count) < 0.4, 0.0, generator.exponential(size=count)),
+            "share": generator.random(count),
+            "phase": generator.random(count) * 360,
+            "time": time,
+            "alive": generator.random(count) < 0.7,
+            "site": ["X"] * count,
+            "remark": pa.nulls(count),
+        }
+    )
+
+
 def write(path, matrix, names=NAMES, **columns):
     """Write a matrix, and further columns, to a file by its ending."""
     table = to_table(matrix, names)

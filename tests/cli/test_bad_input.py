@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 from known import NAMES, make_rows, write
@@ -35,13 +37,12 @@ def text(path, *lines):
 GOOD = [f"{row},{row**2 % 7}" for row in range(30)]
 TABLES = {
     "a text column": (["a,b", *GOOD, "31,high"], ["t.csv", '"b"', "31"]),
-    "a boolean column": (["a,b", *(f"{row},{'true' if row % 2 else 'false'}" for row in range(30))], ["t.csv", '"b"']),
-    "a date column": (["a,b", *(f"{row},2024-01-{row + 1:02}" for row in range(30))], ["t.csv", '"b"']),
     "a missing value": (["a,b", *GOOD[:17], "17,", *GOOD[18:]], ["t.csv", '"b"', "row 18"]),
     "a value nan": (["a,b", *GOOD[:4], "nan,2", *GOOD[5:]], ["t.csv", '"a"', "row 5"]),
     "an infinite value": (["a,b", *GOOD[:4], "inf,2", *GOOD[5:]], ["t.csv", '"a"', "row 5", "infinite"]),
-    "a constant column": (["a,b", *(f"{row},3" for row in range(30))], ["t.csv", '"b"', "3.0 in every row"]),
-    "a copied column": (["a,b", *(f"{row},{2 * row}" for row in range(30))], ["t.csv", '"a"', '"b"']),
+    "nothing that varies": (["a,b", *(["4,3"] * 30)], ["t.csv", "no column to model that varies"]),
+    "names of rows": (["a,b", *(f"{row},id {row}" for row in range(60))], ["t.csv", '"b"', "60 different texts"]),
+    "a copied column": (["a,b", *(f"{row / 7},{2 * row / 7}" for row in range(30))], ["t.csv", '"a"', '"b"']),
     "two columns of one name": (["a,a", *GOOD], ["t.csv", '2 columns named "a"']),
     "too few rows": (["a,b", *GOOD[:19]], ["t.csv", "19 rows", "at least 20"]),
     "a header only": (["a,b"], ["t.csv"]),
@@ -82,6 +83,58 @@ def test_fit_refuses_options(refused, tmp_path, options, words):
     sentence = refused("fit", "t.csv", "-o", "m.safetensors", *options)
     for word in words:
         assert word in sentence
+
+
+SCHEMAS = {
+    "no JSON": ("{mass: 1", ["s.json is not JSON"]),
+    "a list": ("[1]", ["s.json must be an object"]),
+    "an unknown column": ('{"mas": "positive"}', ['"mas"', 'did you mean "mass"']),
+    "an unknown kind": ('{"mass": "catgory"}', ['unknown kind "catgory"', 'did you mean "category"']),
+    "an unknown option": ('{"mass": {"kind": "bounded", "lo": 0}}', ['no option "lo"', 'did you mean "low"']),
+    "a wrong value": ('{"mass": {"kind": "periodic", "period": -1}}', ['"mass", periodic', "period cannot be -1"]),
+    "no bounds": ('{"mass": {"kind": "bounded"}}', ["needs low, high or both"]),
+    "reversed bounds": ('{"mass": {"kind": "bounded", "low": 3, "high": 2}}', ["low must be less than high"]),
+    "bounds that the table breaks": ('{"mass": {"kind": "bounded", "high": 10}}', ["mass", "above its bound 10"]),
+    "broken numbers as integers": ('{"mass": "integer"}', ["mass", "row 1", "no whole number"]),
+    "a category of too many": (
+        '{"mass": {"kind": "category", "levels": [1.5]}}',
+        ["mass", "row 1", "none of its 1 levels"],
+    ),
+    "another constant": ('{"mass": {"kind": "constant", "value": 3}}', ["mass", "is 3 in every row", "row 1"]),
+}
+
+
+@pytest.mark.parametrize("case", SCHEMAS)
+def test_fit_refuses_a_schema_with(refused, tmp_path, case):
+    write(tmp_path / "t.csv", make_rows(60))
+    content, words = SCHEMAS[case]
+    text(tmp_path / "s.json", content)
+    sentence = refused("fit", "t.csv", "-o", "m.safetensors", "--schema", "s.json")
+    for word in words:
+        assert word in sentence
+
+
+def test_fit_refuses_a_schema_that_is_not_there(refused, tmp_path):
+    write(tmp_path / "t.csv", make_rows(60))
+    assert "absent.json cannot be read" in refused("fit", "t.csv", "-o", "m.safetensors", "--schema", "absent.json")
+
+
+def test_score_refuses_values_that_are_not_of_their_kind(refused, kinds, tmp_path):
+    model, table = kinds / "model.safetensors", pa.parquet.read_table(kinds / "data.parquet")
+    cases = {
+        "sex": ("z", ['"sex"', '"z" in row 3', "none of its 2 levels"]),
+        "stars": (9, ['"stars"', "9 in row 3", "above its bound 5"]),
+        "site": ("Y", ['"site"', "is X in every row", "row 3"]),
+        "mass": (-1.0, ['"mass"', "-1 in row 3", "not positive"]),
+    }
+    for name, (value, words) in cases.items():
+        values = table[name].to_pylist()
+        values[2] = value
+        changed = table.set_column(table.column_names.index(name), name, pa.array(values))
+        pa.parquet.write_table(changed, tmp_path / f"{name}.parquet")
+        sentence = refused("score", model, f"{name}.parquet", "-o", "s.csv")
+        for word in words:
+            assert word in sentence
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """What the commands do with good input."""
 
 import csv
+import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import torch
-from known import NAMES, NOISE, SLOPE, make_rows, write
+from known import NAMES, NOISE, SLOPE, make_kinds, make_rows, write
+from scipy import stats
 
 import pushforward as pf
 from pushforward.kernels import native
@@ -103,6 +105,62 @@ def test_held_out_nats_are_the_negative_entropy_of_a_known_density(run, fitted):
     assert abs(result["mean_log_prob"] + ENTROPY) < 4 * np.sqrt(1.5 / 2000) + 0.05
     assert abs(notes["held_out_nats"] + ENTROPY) < 4 * np.sqrt(1.5 / 200) + 0.05
     assert notes["rows"] == {"training": 1800, "held_out": 200}
+
+
+def test_every_kind_of_column_is_said_scored_and_drawn(run, kinds, tmp_path):
+    model = kinds / "model.safetensors"
+    shown = {
+        "mass": "positive",
+        "sex": "category, 2 levels: f, m",
+        "stars": "integer, 1 to 5",
+        "rain": "mixed, 4",
+        "share": "bounded, 0 to 1",
+        "phase": "periodic, 360 from 0",
+        "time": "date-time, to the second",
+        "alive": "category, 2 levels: True, False",
+        "site": "constant, X",
+        "remark": "all-missing",
+    }
+    info = run("info", model).out
+    for name, words in shown.items():
+        assert any(line.split()[0] == f"column.{name}" and words in line for line in info.splitlines()), name
+    result = run("score", model, kinds / "data.parquet", "-o", "s.parquet", "--json")
+    assert result.status == 0 and "probability of discrete ones" in result.json()["log_prob"] + result.err
+    # Independent columns but for mass given sex: the mean is the negative entropy.
+    entropy = {
+        "sex": stats.bernoulli(0.4).entropy(), "mass": 1 + 0.6 * np.log(3), "stars": np.log(5), "share": 0,
+        "rain": stats.bernoulli(0.4).entropy() + 0.6, "phase": np.log(360), "time": np.log(1e7),
+        "alive": stats.bernoulli(0.7).entropy(),
+    }  # fmt: skip
+    assert result.json()["mean_log_prob"] == pytest.approx(-sum(entropy.values()), abs=0.4)
+    assert run("sample", model, "-n", 2000, "-o", "d.parquet", "--seed", 1).status == 0
+    before, drawn = pa.parquet.read_table(kinds / "data.parquet"), pa.parquet.read_table("d.parquet")
+    assert [field.type for field in drawn.schema if field.name != "time"] == [
+        field.type for field in before.schema if field.name != "time"
+    ]
+    values = {name: drawn[name].to_pylist() for name in drawn.column_names}
+    assert min(values["mass"]) > 0 and set(values["sex"]) == {"f", "m"} and set(values["stars"]) == {1, 2, 3, 4, 5}
+    assert min(values["rain"]) == 0 and 0.3 < np.mean(np.array(values["rain"]) == 0) < 0.5
+    assert min(values["share"]) >= 0 and max(values["share"]) <= 1 and min(values["phase"]) >= 0
+    assert max(values["phase"]) < 360 and set(values["site"]) == {"X"} and set(values["remark"]) == {None}
+    # A draw scores again, from CSV as well.
+    assert run("sample", model, "-n", 50, "-o", "d.csv").status == 0
+    assert run("score", model, "d.csv", "-o", "s.csv").status == 0
+
+
+def test_a_schema_overrides_what_is_learned(run, tmp_path):
+    pa.parquet.write_table(make_kinds(200), tmp_path / "t.parquet")
+    (tmp_path / "s.json").write_text('{"stars": {"kind": "integer", "low": 0, "high": 10}, "share": "continuous"}')
+    fit = run("fit", "t.parquet", "-o", "m.safetensors", "--schema", "s.json", "--flow", "nice", "--max-time", 0.5)
+    assert fit.status == 0 and 'column "stars": integer, 0 to 10' in fit.err and '"share"' not in fit.err
+    schema = run("info", "m.safetensors", "--json").json()["notes"]["schema"]
+    assert schema["share"]["kind"] == "continuous" and len(schema["stars"]["frequencies"]) == 11
+    # What a model says of its columns is itself a schema.
+    (tmp_path / "again.json").write_text(json.dumps(schema))
+    again = run(
+        "fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice", "--max-time", 0.5
+    )
+    assert again.status == 0 and run("info", "a.safetensors", "--json").json()["notes"]["schema"] == schema
 
 
 def test_densities_are_in_the_units_of_the_data(run, tmp_path):

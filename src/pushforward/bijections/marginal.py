@@ -1,6 +1,8 @@
 """Each feature made nearly normal by a fixed spline through the quantiles of data."""
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -16,22 +18,30 @@ LEAST_TAIL, MOST_TAIL = 0.1, 10.0
 ROUNDINGS = 64
 # Fewer rows than this between an end and its neighbour tell little of a slope.
 ROWS_AT_ENDS = 5
+# Data at a bound are taken for data this share of their range inside it, and no nearer than this share of the last
+# knot's distance.
+INSIDE, NEAREST = 1e-9, 1e-12
 
 
 class MarginalSpline(Bijection):
     """x[d] = spline_d(z[d]), a fixed increasing spline for each feature that takes normal z to the marginals of data.
 
-    The spline is rational quadratic between K knots, a straight line with the slope of its end beyond them. Knots are
-    buffers and are not trained; without `from_data` it is the identity.
+    The spline is rational quadratic between K knots, a straight line with the slope of its end beyond them. Where x has
+    a bound it bends towards that instead, and never passes it: from a last knot at distance d from the bound and with
+    slope s on, the distance is d exp(-|z - z_knot| s / d). Knots are buffers and are not trained; without `from_data`
+    it is the identity.
 
     Arguments:
         features: D.
         knots: K, default 32.
+        bounded: whether there are bounds, default False.
 
     Attributes:
         z_knots: (D, K), increasing.
         x_knots: (D, K), increasing.
         slopes: (D, K), ∂x/∂z at the knots.
+        low: (D,), -inf for no bound; None if not bounded.
+        high: (D,), inf for no bound; None if not bounded.
 
     Raises:
         ValueError: less than four knots.
@@ -51,8 +61,10 @@ class MarginalSpline(Bijection):
     z_knots: Tensor
     x_knots: Tensor
     slopes: Tensor
+    low: Tensor | None
+    high: Tensor | None
 
-    def __init__(self, features: int, knots: int = 32):
+    def __init__(self, features: int, knots: int = 32, bounded: bool = False):
         super().__init__()
         if knots < 4:
             raise ValueError(f"MarginalSpline needs at least four knots, got {knots}.")
@@ -60,9 +72,19 @@ class MarginalSpline(Bijection):
         line = torch.linspace(-3, 3, knots).repeat(features, 1)
         for name, value in (("z_knots", line), ("x_knots", line.clone()), ("slopes", torch.ones_like(line))):
             self.register_buffer(name, value)
+        for name, end in (("low", -math.inf), ("high", math.inf)):
+            self.register_buffer(name, torch.full((features,), end) if bounded else None)
 
     @classmethod
-    def from_data(cls, x: Tensor, knots: int = 32) -> "MarginalSpline":
+    def from_data(
+        cls,
+        x: Tensor,
+        knots: int = 32,
+        *,
+        low: Sequence[float] | None = None,
+        high: Sequence[float] | None = None,
+        normal: Sequence[int] = (),
+    ) -> "MarginalSpline":
         """Lay the knots through the quantiles of data.
 
         There is a knot at the smallest and at the largest value, at Φ⁻¹ of 1 / (N + 1) and N / (N + 1); the others
@@ -78,13 +100,22 @@ class MarginalSpline(Bijection):
         Arguments:
             x: (N, D); its precision is that of the spline.
             knots: K, default 32.
+            low: (D,) lower bounds that no x passes, -inf for none; default none.
+            high: (D,) upper bounds, inf for none; default none.
+            normal: features that are normal already: for them it is the identity, whatever x holds.
 
         Raises:
-            ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite.
+            ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite, or lies
+                outside its bounds.
         """
         if x.dim() != 2 or len(x) < 2:
             raise ValueError(f"x must have shape (N, features) with at least two rows, got {tuple(x.shape)}.")
-        spline = cls(x.shape[1], knots).to(x.dtype)
+        lows, highs = ([*(ends or [end] * x.shape[1])] for ends, end in ((low, -math.inf), (high, math.inf)))
+        bounded = any(map(math.isfinite, [*lows, *highs]))
+        spline = cls(x.shape[1], knots, bounded).to(x.dtype)
+        if spline.low is not None and spline.high is not None:
+            spline.low.copy_(torch.tensor(lows))
+            spline.high.copy_(torch.tensor(highs))
         count = len(x)
         outermost, next_to_it = (
             float(torch.special.ndtri(torch.tensor(p, dtype=torch.float64)))
@@ -94,27 +125,44 @@ class MarginalSpline(Bijection):
         z = torch.tensor([outermost, *between, -outermost], dtype=torch.float64)
         probabilities = torch.special.ndtr(z)
         for feature in range(x.shape[1]):
+            if feature in normal:
+                continue
             ordered = x[:, feature].detach().double().sort().values
             eps = torch.finfo(x.dtype).eps
             if not bool(ordered.isfinite().all()) or not _resolved(float(ordered[0]), float(ordered[-1]), eps):
                 raise ValueError(f"Column {feature} of x is constant or not finite: it has no quantiles to go through.")
+            ends = (lows[feature], highs[feature])
+            if not ends[0] <= float(ordered[0]) <= float(ordered[-1]) <= ends[1]:
+                raise ValueError(f"Column {feature} of x lies outside its bounds, {ends[0]} and {ends[1]}.")
+            inside = max(INSIDE * float(ordered[-1] - ordered[0]), 1e6 * eps * float(ordered.abs().max()))
+            ordered = ordered.clamp(ends[0] + inside, ends[1] - inside)
             place = (probabilities * (count + 1) - 1).clamp(0, count - 1)
             below = place.floor().long().clamp(max=count - 2)
             share = (place - below).to(ordered.device)
             below = below.to(ordered.device)
             quantiles = ordered[below] * (1 - share) + ordered[below + 1] * share
             points = _one_per_value(quantiles.tolist(), probabilities.tolist())
-            columns = _knots(points, knots, eps)
+            columns = _knots(points, knots, eps, ends)
             for buffer, column in zip((spline.z_knots, spline.x_knots, spline.slopes), columns, strict=True):
                 buffer[feature] = torch.tensor(column, dtype=torch.float64)
         return spline.to(x.device)
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """From normal z to the data's marginals."""
-        return self._apply_spline(z, backwards=False)
+        x, log_derivative = self.each_forward(z)
+        return x, log_derivative.sum(-1)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """From the data's marginals to nearly normal z."""
+        z, log_derivative = self.each_inverse(x)
+        return z, log_derivative.sum(-1)
+
+    def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with log ∂x/∂z of each feature, (*batch, D)."""
+        return self._apply_spline(z, backwards=False)
+
+    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with log ∂z/∂x of each feature, (*batch, D)."""
         return self._apply_spline(x, backwards=True)
 
     def _apply_spline(self, value: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
@@ -130,8 +178,31 @@ class MarginalSpline(Bijection):
         )
         there, log_derivative = through_knots(inside, z_knots, x_knots, slopes, bin_of, backwards)
         end = torch.where(outside < 0, self.slopes[:, :1], self.slopes[:, -1:])
-        there = there + (outside / end if backwards else outside * end)
-        return there.t().reshape(value.shape), log_derivative.sum(0).view(value.shape[:-1])
+        line = there + (outside / end if backwards else outside * end)
+        if self.low is not None and self.high is not None:
+            line, bend = self._towards_bounds(rows, outside, end, line, backwards)
+            log_derivative = log_derivative + bend
+        return line.t().reshape(value.shape), log_derivative.t().reshape(value.shape)
+
+    def _towards_bounds(
+        self, rows: Tensor, outside: Tensor, slope: Tensor, line: Tensor, backwards: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The line, bent where it leads towards a bound, and what the bend adds to the log-derivative."""
+        assert self.low is not None and self.high is not None
+        below = outside < 0
+        bound = torch.where(below, self.low[:, None], self.high[:, None])
+        straight = bound.isinf() | (outside == 0)
+        bound = torch.where(straight, 0.0, bound)
+        side = torch.where(below, 1.0, -1.0).to(rows.dtype)
+        room = side * (torch.where(below, self.x_knots[:, :1], self.x_knots[:, -1:]) - bound)
+        if backwards:
+            # The bounds themselves are at no finite z.
+            left = torch.where(straight, 1.0, (side * (rows - bound) / room).clamp_min(NEAREST)).log()
+            end = torch.where(below, self.z_knots[:, :1], self.z_knots[:, -1:])
+            return torch.where(straight, line, end + side * left * room / slope), -left
+        # From the bound on, not from the knot: a small distance keeps its digits.
+        steepness = torch.where(straight, 0.0, (-outside.abs() * slope / room).clamp_min(-700.0))
+        return torch.where(straight, line, bound + side * room * steepness.exp()), steepness
 
 
 Point = tuple[float, float]
@@ -149,7 +220,9 @@ def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[P
     return points
 
 
-def _knots(points: list[Point], count: int, eps: float) -> tuple[list[float], list[float], list[float]]:
+def _knots(
+    points: list[Point], count: int, eps: float, bounds: tuple[float, float]
+) -> tuple[list[float], list[float], list[float]]:
     """Positions in z and x, and slopes, of as many knots as `count`, through points that increase in both."""
     # The column's own slope, from the quantiles nearest to one deviation on either side that differ.
     low = max((k for k, (z, _) in enumerate(points[:-1]) if z <= -1), default=0)
@@ -167,33 +240,57 @@ def _knots(points: list[Point], count: int, eps: float) -> tuple[list[float], li
     while len(kept) > 1 and not apart(kept[-1], points[-1]):
         kept.pop()
     kept.append(points[-1])
+    # A knot that lies too near to a bound would make the tail too steep: rows between the two lie on the tail.
+    while len(kept) > 2 and _too_near(kept[0], bounds[0], FLATTEST * own):
+        kept.pop(0)
+    while len(kept) > 2 and _too_near(kept[-1], bounds[1], FLATTEST * own):
+        kept.pop()
     # Each tail begins with a piece of its own, so that no slope of a piece is far from those at its ends.
     middle = min(kept, key=lambda point: abs(point[0]))
-    lower, upper = (_tail(end, next_to_it, middle) for end, next_to_it in ((kept[0], kept[1]), (kept[-1], kept[-2])))
-    kept.insert(0, _further(kept[0], lower, eps, -1))
-    kept.append(_further(kept[-1], upper, eps, 1))
+    lower, upper = (
+        _tail(end, next_to_it, middle, bound, FLATTEST * own)
+        for end, next_to_it, bound in ((kept[0], kept[1], bounds[0]), (kept[-1], kept[-2], bounds[1]))
+    )
+    first, lower = _further(kept[0], lower, eps, bounds[0], -1)
+    last, upper = _further(kept[-1], upper, eps, bounds[1], 1)
+    kept = [first, *kept, last]
     secants = [_slope(left, right) for left, right in itertools.pairwise(kept)]
     slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
     while len(kept) < count:  # what is left over goes on along the tail
-        kept.append(_further(kept[-1], upper, eps, 1))
+        last, upper = _further(kept[-1], upper, eps, bounds[1], 1, 1e-3)
+        kept.append(last)
         slopes.append(upper)
     z, x = (list(column) for column in zip(*kept, strict=True))
     return z, x, slopes
 
 
-def _tail(end: Point, next_to_it: Point, middle: Point) -> float:
+def _tail(end: Point, next_to_it: Point, middle: Point, bound: float, flattest: float) -> float:
     """The slope of a tail: that of the outermost piece, within limits."""
     slope = _slope(end, next_to_it)
     if end == middle:
         return slope
-    own = _slope(end, middle)
-    return min(max(slope, LEAST_TAIL * own), MOST_TAIL * own)
+    # Where the density is even up to a bound at distance d, the slope at z is about d |z|.
+    own = abs((bound - end[1]) * end[0]) if math.isfinite(bound) else _slope(end, middle)
+    return min(max(slope, LEAST_TAIL * own, flattest), max(MOST_TAIL * own, flattest))
 
 
-def _further(end: Point, slope: float, eps: float, side: int) -> Point:
-    """The next knot of a tail, 1 further in z, or as far as it takes to tell the two apart in x."""
+def _too_near(end: Point, bound: float, flattest: float) -> bool:
+    """Whether the steepest tail from here is still too flat."""
+    return math.isfinite(bound) and MOST_TAIL * abs((bound - end[1]) * end[0]) < flattest
+
+
+def _further(end: Point, slope: float, eps: float, bound: float, side: int, part: float = 1.0) -> tuple[Point, float]:
+    """The next knot of a tail and the slope there: 1 further in z, or as far as it takes to tell the two apart in x.
+
+    Towards a bound, a part of the way on which the distance from it falls to 1 / e, and no more than 1 in z.
+    """
+    room = abs(bound - end[1])
+    if math.isfinite(room):
+        step = min(1.0, part * room / slope)
+        nearer = math.exp(-step * slope / room)
+        return (end[0] + side * step, bound - side * room * nearer), slope * nearer
     step = side * max(1.0, 2 * ROUNDINGS * eps * abs(end[1]) / slope)
-    return end[0] + step, end[1] + step * slope
+    return (end[0] + step, end[1] + step * slope), slope
 
 
 def _resolved(left: float, right: float, eps: float) -> bool:

@@ -108,6 +108,22 @@ class TailTransform(Bijection):
             layer.raw_tails.copy_(_raw(tails))
         return layer
 
+    @classmethod
+    def of_tails(cls, tails: Tensor, shift: Tensor, scale: Tensor) -> "TailTransform":
+        """A fixed transform: nothing of it is trained.
+
+        Arguments:
+            tails: (D, 2), λ of the lower and the upper tail, more than 1e-6.
+            shift: (D,).
+            scale: (D,), positive.
+        """
+        layer = cls(len(shift)).to(shift.dtype)
+        with torch.no_grad():
+            layer.shift.copy_(shift)
+            layer.log_scale.copy_(scale.log())
+            layer.raw_tails.copy_(_raw(tails))
+        return layer.requires_grad_(False)
+
     @property
     def tails(self) -> Tensor:
         """λ of the lower and the upper tail, (D, 2)."""
@@ -115,6 +131,16 @@ class TailTransform(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x = shift + scale · sign(z) · (E^λ - 1) / λ."""
+        x, log_derivative = self.each_forward(z)
+        return x, log_derivative.sum(-1)
+
+    def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z = sign(x - shift) · √2 erfc⁻¹(1 / E), log E = log(1 + λ |x - shift| / scale) / λ."""
+        z, log_derivative = self.each_inverse(x)
+        return z, log_derivative.sum(-1)
+
+    def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with log ∂x/∂z of each feature, (*batch, D)."""
         self.check_event(z)
         tails, sign, distance = self._sides(z)
         u = distance / math.sqrt(2)
@@ -123,10 +149,10 @@ class TailTransform(Bijection):
         inside = exponent.clamp(max=LARGEST_EXPONENT)
         y = (torch.expm1(inside) + inside.exp() * (exponent - inside)) / tails
         log_det = self.log_scale + inside + log_hazard - 0.5 * math.log(2)
-        return self.shift + self.log_scale.exp() * sign * y, log_det.sum(-1)
+        return self.shift + self.log_scale.exp() * sign * y, log_det
 
-    def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z = sign(x - shift) · √2 erfc⁻¹(1 / E), log E = log(1 + λ |x - shift| / scale) / λ."""
+    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with log ∂z/∂x of each feature, (*batch, D)."""
         self.check_event(x)
         tails, sign, distance = self._sides((x - self.shift) * (-self.log_scale).exp())
         stretched = tails * distance
@@ -135,7 +161,7 @@ class TailTransform(Bijection):
         t = (exponent + (stretched - inside) * math.exp(-LARGEST_EXPONENT)) / tails
         u = _solve(t)
         log_det = self.log_scale + exponent + _log_reciprocal(u)[1] - 0.5 * math.log(2)
-        return sign * u * math.sqrt(2), -log_det.sum(-1)
+        return sign * u * math.sqrt(2), -log_det
 
     def _sides(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The λ, the sign and the distance from 0 of each number; 0 lies on the upper side, for its derivative."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Quiet, Verbose, columns
+from pushforward.cli.options import Json, Quiet, Verbose, columns, pairs
 from pushforward.cli.output import command, print_json, say
 
 
@@ -22,6 +22,17 @@ def fit(
     ] = None,
     names: Annotated[str | None, typer.Option("--columns", help="Columns to model, a,b,c; default all others.")] = None,
     given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
+    schema: Annotated[
+        str | None, typer.Option(help="JSON file that says what some columns are; default learned from the table.")
+    ] = None,
+    any_given: Annotated[
+        bool, typer.Option("--any-given", help="Learn p(any columns | any others); tables with gaps always do.")
+    ] = False,
+    weight: Annotated[str | None, typer.Option(help="Column of row weights, which is not modelled.")] = None,
+    error: Annotated[
+        list[str] | None,
+        typer.Option(help="x=x_err: column x was measured with the errors in column x_err; may be repeated."),
+    ] = None,
     max_time: Annotated[
         float | None, typer.Option(help="Most seconds of training; default until it stops gaining.")
     ] = None,
@@ -51,6 +62,10 @@ def fit(
         columns=columns(names),
         given=columns(given) or [],
         flow=flow,
+        schema=schema,
+        any_given=any_given,
+        weight=weight,
+        errors=pairs(error, "--error"),
         seed=seed,
         max_time=max_time,
         announce=lambda line: say(line, quiet),

@@ -8,15 +8,18 @@ from pushforward.cli.output import command, print_json
 def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
     """Say what a model file holds."""
     from pushforward.store import describe
+    from pushforward.tables import parse_schema
 
     about = describe(model)
     if json:
         print_json(about)
         return
     notes = about.pop("notes")
-    if isinstance(notes, dict) and isinstance(notes.get("calibration"), dict):
+    notes = dict(notes) if isinstance(notes, dict) else {}
+    if isinstance(notes.get("calibration"), dict):
         notes["calibration"] = {"rows": notes["calibration"].get("rows")}
-    entries = {**about, **(notes if isinstance(notes, dict) else {})}
+    schema = parse_schema(notes.pop("schema", {}), source=f"the schema in {model}")
+    entries = {**about, **notes, "column": {name: column.describe() for name, column in schema.items()}}
     for key, value in _flat(entries):
         print(f"{key:24} {value}")
 

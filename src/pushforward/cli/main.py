@@ -8,8 +8,10 @@ import typer
 from pushforward.cli.allocator import keep_memory
 from pushforward.cli.distill import distill
 from pushforward.cli.fit import fit
+from pushforward.cli.impute import impute
 from pushforward.cli.info import info
 from pushforward.cli.output import Terminated
+from pushforward.cli.posterior import posterior
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Normalizing flows: a table in, an exact density out.",
 )
-for function in (fit, score, sample, distill, info):
+for function in (fit, score, sample, impute, posterior, distill, info):
     app.command()(function)
 app.add_typer(speech, name="speech")
 

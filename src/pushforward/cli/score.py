@@ -22,7 +22,7 @@ def score(
     verbose: Verbose = False,
 ) -> None:
     """Write a table again with the log-density of each row, in nats, as a column log_prob, and its p-value."""
-    from pushforward.odd_rows import OddestRows
+    from pushforward.odd_rows import OddestRows, explainable
     from pushforward.odd_rows import explain as explained
     from pushforward.table_flow import TableFlow
 
@@ -43,6 +43,7 @@ def score(
                 "standard_deviation": scores.standard_deviation,
                 "smallest": scores.smallest,
                 "largest": scores.largest,
+                "log_prob": table_flow.meaning,
                 "held_out_rows": None if table_flow.calibration is None else table_flow.calibration.rows,
                 "oddest": [asdict(row) for row in odd_rows],
             }
@@ -53,8 +54,10 @@ def score(
         f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}",
         quiet,
     )
+    if table_flow.density.columns.discrete:
+        say(f"log_prob is that of {table_flow.meaning}", quiet)
     if table_flow.calibration is None:
-        say("no p-values: the model file is of an earlier version and keeps no held-out log-densities", quiet)
+        say("no p-values: the model is distilled or of an earlier version, and keeps no held-out log-densities", quiet)
     else:
         say(f"p-values: ranks among {table_flow.calibration.rows} rows that the fit held out", quiet)
     if odd_rows:
@@ -64,3 +67,6 @@ def score(
         )
     for row in odd_rows:
         say(f"  {row}", quiet)
+    known = [name for name in table_flow.modelled if name not in {*explainable(table_flow), *table_flow.given}]
+    if explain and known:
+        say(f"angles and columns with atoms are taken as they are, and not explained: {', '.join(known)}", quiet)

@@ -44,9 +44,21 @@ class Calibration:
     below: np.ndarray
 
     @classmethod
-    def of(cls, log_prob: np.ndarray) -> Calibration:
-        """Keep what is needed of the held-out rows' log-densities, (n,) with n at least 1."""
+    def of(cls, log_prob: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
+        """Keep what is needed of the held-out rows' log-densities, (n,) with n at least 1.
+
+        Rows with weights, (n,), all above 0, count as so many rows as they are worth, (Σ weights)² / Σ weights², at
+        evenly spaced quantiles of their weighted distribution.
+
+        Source: Kish 1965, Survey Sampling, of the effective number of rows.
+        """
         ordered = np.sort(log_prob)
+        if weights is not None:
+            order = np.argsort(log_prob, kind="stable")
+            shares = weights[order].cumsum() / weights.sum()
+            worth = max(1, int(weights.sum() ** 2 / (weights**2).sum() * (1 + 1e-9)))
+            places = np.searchsorted(shares, (np.arange(worth) + 0.5) / worth)
+            ordered = log_prob[order][np.minimum(places, len(order) - 1)]
         kept = np.arange(len(ordered))
         if len(ordered) > LOWEST + OTHERS:
             kept = np.concatenate([kept[:LOWEST], np.linspace(LOWEST, len(ordered) - 1, OTHERS).round().astype(int)])

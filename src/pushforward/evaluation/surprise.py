@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +50,7 @@ def conditional_surprise(
     x: Tensor,
     draws: Tensor,
     report: Callable[[float], None] = lambda part: None,
+    levels: Mapping[int, Tensor] | None = None,
 ) -> Surprise:
     """Compare each value of a row with the density of its column given all other values of the row.
 
@@ -64,9 +65,11 @@ def conditional_surprise(
         x: (n, D), float64.
         draws: (m, n, D) or (m, 1, D), draws from p, which tell the columns' scales.
         report: is told the share that is done, from 0 to 1.
+        levels: {column: its values, ascending, (L,)}, of columns whose values have probabilities: a sum over the values
+            takes the place of the integral.
 
     Returns:
-        The surprise of each value, float64.
+        The surprise of each value, float64; 0 where it is NaN, which log_prob must take.
 
     Cost: D · 200 evaluations of log_prob for each row.
 
@@ -80,7 +83,13 @@ def conditional_surprise(
     own = log_prob(x).double()
     columns = []
     for column in range(x.shape[1]):
-        columns.append(_of_column(log_prob, x, own, draws[..., column], column))
+        values = (levels or {}).get(column)
+        if values is None:
+            found = _of_column(log_prob, x, own, draws[..., column], column)
+        else:
+            found = _of_levels(log_prob, x, own, values.to(x.dtype), column)
+        missing = x[:, column].isnan()
+        columns.append(tuple(torch.where(missing, 0.0, part) for part in found))
         report((column + 1) / x.shape[1])
     return Surprise(*(torch.stack(part, 1) for part in zip(*columns, strict=True)))
 
@@ -91,11 +100,7 @@ def _of_column(
     """The surprise, the expected one and the interval of one column, (n,) each."""
 
     def at(points: Tensor) -> Tensor:
-        """log p of the rows with other values, (n, P), in the column."""
-        rows = x.repeat(points.shape[1], 1, 1)
-        rows[..., column] = points.t()
-        values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
-        return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
+        return _heights(log_prob, x, points, column)
 
     quantiles = torch.quantile(draws.to(x.dtype), torch.linspace(0, 1, QUANTILES, dtype=x.dtype), dim=0).t()
     beyond = (quantiles[:, -1:] - quantiles[:, :1]) * torch.tensor(BEYOND, dtype=x.dtype)
@@ -121,6 +126,28 @@ def _of_column(
     below = torch.nn.functional.pad(shares.cumsum(1), (1, 0))
     low, high = (_quantile(points, below, level) for level in INTERVAL)
     return total - own, -(shares * mean_log).sum(1), low, high
+
+
+def _of_levels(
+    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, levels: Tensor, column: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """As `_of_column`, of a column that takes these values alone."""
+    heights = _heights(log_prob, x, levels.expand(len(x), -1), column)
+    total = heights.logsumexp(1)
+    log_shares = heights - total[:, None]
+    shares = log_shares.exp()
+    entropy = -torch.where(shares > 0, shares * log_shares, 0.0).sum(1)
+    below = shares.cumsum(1)
+    low, high = (levels[(below < level - 1e-12).sum(1).clamp(max=len(levels) - 1)] for level in INTERVAL)
+    return total - own, entropy, low, high
+
+
+def _heights(log_prob: Callable[[Tensor], Tensor], x: Tensor, points: Tensor, column: int) -> Tensor:
+    """log p of the rows with other values, (n, P), in the column."""
+    rows = x.repeat(points.shape[1], 1, 1)
+    rows[..., column] = points.t()
+    values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
+    return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
 
 
 def _log_masses(points: Tensor, heights: Tensor) -> Tensor:

@@ -1,21 +1,36 @@
-"""Tables in files and in memory: reading, checking and writing them."""
+"""Tables in files and in memory: reading, checking and writing them, and what their columns are."""
 
 from pushforward.tables.checks import check_columns, check_distinct, check_for_fitting, numeric_matrix
+from pushforward.tables.coding import arrow_type, codes, decoded
+from pushforward.tables.columns import Columns
 from pushforward.tables.formats import table_format
-from pushforward.tables.frames import matrix_from_frame, to_table
-from pushforward.tables.reading import TableReader, column_names, read_matrix
+from pushforward.tables.frames import matrix_from_frame, table_from_frame, to_table
+from pushforward.tables.learning import learn_schema
+from pushforward.tables.reading import TableReader, column_names, read_columns, read_matrix
+from pushforward.tables.schema import Schema, as_json, parse_schema, read_schema
 from pushforward.tables.writing import TableWriter
 
 __all__ = [
+    "Columns",
+    "Schema",
     "TableReader",
     "TableWriter",
+    "arrow_type",
+    "as_json",
     "check_columns",
     "check_distinct",
     "check_for_fitting",
+    "codes",
     "column_names",
+    "decoded",
+    "learn_schema",
     "matrix_from_frame",
     "numeric_matrix",
+    "parse_schema",
+    "read_columns",
     "read_matrix",
+    "read_schema",
     "table_format",
+    "table_from_frame",
     "to_table",
 ]

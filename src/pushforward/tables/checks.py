@@ -134,7 +134,7 @@ def check_for_fitting(matrix: np.ndarray, names: Sequence[str], *, source: str, 
         )
         raise InputError(
             f'columns "{names[first]}" and "{names[second]}" of {source} {relation}: their joint density would be '
-            f"infinite; {_leave_out(source, 'one of them')}."
+            f"infinite; {leave_out(source, 'one of them')}."
         )
 
 
@@ -143,11 +143,11 @@ def _check_type(name: str, kind: Any, source: str) -> None:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return
     if pa.types.is_null(kind):
-        raise InputError(f'column "{name}" of {source} has no values at all (type null); {_leave_out(source)}.')
+        raise InputError(f'column "{name}" of {source} has no values at all (type null); {leave_out(source)}.')
     shown = "categorical" if pa.types.is_dictionary(kind) else _shortened(str(kind))
     raise InputError(
         f'column "{name}" of {source} is of type {shown}, and only numeric columns are supported for now; '
-        f"{_leave_out(source)}."
+        f"{leave_out(source)}."
     )
 
 
@@ -168,7 +168,7 @@ def _fill(target: np.ndarray, column: Any, name: str, source: str, first_row: in
         if row is not None:
             return first_row + row, (
                 f"{what} holds the integer {values[row]} in row {first_row + row}, which float64 cannot hold exactly; "
-                f"use smaller numbers, or {_leave_out(source, 'the column')}."
+                f"use smaller numbers, or {leave_out(source, 'the column')}."
             )
     bad = np.flatnonzero(~np.isfinite(target[:usable]))
     if bad.size:
@@ -176,13 +176,13 @@ def _fill(target: np.ndarray, column: Any, name: str, source: str, first_row: in
         if np.isinf(target[row]):
             return first_row + row, (
                 f"{what} is infinite in row {first_row + row}; remove or correct such rows, "
-                f"or {_leave_out(source, 'the column')}."
+                f"or {leave_out(source, 'the column')}."
             )
         usable = row
     if usable < len(column):
         return first_row + usable, (
             f"{what} has no value in row {first_row + usable}; remove or fill the rows with missing values, "
-            f"or {_leave_out(source, 'the column')}."
+            f"or {leave_out(source, 'the column')}."
         )
     return None
 
@@ -199,7 +199,7 @@ def _standardized(column: np.ndarray, name: str, source: str) -> np.ndarray:
     low, high = float(column.min()), float(column.max())
     what = f'column "{name}" of {source}'
     if low == high:
-        raise InputError(f"{what} is {low} in every row: a density does not exist for it; {_leave_out(source)}.")
+        raise InputError(f"{what} is {low} in every row: a density does not exist for it; {leave_out(source)}.")
     magnitude = max(abs(low), abs(high))
     # Dividing first keeps the squares of huge numbers finite and those of tiny ones above zero.
     relative = column / magnitude
@@ -208,12 +208,12 @@ def _standardized(column: np.ndarray, name: str, source: str) -> np.ndarray:
     if spread < _RESOLUTION:
         raise InputError(
             f"{what} is constant up to rounding (all values lie between {low} and {high}): a density does not exist "
-            f"for it; {_leave_out(source)}, or subtract its mean before it is rounded."
+            f"for it; {leave_out(source)}, or subtract its mean before it is rounded."
         )
     return relative / spread
 
 
-def _leave_out(source: str, what: str = "it") -> str:
+def leave_out(source: str, what: str = "it") -> str:
     """Say how a column is left out: by the option of the command line, or by the argument in Python."""
     return f"leave {what} out with {'columns=' if source == FRAME else '--columns'}"
 

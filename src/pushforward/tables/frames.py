@@ -10,9 +10,12 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.tables.checks import FRAME, check_columns, check_distinct, numeric_matrix
+from pushforward.tables.coding import numbers
 
 
-def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
+def matrix_from_frame(
+    data: Any, columns: Sequence[str] | None = None, gaps: bool = False
+) -> tuple[np.ndarray, list[str] | None]:
     """Turn a data frame, an array, a tensor or nested lists into a matrix of float64 numbers.
 
     Arguments:
@@ -20,6 +23,7 @@ def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[
             index is ignored), a table of pyarrow, an array or tensor of shape `(rows, columns)` or `(rows,)`, or
             lists of rows.
         columns: the names of the columns wanted, default all; for data without names, the names to give them.
+        gaps: whether values may be missing, which are NaN then; default False.
 
     Returns:
         The matrix, of shape `(rows, columns)`, and the names of its columns, or None for data without names.
@@ -33,6 +37,10 @@ def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[
         (array([[1. , 2.5],
                [3. , 4. ]]), None)
     """
+    if gaps:
+        table = table_from_frame(data, columns)
+        matrix = np.column_stack([numbers(table.column(name), name, FRAME) for name in table.column_names])
+        return np.ascontiguousarray(matrix), table.column_names
     if isinstance(data, pa.Table | pa.RecordBatch):
         names = list(data.schema.names) if columns is None else list(columns)
         return numeric_matrix(data, names, source=FRAME), names
@@ -41,6 +49,35 @@ def matrix_from_frame(data: Any, columns: Sequence[str] | None = None) -> tuple[
     if isinstance(data, np.ndarray | list | tuple):
         return _from_array(data, columns)
     return _from_frame(data, columns)
+
+
+def table_from_frame(data: Any, columns: Sequence[str] | None = None) -> pa.Table:
+    """Turn a data frame, an array, a tensor or nested lists into a table of pyarrow, in the types they have.
+
+    Arguments:
+        data: as for `matrix_from_frame`; columns of arrays and lists are called 0, 1, ....
+        columns: the names of the columns wanted, default all.
+
+    Raises:
+        InputError: the data are no table, or a column is missing or cannot be represented.
+
+    Example:
+        >>> table_from_frame([[1, "a"], [3, None]]).to_pydict()
+        {'0': [1, 3], '1': ['a', None]}
+    """
+    if isinstance(data, pa.Table | pa.RecordBatch):
+        table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
+    elif hasattr(data, "detach") and hasattr(data, "cpu"):
+        table = _table_of_array(_from_tensor(data))
+    elif isinstance(data, np.ndarray | list | tuple):
+        table = _table_of_array(data)
+    else:
+        return _table_of_frame(data, columns)
+    check_distinct(table.column_names, source=FRAME)
+    if columns is not None:
+        check_columns(columns, table.column_names, source=FRAME)
+        table = table.select(list(columns))
+    return table
 
 
 def to_table(matrix: np.ndarray, names: Sequence[str]) -> pa.Table:
@@ -75,7 +112,8 @@ def _from_tensor(tensor: Any) -> np.ndarray:
         return values.double().numpy()
 
 
-def _from_array(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str] | None]:
+def _array(data: Any) -> np.ndarray:
+    """Rows as a matrix of numbers, or of anything."""
     try:
         values = np.asarray(data)
         if values.dtype.kind not in "iufb" and not isinstance(data, np.ndarray):
@@ -86,6 +124,17 @@ def _from_array(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, l
         values = values[:, None]
     if values.ndim != 2:
         raise InputError(f"{FRAME} has shape {values.shape}; give one of shape (rows, columns).")
+    return values
+
+
+def _table_of_array(data: Any) -> pa.Table:
+    values = _array(data)
+    names = [str(index) for index in range(values.shape[1])]
+    return pa.table([_column(values[:, index], name) for index, name in enumerate(names)], names=names)
+
+
+def _from_array(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str] | None]:
+    values = _array(data)
     names = None if columns is None else list(columns)
     if names is not None:
         _check_count(values, names)
@@ -109,6 +158,11 @@ def _column(values: np.ndarray, name: str) -> Any:
 
 
 def _from_frame(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
+    table = _table_of_frame(data, columns)
+    return numeric_matrix(table, table.column_names, source=FRAME), table.column_names
+
+
+def _table_of_frame(data: Any, columns: Sequence[str] | None) -> pa.Table:
     try:
         frame = nw.from_native(data, allow_series=True, pass_through=True)
     except nw.exceptions.DuplicateError:
@@ -132,7 +186,7 @@ def _from_frame(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, l
             arrays.append(series.to_arrow())
         except (pa.ArrowException, OverflowError, TypeError):
             raise _not_numbers(name, str(series.dtype)) from None
-    return numeric_matrix(pa.table(arrays, names=names), names, source=FRAME), names
+    return pa.table(arrays, names=names)
 
 
 def _check_count(matrix: np.ndarray, names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import pyarrow.parquet
 
 from pushforward.errors import InputError
 from pushforward.tables.columnar import FeatherTable, ParquetTable
+from pushforward.tables.delimited import parsed_numbers
 from pushforward.tables.formats import table_format
 from pushforward.tables.reading import TableReader
 
@@ -18,6 +19,7 @@ class TablePieces:
     Arguments:
         path: the file.
         columns: the names of the columns wanted.
+        text: those of them that stay text in a CSV, where all others are numbers; default none.
 
     Attributes:
         starts: the number of rows before each piece.
@@ -27,9 +29,10 @@ class TablePieces:
         InputError: as for `TableReader`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], text: Sequence[str] = ()) -> None:
         self.path = os.fspath(path)
         self.columns = list(columns)
+        self.text = list(text)
         with TableReader(path, self.columns, only_numeric=True) as reader:
             self.rows = reader.rows
         sizes = [0]
@@ -59,9 +62,9 @@ class TablePieces:
         first = self.starts[piece]
         kind = table_format(self.path)
         if kind == "csv":
-            with TableReader(self.path, self.columns, only_numeric=True) as reader:
+            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True) as reader:
                 for batch in reader.batches(rows):
-                    yield first, batch
+                    yield first, self._with_numbers(batch, first)
                     first += batch.num_rows
             return
         file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
@@ -73,3 +76,10 @@ class TablePieces:
             raise InputError(f"{self.path} is damaged: it cannot be read after row {first}.") from error
         finally:
             file.close()
+
+    def _with_numbers(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
+        columns = [
+            column if name in self.text else parsed_numbers(column, name, path=self.path, first_row=before + 1)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        return pa.record_batch(columns, names=batch.schema.names)

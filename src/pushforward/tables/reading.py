@@ -281,6 +281,30 @@ def column_names(path: str | os.PathLike[str]) -> list[str]:
     return names
 
 
+def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
+    r"""Read a whole table, or some of its columns, in the types that the file has: those of a CSV are all text.
+
+    Arguments:
+        path: a CSV, Parquet or Feather file.
+        columns: the names of the columns wanted, in this order; default all.
+
+    Raises:
+        InputError: the file can't be read, or a column is missing.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "stars.csv"
+        ...     _ = file.write_text("mass,radius\n1,2.5\n3,4\n")
+        ...     read_columns(file, ["radius"]).to_pydict()
+        {'radius': ['2.5', '4']}
+    """
+    if columns is None:
+        columns = column_names(path)
+    with TableReader(path, columns, keep_text=True, only_numeric=True) as table:
+        return pa.Table.from_batches(table.batches(_CHUNK), table.schema).select(list(columns))
+
+
 def _check_index(names: Sequence[str], source: str) -> None:
     """Refuse to take the row numbers that pandas may have written for a quantity."""
     for name in names:

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pushforward.tables.coding import is_text, plain
 from pushforward.tables.pieces import TablePieces
+from pushforward.tables.schema import MOST_LEVELS
 
 # Rows kept of each kind: enough for the quantiles of 512 knots, and for held-out nats to a few thousandths.
 MOST_SAMPLED, MOST_HELD_OUT = 2**18, 100_000
@@ -25,7 +27,9 @@ class Survey:
         held_out_rows: their numbers, counted from 0.
         held_out_share: a row is held out if its number's hash lies below this share of the range of hashes.
         sample: some of the others, each with the same chance: quantiles and sizes are taken from them.
-        extremes: the rows with the smallest and the largest number of each column, which no sample need have.
+        extremes: the rows with the smallest and the largest number of each column, with the first that is not whole,
+            and the first with each text: which no sample need have.
+        gaps: {column: number of its first row without a value, counted from 1}.
         digest: a hash of the table's contents.
     """
 
@@ -35,6 +39,7 @@ class Survey:
     held_out_share: float
     sample: pa.Table
     extremes: pa.Table
+    gaps: dict[str, int]
     digest: str
 
 
@@ -64,12 +69,14 @@ def survey(
     digest = hashlib.sha256()
     rows = 0
     extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]] = {}
+    others = _FirstRows()
     for piece in range(len(pieces)):
         for first, batch in pieces.read(piece, BATCH_ROWS):
             check(batch, first)
             digest.update(batch.serialize())
             numbers = np.arange(first, first + batch.num_rows)
             _note_extremes(extremes, batch)
+            others.note(batch, first)
             held_out.add(batch, numbers, hashes(numbers, seed))
             # Another seed, or the sample would be the held-out rows.
             sample.add(batch, numbers, hashes(numbers, seed + 1))
@@ -84,7 +91,8 @@ def survey(
         kept_rows,
         held_out.share,
         sampled.filter(pa.array(training)),
-        pa.Table.from_batches([row for _, row in extremes.values()], kept.schema),
+        pa.Table.from_batches([*(row for _, row in extremes.values()), *others.rows], kept.schema),
+        others.gaps,
         digest.hexdigest(),
     )
 
@@ -149,3 +157,37 @@ def _note_extremes(extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]
                 row = pc.index(column, value).as_py()
                 if row >= 0:
                     extremes[name, largest] = (value, batch.take(pa.array([row])))
+
+
+class _FirstRows:
+    """The first rows with a number that is not whole, with each text, and without a value, column by column."""
+
+    def __init__(self) -> None:
+        self.rows: list[pa.RecordBatch] = []
+        self.gaps: dict[str, int] = {}
+        self._broken: set[str] = set()
+        self._texts: dict[str, set] = {}
+
+    def note(self, batch: pa.RecordBatch, before: int) -> None:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            column = plain(column)
+            floating = pa.types.is_floating(column.type)
+            if name not in self.gaps:
+                missing = pc.is_null(column, nan_is_null=floating)
+                if pc.any(missing).as_py():
+                    self.gaps[name] = before + pc.index(missing, True).as_py() + 1
+            if floating and name not in self._broken:
+                broken = pc.and_(pc.is_finite(column), pc.not_equal(column, pc.floor(column)))
+                if pc.any(broken).as_py():
+                    self._broken.add(name)
+                    self._keep(batch, pc.index(broken, True).as_py())
+            if is_text(column) or pa.types.is_boolean(column.type):
+                texts = self._texts.setdefault(name, set())
+                for value in pc.unique(column.drop_null()).to_pylist():
+                    # One too many is enough to tell that they are no levels.
+                    if value not in texts and len(texts) <= MOST_LEVELS:
+                        texts.add(value)
+                        self._keep(batch, pc.index(column, value).as_py())
+
+    def _keep(self, batch: pa.RecordBatch, row: int) -> None:
+        self.rows.append(batch.take(pa.array([row])))

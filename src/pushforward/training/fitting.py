@@ -16,7 +16,15 @@ from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.settings import Settings, choose_device
 from pushforward.training.streamed import StreamedBatches, StreamedRows
-from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes, column_of, in_dtype_of
+from pushforward.training.table import (
+    ShuffledBatches,
+    Table,
+    as_matrix,
+    as_weights,
+    check_shapes,
+    column_of,
+    in_dtype_of,
+)
 
 if TYPE_CHECKING:
     from pushforward.flow import Flow
@@ -38,8 +46,10 @@ def fit(
     x: Any,
     context: Any = None,
     *,
+    weights: Any = None,
     validation: Any = None,
     validation_context: Any = None,
+    validation_weights: Any = None,
     validation_fraction: float = 0.1,
     batch_size: int = 512,
     epochs: int | None = None,
@@ -77,8 +87,11 @@ def fit(
             flow holds; where that rounds a column coarsely, a RuntimeWarning says so. Or rows that are streamed from a
             file, with their context and their held-out rows: `pushforward.streaming.stream_table`.
         context: Context rows (n, context features), for a conditional flow.
+        weights: Weights of the rows (n,), not negative, by which they count in the split, the loss and the held-out
+            value; rows of weight 0 are left out. Default all alike.
         validation: Held-out rows (m, features); without them a random share of x is held out.
         validation_context: Context rows (m, context features) of `validation`.
+        validation_weights: Weights (m,) of `validation`.
         validation_fraction: Share of x to hold out when `validation` is not given, between 0 and 1.
         batch_size: Rows in a training batch.
         epochs: Most passes over the training rows. Without `epochs`, `max_steps` and `max_time`: 100 passes, but at
@@ -124,17 +137,24 @@ def fit(
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
     if isinstance(x, StreamedRows):
-        if any(part is not None for part in (context, validation, validation_context)):
+        if any(part is not None for part in (context, weights, validation, validation_context, validation_weights)):
             raise InputError("Streamed rows have their own context and held-out rows; give nothing beside them.")
         training, held_out = x.sample, x.held_out
         check_shapes(training.x, training.context, flow.features, flow.context_features)
         data: dict[str, Any] = {"x": x.digest}
         rows = (x.rows, len(held_out))
     else:
-        training, held_out = _tables(flow, x, context, validation, validation_context, validation_fraction, seed)
+        given = (validation, validation_context, validation_weights)
+        training, held_out = _tables(flow, x, context, weights, *given, validation_fraction, seed)
         data = {"x": training.x, "context": training.context}
         if validation is not None:
             data |= {"validation": held_out.x, "validation_context": held_out.context}
+        # Hashed with the data only where there are any, so that checkpoints without weights stay what they were.
+        data |= {
+            name: table.weights
+            for name, table in (("weights", training), ("validation_weights", held_out))
+            if table.weights is not None
+        }
         rows = (len(training), len(held_out))
 
     steps_per_epoch = -(-rows[0] // batch_size)
@@ -172,13 +192,11 @@ def fit(
     training = _for_training(training, flow, chosen_device)
     held_out = training.with_rows(held_out.rows) if shared else _for_training(held_out, flow, chosen_device)
 
-    first = tuple(
-        part.to(device_of(flow)) for part in training.take(training.rows[:: -(-len(training) // ROWS_TO_LOOK_AT)])
-    )
+    few, *its_context = training.take(training.rows[:: -(-len(training) // ROWS_TO_LOOK_AT)])
     warn_of_tails(
         flow,
-        first[0],
-        first[1] if training.context is not None else None,
+        few.to(device_of(flow)),
+        None if training.context is None else its_context[0].to(device_of(flow)),
         lambda column: column_of("x", column, training.columns),
     )
 
@@ -207,35 +225,65 @@ def fit(
 
 
 def _tables(
-    flow: Flow, x: Any, context: Any, validation: Any, validation_context: Any, fraction: float, seed: int
+    flow: Flow,
+    x: Any,
+    context: Any,
+    weights: Any,
+    validation: Any,
+    validation_context: Any,
+    validation_weights: Any,
+    fraction: float,
+    seed: int,
 ) -> tuple[Table, Table]:
     """The rows to train on and those held out, checked."""
-    x, names = as_matrix(x, "x")
+    # A density of the user's own, such as that of a table, may know what to make of missing values.
+    gaps = bool(getattr(flow, "allows_gaps", False))
+    x, names = as_matrix(x, "x", gaps=gaps)
     context, context_names = (None, None) if context is None else as_matrix(context, "context")
     check_shapes(x, context, flow.features, flow.context_features)
+    weights = as_weights(weights, len(x), "weights")
     if validation is None:
-        if validation_context is not None:
-            raise InputError("validation_context was given without validation.")
-        training_rows, held_out_rows = split_rows(len(x), fraction, seed)
-        training = Table(x, context, training_rows, "x", names, context_names)
+        for name, part in (("validation_context", validation_context), ("validation_weights", validation_weights)):
+            if part is not None:
+                raise InputError(f"{name} was given without validation.")
+        training_rows, held_out_rows = split_rows(len(x), fraction, seed, weights)
+        training = Table(x, context, training_rows, "x", names, context_names, weights=weights)
         return training, training.with_rows(held_out_rows)
-    validation, _ = as_matrix(validation, "validation", names)
+    validation, _ = as_matrix(validation, "validation", names, gaps)
     if validation_context is not None:
         validation_context, _ = as_matrix(validation_context, "validation_context", context_names)
     check_shapes(validation, validation_context, flow.features, flow.context_features, "validation")
     if len(x) == 0 or len(validation) == 0:
         raise InputError(f"x has {len(x)} rows and validation {len(validation)}; both need at least one.")
-    held_out = Table(validation, validation_context, None, "validation", names, context_names)
-    return Table(x, context, None, "x", names, context_names), held_out
+    validation_weights = as_weights(validation_weights, len(validation), "validation_weights")
+    some, others = _weighty(weights, "weights"), _weighty(validation_weights, "validation_weights")
+    training = Table(x, context, some, "x", names, context_names, weights=weights)
+    held_out = Table(
+        validation, validation_context, others, "validation", names, context_names, weights=validation_weights
+    )
+    return training, held_out
 
 
-def split_rows(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _weighty(weights: torch.Tensor | None, name: str) -> torch.Tensor | None:
+    """The rows whose weight is above 0, or None for all."""
+    if weights is None:
+        return None
+    rows = weights.nonzero()[:, 0]
+    if not len(rows):
+        raise InputError(f"All {name} are 0; at least one must be above.")
+    return rows
+
+
+def split_rows(
+    rows: int, fraction: float, seed: int, weights: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the rows that `fit` holds out of its training.
 
     Arguments:
         rows: Number of rows, at least 2.
         fraction: Share to hold out, between 0 and 1; at least one row is held out and one is not.
         seed: Seed of the draw.
+        weights: Weights (rows,): the share is then of their sum, and rows of weight 0 are in neither part.
 
     Returns:
         The indices of the training rows, in random order, and of the held-out rows, in order.
@@ -249,7 +297,14 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[torch.Tensor, tor
     if rows < 2:
         raise InputError(f"x has {rows} row(s); at least 2 are needed, one to train on and one to hold out.")
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
-    held_out = min(max(round(rows * fraction), 1), rows - 1)
+    if weights is not None:
+        order = order[weights[order] > 0]
+        if len(order) < 2:
+            raise InputError(f"{len(order)} row(s) have a weight above 0; at least 2 are needed.")
+        rows, total = len(order), weights[order].cumsum(0)
+        held_out = min(max(int((total <= fraction * total[-1]).sum()), 1), rows - 1)
+    else:
+        held_out = min(max(round(rows * fraction), 1), rows - 1)
     # Sorted, so that held-out rows are read in the order of memory.
     return order[held_out:], order[:held_out].sort().values
 

@@ -39,7 +39,7 @@ def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
-    x, _ = as_matrix(x, "x")
+    x, _ = as_matrix(x, "x", gaps=bool(getattr(flow, "allows_gaps", False)))
     context = None if context is None else as_matrix(context, "context")[0]
     check_shapes(x, context, flow.features, flow.context_features)
     x, context = in_dtype_of(flow, x, "x"), None if context is None else in_dtype_of(flow, context, "context")
@@ -55,7 +55,7 @@ def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK
 
 
 class HeldOut:
-    """The mean log-likelihood of held-out rows in nats per row: every row counts the same, whatever the chunks.
+    """The mean log-likelihood of held-out rows in nats per row: rows count by their weights, whatever the chunks.
 
     Arguments:
         objective: A module that gives the negative log-likelihood of each row.
@@ -74,7 +74,10 @@ class HeldOut:
         Raises:
             FloatingPointError: It is not finite; the message names a row to blame.
         """
-        losses = [self.objective(*(t.to(self.device) for t in batch)) for batch in self.table.chunks(CHUNK_ROWS)]
+        losses = [
+            self.objective(*(t if t is None else t.to(self.device) for t in batch))
+            for batch in self.table.chunks(CHUNK_ROWS)
+        ]
         # On the CPU, since not every device has float64.
         values = -torch.cat(losses).cpu().double()
         mean = float(values.mean())

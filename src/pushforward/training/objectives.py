@@ -24,9 +24,10 @@ class MaximumLikelihood(nn.Module):
         super().__init__()
         self.flow = flow
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return -log p(x | context) in nats: rows (batch, features) in, losses (batch,) out."""
-        return -self.flow.log_prob(x, context)
+    def forward(self, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
+        """Return -log p(x | context) in nats, times the weights: rows (batch, features) in, losses (batch,) out."""
+        losses = -self.flow.log_prob(x, context)
+        return losses if weights is None else losses * weights
 
 
 def log_prob_of_still_weights(density: nn.Module, x: Tensor, context: Tensor | None = None) -> Tensor:

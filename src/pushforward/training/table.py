@@ -27,6 +27,7 @@ class Table:
         columns: Names of the columns of x, if they have any.
         context_columns: Names of the columns of the context, if they have any.
         numbers: What messages call the rows of x, (n,), counted from 0; default their indices.
+        weights: Weights of all rows (n,), or None; they are scaled so that their mean over `rows` is 1.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Table:
         columns: Sequence[str] | None = None,
         context_columns: Sequence[str] | None = None,
         numbers: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.x = x
         self.context = context
@@ -46,33 +48,36 @@ class Table:
         self.columns = columns
         self.context_columns = context_columns
         self.numbers = numbers
+        self.weights = None if weights is None else (weights / weights[self.rows].mean()).to(x)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def with_rows(self, rows: Tensor) -> Table:
         """Other rows of the same matrices."""
-        return Table(self.x, self.context, rows, self.name, self.columns, self.context_columns, self.numbers)
+        return self._like(self.x, self.context, rows)
 
     def with_matrices(self, x: Tensor, context: Tensor | None) -> Table:
         """The same rows of matrices in another precision or on another device."""
-        return Table(x, context, self.rows, self.name, self.columns, self.context_columns, self.numbers)
+        return self._like(x, context, self.rows)
 
-    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return the rows of these indices, (x,) or (x, context)."""
+    def take(self, rows: Tensor) -> tuple[Any, ...]:
+        """Return the rows of these indices: (x,), (x, context), or (x, context or None, weights)."""
         rows = rows.to(self.x.device)
-        if self.context is None:
-            return (self.x.index_select(0, rows),)
-        return self.x.index_select(0, rows), self.context.index_select(0, rows)
+        x = self.x.index_select(0, rows)
+        context = None if self.context is None else self.context.index_select(0, rows)
+        if self.weights is not None:
+            return x, context, self.weights.index_select(0, rows)
+        return (x,) if context is None else (x, context)
 
-    def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:
+    def chunks(self, size: int) -> Iterator[tuple[Any, ...]]:
         """Yield all rows in order, `size` at a time and the rest at the end."""
         for rows in self.rows.split(size):
             yield self.take(rows)
 
     def most_extreme(self, rows: Tensor) -> str:
         """Name the entry among the rows of these indices that lies farthest from its column's mean."""
-        suspects = torch.cat([part.double() for part in self.take(rows)], dim=1)
+        suspects = torch.cat([part.double() for part in self._numbers(rows)], dim=1)
         return self.most_extreme_of(suspects, rows.tolist() if self.numbers is None else self.numbers[rows].tolist())
 
     def most_extreme_of(self, suspects: Tensor, numbers: Sequence[int]) -> str:
@@ -82,7 +87,9 @@ class Table:
             suspects: Rows of x and context side by side, of this table or of one like it.
             numbers: Their numbers, counted from 0.
         """
-        everything = torch.cat([part.double() for part in self.take(self.rows)], dim=1)
+        # A missing value is no suspect.
+        everything = torch.cat([part.double().nan_to_num(0.0) for part in self._numbers(self.rows)], dim=1)
+        suspects = suspects.double().nan_to_num(0.0)
         # Brought to order one first, or the square of a huge entry would overflow and hide it.
         scale = everything.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
         mean, spread = (everything / scale).mean(0), (everything / scale).std(0, correction=0)
@@ -96,6 +103,14 @@ class Table:
             context = "context" if self.name == "x" else f"{self.name}_context"
             where = entry(context, numbers[row], column - features, self.context_columns)
         return f"{where} (value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
+
+    def _like(self, x: Tensor, context: Tensor | None, rows: Tensor) -> Table:
+        names = (self.name, self.columns, self.context_columns)
+        return Table(x, context, rows, *names, numbers=self.numbers, weights=self.weights)
+
+    def _numbers(self, rows: Tensor) -> list[Tensor]:
+        """x, and the context if there is one."""
+        return [part for part in self.take(rows)[:2] if part is not None]
 
 
 class ShuffledBatches:
@@ -123,7 +138,7 @@ class ShuffledBatches:
     def __len__(self) -> int:
         return -(-len(self.table) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if self._goes_on:
             self._goes_on = False
         else:
@@ -152,13 +167,16 @@ class ShuffledBatches:
         return self.table.most_extreme(self._last_rows[positions.cpu()])
 
 
-def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tuple[Tensor, Sequence[str] | None]:
+def as_matrix(
+    data: Any, name: str, columns: Sequence[str] | None = None, gaps: bool = False
+) -> tuple[Tensor, Sequence[str] | None]:
     """Return data as a matrix of finite floating-point numbers (n, columns), in their own dtype, and its column names.
 
     Arguments:
         data: A tensor, an array or a data frame.
         name: What the data are called in messages.
         columns: Columns to take from a data frame; all unless given.
+        gaps: Whether values may be missing, which are NaN then.
 
     Raises:
         InputError: The data are no such matrix; the message names the first row and column at fault.
@@ -171,7 +189,7 @@ def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tup
     if not isinstance(data, Tensor | np.ndarray):
         from pushforward.tables.frames import matrix_from_frame
 
-        data, names = matrix_from_frame(data, columns)
+        data, names = matrix_from_frame(data, columns, gaps)
     if isinstance(data, np.ndarray):
         try:
             data = torch.as_tensor(np.require(data, data.dtype.newbyteorder("="), ["C", "W"]))
@@ -185,12 +203,32 @@ def as_matrix(data: Any, name: str, columns: Sequence[str] | None = None) -> tup
         raise InputError(f"{name} holds {matrix.dtype}; a density needs floating-point numbers, such as x.float().")
     # The sum is finite unless an entry is not or it overflows: one quick pass settles nearly every case.
     if not bool(matrix.sum().isfinite()):
-        bad = (~matrix.isfinite()).nonzero()
+        bad = (matrix.isinf() if gaps else ~matrix.isfinite()).nonzero()
         if len(bad):
             row, column = bad[0].tolist()
             value = float(matrix[row, column])
             raise InputError(f"{entry(name, row, column, names)} is {value}; remove or fill such rows.")
     return matrix, names
+
+
+def as_weights(weights: Any, rows: int, name: str) -> Tensor | None:
+    """Return row weights as float64 (rows,), or None for none.
+
+    Raises:
+        InputError: They are not as many as rows, or negative or not finite; the first row at fault is named.
+
+    >>> as_weights([1, 2], 2, "weights")
+    tensor([1., 2.], dtype=torch.float64)
+    """
+    if weights is None:
+        return None
+    found = torch.as_tensor(np.asarray(weights, dtype=np.float64)).clone()
+    if found.shape != (rows,):
+        raise InputError(f"{name} must have one number for each of {rows} rows; its shape is {tuple(found.shape)}.")
+    bad = (~(found >= 0) | found.isinf()).nonzero()[:, 0]
+    if len(bad):
+        raise InputError(f"{name}[{int(bad[0])}] is {float(found[bad[0]])}; weights are finite and not negative.")
+    return found
 
 
 def in_dtype_of(flow: nn.Module, matrix: Tensor, name: str) -> Tensor:
