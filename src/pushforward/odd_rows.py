@@ -151,7 +151,7 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
             values[bad] = evaluate(exact, rows[bad], None if contexts is None else contexts[bad])
         return values
 
-    surprise = conditional_surprise(log_prob, torch.from_numpy(x), draws, report)
+    surprise = conditional_surprise(log_prob, torch.from_numpy(x), draws, report=report)
     parts = (surprise.share, surprise.excess, x, surprise.low, surprise.high)
     p_values = None if model.calibration is None else model.calibration.p_values(oddest.log_prob)
     rows = []

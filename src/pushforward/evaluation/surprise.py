@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +49,7 @@ def conditional_surprise(
     log_prob: Callable[[Tensor], Tensor],
     x: Tensor,
     draws: Tensor,
+    levels: Sequence[Tensor | None] | None = None,
     report: Callable[[float], None] = lambda part: None,
 ) -> Surprise:
     """Compare each value of a row with the density of its column given all other values of the row.
@@ -63,12 +64,14 @@ def conditional_surprise(
             in blocks of all rows of x in turn.
         x: (n, D), float64.
         draws: (m, n, D) or (m, 1, D), draws from p, which tell the columns' scales.
+        levels: for each column all values that it can take, ascending, where the integral is a sum over them; None for
+            a continuous one. Default: all are continuous.
         report: is told the share that is done, from 0 to 1.
 
     Returns:
         The surprise of each value, float64.
 
-    Cost: D · 200 evaluations of log_prob for each row.
+    Cost: 200 evaluations of log_prob for each row and continuous column, one for each level of the others.
 
     Example:
         >>> normal = torch.distributions.Normal(0.0, torch.tensor([1.0, 10.0], dtype=torch.float64))
@@ -80,22 +83,42 @@ def conditional_surprise(
     own = log_prob(x).double()
     columns = []
     for column in range(x.shape[1]):
-        columns.append(_of_column(log_prob, x, own, draws[..., column], column))
+        values = None if levels is None else levels[column]
+        if values is None:
+            columns.append(_of_continuous(log_prob, x, own, draws[..., column], column))
+        else:
+            columns.append(_of_discrete(log_prob, x, own, values, column))
         report((column + 1) / x.shape[1])
     return Surprise(*(torch.stack(part, 1) for part in zip(*columns, strict=True)))
 
 
-def _of_column(
+def _heights(log_prob: Callable[[Tensor], Tensor], x: Tensor, column: int, points: Tensor) -> Tensor:
+    """log p of the rows with other values, (n, P), in the column; where it has none, -inf."""
+    rows = x.repeat(points.shape[1], 1, 1)
+    rows[..., column] = points.t()
+    values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
+    return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
+
+
+def _of_discrete(
+    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, values: Tensor, column: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The surprise, the expected one and the interval of a discrete column, (n,) each."""
+    heights = _heights(log_prob, x, column, values.to(x.dtype).expand(len(x), -1))
+    total = heights.logsumexp(1)
+    shares = (heights - total[:, None]).exp()
+    below = shares.cumsum(1)
+    low, high = (values.to(x.dtype)[(below < level).sum(1).clamp(max=len(values) - 1)] for level in INTERVAL)
+    return total - own, torch.special.entr(shares).sum(1), low, high
+
+
+def _of_continuous(
     log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, draws: Tensor, column: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The surprise, the expected one and the interval of one column, (n,) each."""
+    """The surprise, the expected one and the interval of a continuous column, (n,) each."""
 
     def at(points: Tensor) -> Tensor:
-        """log p of the rows with other values, (n, P), in the column."""
-        rows = x.repeat(points.shape[1], 1, 1)
-        rows[..., column] = points.t()
-        values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
-        return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
+        return _heights(log_prob, x, column, points)
 
     quantiles = torch.quantile(draws.to(x.dtype), torch.linspace(0, 1, QUANTILES, dtype=x.dtype), dim=0).t()
     beyond = (quantiles[:, -1:] - quantiles[:, :1]) * torch.tensor(BEYOND, dtype=x.dtype)
