@@ -1,6 +1,5 @@
 """Tables at the edge of what a fit can take, through the command line."""
 
-
 import numpy as np
 import pytest
 from known import make_rows, write
