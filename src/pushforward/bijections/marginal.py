@@ -21,8 +21,10 @@ ROWS_AT_ENDS = 5
 class MarginalSpline(Bijection):
     """x[d] = spline_d(z[d]), a fixed increasing spline for each feature that takes normal z to the marginals of data.
 
-    The spline is rational quadratic between K knots, a straight line with the slope of its end beyond them. Knots are
-    buffers and are not trained; without `from_data` it is the identity.
+    The spline is rational quadratic between K knots. Beyond them, at a distance t in z, it is s (exp(t) - 1) with the
+    slope s of its end: nearly straight at first, while a value that lies a million times farther out than all data is
+    at log(1e6) in z, improbable and no more. Knots are buffers and are not trained; without `from_data` it is the
+    identity between them.
 
     Arguments:
         features: D.
@@ -72,8 +74,8 @@ class MarginalSpline(Bijection):
         distribution as wide as the column, however many rows are alike. Slopes at knots are the harmonic means of those
         on both sides. Beyond the data, from a last knot at a distance of 1 in z on, each tail has the slope of the
         outermost piece, or else 0.1 or 10 times the mean slope between the middle and that end, so that rows beyond
-        those seen have a sensible density. Features with fewer knots have the rest on their upper tail, where they
-        change nothing.
+        those seen have a sensible density; it is heavier than a normal one, as one row in a million may be a mistake.
+        Features with fewer knots have the rest on their upper tail, where they change nothing.
 
         Arguments:
             x: (N, D); its precision is that of the spline.
@@ -130,7 +132,13 @@ class MarginalSpline(Bijection):
         )
         there, log_derivative = through_knots(inside, z_knots, x_knots, slopes, bin_of, backwards)
         end = torch.where(outside < 0, self.slopes[:, :1], self.slopes[:, -1:])
-        there = there + (outside / end if backwards else outside * end)
+        distance = outside.abs()
+        if backwards:
+            beyond = torch.log1p(distance / end)
+            there, log_derivative = there + outside.sign() * beyond, log_derivative - beyond
+        else:
+            there = there + outside.sign() * end * torch.expm1(distance)
+            log_derivative = log_derivative + distance
         return there.t().reshape(value.shape), log_derivative.sum(0).view(value.shape[:-1])
 
 
