@@ -116,13 +116,25 @@ def test_outliers_leave_the_rest_as_it_was_and_beyond_them_the_density_is_sensib
         assert float(MarginalSpline.from_data(x[:, None]).inverse(further)[0].abs().max()) < 50
 
 
+def test_a_value_far_beyond_all_data_is_improbable_and_no_more():
+    spline = MarginalSpline.from_data(draws(5000)[:, None])
+    x = torch.tensor([[-1e15], [-1e6], [-20.0], [20.0], [1e6], [1e15], [1e300]], dtype=torch.float64)
+    z, log_det = spline.inverse(x)
+    assert bool((z.diff(dim=0) > 0).all()) and float(z[:-1].abs().max()) < 60
+    back, log_det_back = spline(z)
+    torch.testing.assert_close(back, x, rtol=1e-9, atol=0)
+    torch.testing.assert_close(log_det_back, -log_det)
+    slope = torch.func.vmap(torch.func.jacrev(lambda x: spline.inverse(x)[0]))(x)
+    torch.testing.assert_close(slope[:, 0, 0].log(), log_det)
+
+
 def test_features_with_few_knots_go_on_along_their_tails():
     z = draws(1000)
     x = torch.stack([z, (z > 0).double(), (z > 1).double() + (z > 0).double()], 1)
     spline = MarginalSpline.from_data(x)
     assert spline.z_knots.shape == spline.x_knots.shape == spline.slopes.shape == (3, 32)
     assert all(bool((knots.diff(dim=1) > 0).all()) for knots in (spline.z_knots, spline.x_knots))
-    far = torch.tensor([[0.0, 5.0, 9.0], [0.0, 6.0, 10.0], [0.0, 600.0, 1000.0]], dtype=torch.float64)
+    far = torch.tensor([[0.0, 5.0, 9.0], [0.0, 6.0, 10.0], [0.0, 7.0, 12.0]], dtype=torch.float64)
     there, log_det = spline.inverse(far)
     torch.testing.assert_close(there[2, 1:] - there[0, 1:], (far[2, 1:] - far[0, 1:]) / spline.slopes[1:, -1])
     torch.testing.assert_close(log_det, log_det[:1].expand(3))

@@ -160,8 +160,8 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
 
     x = whole[:, places]
     ends = torch.tensor([_ends(model.schema[name]) for name in names], dtype=torch.float64).t()
-    levels = {place: codes for place, name in enumerate(names) if (codes := _codes(model.schema[name])) is not None}
-    surprise = conditional_surprise(log_prob, x, draws, report, levels)
+    levels = [_codes(model.schema[name]) for name in names]
+    surprise = conditional_surprise(log_prob, x, draws, levels, report)
     own, low, high = (model.table(part.numpy(), columns=names).to_pydict() for part in (x, surprise.low, surprise.high))
     p_values = None if model.calibration is None else model.calibration.p_values(oddest.log_prob)
     rows = []

@@ -489,11 +489,6 @@ def _large(folder: Path) -> Iterator[Case]:
     column = pa.array(np.full(10**7, 1.5))
     group = pa.table(dict.fromkeys("abc", column))
     with pq.ParquetWriter(sink, group.schema, compression="zstd") as writer:
-        for _ in range(100):
+        for _ in range(30):
             writer.write_table(group, row_group_size=10**7)
-    yield Case("bombs", "three billion numbers.parquet", sink.getvalue(), ("fit", "score"), large=True)
-    text = pa.table(
-        {**{name: np.arange(30.0) ** 2 for name in "abc"}, "d": pa.array(["x" * 10**8] * 30).dictionary_encode()}
-    )
-    content = _parquet_bytes(text, compression="zstd")
-    yield Case("bombs", "three gigabytes of text.parquet", content, ("score",), certain=False, large=True)
+    yield Case("bombs", "a billion numbers.parquet", sink.getvalue(), ("fit", "score"), large=True)

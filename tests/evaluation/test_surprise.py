@@ -90,3 +90,27 @@ def test_of_a_conditional_flow_each_row_has_its_own_context():
     for row in range(2):
         alone = conditional_surprise(log_prob(context[row : row + 1]), x[row : row + 1], draws[:, row : row + 1])
         torch.testing.assert_close(both.nats[row], alone.nats[0])
+
+
+def test_of_a_discrete_column_the_integral_is_a_sum():
+    """A number of events, given a rate that is itself a column: p(count | rate) is Poisson, p(rate | count) gamma."""
+    shape = 3.0
+
+    def log_prob(rows):
+        count, rate = rows.numpy().T
+        return torch.from_numpy(stats.poisson(rate.clip(1e-300)).logpmf(count) + stats.gamma(shape).logpdf(rate))
+
+    generator = np.random.default_rng(0)
+    rate = generator.gamma(shape, size=2000)
+    draws = torch.from_numpy(np.column_stack([generator.poisson(rate), rate]))[:, None]
+    x = np.array([[2.0, 1.5], [30.0, 4.0], [0.0, 12.0]])
+    counts = torch.arange(200)
+    found = conditional_surprise(log_prob, torch.from_numpy(x), draws, levels=[counts, None])
+    poisson, gamma = stats.poisson(x[:, 1]), stats.gamma(shape + x[:, 0], scale=0.5)
+    truth = -np.column_stack([poisson.logpmf(x[:, 0]), gamma.logpdf(x[:, 1])])
+    np.testing.assert_allclose(found.nats.numpy(), truth, atol=0.02)
+    np.testing.assert_allclose(found.expected[:, 0].numpy(), poisson.entropy(), atol=1e-6)
+    np.testing.assert_allclose(found.expected[:, 1].numpy(), gamma.entropy(), atol=0.03)
+    np.testing.assert_array_equal(found.low[:, 0].numpy(), poisson.ppf(0.05))
+    np.testing.assert_array_equal(found.high[:, 0].numpy(), poisson.ppf(0.95))
+    np.testing.assert_allclose(found.high[:, 1].numpy(), gamma.ppf(0.95), rtol=0.01)

@@ -257,6 +257,10 @@ def test_the_regularisation_of_log_scales_is_its_formula():
     torch.testing.assert_close(regularised - plain, 4 * (squeeze[0] - squeeze[1]).square().sum(-1))
     with pytest.raises(pf.InputError, match="log_scale_regularization needs Gaussian conditionals"):
         pf.distill(*spline_pair(), log_scale_regularization=1.0, announce=quiet)
+    with pytest.raises(
+        pf.InputError, match="compares conditionals in one order, and the student has none: its layer C"
+    ):
+        pf.distill(pf.maf(3, layers=1), pf.realnvp(3), log_scale_regularization=1.0, announce=quiet)
 
 
 @pytest.mark.parametrize(

@@ -245,12 +245,20 @@ class ParallelWaveNet(nn.Module):
         """The blocks of a draw, each (*batch, samples)."""
         nothing, rows, _ = as_rows(self._network, self.reference.new_empty(*batch, 0), context)
         count = len(nothing)
-        states = [network.initial_state(count) for network in self._flows()]
+        states: list[Any] = [
+            CompiledState(network, count) if has_kernel(network) else network.initial_state(count)
+            for network in self._flows()
+        ]
         before = [nothing.new_zeros(count, 1)] * len(states)
         for size in block_sizes(length):
             value = temperature * self._noise((count, size), generator)
             for k, network in enumerate(self._flows()):
-                parameters, states[k] = network.advance(shifted(value, before[k]), states[k], rows)
+                previous = shifted(value, before[k])
+                if isinstance(states[k], CompiledState):
+                    network.check_context(rows, states[k].time + size)
+                    parameters = states[k].parameters(previous, rows)
+                else:
+                    parameters, states[k] = network.advance(previous, states[k], rows)
                 before[k] = value[:, -1:]
                 value, _ = self.univariate.forward(value, parameters)
             yield (value * self.scale).reshape(*batch, size)
@@ -289,7 +297,7 @@ def solve_in_time(
     """
     network.check_context(context, x.shape[1])
     if type(univariate) is Affine and x.dtype is torch.float32 and has_kernel(network):
-        z, log_det = CompiledState(network, len(x)).advance(x, context, HeadShape(1, univariate.log_scale_bound))
+        z, log_det = CompiledState(network, len(x)).loop(x, context, HeadShape(1, univariate.log_scale_bound))
         return z, log_det.to(x.dtype)
     state, last = network.initial_state(len(x)), torch.zeros_like(x[:, :1]).sum(1)
     samples, total = [], last

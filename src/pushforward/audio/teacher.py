@@ -195,7 +195,7 @@ class AutoregressiveWaveNet(nn.Module):
         """The next samples, (rows, T), the last of them in units of the network, and the state after them."""
         self.network.check_context(context, state.time + noise.shape[1])
         if isinstance(state, CompiledState):
-            x, _ = state.advance(noise, context, self.head.compiled, temperature)
+            x, _ = state.loop(noise, context, self.head.compiled, temperature)
             return x * self.scale, last, state
         samples = []
         for now in noise.unbind(1):

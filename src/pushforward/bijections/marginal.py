@@ -26,10 +26,11 @@ INSIDE, NEAREST = 1e-9, 1e-12
 class MarginalSpline(Bijection):
     """x[d] = spline_d(z[d]), a fixed increasing spline for each feature that takes normal z to the marginals of data.
 
-    The spline is rational quadratic between K knots, a straight line with the slope of its end beyond them. Where x has
-    a bound it bends towards that instead, and never passes it: from a last knot at distance d from the bound and with
-    slope s on, the distance is d exp(-|z - z_knot| s / d). Knots are buffers and are not trained; without `from_data`
-    it is the identity.
+    The spline is rational quadratic between K knots. Beyond them, at a distance t in z, it is s (exp(t) - 1) with the
+    slope s of its end: nearly straight at first, while a value that lies a million times farther out than all data is
+    at log(1e6) in z, improbable and no more. Where x has a bound it bends towards that instead, and never passes it:
+    from a last knot at distance d from the bound and with slope s on, the distance is d exp(-|z - z_knot| s / d). Knots
+    are buffers and are not trained; without `from_data` it is the identity between them.
 
     Arguments:
         features: D.
@@ -94,8 +95,8 @@ class MarginalSpline(Bijection):
         distribution as wide as the column, however many rows are alike. Slopes at knots are the harmonic means of those
         on both sides. Beyond the data, from a last knot at a distance of 1 in z on, each tail has the slope of the
         outermost piece, or else 0.1 or 10 times the mean slope between the middle and that end, so that rows beyond
-        those seen have a sensible density. Features with fewer knots have the rest on their upper tail, where they
-        change nothing.
+        those seen have a sensible density; it is heavier than a normal one, as one row in a million may be a mistake.
+        Features with fewer knots have the rest on their upper tail, where they change nothing.
 
         Arguments:
             x: (N, D); its precision is that of the spline.
@@ -178,31 +179,39 @@ class MarginalSpline(Bijection):
         )
         there, log_derivative = through_knots(inside, z_knots, x_knots, slopes, bin_of, backwards)
         end = torch.where(outside < 0, self.slopes[:, :1], self.slopes[:, -1:])
-        line = there + (outside / end if backwards else outside * end)
+        bounded = torch.zeros_like(outside, dtype=torch.bool)
         if self.low is not None and self.high is not None:
-            line, bend = self._towards_bounds(rows, outside, end, line, backwards)
+            bounded = torch.where(outside < 0, self.low[:, None], self.high[:, None]).isfinite() & (outside != 0)
+        # None where there is a bound: what is not taken must have gradients too.
+        distance = torch.where(bounded, 0.0, outside.abs())
+        if backwards:
+            beyond = torch.log1p(distance / end)
+            there, log_derivative = there + outside.sign() * beyond, log_derivative - beyond
+        else:
+            there = there + outside.sign() * end * torch.expm1(distance)
+            log_derivative = log_derivative + distance
+        if self.low is not None:
+            there, bend = self._towards_bounds(rows, outside, end, there, bounded, backwards)
             log_derivative = log_derivative + bend
-        return line.t().reshape(value.shape), log_derivative.t().reshape(value.shape)
+        return there.t().reshape(value.shape), log_derivative.t().reshape(value.shape)
 
     def _towards_bounds(
-        self, rows: Tensor, outside: Tensor, slope: Tensor, line: Tensor, backwards: bool
+        self, rows: Tensor, outside: Tensor, slope: Tensor, there: Tensor, bounded: Tensor, backwards: bool
     ) -> tuple[Tensor, Tensor]:
-        """The line, bent where it leads towards a bound, and what the bend adds to the log-derivative."""
+        """The spline, bent where it leads towards a bound, and what the bend adds to the log-derivative."""
         assert self.low is not None and self.high is not None
         below = outside < 0
-        bound = torch.where(below, self.low[:, None], self.high[:, None])
-        straight = bound.isinf() | (outside == 0)
-        bound = torch.where(straight, 0.0, bound)
+        bound = torch.where(bounded, torch.where(below, self.low[:, None], self.high[:, None]), 0.0)
         side = torch.where(below, 1.0, -1.0).to(rows.dtype)
         room = side * (torch.where(below, self.x_knots[:, :1], self.x_knots[:, -1:]) - bound)
         if backwards:
             # The bounds themselves are at no finite z.
-            left = torch.where(straight, 1.0, (side * (rows - bound) / room).clamp_min(NEAREST)).log()
+            left = torch.where(bounded, (side * (rows - bound) / room).clamp_min(NEAREST), 1.0).log()
             end = torch.where(below, self.z_knots[:, :1], self.z_knots[:, -1:])
-            return torch.where(straight, line, end + side * left * room / slope), -left
+            return torch.where(bounded, end + side * left * room / slope, there), -left
         # From the bound on, not from the knot: a small distance keeps its digits.
-        steepness = torch.where(straight, 0.0, (-outside.abs() * slope / room).clamp_min(-700.0))
-        return torch.where(straight, line, bound + side * room * steepness.exp()), steepness
+        steepness = torch.where(bounded, (-outside.abs() * slope / room).clamp_min(-700.0), 0.0)
+        return torch.where(bounded, bound + side * room * steepness.exp(), there), steepness
 
 
 Point = tuple[float, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +49,8 @@ def conditional_surprise(
     log_prob: Callable[[Tensor], Tensor],
     x: Tensor,
     draws: Tensor,
+    levels: Sequence[Tensor | None] | None = None,
     report: Callable[[float], None] = lambda part: None,
-    levels: Mapping[int, Tensor] | None = None,
 ) -> Surprise:
     """Compare each value of a row with the density of its column given all other values of the row.
 
@@ -64,14 +64,14 @@ def conditional_surprise(
             in blocks of all rows of x in turn.
         x: (n, D), float64.
         draws: (m, n, D) or (m, 1, D), draws from p, which tell the columns' scales.
+        levels: for each column all values that it can take, ascending, where the integral is a sum over them; None for
+            a continuous one. Default: all are continuous.
         report: is told the share that is done, from 0 to 1.
-        levels: {column: its values, ascending, (L,)}, of columns whose values have probabilities: a sum over the values
-            takes the place of the integral.
 
     Returns:
         The surprise of each value, float64; 0 where it is NaN, which log_prob must take.
 
-    Cost: D · 200 evaluations of log_prob for each row.
+    Cost: 200 evaluations of log_prob for each row and continuous column, one for each level of the others.
 
     Example:
         >>> normal = torch.distributions.Normal(0.0, torch.tensor([1.0, 10.0], dtype=torch.float64))
@@ -83,24 +83,44 @@ def conditional_surprise(
     own = log_prob(x).double()
     columns = []
     for column in range(x.shape[1]):
-        values = (levels or {}).get(column)
+        values = None if levels is None else levels[column]
         if values is None:
-            found = _of_column(log_prob, x, own, draws[..., column], column)
+            found = _of_continuous(log_prob, x, own, draws[..., column], column)
         else:
-            found = _of_levels(log_prob, x, own, values.to(x.dtype), column)
+            found = _of_discrete(log_prob, x, own, values, column)
         missing = x[:, column].isnan()
         columns.append(tuple(torch.where(missing, 0.0, part) for part in found))
         report((column + 1) / x.shape[1])
     return Surprise(*(torch.stack(part, 1) for part in zip(*columns, strict=True)))
 
 
-def _of_column(
+def _heights(log_prob: Callable[[Tensor], Tensor], x: Tensor, column: int, points: Tensor) -> Tensor:
+    """log p of the rows with other values, (n, P), in the column; where it has none, -inf."""
+    rows = x.repeat(points.shape[1], 1, 1)
+    rows[..., column] = points.t()
+    values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
+    return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
+
+
+def _of_discrete(
+    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, values: Tensor, column: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The surprise, the expected one and the interval of a discrete column, (n,) each."""
+    heights = _heights(log_prob, x, column, values.to(x.dtype).expand(len(x), -1))
+    total = heights.logsumexp(1)
+    shares = (heights - total[:, None]).exp()
+    below = shares.cumsum(1)
+    low, high = (values.to(x.dtype)[(below < level).sum(1).clamp(max=len(values) - 1)] for level in INTERVAL)
+    return total - own, torch.special.entr(shares).sum(1), low, high
+
+
+def _of_continuous(
     log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, draws: Tensor, column: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The surprise, the expected one and the interval of one column, (n,) each."""
+    """The surprise, the expected one and the interval of a continuous column, (n,) each."""
 
     def at(points: Tensor) -> Tensor:
-        return _heights(log_prob, x, points, column)
+        return _heights(log_prob, x, column, points)
 
     quantiles = torch.quantile(draws.to(x.dtype), torch.linspace(0, 1, QUANTILES, dtype=x.dtype), dim=0).t()
     beyond = (quantiles[:, -1:] - quantiles[:, :1]) * torch.tensor(BEYOND, dtype=x.dtype)
@@ -126,28 +146,6 @@ def _of_column(
     below = torch.nn.functional.pad(shares.cumsum(1), (1, 0))
     low, high = (_quantile(points, below, level) for level in INTERVAL)
     return total - own, -(shares * mean_log).sum(1), low, high
-
-
-def _of_levels(
-    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, levels: Tensor, column: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """As `_of_column`, of a column that takes these values alone."""
-    heights = _heights(log_prob, x, levels.expand(len(x), -1), column)
-    total = heights.logsumexp(1)
-    log_shares = heights - total[:, None]
-    shares = log_shares.exp()
-    entropy = -torch.where(shares > 0, shares * log_shares, 0.0).sum(1)
-    below = shares.cumsum(1)
-    low, high = (levels[(below < level - 1e-12).sum(1).clamp(max=len(levels) - 1)] for level in INTERVAL)
-    return total - own, entropy, low, high
-
-
-def _heights(log_prob: Callable[[Tensor], Tensor], x: Tensor, points: Tensor, column: int) -> Tensor:
-    """log p of the rows with other values, (n, P), in the column."""
-    rows = x.repeat(points.shape[1], 1, 1)
-    rows[..., column] = points.t()
-    values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
-    return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
 
 
 def _log_masses(points: Tensor, heights: Tensor) -> Tensor:

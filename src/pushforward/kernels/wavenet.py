@@ -1,4 +1,4 @@
-"""A WaveNet's samples one after the other in one call: what it hears, it makes."""
+"""A WaveNet in compiled code: sample by sample, each hearing what was made before it, or many samples at once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 LANES = 16
 LOOP = "lllpppppllilffffpplippi"
+PASS = "lllppppllppi"
 if native is not None:
     _loop = native.function("wavenet_loop", LOOP)
+    _pass = native.function("wavenet_pass", PASS)
 
 
 class HeadShape(NamedTuple):
@@ -54,7 +56,7 @@ def has_kernel(network: WaveNet, inputs: int = 1) -> bool:
 
 
 class CompiledState:
-    """A WaveNet with its past, for sequences that are made by the kernel.
+    """A WaveNet with its past, which `loop` and `parameters` keep each in its own way: a state is for one of them.
 
     Arguments:
         network: its weights are copied as they are now.
@@ -89,7 +91,7 @@ class CompiledState:
         self._adaptive = adaptive
         self._last = self._weights.new_zeros(rows, 1) if remembered is None else remembered
 
-    def advance(
+    def loop(
         self,
         numbers: Tensor,
         context: Tensor | None,
@@ -142,6 +144,34 @@ class CompiledState:
         )
         self.time += samples
         return made, log_det
+
+    def parameters(self, previous: Tensor, context: Tensor | None) -> Tensor:
+        """The parameters of the next samples, (rows, T, P), as `WaveNet.advance` gives them.
+
+        Arguments:
+            previous: (rows, T), or (rows, T, F), what describes the sample before each; float32.
+            context: as the network takes it, of the whole sequences.
+        """
+        rows, samples = previous.shape[:2]
+        heard = previous.reshape(rows, samples, -1).permute(2, 0, 1).contiguous()
+        added = self._of_context(context, samples)
+        parameters = heard.new_empty(self.network.parameter_count, rows, samples)
+        _pass(
+            rows,
+            samples,
+            self.time,
+            self._sizes.data_ptr(),
+            self._weights.data_ptr(),
+            self._memory.data_ptr(),
+            None if added is None else added.data_ptr(),
+            1 if added is None else added.shape[1],
+            self.network.hop or 2**62,
+            heard.data_ptr(),
+            parameters.data_ptr(),
+            min(rows, torch.get_num_threads()),
+        )
+        self.time += samples
+        return parameters.permute(1, 2, 0)
 
     def _of_context(self, context: Tensor | None, samples: int) -> Tensor | None:
         """What the next samples' frames add to the gates, (rows, frames, layers, 2, wide)."""

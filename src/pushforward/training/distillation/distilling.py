@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
 from pushforward.training.distillation.report import (
     DistillationReport,
@@ -163,7 +164,10 @@ def distill(
     with frozen(teacher):
         one = None if rows is None else rows[:1]
         name, reason = choose_estimator(teacher, student, estimator, one)
-        objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
+        try:
+            objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
+        except NoConditionals as error:
+            raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
         dimensions = _try(objective, one, seed)
         if estimator == "auto":
             announce(f"estimator {name}: {reason}")

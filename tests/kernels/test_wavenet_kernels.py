@@ -1,4 +1,4 @@
-"""The compiled loop over samples against the same model in torch and float64."""
+"""The compiled WaveNet, sample by sample and many at once, against the same model in torch and float64."""
 
 import copy
 
@@ -10,6 +10,7 @@ from catalogue import randomize
 import pushforward as pf
 from pushforward.audio import streams
 from pushforward.kernels import Native, native, wavenet
+from pushforward.networks import WaveNet
 
 pytestmark = pytest.mark.skipif(native is None, reason="The kernels were not built.")
 
@@ -24,14 +25,29 @@ SIZES = [
 
 @pytest.fixture(params=SETS)
 def calls(request, monkeypatch):
-    """Each set of instructions that this processor knows, and how often it ran."""
-    seen, kernel = [], Native(native.path, request.param).function("wavenet_loop", wavenet.LOOP)
+    """Each set of instructions that this processor knows, and how often the loop over samples ran."""
+    library = Native(native.path, request.param)
+    seen, kernel = [], library.function("wavenet_loop", wavenet.LOOP)
 
     def counted(*arguments):
         seen.append(arguments)
         kernel(*arguments)
 
     monkeypatch.setattr(wavenet, "_loop", counted)
+    monkeypatch.setattr(wavenet, "_pass", library.function("wavenet_pass", wavenet.PASS))
+    return seen
+
+
+@pytest.fixture
+def passes(calls, monkeypatch):
+    """How often the pass over many samples ran."""
+    seen, kernel = [], wavenet._pass
+
+    def counted(*arguments):
+        seen.append(arguments)
+        kernel(*arguments)
+
+    monkeypatch.setattr(wavenet, "_pass", counted)
     return seen
 
 
@@ -91,6 +107,46 @@ def test_draws_behind_an_adaptive_scale_are_those_of_torch(calls, options):
     x = model.from_noise(noise.float())
     assert len(calls) == 1
     torch.testing.assert_close(x.double(), truth.from_noise(noise), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("sizes", [*SIZES, {"channels": 4, "inputs": 9}], ids=lambda sizes: str(sizes["channels"]))
+def test_the_pass_is_that_of_torch(passes, sizes, context):
+    # The last dilation reaches further than one span of the kernel, the samples than one round of it.
+    sizes = {key: value for key, value in sizes.items() if key not in ("layers", "stacks")}
+    network = WaveNet(7, dilations=(1, 2, 70), **sizes, **CONTEXTS[context])
+    network = randomize(network, scale=1 / (sizes["channels"] + 2) ** 0.5)
+    truth, rows = copy.deepcopy(network).double(), context_of(context, frames=170)
+    x = normal(2, 1100, *([sizes["inputs"]] if "inputs" in sizes else []))
+    with torch.no_grad():
+        found = network(x.float(), None if rows is None else rows.float())
+        assert len(passes) == 1
+        torch.testing.assert_close(found.double(), truth(x, rows), rtol=1e-4, atol=1e-5)
+    # Where gradients are wanted, torch alone computes.
+    recorded = network(x.float(), None if rows is None else rows.float())
+    assert len(passes) == 1 and recorded.requires_grad
+    torch.testing.assert_close(recorded, found, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pass_in_parts_of_any_size_has_the_bits_of_the_whole(passes):
+    network = randomize(WaveNet(2, dilations=(1, 2, 70), **CONTEXTS["class"]))
+    previous, rows = normal(2, 1100).float(), context_of("class").float()
+    with torch.no_grad():
+        whole = wavenet.CompiledState(network, 2).parameters(previous, rows)
+        state = wavenet.CompiledState(network, 2)
+        parts = [state.parameters(part, rows) for part in previous.split([1, 63, 3, 900, 133], 1)]
+    assert torch.equal(torch.cat(parts, 1), whole)
+
+
+def test_the_student_makes_its_blocks_by_passes(passes):
+    model = float32_of(pf.parallel_wavenet, SIZES[0], **CONTEXTS["frames"])
+    rows, seed = context_of("frames", frames=160).float(), torch.Generator()
+    x = model.sample((3,), rows, generator=seed.manual_seed(0))
+    assert len(passes) == 4 and x.shape == (3, 2, 1120)
+    seed.manual_seed(0)
+    z = torch.cat([model._noise((6, size), seed) for size in (1024, 96)], 1).reshape(3, 2, 1120)
+    truth = copy.deepcopy(model).double()
+    torch.testing.assert_close(x.double(), truth.to_data(z.double(), rows.double()), rtol=1e-3, atol=1e-4)
 
 
 def test_parts_of_any_size_give_the_bits_of_the_whole(calls):
