@@ -203,7 +203,7 @@ def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
                 rows = np.full(fresh.shape, np.nan)
                 rows[:, known] = fresh[:, known]
                 found = gaussian.density.quantiles(torch.from_numpy(rows), target, [0.1587, 0.5, 0.8413]).numpy()
-                assert np.sqrt(np.mean((found[:, 1] - expected) ** 2)) < 0.2 * deviation, (known, target)
+                assert np.sqrt(np.mean((found[:, 1] - expected) ** 2)) < 0.25 * deviation, (known, target)
                 assert np.mean(found[:, 2] - found[:, 0]) == pytest.approx(2 * deviation, rel=0.1)
     for there in ([0], [1], [2], [0, 2], [0, 1, 2]):
         rows = np.full(fresh.shape, np.nan)

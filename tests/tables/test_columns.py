@@ -19,7 +19,7 @@ TABLE = {
     "positive": GENERATOR.exponential(size=ROWS),
     "heavy positive": GENERATOR.pareto(1.0, size=ROWS) + 1e-3 * GENERATOR.random(ROWS),
     "heavy": GENERATOR.standard_cauchy(ROWS),
-    "bounded": GENERATOR.beta(0.7, 3.0, size=ROWS),
+    "bounded": GENERATOR.beta(0.7, 1.5, size=ROWS),
     "few": GENERATOR.integers(-1, 6, ROWS),
     "tens": GENERATOR.integers(0, 9, ROWS) * 10,
     "count": GENERATOR.poisson(300, ROWS),

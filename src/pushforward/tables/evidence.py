@@ -10,8 +10,8 @@ from pushforward.tables.schema import Periodic
 ATOM_SHARE, ATOM_ROWS, ATOM_RATIO, MOST_ATOMS = 0.05, 10, 10, 8
 LEAST_ROWS_BESIDE_ATOMS = 20
 # Bounds are believed of so many rows whose smallest lies at most half as far from the bound as their tenth smallest.
-ROWS_FOR_BOUNDS, NEAR_BOUND = 200, 10
-INTERVALS = ((0.0, 1.0), (0.0, 100.0), (-1.0, 1.0))
+ROWS_FOR_BOUNDS, NEAR_BOUND, NEAR_END = 200, 10, 0.02
+INTERVALS = ((0.0, 1.0), (0.0, 100.0))
 # The outermost twentieth of the rows, at least so many, tells of a tail; heavier than this by two standard errors.
 TAIL_SHARE, TAIL_ROWS, HEAVY = 0.05, 50, 0.1
 CIRCLES = ((0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0), (0.0, 24.0))
@@ -41,8 +41,10 @@ def bounds_of(rest: np.ndarray, values: np.ndarray) -> tuple[float | None, float
         return None, None
     ordered = np.sort(rest)
     for low, high in INTERVALS:
+        ends = ordered - low, (high - ordered)[::-1]
         inside = low <= values.min() and values.max() <= high
-        if inside and _reached(ordered - low) and _reached((high - ordered)[::-1]):
+        # Both ends are near, too: an interval may fit by chance.
+        if inside and all(_reached(end) and end[0] < NEAR_END * (high - low) for end in ends):
             return low, high
     if ordered[0] > 0 and values.min() >= 0 and _reached(ordered):
         return 0.0, None

@@ -63,8 +63,9 @@ def learn_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
     - at most 20 different numbers, with 10 rows each on average: category;
     - a name like angle, phase, azimuth, longitude or hour, and values that fill 2π, 360 or 24: periodic;
     - single values with at least 5 % of the rows, and ten times as many as any other value: mixed, those are its atoms;
-    - from 200 rows on, all numbers within [0, 1], [0, 100] or [-1, 1] and up to both ends: bounded; all above 0 and
-      down to it: positive. Up to an end means that the outermost is at most half as far from it as the tenth;
+    - from 200 rows on, all numbers within [0, 1] or [0, 100] and up to both ends: bounded; all above 0 and down to it:
+      positive. Up to an end means that the outermost is at most half as far from it as the tenth, and of an interval at
+      most a fiftieth of its length;
     - otherwise continuous; with heavy tails where the generalised Pareto index of the outermost twentieth of rows on a
       side is above 0.1 by two standard errors.
 
