@@ -181,7 +181,7 @@ COVARIANCE = np.array([[1.0, 0.8, 3.0], [0.8, 1.0, 1.0], [3.0, 1.0, 16.0]])
 def gaussian():
     rows = np.random.default_rng(0).multivariate_normal(MEAN, COVARIANCE, size=5000)
     rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
-    return pf.fit_table(rows, max_steps=500, progress=False).model
+    return pf.fit_table(rows, max_steps=600, progress=False).model
 
 
 def conditional(known, target):
@@ -204,7 +204,7 @@ def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
                 rows[:, known] = fresh[:, known]
                 found = gaussian.density.quantiles(torch.from_numpy(rows), target, [0.1587, 0.5, 0.8413]).numpy()
                 assert np.sqrt(np.mean((found[:, 1] - expected) ** 2)) < 0.25 * deviation, (known, target)
-                assert np.mean(found[:, 2] - found[:, 0]) == pytest.approx(2 * deviation, rel=0.1)
+                assert np.mean(found[:, 2] - found[:, 0]) == pytest.approx(2 * deviation, rel=0.15)
     for there in ([0], [1], [2], [0, 2], [0, 1, 2]):
         rows = np.full(fresh.shape, np.nan)
         rows[:, there] = fresh[:, there]

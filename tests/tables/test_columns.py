@@ -228,7 +228,8 @@ def test_a_spline_with_bounds_is_a_density_within_them(name, low, high):
     assert bool(((value >= low) & (value <= high)).all()) and bool((value.diff(dim=0) >= 0).all())
     (slope,) = torch.autograd.grad(value.sum(), z)
     torch.testing.assert_close(log_det, slope[:, 0].log(), rtol=1e-8, atol=1e-8)
-    inside = z.detach()[(z.detach().abs() < 5)[:, 0]]
+    # Near an upper bound of 1 float64 has no digits for smaller distances.
+    inside = z.detach()[(z.detach().abs() < (4 if name == "bounded" else 5))[:, 0]]
     back, negative = spline.inverse(spline(inside)[0])
     torch.testing.assert_close(back, inside, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(negative, -spline(inside)[1], rtol=1e-4, atol=1e-4)
