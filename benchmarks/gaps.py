@@ -1,6 +1,6 @@
 """Any columns given any others on GALAXY: photometric redshifts, and a table with a fifth of its cells removed.
 
-    python benchmarks/gaps.py [--seconds 120] [--rows 30000] [--part redshift|gaps]
+    python benchmarks/gaps.py [--seconds 120 | --steps 3000] [--part redshift|gaps]
 
 `redshift`: p(redshift | six magnitudes) on the test rows: the held-out negative log-likelihood in nats, in standardised
 units, of the model of any columns given any others, of a flow fitted to this question alone, and of the Gaussian; and
@@ -58,13 +58,15 @@ def gaussian_with_gaps(rows, passes=50):
     return mean, covariance
 
 
-def fit(rows, columns, seconds, **options):
-    return pf.fit_table(to_table(rows, columns), max_time=seconds, announce=print, **options).model
+def fit(rows, columns, limit, **options):
+    result = pf.fit_table(to_table(rows, columns), announce=print, **limit, **options)
+    print(result.history)
+    return result.model
 
 
-def redshift(train, test, columns, seconds):
-    any_given = fit(train, columns, seconds, any_given=True)
-    alone = fit(train, columns, seconds, given=columns[1:])
+def redshift(train, test, columns, limit):
+    any_given = fit(train, columns, limit, any_given=True)
+    alone = fit(train, columns, limit, given=columns[1:])
     rows = torch.from_numpy(test)
     known = torch.ones(rows.shape, dtype=torch.bool)
     known[:, 0] = False
@@ -85,12 +87,12 @@ def redshift(train, test, columns, seconds):
         print(f"central {level:.0%} interval covers {np.mean(np.abs(transforms - 0.5) < level / 2):.1%}")
 
 
-def gaps(train, test, columns, seconds):
+def gaps(train, test, columns, limit):
     random = np.random.default_rng(0)
     removed = random.random(test.shape) < MISSING
     train = np.where(random.random(train.shape) < MISSING, np.nan, train)
     left = np.where(removed, np.nan, test)
-    model = fit(train, columns, seconds)
+    model = fit(train, columns, limit)
     rows, known = torch.from_numpy(test), torch.from_numpy(~removed)
     with torch.inference_mode():
         log_prob = model.density.log_prob_given(rows, known).numpy()
@@ -122,19 +124,21 @@ def gaps(train, test, columns, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=float, help="of each training, default 120")
+    parser.add_argument("--steps", type=int, help="of each training, in place of seconds")
     parser.add_argument("--rows", type=int, default=None, help="training rows, default all")
     parser.add_argument("--test-rows", type=int, default=5_000)
     parser.add_argument("--part", choices=("redshift", "gaps"))
     parser.add_argument("--directory", default=str(datasets.DIRECTORY))
     arguments = parser.parse_args()
+    limit = {"max_steps": arguments.steps} if arguments.steps else {"max_time": arguments.seconds or 120}
     data = datasets.load("GALAXY", arguments.directory)
     train = np.concatenate([data.train, data.validation]).astype(float)[: arguments.rows]
     test, columns = data.test.astype(float)[: arguments.test_rows], list(data.columns)
     for part, run in (("redshift", redshift), ("gaps", gaps)):
         if arguments.part in (None, part):
             print(f"\n{part}: {len(train)} rows to train, {len(test)} to test, columns {', '.join(columns)}")
-            run(train, test, columns, arguments.seconds)
+            run(train, test, columns, limit)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ from pushforward.any_given import AnyGivenFlow
 from pushforward.tables.columns import Columns
 from pushforward.tables.schema import Category, Mixed, Schema
 
+# Values of a grid, times rows, that are evaluated at a time.
+EVALUATIONS = 2**15
+
 
 class Prepared(NamedTuple):
     """Codes as the flow takes them, all (n, D) but the inputs.
@@ -154,13 +157,14 @@ class AnyGivenDensity(nn.Module):
         parameters = self._conditional(codes, column)
         rows = torch.full((len(grid), self.features), math.nan, dtype=torch.float64)
         rows[:, column] = grid
-        prepared = self.prepare(rows)
-        only = torch.tensor([column])
-        values = [
-            self._log_each(parameters, Prepared(*(part[point : point + 1] for part in prepared)), only)[:, 0]
-            for point in range(len(grid))
-        ]
-        return torch.stack(values, 1)
+        prepared, only = self.prepare(rows), torch.tensor([column])
+        values = []
+        # Some points at a time, each with every row.
+        for points in torch.arange(len(grid)).split(max(1, EVALUATIONS // max(1, len(codes)))):
+            every = points.repeat_interleave(len(codes))
+            at = Prepared(*(part[every] for part in prepared))
+            values.append(self._log_each(parameters.repeat(len(points), 1, 1), at, only).view(len(points), len(codes)))
+        return torch.cat(values).t()
 
     @torch.no_grad()
     def distribution_function(self, codes: Tensor, column: int) -> Tensor:

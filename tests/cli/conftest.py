@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 from known import make_kinds, make_rows, write
@@ -50,5 +51,19 @@ def kinds(tmp_path_factory):
     pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
     model = str(folder / "model.safetensors")
     result = CliRunner().invoke(app, ["fit", str(folder / "data.parquet"), "-o", model, "--max-time", "4"])
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gappy(tmp_path_factory):
+    """A folder with data.csv, of which a fifth of the cells is empty, and model.safetensors of any given any."""
+    folder = tmp_path_factory.mktemp("gappy")
+    rows = make_rows(2000)
+    rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
+    write(folder / "data.csv", rows, note=[f"row {n}" for n in range(2000)])
+    model = str(folder / "model.safetensors")
+    names = ["--columns", "mass,radius,flux"]
+    result = CliRunner().invoke(app, ["fit", str(folder / "data.csv"), "-o", model, "--max-time", "6", *names])
     assert result.exit_code == 0, result.stderr
     return folder

@@ -40,6 +40,10 @@ def make_kinds(count, seed=0):
 def write(path, matrix, names=NAMES, **columns):
     """Write a matrix, and further columns, to a file by its ending."""
     table = to_table(matrix, names)
+    for place, name in enumerate(names):
+        if np.isnan(matrix[:, place]).any():
+            gaps = pa.array(matrix[:, place], from_pandas=True)
+            table = table.set_column(place, name, gaps)
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
     with TableWriter(path, table.schema) as writer:

@@ -37,8 +37,6 @@ def text(path, *lines):
 GOOD = [f"{row},{row**2 % 7}" for row in range(30)]
 TABLES = {
     "a text column": (["a,b", *GOOD, "31,high"], ["t.csv", '"b"', "31"]),
-    "a missing value": (["a,b", *GOOD[:17], "17,", *GOOD[18:]], ["t.csv", '"b"', "row 18"]),
-    "a value nan": (["a,b", *GOOD[:4], "nan,2", *GOOD[5:]], ["t.csv", '"a"', "row 5"]),
     "an infinite value": (["a,b", *GOOD[:4], "inf,2", *GOOD[5:]], ["t.csv", '"a"', "row 5", "infinite"]),
     "nothing that varies": (["a,b", *(["4,3"] * 30)], ["t.csv", "no column to model that varies"]),
     "names of rows": (["a,b", *(f"{row},id {row}" for row in range(60))], ["t.csv", '"b"', "60 different texts"]),
@@ -81,6 +79,60 @@ def test_fit_refuses_an_empty_file(refused, tmp_path):
 def test_fit_refuses_options(refused, tmp_path, options, words):
     write(tmp_path / "t.csv", make_rows(30))
     sentence = refused("fit", "t.csv", "-o", "m.safetensors", *options)
+    for word in words:
+        assert word in sentence
+
+
+def test_fit_refuses_gaps_for_an_architecture_that_takes_none(refused, tmp_path):
+    text(tmp_path / "t.csv", "a,b", *GOOD[:17], "17,", *GOOD[18:])
+    sentence = refused("fit", "t.csv", "-o", "m.safetensors", "--flow", "maf")
+    assert 'column "b" of t.csv has no value in row 18' in sentence and "maf" in sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--weight", "mas"], ['has no column "mas"', 'did you mean "mass"']),
+        (["--weight", "flux"], ['"flux"', "row 1", "weights"]),
+        (["--weight", "mass", "--given", "mass"], ['"mass" holds weights']),
+        (["--error", "mass"], ["--error", "'mass'"]),
+        (["--error", "mass=flux"], ['"flux"', "row 1", "standard deviations"]),
+        (["--error", "mass=e"], ['no column "e"']),
+        (["--error", "m=radius"], ['no column "m"']),
+        (["--error", "mass=radius", "--any-given"], ["Measurement errors go with complete tables"]),
+        (["--any-given", "--flow", "maf"], ["leave out maf"]),
+    ],
+)
+def test_fit_refuses_weights_and_errors(refused, tmp_path, options, words):
+    write(tmp_path / "t.csv", make_rows(60))  # flux is negative
+    sentence = refused("fit", "t.csv", "-o", "m.safetensors", *options)
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["impute", "complete", "t.csv"], ["--any-given"]),
+        (["posterior", "complete", "t.csv", "--of", "mass"], ["--any-given"]),
+        (["impute", "gappy", "t.csv", "--draws", "0"], ["at least 1"]),
+        (["impute", "gappy", "less.csv"], ['no column "flux"']),
+        (["posterior", "gappy", "t.csv", "--of", "mas"], ['no column "mas"', 'did you mean "mass"']),
+        (["posterior", "gappy", "t.csv", "--of", "mass", "--given", "mass"], ['"mass" cannot be given']),
+        (["posterior", "gappy", "t.csv", "--of", "mass", "--given", "fluxx"], ['no column "fluxx"']),
+        (["posterior", "gappy", "less.csv", "--of", "mass", "--given", "flux"], ['less.csv has no column "flux"']),
+        (["posterior", "gappy", "t.csv", "--of", "mass", "--quantiles", "0.5,2"], ["between 0 and 1"]),
+        (["posterior", "gappy", "t.csv", "--of", "mass", "--quantiles", "half"], ["--quantiles takes numbers"]),
+        (["posterior", "gappy", "t.csv", "--of", "mass", "--grid", "0,1"], ["--grid takes three numbers"]),
+        (["posterior", "gappy", "t.csv", "--of", "mass", "--grid", "1,0,9"], ["to a larger one"]),
+    ],
+)
+def test_impute_and_posterior_refuse(refused, fitted, gappy, tmp_path, arguments, words):
+    write(tmp_path / "t.csv", make_rows(30))
+    write(tmp_path / "less.csv", make_rows(30)[:, :2], NAMES[:2])
+    models = {"complete": fitted / "model.safetensors", "gappy": gappy / "model.safetensors"}
+    name, model, *rest = arguments
+    sentence = refused(name, models[model], *rest, "-o", "o.csv")
     for word in words:
         assert word in sentence
 

@@ -148,6 +148,70 @@ def test_every_kind_of_column_is_said_scored_and_drawn(run, kinds, tmp_path):
     assert run("score", model, "d.csv", "-o", "s.csv").status == 0
 
 
+def test_a_table_with_gaps_is_fitted_scored_and_filled(run, gappy, tmp_path):
+    model, data = gappy / "model.safetensors", gappy / "data.csv"
+    assert "any_given" in run("info", model).out
+    score = run("score", model, data, "-o", "s.parquet", "--json")
+    assert score.status == 0 and "left out" in score.json()["log_prob"] and np.isfinite(score.json()["mean_log_prob"])
+    with open(data, newline="") as file:
+        before = list(csv.reader(file))
+    gaps = sum(cell == "" for row in before for cell in row)
+    median = run("impute", model, data, "-o", "i.csv", "--json")
+    assert median.status == 0 and median.json() == {"output": "i.csv", "rows": 2000, "filled": gaps, "draws": None}
+    with open("i.csv", newline="") as file:
+        after = list(csv.reader(file))
+    cells = [(old, new) for one, other in zip(before, after, strict=True) for old, new in zip(one, other, strict=True)]
+    # What was there is there still, to the letter; what was not is a number.
+    assert all(old in ("", new) for old, new in cells)
+    assert all(np.isfinite(float(new)) for old, new in cells if old == "")
+    draws = [run("impute", model, data, "-o", f"d{seed}.parquet", "--draws", 2, "--seed", seed) for seed in (1, 1, 2)]
+    assert all(result.status == 0 for result in draws)
+    table = pa.parquet.read_table("d1.parquet")
+    assert table.num_rows == 4000 and set(table["draw"].to_pylist()) == {1, 2} and table["mass"].null_count == 0
+    assert not table.equals(pa.parquet.read_table("d2.parquet"))
+
+
+def test_posteriors_are_densities_and_quantiles_increase(run, gappy, tmp_path):
+    model = gappy / "model.safetensors"
+    mass = np.linspace(9, 11, 6)
+    write(tmp_path / "t.csv", np.column_stack([mass, [np.nan, *(mass[1:] * 2)]]), ["mass", "radius"])
+    options = ["--of", "flux", "--given", "mass", "--grid", "-25,5,3001"]
+    assert run("posterior", model, "t.csv", "-o", "p.parquet", *options).status == 0
+    density, names = read_matrix("p.parquet")
+    assert names == ["row", "flux", "density"] and len(density) == 6 * 3001
+    value = density.reshape(6, 3001, 3)
+    np.testing.assert_allclose(np.trapezoid(value[..., 2], value[..., 1], axis=1), 1, atol=0.01)
+    assert np.array_equal(value[:, 0, 0], np.arange(1, 7))
+    # Given mass, flux is normal about -mass: loosely, since the fit was short.
+    means = np.trapezoid(value[..., 1] * value[..., 2], value[..., 1], axis=1)
+    np.testing.assert_allclose(means, -mass, atol=0.5)
+    assert run("posterior", model, "t.csv", "-o", "q.csv", "--of", "flux", "--quantiles", "0.1,0.5,0.9").status == 0
+    matrix, names = read_matrix("q.csv", ["flux_q0.1", "flux_q0.5", "flux_q0.9"])
+    assert (np.diff(matrix, axis=1) > 0).all()
+    assert (tmp_path / "q.csv").read_text().startswith("mass,radius,flux_q0.1,flux_q0.5,flux_q0.9\n")
+
+
+def test_probabilities_of_a_category_given_others(run, tmp_path):
+    pa.parquet.write_table(make_kinds(400), tmp_path / "t.parquet")
+    assert run("fit", "t.parquet", "-o", "m.safetensors", "--any-given", "--max-time", 2).status == 0
+    assert run("posterior", "m.safetensors", "t.parquet", "--of", "sex", "-o", "p.parquet").status == 0
+    table = pa.parquet.read_table("p.parquet")
+    assert table.column_names == ["row", "sex", "probability"] and table.num_rows == 800
+    np.testing.assert_allclose(table["probability"].to_numpy().reshape(400, 2).sum(1), 1, atol=1e-5)
+    assert run("impute", "m.safetensors", "t.parquet", "-o", "i.parquet").status == 0
+
+
+def test_weights_and_errors_are_kept_apart(run, tmp_path):
+    rows = np.column_stack([make_rows(200), np.full((200, 2), 0.5)])
+    write(tmp_path / "t.csv", rows, [*NAMES, "w", "e"])
+    options = ["--weight", "w", "--error", "flux=e", "--flow", "nice", "--max-time", 0.5]
+    assert run("fit", "t.csv", "-o", "m.safetensors", *options).status == 0
+    notes = run("info", "m.safetensors", "--json").json()["notes"]
+    assert notes["columns"] == NAMES and notes["errors"] == {"flux": "e"}
+    assert run("score", "m.safetensors", "t.csv", "-o", "s.csv").status == 0
+    assert run("sample", "m.safetensors", "-n", 3, "-o", "-").out.startswith("mass,radius,flux\n")
+
+
 def test_a_schema_overrides_what_is_learned(run, tmp_path):
     pa.parquet.write_table(make_kinds(200), tmp_path / "t.parquet")
     (tmp_path / "s.json").write_text('{"stars": {"kind": "integer", "low": 0, "high": 10}, "share": "continuous"}')

@@ -19,7 +19,7 @@ TABLE = {
     "positive": GENERATOR.exponential(size=ROWS),
     "heavy positive": GENERATOR.pareto(1.0, size=ROWS) + 1e-3 * GENERATOR.random(ROWS),
     "heavy": GENERATOR.standard_cauchy(ROWS),
-    "bounded": GENERATOR.beta(0.7, 3.0, size=ROWS),
+    "bounded": GENERATOR.beta(0.7, 1.5, size=ROWS),
     "few": GENERATOR.integers(-1, 6, ROWS),
     "tens": GENERATOR.integers(0, 9, ROWS) * 10,
     "count": GENERATOR.poisson(300, ROWS),
@@ -228,7 +228,8 @@ def test_a_spline_with_bounds_is_a_density_within_them(name, low, high):
     assert bool(((value >= low) & (value <= high)).all()) and bool((value.diff(dim=0) >= 0).all())
     (slope,) = torch.autograd.grad(value.sum(), z)
     torch.testing.assert_close(log_det, slope[:, 0].log(), rtol=1e-8, atol=1e-8)
-    inside = z.detach()[(z.detach().abs() < 5)[:, 0]]
+    # Near an upper bound of 1 float64 has no digits for smaller distances.
+    inside = z.detach()[(z.detach().abs() < (4 if name == "bounded" else 5))[:, 0]]
     back, negative = spline.inverse(spline(inside)[0])
     torch.testing.assert_close(back, inside, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(negative, -spline(inside)[1], rtol=1e-4, atol=1e-4)

@@ -1,6 +1,5 @@
 """Learning a schema from a table: by rules that call a column special only where the evidence is strong."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from pushforward.bijections import MarginalSpline
 from pushforward.errors import InputError
 from pushforward.tables.checks import leave_out
 from pushforward.tables.coding import DATE_TIME_TEXT, is_text, numbers, plain, ticks
+from pushforward.tables.evidence import atoms_of, bounds_of, circle_of, heavy_tails
 from pushforward.tables.schema import (
     MOST_CELLS,
     MOST_LEVELS,
@@ -44,20 +44,8 @@ LARGEST_INTEGER = 2**40
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
 # Half a row is added to each level, so that one declared but never seen keeps a probability.
 PSEUDO_ROWS = 0.5
-# An atom is a value that so large a share of the rows has, and so many times more rows than the next value.
-ATOM_SHARE, ATOM_ROWS, ATOM_RATIO, MOST_ATOMS = 0.05, 10, 10, 8
-LEAST_ROWS_BESIDE_ATOMS = 20
-# Bounds are believed of so many rows whose smallest lies at most half as far from the bound as their tenth smallest.
-ROWS_FOR_BOUNDS, NEAR_BOUND = 200, 10
-INTERVALS = ((0.0, 1.0), (0.0, 100.0), (-1.0, 1.0))
-# The outermost twentieth of the rows, at least so many, tells of a tail; heavier than this by two standard errors.
-TAIL_SHARE, TAIL_ROWS, HEAVY = 0.05, 50, 0.1
 # A share of numbers above which a column of text is one of numbers with mistakes in it.
 MOSTLY_NUMBERS = 0.5
-CIRCLES = ((0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0), (0.0, 24.0))
-ANGLE_NAMES = re.compile(
-    r"(^|[^a-z])(angle|phase|azimuth|bearing|heading|direction|longitude|lon|theta|phi|psi|hour)([^a-z]|$)", re.I
-)
 _NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 
 
@@ -75,8 +63,9 @@ def learn_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
     - at most 20 different numbers, with 10 rows each on average: category;
     - a name like angle, phase, azimuth, longitude or hour, and values that fill 2π, 360 or 24: periodic;
     - single values with at least 5 % of the rows, and ten times as many as any other value: mixed, those are its atoms;
-    - from 200 rows on, all numbers within [0, 1], [0, 100] or [-1, 1] and up to both ends: bounded; all above 0 and
-      down to it: positive. Up to an end means that the outermost is at most half as far from it as the tenth;
+    - from 200 rows on, all numbers within [0, 1] or [0, 100] and up to both ends: bounded; all above 0 and down to it:
+      positive. Up to an end means that the outermost is at most half as far from it as the tenth, and of an interval at
+      most a fiftieth of its length;
     - otherwise continuous; with heavy tails where the generalised Pareto index of the outermost twentieth of rows on a
       side is above 0.1 by two standard errors.
 
@@ -180,7 +169,7 @@ def _numeric(values: np.ndarray, declared: Column | None, name: str, source: str
     if isinstance(declared, Mixed):
         return _mixed(values, declared, name, source)
     if isinstance(declared, Positive):
-        return declared if declared.log is not None else declared.model_copy(update={"log": _heavy(values)[1] > 0})
+        return declared if declared.log is not None else declared.model_copy(update={"log": heavy_tails(values)[1] > 0})
     if isinstance(declared, Continuous):
         return _with_tails(values, declared)
     if declared is not None:
@@ -188,7 +177,7 @@ def _numeric(values: np.ndarray, declared: Column | None, name: str, source: str
     low, high = float(values.min()), float(values.max())
     if low == high:
         return Constant(value=int(low) if low.is_integer() and abs(low) < LARGEST_INTEGER else low)
-    circle = _circle(values, name)
+    circle = circle_of(values, name)
     if circle is not None:
         return _periodic(values, circle)
     if max(abs(low), abs(high)) < LARGEST_INTEGER and bool((values == np.floor(values)).all()):
@@ -197,13 +186,13 @@ def _numeric(values: np.ndarray, declared: Column | None, name: str, source: str
     if len(different) <= MOST_NUMERIC_LEVELS and len(values) >= ROWS_OF_LEVEL * len(different):
         levels: list[Level] = different.tolist()
         return Category(levels=levels, frequencies=_smoothed(counts))
-    atoms = _atoms(different, counts)
+    atoms = atoms_of(different, counts)
     rest = values[~np.isin(values, atoms)]
-    bounds = _bounds(rest, values)
+    bounds = bounds_of(rest, values)
     if atoms:
         return _mixed(values, Mixed(atoms=atoms, low=bounds[0], high=bounds[1]), name, source)
     if bounds == (0.0, None):
-        return Positive(log=_heavy(values)[1] > 0)
+        return Positive(log=heavy_tails(values)[1] > 0)
     if bounds != (None, None):
         return Bounded(low=bounds[0], high=bounds[1])
     return _with_tails(values, Continuous())
@@ -309,7 +298,7 @@ def _periodic(values: np.ndarray, declared: Periodic) -> Periodic:
 
 
 def _mixed(values: np.ndarray, declared: Mixed, name: str, source: str) -> Mixed:
-    atoms = declared.atoms or _atoms(*np.unique(values, return_counts=True))
+    atoms = declared.atoms or atoms_of(*np.unique(values, return_counts=True))
     if not atoms:
         raise InputError(
             f'column "{name}" of {source} is declared as mixed, and no value of it is frequent enough for an atom; '
@@ -333,56 +322,10 @@ def _mixed(values: np.ndarray, declared: Mixed, name: str, source: str) -> Mixed
     )
 
 
-def _atoms(different: np.ndarray, counts: np.ndarray) -> list[float]:
-    """The values that so many rows share that they have a probability of their own."""
-    rows = counts.sum()
-    order = np.argsort(-counts, kind="stable")
-    frequent = [place for place in order[: MOST_ATOMS + 1] if counts[place] >= max(ATOM_SHARE * rows, ATOM_ROWS)]
-    if not frequent or len(frequent) > MOST_ATOMS:
-        return []
-    others = np.delete(counts, frequent)
-    if others.sum() < LEAST_ROWS_BESIDE_ATOMS or len(others) < LEAST_ROWS_BESIDE_ATOMS // 2:
-        return []
-    if counts[frequent[-1]] < ATOM_RATIO * others.max():
-        return []
-    return sorted(float(different[place]) for place in frequent)
-
-
-def _bounds(rest: np.ndarray, values: np.ndarray) -> tuple[float | None, float | None]:
-    """The natural interval, or half-line, that numbers fill up to its ends."""
-    if len(rest) < ROWS_FOR_BOUNDS:
-        return None, None
-    ordered = np.sort(rest)
-    for low, high in INTERVALS:
-        inside = low <= values.min() and values.max() <= high
-        if inside and _reached(ordered - low) and _reached((high - ordered)[::-1]):
-            return low, high
-    if ordered[0] > 0 and values.min() >= 0 and _reached(ordered):
-        return 0.0, None
-    return None, None
-
-
-def _reached(distances: np.ndarray) -> bool:
-    """Whether increasing distances from a bound begin near it."""
-    return bool(distances[0] <= 0.5 * distances[NEAR_BOUND - 1])
-
-
-def _circle(values: np.ndarray, name: str) -> Periodic | None:
-    """The circle that a column named like an angle fills."""
-    if not ANGLE_NAMES.search(name) or len(values) < ROWS_FOR_BOUNDS:
-        return None
-    low, high = values.min(), values.max()
-    for start, period in CIRCLES:
-        edge = 0.05 * period
-        if start <= low < start + edge and start + period - edge < high <= start + period:
-            return Periodic(period=period, low=start)
-    return None
-
-
 def _with_tails(values: np.ndarray, declared: Continuous) -> Continuous:
     if declared.tail is not None or declared.heavy is False:
         return declared
-    lower, upper = _heavy(values, always=bool(declared.heavy))
+    lower, upper = heavy_tails(values, always=bool(declared.heavy))
     if lower == upper == 0:
         return declared.model_copy(update={"heavy": False})
     quartiles = np.quantile(values, [0.25, 0.5, 0.75])
@@ -394,31 +337,6 @@ def _with_tails(values: np.ndarray, declared: Continuous) -> Continuous:
     scale = 0.5 * ((quartiles[1] - quartiles[0]) / quarter[0] + (quartiles[2] - quartiles[1]) / quarter[1])
     tail = Tail(lower=tails[0], upper=tails[1], shift=float(quartiles[1]), scale=float(scale))
     return declared.model_copy(update={"heavy": True, "tail": tail})
-
-
-def _heavy(values: np.ndarray, always: bool = False) -> tuple[float, float]:
-    """The index of each tail that is heavy, 0 of one that is not.
-
-    The generalised Pareto index of excesses y over a threshold by probability-weighted moments, 2 - b0 / (b0 - 2 b1)
-    with b0 = mean y and b1 = mean (1 - F(y)) y: Hosking and Wallis 1987, doi:10.1080/00401706.1987.10488243.
-    """
-    count = max(int(TAIL_SHARE * len(values)), TAIL_ROWS)
-    if len(values) < 4 * count:
-        return 0.0, 0.0
-    found = []
-    for side in (-values, values):
-        largest = np.sort(np.partition(side, len(side) - count - 1)[-count - 1 :])
-        excess = largest[1:] - largest[0]
-        if excess[-1] <= 0:
-            found.append(0.0)
-            continue
-        excess = excess / excess[-1]
-        weight = 1 - (np.arange(1, count + 1) - 0.35) / count
-        first, second = excess.mean(), (weight * excess).mean()
-        index = 2 - first / (first - 2 * second)
-        error = (1 + max(index, 0.0)) / np.sqrt(count)
-        found.append(float(index) if always or index - 2 * error > HEAVY else 0.0)
-    return found[0], found[1]
 
 
 def _smoothed(counts: np.ndarray) -> list[float]:

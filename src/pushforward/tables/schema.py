@@ -110,6 +110,10 @@ class Positive(Column):
     kind: Literal["positive"] = "positive"
     log: bool | None = None
 
+    def describe(self) -> str:
+        """The kind, and whether its logarithm is modelled."""
+        return "positive, heavy tail: its logarithm is modelled" if self.log else "positive"
+
 
 class Bounded(Column):
     """A number within an interval, its ends included.
