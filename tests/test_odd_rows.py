@@ -1,10 +1,11 @@
 """The oddest rows of a table, and the columns that are blamed."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import pushforward as pf
-from pushforward.odd_rows import OddestRows, explain
+from pushforward.odd_rows import OddestRows, explain, explainable
 
 NAMES = ["mass", "radius", "flux"]
 
@@ -92,3 +93,47 @@ def test_given_columns_are_conditions_and_not_blamed():
     oddest.add(1, odd, model.log_prob(odd))
     found = {row.row: row.columns for row in explain(model, oddest)}
     assert [one.column for one in found[1]] == ["radius", "flux"] and found[2][0].column == "flux"
+
+
+def test_columns_of_other_kinds_are_explained_in_their_own_terms():
+    generator = np.random.default_rng(0)
+    first = np.datetime64("2024-01-01", "D")
+    table = pa.table(
+        {
+            "size": generator.normal(size=400) + np.repeat([0.0, 3.0], 200),
+            "sex": ["m"] * 200 + ["f"] * 200,
+            "day": first + generator.integers(0, 900, 400),
+            "rain": np.where(generator.random(400) < 0.4, 0.0, generator.exponential(size=400)),
+        }
+    )
+    model = pf.fit_table(table, flow="maf", max_steps=100, learning_rate=5e-3, progress=False).model
+    codes = model.codes(table.slice(0, 3))
+    oddest = OddestRows(3)
+    oddest.add(1, codes, model.log_prob(codes))
+    found = explain(model, oddest)
+    # Rain has an atom: it is a condition.
+    assert explainable(model) == ["size", "sex", "day"]
+    other = codes.copy()
+    other[:, 1] = 1 - codes[:, 1]
+    for row in found:
+        columns = {one.column: one for one in row.columns}
+        assert columns["sex"].value == "m" and columns["sex"].high in ("m", "f")
+        assert columns["day"].value == table["day"][row.row - 1].as_py().isoformat()
+        assert "2024-01-01" <= columns["day"].low < columns["day"].high < "2026-07-01"
+        # p(sex | others) from the density of the row with either sex.
+        own, swapped = (model.log_prob(rows[row.row - 1 : row.row])[0] for rows in (codes, other))
+        p = 1 / (1 + np.exp(swapped - own))
+        assert columns["sex"].excess == pytest.approx(-np.log(p) + p * np.log(p) + (1 - p) * np.log(1 - p), abs=1e-6)
+
+
+def test_missing_values_are_not_blamed():
+    rows = make_rows(300)
+    rows[::5, 1] = np.nan
+    table = pa.table({name: pa.array(rows[:, place], from_pandas=True) for place, name in enumerate(NAMES)})
+    model = pf.fit_table(table, max_steps=30, progress=False).model
+    odd = np.array([[10.0, np.nan, 60.0]])
+    oddest = OddestRows(1)
+    oddest.add(1, odd, model.log_prob(odd))
+    columns = {one.column: one for one in explain(model, oddest)[0].columns}
+    assert columns["radius"].value is None and columns["radius"].share == 0
+    assert columns["mass"].share + columns["flux"].share == pytest.approx(1)

@@ -219,3 +219,51 @@ def test_streamed_rows_come_alone(small, tmp_path):
 def test_small_tables_stay_in_memory(tmp_path):
     for ending in ENDINGS:
         assert not streaming.is_large(write(tmp_path / f"t.{ending}", make()), None)
+
+
+def test_what_only_few_rows_show_of_a_column_is_in_its_schema(small, tmp_path):
+    """A sample of some hundred rows has neither the rare text, nor the far count, nor the one fraction."""
+    generator = np.random.default_rng(0)
+    kinds = generator.choice(["red", "green"], ROWS).tolist()
+    kinds[1234] = "blue"
+    counts, whole = generator.integers(0, 5, ROWS), generator.integers(0, 9, ROWS).astype(float)
+    counts[4321], whole[2345] = 900, 2.5
+    table = pa.table({"a": generator.normal(size=ROWS), "kind": kinds, "count": counts, "whole": whole})
+    for ending in ("parquet", "csv"):
+        with TableWriter(tmp_path / f"t.{ending}", table.schema) as writer:
+            writer.write(table)
+        model = pf.fit_table(tmp_path / f"t.{ending}", flow="nice", max_steps=2).model
+        assert {name: column.kind for name, column in model.schema.items()} == {
+            "a": "continuous", "kind": "category", "count": "integer", "whole": "category",
+        }  # fmt: skip
+        assert set(model.schema["kind"].levels) == {"red", "green", "blue"}
+        assert 2.5 in model.schema["whole"].levels
+        assert np.isfinite(model.log_prob(model.codes(table))).all()
+
+
+def test_a_streamed_table_may_have_gaps(small, tmp_path):
+    table = to_table(make()[:, 1:], ["a", "b"])
+    a = table["a"].to_pylist()
+    a[4000] = None
+    path = tmp_path / "t.parquet"
+    pq.write_table(table.set_column(0, "a", pa.array(a)), path, row_group_size=700)
+    assert pf.fit_table(path, max_steps=2).model.any_given
+    with pytest.raises(pf.InputError, match=r'"a" of .*t.parquet has no value in row 4001, which nice does not take'):
+        pf.fit_table(path, flow="nice", max_steps=2)
+
+
+def test_a_streamed_value_that_a_schema_forbids_is_named_before_the_training(small, tmp_path):
+    matrix = np.abs(make()[:, 1:])
+    matrix[4321, 1] = -3
+    path = write(tmp_path / "t.parquet", matrix, ["a", "b"])
+    with pytest.raises(pf.InputError, match=r'column "b" of .*t.parquet holds -3 in row 4322, which is not positive'):
+        pf.fit_table(path, flow="nice", max_steps=1, schema={"b": "positive"})
+
+
+def test_weights_and_errors_are_not_streamed(small, tmp_path):
+    path = write(tmp_path / "t.parquet", np.abs(make()), ["row", "a", "b"])
+    for options in ({"weight": "b"}, {"errors": {"a": "b"}}):
+        with pytest.raises(
+            pf.InputError, match=r"t.parquet is too large for memory and is streamed, which row weights"
+        ):
+            pf.fit_table(path, flow="nice", max_steps=1, **options)

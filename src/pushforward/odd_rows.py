@@ -170,7 +170,7 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
             OddColumn(
                 name,
                 *(float(part[index, column]) for part in (surprise.share, surprise.excess)),
-                *(part[name][index] for part in (own, low, high)),
+                *(_plain(part[name][index]) for part in (own, low, high)),
             )
             for column, name in enumerate(names)
         ]
@@ -201,6 +201,11 @@ def _ends(kind: Column) -> tuple[float, float]:
     if isinstance(kind, Positive):
         low = torch.finfo(torch.float64).tiny
     return -torch.inf if low is None else low, torch.inf if high is None else high
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: dates and times as ISO text."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _shown(value: Any) -> str:

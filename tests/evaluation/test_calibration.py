@@ -100,3 +100,15 @@ def test_models_keep_it_and_older_ones_have_none(tmp_path):
     np.testing.assert_array_equal(again.calibration.log_prob, model.calibration.log_prob)
     pf.save(model.flow, tmp_path / "older.safetensors", columns=model.columns, given=[], fit={})
     assert pf.TableFlow.load(tmp_path / "older.safetensors").calibration is None
+
+
+def test_rows_with_weights_count_as_what_they_are_worth():
+    generator = np.random.default_rng(0)
+    log_prob, repeats = generator.normal(size=200), generator.integers(1, 4, 200)
+    weighted = Calibration.of(log_prob, repeats * 0.7)
+    assert weighted.rows == int(repeats.sum() ** 2 / (repeats**2).sum())
+    repeated = Calibration.of(np.repeat(log_prob, repeats))
+    values = generator.normal(size=100)
+    np.testing.assert_allclose(weighted.p_values(values), repeated.p_values(values), atol=1.5 / weighted.rows)
+    alike = Calibration.of(log_prob, np.full(200, 3.0))
+    np.testing.assert_array_equal(alike.p_values(values), Calibration.of(log_prob).p_values(values))

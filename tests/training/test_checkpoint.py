@@ -159,6 +159,7 @@ def begun(tmp_path, kill):
         ({"x": gaussian_rows(seed=1)}, "other data \\(x differs\\)"),
         ({"x": gaussian_rows().double()}, "other data \\(x differs\\)"),
         ({"validation": gaussian_rows(50)}, "other data \\(validation differs\\)"),
+        ({"weights": torch.linspace(1, 2, len(gaussian_rows()))}, "other data \\(weights differs\\)"),
         ({"learning_rate": 0.01}, "learning_rate 0.001, and now it is 0.01"),
         ({"seed": 4}, "seed 3, and now it is 4"),
         ({"max_steps": 50}, "max_steps 40, and now it is 50"),

@@ -195,7 +195,8 @@ def _check_origin(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> N
     if changed in ("flow", "weights"):
         what = "another flow"
     elif changed == "data":
-        names = [name for name, value in ours["data"].items() if dict(theirs.get("data") or {}).get(name) != value]
+        before = dict(theirs.get("data") or {})
+        names = [name for name in {**before, **ours["data"]} if before.get(name) != ours["data"].get(name)]
         what = f"other data ({', '.join(names)} differ{'s' if len(names) == 1 else ''})"
     else:
         what = f"{changed} {theirs.get(changed)!r}, and now it is {ours[changed]!r}"
