@@ -18,6 +18,8 @@ from pushforward.errors import InputError
 BOUND, LOG_SCALE_BOUND = 5.0, math.log(1e3)
 # Scores beyond this are shown to the network as this.
 FURTHEST_INPUT = 6.0
+# The Gaussian has no smaller variance, and no more features.
+LEAST_VARIANCE, MOST_CORRELATED = 1e-8, 64
 # Ends of intervals beyond this are taken for this, unless they are infinite.
 FURTHEST_END = 40.0
 # An interval narrower than this, in scores, has the mass density times width, to a relative 1e-5.
@@ -27,16 +29,18 @@ NARROW = 0.02
 class AnyGivenFlow(nn.Module):
     """p(s[d] | s[known]) of each feature d given any set of known ones, and so any joint density by the chain rule.
 
-    s[d] = shift + exp(log_scale) · spline(z[d]), z normal; shift, log_scale and the spline's parameters are the output
-    of a residual network that sees the known features and which they are. A feature that is neither known nor asked for
-    does not enter: it is marginalised by the model itself, without an integral. A joint density is the product of its
-    conditionals in the features' order, so each query is a normalised density with an exact value and exact draws; that
-    queries agree with each other is learned, not built in. Circular features are angles in radians with a circular
-    spline and a rotation.
+    s[d] = mean + deviation · (shift + exp(log_scale) · spline(z[d])), z normal. Mean and deviation are those of a
+    Gaussian given the known features, in closed form. Shift, log_scale and the spline's parameters are the output of a
+    residual network that sees the known features, which they are, and how far each lies from what the others say.
+
+    A feature that is neither known nor asked for does not enter: it is marginalised by the model itself, without an
+    integral. A joint density is the product of its conditionals in the features' order, so each query is a normalised
+    density with an exact value and exact draws; that queries agree with each other is learned, not built in. Circular
+    features are angles in radians with a circular spline and a rotation.
 
     Arguments:
         features: D.
-        widths: (D,) how many inputs each feature has in the network, default 1 each.
+        widths: (D,) how many inputs each feature has in the network beside its score, default none.
         circular: features that are angles, default none.
         hidden: width of the network, default 256.
         blocks: residual pairs of layers, default 2.
@@ -46,6 +50,7 @@ class AnyGivenFlow(nn.Module):
 
     Attributes:
         marginal: from normal scores s to features y, fixed; see `MarginalSpline`.
+        covariance: (D, D) of the Gaussian, of scores; the identity unless set. Beyond 64 features it is not used.
 
     Cost: a conditional is one pass of the network, a joint density or draw D of them.
 
@@ -62,6 +67,7 @@ class AnyGivenFlow(nn.Module):
 
     circular: Tensor
     owner: Tensor
+    covariance: Tensor
 
     def __init__(
         self,
@@ -75,7 +81,7 @@ class AnyGivenFlow(nn.Module):
         bounded: bool = False,
     ) -> None:
         super().__init__()
-        widths = [1] * features if widths is None else list(widths)
+        widths = [0] * features if widths is None else list(widths)
         self.features = features
         self.context_features = 0
         self.config: dict[str, Any] = {
@@ -83,15 +89,17 @@ class AnyGivenFlow(nn.Module):
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
         }  # fmt: skip
         is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
-        owner = torch.arange(features).repeat_interleave(torch.tensor(widths))
+        each = torch.arange(features)
+        owner = torch.cat([each, each.repeat_interleave(torch.tensor(widths))])
         self.register_buffer("circular", is_circular, persistent=False)
         self.register_buffer("owner", owner, persistent=False)
+        self.register_buffer("covariance", torch.eye(features, dtype=torch.float64))
         self.base = StandardNormal(features)
         self.marginal = MarginalSpline(features, knots, bounded)
         self.spline = RationalQuadraticSpline(bins, BOUND)
         self.circle = RationalQuadraticSpline(bins, math.pi, "circular")
         self.parameter_count = max(self.spline.parameter_count + 2, self.circle.parameter_count + 1)
-        self.first = nn.Linear(sum(widths) + features, hidden)
+        self.first = nn.Linear(sum(widths) + 5 * features, hidden)
         self.pairs = nn.ModuleList(
             nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
             for _ in range(blocks)
@@ -105,7 +113,7 @@ class AnyGivenFlow(nn.Module):
     def checked(
         cls,
         features: Annotated[int, Field(ge=1, le=100_000)],
-        widths: list[Annotated[int, Field(ge=1, le=10_000)]],
+        widths: list[Annotated[int, Field(ge=0, le=10_000)]],
         circular: list[Annotated[int, Field(ge=0)]],
         hidden: Annotated[int, Field(ge=1, le=100_000)],
         blocks: Annotated[int, Field(ge=0, le=1_000)],
@@ -118,38 +126,66 @@ class AnyGivenFlow(nn.Module):
             raise InputError("any_given: widths must be as many as features, and circular ones among them.")
         return cls(features, widths, circular, hidden, blocks, bins, knots, bounded)
 
-    def hidden(self, inputs: Tensor, known: Tensor) -> Tensor:
-        """What the network makes of the known features, (n, hidden).
+    @torch.no_grad()
+    def gaussian(self, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the Gaussian says of each feature, all (n, D), float64.
 
         Arguments:
-            inputs: (n, Σ widths); those of features that are not known do not count, and may be NaN.
-            known: (n, D), True where a feature is known.
+            scores: (n, D), of which the known ones count.
+            known: (n, D).
+
+        Returns:
+            Mean and deviation of each feature that is not known, given those that are; 0 and 1 of known ones. And how
+            far each known one lies from its mean given the other known ones, in deviations; 0 of others.
         """
-        dtype = self.first.weight.dtype
-        seen = torch.where(known[:, self.owner], inputs, 0.0).to(dtype).clamp(-FURTHEST_INPUT, FURTHEST_INPUT)
-        hidden = self.first(torch.cat([seen, known.to(dtype)], -1))
-        for pair in self.pairs:
-            hidden = hidden + pair(hidden)
-        return functional.silu(hidden)
+        x = torch.where(known, scores, 0.0).double()
+        if self.features > MOST_CORRELATED:
+            return torch.zeros_like(x), torch.ones_like(x), x
+        covariance, there = self.covariance.double(), known.double()
+        # Of the known features; the identity of the others, which then have no part in the inverse.
+        among = there[:, :, None] * covariance * there[:, None, :] + torch.diag_embed(1 - there)
+        precision = torch.linalg.inv(among)
+        weighted = (precision @ x[..., None])[..., 0] * there
+        towards = covariance * there[:, None, :]
+        variance = covariance.diagonal() - ((towards @ precision) * towards).sum(-1)
+        deviation = variance.clamp_min(LEAST_VARIANCE).sqrt()
+        away = weighted / precision.diagonal(dim1=1, dim2=2).clamp_min(LEAST_VARIANCE).sqrt()
+        return (weighted @ covariance).masked_fill(known, 0.0), deviation.masked_fill(known, 1.0), away
 
     def conditionals(self, inputs: Tensor, known: Tensor, feature: int | None = None) -> Tensor:
-        """Parameters of p(s[d] | known) for every feature, (n, D, P), or for one, (n, 1, P)."""
-        hidden = self.hidden(inputs, known)
+        """Parameters of p(s[d] | known) for every feature, (n, D, P + 2), or for one, (n, 1, P + 2).
+
+        Arguments:
+            inputs: (n, D + Σ widths), scores first; those of features that are not known do not count, and may be NaN.
+            known: (n, D), True where a feature is known.
+            feature: which one, default all.
+        """
+        dtype = self.first.weight.dtype
+        mean, deviation, away = self.gaussian(inputs[:, : self.features], known)
+        seen = torch.where(known[:, self.owner], inputs, 0.0)
+        shown = [part.to(dtype).clamp(-FURTHEST_INPUT, FURTHEST_INPUT) for part in (seen, mean, deviation.log(), away)]
+        hidden = self.first(torch.cat([*shown, known.to(dtype)], -1))
+        for pair in self.pairs:
+            hidden = hidden + pair(hidden)
+        hidden = functional.silu(hidden)
+        base = torch.stack([mean, deviation.log()], -1).to(dtype)
         if feature is None:
-            return self.last(hidden).view(len(hidden), self.features, self.parameter_count)
+            own = self.last(hidden).view(len(hidden), self.features, self.parameter_count)
+            return torch.cat([own, base], -1)
         rows = slice(feature * self.parameter_count, (feature + 1) * self.parameter_count)
-        return functional.linear(hidden, self.last.weight[rows], self.last.bias[rows])[:, None]
+        own = functional.linear(hidden, self.last.weight[rows], self.last.bias[rows])[:, None]
+        return torch.cat([own, base[:, feature : feature + 1]], -1)
 
     def to_latent(self, parameters: Tensor, s: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z of scores, and log ∂z/∂s, both (n, k).
 
         Arguments:
-            parameters: (n, k, P).
+            parameters: (n, k, P + 2).
             s: (n, k) scores, or angles.
             features: (k,) which features these are, default all.
         """
         circular = self.circular if features is None else self.circular[features]
-        shift, log_scale = parameters[..., 0], soft_bound(parameters[..., 1], LOG_SCALE_BOUND)
+        shift, log_scale = self._line(parameters)
         z, log_slope = self.spline.inverse((s - shift) * (-log_scale).exp(), self._spline_part(parameters))
         log_slope = log_slope - log_scale
         if bool(circular.any()):
@@ -165,7 +201,8 @@ class AnyGivenFlow(nn.Module):
         """Scores of z, (n, k); angles are found up to whole turns."""
         circular = self.circular if features is None else self.circular[features]
         s, _ = self.spline.forward(z, self._spline_part(parameters))
-        s = parameters[..., 0] + soft_bound(parameters[..., 1], LOG_SCALE_BOUND).exp() * s
+        shift, log_scale = self._line(parameters)
+        s = shift + log_scale.exp() * s
         if bool(circular.any()):
             turned, _ = self.circle.forward(
                 z[:, circular], parameters[:, circular, 1 : 1 + self.circle.parameter_count]
@@ -195,8 +232,39 @@ class AnyGivenFlow(nn.Module):
         part = torch.where(circular, ends[1] - ends[0], 1.0) / (2 * math.pi)
         return torch.where(narrow, density, torch.where(circular, part.log(), _log_between(ends[0], ends[1])))
 
+    def _line(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """shift and log_scale, on top of the Gaussian's mean and deviation."""
+        mean, log_deviation = parameters[..., -2], parameters[..., -1]
+        log_scale = soft_bound(parameters[..., 1], LOG_SCALE_BOUND)
+        return mean + log_deviation.exp() * parameters[..., 0], log_deviation + log_scale
+
     def _spline_part(self, parameters: Tensor) -> Tensor:
         return parameters[..., 2 : 2 + self.spline.parameter_count]
+
+
+def covariance_of(scores: Tensor, passes: int = 30) -> Tensor:
+    """The covariance about 0 of rows with gaps, NaN, by expectation-maximisation, (D, D).
+
+    Source: Dempster, Laird and Rubin 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
+    """
+    flow = AnyGivenFlow(scores.shape[1], hidden=1, blocks=0)
+    known = ~scores.isnan()
+    x = torch.where(known, scores, 0.0).double()
+    there = known.double()
+    # From pairs of values that are both there.
+    flow.covariance = (x.t() @ x) / (there.t() @ there).clamp_min(1)
+    size, directions = torch.linalg.eigh(flow.covariance)
+    flow.covariance = directions @ torch.diag(size.clamp_min(1e-4)) @ directions.t()
+    for _ in range(0 if bool(known.all()) else passes):
+        mean, _, _ = flow.gaussian(scores, known)
+        whole = torch.where(known, x, mean)
+        among = there[:, :, None] * flow.covariance * there[:, None, :] + torch.diag_embed(1 - there)
+        towards = flow.covariance * there[:, None, :]
+        rest = flow.covariance - towards @ torch.linalg.inv(among) @ towards.transpose(1, 2)
+        absent = 1 - there
+        spread = (rest * absent[:, :, None] * absent[:, None, :]).sum(0)
+        flow.covariance = (whole.t() @ whole + spread) / len(x)
+    return flow.covariance + 1e-6 * torch.eye(len(flow.covariance), dtype=torch.float64)
 
 
 def _log_between(low: Tensor, high: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.any_given import AnyGivenFlow
+from pushforward.any_given import MOST_CORRELATED, AnyGivenFlow, covariance_of
 from pushforward.tables.columns import Columns
 from pushforward.tables.schema import Category, Mixed, Schema
 
@@ -24,7 +24,7 @@ class Prepared(NamedTuple):
         high: the same, or the upper ends.
         log_term: log |∂ score / ∂ code| of values with a density.
         mass: whether a value has a probability.
-        inputs: what the network is shown, (n, Σ widths).
+        inputs: what the network is shown, (n, D + Σ widths), scores first.
         there: whether there is a value.
     """
 
@@ -141,7 +141,7 @@ class AnyGivenDensity(nn.Module):
     @torch.no_grad()
     def likeliest(self, codes: Tensor, column: int) -> Tensor:
         """The median of p(column | values that are there), or the likeliest level of a category, (n,), as codes."""
-        if self.widths[column] <= 1 or self.atoms[column] is not None or column in self.columns.circular:
+        if not self.widths[column] or self.atoms[column] is not None or column in self.columns.circular:
             return self.quantiles(codes, column, [0.5])[:, 0]
         grid = torch.arange(self.widths[column], dtype=torch.float64)
         return self.log_prob_on_grid(codes, column, grid).argmax(1).double()
@@ -207,24 +207,37 @@ class AnyGivenDensity(nn.Module):
 
     def _inputs(self, codes: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """What the network is shown of each column: scores, levels one by one, cosines and sines, and atoms."""
-        parts = []
         # The middle of an interval in probability, so that an open end is no place of its own.
         middle = torch.special.ndtri(0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high)))
         middle = torch.where(high > low, middle, low).clamp(-40, 40)
+        parts = list(middle.unbind(1))
         for column, width in enumerate(self.widths):
             atoms = self.atoms[column]
             if column in self.columns.circular:
                 angle = 0.5 * (low[:, column] + high[:, column])
+                parts[column] = torch.zeros_like(angle)
                 parts += [angle.cos(), angle.sin()]
             elif atoms is not None:
                 on_atom = torch.isin(codes[:, column], torch.tensor(atoms, dtype=codes.dtype))
-                parts += [middle[:, column], on_atom.to(low.dtype)]
-            elif width > 1:
+                parts.append(on_atom.to(low.dtype))
+            elif width:
                 level = codes[:, column].nan_to_num(0.0).long()
                 parts += list(functional.one_hot(level, width).to(low.dtype).unbind(1))
-            else:
-                parts.append(middle[:, column])
         return torch.stack(parts, 1)
+
+    @torch.no_grad()
+    def learn_covariance(self, codes: Tensor) -> None:
+        """Give the flow the covariance of the scores of rows: of those columns of which a score says all."""
+        if self.features > MOST_CORRELATED:
+            return
+        prepared = self.prepare(codes)
+        scores = prepared.inputs[:, : self.features].masked_fill(~prepared.there, math.nan)
+        ordered = [c for c, width in enumerate(self.widths) if not width or self.atoms[c] is not None]
+        if ordered:
+            covariance = torch.eye(self.features, dtype=torch.float64)
+            places = torch.tensor(ordered)
+            covariance[places[:, None], places] = covariance_of(scores[:, places])
+            self.flow.covariance.copy_(covariance)
 
     def _estimate(self, prepared: Prepared) -> Tensor:
         """Each row: a random part of its values known, the rest predicted from these."""
@@ -286,12 +299,12 @@ class AnyGivenDensity(nn.Module):
 
 
 def input_widths(schema: Schema, names: Sequence[str]) -> list[int]:
-    """How many inputs of the network each column has."""
+    """How many inputs of the network each column has beside its score."""
     widths = []
     for name in names:
         column = schema[name]
         if isinstance(column, Category) and len(column.levels or ()) > 2:
             widths.append(len(column.levels or ()))
         else:
-            widths.append(2 if isinstance(column, Mixed) or column.kind == "periodic" else 1)  # type: ignore[attr-defined]
+            widths.append({"mixed": 1, "periodic": 2}.get(column.kind, 0))  # type: ignore[attr-defined]
     return widths

@@ -62,6 +62,8 @@ LOG_PROB, P_VALUE = "log_prob", "p_value"
 # Held-out rows that p-values are calibrated on, at most: more take time and say little more.
 CALIBRATION_ROWS = 100_000
 MOST_LINES = 30
+# Rows that give the covariance on which a model of any columns given any others builds.
+COVARIANCE_ROWS = 10_000
 
 
 @dataclass
@@ -598,6 +600,7 @@ def fit_table(
     if any_given:
         model = _make_any_given(recipe, maps, y, input_widths(learned, names), seed)
         density = AnyGivenDensity(maps, model, learned, names, varying[1])
+        density.learn_covariance(x[:COVARIANCE_ROWS])
     else:
         model = recipe.make(y, context if conditional else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
         density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
@@ -732,10 +735,15 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], dense: Sequence[str],
 
 def _lines_of_schema(schema: Schema) -> list[str]:
     """What is special about the columns, a line for each."""
-    special = [name for name, column in schema.items() if column != Continuous(heavy=False)]
+    plain = Continuous(heavy=False)
+    special = [name for name, column in schema.items() if column.model_copy(update={"missing": 0.0}) != plain]
     lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+    gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
+    if gaps:
+        worst = max(gaps, key=lambda name: gaps[name])
+        lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')
     return lines
 
 

@@ -269,6 +269,11 @@ def test_light_tails_are_left_alone_and_heavy_ones_gain():
     assert float(heavy.mean()) >= float(plain.mean())
 
 
+def test_a_value_that_a_discrete_column_cannot_have_is_refused(schema):
+    with pytest.raises(pf.InputError, match="none of those"):
+        Columns(schema, ["few", "sex"]).encode(torch.tensor([[9.0, 0.0]]).double(), torch.zeros(2))
+
+
 def test_angles_wrap():
     table = table_from_frame(np.array([[-30.0], [330.0], [690.0], [45.0]] * 60))
     schema = learn_schema(table, parse_schema({"0": {"kind": "periodic", "period": 360}}), source="t")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bijections import MarginalSpline, TailTransform
+from pushforward.errors import InputError
 from pushforward.tables.schema import (
     Bounded,
     Category,
@@ -306,7 +307,7 @@ class _Cells(_Map):
         self.register_buffer("first", _double([low for _, low in steps]))
 
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        level = ((codes - self.first) / self.step).round().long().t()
+        level = self._level(codes)
         below, above, width = (table.gather(1, level).t() for table in (self.below, self.above, self.width))
         y = _probit(below + noise * width, above + (1 - noise) * width)
         return y, width.log() - _log_normal(y)
@@ -316,12 +317,19 @@ class _Cells(_Map):
         return level.to(y.dtype) * self.step + self.first
 
     def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        level = ((codes - self.first) / self.step).round().long().t()
+        level = self._level(codes)
         below, above, width = (table.gather(1, level).t() for table in (self.below, self.above, self.width))
         # An end where nothing is left has no rounding either.
         low = _probit(below, above + width).masked_fill(below <= 0, -math.inf)
         high = _probit(below + width, above).masked_fill(above <= 0, math.inf)
         return low, high, torch.zeros_like(codes)
+
+    def _level(self, codes: Tensor) -> Tensor:
+        """The place of each level, (columns, n)."""
+        level = ((codes - self.first) / self.step).round().long().t()
+        if bool(((level < 0) | (level >= (self.width > 0).sum(1, keepdim=True))).any()):
+            raise InputError("A value is none of those that its discrete column can have; see the model's schema.")
+        return level
 
 
 class _Mixture(_Map):
