@@ -33,7 +33,7 @@ from pushforward.tables import (
     to_table,
 )
 from pushforward.training import History, fit
-from pushforward.training.fitting import split_rows
+from pushforward.training.fitting import split_table
 from pushforward.training.settings import Settings
 from pushforward.training.streamed import StreamedRows
 
@@ -316,10 +316,13 @@ def fit_table(
     columns = [name for name in names if name not in given] if columns is None else list(columns)
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
-    matrix = matrix[:, [names.index(name) for name in [*columns, *given]]]
+    places = {name: place for place, name in enumerate(names)}
+    matrix = matrix[:, [places[name] for name in [*columns, *given]]]
 
     if stream is None:
-        training_rows, held_out_rows = (index.numpy() for index in split_rows(len(matrix), VALIDATION_FRACTION, seed))
+        training_rows, held_out_rows = (
+            index.numpy() for index in split_table(torch.from_numpy(matrix), VALIDATION_FRACTION, seed)
+        )
         train, held_out = matrix[training_rows], matrix[held_out_rows]
         counts = (len(train), len(held_out))
     else:
