@@ -13,6 +13,7 @@ from pushforward.tables.formats import check_readable, table_format
 from pushforward.tables.pieces import TablePieces
 from pushforward.tables.reading import TableReader
 from pushforward.tables.survey import Survey, hashes, survey
+from pushforward.training.fitting import far_from
 from pushforward.training.streamed import Part, StreamedRows
 from pushforward.training.table import Table
 
@@ -74,12 +75,15 @@ def stream_table(
             numbers=None if numbers is None else torch.from_numpy(numbers),
         )
 
+    sample, held_out = table(found.sample, None), table(found.held_out, found.held_out_rows)
+    # A row far from all others, a mistake perhaps, would alone decide which weights are best.
+    far = far_from(*(torch.cat(part.take(part.rows), 1) for part in (held_out, sample)))
     return StreamedRows(
         read,
         len(pieces),
         found.rows - len(found.held_out_rows),
-        table(found.held_out, found.held_out_rows),
-        table(found.sample, None),
+        held_out if bool(far.all()) else held_out.with_rows(held_out.rows[~far]),
+        sample,
         f"{found.digest} {seed}",
     )
 

@@ -50,7 +50,7 @@ from pushforward.tables import (
 from pushforward.tables.coding import numbers
 from pushforward.tables.schema import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
 from pushforward.training import History, evaluate, fit
-from pushforward.training.fitting import split_rows
+from pushforward.training.fitting import split_table
 from pushforward.training.settings import Settings
 from pushforward.training.table import as_weights
 
@@ -552,17 +552,19 @@ def fit_table(
     _check_dense(matrix, names, dense, source, MINIMUM_ROWS)
     if not varying[0]:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
-    matrix = matrix[:, [names.index(name) for name in [*varying[0], *varying[1]]]]
+    places = {name: place for place, name in enumerate(names)}
+    matrix = matrix[:, [places[name] for name in [*varying[0], *varying[1]]]]
     names = [*varying[0], *varying[1]]
     features = len(names if any_given else varying[0])
 
     parts: tuple[Any, Any] = (None, None)
     if large is None:
-        split = split_rows(
-            len(matrix), VALIDATION_FRACTION, seed, None if weights is None else torch.from_numpy(weights)
-        )
+        # The same rows as `fit` chooses.
+        whole = np.hstack([matrix, noise_of])
+        of_rows = None if weights is None else torch.from_numpy(weights)
+        split = split_table(torch.from_numpy(whole), VALIDATION_FRACTION, seed, of_rows)
         training_rows, held_out_rows = (index.numpy() for index in split)
-        train, held_out = matrix[training_rows], np.hstack([matrix, noise_of])[held_out_rows]
+        train, held_out = matrix[training_rows], whole[held_out_rows]
         counts = (len(train), len(held_out))
         if weights is not None:
             parts = (weights[training_rows], weights[held_out_rows])

@@ -258,10 +258,14 @@ def test_score_refuses_tables(refused, fitted, tmp_path):
     rows[12, 1] = np.nan
     write(tmp_path / "gap.parquet", rows)
     assert '"radius" of gap.parquet has no value in row 13' in refused("score", model, "gap.parquet", "-o", "s.csv")
-    rows[12, 1] = 1e308
+
+
+def test_a_row_beyond_all_measure_is_scored_as_improbable(run, fitted, tmp_path):
+    rows = make_rows(30)
+    rows[12, 1] = 1e300
     write(tmp_path / "far.parquet", rows)
-    sentence = refused("score", model, "far.parquet", "-o", "s.csv")
-    assert "far.parquet has no finite log-density in row 13" in sentence
+    result = run("score", fitted / "model.safetensors", "far.parquet", "-o", "s.csv", "--json")
+    assert result.status == 0 and -1e7 < result.json()["smallest"] < -1e4
 
 
 def test_a_bad_row_late_in_a_long_file_leaves_nothing(refused, fitted, tmp_path):

@@ -76,8 +76,9 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
             raise InputError(f'column "{name}" of {source} is asked for {count} times; name it once.')
     if not columns:
         raise InputError(f"no column of {source} is named; it has {_listed(names)}.")
+    known = set(names)  # of a hundred thousand columns each is looked for
     for name in columns:
-        if name not in names:
+        if name not in known:
             raise InputError(f'{source} has no column "{name}"; {_suggestion(name, names)} It has {_listed(names)}.')
 
 

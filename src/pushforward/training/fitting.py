@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ HELD_OUT_ROW_COST = 1 / 3
 LARGEST_EVALUATION_SHARE = 0.1
 # On CUDA, data up to this many bytes are moved once instead of batch by batch.
 LARGEST_RESIDENT_BYTES = 2**30
+# Held-out rows farther out than this, in ranges of the training rows, are trained on instead.
+RANGES_TO_BE_FAR = 10
 # Enough to tell a share of one in a hundred.
 ROWS_TO_LOOK_AT = 10_000
 
@@ -92,7 +95,8 @@ def fit(
         validation: Held-out rows (m, features); without them a random share of x is held out.
         validation_context: Context rows (m, context features) of `validation`.
         validation_weights: Weights (m,) of `validation`.
-        validation_fraction: Share of x to hold out when `validation` is not given, between 0 and 1.
+        validation_fraction: Share of x to hold out when `validation` is not given, between 0 and 1. Rows more than ten
+            times the others' range away from them are trained on, whatever the draw.
         batch_size: Rows in a training batch.
         epochs: Most passes over the training rows. Without `epochs`, `max_steps` and `max_time`: 100 passes, but at
             least 2000 steps.
@@ -246,7 +250,8 @@ def _tables(
         for name, part in (("validation_context", validation_context), ("validation_weights", validation_weights)):
             if part is not None:
                 raise InputError(f"{name} was given without validation.")
-        training_rows, held_out_rows = split_rows(len(x), fraction, seed, weights)
+        matrix = x if context is None else torch.cat([x, context], 1)
+        training_rows, held_out_rows = split_table(matrix, fraction, seed, weights)
         training = Table(x, context, training_rows, "x", names, context_names, weights=weights)
         return training, training.with_rows(held_out_rows)
     validation, _ = as_matrix(validation, "validation", names, gaps)
@@ -307,6 +312,42 @@ def split_rows(
         held_out = min(max(round(rows * fraction), 1), rows - 1)
     # Sorted, so that held-out rows are read in the order of memory.
     return order[held_out:], order[:held_out].sort().values
+
+
+def split_table(
+    matrix: torch.Tensor, fraction: float, seed: int, weights: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the rows to hold out as `split_rows` does, but train on rows that lie far from all others.
+
+    Held out, such a row, a mistake perhaps, would alone decide which weights are best.
+
+    Arguments:
+        matrix: The rows, (n, columns); NaN is no number.
+        fraction: As in `split_rows`.
+        seed: As in `split_rows`.
+        weights: As in `split_rows`.
+
+    >>> matrix = torch.arange(10.0)[:, None]
+    >>> split_table(matrix, 0.3, seed=0)[1]
+    tensor([1, 4, 7])
+    >>> matrix[1] = 1e12
+    >>> split_table(matrix, 0.3, seed=0)[1]
+    tensor([4, 7])
+    """
+    training, held_out = split_rows(len(matrix), fraction, seed, weights)
+    far = far_from(matrix[held_out], matrix[training])
+    if bool(far.all()):
+        return training, held_out
+    return torch.cat([training, held_out[far]]), held_out[~far]
+
+
+def far_from(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Which rows have a number that lies more than ten times the range of the others outside it, (n,)."""
+    low = others.nan_to_num(math.inf).amin(0)
+    high = others.nan_to_num(-math.inf).amax(0)
+    # Halved, as the difference of the largest numbers is none.
+    reach = RANGES_TO_BE_FAR * (high / 2 - low / 2)
+    return ((rows / 2 > high / 2 + reach) | (rows / 2 < low / 2 - reach)).any(1)
 
 
 def _steps_between_evaluations(steps_per_epoch: int, total: int | None, held_out_rows: int, batch_size: int) -> int:
