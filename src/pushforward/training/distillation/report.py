@@ -22,7 +22,8 @@ from pushforward.training.table import as_matrix, in_dtype_of
 # Numbers (rows times dimensions) drawn at a time.
 CHUNK_NUMBERS = 2**18
 SMALLEST_SPREAD = 0.5
-SPREAD_DRAWS = 4096
+# Of each, for the spread: sampling a teacher of long sequences takes its time.
+FEWEST_FOR_SPREAD, SPREAD_DRAWS = 64, 4096
 TIMING_REPEATS = 5
 # A draw that takes longer is timed once.
 PATIENCE_SECONDS = 1.0
@@ -183,7 +184,7 @@ def evaluate_student(
     Raises:
         InputError: no draw has a finite weight.
 
-    Cost: two passes through student and teacher for each draw, and 4096 draws of the teacher.
+    Cost: one pass of student and teacher for each draw, and up to 4096 draws of the teacher (64 of long sequences).
 
     Example:
         >>> import pushforward as pf
@@ -197,18 +198,21 @@ def evaluate_student(
     context = context_rows(student, context)
     reference = None if reference is None else as_matrix(reference, "reference")[0]
     with frozen(teacher), frozen(student), torch.no_grad(), seeded(student, seed):
-        log_weights, moments = [], []
-        dimensions = 0
+        log_weights, first = [], []
+        dimensions = wanted = kept_rows = 0
         for x, log_q, rows in draws_of(student, draws, context):
             log_weights.append((teacher.log_prob(x, rows).double() - log_q.double()).cpu())
             dimensions = x.shape[-1]
-            moments.append(x.double().cpu())
+            wanted = min(SPREAD_DRAWS, max(FEWEST_FOR_SPREAD, CHUNK_NUMBERS // dimensions))
+            if kept_rows < wanted:
+                first.append(x.double().cpu())
+                kept_rows += len(x)
         log_weight = torch.cat(log_weights)
         finite = log_weight.isfinite()
         kept = log_weight[finite]
         if len(kept) < 2:
             raise InputError("log p(x) - log q(x) is finite for none of the student's draws: do they share a support?")
-        spread = _spread(teacher, torch.cat(moments)[:SPREAD_DRAWS], context, reference)
+        spread = _spread(teacher, torch.cat(first)[:wanted], context, reference)
         speed = _speed(teacher, student, context, timing_rows)
     report = DistillationReport(
         kl=-float(kept.mean()),
