@@ -193,6 +193,16 @@ def evaluate_student(
         >>> abs(report.kl) < 1e-5, round(report.effective_sample_size, 4)
         (True, 1.0)
     """
+    report = measure(teacher, student, context, draws, reference, timing_rows, seed)
+    for alarm in report.alarms:
+        warnings.warn(alarm, RuntimeWarning, stacklevel=2)
+    return report
+
+
+def measure(
+    teacher: Any, student: Any, context: Any, draws: int, reference: Any, timing_rows: int, seed: int
+) -> DistillationReport:
+    """The report of `evaluate_student`, whose alarms are left for the caller to warn of."""
     if draws < 2 or timing_rows < 0:
         raise InputError(f"draws must be at least 2 and timing_rows 0 or more; they are {draws} and {timing_rows}.")
     context = context_rows(student, context)
@@ -227,8 +237,6 @@ def evaluate_student(
         speed=speed,
     )
     report.alarms = _alarms(report)
-    for alarm in report.alarms:
-        warnings.warn(alarm, RuntimeWarning, stacklevel=2)
     return report
 
 
@@ -345,8 +353,8 @@ def _alarms(report: DistillationReport) -> list[str]:
         worst = report.spread.collapsed
         alarms.append(
             f"The student has collapsed: dimension {worst} spreads {report.spread.ratios[worst]:.2f} times as wide as "
-            f"{report.spread.reference}, which KL(student || teacher), {report.kl:.4f}, hardly minds. Add a penalty on "
-            "what is missing, or take a richer student."
+            f"{report.spread.reference} (KL {report.kl:.4f} nats, which punishes that little). Add a penalty on what is "
+            "missing, or take a richer student."
         )
     if report.nonfinite:
         alarms.append(
