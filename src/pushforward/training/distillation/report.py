@@ -353,8 +353,8 @@ def _alarms(report: DistillationReport) -> list[str]:
         worst = report.spread.collapsed
         alarms.append(
             f"The student has collapsed: dimension {worst} spreads {report.spread.ratios[worst]:.2f} times as wide as "
-            f"{report.spread.reference} (KL {report.kl:.4f} nats, which punishes that little). Add a penalty on what is "
-            "missing, or take a richer student."
+            f"{report.spread.reference} (KL {report.kl:.4f} nats, which punishes that little). Add a penalty on what "
+            "is missing, or take a richer student."
         )
     if report.nonfinite:
         alarms.append(
