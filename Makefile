@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEERS ?= .venv-benchmarks
 KERNELS := $(wildcard src/pushforward/kernels/*.cpp src/pushforward/kernels/*.h src/pushforward/kernels/*.inc)
 
-.PHONY: install demo test test-all lint docs bench bench-quick quality clean
+.PHONY: install demo test test-all lint docs bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -54,6 +54,10 @@ quality: install $(PEERS)/installed
 	$(BIN)/python benchmarks/datasets.py
 	$(BIN)/python benchmarks/quality.py $(PEERS)/bin/python
 	$(BIN)/python benchmarks/quality.py --toys
+
+# About an hour on an idle machine; goes on where it was interrupted. Fetches 18 MB of recordings once.
+speech: install
+	$(BIN)/python examples/speech/experiment.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

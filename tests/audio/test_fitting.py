@@ -159,6 +159,9 @@ def test_exactness_is_measured(head):
     teacher = adaptive_wavenet(order=2, channels=4, layers=3, head=head, components=2)
     nn.init.normal_(teacher.network.output.weight, std=0.1)
     assert inexactness(SpeechModel(teacher, RATE)) < 1e-9
+    plain = pf.wavenet(channels=4, layers=3, head=head, components=2, scale=0.1)
+    nn.init.normal_(plain.network.output.weight, std=0.1)
+    assert inexactness(SpeechModel(plain, RATE)) < 1e-9
     student = pf.parallel_wavenet(channels=4, layers=3)
     nn.init.normal_(student.networks[0].output.weight, std=0.1)
     assert inexactness(SpeechModel(student, RATE)) < 1e-9

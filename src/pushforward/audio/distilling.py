@@ -156,12 +156,16 @@ def distill_speech(
         raise InputError(f"Name the recordings that the teacher was fitted to: {need} cannot be had without.")
     hop = 1 if teacher.frames is None else teacher.frames.hop
     segment = -(-segment // hop) * hop
-    data, contexts = None, None
+    contexts = None
     if sources:
         recordings = read_recordings(sources, teacher.rate)
         data, contexts = aligned_segments(teacher, recordings, segment, SEGMENTS, seed)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            data = teacher.density.sample((DRAWS,), length=segment)
     penalties: list[tuple[float, Any]] = []
-    if power and data is not None:
+    if power:
         penalties.append((power * segment, PowerPenalty(PowerLoss(paired=contexts is not None), data)))
     if contrastive:
         penalties.append((contrastive, ContrastivePenalty(teacher.density)))
@@ -206,12 +210,10 @@ def distill_speech(
         )
     student.to("cpu")
     teacher.density.to("cpu")
-    spread = None
-    if data is not None:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            some = None if contexts is None else contexts[:DRAWS]
-            spread = float(student.sample((DRAWS,) if some is None else (), some).std() / data.std())
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        some = None if contexts is None else contexts[:DRAWS]
+        spread = float(student.sample((DRAWS,) if some is None else (), some).std() / data.std())
     notes = {
         "teacher": teacher.notes,
         "losses": {"log_scale_regularization": log_scale_regularization, "power": power, "contrastive": contrastive},
@@ -230,11 +232,11 @@ def distill_speech(
     )
 
 
-def _alarms(spread: float | None, report: DistillationReport) -> list[str]:
+def _alarms(spread: float, report: DistillationReport) -> list[str]:
     alarms = []
-    if spread is not None and spread < SMALLEST_SPREAD:
+    if spread < SMALLEST_SPREAD:
         alarms.append(
-            f"the student is too quiet: the standard deviation of its draws is {spread:.2f} of that of the recordings, "
+            f"the student is too quiet: the standard deviation of its draws is {spread:.2f} of what it should be, "
             "which the divergence hardly minds. Give the power loss a greater weight, or more time."
         )
     if report.nonfinite:

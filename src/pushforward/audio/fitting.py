@@ -187,19 +187,19 @@ def fit_speech(
     # Segments begin anywhere: their first sample is as loud as any.
     density.adaptive.load_state_dict(fit_adaptive_scale(sounds, from_start=False).state_dict())
     model = SpeechModel(density, recordings.rate, frames)
-    announce(
-        f"{len(training)} files ({training.seconds:.0f} s) to train on, {len(held_out)} ({held_out.seconds:.0f} s) "
-        f"held out, {recordings.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
-        f"receptive field {density.network.receptive_field} samples" + (", log-mel frames" if mel else "")
-    )
-
-    from pushforward.training.fabric import make_fabric
-
     hop = 1 if frames is None else frames.hop
     batches = Segments(
         training, segment, 0, batch_size, seed, model.frames_of(training), hop, drop_silence=drop_silence
     )
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
+    announce(
+        f"{len(training)} files ({training.seconds:.0f} s) to train on, {len(held_out)} ({held_out.seconds:.0f} s) "
+        f"held out, {recordings.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
+        f"receptive field {density.network.receptive_field} samples" + (", log-mel frames" if mel else "")
+    )
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import make_fabric
+
     chosen = choose_device(device)
     density.to(chosen)
     history = train(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.audio.adaptive_wavenet import AdaptiveWaveNet
 from pushforward.audio.baselines import Ladder
 from pushforward.audio.distilling import SMALLEST_SPREAD, aligned_segments
 from pushforward.audio.files import Recordings
@@ -248,9 +249,13 @@ def inexactness(model: SpeechModel, context: Tensor | None = None, samples: int 
         law = density.conditionals(x, context)
         if noise.shape[-1] == 1:
             return float(((x - law.loc) / law.scale - noise[..., 0]).abs().max())
-        location, log_scale, features = density.adaptive(x)
-        again = location + log_scale.exp() * density.head.draw(density.network(features, context), noise)
-        return float(((again - x) / log_scale.exp()).abs().max())
+        if isinstance(density, AdaptiveWaveNet):
+            location, log_scale, heard = density.adaptive(x)
+            scale = log_scale.exp()
+        else:
+            location, scale, heard = torch.zeros_like(x), torch.full_like(x, density.scale), x / density.scale
+        again = location + scale * density.head.draw(density.network(heard, context), noise)
+        return float(((again - x) / scale).abs().max())
 
 
 def _segments(

@@ -118,7 +118,7 @@ class Segments:
         starts = np.array([len(samples) + length - 1 for samples in recordings.samples])
         self._ends = np.cumsum(starts)
         self.samples = sum(map(len, recordings.samples))
-        self._last: list[tuple[int, int]] = []
+        self._last: list[tuple[int, int]] = [self._draw()]
 
     def __len__(self) -> int:
         return -(-self.samples // (self.batch_size * self.length))

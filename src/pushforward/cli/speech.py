@@ -125,7 +125,8 @@ def distill(
         f"{notes['kl_nats_per_segment']:.1f} ± {notes['kl_error']:.1f} for {notes['segment']} samples",
         quiet,
     )
-    say(f"volume of the student over that of the recordings: {notes['spread']:.2f}", quiet or notes["spread"] is None)
+    whose = "the recordings" if wavs else "its teacher"
+    say(f"volume of the student over that of {whose}: {notes['spread']:.2f}", quiet)
     for alarm in result.alarms:
         say(f"Alarm: {alarm}", quiet)
     say(f"student in {output}", quiet)
