@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from known import NAMES, make_rows, write
@@ -153,10 +154,15 @@ def test_score_refuses_tables(refused, fitted, tmp_path):
     rows[12, 1] = np.nan
     write(tmp_path / "gap.parquet", rows)
     assert '"radius" of gap.parquet has no value in row 13' in refused("score", model, "gap.parquet", "-o", "s.csv")
+
+
+def test_a_row_far_beyond_all_data_has_a_density_all_the_same(run, fitted, tmp_path):
+    rows = make_rows(30)
     rows[12, 1] = 1e308
     write(tmp_path / "far.parquet", rows)
-    sentence = refused("score", model, "far.parquet", "-o", "s.csv")
-    assert "far.parquet has no finite log-density in row 13" in sentence
+    assert run("score", fitted / "model.safetensors", "far.parquet", "-o", "s.parquet").status == 0
+    log_prob = pq.read_table(tmp_path / "s.parquet").column("log_prob").to_numpy()
+    assert np.isfinite(log_prob).all() and log_prob.argmin() == 12
 
 
 def test_a_bad_row_late_in_a_long_file_leaves_nothing(refused, fitted, tmp_path):
