@@ -40,6 +40,7 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     teacher, mixture = randomized(pf.wavenet()), randomized(pf.wavenet(head="logistic_mixture"))
+    adaptive = randomized(pf.audio.adaptive_wavenet())
     student = randomized(pf.parallel_wavenet(flows=2, layers=7, stacks=2))
     small = randomized(pf.parallel_wavenet(flows=2, layers=8))
     x, window = 0.3 * torch.randn(RATE), torch.zeros(1, teacher.network.receptive_field + 1)
@@ -47,6 +48,7 @@ def main():
         print(f"compiled, {native.instructions}")
         say("wavenet, sample, gaussian", lambda: teacher.sample(length=RATE))
         say("wavenet, sample, mixture of 10", lambda: mixture.sample(length=RATE))
+        say("adaptive_wavenet, sample, gaussian", lambda: adaptive.sample(length=RATE))
         say("wavenet, log_prob", lambda: teacher.log_prob(x))
         say("parallel_wavenet, 2 flows of 2 × 7, sample", lambda: student.sample(length=RATE))
         say("parallel_wavenet, 2 flows of 2 × 7, log_prob", lambda: student.log_prob(x))
@@ -54,6 +56,7 @@ def main():
     wavenet.native = None
     print("torch")
     say("wavenet, sample, gaussian", lambda: teacher.sample(length=300), 300, 4)
+    say("adaptive_wavenet, sample, gaussian", lambda: adaptive.sample(length=300), 300, 4)
     say("wavenet, log_prob", lambda: teacher.log_prob(x))
     say("parallel_wavenet, 2 flows of 2 × 7, sample", lambda: student.sample(length=RATE))
     say("a window for each sample", lambda: [teacher.network(window) for _ in range(50)], 50, 4)
