@@ -54,6 +54,7 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path):
     assert "distilled_from" in info.out
 
 
+@pytest.mark.slow
 def test_a_conditional_model_is_distilled_over_the_conditions_of_a_file(run, fitted, tmp_path):
     write(tmp_path / "masses.csv", make_rows(1000)[:, :1], ["mass"], note=np.arange(1000))
     result = run("distill", fitted / "given.safetensors", "-o", "f.safetensors", "--given-file", "masses.csv", "--json")

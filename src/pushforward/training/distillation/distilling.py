@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from pushforward.training.distillation.divergence import Divergence, Penalty, ch
 from pushforward.training.distillation.report import (
     DistillationReport,
     context_rows,
-    evaluate_student,
     frozen,
+    measure,
     seeded,
     tensors,
 )
@@ -182,15 +183,9 @@ def distill(
             HeldOutDraws(objective, rows, dimensions, seed + 1),
             settings,
         )
-    report = evaluate_student(
-        teacher,
-        student,
-        context=rows,
-        draws=draws,
-        reference=reference,
-        timing_rows=timing_rows,
-        seed=seed + 2,
-    )
+    report = measure(teacher, student, rows, draws, reference, timing_rows, seed + 2)
+    for alarm in report.alarms:
+        warnings.warn(alarm, RuntimeWarning, stacklevel=2)
     return dataclasses.replace(report, estimator=name, reason=reason, history=history)
 
 
