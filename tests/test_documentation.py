@@ -39,7 +39,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
             for line in block.splitlines():
                 program, *arguments = shlex.split(line, comments=True)
                 assert program == "pushforward"
-                limit = ["--max-time", "0.5"] if arguments[0] == "fit" else []
+                limit = ["--max-time", "0.5"] if arguments[0] in ("fit", "distill") else []
                 result = CliRunner().invoke(app, [*arguments, *limit])
                 assert result.exit_code == 0, result.stderr
 

@@ -7,6 +7,8 @@ from pushforward.errors import InputError
 from pushforward.evaluation.check import Report, check_bijection, check_flow
 from pushforward.flow import Flow
 from pushforward.store import describe, load, save
+from pushforward.students import student_for
+from pushforward.table_distillation import distill_table
 from pushforward.table_flow import TableFlow, fit_table
 from pushforward.training import (
     Chains,
@@ -63,6 +65,7 @@ __all__ = [
     "constrained",
     "describe",
     "distill",
+    "distill_table",
     "distributions",
     "evaluate",
     "evaluate_on_target",
@@ -87,6 +90,7 @@ __all__ = [
     "save",
     "solvers",
     "standardized",
+    "student_for",
     "sylvester",
     "wavenet",
 ]

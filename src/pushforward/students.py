@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,7 @@ from pushforward.bijections import LU, Autoregressive, Standardized
 from pushforward.distributions import BASES
 from pushforward.flow import Flow
 from pushforward.training.distillation.report import frozen, seeded
-from pushforward.zoo import in_units_of, nsf, standardized
+from pushforward.zoo import build, in_units_of, standardized
 
 LAYERS, HIDDEN, BINS = 3, (128, 128), 8
 # Draws of a teacher that is in the units of the data, to find those units.
@@ -54,23 +52,25 @@ def student_for(
         (Cost(forward='1 pass', inverse='3 × D steps'), [5, 5, 5])
     """
     orders = {tuple(module.order) for module in teacher.modules() if isinstance(module, Autoregressive)}
-    # The options of an architecture are checked where they arrive.
-    order: Any = orders.pop() if len(orders) == 1 else "alternating"
-    linear: Any = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
-    base: Any = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
+    order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
+    linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
+    base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        student = nsf(
-            features=teacher.features,
-            context=teacher.context_features,
-            kind="inverse_autoregressive",
-            layers=layers,
-            hidden=hidden,
-            bins=bins,
-            linear=linear,
-            base=base,
-            order=order,
-        )
+        student = build(
+            {
+                "architecture": "nsf",
+                "features": teacher.features,
+                "context": teacher.context_features,
+                "kind": "inverse_autoregressive",
+                "layers": layers,
+                "hidden": hidden,
+                "bins": bins,
+                "linear": linear,
+                "base": base,
+                "order": order,
+            }
+        ).to(teacher.base.reference.dtype)
     if isinstance(teacher.bijection, Standardized):
         return in_units_of(student, teacher)
     with frozen(teacher), seeded(teacher, seed):

@@ -136,5 +136,12 @@ def test_standard_output_carries_nothing_but_the_rows(run, fitted):
 def test_version_and_help(run):
     kernels = native.instructions if native else "none"
     assert run("--version").out.strip() == f"pushforward {pf.__version__} (kernels: {kernels})"
-    for arguments in (["--help"], ["fit", "--help"], ["score", "--help"], ["sample", "--help"], ["info", "--help"]):
+    for arguments in (
+        ["--help"],
+        ["fit", "--help"],
+        ["score", "--help"],
+        ["sample", "--help"],
+        ["distill", "--help"],
+        ["info", "--help"],
+    ):
         assert run(*arguments).status == 0

@@ -116,7 +116,7 @@ def test_the_divergence_of_diagonal_gaussians_is_exact():
     loss = Divergence(teacher, student, "closed_form")(5)
     exact = (log_scale + (1 + shift.square()) / (2 * (2 * log_scale).exp()) - 0.5).sum()
     torch.testing.assert_close(loss, exact.expand(5), atol=1e-6, rtol=0)
-    report = pf.evaluate_student(teacher, student, draws=50_000, timing_rows=0)
+    report = pf.evaluate_student(teacher, student, draws=20_000, timing_rows=0)
     assert abs(report.kl - float(exact)) < 4 * report.kl_error
 
 
@@ -141,10 +141,11 @@ class Density:
         return self.distribution.log_prob(x)
 
 
+@pytest.mark.slow
 def test_a_linear_gaussian_teacher_is_matched():
     normal = linear_teacher()
     torch.manual_seed(0)
-    # Without hidden units that matter: the conditionals are linear, which ELU networks fit closely.
+    # The conditionals are linear, which ELU networks fit closely.
     student = pf.iaf(6, layers=1, hidden=(64,), activation="elu", order="same")
     reference = normal.sample((4000,))
     report = pf.distill(
@@ -257,6 +258,10 @@ def test_the_regularisation_of_log_scales_is_its_formula():
     torch.testing.assert_close(regularised - plain, 4 * (squeeze[0] - squeeze[1]).square().sum(-1))
     with pytest.raises(pf.InputError, match="log_scale_regularization needs Gaussian conditionals"):
         pf.distill(*spline_pair(), log_scale_regularization=1.0, announce=quiet)
+    with pytest.raises(
+        pf.InputError, match="compares conditionals in one order, and the student has none: its layer C"
+    ):
+        pf.distill(pf.maf(3, layers=1), pf.realnvp(3), log_scale_regularization=1.0, announce=quiet)
 
 
 @pytest.mark.parametrize(
@@ -404,4 +409,4 @@ def test_figures_of_the_report_against_closed_forms():
     assert report.effective_sample_size == pytest.approx(1 / second, abs=0.01)
     assert report.spread.ratios == pytest.approx([1 / 1.1], abs=0.05)
     assert report.speed.rows == 100 and report.kl_per_dimension == report.kl
-    assert "1 dimensions" in str(report) or "dimensions" in str(report)
+    assert f"{report.kl:.4f} ± {report.kl_error:.4f} nats" in str(report) and "times as quick" in str(report)

@@ -38,7 +38,7 @@ def effective_share(log_weights: Tensor) -> float:
         log_weights: (draws,), up to a constant.
 
     >>> import torch
-    >>> effective_share(torch.tensor([5.0, 5.0, -torch.inf, -torch.inf]))
+    >>> round(effective_share(torch.tensor([5.0, 5.0, -torch.inf, -torch.inf])), 4)
     0.5
     """
     squares = 2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)

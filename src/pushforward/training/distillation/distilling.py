@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
 from pushforward.training.distillation.report import (
     DistillationReport,
     context_rows,
-    evaluate_student,
     frozen,
+    measure,
     seeded,
     tensors,
 )
@@ -163,7 +165,10 @@ def distill(
     with frozen(teacher):
         one = None if rows is None else rows[:1]
         name, reason = choose_estimator(teacher, student, estimator, one)
-        objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
+        try:
+            objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
+        except NoConditionals as error:
+            raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
         dimensions = _try(objective, one, seed)
         if estimator == "auto":
             announce(f"estimator {name}: {reason}")
@@ -178,15 +183,9 @@ def distill(
             HeldOutDraws(objective, rows, dimensions, seed + 1),
             settings,
         )
-    report = evaluate_student(
-        teacher,
-        student,
-        context=rows,
-        draws=draws,
-        reference=reference,
-        timing_rows=timing_rows,
-        seed=seed + 2,
-    )
+    report = measure(teacher, student, rows, draws, reference, timing_rows, seed + 2)
+    for alarm in report.alarms:
+        warnings.warn(alarm, RuntimeWarning, stacklevel=2)
     return dataclasses.replace(report, estimator=name, reason=reason, history=history)
 
 

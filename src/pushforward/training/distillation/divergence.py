@@ -67,6 +67,9 @@ class Divergence(nn.Module):
         inner_samples: N of `conditional_mc`.
         log_scale_regularization: λ, which adds λ Σ_t (log σ_q - log σ_p)² of Gaussian conditionals.
         penalties: pairs of a weight and a function of a `Draw`, which gives one number, or one for each row.
+
+    Raises:
+        NoConditionals: the estimator or the regularisation needs conditionals that there are not.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class Divergence(nn.Module):
         self._teacher = (teacher,)
         self._conditionals: tuple[ConditionalTeacher, ConditionalStudent] | None = None
         if estimator in ("closed_form", "conditional_mc") or log_scale_regularization:
-            self._conditionals = (conditional_teacher(teacher), conditional_student(student))
+            self._conditionals = conditionals_in_one_order(teacher, student)
 
     @property
     def teacher(self) -> Any:
@@ -111,21 +114,16 @@ class Divergence(nn.Module):
 
     def _loss(self, estimator: str, count: int, context: Tensor | None, rows: Tensor | None) -> Tensor:
         shape = (count,) if context is None else ()
-        student_law = teacher_law = None
-        if self._conditionals is not None:
+        student_law = teacher_law = log_q = None
+        if self._conditionals is None:
+            x, log_q = self.student.rsample_with_log_prob(shape, context)  # type: ignore[operator]
+        else:
             of_teacher, of_student = self._conditionals
             x, student_law = of_student.rsample_with_conditionals(shape, context)
             teacher_law = of_teacher.conditionals(x, context)
-        if estimator == "closed_form" and student_law is not None and teacher_law is not None:
-            loss = kl_divergence(student_law, teacher_law).sum(-1)
-        elif estimator == "conditional_mc" and student_law is not None and teacher_law is not None:
-            inner, log_q = _rsample_with_log_prob(student_law, torch.Size((self.inner_samples,)))
-            loss = (log_q - teacher_law.log_prob(inner)).mean(0).sum(-1)
-        elif student_law is not None and teacher_law is not None and estimator == "joint":
-            loss = (student_law.log_prob(x) - teacher_law.log_prob(x)).sum(-1)
+        if student_law is not None and teacher_law is not None and estimator != "path":
+            loss = self._by_conditionals(estimator, x, student_law, teacher_law)
         else:
-            if student_law is None:
-                x, log_q = self.student.rsample_with_log_prob(shape, context)  # type: ignore[operator]
             if estimator == "path":
                 log_q = log_prob_of_still_weights(self.student, x, context)
             loss = log_q - self.teacher.log_prob(x, context)
@@ -140,6 +138,16 @@ class Divergence(nn.Module):
         for weight, penalty in self.penalties:
             loss = loss + weight * penalty(Draw(x, context, rows, student_law, teacher_law))
         return loss
+
+    def _by_conditionals(
+        self, estimator: str, x: Tensor, student_law: Distribution, teacher_law: Distribution
+    ) -> Tensor:
+        if estimator == "closed_form":
+            return kl_divergence(student_law, teacher_law).sum(-1)
+        if estimator == "joint":
+            return (student_law.log_prob(x) - teacher_law.log_prob(x)).sum(-1)
+        inner, log_q = _rsample_with_log_prob(student_law, torch.Size((self.inner_samples,)))
+        return (log_q - teacher_law.log_prob(inner)).mean(0).sum(-1)
 
 
 def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Tensor | None) -> tuple[str, str]:
@@ -186,26 +194,30 @@ def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Ten
     return "joint", f"{obstacle}; the student's density takes more than one pass"
 
 
-def _conditional_kinds(teacher: Any, student: nn.Module, context: Tensor | None) -> tuple[str, str]:
-    """What the conditionals of teacher and student are, by name.
+def conditionals_in_one_order(teacher: Any, student: Any) -> tuple[ConditionalTeacher, ConditionalStudent]:
+    """Teacher and student, or what stands for them, with their conditionals.
 
     Raises:
-        NoConditionals: One of them has none, or they follow different orders.
+        NoConditionals: One of them has none, or they follow different orders; the message says which.
     """
-    owners = []
-    for name, adapt, one in (("teacher", conditional_teacher, teacher), ("student", conditional_student, student)):
-        try:
-            owners.append(adapt(one))
-        except NoConditionals as error:
-            raise NoConditionals(f"the {name} has none: {error}") from None
-    of_teacher: Any
-    of_student: Any
-    of_teacher, of_student = owners
+    name = "teacher"
+    try:
+        of_teacher = conditional_teacher(teacher)
+        name = "student"
+        of_student = conditional_student(student)
+    except NoConditionals as error:
+        raise NoConditionals(f"the {name} has none: {error}") from None
     if of_teacher.autoregressive_order != of_student.autoregressive_order:
         raise NoConditionals(
             f"the teacher's order {of_teacher.autoregressive_order} is not the student's, "
             f"{of_student.autoregressive_order}"
         )
+    return of_teacher, of_student
+
+
+def _conditional_kinds(teacher: Any, student: nn.Module, context: Tensor | None) -> tuple[str, str]:
+    """What the conditionals of teacher and student are, by name."""
+    of_teacher, of_student = conditionals_in_one_order(teacher, student)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         x, student_law = of_student.rsample_with_conditionals((1,) if context is None else (), context)
         teacher_law = of_teacher.conditionals(x, context)
