@@ -55,16 +55,30 @@ template <int REGISTERS> INLINE void add_columns(const float *weight, long strid
 }
 
 // to += weight · from, for a result of `rows` numbers, a multiple of LANES.
-INLINE void add_product(const float *weight, long rows, long columns, const float *from, float *to) {
+void add_product(const float *weight, long rows, long columns, const float *from, float *to) {
     long r = 0;
     for (; r + 4 * LANES <= rows; r += 4 * LANES) add_columns<4>(weight + r, rows, columns, from, to + r);
     for (; r + 2 * LANES <= rows; r += 2 * LANES) add_columns<2>(weight + r, rows, columns, from, to + r);
     for (; r < rows; r += LANES) add_columns<1>(weight + r, rows, columns, from, to + r);
 }
 
+// exp of a number that is not positive, as `exponential` computes it without what others need; e^-87 below -87.
+INLINE vec exponential_of_negative(vec x) {
+    const vec y = maximum(x, all(-87.0f)), shifted = y * 1.44269504f + 12582912.0f, count = shifted - 12582912.0f;
+    const vec r = y - count * 0.693359375f + count * 2.12194440e-4f;
+    vec p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    return p * (vec)(((ivec)shifted - 0x4b400000 + 127) << 23);
+}
+
 // tanh(a) · σ(b) with one division; nothing overflows.
 INLINE vec gated(vec a, vec b) {
-    const vec ea = exponential(-2.0f * absolute(a)), eb = exponential(-absolute(b));
+    const vec ea = exponential_of_negative(-2.0f * absolute(a)), eb = exponential_of_negative(-absolute(b));
     const vec above = (1.0f - ea) * (b < 0.0f ? eb : all(1.0f)), out = above / ((1.0f + ea) * (1.0f + eb));
     return a < 0.0f ? -out : out;
 }
@@ -84,7 +98,7 @@ struct Scratch {
 
 // The parameters of sample `time`, into scratch.parameters, from what describes the sample before. `ring` holds each
 // layer's past, `added` what the context adds to each layer's gates, or is null.
-INLINE void step(const Network &n, const float *inputs, long time, float *ring, const float *added, const Scratch &s) {
+void step(const Network &n, const float *inputs, long time, float *ring, const float *added, const Scratch &s) {
     const long wide = n.wide;
     __builtin_memcpy(s.h, n.input, wide * sizeof(float));
     add_product(n.input + wide, wide, n.inputs, inputs, s.h);
@@ -185,7 +199,7 @@ INLINE float location_of(const Adaptive &a, const float *latest) {
 }
 
 // Take in one sample: what is remembered, and the features that describe it.
-INLINE void hear(const Adaptive &a, float x, float *features, float *latest) {
+void hear(const Adaptive &a, float x, float *features, float *latest) {
     float *powers = latest + a.order;
     const float residual = x - location_of(a, latest);
     for (long j = 0; j < a.spans; j++) powers[j] += (residual * residual - powers[j]) / a.each_span[j];

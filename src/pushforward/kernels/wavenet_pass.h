@@ -15,7 +15,7 @@ constexpr long MOST_SAMPLES = 1024;
 INLINE long tiled(long size) { return (size + ROWS_OF_TILE - 1) / ROWS_OF_TILE * ROWS_OF_TILE; }
 
 // to += weight · from for SPAN samples; row r and column j of the weight is weight[j * stride + r].
-INLINE void add_span(const float *weight, long stride, long rows, long columns, const float *from, long from_stride, float *to,
+void add_span(const float *weight, long stride, long rows, long columns, const float *from, long from_stride, float *to,
                      long to_stride) {
     for (long r = 0; r < rows; r += ROWS_OF_TILE)
         for (long t = 0; t < SPAN; t += REGISTERS_OF_TILE * LANES) {
@@ -71,7 +71,7 @@ struct Room {
 };
 
 // The bias of a layer's gates and what the context adds to each frame's samples, from sample `time` on.
-INLINE void start_gates(const Network &n, const Room &room, const float *bias, const float *added, long of_frame, long first,
+void start_gates(const Network &n, const Room &room, const float *bias, const float *added, long of_frame, long first,
                         long hop, long time, long here) {
     for (long half = 0; half < 2; half++)
         for (long r = 0; r < room.rows; r++) {
@@ -95,7 +95,7 @@ INLINE void start_gates(const Network &n, const Room &room, const float *bias, c
 // Parameters, (outputs, samples) with rows `to_stride` apart, of at most MOST_SAMPLES samples from `time` on, of what
 // describes the sample before each, (inputs, samples) with rows `from_stride` apart. `history` holds each layer's past,
 // (channels, length), and is brought up to date.
-INLINE void pass(const Network &n, const Room &room, const float *from, long from_stride, long samples, long time,
+void pass(const Network &n, const Room &room, const float *from, long from_stride, long samples, long time,
                  float *history, const float *added, long of_frame, long first, long hop, float *to, long to_stride) {
     float *now = room.now, *next = room.next;
     const long stride = room.stride, past = room.past;
