@@ -135,12 +135,15 @@ def test_aligned_segments_hold_the_sound_of_their_frames(sounds, conditional):
 
 
 def test_distillation_brings_the_student_to_its_teacher(sounds, fitted):
-    options = {"flows": 2, "channels": 6, "layers": 5, "segment": 400, "batch_size": 8, "progress": False}
-    before, after = (
-        distill_speech(fitted.model, [sounds], max_steps=steps, learning_rate=1e-2, **options) for steps in (1, 120)
-    )
+    options = {"channels": 6, "layers": 5, "segment": 400, "batch_size": 8, "power": 0.0, "progress": False}
+    before, after = (distill_speech(fitted.model, [sounds], max_steps=steps, **options) for steps in (1, 100))
     assert after.report.estimator == "closed_form"
-    assert after.report.kl_per_dimension < 0.4 * before.report.kl_per_dimension
+    # Behind the teacher's linear prediction the student starts close by: white noise would be 3 nats a sample away.
+    assert before.report.kl_per_dimension < 0.1
+    # On the same held-out draws, in nats for a segment.
+    history = after.report.history
+    assert history.best_held_out > history.held_out[0] + 0.2
+    assert after.report.kl < before.report.kl
     assert after.model.is_student and after.model.notes["kl_nats_per_segment"] == after.report.kl
 
 

@@ -4,6 +4,7 @@ from pushforward.audio.adaptive_wavenet import AdaptiveWaveNet, adaptive_wavenet
 from pushforward.audio.architectures import parallel_wavenet, wavenet
 from pushforward.audio.heads import GaussianHead, LogisticMixtureHead
 from pushforward.audio.logistic import Logistic
+from pushforward.audio.predictive_student import PredictiveParallelWaveNet, predictive_parallel_wavenet
 from pushforward.audio.student import ParallelWaveNet
 from pushforward.audio.teacher import AutoregressiveWaveNet
 
@@ -14,7 +15,9 @@ __all__ = [
     "Logistic",
     "LogisticMixtureHead",
     "ParallelWaveNet",
+    "PredictiveParallelWaveNet",
     "adaptive_wavenet",
     "parallel_wavenet",
+    "predictive_parallel_wavenet",
     "wavenet",
 ]

@@ -113,9 +113,7 @@ class AdaptiveScale(nn.Module):
             location and log scale of each sample, from those before it, (batch, T) each; features, (batch, T, F): those
             of t describe the samples up to and including t, so a network shifts them.
         """
-        past = nn.functional.pad(x, (self.order, 0))
-        kernel = self.coefficients.to(x.dtype).flip(0)
-        location = nn.functional.conv1d(past[:, None, :-1], kernel[None, None])[:, 0] if self.order else 0 * x
+        location = predicted(x, self.coefficients)
         residual = x - location
         powers = [self._averages(residual.square(), span) for span in self.spans]
         loudness = self._averages(x.square(), 2 * self.spans[0])
@@ -167,6 +165,15 @@ class AdaptiveScale(nn.Module):
         # Numbers of order one: the five decades of scales lie around e⁻⁶.
         levels = [(logs[0] + 6) / 3, *differences, (loudness + 6) / 3]
         return torch.stack([(residual * (-middle).exp()).asinh(), (x * (-loudness).exp()).asinh(), *levels], -1)
+
+
+def predicted(x: Tensor, coefficients: Tensor) -> Tensor:
+    """The linear prediction Σ_k coefficients[k] x[t - 1 - k] of each sample of x, (batch, T), with zeros before it."""
+    order = len(coefficients)
+    if not order:
+        return torch.zeros_like(x)
+    past = nn.functional.pad(x, (order, 0))[:, None, :-1]
+    return nn.functional.conv1d(past, coefficients.to(x.dtype).flip(0)[None, None])[:, 0]
 
 
 def decaying_average(values: Tensor, decay: float, start: Tensor) -> Tensor:

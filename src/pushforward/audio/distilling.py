@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,11 +13,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward.audio.adaptive_wavenet import AdaptiveWaveNet
 from pushforward.audio.architectures import parallel_wavenet
 from pushforward.audio.files import Recordings, read_recordings
 from pushforward.audio.model import SpeechModel
+from pushforward.audio.predictive_student import predictive_parallel_wavenet
 from pushforward.audio.segments import Segments, cut
 from pushforward.audio.spectral import PowerLoss
+from pushforward.audio.student import ParallelWaveNet
 from pushforward.errors import InputError
 from pushforward.training.distillation import DistillationReport, distill
 from pushforward.training.distillation.divergence import Draw
@@ -123,7 +127,8 @@ def distill_speech(
         flows: of the student, default 2.
         channels: of each, default 16.
         layers: of each, default 8.
-        univariate: "affine" (default) or "spline".
+        univariate: "affine" (default), behind the linear prediction of the teacher (`predictive_parallel_wavenet`), or
+            "spline", without it.
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
         power: weight of the power loss ("log_average") in nats per sample, default 0.3; 0 leaves it out.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
@@ -171,16 +176,7 @@ def distill_speech(
         penalties.append((contrastive, ContrastivePenalty(teacher.density)))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        student = parallel_wavenet(
-            flows=flows,
-            channels=channels,
-            layers=layers,
-            univariate=univariate,
-            context=teacher.density.context_features,
-            hop=None if teacher.frames is None else hop,
-            scale=float(teacher.notes.get("standard_deviation", 0.05)),
-            length=segment,
-        )
+        student = _student(teacher, univariate, flows=flows, channels=channels, layers=layers, length=segment)
     announce(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
         f"weights, on segments of {segment} samples"
@@ -230,6 +226,21 @@ def distill_speech(
     return SpeechDistillation(
         SpeechModel(student, teacher.rate, teacher.frames, notes), report, _alarms(spread, report)
     )
+
+
+def _student(teacher: SpeechModel, univariate: str, **sizes: Any) -> ParallelWaveNet:
+    """A fresh student: behind the teacher's linear prediction if there is one, unless its maps shall be splines."""
+    density = teacher.density
+    sizes |= {"context": density.context_features, "hop": None if teacher.frames is None else teacher.frames.hop}
+    ladder = teacher.notes.get("ladder")
+    if isinstance(density, AdaptiveWaveNet) and density.adaptive.order and univariate == "affine" and ladder:
+        student = predictive_parallel_wavenet(
+            order=density.adaptive.order, scale=math.sqrt(ladder["error_variance"]), **sizes
+        )
+        student.coefficients.copy_(density.adaptive.coefficients)
+        return student
+    scale = float(teacher.notes.get("standard_deviation", 0.05))
+    return parallel_wavenet(univariate=univariate, scale=scale, **sizes)  # type: ignore[arg-type]
 
 
 def _alarms(spread: float, report: DistillationReport) -> list[str]:
