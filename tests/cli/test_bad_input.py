@@ -260,12 +260,16 @@ def test_score_refuses_tables(refused, fitted, tmp_path):
     assert '"radius" of gap.parquet has no value in row 13' in refused("score", model, "gap.parquet", "-o", "s.csv")
 
 
-def test_a_row_beyond_all_measure_is_scored_as_improbable(run, fitted, tmp_path):
+def test_a_row_far_beyond_all_data_is_improbable_or_named(run, fitted, tmp_path):
     rows = make_rows(30)
-    rows[12, 1] = 1e300
+    rows[12, 1] = 1e20
     write(tmp_path / "far.parquet", rows)
     result = run("score", fitted / "model.safetensors", "far.parquet", "-o", "s.csv", "--json")
-    assert result.status == 0 and -1e7 < result.json()["smallest"] < -1e4
+    assert result.status == 0 and -1e7 < result.json()["smallest"] < -1e2
+    rows[12, 1] = 1e308
+    write(tmp_path / "farther.parquet", rows)
+    farther = run("score", fitted / "model.safetensors", "farther.parquet", "-o", "s.csv")
+    assert farther.status == 2 and "farther.parquet has no finite log-density in row 13" in farther.err
 
 
 def test_a_bad_row_late_in_a_long_file_leaves_nothing(refused, fitted, tmp_path):

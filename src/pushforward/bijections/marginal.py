@@ -14,6 +14,8 @@ from pushforward.bijections.splines import through_knots
 FLATTEST = 1e-3
 # The slopes of the tails against the mean slope from the middle to that end of the data.
 LEAST_TAIL, MOST_TAIL = 0.1, 10.0
+# The distance in z up to which tails bend; e^60 times the data's width is far enough, and float32 holds it.
+LONGEST_TAIL = 60.0
 # Values nearer than so many roundings are taken for one.
 ROUNDINGS = 64
 # Fewer rows than this between an end and its neighbour tell little of a slope.
@@ -28,9 +30,10 @@ class MarginalSpline(Bijection):
 
     The spline is rational quadratic between K knots. Beyond them, at a distance t in z, it is s (exp(t) - 1) with the
     slope s of its end: nearly straight at first, while a value that lies a million times farther out than all data is
-    at log(1e6) in z, improbable and no more. Where x has a bound it bends towards that instead, and never passes it:
-    from a last knot at distance d from the bound and with slope s on, the distance is d exp(-|z - z_knot| s / d). Knots
-    are buffers and are not trained; without `from_data` it is the identity between them.
+    at log(1e6) in z, improbable and no more; from t = 60 on it is straight, so that nothing overflows. Where x has a
+    bound it bends towards that instead, and never passes it: from a last knot at distance d from the bound and with
+    slope s on, the distance is d exp(-|z - z_knot| s / d). Knots are buffers and are not trained; without `from_data`
+    it is the identity between them.
 
     Arguments:
         features: D.
@@ -185,11 +188,16 @@ class MarginalSpline(Bijection):
         # None where there is a bound: what is not taken must have gradients too.
         distance = torch.where(bounded, 0.0, outside.abs())
         if backwards:
-            beyond = torch.log1p(distance / end)
-            there, log_derivative = there + outside.sign() * beyond, log_derivative - beyond
+            logarithm = torch.log1p(distance / end)
+            curved = logarithm.clamp(max=LONGEST_TAIL)
+            straight = (distance / end - math.expm1(LONGEST_TAIL)).clamp(min=0) * math.exp(-LONGEST_TAIL)
+            beyond = curved + straight
+            there, log_derivative = there + outside.sign() * beyond, log_derivative - curved
         else:
-            there = there + outside.sign() * end * torch.expm1(distance)
-            log_derivative = log_derivative + distance
+            curved = distance.clamp(max=LONGEST_TAIL)
+            straight = (distance - LONGEST_TAIL).clamp(min=0) * math.exp(LONGEST_TAIL)
+            beyond = torch.expm1(curved) + straight
+            there, log_derivative = there + outside.sign() * end * beyond, log_derivative + curved
         if self.low is not None:
             there, bend = self._towards_bounds(rows, outside, end, there, bounded, backwards)
             log_derivative = log_derivative + bend
