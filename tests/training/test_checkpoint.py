@@ -166,7 +166,7 @@ def begun(tmp_path, kill):
         ({"batch_size": 99}, "batch_size 100, and now it is 99"),
         ({"flow": pf.nice(2)}, "another flow"),
     ],
-    ids=str,
+    ids=lambda part: str(part)[:60],
 )
 def test_other_data_options_or_flows_are_refused(begun, changed, words):
     go_on, path = begun

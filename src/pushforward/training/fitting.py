@@ -157,7 +157,7 @@ def fit(
         data |= {
             name: table.weights
             for name, table in (("weights", training), ("validation_weights", held_out))
-            if table.weights is not None
+            if table.weights is not None and (table is training or validation is not None)
         }
         rows = (len(training), len(held_out))
 
