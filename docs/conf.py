@@ -20,18 +20,25 @@ napoleon_custom_sections = [("Cost", "returns_style"), ("Source", "returns_style
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {
+    "members": True,
+    "show-inheritance": True,
+    # scikit-learn's own, whose docstrings refer to its pages.
+    "exclude-members": "set_fit_request, set_score_request",
+}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 
 def escape_formulas(app, what, name, obj, options, lines):
-    """Keep |det| and (*batch, D) from being read as markup; leave examples as they are."""
+    """Keep |det|, offset_ and (*batch, D) from being read as markup; leave examples as they are."""
     in_example = False
     for number, line in enumerate(lines):
         in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
         if not in_example:
-            lines[number] = re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line).replace("|", r"\|")
+            line = re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line).replace("|", r"\|")
+            # A name that ends in "_" is no link; in lists of attributes it is escaped by others.
+            lines[number] = re.sub(r"(?<=\w)_(?=[\s,.;)])", r"\\_", line)
 
 
 def setup(app):
