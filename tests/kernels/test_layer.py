@@ -205,6 +205,17 @@ def test_other_values_run_in_torch(case, monkeypatch):
     assert not seen
 
 
+@pytest.mark.parametrize("shape", [(2,), (5, 1, 2), (5, 7, 2)])
+@pytest.mark.parametrize("make_layer", [Autoregressive, lambda count, *rest: Coupling([True, False, True], *rest)])
+def test_contexts_of_any_shape_that_broadcasts(make_layer, shape):
+    layer = randomized(make_layer(3, Affine(), (8, 8), 2), 0).float()
+    x, context = normal(7, 3, seed=2), normal(*shape, seed=5)
+    z, log_det = layer.inverse(x, context)
+    assert z.requires_grad and z.shape == (*torch.broadcast_shapes((7,), shape[:-1]), 3)
+    truth = copy.deepcopy(layer).double().inverse(x.double(), context.double())
+    torch.testing.assert_close((z.double(), log_det.double()), truth, rtol=1e-4, atol=1e-4)
+
+
 def test_gradients_where_x_needs_none_and_weights_that_are_frozen():
     layer, x = make(4, Affine(), (8, 8)), normal(9, 4)
     expected = with_gradients(layer, x)[3:]

@@ -99,11 +99,12 @@ class Autoregressive(Bijection):
         if weights is not None:
             x = x.expand(*batch_of(x, context, self.context_features), self.features)
             return autoregressive(made, weights, univariate, x, context, inverse=True)
-        layer = None if drops or made.direct is not None else layer_of(made, list(made.layers), univariate, True, x)
+        batch = batch_of(x, context, made.context_features)
+        rows = x.expand(*batch, self.features)
+        layer = None if drops or made.direct is not None else layer_of(made, list(made.layers), univariate, True, rows)
         if layer is not None:
-            batch = batch_of(x, context, made.context_features)
             added = None if made.context is None else unit_by_unit(made.context(context), batch)
-            return whole_layer(layer, x.expand(*batch, -1), None, added)
+            return whole_layer(layer, rows, None, added)
         if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
             x = x.t().contiguous().t()
         z, log_derivative = univariate.inverse(x, made(x, context))

@@ -95,14 +95,14 @@ class Coupling(Bijection):
 
     def _move(self, fixed: Tensor, moved: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         network = self.conditioner
+        batch = batch_of(fixed, context, network.context_features)
+        rows = moved.expand(*batch, len(self.moved))
         drops = network.dropout and network.training
-        layer = None
-        if not drops:
-            layer = layer_of(network, [network.first, *network.layers], self.univariate, inverse, moved)
+        products = [network.first, *network.layers]
+        layer = None if drops else layer_of(network, products, self.univariate, inverse, rows)
         if layer is not None:
-            batch = batch_of(fixed, context, network.context_features)
             added = None if network.context is None else unit_by_unit(network.context(context), batch)
-            return whole_layer(layer, moved.expand(*batch, -1), fixed.expand(*batch, -1), added)
+            return whole_layer(layer, rows, fixed.expand(*batch, len(self.fixed)), added)
         univariate = self.univariate.inverse if inverse else self.univariate.forward
         moved, log_derivative = univariate(moved, network(fixed, context))
         return moved, log_derivative.sum(-1)
