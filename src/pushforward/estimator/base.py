@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -116,6 +116,18 @@ class FlowEstimator(BaseEstimator):
             **options,
         )
         self.flow_ = flow
+
+    def _fit_rows(self, X: Any) -> np.ndarray:
+        """Fit the density of the rows of X, and return them as an array of floats."""
+        rows: np.ndarray = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
+        self._fit_flow(rows, names_of(self, rows.shape[1]))
+        return rows
+
+    def _score_rows(self, X: Any) -> np.ndarray:
+        """log p of each row of X, (n,)."""
+        check_is_fitted(self)
+        rows = self._checked(X)
+        return self._log_prob(rows, precision=rows.dtype)
 
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """X of a fitted estimator as an array of floats."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, names_of, seeded
+from pushforward.estimator.base import FlowEstimator, seeded
 
 
 class FlowDensity(DensityMixin, FlowEstimator):
@@ -59,8 +59,7 @@ class FlowDensity(DensityMixin, FlowEstimator):
             InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
-        rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
-        self._fit_flow(rows, names_of(self, rows.shape[1]))
+        self._fit_rows(X)
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -69,9 +68,7 @@ class FlowDensity(DensityMixin, FlowEstimator):
         Raises:
             InputError: a row so far from the data that it has no finite log-density.
         """
-        check_is_fitted(self)
-        rows = self._checked(X)
-        return self._log_prob(rows, precision=rows.dtype)
+        return self._score_rows(X)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of log p over the rows, in nats per row; y is ignored."""

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import OutlierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, names_of
+from pushforward.estimator.base import FlowEstimator
 
 
 class FlowOutlierDetector(OutlierMixin, FlowEstimator):
@@ -93,16 +92,13 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         """
         if not 0 < self.contamination <= 0.5:
             raise InputError(f"contamination must be above 0 and at most 0.5; it is {self.contamination!r}.")
-        rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
-        self._fit_flow(rows, names_of(self, rows.shape[1]))
+        rows = self._fit_rows(X)
         self.offset_ = float(np.quantile(self._log_prob(rows, precision=rows.dtype), self.contamination))
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
         """log p of each row in nats, (n,): the lower, the odder."""
-        check_is_fitted(self)
-        rows = self._checked(X)
-        return self._log_prob(rows, precision=rows.dtype)
+        return self._score_rows(X)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """score_samples(X) - offset_, (n,): negative for outliers."""

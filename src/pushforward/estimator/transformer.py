@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, map_rows, names_of
+from pushforward.estimator.base import FLOATS, FlowEstimator, map_rows
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
@@ -64,8 +64,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
             InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
-        rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
-        self._fit_flow(rows, names_of(self, rows.shape[1]))
+        self._fit_rows(X)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -85,14 +85,7 @@ def weights_for_kernel(
 
     They want float32 on a processor, a known network and family, and that no transformation of torch looks on.
     """
-    if (
-        native is None
-        or type(univariate) not in FAMILIES
-        or type(made.activation) not in ACTIVATIONS
-        or getattr(univariate, "bins", 0) > MOST_BINS
-        or torch.is_autocast_enabled("cpu")
-        or not is_plain()
-    ):
+    if native is None or type(made.activation) not in ACTIVATIONS or not may_run_compiled(univariate, value):
         return None
     layers = list(made.layers)
     weights: list[Any] = []
@@ -100,8 +93,19 @@ def weights_for_kernel(
         weights += [layer.bias, layer.weight if hasattr(layer, "weight") else None]
     weights += [layer and layer.weight for layer in (made.context, made.direct, made.direct_context)]
     plain = all(weight is None or (is_plain_tensor(weight) and weight.is_contiguous()) for weight in weights)
-    fits = len(layers) <= MOST_LAYERS - 2 and is_plain_tensor(value) and (context is None or is_plain_tensor(context))
+    fits = len(layers) <= MOST_LAYERS - 2 and (context is None or is_plain_tensor(context))
     return weights if plain and fits else None
+
+
+def may_run_compiled(univariate: object, value: Tensor) -> bool:
+    """Whether kernels know a family, and may map such values now."""
+    return (
+        type(univariate) in FAMILIES
+        and getattr(univariate, "bins", 0) <= MOST_BINS
+        and is_plain_tensor(value)
+        and not torch.is_autocast_enabled("cpu")
+        and is_plain()
+    )
 
 
 def is_plain_tensor(tensor: Tensor) -> bool:

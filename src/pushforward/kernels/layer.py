@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from pushforward.kernels import Native, native
-from pushforward.kernels.autoregressive import FAMILIES, is_plain_tensor
-from pushforward.kernels.function import gradients_by_torch, is_plain, takes_gradients
-from pushforward.kernels.spline import MOST_BINS
+from pushforward.kernels.autoregressive import FAMILIES, is_plain_tensor, may_run_compiled
+from pushforward.kernels.function import gradients_by_torch, takes_gradients
 
 # Fewer multiplications are not worth waking a second thread.
 FEWEST_FOR_THREADS = 2**18
@@ -84,12 +83,8 @@ def layer_of(
         native is None
         or value.dim() != 2
         or value.numel() == 0
-        or not is_plain_tensor(value)
         or type(network.activation) is not nn.ReLU
-        or type(univariate) not in FAMILIES
-        or getattr(univariate, "bins", 0) > MOST_BINS
-        or torch.is_autocast_enabled("cpu")
-        or not is_plain()
+        or not may_run_compiled(univariate, value)
     ):
         return None
     for product in products:
