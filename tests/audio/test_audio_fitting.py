@@ -147,6 +147,14 @@ def test_distillation_brings_the_student_to_its_teacher(sounds, fitted):
     assert after.model.is_student and after.model.notes["kl_nats_per_segment"] == after.report.kl
 
 
+def test_a_spline_student_starts_behind_the_prediction_of_its_teacher(fitted):
+    options = {"channels": 6, "layers": 5, "segment": 400, "power": 0.0, "progress": False}
+    result = distill_speech(fitted.model, univariate="spline", max_steps=1, **options)
+    coefficients = fitted.model.density.adaptive.coefficients
+    assert torch.equal(result.model.density.coefficients, coefficients)
+    assert result.report.estimator == "conditional_mc" and result.report.kl_per_dimension < 0.1
+
+
 def test_a_quiet_student_raises_the_alarm(sounds, fitted):
     quiet = SpeechModel(pf.parallel_wavenet(flows=1, channels=4, layers=3, scale=1e-4), RATE)
     report = measure([fitted.model, quiet], ["teacher", "quiet"], read_recordings([sounds]), rows=4, seconds=0.1)

@@ -269,6 +269,8 @@ def test_draws_are_as_long_as_told_or_as_their_frames():
         assert model.sample((), frames, length=20).shape == (2, 20)
         with pytest.raises(ValueError, match="too short"):
             model.sample((), frames, length=57)
+        with pytest.raises(ValueError, match="Expected a context"):
+            next(model.stream())
     for _, model in models("none"):
         model.length = 11
         assert model.sample(2).shape == (2, 11)

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
+from torch.distributions import Distribution
 
 from pushforward.audio.adaptive import AdaptiveScale, AdaptiveState
-from pushforward.audio.architectures import Channels, Hop, KernelSize, LayersOfStack, Length, Stacks
-from pushforward.audio.batches import as_rows
+from pushforward.audio.architectures import Channels, Hop, KernelSize, LayersOfStack, Length, Stacks, network_of
 from pushforward.audio.heads import Head, head_of
-from pushforward.audio.logistic import Logistic
+from pushforward.audio.pushed import moved
 from pushforward.audio.teacher import AutoregressiveWaveNet
 from pushforward.kernels.wavenet import CompiledState, has_kernel
 from pushforward.networks.wavenet import State, WaveNet
@@ -61,13 +60,14 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
 
     def conditionals(self, x: Tensor, context: Tensor | None = None) -> Distribution:
         """The distributions of all x[t] given x[before t], of batch shape (*batch, T); arguments as for `log_prob`."""
-        rows, row_context, batch = as_rows(self.network, x, context)
+        rows, row_context, batch = self._as_rows(x, context)
         location, log_scale, features = self.adaptive(rows)
         parameters = self.network(features, row_context)
         law = self.head.distribution(parameters.reshape(*batch, *parameters.shape[1:]))
-        return _moved(law, location.reshape(*batch, -1), log_scale.exp().reshape(*batch, -1))
+        return moved(law, location.reshape(*batch, -1), log_scale.exp().reshape(*batch, -1))
 
     def _start(self, rows: int) -> tuple[Tensor, Any]:
+        """The features of the last samples, (rows, F), and what network and scale remember of those before them."""
         nothing = self.reference.new_zeros(rows, self.adaptive.feature_count)
         recent = self.adaptive.initial_state(rows)
         if has_kernel(self.network, self.network.inputs):
@@ -76,14 +76,14 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
         return nothing, (self.network.initial_state(rows), recent)
 
     def _continue(
-        self, noise: Tensor, last: Tensor, state: Any, context: Tensor | None, temperature: float
-    ) -> tuple[Tensor, Tensor, Any]:
-        """The next samples, (rows, T), the features of the last of them, (rows, F), and the states after them."""
-        if isinstance(state, CompiledState):
-            return super()._continue(noise, last, state, context, temperature)
+        self, noise: Tensor, state: tuple[Tensor, Any], context: Tensor | None, temperature: float
+    ) -> tuple[Tensor, tuple[Tensor, Any]]:
+        last, remembered = state
+        if isinstance(remembered, CompiledState):
+            return super()._continue(noise, state, context, temperature)
         heard: State
         recent: AdaptiveState
-        heard, recent = state
+        heard, recent = remembered
         self.network.check_context(context, heard.time + noise.shape[1])
         samples: list[Tensor] = []
         for now in noise.unbind(1):
@@ -91,7 +91,7 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
             parameters, heard = self.network.step(last, heard, self.network.context_at(context, heard.time))
             samples.append(location + log_scale.exp() * self.head.draw(parameters, now, temperature))
             last, recent = self.adaptive.step(samples[-1], recent)
-        return torch.stack(samples, 1) if samples else noise[..., 0], last, (heard, recent)
+        return torch.stack(samples, 1) if samples else noise[..., 0], (last, (heard, recent))
 
 
 @architecture
@@ -135,18 +135,17 @@ def adaptive_wavenet(
     """
     made_head = head_of(head, components)
     adaptive = AdaptiveScale(torch.zeros(order), spans)
-    dilations = [2**layer for layer in range(layers)] * stacks
-    network = WaveNet(
+    network = network_of(
         made_head.parameter_count,
         channels,
         skip_channels,
-        dilations,
+        layers,
+        stacks,
         kernel_size,
         context,
         hop,
         inputs=adaptive.feature_count,
     )
-    network.start_at_zero()
     return AdaptiveWaveNet(network, made_head, adaptive, length)
 
 
@@ -155,14 +154,3 @@ def _numbers(adaptive: AdaptiveScale) -> Tensor:
     sizes = adaptive.coefficients.new_tensor([adaptive.order, len(adaptive.spans)])
     scales = [adaptive.gain, adaptive.gain.new_tensor(adaptive.floor), adaptive.ceiling]
     return torch.cat([sizes, torch.stack(scales), sizes.new_tensor(adaptive.spans), adaptive.coefficients])
-
-
-def _moved(law: Distribution, location: Tensor, scale: Tensor) -> Distribution:
-    """The distribution of location + scale · (a value of it)."""
-    if isinstance(law, Normal | Logistic):
-        return type(law)(location + scale * law.loc, scale * law.scale, validate_args=False)
-    if isinstance(law, MixtureSameFamily):
-        components = _moved(law.component_distribution, location[..., None], scale[..., None])
-        mixture: Categorical = law.mixture_distribution
-        return MixtureSameFamily(mixture, components, validate_args=False)
-    raise TypeError(f"{type(law).__name__} has no location and scale.")

@@ -19,6 +19,8 @@ KernelSize = Annotated[int, Field(ge=2, le=100)]
 Hop = Annotated[int, Field(ge=1, le=1_000_000)] | None
 Scale = Annotated[float, Field(gt=0, lt=float("inf"))]
 Length = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Bins = Annotated[int, Field(ge=1, le=64)]
+Bound = Annotated[float, Field(gt=0, lt=float("inf"))]
 
 
 @architecture
@@ -65,9 +67,7 @@ def wavenet(
         (torch.Size([2, 320]), torch.Size([2]))
     """
     made_head = head_of(head, components)
-    network = _network(
-        "wavenet", made_head.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop
-    )
+    network = network_of(made_head.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
     return AutoregressiveWaveNet(network, made_head, scale, length)
 
 
@@ -82,8 +82,8 @@ def parallel_wavenet(
     context: Context = 0,
     hop: Hop = None,
     univariate: Literal["affine", "spline"] = "affine",
-    bins: Annotated[int, Field(ge=1, le=64)] = 8,
-    bound: Annotated[float, Field(gt=0, lt=float("inf"))] = 5.0,
+    bins: Bins = 8,
+    bound: Bound = 5.0,
     base: Literal["normal", "logistic"] = "normal",
     scale: Scale = 1.0,
     length: Length = 8000,
@@ -119,20 +119,21 @@ def parallel_wavenet(
         >>> student.sample((3,), length=100).shape
         torch.Size([3, 100])
     """
-    affine = Affine(LOG_SCALE_BOUND)
-    family: Univariate = (
-        affine if univariate == "affine" else Chained([RationalQuadraticSpline(bins, bound, "linear"), affine])
-    )
-    count = family.parameter_count
+    family = family_of(univariate, bins, bound)
     networks = [
-        _network("parallel_wavenet", count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
+        network_of(family.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
         for _ in range(flows)
     ]
     return ParallelWaveNet(networks, family, base, scale, length)
 
 
-def _network(
-    name: str,
+def family_of(univariate: Literal["affine", "spline"], bins: int = 8, bound: float = 5.0) -> Univariate:
+    """The maps of a parallel WaveNet's flows, by their name and the sizes of a spline."""
+    affine = Affine(LOG_SCALE_BOUND)
+    return affine if univariate == "affine" else Chained([RationalQuadraticSpline(bins, bound, "linear"), affine])
+
+
+def network_of(
     outputs: int,
     channels: int,
     skip_channels: int | None,
@@ -141,11 +142,16 @@ def _network(
     kernel_size: int,
     context: int,
     hop: int | None,
+    inputs: int = 1,
 ) -> WaveNet:
-    """A network whose layers are dilated by powers of two, stack by stack, and whose last layer is zero."""
+    """A network whose layers are dilated by powers of two, stack by stack, and whose last layer is zero.
+
+    Raises:
+        InputError: a hop without a context.
+    """
     if hop is not None and not context:
-        raise InputError(f"{name}: hop is the number of samples for each frame of a context: it needs context=C.")
+        raise InputError("hop is the number of samples for each frame of a context: it needs context=C.")
     dilations = [2**layer for layer in range(layers)] * stacks
-    network = WaveNet(outputs, channels, skip_channels, dilations, kernel_size, context, hop)
+    network = WaveNet(outputs, channels, skip_channels, dilations, kernel_size, context, hop, inputs)
     network.start_at_zero()
     return network

@@ -127,8 +127,8 @@ def distill_speech(
         flows: of the student, default 2.
         channels: of each, default 16.
         layers: of each, default 8.
-        univariate: "affine" (default), behind the linear prediction of the teacher (`predictive_parallel_wavenet`), or
-            "spline", without it.
+        univariate: "affine" (default) or "spline"; behind the linear prediction of the teacher, if it has one
+            (`predictive_parallel_wavenet`).
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
         power: weight of the power loss ("log_average") in nats per sample, default 0.3; 0 leaves it out.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
@@ -228,19 +228,19 @@ def distill_speech(
     )
 
 
-def _student(teacher: SpeechModel, univariate: str, **sizes: Any) -> ParallelWaveNet:
-    """A fresh student: behind the teacher's linear prediction if there is one, unless its maps shall be splines."""
+def _student(teacher: SpeechModel, univariate: Literal["affine", "spline"], **sizes: Any) -> ParallelWaveNet:
+    """A fresh student: behind the teacher's linear prediction if there is one."""
     density = teacher.density
     sizes |= {"context": density.context_features, "hop": None if teacher.frames is None else teacher.frames.hop}
     ladder = teacher.notes.get("ladder")
-    if isinstance(density, AdaptiveWaveNet) and density.adaptive.order and univariate == "affine" and ladder:
+    if isinstance(density, AdaptiveWaveNet) and density.adaptive.order and ladder:
         student = predictive_parallel_wavenet(
-            order=density.adaptive.order, scale=math.sqrt(ladder["error_variance"]), **sizes
+            order=density.adaptive.order, univariate=univariate, scale=math.sqrt(ladder["error_variance"]), **sizes
         )
         student.coefficients.copy_(density.adaptive.coefficients)
         return student
     scale = float(teacher.notes.get("standard_deviation", 0.05))
-    return parallel_wavenet(univariate=univariate, scale=scale, **sizes)  # type: ignore[arg-type]
+    return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
 
 
 def _alarms(spread: float, report: DistillationReport) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,10 +12,22 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pushforward.audio.adaptive import predicted
-from pushforward.audio.architectures import Channels, Hop, KernelSize, LayersOfStack, Length, Scale, Stacks
-from pushforward.audio.heads import LOG_SCALE_BOUND
+from pushforward.audio.architectures import (
+    Bins,
+    Bound,
+    Channels,
+    Hop,
+    KernelSize,
+    LayersOfStack,
+    Length,
+    Scale,
+    Stacks,
+    family_of,
+    network_of,
+)
+from pushforward.audio.pushed import moved
 from pushforward.audio.student import ParallelWaveNet
-from pushforward.bijections import Affine
+from pushforward.bijections import Univariate
 from pushforward.networks.wavenet import WaveNet
 from pushforward.zoo import Context, architecture
 
@@ -26,11 +38,12 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         x[t] = Σ_k coefficients[k] x[t - 1 - k] + e[t],   e from the flows of `ParallelWaveNet`.
 
     The last step is one more autoregressive layer in the order of time. Its Jacobian is 1, and x[t] given x[before t]
-    is e[t] given e[before t], moved by the prediction: with affine flows as normal as before. A student starts with the
-    average spectrum of its teacher's data instead of white noise.
+    is e[t] given e[before t], moved by the prediction: with affine maps as normal as before, with splines as bent. A
+    student starts with the average spectrum of its teacher's data instead of white noise.
 
     Arguments:
-        networks: K, each with as many outputs as affine maps have parameters, all with one context and hop.
+        networks: K, each with as many outputs as the family has parameters, all with one context and hop.
+        univariate: the family, as for `ParallelWaveNet`.
         coefficients: of a stable linear prediction, latest sample first, (order,): see
             `pushforward.audio.adaptive.linear_prediction`.
         base: "normal" (default) or "logistic".
@@ -53,13 +66,14 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
     def __init__(
         self,
         networks: Sequence[WaveNet],
+        univariate: Univariate,
         coefficients: Tensor,
         base: str = "normal",
         scale: float = 1.0,
         length: int = 8000,
         config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(networks, Affine(LOG_SCALE_BOUND), base, scale, length, config)
+        super().__init__(networks, univariate, base, scale, length, config)
         self.register_buffer("coefficients", coefficients.detach().clone())
 
     def rsample_with_conditionals(
@@ -68,8 +82,7 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         """Draw sequences with the distributions of all x[t] given x[before t]; as for `ParallelWaveNet`."""
         x, law = super().rsample_with_conditionals(shape, context, length)
         location = predicted(x.reshape(-1, x.shape[-1]), self.coefficients).reshape(x.shape)
-        moved: Any = law
-        return x, type(moved)(moved.loc + location, moved.scale, validate_args=False)
+        return x, moved(law, location, torch.ones_like(location))
 
     def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
         errors, log_det, stack = super()._forward(z, context)
@@ -79,24 +92,17 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         rows = x.reshape(-1, x.shape[-1])
         return super()._inverse((rows - predicted(rows, self.coefficients)).reshape(x.shape), context)
 
-    @torch.no_grad()
-    def _blocks(
-        self,
-        batch: Sequence[int],
-        context: Tensor | None,
-        length: int | None,
-        temperature: float,
-        generator: torch.Generator | None,
-    ) -> Iterator[Tensor]:
+    def _start(self, rows: int) -> Any:
+        """What the flows remember, and the filter."""
+        return super()._start(rows), np.zeros((rows, len(self.coefficients)))
+
+    def _continue(self, noise: Tensor, state: Any, context: Tensor | None, temperature: float) -> tuple[Tensor, Any]:
         from scipy.signal import lfilter
 
-        denominator, memory = _denominator(self.coefficients), None
-        for errors in super()._blocks(batch, context, length, temperature, generator):
-            values = errors.double().cpu().numpy()
-            if memory is None:
-                memory = np.zeros((*values.shape[:-1], len(self.coefficients)))
-            made, memory = lfilter([1.0], denominator, values, zi=memory)
-            yield torch.from_numpy(made).to(errors)
+        of_flows, memory = state
+        errors, of_flows = super()._continue(noise, of_flows, context, temperature)
+        made, memory = lfilter([1.0], _denominator(self.coefficients), errors.double().cpu().numpy(), zi=memory)
+        return torch.from_numpy(made).to(errors), (of_flows, memory)
 
 
 def synthesized(errors: Tensor, coefficients: Tensor) -> Tensor:
@@ -143,6 +149,9 @@ def predictive_parallel_wavenet(
     kernel_size: KernelSize = 2,
     context: Context = 0,
     hop: Hop = None,
+    univariate: Literal["affine", "spline"] = "affine",
+    bins: Bins = 8,
+    bound: Bound = 5.0,
     base: Literal["normal", "logistic"] = "normal",
     scale: Scale = 1.0,
     length: Length = 8000,
@@ -159,6 +168,9 @@ def predictive_parallel_wavenet(
         kernel_size: default 2.
         context: C, number of context features, default 0.
         hop: samples for each frame of the context, default None: one context for the whole sequence.
+        univariate: "affine" (default) or "spline", as for `pushforward.parallel_wavenet`.
+        bins: of the spline, default 8.
+        bound: half the side of the spline's box, default 5.
         base: "normal" (default) or "logistic".
         scale: of the prediction's errors at the start, default 1.
         length: samples of a draw that is not told its length, default 8000.
@@ -171,8 +183,9 @@ def predictive_parallel_wavenet(
         >>> predictive_parallel_wavenet(order=2, layers=4).sample((3,), length=100).shape
         torch.Size([3, 100])
     """
-    dilations = [2**layer for layer in range(layers)] * stacks
-    networks = [WaveNet(2, channels, skip_channels, dilations, kernel_size, context, hop) for _ in range(flows)]
-    for network in networks:
-        network.start_at_zero()
-    return PredictiveParallelWaveNet(networks, torch.zeros(order), base, scale, length)
+    family = family_of(univariate, bins, bound)
+    networks = [
+        network_of(family.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
+        for _ in range(flows)
+    ]
+    return PredictiveParallelWaveNet(networks, family, torch.zeros(order), base, scale, length)

@@ -1,12 +1,20 @@
-"""Independent numbers of a base pushed through univariate maps with known parameters."""
+"""Distributions of numbers that are pushed through univariate maps with known parameters, or moved."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import (
+    AffineTransform,
+    Distribution,
+    MixtureSameFamily,
+    Normal,
+    TransformedDistribution,
+    constraints,
+)
 
+from pushforward.audio.logistic import Logistic
 from pushforward.bijections.univariate import Univariate
 
 
@@ -45,3 +53,24 @@ class Pushed(Distribution):
         for parameters in self.parameters:
             value, _ = self.univariate.forward(value, parameters)
         return self.scale * value
+
+
+def moved(law: Distribution, location: Tensor, scale: Tensor) -> Distribution:
+    """The distribution of location + scale · (a value of it), of the same kind where that has locations and scales.
+
+    Arguments:
+        law: of any batch shape.
+        location: broadcasts to that shape.
+        scale: positive, broadcasts to that shape.
+
+    Example:
+        >>> from torch.distributions import Normal
+        >>> moved(Normal(torch.zeros(2), 1.0), torch.tensor(3.0), torch.tensor(0.5)).mean
+        tensor([3., 3.])
+    """
+    if isinstance(law, Normal | Logistic):
+        return type(law)(location + scale * law.loc, scale * law.scale, validate_args=False)
+    if isinstance(law, MixtureSameFamily):
+        components = moved(law.component_distribution, location[..., None], scale[..., None])
+        return MixtureSameFamily(law.mixture_distribution, components, validate_args=False)
+    return TransformedDistribution(law, AffineTransform(location, scale), validate_args=False)

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from pushforward.audio.batches import as_rows, shape_of_draws
 from pushforward.audio.logistic import Logistic, logistic_noise
 from pushforward.audio.pushed import Pushed
-from pushforward.audio.streams import BLOCK, block_sizes, in_chunks
+from pushforward.audio.sequences import SequenceDensity
 from pushforward.bijections import Affine, Univariate
 from pushforward.kernels.wavenet import CompiledState, HeadShape, has_kernel
 from pushforward.networks.wavenet import WaveNet, shifted
@@ -19,7 +18,7 @@ from pushforward.networks.wavenet import WaveNet, shifted
 BASES: dict[str, type[Normal] | type[Logistic]] = {"normal": Normal, "logistic": Logistic}
 
 
-class ParallelWaveNet(nn.Module):
+class ParallelWaveNet(SequenceDensity):
     """K inverse autoregressive flows on sequences of any length, all in the order of time.
 
     z_k[t] = univariate(z_{k-1}[t]; network_k(z_{k-1}[before t], context)),   x = scale · z_K,
@@ -39,12 +38,8 @@ class ParallelWaveNet(nn.Module):
         length: samples of a draw that is not told its length, default 8000.
         config: how to build this again, set by `pushforward.parallel_wavenet`.
 
-    Attributes:
-        autoregressive_order: "time".
-
     Raises:
-        ValueError: no network, networks that do not fit, an unknown base, scale or length that is not positive; in
-            every method, a shape that does not fit, a context missing, or given to an unconditional network.
+        ValueError: no network, networks that do not fit, an unknown base; see also `SequenceDensity`.
 
     Cost: draws with their density K passes; `log_prob` and `to_latent` of any other x K · T steps.
 
@@ -59,9 +54,6 @@ class ParallelWaveNet(nn.Module):
         True
     """
 
-    autoregressive_order = "time"
-    reference: Tensor
-
     def __init__(
         self,
         networks: Sequence[WaveNet],
@@ -71,32 +63,17 @@ class ParallelWaveNet(nn.Module):
         length: int = 8000,
         config: dict[str, Any] | None = None,
     ):
-        super().__init__()
-        if not networks or base not in BASES or not 0 < scale < float("inf") or length < 1:
+        if not networks or base not in BASES:
             raise ValueError(
-                "A parallel WaveNet needs at least one network, a positive scale and length, and a base out of "
-                f"{', '.join(BASES)}; got {len(networks)} networks, {scale=}, {length=}, {base=}."
+                f"A parallel WaveNet needs at least one network and a base out of {', '.join(BASES)}; "
+                f"got {len(networks)} networks, {base=}."
             )
+        super().__init__(networks, scale, length, config)
         if any(network.parameter_count != univariate.parameter_count for network in networks):
             raise ValueError(f"{univariate} needs {univariate.parameter_count} outputs of each network.")
-        if len({(network.context_features, network.hop) for network in networks}) > 1:
-            raise ValueError("All networks must take the same context.")
         self.networks = nn.ModuleList(networks)
         self.univariate = univariate
         self.base = base
-        self.scale = scale
-        self.length = length
-        self.config = config
-        self.register_buffer("reference", torch.zeros(()), persistent=False)
-
-    @property
-    def context_features(self) -> int:
-        """C, the length of a context or of each of its frames, 0 for an unconditional density."""
-        return self._network.context_features
-
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The same as `log_prob`."""
-        return self.log_prob(x, context)
 
     def rsample_with_log_prob(
         self, shape: int | tuple[int, ...] = (), context: Tensor | None = None, length: int | None = None
@@ -111,7 +88,7 @@ class ParallelWaveNet(nn.Module):
         Returns:
             x, (*shape, *batch, T), and log q(x | context) in nats, (*shape, *batch).
         """
-        z = self._noise(shape_of_draws(self._network, shape, context, length, self.length))
+        z = self._noise(self._shape_of_draws(shape, context, length))
         x, log_det, _ = self._forward(z, context)
         return x, self._base_of(z).log_prob(z).sum(-1) - log_det
 
@@ -124,7 +101,7 @@ class ParallelWaveNet(nn.Module):
             x, (*shape, *batch, T), and a distribution of this batch shape: `torch.distributions.Normal` or `Logistic`
             where the flows are affine, else what the base is pushed to. Both are differentiable in weights and context.
         """
-        z = self._noise(shape_of_draws(self._network, shape, context, length, self.length))
+        z = self._noise(self._shape_of_draws(shape, context, length))
         x, _, parameters = self._forward(z, context)
         if not isinstance(self.univariate, Affine):
             return x, Pushed(self._base_of(x), self.univariate, parameters, self.scale)
@@ -142,66 +119,8 @@ class ParallelWaveNet(nn.Module):
         with torch.no_grad():
             return self.rsample_with_log_prob(shape, context, length)
 
-    def sample(
-        self,
-        shape: int | tuple[int, ...] = (),
-        context: Tensor | None = None,
-        length: int | None = None,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Draw sequences, block by block, so that the memory is that of a block however long they are.
-
-        Arguments:
-            shape: how many draws; with a context, how many for each of its rows.
-            context: (*batch, C), or with a hop (*batch, frames, C).
-            length: T; default as long as the context's frames last, or `length` of the model.
-            temperature: factor on z_0, default 1; anything else draws from another density than `log_prob` gives.
-            generator: of the random numbers, default torch's own.
-
-        Returns:
-            x, (*shape, *batch, T), without gradients.
-        """
-        *batch, length = shape_of_draws(self._network, shape, context, length, self.length)
-        blocks = list(self._blocks(batch, context, length, temperature, generator))
-        return torch.cat(blocks, -1) if blocks else self.reference.new_empty(*batch, 0)
-
-    def stream(
-        self,
-        shape: int | tuple[int, ...] = (),
-        context: Tensor | None = None,
-        length: int | None = None,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
-        chunk: int = BLOCK,
-    ) -> Iterator[Tensor]:
-        """Draw sequences in chunks, as they are made; together, the very sequences that `sample` draws from a seed.
-
-        Arguments:
-            shape: as for `sample`.
-            context: as for `sample`.
-            length: T; default as long as the context's frames last, and without frames for ever.
-            temperature: as for `sample`.
-            generator: as for `sample`.
-            chunk: samples of each chunk but the last, default 1024, which is how many are made at a time.
-
-        Yields:
-            (*shape, *batch, chunk) samples, without gradients.
-        """
-        *batch, whole = shape_of_draws(self._network, shape, context, length, 0)
-        endless = length is None and self._network.hop is None
-        return in_chunks(self._blocks(batch, context, None if endless else whole, temperature, generator), chunk)
-
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Log-density of any sequences, by the way back to z_0.
-
-        Arguments:
-            x: (*batch, T).
-            context: (*batch, C), or with a hop (*batch, frames, C), broadcast against the batch of x.
-
-        Returns:
-            log q(x | context) in nats, (*batch); divide by T for nats per sample.
-        """
+        """log q(x | context), (*batch), of any sequences, by the way back to z_0; as for `SequenceDensity`."""
         z, log_det = self._inverse(x, context)
         return self._base_of(z).log_prob(z).sum(-1) + log_det
 
@@ -215,7 +134,7 @@ class ParallelWaveNet(nn.Module):
 
     def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
         """x of z_0, log|det ∂x/∂z_0|, and each flow's parameters, (*batch, T, P)."""
-        value, rows, batch = as_rows(self._network, z, context)
+        value, rows, batch = self._as_rows(z, context)
         total, stack = torch.full_like(value, math.log(self.scale)), []
         for network in self._flows():
             parameters = network(value, rows)
@@ -226,46 +145,39 @@ class ParallelWaveNet(nn.Module):
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """z_0 of x, and log|det ∂z_0/∂x|."""
-        value, rows, batch = as_rows(self._network, x / self.scale, context)
+        value, rows, batch = self._as_rows(x / self.scale, context)
         total = torch.full_like(value, -math.log(self.scale)).sum(-1)
         for network in reversed(list(self._flows())):
             value, log_det = solve_in_time(network, self.univariate, value, rows)
             total = total + log_det
         return value.reshape(*batch, value.shape[-1]), total.reshape(batch)
 
-    @torch.no_grad()
-    def _blocks(
-        self,
-        batch: Sequence[int],
-        context: Tensor | None,
-        length: int | None,
-        temperature: float,
-        generator: torch.Generator | None,
-    ) -> Iterator[Tensor]:
-        """The blocks of a draw, each (*batch, samples)."""
-        nothing, rows, _ = as_rows(self._network, self.reference.new_empty(*batch, 0), context)
-        count = len(nothing)
-        states: list[Any] = [
-            CompiledState(network, count) if has_kernel(network) else network.initial_state(count)
+    def _start(self, rows: int) -> tuple[list[Any], list[Tensor]]:
+        """For each flow, what its network remembers, and the last of the values that it heard, (rows, 1)."""
+        states = [
+            CompiledState(network, rows) if has_kernel(network) else network.initial_state(rows)
             for network in self._flows()
         ]
-        before = [nothing.new_zeros(count, 1)] * len(states)
-        for size in block_sizes(length):
-            value = temperature * self._noise((count, size), generator)
-            for k, network in enumerate(self._flows()):
-                previous = shifted(value, before[k])
-                if isinstance(states[k], CompiledState):
-                    network.check_context(rows, states[k].time + size)
-                    parameters = states[k].parameters(previous, rows)
-                else:
-                    parameters, states[k] = network.advance(previous, states[k], rows)
-                before[k] = value[:, -1:]
-                value, _ = self.univariate.forward(value, parameters)
-            yield (value * self.scale).reshape(*batch, size)
+        return states, [self.reference.new_zeros(rows, 1)] * len(states)
 
-    @property
-    def _network(self) -> WaveNet:
-        return next(self._flows())
+    def _continue(
+        self, noise: Tensor, state: tuple[list[Any], list[Tensor]], context: Tensor | None, temperature: float
+    ) -> tuple[Tensor, tuple[list[Any], list[Tensor]]]:
+        value = temperature * noise
+        states: list[Any] = []
+        last = []
+        for network, heard, before in zip(self._flows(), *state, strict=True):
+            previous = shifted(value, before)
+            if isinstance(heard, CompiledState):
+                network.check_context(context, heard.time + value.shape[1])
+                parameters = heard.parameters(previous, context)
+                states.append(heard)
+            else:
+                parameters, after = network.advance(previous, heard, context)
+                states.append(after)
+            last.append(value[:, -1:])
+            value, _ = self.univariate.forward(value, parameters)
+        return value * self.scale, (states, last)
 
     def _flows(self) -> Iterator[WaveNet]:
         return iter(self.networks)  # type: ignore[arg-type]
