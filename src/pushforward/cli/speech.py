@@ -1,12 +1,15 @@
 """pushforward speech fit|distill|sample|report"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushforward.cli.options import Json, Model, Quiet, Verbose
 from pushforward.cli.output import command, print_json, progress, say
+
+if TYPE_CHECKING:
+    from pushforward.audio.model import SpeechModel
 
 app = typer.Typer(
     no_args_is_help=True, help="Models of recordings: a WaveNet, and a parallel WaveNet distilled from it."
@@ -59,15 +62,11 @@ def fit(
         log_path=log_path,
         announce=lambda line: say(line, quiet),
     )
-    result.model.save(output)
-    if json:
-        notes = {name: value for name, value in result.model.notes.items() if name != "ladder"}
-        print_json({"model": output, "metrics": str(log_path), **notes})
-    say(f"{result.history.steps} steps in {result.history.total_seconds:.1f} s ({result.history.stopped})", quiet)
-    for name, value in result.baselines.items():
-        say(f"  {name:44} {value:8.3f} nats per sample", quiet)
-    say(f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)", quiet)
-    say(f"model in {output}", quiet)
+    history = result.history
+    lines = [f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})"]
+    lines += [f"  {name:44} {value:8.3f} nats per sample" for name, value in result.baselines.items()]
+    lines += [f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)"]
+    _finish(result.model, output, log_path, lines, json, quiet)
 
 
 @app.command()
@@ -115,21 +114,15 @@ def distill(
         log_path=log_path,
         announce=lambda line: say(line, quiet),
     )
-    result.model.save(output)
-    if json:
-        notes = {name: value for name, value in result.model.notes.items() if name != "teacher"}
-        print_json({"model": output, "metrics": str(log_path), **notes})
     notes = result.model.notes
-    say(
+    whose = "the recordings" if wavs else "its teacher"
+    lines = [
         f"KL(student || teacher) {notes['kl_nats_per_sample']:.4f} nats per sample, "
         f"{notes['kl_nats_per_segment']:.1f} ± {notes['kl_error']:.1f} for {notes['segment']} samples",
-        quiet,
-    )
-    whose = "the recordings" if wavs else "its teacher"
-    say(f"volume of the student over that of {whose}: {notes['spread']:.2f}", quiet)
-    for alarm in result.alarms:
-        say(f"Alarm: {alarm}", quiet)
-    say(f"student in {output}", quiet)
+        f"volume of the student over that of {whose}: {notes['spread']:.2f}",
+        *(f"Alarm: {alarm}" for alarm in result.alarms),
+    ]
+    _finish(result.model, output, log_path, lines, json, quiet)
 
 
 @app.command()
@@ -213,3 +206,14 @@ def report(
         for alarm in model.alarms:
             say(f"Alarm: {alarm}", quiet)
     say(f"page in {output}", quiet)
+
+
+def _finish(model: "SpeechModel", output: str, log_path: Path, lines: list[str], json: bool, quiet: bool) -> None:
+    """Save a model that was made; print its notes as JSON if that is wanted, and say what came of it."""
+    model.save(output)
+    if json:
+        # These are long, and stand in the file.
+        notes = {name: value for name, value in model.notes.items() if name not in ("ladder", "teacher")}
+        print_json({"model": output, "metrics": str(log_path), **notes})
+    for line in [*lines, f"{'student' if model.is_student else 'model'} in {output}"]:
+        say(line, quiet)
