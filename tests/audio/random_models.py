@@ -8,7 +8,12 @@ import pushforward as pf
 CONTEXTS = {"none": {}, "class": {"context": 3}, "frames": {"context": 3, "hop": 7}}
 SIZES = {"channels": 5, "skip_channels": 4, "layers": 3, "stacks": 2}
 HEADS = {"gaussian": {}, "mixture": {"head": "logistic_mixture", "components": 3}}
-FLOWS = {"affine": {}, "logistic": {"base": "logistic"}, "spline": {"univariate": "spline", "bins": 4}}
+FLOWS = {
+    "affine": {},
+    "relative affine": {"univariate": "relative_affine"},
+    "logistic": {"base": "logistic"},
+    "spline": {"univariate": "spline", "bins": 4},
+}
 
 
 def teacher(seed=0, **options):

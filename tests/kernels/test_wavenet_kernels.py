@@ -73,9 +73,10 @@ def test_the_teachers_draws_are_those_of_torch(calls, sizes, head, context):
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("univariate", ["affine", "relative_affine"])
 @pytest.mark.parametrize("sizes", SIZES[:2], ids=lambda sizes: str(sizes["channels"]))
-def test_the_students_way_back_is_that_of_torch(calls, sizes, context):
-    model = float32_of(pf.parallel_wavenet, sizes, **CONTEXTS[context])
+def test_the_students_way_back_is_that_of_torch(calls, sizes, univariate, context):
+    model = float32_of(pf.parallel_wavenet, sizes, univariate=univariate, **CONTEXTS[context])
     truth = copy.deepcopy(model).double()
     x, rows = 0.3 * normal(2, 100), context_of(context, frames=15)
     wide = (x, rows)

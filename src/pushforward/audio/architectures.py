@@ -7,7 +7,7 @@ from pydantic import Field
 from pushforward.audio.heads import LOG_SCALE_BOUND, head_of
 from pushforward.audio.student import ParallelWaveNet
 from pushforward.audio.teacher import AutoregressiveWaveNet
-from pushforward.bijections import Affine, Chained, RationalQuadraticSpline, Univariate
+from pushforward.bijections import Affine, Chained, RationalQuadraticSpline, RelativeAffine, Univariate
 from pushforward.errors import InputError
 from pushforward.networks.wavenet import WaveNet
 from pushforward.zoo import Context, architecture
@@ -19,6 +19,7 @@ KernelSize = Annotated[int, Field(ge=2, le=100)]
 Hop = Annotated[int, Field(ge=1, le=1_000_000)] | None
 Scale = Annotated[float, Field(gt=0, lt=float("inf"))]
 Length = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Family = Literal["affine", "relative_affine", "spline"]
 Bins = Annotated[int, Field(ge=1, le=64)]
 Bound = Annotated[float, Field(gt=0, lt=float("inf"))]
 
@@ -81,7 +82,7 @@ def parallel_wavenet(
     kernel_size: KernelSize = 2,
     context: Context = 0,
     hop: Hop = None,
-    univariate: Literal["affine", "spline"] = "affine",
+    univariate: Family = "affine",
     bins: Bins = 8,
     bound: Bound = 5.0,
     base: Literal["normal", "logistic"] = "normal",
@@ -103,7 +104,8 @@ def parallel_wavenet(
         context: C, number of context features, default 0.
         hop: samples for each frame of the context, default None: one context for the whole sequence.
         univariate: "affine" (default), which keeps each sample's distribution given those before it normal (or
-            logistic), or "spline", which bends it: a rational quadratic spline before each affine map.
+            logistic); "relative_affine", the same with shifts in units of the scale; or "spline", which bends it: a
+            rational quadratic spline before each affine map.
         bins: of the spline, default 8.
         bound: half the side of the spline's box, default 5.
         base: "normal" (default) or "logistic".
@@ -127,10 +129,14 @@ def parallel_wavenet(
     return ParallelWaveNet(networks, family, base, scale, length)
 
 
-def family_of(univariate: Literal["affine", "spline"], bins: int = 8, bound: float = 5.0) -> Univariate:
+def family_of(univariate: Family, bins: int = 8, bound: float = 5.0) -> Univariate:
     """The maps of a parallel WaveNet's flows, by their name and the sizes of a spline."""
-    affine = Affine(LOG_SCALE_BOUND)
-    return affine if univariate == "affine" else Chained([RationalQuadraticSpline(bins, bound, "linear"), affine])
+    if univariate == "affine":
+        return Affine(LOG_SCALE_BOUND)
+    relative = RelativeAffine(LOG_SCALE_BOUND)
+    if univariate == "relative_affine":
+        return relative
+    return Chained([RationalQuadraticSpline(bins, bound, "linear"), relative])
 
 
 def network_of(

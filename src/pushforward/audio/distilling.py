@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.audio.adaptive_wavenet import AdaptiveWaveNet
-from pushforward.audio.architectures import parallel_wavenet
+from pushforward.audio.architectures import Family, parallel_wavenet
 from pushforward.audio.files import Recordings, read_recordings
 from pushforward.audio.model import SpeechModel
 from pushforward.audio.predictive_student import predictive_parallel_wavenet
@@ -100,15 +100,15 @@ def distill_speech(
     flows: int = 2,
     channels: int = 16,
     layers: int = 8,
-    univariate: Literal["affine", "spline"] = "affine",
+    univariate: Family = "relative_affine",
     log_scale_regularization: float = 0.0,
     power: float = 0.3,
     contrastive: float = 0.0,
-    segment: int = 2000,
+    segment: int = 1000,
     batch_size: int = 4,
     max_time: float | None = None,
     max_steps: int | None = None,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 1e-2,
     seed: int = 0,
     device: str = "auto",
     progress: bool | None = None,
@@ -127,16 +127,16 @@ def distill_speech(
         flows: of the student, default 2.
         channels: of each, default 16.
         layers: of each, default 8.
-        univariate: "affine" (default) or "spline"; behind the linear prediction of the teacher, if it has one
-            (`predictive_parallel_wavenet`).
+        univariate: "relative_affine" (default), "affine" or "spline"; behind the linear prediction of the teacher, if
+            it has one (`predictive_parallel_wavenet`).
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
         power: weight of the power loss ("log_average") in nats per sample, default 0.3; 0 leaves it out.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
-        segment: samples of a draw.
+        segment: samples of a draw, default 1000: shorter ones make more steps in a minute.
         batch_size: draws in a step.
         max_time: most seconds of the fit.
         max_steps: most steps; 2000 if neither is given.
-        learning_rate: peak learning rate.
+        learning_rate: peak learning rate, default 1e-2.
         seed: of weights, contexts and draws.
         device: "auto", "cpu", "cuda" or "mps".
         progress: whether to show a progress bar; None shows one in a terminal after two seconds.
@@ -228,7 +228,7 @@ def distill_speech(
     )
 
 
-def _student(teacher: SpeechModel, univariate: Literal["affine", "spline"], **sizes: Any) -> ParallelWaveNet:
+def _student(teacher: SpeechModel, univariate: Family, **sizes: Any) -> ParallelWaveNet:
     """A fresh student: behind the teacher's linear prediction if there is one."""
     density = teacher.density
     sizes |= {"context": density.context_features, "hop": None if teacher.frames is None else teacher.frames.hop}

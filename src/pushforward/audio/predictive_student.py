@@ -16,6 +16,7 @@ from pushforward.audio.architectures import (
     Bins,
     Bound,
     Channels,
+    Family,
     Hop,
     KernelSize,
     LayersOfStack,
@@ -149,7 +150,7 @@ def predictive_parallel_wavenet(
     kernel_size: KernelSize = 2,
     context: Context = 0,
     hop: Hop = None,
-    univariate: Literal["affine", "spline"] = "affine",
+    univariate: Family = "affine",
     bins: Bins = 8,
     bound: Bound = 5.0,
     base: Literal["normal", "logistic"] = "normal",
@@ -168,7 +169,7 @@ def predictive_parallel_wavenet(
         kernel_size: default 2.
         context: C, number of context features, default 0.
         hop: samples for each frame of the context, default None: one context for the whole sequence.
-        univariate: "affine" (default) or "spline", as for `pushforward.parallel_wavenet`.
+        univariate: "affine" (default), "relative_affine" or "spline", as for `pushforward.parallel_wavenet`.
         bins: of the spline, default 8.
         bound: half the side of the spline's box, default 5.
         base: "normal" (default) or "logistic".

@@ -11,10 +11,12 @@ from torch.distributions import Distribution, Normal
 from pushforward.audio.logistic import Logistic, logistic_noise
 from pushforward.audio.pushed import Pushed
 from pushforward.audio.sequences import SequenceDensity
-from pushforward.bijections import Affine, Univariate
+from pushforward.bijections import Affine, RelativeAffine, Univariate
 from pushforward.kernels.wavenet import CompiledState, HeadShape, has_kernel
 from pushforward.networks.wavenet import WaveNet, shifted
 
+# What the compiled loop calls the inverses of these families.
+INVERSE_HEADS: dict[type[Univariate], int] = {Affine: 1, RelativeAffine: 3}
 BASES: dict[str, type[Normal] | type[Logistic]] = {"normal": Normal, "logistic": Logistic}
 
 
@@ -28,11 +30,13 @@ class ParallelWaveNet(SequenceDensity):
     pushed through the K univariate maps, whose parameters are all known with the draw; if they are affine,
 
     x[t] = location[t] + exp(log_scale[t]) · z_0[t],   location <- shift_k + exp(log_scale_k) · location,
-    log_scale <- log_scale + log_scale_k.
+    log_scale <- log_scale + log_scale_k,
+
+    where shift_k is exp(log_scale_k) times that of the network if the family is `RelativeAffine`.
 
     Arguments:
         networks: K, each with as many outputs as the family has parameters, all with one context and hop.
-        univariate: the family, `Affine` as in the papers or a spline.
+        univariate: the family, `Affine` as in the papers, `RelativeAffine` or a spline.
         base: "normal" (default) or "logistic".
         scale: of x where all parameters are 0, default 1.
         length: samples of a draw that is not told its length, default 8000.
@@ -208,8 +212,9 @@ def solve_in_time(
     Cost: T steps, which are together the arithmetic of one pass.
     """
     network.check_context(context, x.shape[1])
-    if type(univariate) is Affine and x.dtype is torch.float32 and has_kernel(network):
-        z, log_det = CompiledState(network, len(x)).loop(x, context, HeadShape(1, univariate.log_scale_bound))
+    if type(univariate) in INVERSE_HEADS and x.dtype is torch.float32 and has_kernel(network):
+        head = HeadShape(INVERSE_HEADS[type(univariate)], univariate.log_scale_bound)
+        z, log_det = CompiledState(network, len(x)).loop(x, context, head)
         return z, log_det.to(x.dtype)
     state, last = network.initial_state(len(x)), torch.zeros_like(x[:, :1]).sum(1)
     samples, total = [], last

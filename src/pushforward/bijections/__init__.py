@@ -17,7 +17,7 @@ from pushforward.bijections.splines import RationalQuadraticSpline
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.tails import TailTransform
-from pushforward.bijections.univariate import Additive, Affine, Univariate, soft_bound
+from pushforward.bijections.univariate import Additive, Affine, RelativeAffine, Univariate, soft_bound
 
 __all__ = [
     "LU",
@@ -40,6 +40,7 @@ __all__ = [
     "Planar",
     "Radial",
     "RationalQuadraticSpline",
+    "RelativeAffine",
     "Rescaling",
     "Standardized",
     "Sylvester",

@@ -104,7 +104,7 @@ def distill(
         flows=flows,
         channels=channels,
         layers=layers,
-        univariate="spline" if spline else "affine",
+        univariate="spline" if spline else "relative_affine",
         power=power,
         log_scale_regularization=regularization,
         contrastive=contrastive,

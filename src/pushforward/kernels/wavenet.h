@@ -143,7 +143,7 @@ INLINE float soft_bound(float value, float bound) {
 
 // What parameters make of a number: see audio/heads.py.
 struct Head {
-    enum Kind { AFFINE = 0, AFFINE_INVERSE = 1, MIXTURE = 2 } kind;
+    enum Kind { AFFINE = 0, AFFINE_INVERSE = 1, MIXTURE = 2, RELATIVE_INVERSE = 3 } kind;
     long components;
     float bound, reach, scale, temperature;
 };
@@ -168,6 +168,10 @@ INLINE float draw(const Head &head, const float *p, const float *noise, double &
     if (head.kind == Head::AFFINE_INVERSE) {
         log_det -= log_scale;
         return (noise[0] - p[0]) * __builtin_expf(-log_scale);
+    }
+    if (head.kind == Head::RELATIVE_INVERSE) {
+        log_det -= log_scale;
+        return noise[0] * __builtin_expf(-log_scale) - p[0];
     }
     log_det += log_scale;
     return p[0] + __builtin_expf(log_scale) * head.temperature * noise[0];

@@ -27,7 +27,8 @@ class HeadShape(NamedTuple):
     """What the kernel makes of parameters: see `pushforward.audio.heads`, whose constants these are.
 
     Attributes:
-        kind: 0 shift + exp(log_scale) · number, 1 the inverse of it, 2 a logistic mixture.
+        kind: 0 shift + exp(log_scale) · number, 1 the inverse of it, 2 a logistic mixture, 3 the inverse of
+            exp(log_scale) · (number + shift).
         components: of the mixture.
         bound: of log-scales.
         reach: where the mixture's centres start.
