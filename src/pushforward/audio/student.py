@@ -16,7 +16,7 @@ from pushforward.kernels.wavenet import CompiledState, HeadShape, has_kernel
 from pushforward.networks.wavenet import WaveNet, shifted
 
 # What the compiled loop calls the inverses of these families.
-INVERSE_HEADS: dict[type[Univariate], int] = {Affine: 1, RelativeAffine: 3}
+INVERSE_HEADS: dict[type[Affine], int] = {Affine: 1, RelativeAffine: 3}
 BASES: dict[str, type[Normal] | type[Logistic]] = {"normal": Normal, "logistic": Logistic}
 
 
@@ -212,7 +212,7 @@ def solve_in_time(
     Cost: T steps, which are together the arithmetic of one pass.
     """
     network.check_context(context, x.shape[1])
-    if type(univariate) in INVERSE_HEADS and x.dtype is torch.float32 and has_kernel(network):
+    if isinstance(univariate, Affine) and x.dtype is torch.float32 and has_kernel(network):
         head = HeadShape(INVERSE_HEADS[type(univariate)], univariate.log_scale_bound)
         z, log_det = CompiledState(network, len(x)).loop(x, context, head)
         return z, log_det.to(x.dtype)

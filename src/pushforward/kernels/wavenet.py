@@ -154,7 +154,7 @@ class CompiledState:
             context: as the network takes it, of the whole sequences.
         """
         rows, samples = previous.shape[:2]
-        heard = previous.reshape(rows, samples, -1).permute(2, 0, 1).contiguous()
+        heard = previous.reshape(rows, samples, self.network.inputs).permute(2, 0, 1).contiguous()
         added = self._of_context(context, samples)
         parameters = heard.new_empty(self.network.parameter_count, rows, samples)
         _pass(
@@ -181,7 +181,8 @@ class CompiledState:
             return None
         if hop is not None:
             context = context[:, self.time // hop : -(-(self.time + samples) // hop)]
-        added = network.context(context).reshape(len(context), -1, len(network.dilations), 2, network.channels)
+        frames = context.shape[1] if hop is not None else 1
+        added = network.context(context).reshape(len(context), frames, len(network.dilations), 2, network.channels)
         return pad(added, (0, _padded(network.channels) - network.channels)).contiguous()
 
 
