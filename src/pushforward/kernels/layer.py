@@ -15,6 +15,8 @@ from pushforward.kernels.function import gradients_by_torch, takes_gradients
 # Fewer multiplications are not worth waking a second thread.
 FEWEST_FOR_THREADS = 2**18
 CHUNK = 64
+# Of `Dense`.
+FIELDS = 10
 
 
 class Layer(NamedTuple):
@@ -144,7 +146,7 @@ class _Layer(Function):
             threads,
         )
         ctx.layer, ctx.family, ctx.threads = layer, family, threads
-        ctx.held = by_feature, saved, weights
+        ctx.held = by_feature, saved, weights, dense
         ctx.workspace = sizes[0] + threads * sizes[3]
         return there.t(), log_det
 
@@ -155,7 +157,7 @@ class _Layer(Function):
         if not takes_gradients(of_there, of_log_det):
             wanted = ctx.needs_input_grad[1:]
             return None, *gradients_by_torch(layer.plainly, ctx.saved_tensors, wanted, (of_there, of_log_det))
-        by_feature, saved, weights = ctx.held
+        by_feature, saved, weights, dense = ctx.held
         of_there, of_log_det = of_there.t().contiguous(), of_log_det.contiguous()
         of_value = torch.empty_like(by_feature)
         # Seen values have a gradient of their own, or one that is summed with that of the values, or none.
@@ -166,12 +168,13 @@ class _Layer(Function):
             of_seen = of_value
         of_added = None if added is None else value.new_empty(added.shape)
         of_weights = [torch.empty_like(weight) for weight in weights]
-        fields = _fields(layer, weights, of_weights)
+        for k, gradient in enumerate(of_weights):
+            dense[k // 2 * FIELDS + FIELDS - 2 + k % 2] = gradient.data_ptr()
         workspace = value.new_empty(ctx.workspace)
         _gradients(
             by_feature.shape[1],
             len(layer.products),
-            (ctypes.c_long * len(fields))(*fields),
+            dense,
             *ctx.family,
             layer.inverse,
             by_feature.data_ptr(),
@@ -188,16 +191,15 @@ class _Layer(Function):
         return None, of_value.t(), own, of_added, *of_weights
 
 
-def _fields(layer: Layer, weights: Sequence[Tensor], of_weights: Sequence[Tensor] = ()) -> list[int]:
-    """The struct `Dense` of layer.h for each product."""
+def _fields(layer: Layer, weights: Sequence[Tensor]) -> list[int]:
+    """The struct `Dense` of layer.h for each product, the places of the gradients, which come last, still empty."""
     fields: list[int] = []
     for k, product in enumerate(layer.products):
         weight, bias = weights[2 * k : 2 * k + 2]
         fields += *weight.shape, layer.skips[k], weight.data_ptr()
         mask = getattr(product, "mask", None)
         if mask is None:
-            fields += 0, bias.data_ptr(), 0, 0
+            fields += 0, bias.data_ptr(), 0, 0, 0, 0
         else:
-            fields += mask.data_ptr(), bias.data_ptr(), product.rows.data_ptr(), product.columns.data_ptr()
-        fields += [gradient.data_ptr() for gradient in of_weights[2 * k : 2 * k + 2]] or [0, 0]
+            fields += mask.data_ptr(), bias.data_ptr(), product.rows.data_ptr(), product.columns.data_ptr(), 0, 0
     return fields
