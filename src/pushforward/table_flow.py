@@ -597,14 +597,16 @@ def fit_table(
     conditional = features < len(names)
     noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     y = maps.encode(x, noise)[0]
+    by_weight = None if parts[0] is None else torch.from_numpy(parts[0])
     model: Flow | AnyGivenFlow
     density: Any
     if any_given:
-        model = _make_any_given(recipe, maps, y, input_widths(learned, names), seed)
+        model = _make_any_given(recipe, maps, y, input_widths(learned, names), seed, by_weight)
         density = AnyGivenDensity(maps, model, learned, names, varying[1])
         density.learn_covariance(x[:COVARIANCE_ROWS])
     else:
-        model = recipe.make(y, context if conditional else None, seed, low=maps.low, high=maps.high, normal=maps.normal)
+        of_columns = {"low": maps.low, "high": maps.high, "normal": maps.normal}
+        model = recipe.make(y, context if conditional else None, seed, **of_columns, weights=by_weight)
         density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
     measured = [varying[0].index(name) for name in errors]
     if errors:
@@ -708,7 +710,9 @@ def _held_out_scores(model: TableFlow, held_out: np.ndarray, features: int, colu
     return scores
 
 
-def _make_any_given(recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int) -> AnyGivenFlow:
+def _make_any_given(
+    recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int, weights: torch.Tensor | None
+) -> AnyGivenFlow:
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
@@ -717,8 +721,14 @@ def _make_any_given(recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list
         flow = AnyGivenFlow(maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options)
     flow.marginal.double()
     for place in set(range(maps.features)) - set(maps.normal):
-        rows = y[~y[:, place].isnan(), place]
-        one = MarginalSpline.from_data(rows[:, None], recipe.knots, low=[maps.low[place]], high=[maps.high[place]])
+        there = ~y[:, place].isnan()
+        one = MarginalSpline.from_data(
+            y[there, place][:, None],
+            recipe.knots,
+            low=[maps.low[place]],
+            high=[maps.high[place]],
+            weights=None if weights is None else weights[there],
+        )
         for name, buffer in flow.marginal.named_buffers():
             if (value := getattr(one, name)) is not None:
                 buffer[place] = value[0]
