@@ -47,12 +47,12 @@ from pushforward.tables import (
     table_from_frame,
     to_table,
 )
-from pushforward.tables.coding import numbers
 from pushforward.tables.schema import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
 from pushforward.training import History, evaluate, fit
 from pushforward.training.fitting import split_table
 from pushforward.training.settings import Settings
-from pushforward.training.table import as_weights
+from pushforward.training.table import Table
+from pushforward.weights_and_errors import check_errors, check_weights, errors_of, weights_of
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -511,24 +511,32 @@ def fit_table(
     for name in aside:
         if name in (columns or ()) or name in given:
             raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
+    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
     wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *aside]))
     large = None
     if isinstance(data, str | os.PathLike) and is_large(data, wanted):
-        if weight is not None or errors:
+        if not (weight is None or isinstance(weight, str)):
             raise InputError(
-                f"{source} is too large for memory and is streamed, which row weights and measurement errors cannot be "
-                "yet: fit to a part of its rows."
+                f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
             )
-        large = LargeTable(data, wanted or column_names(data), declared, seed, VALIDATION_FRACTION)
-        table = large.sample
+        found = wanted or column_names(data)
+        if aside:
+            check_columns(aside, found, source=source)
+        check_errors(errors, found, columns, given, source)
+        quiet = training.get("progress") is False
+        beside = (weight, list(errors.values()))
+        large = LargeTable(data, found, declared, seed, VALIDATION_FRACTION, *beside, quiet)
+        table, weights, noise_of = large.sample, large.weights, large.noise_of
     else:
         table = _read(data, wanted)
-    if aside:
-        check_columns(aside, table.column_names, source=source)
-    weights = _weights(table, weight, source)
-    noise_of = _errors(table, errors, columns, given, source)
-    table = table.drop_columns(aside) if aside else table
-    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
+        if aside:
+            check_columns(aside, table.column_names, source=source)
+        check_errors(errors, table.column_names, columns, given, source)
+        weights = None if weight is None else weights_of(table, weight, source)
+        if weights is not None:
+            check_weights(weights, source)
+        noise_of = errors_of(table, list(errors.values()), source)
+        table = table.drop_columns(aside) if aside else table
     names = table.column_names
     if given:
         check_columns(given, names, source=source)
@@ -570,7 +578,9 @@ def fit_table(
             parts = (weights[training_rows], weights[held_out_rows])
     else:
         streamed = large.rows(learned, names[:features], names[features:])
-        train, held_out = matrix, np.hstack([part.numpy() for part in streamed.held_out.take(streamed.held_out.rows)])
+        train, held_out = matrix, _beside(streamed.held_out, features)
+        if weights is not None and streamed.held_out.weights is not None:
+            parts = (weights, streamed.held_out.weights[streamed.held_out.rows].numpy())
         counts = (streamed.rows, len(held_out))
     _check_dense(train, names, dense, f"the training part of {source}", 2)
 
@@ -618,7 +628,7 @@ def fit_table(
         if large is None
         else streamed,
         to_table(matrix[:, features:], names[features:]) if conditional and large is None else None,
-        weights=weights,
+        weights=weights if large is None else None,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
@@ -702,6 +712,13 @@ def _asks_for_any_given(
     return bool(hints) or (flow is None and not large and any(isinstance(schema[name], Periodic) for name in columns))
 
 
+def _beside(table: Table, features: int) -> np.ndarray:
+    """The rows of a table as one matrix: features, context, and the errors that stand beside the features."""
+    x, *others = table.take(table.rows)
+    context = [] if table.context is None else [others[0].numpy()]
+    return np.hstack([x[:, :features].numpy(), *context, x[:, features:].numpy()])
+
+
 def _held_out_scores(model: TableFlow, held_out: np.ndarray, features: int, columns: int) -> np.ndarray:
     """log_prob, (n,), of the density's codes, its context, and the errors beside them."""
     x = torch.from_numpy(np.hstack([held_out[:, :features], held_out[:, columns:]]))
@@ -781,46 +798,6 @@ def _gaussian(
     if columns < train.shape[1]:
         log_prob = log_prob - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:])
     return float(np.average(log_prob, weights=held_out_weights))
-
-
-def _weights(table: pa.Table, weight: Any, source: str) -> np.ndarray | None:
-    """Row weights, from a column or an array; None for none."""
-    if weight is None:
-        return None
-    if isinstance(weight, str):
-        values = numbers(table.column(weight), weight, source)
-        bad = np.flatnonzero(~(values >= 0))
-        if len(bad):
-            raise InputError(
-                f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {int(bad[0]) + 1}; weights are numbers '
-                "from 0 on, and none is missing."
-            )
-    else:
-        found = as_weights(weight, table.num_rows, "weight")
-        assert found is not None
-        values = found.numpy()
-    if not values.any():
-        raise InputError(f"All weights of {source} are 0.")
-    return values
-
-
-def _errors(
-    table: pa.Table, errors: Mapping[str, str], columns: Sequence[str] | None, given: Sequence[str], source: str
-) -> np.ndarray:
-    """Measurement errors, (rows, columns with errors)."""
-    found = np.empty((table.num_rows, len(errors)))
-    for place, (name, error) in enumerate(errors.items()):
-        check_columns([name], table.column_names, source=source)
-        if name in given or name in errors.values() or (columns is not None and name not in columns):
-            raise InputError(f'Column "{name}" has errors, and is not modelled: only modelled columns have errors.')
-        found[:, place] = numbers(table.column(error), error, source)
-        bad = np.flatnonzero(~(found[:, place] >= 0))
-        if len(bad):
-            raise InputError(
-                f'column "{error}" of {source} holds {found[bad[0], place]:g} in row {int(bad[0]) + 1}; errors are '
-                "standard deviations from 0 on, and none is missing."
-            )
-    return found
 
 
 def _checked_names(names: Any, path: Any) -> list[str]:
