@@ -21,6 +21,7 @@ from pushforward.density import POINTS_IN_TRAINING, TableDensity
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.evaluation.calibration import Calibration
+from pushforward.evaluation.chain_rule import order_of
 from pushforward.flow import Flow
 from pushforward.large_table import LargeTable
 from pushforward.measured import MeasuredDensity
@@ -58,7 +59,7 @@ MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
-LOG_PROB, P_VALUE = "log_prob", "p_value"
+LOG_PROB, P_VALUE, SHARE = "log_prob", "p_value", "share_"
 # Held-out rows that p-values are calibrated on, at most: more take time and say little more.
 CALIBRATION_ROWS = 100_000
 MOST_LINES = 30
@@ -242,12 +243,65 @@ class TableFlow:
             log_prob[bad] = self._log_prob(copy.deepcopy(self.scored).double(), rows[bad])
         return log_prob
 
+    @property
+    def shared(self) -> list[str]:
+        """The columns of `shares`: the modelled ones that vary."""
+        return [name for name in self._modelled if name not in self.given]
+
+    def check_shares(self) -> None:
+        """Refuse `shares` of a model whose log-density is no sum over its columns.
+
+        Raises:
+            InputError: layers that mix columns or run in different orders, discrete columns whose probabilities are
+                averages over noise, or measurement errors.
+        """
+        if isinstance(self.density, AnyGivenDensity):
+            return
+        if self.errors:
+            raise InputError("Shares of columns are no part of this model: its scores average over measurement errors.")
+        if self.density.columns.discrete:
+            name = next(
+                name for name in self._modelled if self.schema[name].discrete or isinstance(self.schema[name], Mixed)
+            )
+            raise InputError(
+                f'Shares of columns are no part of this model: the probability of its column "{name}" is an average '
+                "over noise; fit with --any-given, whose probabilities are exact."
+            )
+        if order_of(self.density.flow.bijection) is None:
+            raise InputError(
+                "Shares of columns are no part of this model: its layers mix columns or run in different orders; fit "
+                "with --any-given, or see --explain."
+            )
+
+    @torch.inference_mode()
+    def shares(self, matrix: np.ndarray) -> np.ndarray:
+        """The terms of the chain rule, log p(columns | given) = Σ log p(column | columns before it, given).
+
+        Arguments:
+            matrix: codes, float64, (n, columns and then given).
+
+        Returns:
+            (n, columns of `shared`), nats, which sum to `log_prob`; 0 where a value is missing.
+
+        Raises:
+            InputError: as for `check_shares`.
+        """
+        self.check_shares()
+        rows = torch.from_numpy(matrix)
+        shares = self._shares(self.density, rows)
+        bad = (~shares.isfinite()).any(1).nonzero()[:, 0]
+        if len(bad):
+            shares[bad] = self._shares(copy.deepcopy(self.density).double(), rows[bad])
+        return shares.numpy()
+
     def score(
         self,
         data: str | os.PathLike[str],
         output: str | os.PathLike[str],
         report: Callable[[float], None] = lambda part: None,
         watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, matrix, log_prob: None,
+        *,
+        shares: bool = False,
     ) -> Scores:
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
 
@@ -258,19 +312,23 @@ class TableFlow:
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities.
+            shares: whether to add a column `share_NAME` for each modelled column, its term of the chain rule.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.
 
         Raises:
             InputError: a missing column, a value that is no finite number, a column that is already called log_prob
-                or p_value; nothing is written then.
+                or p_value, shares of a model that has none; nothing is written then.
         """
         scores = Scores()
+        if shares:
+            self.check_shares()
         # Numbers that come as text and go as text stay as they were written.
         as_text = output == "-" or table_format(output) == "csv"
         with TableReader(data, self._numeric(self.names), keep_text=as_text) as reader:
             added = [LOG_PROB] if self.calibration is None else [LOG_PROB, P_VALUE]
+            added += [SHARE + name for name in self.shared] if shares else []
             for name in added:
                 if name in reader.names:
                     raise InputError(f'{data} already has a column "{name}"; rename or remove it first.')
@@ -284,6 +342,9 @@ class TableFlow:
                     batch = batch.append_column(LOG_PROB, pa.array(log_prob))
                     if self.calibration is not None:
                         batch = batch.append_column(P_VALUE, pa.array(self.calibration.p_values(log_prob)))
+                    if shares:
+                        for name, share in zip(self.shared, self.shares(matrix).T, strict=True):
+                            batch = batch.append_column(SHARE + name, pa.array(share))
                     writer.write(batch)
                     scores.add(log_prob)
                     report(reader.progress)
@@ -379,6 +440,11 @@ class TableFlow:
         places = [*self._places(), *(self.names.index(name) for name in self.errors.values())]
         log_prob: torch.Tensor = density.log_prob(rows[:, places], context).double()
         return log_prob
+
+    def _shares(self, density: Any, rows: torch.Tensor) -> torch.Tensor:
+        context = self._context_of(rows[:, len(self.columns) :])
+        each: torch.Tensor = density.log_prob_of_each(rows[:, self._places()], context).double()
+        return each[:, [self._modelled.index(name) for name in self.shared]]
 
     def _places(self) -> list[int]:
         """Where the density's columns stand in a matrix of codes."""
