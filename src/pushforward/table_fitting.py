@@ -105,7 +105,8 @@ def fit_table(
             values or angles, and those with categories or angles among the given columns, have such a model always.
             A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.
         weight: a column of row weights, which is not modelled, or one number for each row: by these rows count in the
-            split, the loss, the held-out value, the Gaussian and the p-values; rows of weight 0 are left out.
+            split, the quantiles, the loss, the held-out value, the Gaussian and the p-values; rows of weight 0 are left
+            out. Of a table that is streamed from its file it is a column.
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
             is then that of the true values, as `pushforward.measured` explains; columns with errors are continuous.
         seed: of the split, the initial weights and the batches.
