@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import pushforward as pf
 
-schema = pytest.importorskip("pushforward.tables.schema")
+schema = pytest.importorskip("pushforward.tables.schema_json")
 
 FUZZING = settings(
     max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -30,6 +30,28 @@ def density_of(x, **options):
     return pf.Flow(MarginalSpline.from_data(x[:, None], **options), StandardNormal(1).double())
 
 
+def test_whole_weights_are_repetitions():
+    x = draws(500).exp()
+    weights = torch.randint(1, 5, (500,), generator=torch.Generator().manual_seed(0))
+    # Weights are relative: of N rows, so that the end knots stand where those of N rows do.
+    weighted = MarginalSpline.from_data(x[:, None], weights=weights)
+    repeated = MarginalSpline.from_data(x.repeat_interleave(weights)[:, None])
+    inner = torch.linspace(-2, 2, 50, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(weighted(inner)[0], repeated(inner)[0], rtol=0.05, atol=0.01)
+    alike = MarginalSpline.from_data(x[:, None], weights=torch.full((500,), 3.0))
+    plain = MarginalSpline.from_data(x[:, None])
+    assert all(torch.equal(one, other) for one, other in zip(alike.buffers(), plain.buffers(), strict=True))
+
+
+def test_one_row_that_weighs_nearly_everything_leaves_a_spline():
+    x = draws(100)
+    weights = torch.full((100,), 1e-9)
+    weights[50] = 1
+    spline = MarginalSpline.from_data(x[:, None], weights=weights)
+    back = spline(spline.inverse(x[:, None])[0])[0]
+    torch.testing.assert_close(back, x[:, None])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_marginals_become_nearly_normal_for_fresh_rows_too(kind):
     x, fresh = KINDS[kind](draws(20_000)), KINDS[kind](draws(20_000, seed=1))

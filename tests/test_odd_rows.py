@@ -6,6 +6,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.odd_rows import OddestRows, explain, explainable
+from pushforward.tables import to_table
 
 NAMES = ["mass", "radius", "flux"]
 
@@ -21,7 +22,7 @@ def make_rows(count, seed=0):
 
 @pytest.fixture(scope="module")
 def model():
-    table = pf.table_flow.to_table(make_rows(3000), NAMES)
+    table = to_table(make_rows(3000), NAMES)
     return pf.fit_table(table, flow="maf", max_steps=300, learning_rate=5e-3, progress=False).model
 
 
@@ -86,7 +87,7 @@ def test_rows_beyond_single_precision_are_explained(model):
 
 
 def test_given_columns_are_conditions_and_not_blamed():
-    table = pf.table_flow.to_table(make_rows(1000), NAMES)
+    table = to_table(make_rows(1000), NAMES)
     model = pf.fit_table(table, given=["mass"], flow="maf", max_steps=60, learning_rate=5e-3, progress=False).model
     odd = np.array([[15.0, 1.0, 10.0], [10.0, 30.0, 10.0]])  # radius, flux, mass
     oddest = OddestRows(2)

@@ -8,7 +8,8 @@ import torch
 from scipy import stats
 
 import pushforward as pf
-from pushforward import streaming
+from pushforward import progress, streaming
+from pushforward.large_table import LargeTable
 from pushforward.tables import TableWriter, numeric_matrix, to_table
 from pushforward.tables import survey as surveys
 from pushforward.training import checkpoint as checkpoints
@@ -260,10 +261,107 @@ def test_a_streamed_value_that_a_schema_forbids_is_named_before_the_training(sma
         pf.fit_table(path, flow="nice", max_steps=1, schema={"b": "positive"})
 
 
-def test_weights_and_errors_are_not_streamed(small, tmp_path):
-    path = write(tmp_path / "t.parquet", np.abs(make()), ["row", "a", "b"])
-    for options in ({"weight": "b"}, {"errors": {"a": "b"}}):
-        with pytest.raises(
-            pf.InputError, match=r"t.parquet is too large for memory and is streamed, which row weights"
-        ):
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_pass_has_the_weights_of_its_rows(small, tmp_path, ending):
+    matrix = make()
+    weights = np.random.default_rng(3).integers(0, 3, ROWS).astype(float)
+    path = write(tmp_path / f"t.{ending}", np.column_stack([matrix, weights]), ["row", "a", "b", "w"])
+    large = LargeTable(path, ["row", "a", "b", "w"], {}, 0, 0.1, weight="w")
+    rows = large.rows(large.learn(), ["row", "a"], ["b"])
+    x, context, found = (
+        torch.cat(parts).numpy() for parts in zip(*streamed.StreamedBatches(rows, 64, 0, torch.float64), strict=True)
+    )
+    order = x[:, 0].astype(int)
+    training = np.setdiff1d(np.flatnonzero(weights), large.found.held_out_rows)
+    assert np.array_equal(np.sort(order), training) and rows.rows == len(training)
+    np.testing.assert_allclose(found, weights[order] / weights[training].mean())
+    np.testing.assert_array_equal(context[:, 0], matrix[order, 2])
+    for table, numbers in ((rows.sample, large.sample["row"].to_numpy()), (rows.held_out, large.found.held_out_rows)):
+        numbers = np.asarray(numbers).astype(int)
+        assert (weights[numbers] > 0).all()
+        np.testing.assert_allclose(table.weights.numpy(), weights[numbers] / weights[numbers].mean())
+
+
+def test_a_streamed_weighted_fit_learns_the_weighted_density(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(surveys, "MOST_SAMPLED", 10_000)
+    # Rows of N(0, 4) with weights that make them N(1, 1).
+    x = np.random.default_rng(0).normal(0, 2, size=20_000)
+    weights = stats.norm(1, 1).pdf(x) / stats.norm(0, 2).pdf(x)
+    weights[::10] = 0
+    x[::10] += 1
+    path = write(tmp_path / "t.parquet", np.column_stack([x, weights]), ["x", "w"])
+    result = pf.fit_table(path, weight="w", max_steps=300, progress=False)
+    assert result.model.columns == ["x"]
+    assert sum(result.model.notes["rows"].values()) == 18_000
+    grid = np.linspace(-2, 4, 50)
+    np.testing.assert_allclose(np.exp(result.model.log_prob(grid[:, None])), stats.norm(1, 1).pdf(grid), atol=0.05)
+    entropy = 0.5 * (1 + np.log(2 * np.pi))
+    assert result.gaussian == pytest.approx(-entropy, abs=0.15) and result.held_out == pytest.approx(-entropy, abs=0.15)
+
+
+def test_a_pass_has_the_errors_of_its_rows_between_features_and_context(small, tmp_path):
+    matrix = np.abs(make())
+    path = write(tmp_path / "t.parquet", np.column_stack([matrix, matrix[:, 1] / 3]), ["row", "a", "b", "e"])
+    large = LargeTable(path, ["row", "a", "b", "e"], {}, 0, 0.1, errors=["e"])
+    rows = large.rows(large.learn(), ["row", "a"], ["b"])
+    batches = streamed.StreamedBatches(rows, 64, 0, torch.float64)
+    x, context = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+    order = x[:, 0].astype(int)
+    assert np.array_equal(x, np.column_stack([matrix[order, :2], matrix[order, 1] / 3]))
+    assert np.array_equal(context, matrix[order, 2:]) and rows.sample.x.shape[1] == 3
+
+
+def test_streamed_errors_are_deconvolved(small, tmp_path):
+    generator = np.random.default_rng(0)
+    error = generator.uniform(0.2, 1.5, size=8000)
+    x = generator.normal(3.0, 1.0, size=8000) + error * generator.normal(size=8000)
+    path = write(tmp_path / "t.parquet", np.column_stack([x, error]), ["x", "e"])
+    result = pf.fit_table(path, errors={"x": "e"}, flow="maf", max_steps=300, progress=False)
+    assert result.model.columns == ["x"] and result.model.errors == {"x": "e"}
+    torch.manual_seed(0)
+    drawn = result.model.draw(20_000)[:, 0]
+    assert drawn.mean() == pytest.approx(3, abs=0.1) and drawn.std() == pytest.approx(1, abs=0.15)
+    truth = stats.norm(3, np.sqrt(1 + error**2)).logpdf(x)
+    assert result.model.log_prob(np.column_stack([x, error])).mean() == pytest.approx(truth.mean(), abs=0.03)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_streamed_weights_and_errors_that_cannot_be_are_named_before_the_training(small, tmp_path, ending):
+    matrix = np.abs(make())
+    matrix[4321, 2] = -1
+    path = write(tmp_path / f"t.{ending}", matrix)
+    for options, words in (
+        ({"weight": "b"}, r'column "b" of .*t\..* holds -1 in row 4322; weights are numbers from 0 on'),
+        ({"errors": {"a": "b"}}, r'column "b" of .*t\..* holds -1 in row 4322; errors are standard deviations'),
+        ({"weight": "v"}, 'no column "v"'),
+        ({"errors": {"v": "a"}}, 'no column "v"'),
+        ({"weight": np.ones(ROWS)}, "give the weights of its rows as one of its columns"),
+    ):
+        with pytest.raises(pf.InputError, match=words):
             pf.fit_table(path, flow="nice", max_steps=1, **options)
+    matrix[:, 2] = 0
+    with pytest.raises(pf.InputError, match=r"Too few rows of .* have a weight above 0"):
+        pf.fit_table(write(path, matrix), weight="b", flow="nice", max_steps=1)
+
+
+def test_the_survey_says_how_far_it_is(small, tmp_path):
+    for ending in ENDINGS:
+        told = []
+        pieces = streaming.TablePieces(write(tmp_path / f"t.{ending}", make()), ["row", "a", "b"])
+        streaming.survey(pieces, 0, 0.1, report=told.append)
+        assert told == sorted(told) and 0 < told[0] <= told[-1] == 1.0, ending
+        assert told[0] < 0.2 or ending == "csv"
+
+
+def test_the_survey_has_a_bar_in_a_terminal_and_none_elsewhere_or_when_quiet(small, tmp_path, monkeypatch, capsys):
+    path = write(tmp_path / "t.parquet", make() + np.array([1, 0, 0]))
+    options = {"flow": "nice", "max_steps": 1, "schema": {"row": "positive"}}
+    pf.fit_table(path, **options)
+    assert "surveying" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)
+    pf.fit_table(path, **options, progress=False)
+    assert "surveying" not in capsys.readouterr().err
+    pf.fit_table(path, **options)
+    shown = capsys.readouterr().err
+    assert "surveying" in shown and "checking" in shown

@@ -11,7 +11,8 @@ from pushforward.flow import Flow
 from pushforward.store import describe, load, save
 from pushforward.students import student_for
 from pushforward.table_distillation import distill_table
-from pushforward.table_flow import TableFlow, fit_table
+from pushforward.table_fitting import fit_table
+from pushforward.table_flow import TableFlow
 from pushforward.training import (
     Chains,
     DistillationReport,

@@ -93,18 +93,30 @@ class AnyGivenDensity(nn.Module):
             codes: (n, D), float64, NaN where a value is missing.
             known: (n, D), True for values that are conditions.
         """
+        return self._terms(codes, known).sum(-1)
+
+    def log_prob_of_each(self, codes: Tensor, context: None = None) -> Tensor:
+        """log p(value | values of columns before it, conditions) in nats, (n, D), which sum to log_prob.
+
+        It is 0 for conditions and where a value is missing.
+        """
+        return self._terms(codes, self.conditions.expand(codes.shape))
+
+    def _terms(self, codes: Tensor, known: Tensor) -> Tensor:
+        """The terms of the chain rule in the order of the columns, (n, D); 0 for known and missing values."""
         prepared = self.prepare(codes)
         known = known & prepared.there
-        total = torch.zeros(len(codes), dtype=torch.float64, device=codes.device)
+        terms = []
         for column in range(self.features):
             asked = prepared.there[:, column] & ~known[:, column]
+            terms.append(torch.zeros(len(codes), dtype=torch.float64, device=codes.device))
             if bool(asked.any()):
                 parameters = self.flow.conditionals(prepared.inputs, known, column)
                 value = self._log_each(parameters, prepared, torch.tensor([column]))[:, 0]
-                total = total + torch.where(asked, value, 0.0)
+                terms[-1] = torch.where(asked, value, 0.0).double()
             known = known.clone()
             known[:, column] |= asked
-        return total
+        return torch.stack(terms, -1)
 
     @torch.no_grad()
     def fill(self, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.evaluation.chain_rule import log_prob_of_each
 from pushforward.flow import Flow
 from pushforward.tables.columns import Columns
 
@@ -70,6 +71,19 @@ class TableDensity(nn.Module):
             return self._bound(codes, context, torch.rand_like(codes))
         bounds = [self._bound(codes, context, noise) for noise in self.points]
         return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
+
+    def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; no column is discrete.
+
+        Arguments:
+            codes: (n, D), float64.
+            context: (n, C).
+
+        Raises:
+            InputError: the flow's layers have no order in common.
+        """
+        y, log_term = self.columns.encode(codes, self.points[0])
+        return log_prob_of_each(self.flow, y, context) + log_term
 
     @torch.no_grad()
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:

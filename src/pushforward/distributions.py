@@ -5,6 +5,7 @@ move with the flow (device, dtype, state) and gradients pass through samples.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 class Base(nn.Module):
     """A density over vectors that is easy to sample and to evaluate.
 
-    A density of your own defines `log_prob` and `rsample`.
+    A density of your own defines `log_prob` and `rsample`, and may define `log_prob_of_each`.
 
     Arguments:
         features: D, the length of an event.
@@ -29,6 +30,10 @@ class Base(nn.Module):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
+        raise NotImplementedError
+
+    def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
+        """log p(z[d] | z before d in an order), (*batch, D), of z, (*batch, D): terms that sum to log_prob."""
         raise NotImplementedError
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
@@ -61,6 +66,10 @@ class StandardNormal(Base):
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         return -0.5 * (z.square().sum(-1) + self.features * math.log(2 * math.pi))
 
+    def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
+        """log p(z[d]), (*batch, D), whatever the order."""
+        return -0.5 * (z.square() + math.log(2 * math.pi))
+
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D)."""
         return self.empty(*shape, self.features).normal_()
@@ -76,8 +85,12 @@ class Logistic(Base):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
+        return self.log_prob_of_each(z).sum(-1)
+
+    def log_prob_of_each(self, z: Tensor, order: Sequence[int] = ()) -> Tensor:
+        """log p(z[d]), (*batch, D), whatever the order."""
         distance = z.abs()
-        return -(distance + 2 * torch.log1p((-distance).exp())).sum(-1)
+        return -(distance + 2 * torch.log1p((-distance).exp()))
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D)."""
@@ -116,6 +129,12 @@ class Uniform(Base):
         # NaN is neither inside nor outside: it is passed on.
         return torch.where(inside, density, torch.where(z.isnan().any(-1), math.nan, -math.inf)).to(z.dtype)
 
+    def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
+        """log p(z[d]), (*batch, D), whatever the order."""
+        inside = (z >= self.low) & (z <= self.high)
+        outside = torch.where(z.isnan(), math.nan, -math.inf)
+        return torch.where(inside, -math.log(self.high - self.low), outside).to(z.dtype)
+
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D)."""
         return self.empty(*shape, self.features).uniform_(self.low, self.high)
@@ -143,11 +162,15 @@ class StudentT(Base):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
+        return self.log_prob_of_each(z).sum(-1)
+
+    def log_prob_of_each(self, z: Tensor, order: Sequence[int] = ()) -> Tensor:
+        """log p(z[d]), (*batch, D), whatever the order."""
         # The two log Γ nearly cancel at large ν: float64 keeps the difference exact; there are only D of them.
         nu = self.log_degrees_of_freedom.double().exp()
         constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * (math.pi * nu).log()
         nu, constant = nu.to(z.dtype), constant.to(z.dtype)
-        return (constant - (nu + 1) / 2 * torch.log1p(z.square() / nu)).sum(-1)
+        return constant - (nu + 1) / 2 * torch.log1p(z.square() / nu)
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D), differentiable in ν."""
@@ -179,6 +202,13 @@ class GaussianMixture(Base):
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         return (self._log_densities(z).sum(-1) + self.logits.log_softmax(0)).logsumexp(-1)
+
+    def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
+        """log p(z[d] | z before d), (*batch, D): the features before d have said which component is likely."""
+        log_joint = self._log_densities(z)[..., list(order)].cumsum(-1) + self.logits.log_softmax(0)[:, None]
+        log_prob = log_joint.logsumexp(-2)  # of each feature together with those before it
+        terms = torch.cat([log_prob[..., :1], log_prob.diff(dim=-1)], -1)
+        return torch.empty_like(terms).index_copy(-1, torch.tensor(list(order), device=terms.device), terms)
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D), differentiable (once) in weights, means and scales."""

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from pushforward.errors import InputError
+from pushforward.progress import progress
 from pushforward.streaming import TablePieces, stream_table, survey
 from pushforward.tables import TableReader, codes, learn_schema
 from pushforward.tables.coding import numbers, plain
 from pushforward.tables.learning import columns_of_text
 from pushforward.tables.schema import AllMissing, Continuous, Schema
 from pushforward.training.streamed import StreamedRows
+from pushforward.weights_and_errors import errors_of, weights_of
 
 HEAD_ROWS = 1000
 BATCH_ROWS = 2**14
@@ -29,25 +31,50 @@ class LargeTable:
         declared: what a user says of columns.
         seed: of the choice of rows.
         fraction: the share of rows held out.
+        weight: the column of row weights, or None.
+        errors: the columns of measurement errors.
+        quiet: whether to leave out the progress bars.
 
     Attributes:
         found: what the pass found.
         sample: rows that are trained on, from which quantiles are taken.
+        weights: those of the sample, (n,), or None.
+        noise_of: the measurement errors of the sample, (n, errors).
 
     Raises:
-        InputError: a number that is infinite, or that float64 cannot hold; its row is named.
+        InputError: a number that is infinite, or that float64 cannot hold, a weight or an error that cannot be; its row
+            is named. Or too few rows have a weight.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], names: Sequence[str], declared: Schema, seed: int, fraction: float
+        self,
+        path: str | os.PathLike[str],
+        names: Sequence[str],
+        declared: Schema,
+        seed: int,
+        fraction: float,
+        weight: str | None = None,
+        errors: Sequence[str] = (),
+        quiet: bool = True,
     ) -> None:
         self.source = os.fspath(path)
-        self.names, self.declared, self.seed = list(names), declared, seed
-        with TableReader(path, self.names, keep_text=True, only_numeric=True) as reader:
+        self.weight, self.errors, self.quiet = weight, list(errors), quiet
+        aside = [*self.errors, *([] if weight is None else [weight])]
+        self.names = [name for name in names if name not in aside]
+        self.declared, self.seed = declared, seed
+        columns = list(dict.fromkeys([*self.names, *aside]))
+        with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.pieces = TablePieces(path, self.names, columns_of_text(head, declared, source=self.source))
-        self.found = survey(self.pieces, seed, fraction, check=self._check_numbers)
+        self.pieces = TablePieces(path, columns, columns_of_text(head, declared, source=self.source))
+        with progress("surveying", quiet) as report:
+            self.found = survey(self.pieces, seed, fraction, self._weigh, report)
+        if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
+            raise InputError(
+                f"Too few rows of {self.source} have a weight above 0: write those to a file of their own."
+            )
         self.sample = self.found.sample.select(self.names)
+        self.weights = None if weight is None else weights_of(self.found.sample, weight, self.source)
+        self.noise_of = errors_of(self.found.sample, self.errors, self.source)
 
     @property
     def reason(self) -> str:
@@ -79,17 +106,23 @@ class LargeTable:
         """
         strict = [name for name in names if not isinstance(schema[name], Continuous | AllMissing)]
         if strict:
-            for piece in range(len(self.pieces)):
-                for first, batch in self.pieces.read(piece, BATCH_ROWS):
-                    codes(batch, schema, strict, source=self.source, first_row=first + 1)
+            with progress("checking", self.quiet) as report:
+                for piece in range(len(self.pieces)):
+                    for first, batch in self.pieces.read(piece, BATCH_ROWS):
+                        codes(batch, schema, strict, source=self.source, first_row=first + 1)
+                        report(self.pieces.progress)
 
     def rows(self, schema: Schema, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:
-        """The codes of all rows, for `pushforward.fit`."""
+        """The codes of all rows, and the errors beside those of the columns, for `pushforward.fit`."""
 
         def coding(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-            return codes(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
+            matrix = codes(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
+            noise_of = errors_of(batch, self.errors, self.source, before + 1)
+            return np.hstack([matrix[:, : len(columns)], noise_of, matrix[:, len(columns) :]])
 
-        return stream_table(self.pieces, self.found, coding, columns, given, self.seed)
+        features = [*columns, *self.errors]
+        weigh = None if self.weight is None else self._weights
+        return stream_table(self.pieces, self.found, coding, features, given, self.seed, weigh)
 
     def _allows(self, column: object, rows: pa.Table, name: str) -> bool:
         if isinstance(column, AllMissing):
@@ -100,7 +133,17 @@ class LargeTable:
             return False
         return True
 
-    def _check_numbers(self, batch: pa.RecordBatch, before: int) -> None:
+    def _weigh(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
+        """The weights of rows whose numbers and errors are checked."""
+        self._check_numbers(batch, before)
+        errors_of(batch, self.errors, self.source, before + 1)
+        return np.ones(batch.num_rows) if self.weight is None else self._weights(batch, before)
+
+    def _weights(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
+        assert self.weight is not None
+        return weights_of(batch, self.weight, self.source, before + 1)
+
+    def _check_numbers(self, batch: pa.RecordBatch | pa.Table, before: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
                 numbers(column, name, self.source, before + 1)

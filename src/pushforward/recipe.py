@@ -42,20 +42,20 @@ class Recipe:
     training: dict[str, Any]
     reasons: tuple[str, ...]
 
-    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **columns: Any) -> Flow:
+    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **of_data: Any) -> Flow:
         """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
 
         Arguments:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
             seed: of the weights; the global random state is left as it was.
-            columns: bounds, and columns that are normal already, as `pushforward.gaussianized` takes them.
+            of_data: bounds, columns that are normal already, weights, as `pushforward.gaussianized` takes them.
         """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
-        return gaussianized(inner, x, context, self.knots, **columns)
+        return gaussianized(inner, x, context, self.knots, **of_data)
 
 
 def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:

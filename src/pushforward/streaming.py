@@ -44,7 +44,13 @@ def is_large(path: str | os.PathLike[str], columns: Sequence[str] | None) -> boo
 
 
 def stream_table(
-    pieces: TablePieces, found: Survey, coding: Coding, features: Sequence[str], given: Sequence[str], seed: int
+    pieces: TablePieces,
+    found: Survey,
+    coding: Coding,
+    features: Sequence[str],
+    given: Sequence[str],
+    seed: int,
+    weigh: Coding | None = None,
 ) -> StreamedRows:
     """The rows of a table for `pushforward.fit`, which then never holds more than some megabytes of them.
 
@@ -55,13 +61,20 @@ def stream_table(
         features: names of the columns modelled.
         given: names of the columns conditioned on.
         seed: of the choice of rows.
+        weigh: likewise to the rows' weights, (n,), from 0 on, as in the survey; default all alike.
     """
+    scale = found.training_rows / found.training_weight
 
     def read(piece: int) -> Iterator[Part]:
         for first, batch in pieces.read(piece, BATCH_ROWS):
             numbers = np.arange(first, first + batch.num_rows)
             chosen = hashes(numbers, seed) >= found.held_out_share * 2.0**64
-            yield numbers[chosen], coding(batch, first)[chosen]
+            matrix = coding(batch, first)
+            if weigh is not None:
+                weights = weigh(batch, first)
+                chosen &= weights > 0
+                matrix = np.column_stack([matrix, weights * scale])
+            yield numbers[chosen], matrix[chosen]
 
     def table(rows: pa.Table, numbers: np.ndarray | None) -> Table:
         matrix = torch.from_numpy(coding(rows, 0))
@@ -73,15 +86,18 @@ def stream_table(
             columns=features,
             context_columns=given,
             numbers=None if numbers is None else torch.from_numpy(numbers),
+            weights=None if weigh is None else torch.from_numpy(weigh(rows, 0)),
         )
 
     sample, held_out = table(found.sample, None), table(found.held_out, found.held_out_rows)
     # A row far from all others, a mistake perhaps, would alone decide which weights are best.
-    far = far_from(*(torch.cat(part.take(part.rows), 1) for part in (held_out, sample)))
+    far = far_from(
+        *(torch.cat([one for one in part.take(part.rows)[:2] if one is not None], 1) for part in (held_out, sample))
+    )
     return StreamedRows(
         read,
         len(pieces),
-        found.rows - len(found.held_out_rows),
+        found.training_rows,
         held_out if bool(far.all()) else held_out.with_rows(held_out.rows[~far]),
         sample,
         f"{found.digest} {seed}",

@@ -51,7 +51,7 @@ def distill_table(
 
     Example:
         >>> import numpy as np
-        >>> from pushforward.table_flow import fit_table
+        >>> from pushforward.table_fitting import fit_table
         >>> teacher = fit_table(np.random.default_rng(0).normal(size=(200, 2)), flow="maf", max_steps=20).model
         >>> student, report = distill_table(teacher, max_steps=20, draws=100, timing_rows=0)
         >>> student.columns, report.dimensions

@@ -565,6 +565,7 @@ def gaussianized(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
     normal: Sequence[int] = (),
+    weights: Tensor | None = None,
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -580,6 +581,7 @@ def gaussianized(
         low: lower bounds of the features, which no sample passes; -inf for none.
         high: upper bounds of the features, inf for none.
         normal: features that are nearly normal already, and are left as they are.
+        weights: (N,) weights above 0, by which rows count in quantiles, mean and deviation; default all alike.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -594,8 +596,8 @@ def gaussianized(
         >>> flow.log_prob(x).shape, flow.sample((10,)).dtype
         (torch.Size([200]), torch.float64)
     """
-    spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal)
-    return _gaussianized(flow, spline, None if context is None else _standardization(context, "context"))
+    spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights)
+    return _gaussianized(flow, spline, None if context is None else _standardization(context, "context", weights))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -684,11 +686,15 @@ def _checked_knots(knots: object) -> int:
     return knots
 
 
-def _standardization(rows: Tensor, name: str) -> ElementwiseAffine:
+def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:
     if rows.dim() != 2 or len(rows) < 2:
         raise ValueError(f"{name} must have shape (N, features) with at least two rows, got {tuple(rows.shape)}.")
     # In float64 whatever comes in: a float32 sum over millions of rows would lose the mean.
     deviation, mean = torch.std_mean(rows.double(), 0, correction=0)
+    if weights is not None:
+        shares = (weights.double() / weights.double().sum())[:, None]
+        mean = (shares * rows.double()).sum(0)
+        deviation = (shares * (rows.double() - mean) ** 2).sum(0).sqrt()
     if not bool((torch.isfinite(deviation) & (deviation > 0)).all()):
         bad = int((~(torch.isfinite(deviation) & (deviation > 0))).nonzero()[0])
         raise ValueError(f"Column {bad} of {name} is constant or not finite: it cannot be standardised.")

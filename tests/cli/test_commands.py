@@ -313,3 +313,14 @@ def test_version_and_help(run):
         ["info", "--help"],
     ):
         assert run(*arguments).status == 0
+
+
+def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp_path):
+    refused = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
+    assert refused.status == 2 and "layers mix columns or run in different orders" in refused.err
+    assert not (tmp_path / "s.csv").exists()
+    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--any-given", "--max-time", "2")
+    assert run("score", "any.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares").status == 0
+    shares, _ = read_matrix("s.csv", [f"share_{name}" for name in NAMES])
+    log_prob, _ = read_matrix("s.csv", ["log_prob"])
+    np.testing.assert_allclose(shares.sum(1), log_prob[:, 0], atol=1e-6)

@@ -1,6 +1,7 @@
 """pushforward distill: good input and bad."""
 
 import csv
+import warnings
 
 import numpy as np
 import pytest
@@ -52,6 +53,18 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path):
     info = run("info", "fast.safetensors")
     assert info.status == 0 and "mass, radius, flux" in info.out and "inverse_autoregressive" in info.out
     assert "distilled_from" in info.out
+
+
+def test_an_alarm_and_the_estimator_are_said_once(run, fitted, monkeypatch):
+    monkeypatch.setattr("pushforward.training.distillation.report._alarms", lambda report: ["All is odd."])
+    for options, said, warned in (((), 1, 0), (("-q",), 0, 1)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = run("distill", fitted / "model.safetensors", "-o", "f.safetensors", "--max-time", 1, *options)
+        assert result.status == 0 and result.err.count("Alarm: All is odd.") == said
+        assert result.err.count("estimator joint") == said
+        # Quiet leaves out what is said, and not what is wrong.
+        assert [str(warning.message) for warning in caught].count("All is odd.") == warned
 
 
 @pytest.mark.slow

@@ -292,6 +292,13 @@ def _parquet(folder: Path) -> Iterator[Case]:
     )
     bomb = _parquet_bytes(many, compression="zstd", row_group_size=10**7)
     yield Case("bombs", "thirty million numbers in little.parquet", bomb, both)
+    # Four thousand copies of a megabyte of text, which stands in the file once, and packed.
+    rows = 4096
+    note = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["x" * 2**20]))
+    numbers = {name: np.random.default_rng(0).normal(size=rows) for name in "abc"}
+    options = {"compression": "zstd", "store_schema": False, "dictionary_pagesize_limit": 2**24}
+    text = _parquet_bytes(pa.table({**numbers, "note": note}), **options)
+    yield Case("bombs", "four gigabytes of text in little.parquet", text, both)
     named = _parquet_bytes(_table().rename_columns(["a ", "B", "c\n"]))
     yield Case("odd tables", "other names.parquet", named, ("score",))
 

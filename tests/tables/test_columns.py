@@ -10,7 +10,7 @@ from pushforward.bijections import MarginalSpline
 from pushforward.density import TableDensity
 from pushforward.tables import Columns, learn_schema
 from pushforward.tables.frames import table_from_frame
-from pushforward.tables.schema import parse_schema
+from pushforward.tables.schema_json import parse_schema
 
 ROWS = 5000
 GENERATOR = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from pushforward.errors import InputError
-from pushforward.tables import TableReader, read_matrix
+from pushforward.tables import TableReader, columnar, read_columns, read_matrix, reading
 
 
 def csv(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
@@ -351,3 +351,42 @@ def test_mistakes_of_the_programmer(tmp_path):
             next(table.matrices(1))
         with pytest.raises(ValueError, match="at least one row"):
             next(table.batches(0))
+
+
+def parquet_with_text(path, texts, numbers, **options):
+    pyarrow.parquet.write_table(pa.table({"x": numbers, "note": texts}), path, store_schema=False, **options)
+    return path
+
+
+def test_text_of_parquet_is_what_was_written(tmp_path):
+    texts = ["a", None, "bc", "", "a"] * 300
+    for kind in (pa.string(), pa.large_string(), pa.binary()):
+        table = pa.table({"x": list(range(1500)), "note": pa.array(texts, pa.string()).cast(kind)})
+        for options in ({}, {"use_dictionary": False}, {"row_group_size": 7}):
+            pyarrow.parquet.write_table(table, tmp_path / "t.parquet", **options)
+            with TableReader(tmp_path / "t.parquet", ["x"]) as reader:
+                batches = list(reader.batches(64))
+                assert [batch.num_rows for batch in batches[:-1]] == [64] * (len(batches) - 1)
+                found = pa.Table.from_batches(batches, reader.schema)
+            assert found.schema.equals(table.schema) and found.equals(table), (kind, options)
+
+
+def test_batches_of_long_text_are_shorter_and_packed_text_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_MOST_BYTES", 10_000)
+    path = parquet_with_text(tmp_path / "t.parquet", ["x" * 1000] * 100, list(range(100)), row_group_size=5)
+    with TableReader(path, ["x"]) as reader:
+        batches = list(reader.batches(64))
+    assert max(batch.num_rows for batch in batches) <= 15
+    assert [row for batch in batches for row in batch["x"].to_pylist()] == list(range(100))
+    monkeypatch.setattr(columnar, "LARGEST_TEXT", 9_000)
+    path = parquet_with_text(tmp_path / "u.parquet", ["x" * 1000] * 100, list(range(100)), row_group_size=50)
+    with (
+        TableReader(path, ["x"]) as reader,
+        pytest.raises(InputError, match=r'column "note" of .*u\.parquet unpacks to 0 MB of text in 50 rows'),
+    ):
+        list(reader.batches(64))
+    # What is not read is no matter.
+    assert read_columns(path, ["x"])["x"].to_pylist() == list(range(100))
+    monkeypatch.setattr(reading, "_LARGEST_TABLE", 700)
+    with pytest.raises(InputError, match="MB in the columns that are read"):
+        read_columns(path, ["x"])

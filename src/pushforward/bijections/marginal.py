@@ -88,6 +88,7 @@ class MarginalSpline(Bijection):
         low: Sequence[float] | None = None,
         high: Sequence[float] | None = None,
         normal: Sequence[int] = (),
+        weights: Tensor | None = None,
     ) -> "MarginalSpline":
         """Lay the knots through the quantiles of data.
 
@@ -107,6 +108,8 @@ class MarginalSpline(Bijection):
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
             normal: features that are normal already: for them it is the identity, whatever x holds.
+            weights: (N,) weights above 0, by which rows count in the quantiles: N rows in all, whatever their sum;
+                default all alike.
 
         Raises:
             ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite, or lies
@@ -131,7 +134,7 @@ class MarginalSpline(Bijection):
         for feature in range(x.shape[1]):
             if feature in normal:
                 continue
-            ordered = x[:, feature].detach().double().sort().values
+            ordered, order = x[:, feature].detach().double().sort()
             eps = torch.finfo(x.dtype).eps
             if not bool(ordered.isfinite().all()) or not _resolved(float(ordered[0]), float(ordered[-1]), eps):
                 raise ValueError(f"Column {feature} of x is constant or not finite: it has no quantiles to go through.")
@@ -141,10 +144,12 @@ class MarginalSpline(Bijection):
             inside = max(INSIDE * float(ordered[-1] - ordered[0]), 1e6 * eps * float(ordered.abs().max()))
             ordered = ordered.clamp(ends[0] + inside, ends[1] - inside)
             place = (probabilities * (count + 1) - 1).clamp(0, count - 1)
-            below = place.floor().long().clamp(max=count - 2)
+            below = place.floor().clamp(max=count - 2)
             share = (place - below).to(ordered.device)
-            below = below.to(ordered.device)
-            quantiles = ordered[below] * (1 - share) + ordered[below + 1] * share
+            left, right = (_rows_at(at.to(ordered.device), order, weights) for at in (below, below + 1))
+            quantiles = ordered[left] * (1 - share) + ordered[right] * share
+            # The ends stay the smallest and the largest value, however little these weigh.
+            quantiles[0], quantiles[-1] = ordered[0], ordered[-1]
             points = _one_per_value(quantiles.tolist(), probabilities.tolist())
             columns = _knots(points, knots, eps, ends)
             for buffer, column in zip((spline.z_knots, spline.x_knots, spline.slopes), columns, strict=True):
@@ -220,6 +225,16 @@ class MarginalSpline(Bijection):
         # From the bound on, not from the knot: a small distance keeps its digits.
         steepness = torch.where(bounded, (-outside.abs() * slope / room).clamp_min(-700.0), 0.0)
         return torch.where(bounded, bound + side * room * steepness.exp(), there), steepness
+
+
+def _rows_at(places: Tensor, order: Tensor, weights: Tensor | None) -> Tensor:
+    """Which of N ordered rows stand at whole places from 0 to N - 1, where each takes up as many as it weighs."""
+    if weights is None:
+        return places.long()
+    ends = weights.to(order.device).double()[order].cumsum(0)
+    ends = ends / ends[-1] * len(order)
+    # Beyond rounding, so that whole weights are whole numbers of rows.
+    return torch.searchsorted(ends, places + 1e-9 * len(order), right=True).clamp(max=len(order) - 1)
 
 
 Point = tuple[float, float]

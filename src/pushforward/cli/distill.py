@@ -1,5 +1,7 @@
 """pushforward distill MODEL -o FAST"""
 
+import dataclasses
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -28,20 +30,26 @@ def distill(
     from pushforward.store import check_model_path
     from pushforward.table_distillation import distill_table
     from pushforward.table_flow import TableFlow
+    from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
     log_path = Path(output).with_suffix(".metrics.csv")
-    student, report = distill_table(
-        TableFlow.load(model),
-        given=given_file,
-        seed=seed,
-        max_time=max_time,
-        announce=lambda line: say(line, quiet),
-        device=device,
-        progress=False if quiet else None,
-        log_path=log_path,
-    )
+    with warnings.catch_warnings():
+        if not quiet:
+            # The report below has the alarms.
+            warnings.simplefilter("ignore", DistillationAlarm)
+        student, report = distill_table(
+            TableFlow.load(model),
+            given=given_file,
+            seed=seed,
+            max_time=max_time,
+            announce=lambda line: say(line, quiet),
+            device=device,
+            progress=False if quiet else None,
+            log_path=log_path,
+        )
     student.save(output)
     if json:
         print_json({"model": output, "metrics": str(log_path), **report.to_dict()})
-    say(f"{report}\nmodel in {output}", quiet)
+    # Which estimator, and why, was announced before the training.
+    say(f"{dataclasses.replace(report, estimator=None)}\nmodel in {output}", quiet)

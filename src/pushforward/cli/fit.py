@@ -48,7 +48,7 @@ def fit(
 ) -> None:
     """Learn the density of a table: p(columns), or p(columns | given)."""
     from pushforward.store import check_model_path
-    from pushforward.table_flow import fit_table
+    from pushforward.table_fitting import fit_table
 
     check_model_path(output)
     log_path = Path(output).with_suffix(".metrics.csv")

@@ -4,19 +4,17 @@ import functools
 import json
 import os
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import typer
 
 from pushforward.errors import InputError
+from pushforward.progress import progress as progress  # commands take all that they show from here
 
 Options = ParamSpec("Options")
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
-PATIENCE_SECONDS = 2.0
 
 
 class Terminated(BaseException):
@@ -70,35 +68,6 @@ def say(text: str, quiet: bool = False) -> None:
 def print_json(result: dict[str, Any]) -> None:
     """Print for machines; numbers that JSON does not know (NaN, infinity) become null."""
     print(json.dumps(_strict(result), indent=2))
-
-
-@contextmanager
-def progress(label: str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """A bar for work that lasts more than two seconds, in a terminal.
-
-    Yields:
-        A function to be told the share that is done, from 0 to 1.
-    """
-    if quiet or not sys.stderr.isatty():
-        yield lambda part: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task(label, total=1.0)
-    start = time.monotonic()
-
-    def report(part: float) -> None:
-        if not bar.live.is_started and time.monotonic() - start > PATIENCE_SECONDS:
-            bar.start()
-        bar.update(task, completed=part)
-
-    try:
-        yield report
-    finally:
-        bar.stop()
 
 
 def _strict(value: Any) -> Any:

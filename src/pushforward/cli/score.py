@@ -17,6 +17,13 @@ def score(
     explain: Annotated[
         int, typer.Option(min=0, help="Say which columns make so many of the oddest rows odd.", show_default=False)
     ] = 0,
+    shares: Annotated[
+        bool,
+        typer.Option(
+            "--shares",
+            help="Add columns share_NAME, log p of each column given those before it, where layers have one order.",
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -29,7 +36,7 @@ def score(
     table_flow = TableFlow.load(model)
     oddest = OddestRows(explain)
     with progress("scoring", quiet) as report:
-        scores = table_flow.score(data, output, report, oddest.add)
+        scores = table_flow.score(data, output, report, oddest.add, shares=shares)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -73,11 +73,18 @@ class FlowEstimator(BaseEstimator):
         self.device = device
         self.verbose = verbose
 
-    def _fit_flow(self, x: np.ndarray, names: Sequence[str], context: np.ndarray | None = None) -> None:
-        """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C)."""
+    def _fit_flow(
+        self,
+        x: np.ndarray,
+        names: Sequence[str],
+        context: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         x = x.astype(np.float64)
-        training_rows = split_rows(len(x), self.validation_fraction, seed)[0].numpy()
+        of_rows = None if weights is None else torch.from_numpy(weights)
+        training_rows = split_rows(len(x), self.validation_fraction, seed, of_rows)[0].numpy()
         train = x[training_rows]
         _check_density(train, names)
         given = None
@@ -102,12 +109,16 @@ class FlowEstimator(BaseEstimator):
         }
         options = {**recipe.training, **{name: value for name, value in chosen.items() if value is not None}}
         flow = recipe.make(
-            torch.from_numpy(train), None if given is None else torch.from_numpy(given[training_rows]), seed
+            torch.from_numpy(train),
+            None if given is None else torch.from_numpy(given[training_rows]),
+            seed,
+            weights=None if of_rows is None else of_rows[training_rows],
         )
         self.history_ = fit(
             flow,
             x,
             given,
+            weights=weights,
             validation_fraction=self.validation_fraction,
             seed=seed,
             max_time=self.max_time,
@@ -117,11 +128,12 @@ class FlowEstimator(BaseEstimator):
         )
         self.flow_ = flow
 
-    def _fit_rows(self, X: Any) -> np.ndarray:
-        """Fit the density of the rows of X, and return them as an array of floats."""
+    def _fit_rows(self, X: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Fit the density of the rows of X, and return those with a weight as an array of floats, and the weights."""
         rows: np.ndarray = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
-        self._fit_flow(rows, names_of(self, rows.shape[1]))
-        return rows
+        (rows,), weights = weighty(sample_weight, rows)
+        self._fit_flow(rows, names_of(self, rows.shape[1]), weights=weights)
+        return rows, weights
 
     def _score_rows(self, X: Any) -> np.ndarray:
         """log p of each row of X, (n,)."""
@@ -195,6 +207,34 @@ def seeded(random_state: Any) -> Iterator[None]:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
+
+
+def weighty(sample_weight: Any, *arrays: np.ndarray) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """The rows of arrays whose weight is above zero, and their weights, (m,), or None where all are alike.
+
+    >>> weighty([2, 0, 2, 2, 1], np.arange(5))
+    ([array([0, 2, 3, 4])], array([2., 2., 2., 1.]))
+    """
+    if sample_weight is None:
+        return list(arrays), None
+    if not np.asarray(sample_weight).any():
+        raise InputError("All sample weights are zero; give some rows a weight above.")
+    weights = _check_sample_weight(sample_weight, arrays[0], dtype=np.float64, ensure_non_negative=True)
+    there = weights > 0
+    if there.sum() < FEWEST_ROWS:
+        raise InputError(
+            f"{there.sum()} rows have a sample weight above zero; at least {FEWEST_ROWS} are needed to fit a density."
+        )
+    weights = weights[there]
+    # Alike, they are no weights: the fit is then just that of the rows that are left.
+    return [array[there] for array in arrays], None if (weights == weights[0]).all() else weights
+
+
+def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:
+    """The mean of log p, (n,), by the weights of its rows, (n,), or the plain mean without weights."""
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, log_prob, dtype=np.float64, ensure_non_negative=True)
+    return float(np.average(log_prob, weights=sample_weight))
 
 
 def names_of(estimator: Any, columns: int) -> list[str]:

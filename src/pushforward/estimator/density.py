@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.estimator.base import FlowEstimator, seeded
+from pushforward.estimator.base import FlowEstimator, mean_by_weight, seeded
 
 
 class FlowDensity(DensityMixin, FlowEstimator):
@@ -45,12 +45,14 @@ class FlowDensity(DensityMixin, FlowEstimator):
         ((200,), (3, 2))
     """
 
-    def fit(self, X: Any, y: Any = None) -> FlowDensity:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> FlowDensity:
         """Fit the density.
 
         Arguments:
             X: (n, D) finite numbers, an array or a data frame, n at least 4.
             y: ignored.
+            sample_weight: (n,) weights from 0 on, by which rows count in the split, the quantiles, the loss and the
+                held-out value; rows of weight 0 are left out. Default all alike.
 
         Returns:
             Itself.
@@ -59,7 +61,7 @@ class FlowDensity(DensityMixin, FlowEstimator):
             InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
-        self._fit_rows(X)
+        self._fit_rows(X, sample_weight)
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -70,9 +72,9 @@ class FlowDensity(DensityMixin, FlowEstimator):
         """
         return self._score_rows(X)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean of log p over the rows, in nats per row; y is ignored."""
-        return float(self.score_samples(X).mean())
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The mean of log p over the rows, by their weights if they have any, in nats per row; y is ignored."""
+        return mean_by_weight(self.score_samples(X), sample_weight)
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw rows from the density.

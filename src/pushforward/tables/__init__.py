@@ -7,7 +7,8 @@ from pushforward.tables.formats import table_format
 from pushforward.tables.frames import matrix_from_frame, table_from_frame, to_table
 from pushforward.tables.learning import learn_schema
 from pushforward.tables.reading import TableReader, column_names, read_columns, read_matrix
-from pushforward.tables.schema import Schema, as_json, parse_schema, read_schema
+from pushforward.tables.schema import Schema
+from pushforward.tables.schema_json import as_json, parse_schema, read_schema
 from pushforward.tables.writing import TableWriter
 
 __all__ = [

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet
 
@@ -13,6 +14,9 @@ from pushforward.files import reason
 
 # A few kilobytes may unpack to billions of equal numbers, which no reader would come to the end of.
 LARGEST_UNCHECKED, MOST_NUMBERS_PER_BYTE = 2**24, 200
+
+# A few kilobytes may also unpack to many copies of one long text, of which a batch holds no more bytes than this.
+LARGEST_TEXT = 2**28
 
 _BUFFER = 2**20  # bytes of a Parquet column read at a time, instead of the whole column of a row group
 
@@ -42,10 +46,15 @@ class ParquetTable:
 
     def __init__(self, path: str) -> None:
         try:
-            self._file = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
+            self._file = self._open(path, [])
             self.schema = self._file.schema_arrow
+            text = [field.name for field in self.schema if _is_text(field.type)]
+            if text:
+                self._file.close()
+                self._file = self._open(path, text)
         except (pa.ArrowException, OSError) as error:
             raise _foreign(path, "Parquet", error) from error
+        self._path = path
         self.rows: int = self._file.metadata.num_rows
         numbers = self.rows * len(self.schema)
         if numbers > LARGEST_UNCHECKED and numbers > os.path.getsize(path) * MOST_NUMBERS_PER_BYTE:
@@ -65,11 +74,36 @@ class ParquetTable:
     def _stream(self, columns: Sequence[str], rows: int, groups: list[int] | None) -> Iterator[pa.RecordBatch]:
         for batch in self._file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns)):
             # Parquet also reads columns whose names begin with one of these and a dot.
-            yield batch.select(list(columns))
+            kept = pa.schema([self.schema.field(name) for name in columns], self.schema.metadata)
+            yield pa.record_batch([self._unpacked(batch.column(field.name), field) for field in kept], schema=kept)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _open(self, path: str, text: Sequence[str]) -> Any:
+        # Text stays packed, each value once, until it is known how much it unpacks to.
+        return pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=list(text))
+
+    def _unpacked(self, column: Any, field: Any) -> Any:
+        if not pa.types.is_dictionary(column.type):
+            return column
+        if _is_text(column.type.value_type):
+            sizes = pc.binary_length(column.dictionary).take(column.indices)
+            size = pc.sum(sizes).as_py() or 0
+            if size > LARGEST_TEXT:
+                raise InputError(
+                    f'column "{field.name}" of {self._path} unpacks to {size / 2**20:.0f} MB of text in {len(column)} '
+                    "rows, which is too much for one batch; leave the column out of the table."
+                )
+        return column if column.type == field.type else column.cast(field.type)
+
+
+def _is_text(kind: Any) -> bool:
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    )
 
 
 class FeatherTable:

@@ -33,8 +33,8 @@ from pushforward.tables.schema import (
     Positive,
     Schema,
     Tail,
-    nearest,
 )
+from pushforward.tables.schema_json import nearest
 
 # Whole numbers within so few values have a probability each; more are dequantised by uniform noise.
 FEW_VALUES = 32

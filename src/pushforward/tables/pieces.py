@@ -24,6 +24,7 @@ class TablePieces:
     Attributes:
         starts: the number of rows before each piece.
         rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        progress: the part of the table up to the end of the batch read last, from 0 to 1.
 
     Raises:
         InputError: as for `TableReader`.
@@ -33,6 +34,7 @@ class TablePieces:
         self.path = os.fspath(path)
         self.columns = list(columns)
         self.text = list(text)
+        self.progress = 0.0
         with TableReader(path, self.columns, only_numeric=True) as reader:
             self.rows = reader.rows
         sizes = [0]
@@ -64,12 +66,14 @@ class TablePieces:
         if kind == "csv":
             with TableReader(self.path, self.columns, keep_text=True, only_numeric=True) as reader:
                 for batch in reader.batches(rows):
+                    self.progress = reader.progress
                     yield first, self._with_numbers(batch, first)
                     first += batch.num_rows
             return
         file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
         try:
             for batch in file.piece(piece, self.columns, rows):
+                self.progress = (first + batch.num_rows) / (self.rows or 1)
                 yield first, batch
                 first += batch.num_rows
         except (pa.ArrowException, OSError) as error:

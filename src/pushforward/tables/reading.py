@@ -16,6 +16,8 @@ from pushforward.tables.delimited import BLOCK, header_names, parsed_numbers, te
 from pushforward.tables.formats import check_readable, table_format
 
 _CHUNK = 2**16  # rows read at a time when a whole table is wanted
+_MOST_BYTES = 2**28  # of rows that are joined to a batch
+_LARGEST_TABLE = 2**30  # bytes of a table that is read whole; numbers alone are streamed long before
 
 
 class TableReader:
@@ -117,8 +119,8 @@ class TableReader:
         """Stream the table from its first row on.
 
         Arguments:
-            rows: the most rows of a batch; all but the last have just as many, unless text of more than 2 GB is in
-                the way.
+            rows: the most rows of a batch; all but the last have just as many, unless text of more than 256 MB is
+                in the way.
 
         Yields:
             Batches with the columns and types of `schema`, in the order of the file.
@@ -203,11 +205,11 @@ class TableReader:
 
 
 def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Cut and join batches so that each has the same number of rows.
+    """Cut and join batches so that each has the same number of rows, or fewer where these are more than 256 MB.
 
     Arguments:
         batches: batches of any sizes, all with the same columns.
-        rows: how many rows each is to have; the last one may have fewer.
+        rows: how many rows each is to have; the last one, and those of long text, may have fewer.
 
     Yields:
         The same rows in the same order.
@@ -218,7 +220,7 @@ def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
         [3, 3, 1]
     """
     waiting: list[pa.RecordBatch] = []
-    count = 0
+    count = size = 0
     for batch in batches:
         start = 0
         while start < batch.num_rows:
@@ -226,9 +228,10 @@ def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
             waiting.append(piece)
             start += piece.num_rows
             count += piece.num_rows
-            if count == rows:
+            size += piece.nbytes
+            if count == rows or size > _MOST_BYTES:
                 yield from _joined(waiting)
-                waiting, count = [], 0
+                waiting, count, size = [], 0, 0
     yield from _joined(waiting)
 
 
@@ -302,7 +305,19 @@ def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = N
     if columns is None:
         columns = column_names(path)
     with TableReader(path, columns, keep_text=True, only_numeric=True) as table:
-        return pa.Table.from_batches(table.batches(_CHUNK), table.schema).select(list(columns))
+        return pa.Table.from_batches(_bounded(table), table.schema).select(list(columns))
+
+
+def _bounded(table: TableReader) -> Iterator[pa.RecordBatch]:
+    size = 0
+    for batch in table.batches(_CHUNK):
+        size += batch.nbytes
+        if size > _LARGEST_TABLE:
+            raise InputError(
+                f"{table.path} has more than {_LARGEST_TABLE // 2**20} MB in the columns that are read, much of it "
+                "long text; name the wanted columns with --columns."
+            )
+        yield batch
 
 
 def _check_index(names: Sequence[str], source: str) -> None:

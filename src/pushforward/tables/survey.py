@@ -23,9 +23,12 @@ class Survey:
 
     Attributes:
         rows: the number of rows.
+        training_rows: the number of those that are trained on: neither held out, nor of weight 0.
+        training_weight: the sum of their weights.
         held_out: the rows that are not trained on.
         held_out_rows: their numbers, counted from 0.
-        held_out_share: a row is held out if its number's hash lies below this share of the range of hashes.
+        held_out_share: a row with a weight is held out if its number's hash lies below this share of the range of
+            hashes.
         sample: some of the others, each with the same chance: quantiles and sizes are taken from them.
         extremes: the rows with the smallest and the largest number of each column, with the first that is not whole,
             and the first with each text: which no sample need have.
@@ -34,6 +37,8 @@ class Survey:
     """
 
     rows: int
+    training_rows: int
+    training_weight: float
     held_out: pa.Table
     held_out_rows: np.ndarray
     held_out_share: float
@@ -47,8 +52,8 @@ def survey(
     pieces: TablePieces,
     seed: int,
     fraction: float,
-    check: Callable[[pa.RecordBatch, int], object] = lambda batch, first: None,
-    report: Callable[[int], None] = lambda rows: None,
+    weigh: Callable[[pa.RecordBatch | pa.Table, int], np.ndarray] = lambda batch, before: np.ones(batch.num_rows),
+    report: Callable[[float], None] = lambda part: None,
 ) -> Survey:
     """Read a table once, in constant memory.
 
@@ -59,34 +64,43 @@ def survey(
         pieces: the table.
         seed: of the choice.
         fraction: the share of rows held out, but no more than 100,000 rows.
-        check: is given each batch and the number of rows before it, to refuse it.
-        report: is told how many rows were read.
+        weigh: is given each batch and the number of rows before it, and gives the weights of its rows, (n,), or refuses
+            them; rows of weight 0 are neither held out nor sampled. Default: all weigh 1.
+        report: is told the share that is done, from 0 to 1.
 
     Returns:
         What was found.
     """
     held_out, sample = _Chosen(fraction, MOST_HELD_OUT), _Chosen(1.0, MOST_SAMPLED)
     digest = hashlib.sha256()
-    rows = 0
+    rows = weighty = 0
+    weight = 0.0
     extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]] = {}
     others = _FirstRows()
     for piece in range(len(pieces)):
         for first, batch in pieces.read(piece, BATCH_ROWS):
-            check(batch, first)
+            weights = weigh(batch, first)
             digest.update(batch.serialize())
             numbers = np.arange(first, first + batch.num_rows)
             _note_extremes(extremes, batch)
             others.note(batch, first)
-            held_out.add(batch, numbers, hashes(numbers, seed))
+            there = weights > 0
+            some = batch if there.all() else batch.filter(pa.array(there))
+            numbers = numbers[there]
+            held_out.add(some, numbers, hashes(numbers, seed))
             # Another seed, or the sample would be the held-out rows.
-            sample.add(batch, numbers, hashes(numbers, seed + 1))
+            sample.add(some, numbers, hashes(numbers, seed + 1))
             rows += batch.num_rows
-            report(rows)
+            weighty += len(numbers)
+            weight += float(weights.sum())
+            report(pieces.progress)
     kept, kept_rows = held_out.table()
     sampled, sampled_rows = sample.table()
     training = hashes(sampled_rows, seed) >= held_out.share * 2.0**64
     return Survey(
         rows,
+        weighty - len(kept_rows),
+        weight - float(weigh(kept, 0).sum()),
         kept,
         kept_rows,
         held_out.share,

@@ -25,7 +25,8 @@ class StreamedRows:
 
     Arguments:
         read: streams a piece of the table: pairs of row numbers, (n,), counted from 0, and training rows, (n, columns
-            of x and then of the context), float64; the rows held out are left out. The same at every call.
+            of x, then of the context, then a weight if the sample has weights), float64; the rows held out, and those
+            of weight 0, are left out. The mean weight is 1. The same at every call.
         pieces: how many pieces there are.
         rows: the number of training rows.
         held_out: the rows held out.
@@ -81,14 +82,13 @@ class StreamedBatches:
     def __len__(self) -> int:
         return -(-self.source.rows // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if self._goes_on:
             self._goes_on = False
         else:
             self._pass_began = self._generator.get_state()
             self._taken = 0
         skipped = self._taken
-        features = self.source.sample.x.shape[1]
         for numbers, rows in self._shuffled():
             for start in range(0, len(rows), self.batch_size):
                 if skipped:
@@ -99,8 +99,7 @@ class StreamedBatches:
                     part = slice(start + self.process, start + self.batch_size, self.processes)
                 self._last = (numbers[part], rows[part])
                 self._taken += 1
-                batch = torch.from_numpy(rows[part]).to(self.dtype)
-                yield (batch,) if self.source.sample.context is None else (batch[:, :features], batch[:, features:])
+                yield self._split(torch.from_numpy(rows[part]).to(self.dtype))
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the order, after the batch yielded last."""
@@ -114,13 +113,27 @@ class StreamedBatches:
     def name_rows(self, positions: Tensor) -> str:
         """Name the most extreme entry among these positions in the batch yielded last."""
         numbers, rows = (part[positions.cpu().numpy()] for part in self._last)
-        return self.source.sample.most_extreme_of(torch.from_numpy(rows), numbers.tolist())
+        parts = self._split(torch.from_numpy(rows))[:2]
+        suspects = torch.cat([part for part in parts if part is not None], 1)
+        return self.source.sample.most_extreme_of(suspects, numbers.tolist())
+
+    def _split(self, rows: Tensor) -> tuple[Any, ...]:
+        """(x,), (x, context), or (x, context or None, weights), as `Table.take` gives them."""
+        sample = self.source.sample
+        features = sample.x.shape[1]
+        x, context = rows[:, :features], None
+        if sample.context is not None:
+            context = rows[:, features : features + sample.context.shape[1]]
+        if sample.weights is not None:
+            return x, context, rows[:, -1]
+        return (x,) if context is None else (x, context)
 
     def _shuffled(self) -> Iterator[Part]:
         """Blocks of whole batches, the last one with the rest."""
         columns = self.source.sample.x.shape[1]
         if self.source.sample.context is not None:
             columns += self.source.sample.context.shape[1]
+        columns += self.source.sample.weights is not None
         capacity = max(BUFFER_BYTES // (8 * columns), 2 * self.batch_size)
         handed_out = capacity // 2 // self.batch_size * self.batch_size
         waiting: list[Part] = []

@@ -16,6 +16,7 @@ from pushforward.errors import InputError
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
 from pushforward.training.distillation.report import (
+    DistillationAlarm,
     DistillationReport,
     context_rows,
     frozen,
@@ -185,7 +186,7 @@ def distill(
         )
     report = measure(teacher, student, rows, draws, reference, timing_rows, seed + 2)
     for alarm in report.alarms:
-        warnings.warn(alarm, RuntimeWarning, stacklevel=2)
+        warnings.warn(alarm, DistillationAlarm, stacklevel=2)
     return dataclasses.replace(report, estimator=name, reason=reason, history=history)
 
 

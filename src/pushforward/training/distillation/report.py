@@ -79,6 +79,10 @@ class Speed:
         return self.teacher_seconds / self.student_seconds
 
 
+class DistillationAlarm(RuntimeWarning):
+    """A sentence about what is wrong with a student, which stands in its report as well."""
+
+
 @dataclass
 class DistillationReport:
     """How well a student q stands for a teacher p, from fresh draws of the student.
@@ -195,7 +199,7 @@ def evaluate_student(
     """
     report = measure(teacher, student, context, draws, reference, timing_rows, seed)
     for alarm in report.alarms:
-        warnings.warn(alarm, RuntimeWarning, stacklevel=2)
+        warnings.warn(alarm, DistillationAlarm, stacklevel=2)
     return report
 
 
