@@ -36,6 +36,18 @@ def test_lu_has_the_determinant_and_the_inverse_of_its_matrix(features):
     torch.testing.assert_close(torch.linalg.solve(lower, matrix), upper + diagonal.diag(), rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("features", [1, 2, 7, 40])
+def test_lu_can_start_at_any_symmetric_positive_matrix(features):
+    factor, shift = normal(features, 2 * features), normal(features, seed=1)
+    matrix = factor @ factor.T / features + 0.1 * torch.eye(features, dtype=torch.float64)
+    layer = LU(features).double()
+    layer.start_at(matrix, shift)
+    z = normal(50, features, seed=2)
+    x, log_det = layer(z)
+    torch.testing.assert_close(x, z @ matrix.T + shift)
+    torch.testing.assert_close(log_det[0], torch.linalg.slogdet(matrix).logabsdet)
+
+
 def test_lu_starts_at_the_identity_and_stays_invertible():
     layer = LU(5).double()
     z = normal(9, 5)

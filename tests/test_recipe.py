@@ -33,6 +33,25 @@ def test_the_flow_fits_the_table_and_starts_as_its_columns_made_normal(features,
     assert knots_for(400) == flow.bijection.data.z_knots.shape[1]
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_correlations_are_gone_before_the_first_step_where_rows_are_enough(weighted):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4_000, 3, generator=generator, dtype=torch.float64) @ torch.tensor(
+        [[1.0, 1.0, -1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]], dtype=torch.float64
+    )
+    x[:, 2] = x[:, 2].exp()
+    weights = None
+    if weighted:
+        # Rows that would spoil the correlations, and weigh nothing to speak of.
+        x[:400, 0], weights = -x[:400, 0], torch.ones(4_000, dtype=torch.float64)
+        weights[:400] = 1e-9
+    flow = choose_recipe(4_000, 3).make(x, weights=weights)
+    z = flow.to_latent(x).detach()[400:]
+    torch.testing.assert_close(torch.cov(z.T), torch.eye(3, dtype=z.dtype), rtol=0, atol=0.03)
+    few = choose_recipe(100, 3).make(x[400:500]).to_latent(x[400:500]).detach()
+    assert float(torch.cov(few.T)[0, 1]) > 0.5
+
+
 def test_an_outlier_and_an_atom_do_not_spoil_the_rest():
     generator = np.random.default_rng(0)
     rows = generator.normal(size=(2_000, 2))

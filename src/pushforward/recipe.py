@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.bijections import LU, Standardized
 from pushforward.flow import Flow
 from pushforward.zoo import build, gaussianized
 
@@ -21,6 +22,8 @@ LEARNING_RATE = 5e-3
 ANY_GIVEN_LEARNING_RATE = 2e-3
 # Knots of the splines that make columns nearly normal: one for so many rows, within limits.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 32, 512
+# Rows for each column from which on a covariance is worth starting from; and the least share of the identity in it.
+ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
 # Passes without a time limit, and the steps that they must come to.
 PASSES = 60
 FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
@@ -45,6 +48,8 @@ class Recipe:
     def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **of_data: Any) -> Flow:
         """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
 
+        With rows enough, its first linear layer takes the correlations away that are left: see `decorrelate`.
+
         Arguments:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
@@ -55,7 +60,37 @@ class Recipe:
             torch.default_generator.manual_seed(seed)
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
-        return gaussianized(inner, x, context, self.knots, **of_data)
+        flow = gaussianized(inner, x, context, self.knots, **of_data)
+        if self.flow.get("linear") == "lu" and len(x) >= ROWS_OF_COVARIANCE * x.shape[1]:
+            decorrelate(flow, x, of_data.get("weights"))
+        return flow
+
+
+@torch.no_grad()
+def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
+    """Let the LU layer next to the data start where it leaves the columns, made normal, without correlations.
+
+    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA).
+
+    Arguments:
+        flow: what `pushforward.gaussianized` made of an nsf with LU layers.
+        x: (N, D) training rows.
+        weights: (N,) or None.
+
+    Source: Bell and Sejnowski 1997, doi:10.1016/S0042-6989(97)00121-1.
+    """
+    assert isinstance(flow.bijection, Standardized)
+    y = flow.bijection.data.inverse(x)[0].double()
+    share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
+    mean = share @ y
+    deviations = y - mean
+    covariance = (deviations * share[:, None]).t() @ deviations
+    # As if as many rows as there are columns had been without correlations: no direction is without variance.
+    of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
+    covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
+    variance, directions = torch.linalg.eigh(covariance)
+    layer = next(module for module in reversed(list(flow.modules())) if isinstance(module, LU))
+    layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)
 
 
 def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:

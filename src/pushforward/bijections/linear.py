@@ -42,6 +42,29 @@ class LU(Bijection):
         self.factors = nn.Parameter(torch.zeros(features, features))
         self.shift = nn.Parameter(torch.zeros(features))
 
+    @torch.no_grad()
+    def start_at(self, matrix: Tensor, shift: Tensor) -> None:
+        """Let the map be x = matrix z + shift, until training.
+
+        Arguments:
+            matrix: (D, D), symmetric and positive definite, its smallest eigenvalue above 1e-3.
+            shift: (D,).
+
+        Example:
+            >>> layer = LU(2)
+            >>> layer.start_at(torch.tensor([[2.0, 1.0], [1.0, 2.0]]), torch.zeros(2))
+            >>> layer(torch.tensor([1.0, 0.0]))[0]
+            tensor([2., 1.], grad_fn=<AddBackward0>)
+        """
+        root = torch.linalg.cholesky(matrix.double())
+        diagonal = root.diagonal()
+        # matrix = root rootᵀ, root = L diag(diagonal): so U = diag(diagonal) rootᵀ.
+        lower, upper = root / diagonal, diagonal[:, None] * root.t()
+        one = math.log(math.expm1(1 - SMALLEST_DIAGONAL))
+        free = torch.log(torch.expm1(upper.diagonal() - SMALLEST_DIAGONAL)) - one
+        self.factors.copy_(lower.tril(-1) + upper.triu(1) + free.diag())
+        self.shift.copy_(shift)
+
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x = L U z + shift."""
         self.check_event(z)
