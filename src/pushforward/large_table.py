@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,9 @@ from pushforward.tables.coding import numbers, plain
 from pushforward.tables.learning import columns_of_text
 from pushforward.tables.schema import AllMissing, Continuous, Schema
 from pushforward.training.streamed import StreamedRows
+from pushforward.training.table import Table
 from pushforward.weights_and_errors import errors_of, weights_of
+from pushforward.whole_table import Split
 
 HEAD_ROWS = 1000
 BATCH_ROWS = 2**14
@@ -77,12 +79,12 @@ class LargeTable:
         self.noise_of = errors_of(self.found.sample, self.errors, self.source)
 
     @property
-    def reason(self) -> str:
+    def reasons(self) -> list[str]:
         """What is done, for people."""
-        return (
+        return [
             f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
             f"{len(self.sample)} gives the quantiles"
-        )
+        ]
 
     def learn(self) -> Schema:
         """The schema of the sample, but for columns of which other rows show that they are more than that."""
@@ -111,6 +113,24 @@ class LargeTable:
                     for first, batch in self.pieces.read(piece, BATCH_ROWS):
                         codes(batch, schema, strict, source=self.source, first_row=first + 1)
                         report(self.pieces.progress)
+
+    def gaps(self, matrix: np.ndarray, names: Sequence[str]) -> Mapping[str, int]:
+        """The first row without a value, counted from 1, of columns that have such rows, in the sample or not."""
+        return self.found.gaps
+
+    def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
+        """The sample, the rows held out, and a stream of all others; arguments as for `WholeTable.split`."""
+        streamed = self.rows(schema, names[:features], names[features:])
+        held_out = streamed.held_out
+        weights = held_out.weights
+        return Split(
+            matrix,
+            _beside(held_out, features),
+            self.weights,
+            None if weights is None else weights[held_out.rows].numpy(),
+            streamed.rows,
+            streamed,
+        )
 
     def rows(self, schema: Schema, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:
         """The codes of all rows, and the errors beside those of the columns, for `pushforward.fit`."""
@@ -147,3 +167,10 @@ class LargeTable:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
                 numbers(column, name, self.source, before + 1)
+
+
+def _beside(table: Table, features: int) -> np.ndarray:
+    """The rows of a table as one matrix: features, context, and the errors that stand beside the features."""
+    x, *others = table.take(table.rows)
+    context = [] if table.context is None else [others[0].numpy()]
+    return np.hstack([x[:, :features].numpy(), *context, x[:, features:].numpy()])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from pushforward.any_given import AnyGivenFlow
@@ -31,19 +30,16 @@ from pushforward.tables import (
     check_for_fitting,
     codes,
     column_names,
-    learn_schema,
     parse_schema,
     read_columns,
     read_schema,
     table_from_frame,
-    to_table,
 )
 from pushforward.tables.schema import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
 from pushforward.training import History, evaluate, fit
-from pushforward.training.fitting import split_table
 from pushforward.training.settings import Settings
-from pushforward.training.table import Table
-from pushforward.weights_and_errors import check_errors, check_weights, errors_of, weights_of
+from pushforward.weights_and_errors import check_errors
+from pushforward.whole_table import Split, WholeTable
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -89,8 +85,8 @@ def fit_table(
     """Fit p(columns | given) to a table.
 
     Columns are made nearly normal inside the model, and the change of units is counted: densities are in the table's
-    own units. One row in ten, chosen by
-    the seed, is held out: it decides when training stops, and gives the held-out nats.
+    own units. One row in ten, chosen by the seed, is held out: it decides when training stops, and gives the held-out
+    nats.
 
     Arguments:
         data: a CSV, Parquet or Feather file, or a table in memory: pandas, polars, pyarrow; numpy with columns named
@@ -123,55 +119,23 @@ def fit_table(
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
     errors = dict(errors or {})
-    both = [name for name in columns or () if name in given]
-    if both:
-        raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
-    aside = list(dict.fromkeys([*errors.values(), *([weight] if isinstance(weight, str) else [])]))
-    for name in aside:
-        if name in (columns or ()) or name in given:
-            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
     declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *aside]))
-    large = None
-    if isinstance(data, str | os.PathLike) and is_large(data, wanted):
-        if not (weight is None or isinstance(weight, str)):
-            raise InputError(
-                f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
-            )
-        found = wanted or column_names(data)
-        if aside:
-            check_columns(aside, found, source=source)
-        check_errors(errors, found, columns, given, source)
-        quiet = training.get("progress") is False
-        beside = (weight, list(errors.values()))
-        large = LargeTable(data, found, declared, seed, VALIDATION_FRACTION, *beside, quiet)
-        table, weights, noise_of = large.sample, large.weights, large.noise_of
-    else:
-        table = _read(data, wanted)
-        if aside:
-            check_columns(aside, table.column_names, source=source)
-        check_errors(errors, table.column_names, columns, given, source)
-        weights = None if weight is None else weights_of(table, weight, source)
-        if weights is not None:
-            check_weights(weights, source)
-        noise_of = errors_of(table, list(errors.values()), source)
-        table = table.drop_columns(aside) if aside else table
-    names = table.column_names
+    quiet = training.get("progress") is False
+    table = _open(data, columns, given, declared, weight, errors, seed, source, quiet)
+    names = table.sample.column_names
     if given:
         check_columns(given, names, source=source)
     columns = [name for name in names if name not in given] if columns is None else list(columns)
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
-    learned = learn_schema(table, declared, source=source) if large is None else large.learn()
-    learned = _as_given(learned, given, declared)
+    learned = _as_given(table.learn(), given, declared)
     names = [*columns, *given]
-    if large is not None:
-        large.check(learned, names)
-    matrix = codes(table, learned, names, source=source)
+    table.check(learned, names)
+    matrix = codes(table.sample, learned, names, source=source)
     varying = [[name for name in part if learned[name].modelled] for part in (columns, given)]
-    gaps = large.found.gaps if large is not None else _gaps(matrix, names)
-    any_given = any_given or _asks_for_any_given(gaps, varying, learned, flow, source, large is not None)
+    gaps, streamed = table.gaps(matrix, names), isinstance(table, LargeTable)
+    any_given = any_given or _asks_for_any_given(gaps, varying, learned, flow, source, streamed)
     if any_given and errors:
         raise InputError("Measurement errors go with complete tables of numbers only: leave out gaps and angles.")
     if any_given and flow is not None:
@@ -181,74 +145,44 @@ def fit_table(
     if not varying[0]:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     places = {name: place for place, name in enumerate(names)}
-    matrix = matrix[:, [places[name] for name in [*varying[0], *varying[1]]]]
     names = [*varying[0], *varying[1]]
+    matrix = matrix[:, [places[name] for name in names]]
     features = len(names if any_given else varying[0])
-
-    parts: tuple[Any, Any] = (None, None)
-    if large is None:
-        # The same rows as `fit` chooses.
-        whole = np.hstack([matrix, noise_of])
-        of_rows = None if weights is None else torch.from_numpy(weights)
-        split = split_table(torch.from_numpy(whole), VALIDATION_FRACTION, seed, of_rows)
-        training_rows, held_out_rows = (index.numpy() for index in split)
-        train, held_out = matrix[training_rows], whole[held_out_rows]
-        counts = (len(train), len(held_out))
-        if weights is not None:
-            parts = (weights[training_rows], weights[held_out_rows])
-    else:
-        streamed = large.rows(learned, names[:features], names[features:])
-        train, held_out = matrix, _beside(streamed.held_out, features)
-        if weights is not None and streamed.held_out.weights is not None:
-            parts = (weights, streamed.held_out.weights[streamed.held_out.rows].numpy())
-        counts = (streamed.rows, len(held_out))
-    _check_dense(train, names, dense, f"the training part of {source}", 2)
+    rows = table.split(learned, matrix, names, features)
+    _check_dense(rows.train, names, dense, f"the training part of {source}", 2)
 
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = None
     if len(dense) == len(names) and not np.isnan(matrix).any() and not errors:
-        gaussian = _gaussian(train, held_out, len(varying[0]), *parts)
+        gaussian = _gaussian(rows, len(varying[0]))
 
     if any_given:
-        recipe = choose_any_given(counts[0], features, max_time)
+        recipe = choose_any_given(rows.training_rows, features, max_time)
     elif flow is None:
-        recipe = choose_recipe(counts[0], features, len(names) - features, max_time)
+        recipe = choose_recipe(rows.training_rows, features, len(names) - features, max_time)
     else:
-        recipe = Recipe({"architecture": flow}, knots_for(counts[0]), {}, ())
+        recipe = Recipe({"architecture": flow}, knots_for(rows.training_rows), {}, ())
     options = {**recipe.training, **training}
     # Refused options are said first, and alone.
     fields = Settings.__dataclass_fields__
     known = {name: value for name, value in options.items() if name in fields and value is not None}
     Settings(**{"evaluate_every": 1, "max_steps": 1, **known, "max_time": max_time})
-    for line in [*([] if large is None else [large.reason]), *_lines_of_schema(learned), *recipe.reasons]:
+    for line in [*table.reasons, *_lines_of_schema(learned), *recipe.reasons]:
         announce(line)
     maps = Columns(learned, names[:features])
-    x, context = (torch.from_numpy(part) for part in np.split(train, [features], axis=1))
-    conditional = features < len(names)
-    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    y = maps.encode(x, noise)[0]
-    by_weight = None if parts[0] is None else torch.from_numpy(parts[0])
     model: Flow | AnyGivenFlow
     density: Any
     if any_given:
-        model = _make_any_given(recipe, maps, y, input_widths(learned, names), seed, by_weight)
-        density = AnyGivenDensity(maps, model, learned, names, varying[1])
-        density.learn_covariance(x[:COVARIANCE_ROWS])
+        model, density = _any_given(recipe, maps, rows, learned, names, varying[1], seed)
     else:
-        of_columns = {"low": maps.low, "high": maps.high, "normal": maps.normal}
-        model = recipe.make(y, context if conditional else None, seed, **of_columns, weights=by_weight)
-        density = model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
-    measured = [varying[0].index(name) for name in errors]
+        model, density = _flow(recipe, maps, rows, features, seed)
     if errors:
-        density = MeasuredDensity(density, features, measured)
-    # As tables, so that messages name columns, and rows of the file.
+        density = MeasuredDensity(density, features, [varying[0].index(name) for name in errors])
     history = fit(
         density,
-        to_table(np.hstack([matrix[:, :features], noise_of]), [*names[:features], *errors.values()])
-        if large is None
-        else streamed,
-        to_table(matrix[:, features:], names[features:]) if conditional and large is None else None,
-        weights=weights if large is None else None,
+        rows.data,
+        rows.context,
+        weights=rows.data_weights,
         validation_fraction=VALIDATION_FRACTION,
         seed=seed,
         max_time=max_time,
@@ -257,19 +191,19 @@ def fit_table(
     fitted = TableFlow(model, list(columns), list(given), {}, learned, errors)
     best = history.best_held_out
     # The held-out rows are in no order that matters.
-    every = slice(None, None, -(-len(held_out) // CALIBRATION_ROWS))
+    every = slice(None, None, -(-len(rows.held_out) // CALIBRATION_ROWS))
     if isinstance(density, TableDensity) and maps.discrete:
         # With the points that scores have.
-        scores = _held_out_scores(fitted, held_out, features, len(names))
-        best = float(np.average(scores, weights=parts[1]))
+        scores = _held_out_scores(fitted, rows.held_out, features, len(names))
+        best = float(np.average(scores, weights=rows.held_out_weights))
         scores = scores[every]
     else:
-        scores = _held_out_scores(fitted, held_out[every], features, len(names))
-    fitted.calibration = Calibration.of(scores, None if parts[1] is None else parts[1][every])
-    notes = {
+        scores = _held_out_scores(fitted, rows.held_out[every], features, len(names))
+    fitted.calibration = Calibration.of(scores, None if rows.held_out_weights is None else rows.held_out_weights[every])
+    fitted.notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
-        "rows": {"training": counts[0], "held_out": counts[1]},
+        "rows": {"training": rows.training_rows, "held_out": len(rows.held_out)},
         "held_out_nats": best,
         "log_prob": fitted.meaning,
         "any_given": any_given,
@@ -279,14 +213,78 @@ def fit_table(
         "stopped": history.stopped,
         "seed": seed,
     }
-    fitted.notes = notes
     return Fit(fitted, history, best, gaussian)
 
 
-def _read(data: Any, columns: Sequence[str] | None) -> pa.Table:
-    if isinstance(data, str | os.PathLike):
-        return read_columns(data, columns)
-    return table_from_frame(data, columns)
+def _open(
+    data: Any,
+    columns: Sequence[str] | None,
+    given: Sequence[str],
+    declared: Schema,
+    weight: Any,
+    errors: Mapping[str, str],
+    seed: int,
+    source: str,
+    quiet: bool,
+) -> WholeTable | LargeTable:
+    """The columns wanted of a file or of a table in memory, and weights and errors beside them."""
+    both = [name for name in columns or () if name in given]
+    if both:
+        raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
+    aside = list(dict.fromkeys([*errors.values(), *([weight] if isinstance(weight, str) else [])]))
+    for name in aside:
+        if name in (columns or ()) or name in given:
+            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *aside]))
+    is_file = isinstance(data, str | os.PathLike)
+    streamed = is_file and is_large(data, wanted)
+    if streamed and not (weight is None or isinstance(weight, str)):
+        raise InputError(
+            f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
+        )
+    whole = None if streamed else read_columns(data, wanted) if is_file else table_from_frame(data, wanted)
+    found = whole.column_names if whole is not None else wanted or column_names(data)
+    if aside:
+        check_columns(aside, found, source=source)
+    check_errors(errors, found, columns, given, source)
+    beside = list(errors.values())
+    if whole is None:
+        return LargeTable(data, found, declared, seed, VALIDATION_FRACTION, weight, beside, quiet)
+    return WholeTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, beside)
+
+
+def _flow(recipe: Recipe, maps: Columns, rows: Split, features: int, seed: int) -> tuple[Flow, Any]:
+    """A fresh flow over the columns, given others if there are any, and its density."""
+    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [features], axis=1))
+    model = recipe.make(
+        _in_free_coordinates(maps, x, seed),
+        context if context.shape[1] else None,
+        seed,
+        low=maps.low,
+        high=maps.high,
+        normal=maps.normal,
+        weights=None if rows.weights is None else torch.from_numpy(rows.weights),
+    )
+    return model, model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
+
+
+def _any_given(
+    recipe: Recipe, maps: Columns, rows: Split, schema: Schema, names: Sequence[str], given: Sequence[str], seed: int
+) -> tuple[AnyGivenFlow, AnyGivenDensity]:
+    """A fresh flow of any columns given any others, and its density."""
+    x = torch.from_numpy(rows.train)
+    y = _in_free_coordinates(maps, x, seed)
+    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
+    model = _make_any_given(recipe, maps, y, input_widths(schema, names), seed, weights)
+    density = AnyGivenDensity(maps, model, schema, names, given)
+    density.learn_covariance(x[:COVARIANCE_ROWS])
+    return model, density
+
+
+def _in_free_coordinates(maps: Columns, x: torch.Tensor, seed: int) -> torch.Tensor:
+    """The values that the columns' maps make of codes, with noise where they are discrete."""
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return maps.encode(x, noise)[0]
 
 
 def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema:
@@ -300,12 +298,6 @@ def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema
         else column
         for name, column in learned.items()
     }
-
-
-def _gaps(matrix: np.ndarray, names: Sequence[str]) -> dict[str, int]:
-    """The first row without a value, counted from 1, of columns that have such rows."""
-    missing = np.isnan(matrix)
-    return {name: int(missing[:, place].argmax()) + 1 for place, name in enumerate(names) if missing[:, place].any()}
 
 
 def _asks_for_any_given(
@@ -330,13 +322,6 @@ def _asks_for_any_given(
         raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
     # With a named flow an angle is cut open where fewest rows are.
     return bool(hints) or (flow is None and not large and any(isinstance(schema[name], Periodic) for name in columns))
-
-
-def _beside(table: Table, features: int) -> np.ndarray:
-    """The rows of a table as one matrix: features, context, and the errors that stand beside the features."""
-    x, *others = table.take(table.rows)
-    context = [] if table.context is None else [others[0].numpy()]
-    return np.hstack([x[:, :features].numpy(), *context, x[:, features:].numpy()])
 
 
 def _held_out_scores(model: TableFlow, held_out: np.ndarray, features: int, columns: int) -> np.ndarray:
@@ -396,25 +381,20 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     return lines
 
 
-def _gaussian(
-    train: np.ndarray,
-    held_out: np.ndarray,
-    columns: int,
-    weights: np.ndarray | None = None,
-    held_out_weights: np.ndarray | None = None,
-) -> float | None:
+def _gaussian(rows: Split, columns: int) -> float | None:
     """Mean log-likelihood under the Gaussian: p(columns | given) = p(columns, given) / p(given).
 
     None where a full covariance cannot be had, since there are no more rows than columns.
     """
+    train, held_out = rows.train, rows.held_out
     if train.shape[0] <= train.shape[1]:
         return None
-    if weights is not None:
+    if rows.weights is not None:
         # Rows that have the weighted mean and covariance without weights: each deviation scaled, on both sides.
-        mean = np.average(train, axis=0, weights=weights)
-        deviation = (train - mean) * np.sqrt(weights / weights.mean())[:, None]
+        mean = np.average(train, axis=0, weights=rows.weights)
+        deviation = (train - mean) * np.sqrt(rows.weights / rows.weights.mean())[:, None]
         train = np.concatenate([mean + deviation, mean - deviation])
     log_prob = gaussian_log_likelihood(train, held_out)
     if columns < train.shape[1]:
         log_prob = log_prob - gaussian_log_likelihood(train[:, columns:], held_out[:, columns:])
-    return float(np.average(log_prob, weights=held_out_weights))
+    return float(np.average(log_prob, weights=rows.held_out_weights))
