@@ -189,35 +189,6 @@ def test_the_density_of_weighted_clusters_follows_their_weights(clusters):
     assert density.score(X, sample_weight=weights) == pytest.approx(with_weights)
 
 
-def test_latent_features_of_weighted_clusters_are_normal_by_weight(clusters):
-    X, _, weights = clusters
-    transformer = pf.FlowTransformer(max_steps=300, random_state=0).fit(X, sample_weight=weights)
-    Z = transformer.transform(X)
-    np.testing.assert_allclose(np.average(Z, axis=0, weights=weights), 0, atol=0.08)
-    np.testing.assert_allclose(np.cov(Z.T, aweights=weights), np.eye(2), atol=0.15)
-
-
-def test_quantiles_follow_the_weights():
-    # y is a coin of 0 and 1 with a little noise; by weight three in four are 1.
-    generator = np.random.default_rng(0)
-    coin = np.arange(2000) % 2
-    y = coin + 0.05 * generator.normal(size=2000)
-    X = generator.normal(size=(2000, 1))
-    weighted = pf.ConditionalFlowDensity(max_steps=200, random_state=0).fit(X, y, sample_weight=1 + 2.0 * coin)
-    draws = weighted.sample(np.zeros((1, 1)), 5000, random_state=0)
-    assert (draws > 0.5).mean() == pytest.approx(0.75, abs=0.04)
-
-
-def test_outliers_weigh_as_much_as_contamination_says(clusters):
-    X, _, weights = clusters
-    detector = pf.FlowOutlierDetector("maf", contamination=0.05, max_steps=50, random_state=0)
-    out = detector.fit(X, sample_weight=weights).predict(X) == -1
-    assert weights[out].sum() / weights.sum() == pytest.approx(0.05, abs=weights.max() / weights.sum())
-    scores = detector.score_samples(X)
-    expected = np.quantile(scores, 0.05, weights=weights, method="inverted_cdf")
-    assert detector.offset_ == pytest.approx(expected)
-
-
 def test_latent_features_are_standard_normal_and_lead_back():
     X = np.exp(gaussian_rows(3000) / [1, 15])
     transformer = pf.FlowTransformer("maf", max_steps=150, learning_rate=5e-3, random_state=0).fit(X)

@@ -128,12 +128,12 @@ class FlowEstimator(BaseEstimator):
         )
         self.flow_ = flow
 
-    def _fit_rows(self, X: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """Fit the density of the rows of X, and return those with a weight as an array of floats, and the weights."""
+    def _fit_rows(self, X: Any, sample_weight: Any = None) -> np.ndarray:
+        """Fit the density of the rows of X, and return those that have a weight as an array of floats."""
         rows: np.ndarray = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
-        (rows,), weights = weighty(sample_weight, rows)
+        rows, weights = weighty(sample_weight, rows)
         self._fit_flow(rows, names_of(self, rows.shape[1]), weights=weights)
-        return rows, weights
+        return rows
 
     def _score_rows(self, X: Any) -> np.ndarray:
         """log p of each row of X, (n,)."""
@@ -209,17 +209,17 @@ def seeded(random_state: Any) -> Iterator[None]:
         yield
 
 
-def weighty(sample_weight: Any, *arrays: np.ndarray) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """The rows of arrays whose weight is above zero, and their weights, (m,), or None where all are alike.
+def weighty(sample_weight: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows whose weight is above zero, and their weights, (m,), or None where all are alike.
 
     >>> weighty([2, 0, 2, 2, 1], np.arange(5))
-    ([array([0, 2, 3, 4])], array([2., 2., 2., 1.]))
+    (array([0, 2, 3, 4]), array([2., 2., 2., 1.]))
     """
     if sample_weight is None:
-        return list(arrays), None
+        return rows, None
     if not np.asarray(sample_weight).any():
         raise InputError("All sample weights are zero; give some rows a weight above.")
-    weights = _check_sample_weight(sample_weight, arrays[0], dtype=np.float64, ensure_non_negative=True)
+    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     there = weights > 0
     if there.sum() < FEWEST_ROWS:
         raise InputError(
@@ -227,7 +227,7 @@ def weighty(sample_weight: Any, *arrays: np.ndarray) -> tuple[list[np.ndarray], 
         )
     weights = weights[there]
     # Alike, they are no weights: the fit is then just that of the rows that are left.
-    return [array[there] for array in arrays], None if (weights == weights[0]).all() else weights
+    return rows[there], None if (weights == weights[0]).all() else weights
 
 
 def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, map_rows, mean_by_weight, seeded, weighty
+from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, map_rows, mean_by_weight, seeded
 from pushforward.flow import Flow
 
 # Latent points behind the quantiles of several targets, a power of two.
@@ -61,14 +61,12 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         ((300,), (300, 2), (300, 7))
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ConditionalFlowDensity:
+    def fit(self, X: Any, y: Any) -> ConditionalFlowDensity:
         """Fit the density of y given X.
 
         Arguments:
             X: (n, C) finite numbers, an array or a data frame, n at least 4.
             y: (n,) or (n, K) finite numbers.
-            sample_weight: (n,) weights from 0 on, by which rows count in the split, the quantiles, the loss and the
-                held-out value; rows of weight 0 are left out. Default all alike.
 
         Returns:
             Itself.
@@ -83,8 +81,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
-        (targets, rows), weights = weighty(sample_weight, targets, rows)
-        self._fit_flow(targets, [f"y{index}" for index in range(self.n_outputs_)], rows, weights)
+        self._fit_flow(targets, [f"y{index}" for index in range(self.n_outputs_)], rows)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

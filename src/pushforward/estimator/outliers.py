@@ -76,14 +76,12 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         )
         self.contamination = contamination
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> FlowOutlierDetector:
+    def fit(self, X: Any, y: Any = None) -> FlowOutlierDetector:
         """Fit the density, and the offset to the share of outliers.
 
         Arguments:
             X: (n, D) finite numbers, an array or a data frame, n at least 4.
             y: ignored.
-            sample_weight: (n,) weights from 0 on, by which rows count in the split, the quantiles, the loss and the
-                held-out value, and in `contamination`; rows of weight 0 are left out. Default all alike.
 
         Returns:
             Itself.
@@ -94,15 +92,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         """
         if not 0 < self.contamination <= 0.5:
             raise InputError(f"contamination must be above 0 and at most 0.5; it is {self.contamination!r}.")
-        rows, weights = self._fit_rows(X, sample_weight)
-        log_prob = self._log_prob(rows, precision=rows.dtype)
-        if weights is None:
-            self.offset_ = float(np.quantile(log_prob, self.contamination))
-        else:
-            # The rows before it weigh less than the share, and with it no less.
-            order = np.argsort(log_prob, kind="stable")
-            shares = weights[order].cumsum() / weights.sum()
-            self.offset_ = float(log_prob[order][np.searchsorted(shares, self.contamination)])
+        rows = self._fit_rows(X)
+        self.offset_ = float(np.quantile(self._log_prob(rows, precision=rows.dtype), self.contamination))
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:

@@ -50,14 +50,12 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         array(['flowtransformer0', 'flowtransformer1'], dtype=object)
     """
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> FlowTransformer:
+    def fit(self, X: Any, y: Any = None) -> FlowTransformer:
         """Fit the flow.
 
         Arguments:
             X: (n, D) finite numbers, an array or a data frame, n at least 4.
             y: ignored.
-            sample_weight: (n,) weights from 0 on, by which rows count in the split, the quantiles, the loss and the
-                held-out value; rows of weight 0 are left out. Default all alike.
 
         Returns:
             Itself.
@@ -66,7 +64,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
             InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
             TrainingError: training met too many numbers that are not finite.
         """
-        self._fit_rows(X, sample_weight)
+        self._fit_rows(X)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
