@@ -739,7 +739,9 @@ def _orders(name: str, features: int, layers: int, order: Order) -> list[list[in
     if isinstance(order, tuple) and sorted(order) != list(range(features)):
         raise InputError(f"{name}: order must hold each of 0 .. {features - 1} once, got {list(order)}.")
     if order == "alternating":
-        return [_order(features, layer) for layer in range(layers)]
+        # Two lists, however many layers a hostile file asks for.
+        forwards, backwards = _order(features, 0), _order(features, 1)
+        return [backwards if layer % 2 else forwards for layer in range(layers)]
     return [list(range(features)) if order == "same" else [int(feature) for feature in order]] * layers
 
 

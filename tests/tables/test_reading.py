@@ -108,8 +108,17 @@ def test_other_things_under_the_ending_csv(tmp_path):
     assert "is not text" in refusal(csv(tmp_path, b"PK\x03\x04\0\0\0\0"))
     assert "separates its columns by semicolons" in refusal(csv(tmp_path, "x;y\n1;2\n"))
     assert "separates its columns by tabs" in refusal(csv(tmp_path, "x\ty\n1\t2\n"))
+    for separator, called in {"|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators"}.items():
+        text = "x,y\n1,2.5\n".replace(",", separator)
+        assert f"separates its columns by {called}; save it with commas" in refusal(csv(tmp_path, text))
+
     assert "numbers where its header should be" in refusal(csv(tmp_path, "0.5,1\n1.5,2\n"))
     assert "its header cannot be decoded" in refusal(csv(tmp_path, b"\xe9t\xe9,y\n1,2\n"))
+
+
+def test_one_column_of_text_may_have_spaces_and_bars(tmp_path):
+    for text in ("full name\nAda Lovelace\n", "a|b\nleft|right\n", "share of a\n0.5\n"):
+        assert TableReader(csv(tmp_path, text)).names == [text.split("\n")[0]]
 
 
 # --- columns -----------------------------------------------------------------------------------------------------

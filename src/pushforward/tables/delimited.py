@@ -19,6 +19,9 @@ from pushforward.errors import InputError
 from pushforward.files import reason
 
 BLOCK = 2**20  # bytes read at a time (pyarrow reads some forty blocks ahead), and the longest row that can be read
+SEPARATORS = {
+    ";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators",
+}  # fmt: skip
 _MISSING = ["", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"]
 _INTEGER = r"^[+-]?[0-9]+$"
 _EXACT = 2.0**53  # float64 holds every integer up to here; the next one would become this one
@@ -194,12 +197,23 @@ def _check_text(path: str) -> None:
 
 def _check_header(path: str, names: list[str]) -> None:
     """Refuse a header that shows another separator, or that is really the first row of numbers."""
-    for separator, called in ((";", "semicolons"), ("\t", "tabs")):
-        if len(names) == 1 and separator in names[0]:
-            raise InputError(f"{path} separates its columns by {called}; save it with commas.")
+    if len(names) == 1:
+        for separator, called in SEPARATORS.items():
+            # Semicolons and tabs are hardly ever in a name; the others are, so that the first row must have them too.
+            if separator in names[0] and (separator in ";\t" or _separates_numbers(path, names[0], separator)):
+                raise InputError(f"{path} separates its columns by {called}; save it with commas.")
     # Whole numbers such as 0, 1, 2 do serve as names of columns; 0.37 doesn't.
     if all(_is_number(name) for name in names) and not all(name.strip().isdigit() for name in names):
         raise InputError(f"{path} has numbers where its header should be; put the columns' names in the first line.")
+
+
+def _separates_numbers(path: str, name: str, separator: str) -> bool:
+    """Whether the line after the header has as many parts as the header has, all of them numbers."""
+    with open(path, "rb") as file:
+        lines = [line.decode("utf-8", "replace").strip("\r\n") for line in file.read(BLOCK).split(b"\n")]
+    rows = [line for line in lines if line.strip()]
+    parts = rows[1].split(separator) if len(rows) > 1 else []
+    return len(parts) == len(name.split(separator)) and all(_is_number(part) for part in parts)
 
 
 def _is_number(text: str) -> bool:
