@@ -20,8 +20,12 @@ SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
 ANY_GIVEN_LEARNING_RATE = 2e-3
-# Knots of the splines that make columns nearly normal: one for so many rows, within limits.
-ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 32, 512
+# Up to so many rows a network learns them by heart, unless its units are left out at random; larger ones are no better.
+ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
+# Knots of the splines that make columns nearly normal: one for so many rows, within limits. The fewest take a skew and
+# heavy tails away; on few rows more of them would follow the rows themselves.
+ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
+ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
 # Rows for each column from which on a covariance is worth starting from; and the least share of the identity in it.
 ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
 # Passes without a time limit, and the steps that they must come to.
@@ -112,7 +116,8 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         >>> recipe.reasons[0]
         'chosen: nsf, 5 autoregressive layers of 8-bin splines, ...'
     """
-    large = max_time is None or max_time >= SECONDS_FOR_LARGE + SECONDS_OF_COLUMN * features
+    few = rows <= ROWS_OF_DROPOUT
+    large = not few and (max_time is None or max_time >= SECONDS_FOR_LARGE + SECONDS_OF_COLUMN * features)
     bins = 16 if large else 8
     hidden = [WIDTH] * (3 if large else 2)
     flow = {
@@ -122,6 +127,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         "residual": large,
         "bins": bins,
         "linear": "lu" if features > 1 else "none",
+        "dropout": DROPOUT if few else 0.0,
     }
     batch = min(BATCH_ROWS, max(32, rows // 8))
     training: dict[str, Any] = {"batch_size": batch, "learning_rate": LEARNING_RATE}
@@ -132,16 +138,17 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
     knots = knots_for(rows)
     given = f" given {context}" if context else ""
+    dropout = f" with dropout {DROPOUT:g}" if few else ""
     return Recipe(
         flow,
         knots,
         training,
         (
             f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
-            f"{WIDTH} units, for {rows} rows of {features} columns{given}"
+            f"{WIDTH} units{dropout}, for {rows} rows of {features} columns{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (one for {ROWS_OF_KNOT} rows, "
-            f"{FEWEST_KNOTS} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
+            f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )
 
@@ -183,7 +190,8 @@ def choose_any_given(rows: int, features: int, max_time: float | None = None) ->
 def knots_for(rows: int) -> int:
     """How many knots the splines that make columns nearly normal have.
 
-    >>> knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
-    (32, 50, 512)
+    >>> knots_for(100), knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
+    (4, 8, 50, 512)
     """
-    return min(max(rows // ROWS_OF_KNOT, FEWEST_KNOTS), MOST_KNOTS)
+    fewest = min(max(rows // ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL), FEWEST_KNOTS)
+    return min(max(rows // ROWS_OF_KNOT, fewest), MOST_KNOTS)
