@@ -19,18 +19,27 @@ CHUNK = 64
 FIELDS = 10
 
 
+class Product(NamedTuple):
+    """What a linear layer multiplies by and adds, and of a masked one, where each row and column is alive."""
+
+    weight: Tensor
+    bias: Tensor
+    mask: Tensor | None
+    rows: Tensor | None
+    columns: Tensor | None
+
+
 class Layer(NamedTuple):
     """A network of rectifiers and the univariate maps whose parameters it gives.
 
     Attributes:
-        products: linear layers with weight, (outputs, inputs), and bias; those of a masked network also with `mask` and
-            where each of its rows and columns is alive, `rows` and `columns`.
+        products: of its linear layers. They are looked up in the modules once a pass, which takes longer than it seems.
         skips: whether to each product's result that of two products before is added.
         univariate: the family.
         inverse: the direction.
     """
 
-    products: Sequence[Any]
+    products: Sequence[Product]
     skips: Sequence[bool]
     univariate: Any
     inverse: bool
@@ -46,8 +55,8 @@ class Layer(NamedTuple):
         results: list[Tensor] = []
         for k, product in enumerate(self.products):
             weight, bias = weights[2 * k : 2 * k + 2]
-            mask = getattr(product, "mask", None)
-            hidden = torch.addmm(bias[:, None], weight if mask is None else weight * mask, hidden)
+            masked = weight if product.mask is None else weight * product.mask
+            hidden = torch.addmm(bias[:, None], masked, hidden)
             if k == 0 and added is not None:
                 hidden = hidden + added
             if self.skips[k]:
@@ -89,11 +98,20 @@ def layer_of(
         or not may_run_compiled(univariate, value)
     ):
         return None
-    for product in products:
-        parts: list[Any] = [getattr(product, "weight", None), product.bias]
-        if not all(part is not None and is_plain_tensor(part) for part in parts):
-            return None
-    return Layer(products, [skip is not None for skip in network.skips], univariate, inverse)
+    found = [_product(product) for product in products]
+    if not all(one is not None and is_plain_tensor(one.weight) and is_plain_tensor(one.bias) for one in found):
+        return None
+    return Layer(found, [skip is not None for skip in network.skips], univariate, inverse)  # type: ignore[arg-type]
+
+
+def _product(layer: nn.Module) -> Product | None:
+    """The parts of a linear layer, or None where it has no weight, or no bias."""
+    # By attributes each would take as long as a small product.
+    of = layer._parameters | layer._buffers
+    weight, bias = of.get("weight"), of.get("bias")
+    if weight is None or bias is None:
+        return None
+    return Product(weight, bias, of.get("mask"), of.get("rows"), of.get("columns"))
 
 
 def whole_layer(layer: Layer, value: Tensor, seen: Tensor | None, added: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -194,12 +212,11 @@ class _Layer(Function):
 def _fields(layer: Layer, weights: Sequence[Tensor]) -> list[int]:
     """The struct `Dense` of layer.h for each product, the places of the gradients, which come last, still empty."""
     fields: list[int] = []
-    for k, product in enumerate(layer.products):
+    for k, (_, _, mask, rows, columns) in enumerate(layer.products):
         weight, bias = weights[2 * k : 2 * k + 2]
         fields += *weight.shape, layer.skips[k], weight.data_ptr()
-        mask = getattr(product, "mask", None)
-        if mask is None:
+        if mask is None or rows is None or columns is None:
             fields += 0, bias.data_ptr(), 0, 0, 0, 0
         else:
-            fields += mask.data_ptr(), bias.data_ptr(), product.rows.data_ptr(), product.columns.data_ptr(), 0, 0
+            fields += mask.data_ptr(), bias.data_ptr(), rows.data_ptr(), columns.data_ptr(), 0, 0
     return fields
