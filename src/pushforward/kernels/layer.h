@@ -11,6 +11,8 @@ namespace {
 namespace whole_layer {
 
 constexpr long ROWS = 64, UNITS = 4;
+// Of numbers to be gone through once: fewer are done before a second thread wakes.
+constexpr long WORTH_THREADS = 16384;
 #ifdef __AVX512F__
 constexpr long WIDE = 4; // 16 registers of sums
 #else
@@ -44,15 +46,22 @@ INLINE void alive(const int *reach, long first, long end, long count, long &from
     from = least(from, to);
 }
 
+// Where one entry is alive.
+INLINE void reach(const int *reaches, long k, long count, long &from, long &to) {
+    from = reaches ? reaches[2 * k] : 0, to = reaches ? reaches[2 * k + 1] : count;
+    from = least(from, to);
+}
+
 // c[u, v] (+)= Σ_k a[u, k] b[k, v], for UNITS u and V registers of v: sums begin with what `start` gives and go to `end`.
 template <long V, class Start, class End>
-INLINE void tile(long inner, const float *a, long a_unit, long a_inner, const float *b, long b_inner, Start start, End end) {
+INLINE void tile(long inner, const float *a, long a_unit, long a_inner, const float *b, long b_inner, long b_register,
+                 Start start, End end) {
     vec sum[UNITS][V];
     for (long u = 0; u < UNITS; u++)
         for (long v = 0; v < V; v++) sum[u][v] = start(u, v);
     for (long k = 0; k < inner; k++) {
         vec row[V];
-        for (long v = 0; v < V; v++) row[v] = load(b + k * b_inner + v * LANES);
+        for (long v = 0; v < V; v++) row[v] = load(b + k * b_inner + v * b_register);
         for (long u = 0; u < UNITS; u++) {
             const vec factor = all(a[u * a_unit + k * a_inner]);
             for (long v = 0; v < V; v++) sum[u][v] += factor * row[v];
@@ -63,15 +72,19 @@ INLINE void tile(long inner, const float *a, long a_unit, long a_inner, const fl
 }
 
 // weight · mask, with rows and columns padded by zeros.
-INLINE void mask_weights(const Dense &dense, float *to) {
-    const long width = padded(dense.inputs);
-    std::memset(to, 0, sizeof(float) * weight_size(dense));
-    for (long u = 0; u < dense.units; u++) {
+INLINE void mask_weights(const Dense &dense, float *to, int threads) {
+    const long width = padded(dense.inputs), height = padded(dense.units);
+#pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= WORTH_THREADS)
+    for (long u = 0; u < height; u++) {
+        long from = 0, until = 0;
+        if (u < dense.units) reach(dense.rows, u, dense.inputs, from, until);
         const float *weight = dense.weight + u * dense.inputs, *mask = dense.mask + u * dense.inputs;
+        float *row = to + u * width;
+        std::memset(row, 0, sizeof(float) * width);
         if (dense.mask)
-            for (long k = 0; k < dense.inputs; k++) to[u * width + k] = weight[k] * mask[k];
+            for (long k = from; k < until; k++) row[k] = weight[k] * mask[k];
         else
-            std::memcpy(to + u * width, weight, sizeof(float) * dense.inputs);
+            std::memcpy(row + from, weight + from, sizeof(float) * (until - from));
     }
 }
 
@@ -85,7 +98,7 @@ INLINE void dense_forward(const Dense &dense, const float *weight, const float *
         alive(dense.rows, unit, dense.units, dense.inputs, from, until);
         for (long row = 0; row < ROWS; row += WIDE * LANES)
             tile<WIDE>(
-                until - from, weight + unit * width + from, width, 1, h + from * ROWS + row, ROWS,
+                until - from, weight + unit * width + from, width, 1, h + from * ROWS + row, ROWS, LANES,
                 [&](long u, long v) {
                     const vec bias = unit + u < dense.units ? all(dense.bias[unit + u]) : vec{};
                     return added ? bias + load(added + (unit + u) * ROWS + row + v * LANES) : bias;
@@ -98,13 +111,16 @@ INLINE void dense_forward(const Dense &dense, const float *weight, const float *
     }
 }
 
-// Weights in panels of UNITS inputs, of which all that a tile of the transpose reads lies side by side.
+// Weights in panels of UNITS inputs, of which all that a tile of the transpose reads lies side by side, and is there.
 INLINE void into_panels(const Dense &dense, const float *weight, float *panels, int threads) {
     const long width = padded(dense.inputs), height = padded(dense.units);
-#pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= 16384)
-    for (long unit = 0; unit < height; unit++)
-        for (long k = 0; k < width; k += UNITS)
+#pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= WORTH_THREADS)
+    for (long k = 0; k < width; k += UNITS) {
+        long from, until;
+        alive(dense.columns, k, dense.inputs, dense.units, from, until);
+        for (long unit = from; unit < until; unit++)
             std::memcpy(panels + k * height + unit * UNITS, weight + unit * width + k, sizeof(float) * UNITS);
+    }
 }
 
 // weightᵀ g: g (units, ROWS) to (inputs, ROWS), zero where `rectified` is, and then with `added`.
@@ -116,7 +132,7 @@ INLINE void dense_transposed(const Dense &dense, const float *panels, const floa
         alive(dense.columns, input, dense.inputs, dense.units, from, until);
         for (long row = 0; row < ROWS; row += WIDE * LANES)
             tile<WIDE>(
-                until - from, panels + input * height + from * UNITS, 1, UNITS, g + from * ROWS + row, ROWS,
+                until - from, panels + input * height + from * UNITS, 1, UNITS, g + from * ROWS + row, ROWS, LANES,
                 [](long, long) { return vec{}; },
                 [&](long u, long v, vec sum) {
                     const long at = (input + u) * ROWS + row + v * LANES;
@@ -126,8 +142,9 @@ INLINE void dense_transposed(const Dense &dense, const float *panels, const floa
     }
 }
 
-// of_weight += g hᵀ, padded as the weights are: g (units, ROWS), and h turned to (ROWS, inputs).
-INLINE void dense_outer(const Dense &dense, const float *g, const float *turned, float *of_weight) {
+// of_weight += g hᵀ where weights are alive, or, of the `first` rows, = g hᵀ; padded as the weights are: g (units, ROWS),
+// and h as `turn` gives it.
+INLINE void dense_outer(const Dense &dense, const float *g, const float *turned, float *of_weight, bool first) {
     const long width = padded(dense.inputs);
     // A stretch of columns for all units, so that it stays in the nearest cache.
     auto take = [&](auto wide, long column) {
@@ -138,8 +155,8 @@ INLINE void dense_outer(const Dense &dense, const float *g, const float *turned,
             if (until <= column || from >= column + V * LANES) continue;
             float *to = of_weight + unit * width + column;
             tile<V>(
-                ROWS, g + unit * ROWS, ROWS, 1, turned + column, width,
-                [&](long u, long v) { return load(to + u * width + v * LANES); },
+                ROWS, g + unit * ROWS, ROWS, 1, turned + column * ROWS, LANES, ROWS * LANES,
+                [&](long u, long v) { return first ? vec{} : load(to + u * width + v * LANES); },
                 [&](long u, long v, vec sum) { store(to + u * width + v * LANES, sum); });
         }
     };
@@ -175,15 +192,15 @@ INLINE void turn_block(vec *block) {
 #endif
 }
 
-// (inputs, ROWS) to (ROWS, padded inputs).
+// (inputs, ROWS) to (padded inputs / LANES, ROWS, LANES): whole rows, a power of two apart, would push each other out of
+// the nearest cache.
 INLINE void turn(const float *h, long inputs, float *to) {
-    const long width = padded(inputs);
     for (long k = 0; k < inputs; k += LANES)
         for (long row = 0; row < ROWS; row += LANES) {
             vec block[LANES];
             for (long i = 0; i < LANES; i++) block[i] = load(h + (k + i) * ROWS + row);
             turn_block(block);
-            for (long i = 0; i < LANES; i++) store(to + (row + i) * width + k, block[i]);
+            for (long i = 0; i < LANES; i++) store(to + k * ROWS + (row + i) * LANES, block[i]);
         }
 }
 
@@ -236,7 +253,7 @@ INLINE void layer_forward(const Layer &layer, const Given &given, float *there, 
     const long count = given.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
     float *weights = saved;
     for (long l = 0; l < layer.depth; l++) {
-        mask_weights(layer.dense[l], weights);
+        mask_weights(layer.dense[l], weights, threads);
         weights += weight_size(layer.dense[l]);
     }
     float *streams = weights + chunks * layer.units() * ROWS;
@@ -296,7 +313,7 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
         float *of_biases = of_weights + layer.weights(), *g = of_biases + layer.units() * LANES;
         float *g_next = g + layer.widest() * ROWS, *g_before = g_next + layer.widest() * ROWS;
         float *turned = g_before + layer.widest() * ROWS;
-        std::memset(of_weights, 0, sizeof(float) * (layer.weights() + layer.units() * LANES + 3 * layer.widest() * ROWS));
+        std::memset(of_biases, 0, sizeof(float) * (layer.units() * LANES + 3 * layer.widest() * ROWS));
         for (long chunk = thread * chunks / threads; chunk < (thread + 1) * chunks / threads; chunk++) {
             const long row = chunk * ROWS;
             const float *end = saved + layer.weights() + (chunk + 1) * layer.units() * ROWS;
@@ -325,7 +342,7 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
                 panel -= weight_size(dense), of_weight -= weight_size(dense);
                 of_bias -= padded(dense.units) * LANES, h -= padded(dense.inputs) * ROWS;
                 turn(h, dense.inputs, turned);
-                dense_outer(dense, g, turned, of_weight);
+                dense_outer(dense, g, turned, of_weight, chunk == thread * chunks / threads);
                 for (long u = 0; u < dense.units; u++) {
                     vec total = load(of_bias + u * LANES);
                     for (long v = 0; v < ROWS; v += LANES) total += load(g + u * ROWS + v);
@@ -354,26 +371,31 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
     for (long l = 0; l < layer.depth; l++) {
         const Dense &dense = layer.dense[l];
         const long width = padded(dense.inputs);
-#pragma omp parallel for num_threads(threads) schedule(static) if (dense.units * width >= 16384)
+#pragma omp parallel for num_threads(threads) schedule(static) if (dense.units * width >= WORTH_THREADS)
         for (long u = 0; u < dense.units; u++) {
             const float *mask = dense.mask ? dense.mask + u * dense.inputs : nullptr;
-            for (long k = 0; k < dense.inputs; k += LANES) {
-                vec total = {}, bias = {};
-                for (long t = 0; t < threads; t++) {
-                    total += load(workspace + t * layer.workspace() + weight_at + u * width + k);
-                    if (k == 0) bias += load(workspace + t * layer.workspace() + bias_at + u * LANES);
-                }
+            float *to = dense.of_weight + u * dense.inputs;
+            long from, until;
+            reach(dense.rows, u, dense.inputs, from, until);
+            from = from / LANES * LANES;
+            std::memset(to, 0, sizeof(float) * from);
+            for (long k = from; k < until; k += LANES) {
+                vec total = {};
+                for (long t = 0; t < threads; t++) total += load(workspace + t * layer.workspace() + weight_at + u * width + k);
                 const long here = least(LANES, dense.inputs - k);
                 if (mask) total *= here == LANES ? load(mask + k) : load_some(mask + k, here);
                 if (here == LANES)
-                    store(dense.of_weight + u * dense.inputs + k, total);
+                    store(to + k, total);
                 else
-                    store_some(dense.of_weight + u * dense.inputs + k, total, here);
-                if (k) continue;
-                float sum = 0;
-                for (long i = 0; i < LANES; i++) sum += bias[i];
-                dense.of_bias[u] = sum;
+                    store_some(to + k, total, here);
             }
+            const long end = least(dense.inputs, from + padded(until - from));
+            std::memset(to + end, 0, sizeof(float) * (dense.inputs - end));
+            vec bias = {};
+            for (long t = 0; t < threads; t++) bias += load(workspace + t * layer.workspace() + bias_at + u * LANES);
+            float sum = 0;
+            for (long i = 0; i < LANES; i++) sum += bias[i];
+            dense.of_bias[u] = sum;
         }
         weight_at += weight_size(dense), bias_at += padded(dense.units) * LANES;
     }
