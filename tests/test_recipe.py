@@ -13,6 +13,8 @@ def test_time_and_columns_decide_the_size_and_both_lines_say_what_and_why():
     assert short.flow["bins"] < long.flow["bins"] and len(short.flow["hidden"]) < len(long.flow["hidden"])
     # A step of many columns takes longer, and many steps are what the larger network needs.
     assert choose_recipe(50_000, 63, max_time=90.0).flow["bins"] < choose_recipe(50_000, 6, max_time=90.0).flow["bins"]
+    # Two columns of many rows.
+    assert [choose_recipe(rows, 2, max_time=60.0).flow["bins"] for rows in (5_000, 50_000)] == [16, 32]
     assert len(short.reasons) == 2 and all(line.startswith("chosen: ") for line in short.reasons)
     assert "50000 rows of 6 columns" in short.reasons[0] and "30 seconds" in short.reasons[1]
 

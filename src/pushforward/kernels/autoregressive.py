@@ -90,7 +90,9 @@ def weights_for_kernel(
     layers = list(made.layers)
     weights: list[Any] = []
     for layer in layers:
-        weights += [layer.bias, layer.weight if hasattr(layer, "weight") else None]
+        # By attributes each would take as long as a small product.
+        of = layer._parameters
+        weights += of.get("bias"), of.get("weight")
     weights += [layer and layer.weight for layer in (made.context, made.direct, made.direct_context)]
     plain = all(weight is None or (is_plain_tensor(weight) and weight.is_contiguous()) for weight in weights)
     fits = len(layers) <= MOST_LAYERS - 2 and (context is None or is_plain_tensor(context))
