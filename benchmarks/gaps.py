@@ -73,8 +73,9 @@ def redshift(train, test, columns, limit):
     with torch.inference_mode():
         log_prob = any_given.density.log_prob_given(rows, known).numpy()
         transforms = {"any given": any_given.density.distribution_function(rows, 0).numpy()}
-        # A single column's latent feature is Φ⁻¹ of its distribution function.
-        latent = alone.density.to_latent(rows[:, :1], alone.context_of(test[:, 1:]))
+        # The latent feature of a single continuous column is Φ⁻¹ of its distribution function.
+        coded, _ = alone.density.columns.encode(rows[:, :1], torch.zeros(len(rows), 1, dtype=rows.dtype))
+        latent = alone.density.flow.to_latent(coded, alone.context_of(test[:, 1:]))
         transforms["this alone"] = torch.special.ndtr(latent[:, 0]).numpy()
     only = alone.log_prob(test)
     mean, covariance = train.mean(0), np.cov(train.T)
