@@ -24,8 +24,8 @@ LEARNING_RATE = 5e-3
 ANY_GIVEN_LEARNING_RATE = 2e-3
 # Up to so many rows a network learns them by heart, unless its units are left out at random; larger ones are no better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
-# Knots of the splines that make columns nearly normal: one for so many rows, within limits. The fewest take a skew and
-# heavy tails away; on few rows more of them would follow the rows themselves.
+# Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which take a skew and heavy
+# tails away. Below 320 rows one for 40, but 4 at least: more of them would follow the rows themselves.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
 ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
 # Rows for each column from which on a covariance is worth starting from; and the least share of the identity in it.
@@ -150,7 +150,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
             f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
             f"{WIDTH} units{dropout}, for {rows} rows of {features} columns{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
-            f"chosen: columns made nearly normal by splines of {knots} knots (one for {ROWS_OF_KNOT} rows, "
+            f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
             f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )

@@ -34,7 +34,7 @@ INLINE long most(long a, long b) { return a > b ? a : b; }
 INLINE long padded(long count) { return (count + LANES - 1) / LANES * LANES; }
 INLINE long weight_size(const Dense &dense) { return padded(dense.units) * padded(dense.inputs); }
 
-// Where the entries first to first + UNITS are alive, all together.
+// Where the entries from first to end, UNITS at most, are alive, all together.
 INLINE void alive(const int *reach, long first, long end, long count, long &from, long &to) {
     if (!reach) {
         from = 0, to = count;
@@ -43,12 +43,6 @@ INLINE void alive(const int *reach, long first, long end, long count, long &from
     from = count, to = 0;
     for (long k = first; k < least(first + UNITS, end); k++)
         if (reach[2 * k] < reach[2 * k + 1]) from = least(from, reach[2 * k]), to = most(to, reach[2 * k + 1]);
-    from = least(from, to);
-}
-
-// Where one entry is alive.
-INLINE void reach(const int *reaches, long k, long count, long &from, long &to) {
-    from = reaches ? reaches[2 * k] : 0, to = reaches ? reaches[2 * k + 1] : count;
     from = least(from, to);
 }
 
@@ -77,7 +71,7 @@ INLINE void mask_weights(const Dense &dense, float *to, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= WORTH_THREADS)
     for (long u = 0; u < height; u++) {
         long from = 0, until = 0;
-        if (u < dense.units) reach(dense.rows, u, dense.inputs, from, until);
+        if (u < dense.units) alive(dense.rows, u, u + 1, dense.inputs, from, until);
         const float *weight = dense.weight + u * dense.inputs, *mask = dense.mask + u * dense.inputs;
         float *row = to + u * width;
         std::memset(row, 0, sizeof(float) * width);
@@ -376,7 +370,7 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
             const float *mask = dense.mask ? dense.mask + u * dense.inputs : nullptr;
             float *to = dense.of_weight + u * dense.inputs;
             long from, until;
-            reach(dense.rows, u, dense.inputs, from, until);
+            alive(dense.rows, u, u + 1, dense.inputs, from, until);
             from = from / LANES * LANES;
             std::memset(to, 0, sizeof(float) * from);
             for (long k = from; k < until; k += LANES) {

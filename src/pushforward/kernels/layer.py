@@ -101,10 +101,13 @@ def layer_of(
         or not may_run_compiled(univariate, value)
     ):
         return None
-    found = [_product(product) for product in products]
-    if not all(one is not None and is_plain_tensor(one.weight) and is_plain_tensor(one.bias) for one in found):
-        return None
-    return Layer(found, [skip is not None for skip in network.skips], univariate, inverse)  # type: ignore[arg-type]
+    found = []
+    for product in products:
+        one = _product(product)
+        if one is None or not (is_plain_tensor(one.weight) and is_plain_tensor(one.bias)):
+            return None
+        found.append(one)
+    return Layer(found, [skip is not None for skip in network.skips], univariate, inverse)
 
 
 def _product(layer: nn.Module) -> Product | None:
@@ -230,8 +233,6 @@ def _fields(layer: Layer, weights: Sequence[Tensor]) -> list[int]:
     for k, (_, _, mask, rows, columns) in enumerate(layer.products):
         weight, bias = weights[2 * k : 2 * k + 2]
         fields += *weight.shape, layer.skips[k], weight.data_ptr()
-        if mask is None or rows is None or columns is None:
-            fields += 0, bias.data_ptr(), 0, 0, 0, 0
-        else:
-            fields += mask.data_ptr(), bias.data_ptr(), rows.data_ptr(), columns.data_ptr(), 0, 0
+        places = [0 if part is None else part.data_ptr() for part in (mask, rows, columns)]
+        fields += places[0], bias.data_ptr(), *places[1:], 0, 0
     return fields
