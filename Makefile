@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 PEERS ?= .venv-benchmarks
-KERNELS := $(wildcard src/pushforward/kernels/*.cpp src/pushforward/kernels/*.h src/pushforward/kernels/*.inc)
+KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
 .PHONY: install demo test test-all lint docs bench bench-quick quality speech clean
 

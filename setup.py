@@ -5,7 +5,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-FOLDER = "src/pushforward/kernels"
+FOLDER = "src/pushforward/kernels/csrc"
 # OpenMP is compiled for but not linked: its functions are found in the copy that torch has loaded, so that both share
 # one set of threads.
 OPENMP = ["-fopenmp"] if sys.platform == "linux" else []

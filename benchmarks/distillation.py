@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 import pushforward as pf
-from pushforward.recipe import choose_recipe
-from pushforward.table_distillation import distill_table
+from pushforward.table_models.distillation import distill_table
 from pushforward.tables import read_matrix
+from pushforward.zoo.recipe import choose_recipe
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "distillation.json", HERE / "distillation.md"

@@ -67,7 +67,7 @@ def fit_ours(split: Split, seconds: float, seed: int, log_path: Path | None = No
     import torch
 
     import pushforward as pf
-    from pushforward.recipe import choose_recipe
+    from pushforward.zoo.recipe import choose_recipe
 
     start = time.perf_counter()
     train, validation = torch.from_numpy(split.train), torch.from_numpy(split.validation)

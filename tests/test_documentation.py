@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pushforward.audio.files import write_audio
+from pushforward.audio.recordings.files import write_audio
 from pushforward.cli.main import app
 from pushforward.tables import TableWriter, to_table
 

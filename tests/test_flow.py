@@ -12,7 +12,7 @@ from catalogue import randomize
 from torch.distributions import Distribution, Independent, Normal
 
 import pushforward as pf
-from pushforward.zoo import ARCHITECTURES, build
+from pushforward.zoo.registry import ARCHITECTURES, build
 
 EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
 

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import torch
 
-from pushforward.audio.distilling import distill_speech
-from pushforward.audio.files import Recordings, read_recordings
-from pushforward.audio.fitting import fit_speech
-from pushforward.audio.measuring import SpeechReport, measure
-from pushforward.audio.model import SpeechModel
-from pushforward.audio.page import write_page
-from pushforward.audio.pictures import average_spectra, save_picture, spectrograms
-from pushforward.audio.segments import split_files
+from pushforward.audio.recordings.files import Recordings, read_recordings
+from pushforward.audio.recordings.segments import split_files
+from pushforward.audio.speech.distillation import distill_speech
+from pushforward.audio.speech.fitting import fit_speech
+from pushforward.audio.speech.measurement import SpeechReport, measure
+from pushforward.audio.speech.model import SpeechModel
+from pushforward.audio.speech.pictures import average_spectra, save_picture, spectrograms
+from pushforward.audio.speech.report import write_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE, VERSION = "asterisk-core-sounds-en-wav", "1.6.1-1"

@@ -8,11 +8,10 @@ from pushforward.bijections import Bijection, Compose, Inverse
 from pushforward.errors import InputError
 from pushforward.evaluation.check import Report, check_bijection, check_flow
 from pushforward.flow import Flow
-from pushforward.store import describe, load, save
-from pushforward.students import student_for
-from pushforward.table_distillation import distill_table
-from pushforward.table_fitting import fit_table
-from pushforward.table_flow import TableFlow
+from pushforward.store.model_file import describe, load, save
+from pushforward.table_models.distillation import distill_table
+from pushforward.table_models.fitting import fit_table
+from pushforward.table_models.model import TableFlow
 from pushforward.training import (
     Chains,
     DistillationReport,
@@ -30,7 +29,7 @@ from pushforward.training import (
     reweight,
 )
 from pushforward.version import __version__
-from pushforward.zoo import (
+from pushforward.zoo.registry import (
     build,
     constrained,
     gaussianized,
@@ -45,6 +44,7 @@ from pushforward.zoo import (
     standardized,
     sylvester,
 )
+from pushforward.zoo.students import student_for
 
 if TYPE_CHECKING:
     from pushforward.estimator import ConditionalFlowDensity, FlowDensity, FlowOutlierDetector, FlowTransformer

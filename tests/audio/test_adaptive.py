@@ -8,13 +8,13 @@ import pytest
 import scipy.signal
 import torch
 
-from pushforward.audio.adaptive import (
+from pushforward.audio.models.adaptive import (
     AdaptiveScale,
     decaying_average,
     fit_adaptive_scale,
     linear_prediction,
 )
-from pushforward.audio.baselines import Ladder, adaptive_scale_nll
+from pushforward.audio.speech.baselines import Ladder, adaptive_scale_nll
 from pushforward.errors import InputError
 
 COEFFICIENTS = torch.tensor([1.2, -0.5, 0.1], dtype=torch.float64)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.audio.adaptive_wavenet import adaptive_wavenet
-from pushforward.audio.baselines import adaptive_scale_nll
+from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
+from pushforward.audio.speech.baselines import adaptive_scale_nll
 
 HEADS = ["gaussian", "logistic_mixture"]
 

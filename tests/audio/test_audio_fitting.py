@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 import pushforward as pf
-from pushforward.audio.adaptive_wavenet import adaptive_wavenet
-from pushforward.audio.distilling import ContrastivePenalty, PowerPenalty, aligned_segments, distill_speech
-from pushforward.audio.files import read_recordings, write_audio
-from pushforward.audio.fitting import SequenceLikelihood, fit_speech
-from pushforward.audio.measuring import inexactness, measure
-from pushforward.audio.mel import LogMel
-from pushforward.audio.model import MelFrames, SpeechModel
-from pushforward.audio.segments import mel_statistics
-from pushforward.audio.spectral import PowerLoss
+from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
+from pushforward.audio.recordings.files import read_recordings, write_audio
+from pushforward.audio.recordings.mel import LogMel
+from pushforward.audio.recordings.segments import mel_statistics
+from pushforward.audio.recordings.spectral import PowerLoss
+from pushforward.audio.speech.distillation import ContrastivePenalty, PowerPenalty, aligned_segments, distill_speech
+from pushforward.audio.speech.fitting import SequenceLikelihood, fit_speech
+from pushforward.audio.speech.measurement import inexactness, measure
+from pushforward.audio.speech.model import MelFrames, SpeechModel
 from pushforward.training.distillation.divergence import Draw
 
 RATE = 8000

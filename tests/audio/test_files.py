@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pushforward.audio.files import STEP, find_audio, read_audio, read_recordings, write_audio
+from pushforward.audio.recordings.files import STEP, find_audio, read_audio, read_recordings, write_audio
 from pushforward.errors import InputError
 
 SOUND = np.random.default_rng(0).integers(-32768, 32768, 1000).astype(np.int16)

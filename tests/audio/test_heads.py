@@ -9,7 +9,7 @@ from audio.random_models import normal
 from scipy import integrate, stats
 
 from pushforward.audio import GaussianHead, Logistic, LogisticMixtureHead
-from pushforward.audio.heads import LOG_SCALE_BOUND, REACH, SCALE
+from pushforward.audio.models.heads import LOG_SCALE_BOUND, REACH, SCALE
 from pushforward.bijections import soft_bound
 
 FAR = [0.0, 0.3, -2.0, 40.0, -1e3, 1e6, -1e12]

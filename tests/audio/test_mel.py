@@ -5,7 +5,7 @@ import pytest
 import scipy.signal
 import torch
 
-from pushforward.audio.mel import FLOOR, LogMel, mel_filters
+from pushforward.audio.recordings.mel import FLOOR, LogMel, mel_filters
 from pushforward.errors import InputError
 
 

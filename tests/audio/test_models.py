@@ -10,8 +10,8 @@ import torch
 from audio.random_models import CONTEXTS, FLOWS, HEADS, context_of, normal, student, teacher
 
 import pushforward as pf
-from pushforward.audio import streams
-from pushforward.audio.streams import BLOCK
+from pushforward.audio.models import streams
+from pushforward.audio.models.streams import BLOCK
 
 EVERY_HEAD = pytest.mark.parametrize("head", HEADS)
 EVERY_FLOW = pytest.mark.parametrize("flow", FLOWS)

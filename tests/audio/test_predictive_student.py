@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import pushforward as pf
-from pushforward.audio.predictive_student import predictive_parallel_wavenet, synthesized
+from pushforward.audio.models.predictive_student import predictive_parallel_wavenet, synthesized
 
 EVERY_FAMILY = pytest.mark.parametrize("univariate", ["affine", "spline"])
 COEFFICIENTS = torch.tensor([1.5, -0.8, 0.1], dtype=torch.float64)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pushforward.audio.files import Recordings
-from pushforward.audio.segments import Segments, Tiles, dequantized, split_files
+from pushforward.audio.recordings.files import Recordings
+from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, split_files
 from pushforward.errors import InputError
 
 

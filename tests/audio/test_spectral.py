@@ -8,7 +8,7 @@ import scipy.signal
 import torch
 from torch import nn
 
-from pushforward.audio.spectral import (
+from pushforward.audio.recordings.spectral import (
     FeatureLoss,
     PowerLoss,
     log_spectral_distance,

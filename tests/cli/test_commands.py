@@ -14,8 +14,8 @@ from scipy import stats
 import pushforward as pf
 from pushforward.kernels import native
 from pushforward.tables import read_matrix
-from pushforward.training.fitting import split_rows
-from pushforward.zoo import ARCHITECTURES
+from pushforward.training.maximum_likelihood import split_rows
+from pushforward.zoo.registry import ARCHITECTURES
 
 ENDINGS = ["csv", "parquet", "feather"]
 # Of the columns' own Gaussian: Σ log scale + 3/2 (1 + log 2π).

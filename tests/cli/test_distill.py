@@ -9,7 +9,7 @@ import torch
 from known import NAMES, NOISE, SLOPE, make_rows, write
 
 import pushforward as pf
-from pushforward.table_distillation import distill_table
+from pushforward.table_models.distillation import distill_table
 from pushforward.tables import read_matrix
 
 

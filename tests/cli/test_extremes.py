@@ -12,8 +12,8 @@ QUICK = ["--flow", "realnvp", "--max-time", 1]
 @pytest.fixture
 def few_steps(monkeypatch):
     """Fits without a time limit take a few hundred steps."""
-    monkeypatch.setattr("pushforward.training.fitting.DEFAULT_EPOCHS", 2)
-    monkeypatch.setattr("pushforward.training.fitting.DEFAULT_LEAST_STEPS", 200)
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 2)
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", 200)
 
 
 def scored(run, table):
@@ -25,8 +25,8 @@ def scored(run, table):
 
 @pytest.mark.parametrize("flow", ["default", "realnvp"])
 def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, few_steps, monkeypatch, flow):
-    monkeypatch.setattr("pushforward.recipe.FEWEST_STEPS", 200)
-    monkeypatch.setattr("pushforward.recipe.MOST_STEPS", 200)
+    monkeypatch.setattr("pushforward.zoo.recipe.FEWEST_STEPS", 200)
+    monkeypatch.setattr("pushforward.zoo.recipe.MOST_STEPS", 200)
     clean = make_rows(1000)
     spoilt = clean.copy()
     spoilt[[3, 500], [0, 2]] = [1e12, -1e12]
@@ -59,8 +59,8 @@ def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path
 
 
 def test_one_column(run, tmp_path, few_steps, monkeypatch):
-    monkeypatch.setattr("pushforward.recipe.FEWEST_STEPS", 200)
-    monkeypatch.setattr("pushforward.recipe.MOST_STEPS", 200)
+    monkeypatch.setattr("pushforward.zoo.recipe.FEWEST_STEPS", 200)
+    monkeypatch.setattr("pushforward.zoo.recipe.MOST_STEPS", 200)
     generator = np.random.default_rng(0)
     two = np.concatenate([generator.normal(-3, 0.5, 500), generator.normal(3, 0.5, 500)])[:, None]
     write(tmp_path / "t.csv", two, ["x"])

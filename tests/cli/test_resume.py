@@ -17,7 +17,7 @@ SECONDS = 120
 PROGRAM = """
 import pushforward.training.checkpoint as checkpoint
 checkpoint.SECONDS_BETWEEN, checkpoint.LARGEST_SHARE = 0.05, 1.0
-import pushforward.recipe as recipe
+import pushforward.zoo.recipe as recipe
 recipe.FEWEST_STEPS = recipe.MOST_STEPS = {steps}
 from pushforward.cli.main import run
 run()
@@ -94,11 +94,13 @@ def test_a_fit_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
 def test_resume_says_what_it_does_and_refuses_what_was_changed(run, tmp_path, monkeypatch):
     write("t.csv", make_rows(60))
     fit = ["fit", "t.csv", "-o", "m.safetensors", "--flow", "nice"]
-    monkeypatch.setattr("pushforward.training.fitting.DEFAULT_EPOCHS", 2)
-    monkeypatch.setattr("pushforward.training.fitting.DEFAULT_LEAST_STEPS", 20)
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 2)
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", 20)
     # The model cannot be written: the finished training is kept all the same.
     with monkeypatch.context() as patch:
-        patch.setattr("pushforward.table_flow.TableFlow.save", lambda *_: (_ for _ in ()).throw(pf.InputError("Full.")))
+        patch.setattr(
+            "pushforward.table_models.model.TableFlow.save", lambda *_: (_ for _ in ()).throw(pf.InputError("Full."))
+        )
         assert run(*fit).status == 2
     assert (tmp_path / "m.checkpoint").exists() and not (tmp_path / "m.safetensors").exists()
     refused = run(*fit, "--resume", "--seed", 1)

@@ -9,7 +9,7 @@ from catalogue import randomize
 
 from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline
 from pushforward.kernels import Native, autoregressive, native
-from pushforward.solvers import incremental
+from pushforward.solvers import sequential as incremental
 
 pytestmark = pytest.mark.skipif(native is None, reason="The kernels were not built.")
 

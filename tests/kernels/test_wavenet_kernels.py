@@ -8,7 +8,7 @@ from audio.random_models import CONTEXTS, context_of, normal
 from catalogue import randomize
 
 import pushforward as pf
-from pushforward.audio import streams
+from pushforward.audio.models import streams
 from pushforward.kernels import Native, native, wavenet
 from pushforward.networks import WaveNet
 

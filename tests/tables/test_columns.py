@@ -7,10 +7,10 @@ from scipy import stats
 
 import pushforward as pf
 from pushforward.bijections import MarginalSpline
-from pushforward.density import TableDensity
+from pushforward.table_models.dequantized import TableDensity
 from pushforward.tables import Columns, learn_schema
 from pushforward.tables.frames import table_from_frame
-from pushforward.tables.schema_json import parse_schema
+from pushforward.tables.schema.serialization import parse_schema
 
 ROWS = 5000
 GENERATOR = np.random.default_rng(0)

@@ -11,7 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from pushforward.errors import InputError
-from pushforward.tables import TableReader, columnar, read_columns, read_matrix, reading
+from pushforward.tables import TableReader, read_columns, read_matrix
+from pushforward.tables.files import columnar, reading
 
 
 def csv(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from pushforward.errors import InputError
-from pushforward.files import atomic_path
+from pushforward.support.atomic import atomic_path
 from pushforward.tables import TableReader, TableWriter, read_matrix, to_table
 
 ENDINGS = ["csv", "parquet", "feather", "arrow"]

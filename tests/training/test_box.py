@@ -54,7 +54,7 @@ def test_context_is_passed_on_and_nothing_is_initialised_on_the_way():
         ),
         pf.distributions.BASES["normal"](2),
     )
-    from pushforward.training.box import warn_of_tails
+    from pushforward.training.range_check import warn_of_tails
 
     with pytest.warns(RuntimeWarning, match="lies outside"):
         warn_of_tails(flow.train(), ROWS, ROWS[:, :1], str)

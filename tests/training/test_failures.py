@@ -9,7 +9,7 @@ from models import Affected, AffineGaussian, gaussian_rows
 from torch import nn
 
 from pushforward.training.errors import TrainingError
-from pushforward.training.fitting import fit
+from pushforward.training.maximum_likelihood import fit
 
 
 def interrupt(flow, x, value):

@@ -13,8 +13,8 @@ from torch import nn
 
 import pushforward
 from pushforward.errors import InputError
-from pushforward.training.fitting import fit
 from pushforward.training.likelihood import evaluate
+from pushforward.training.maximum_likelihood import fit
 
 
 def weights(flow):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pushforward.errors import InputError
-from pushforward.training.table import ShuffledBatches, Table, as_matrix, check_shapes
+from pushforward.training.rows import ShuffledBatches, Table, as_matrix, check_shapes
 
 
 def test_every_row_comes_once_a_pass_with_its_context_and_the_last_batch_is_partial():

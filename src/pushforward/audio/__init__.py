@@ -1,12 +1,12 @@
 """Sound: the autoregressive WaveNet and the parallel WaveNet, its student."""
 
-from pushforward.audio.adaptive_wavenet import AdaptiveWaveNet, adaptive_wavenet
-from pushforward.audio.architectures import parallel_wavenet, wavenet
-from pushforward.audio.heads import GaussianHead, LogisticMixtureHead
-from pushforward.audio.logistic import Logistic
-from pushforward.audio.predictive_student import PredictiveParallelWaveNet, predictive_parallel_wavenet
-from pushforward.audio.student import ParallelWaveNet
-from pushforward.audio.teacher import AutoregressiveWaveNet
+from pushforward.audio.models.adaptive_wavenet import AdaptiveWaveNet, adaptive_wavenet
+from pushforward.audio.models.architectures import parallel_wavenet, wavenet
+from pushforward.audio.models.heads import GaussianHead, LogisticMixtureHead
+from pushforward.audio.models.logistic import Logistic
+from pushforward.audio.models.predictive_student import PredictiveParallelWaveNet, predictive_parallel_wavenet
+from pushforward.audio.models.student import ParallelWaveNet
+from pushforward.audio.models.teacher import AutoregressiveWaveNet
 
 __all__ = [
     "AdaptiveWaveNet",

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
-from pushforward.bijections.univariate import Univariate
+from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
 from pushforward.kernels.layer import layer_of, whole_layer
 from pushforward.networks.made import MADE
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.solvers.derivatives import derivatives_wanted
-from pushforward.solvers.incremental import solve_incrementally
 from pushforward.solvers.jacobi import solve_by_iteration
+from pushforward.solvers.sequential import solve_incrementally
 
 SOLVERS = ("incremental", "jacobi")
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
-from pushforward.bijections.univariate import Univariate
+from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.layer import layer_of, whole_layer
 from pushforward.networks.mlp import MLP, batch_of, unit_by_unit
 

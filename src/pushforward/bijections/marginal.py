@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.base import Bijection
-from pushforward.bijections.splines import through_knots
+from pushforward.bijections.univariate.spline import through_knots
 
 # No secant is flatter than this share of the column's own slope, that between its quantiles at ±1 deviation.
 FLATTEST = 1e-3

@@ -27,9 +27,9 @@ def distill(
     verbose: Verbose = False,
 ) -> None:
     """Teach a flow that draws a row in one pass to stand for a fitted one, and say how well it does."""
-    from pushforward.store import check_model_path
-    from pushforward.table_distillation import distill_table
-    from pushforward.table_flow import TableFlow
+    from pushforward.store.model_file import check_model_path
+    from pushforward.table_models.distillation import distill_table
+    from pushforward.table_models.model import TableFlow
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)

@@ -47,8 +47,8 @@ def fit(
     verbose: Verbose = False,
 ) -> None:
     """Learn the density of a table: p(columns), or p(columns | given)."""
-    from pushforward.store import check_model_path
-    from pushforward.table_fitting import fit_table
+    from pushforward.store.model_file import check_model_path
+    from pushforward.table_models.fitting import fit_table
 
     check_model_path(output)
     log_path = Path(output).with_suffix(".metrics.csv")

@@ -23,8 +23,8 @@ def impute(
     verbose: Verbose = False,
 ) -> None:
     """Write a table again with its missing values filled in, given those that are there."""
-    from pushforward import imputation
-    from pushforward.table_flow import TableFlow
+    from pushforward.table_models import imputation
+    from pushforward.table_models.model import TableFlow
 
     table_flow = TableFlow.load(model)
     with progress("imputing", quiet) as report:

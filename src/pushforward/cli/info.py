@@ -7,7 +7,7 @@ from pushforward.cli.output import command, print_json
 @command
 def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
     """Say what a model file holds."""
-    from pushforward.store import describe
+    from pushforward.store.model_file import describe
     from pushforward.tables import parse_schema
 
     about = describe(model)

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 import typer
 
 from pushforward.errors import InputError
-from pushforward.progress import progress as progress  # commands take all that they show from here
+from pushforward.support.progress import progress as progress  # commands take all that they show from here
 
 Options = ParamSpec("Options")
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143

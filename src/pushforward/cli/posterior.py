@@ -29,8 +29,8 @@ def posterior(
     verbose: Verbose = False,
 ) -> None:
     """Write the density of one column given others, for each row of a table: on a grid, or as quantiles."""
-    from pushforward import imputation
-    from pushforward.table_flow import TableFlow
+    from pushforward.table_models import imputation
+    from pushforward.table_models.model import TableFlow
 
     levels = _numbers(quantiles, "--quantiles")
     ends = _numbers(grid, "--grid")

@@ -22,7 +22,7 @@ def sample(
     verbose: Verbose = False,
 ) -> None:
     """Draw rows from a fitted density."""
-    from pushforward.table_flow import TableFlow
+    from pushforward.table_models.model import TableFlow
 
     table_flow = TableFlow.load(model)
     with progress("sampling", quiet) as report:

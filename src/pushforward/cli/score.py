@@ -29,9 +29,9 @@ def score(
     verbose: Verbose = False,
 ) -> None:
     """Write a table again with the log-density of each row, in nats, as a column log_prob, and its p-value."""
-    from pushforward.odd_rows import OddestRows, explainable
-    from pushforward.odd_rows import explain as explained
-    from pushforward.table_flow import TableFlow
+    from pushforward.table_models.explanation import OddestRows, explainable
+    from pushforward.table_models.explanation import explain as explained
+    from pushforward.table_models.model import TableFlow
 
     table_flow = TableFlow.load(model)
     oddest = OddestRows(explain)

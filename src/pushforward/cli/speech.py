@@ -9,7 +9,7 @@ from pushforward.cli.options import Json, Model, Quiet, Verbose
 from pushforward.cli.output import command, print_json, progress, say
 
 if TYPE_CHECKING:
-    from pushforward.audio.model import SpeechModel
+    from pushforward.audio.speech.model import SpeechModel
 
 app = typer.Typer(
     no_args_is_help=True, help="Models of recordings: a WaveNet, and a parallel WaveNet distilled from it."
@@ -44,8 +44,8 @@ def fit(
     verbose: Verbose = False,
 ) -> None:
     """Learn the density of recordings: p(sound), or p(sound | mel frames)."""
-    from pushforward.audio.fitting import fit_speech
-    from pushforward.store import check_model_path
+    from pushforward.audio.speech.fitting import fit_speech
+    from pushforward.store.model_file import check_model_path
 
     check_model_path(output)
     log_path = Path(output).with_suffix(".metrics.csv")
@@ -92,9 +92,9 @@ def distill(
     verbose: Verbose = False,
 ) -> None:
     """Teach a parallel WaveNet, which makes all samples at once, what a teacher has learned."""
-    from pushforward.audio.distilling import distill_speech
-    from pushforward.audio.model import SpeechModel
-    from pushforward.store import check_model_path
+    from pushforward.audio.speech.distillation import distill_speech
+    from pushforward.audio.speech.model import SpeechModel
+    from pushforward.store.model_file import check_model_path
 
     check_model_path(output)
     log_path = Path(output).with_suffix(".metrics.csv")
@@ -139,8 +139,8 @@ def sample(
     verbose: Verbose = False,
 ) -> None:
     """Make a sound."""
-    from pushforward.audio.files import check_audio_path, write_audio
-    from pushforward.audio.model import SpeechModel
+    from pushforward.audio.recordings.files import check_audio_path, write_audio
+    from pushforward.audio.speech.model import SpeechModel
 
     check_audio_path(output)
     speech = SpeechModel.load(model)
@@ -180,10 +180,10 @@ def report(
     verbose: Verbose = False,
 ) -> None:
     """Measure models on recordings, and show it on a page: likelihood, divergence, volume, speed, spectrograms."""
-    from pushforward.audio.files import read_recordings
-    from pushforward.audio.measuring import measure
-    from pushforward.audio.model import SpeechModel
-    from pushforward.audio.page import check_page_path, write_page
+    from pushforward.audio.recordings.files import read_recordings
+    from pushforward.audio.speech.measurement import measure
+    from pushforward.audio.speech.model import SpeechModel
+    from pushforward.audio.speech.report import check_page_path, write_page
     from pushforward.errors import InputError
 
     check_page_path(output)

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.recipe import Recipe, choose_recipe, knots_for
 from pushforward.training import evaluate, fit
-from pushforward.training.fitting import split_rows
 from pushforward.training.likelihood import CHUNK_ROWS, device_of
+from pushforward.training.maximum_likelihood import split_rows
+from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 
 FLOATS = (np.float64, np.float32)
 # Enough to train on, where a straight line does not go through every row.
@@ -34,7 +34,7 @@ class FlowEstimator(BaseEstimator):
     """The parameters of all estimators, and the fit of a flow that is in the units of the data.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.recipe` chooses
+        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
             architecture, size and training from the data and the time.
         max_time: most seconds of training; by default it goes on until it stops gaining.
         max_steps: most steps of training.

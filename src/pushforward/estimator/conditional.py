@@ -33,7 +33,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     precision of the flow's networks, several times as fast.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.recipe` chooses
+        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
             architecture, size and training from the data and the time.
         max_time: most seconds of training; by default it goes on until it stops gaining.
         max_steps: most steps of training.

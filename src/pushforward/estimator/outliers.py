@@ -19,7 +19,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     `contamination` lies below the offset.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.recipe` chooses
+        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
             architecture, size and training from the data and the time.
         contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.
         max_time: most seconds of training; by default it goes on until it stops gaining.

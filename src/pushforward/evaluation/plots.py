@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 
 from pushforward.errors import InputError
-from pushforward.files import atomic_path
+from pushforward.support.atomic import atomic_path
 
 _DATA = "#8c8c8c"
 _DATA_LINE = "#3c3c3c"

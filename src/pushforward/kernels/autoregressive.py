@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.kernels import native
-from pushforward.kernels.function import is_plain
+from pushforward.kernels.eligibility import is_plain
 from pushforward.kernels.spline import MOST_BINS
 
 if TYPE_CHECKING:

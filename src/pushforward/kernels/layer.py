@@ -11,7 +11,7 @@ from torch.autograd import Function
 
 from pushforward.kernels import Native, native
 from pushforward.kernels.autoregressive import FAMILIES, is_plain_tensor, may_run_compiled
-from pushforward.kernels.function import gradients_by_torch, takes_gradients
+from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
 
 # Fewer multiplications are not worth waking a second thread.
 FEWEST_FOR_THREADS = 2**18

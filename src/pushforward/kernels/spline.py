@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.kernels import Native, native
-from pushforward.kernels.function import is_plain
+from pushforward.kernels.eligibility import is_plain
 
 MOST_BINS = 64
 # Fewer parameters are not worth waking a second thread.

@@ -24,7 +24,7 @@ if native is not None:
 
 
 class HeadShape(NamedTuple):
-    """What the kernel makes of parameters: see `pushforward.audio.heads`, whose constants these are.
+    """What the kernel makes of parameters: see `pushforward.audio.models.heads`, whose constants these are.
 
     Attributes:
         kind: 0 shift + exp(log_scale) · number, 1 the inverse of it, 2 a logistic mixture, 3 the inverse of

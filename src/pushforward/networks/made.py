@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.kernels.autoregressive import Structure
+from pushforward.networks.masked_product import blocks_of, reach_of, staircase_linear
 from pushforward.networks.mlp import (
     ACTIVATIONS,
     Bias,
@@ -17,7 +18,6 @@ from pushforward.networks.mlp import (
     skips_of,
     unit_by_unit,
 )
-from pushforward.networks.staircase import blocks_of, reach_of, staircase_linear
 
 
 class MADE(nn.Module):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from pushforward.solvers.derivatives import derivatives_wanted
-from pushforward.solvers.incremental import solve_incrementally
+from pushforward.solvers.sequential import solve_incrementally
 
 if TYPE_CHECKING:
-    from pushforward.bijections.univariate import Univariate
+    from pushforward.bijections.univariate.base import Univariate
     from pushforward.networks.made import MADE
 
 # A change of this many roundings is none.

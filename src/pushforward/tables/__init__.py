@@ -1,15 +1,15 @@
 """Tables in files and in memory: reading, checking and writing them, and what their columns are."""
 
 from pushforward.tables.checks import check_columns, check_distinct, check_for_fitting, numeric_matrix
-from pushforward.tables.coding import arrow_type, codes, decoded
-from pushforward.tables.columns import Columns
-from pushforward.tables.formats import table_format
+from pushforward.tables.columns.columns import Columns
+from pushforward.tables.columns.encoding import arrow_type, codes, decoded
+from pushforward.tables.files.formats import table_format
+from pushforward.tables.files.reading import TableReader, column_names, read_columns, read_matrix
+from pushforward.tables.files.writing import TableWriter
 from pushforward.tables.frames import matrix_from_frame, table_from_frame, to_table
-from pushforward.tables.learning import learn_schema
-from pushforward.tables.reading import TableReader, column_names, read_columns, read_matrix
-from pushforward.tables.schema import Schema
-from pushforward.tables.schema_json import as_json, parse_schema, read_schema
-from pushforward.tables.writing import TableWriter
+from pushforward.tables.schema.inference import learn_schema
+from pushforward.tables.schema.kinds import Schema
+from pushforward.tables.schema.serialization import as_json, parse_schema, read_schema
 
 __all__ = [
     "Columns",

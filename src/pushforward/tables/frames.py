@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.tables.checks import FRAME, check_columns, check_distinct, numeric_matrix
-from pushforward.tables.coding import numbers
+from pushforward.tables.columns.encoding import numbers
 
 
 def matrix_from_frame(

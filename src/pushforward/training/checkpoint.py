@@ -14,7 +14,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.files import atomic_path
+from pushforward.support.atomic import atomic_path
 from pushforward.training.history import History
 from pushforward.training.settings import Settings
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.training.table import Table, as_matrix, check_shapes, in_dtype_of
+from pushforward.training.rows import Table, as_matrix, check_shapes, in_dtype_of
 
 if TYPE_CHECKING:
     from pushforward.flow import Flow

@@ -16,7 +16,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of a training run; see `pushforward.training.fitting.fit` for what each one means.
+    """The choices of a training run; see `pushforward.training.maximum_likelihood.fit` for what each one means.
 
     `max_steps`, `epochs` and `max_time` are limits, the first one reached ends the run; at least one must be given.
     `evaluate_every` is in steps.

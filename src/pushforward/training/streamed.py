@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.training.table import Table
+from pushforward.training.rows import Table
 
 # Rows wait in a buffer of so many bytes, into which so many pieces of the file flow at once.
 BUFFER_BYTES = 2**26

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pushforward.errors import InputError
 from pushforward.training.history import History
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
-from pushforward.training.table import as_matrix, in_dtype_of
+from pushforward.training.rows import as_matrix, in_dtype_of
 
 # Numbers (rows times dimensions) drawn at a time.
 CHUNK_NUMBERS = 2**18

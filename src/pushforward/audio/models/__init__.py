@@ -1,0 +1,1 @@
+"""Densities of sound: the autoregressive WaveNet, the parallel WaveNet and their parts."""

@@ -1,0 +1,1 @@
+"""Recordings: files, segments and what is computed from sound."""

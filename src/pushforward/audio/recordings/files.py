@@ -1,0 +1,252 @@
+"""Sound files: mono WAV and FLAC in and out, as 16-bit samples."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import wave
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pushforward.errors import InputError
+from pushforward.support.atomic import atomic_path, reason
+
+ENDINGS = (".wav", ".flac")
+# One step of a 16-bit sample where full scale is ±1.
+STEP = 1 / 32768
+# Codes of a streaming writer that did not know the length.
+_UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_LINEAR = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Sound files of one sample rate.
+
+    Attributes:
+        rate: samples per second.
+        paths: the files.
+        samples: their 16-bit samples, int16, one array (samples,) for each file; full scale is ±32768.
+    """
+
+    rate: int
+    paths: list[Path]
+    samples: list[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def seconds(self) -> float:
+        """How long they last together."""
+        return sum(map(len, self.samples)) / self.rate
+
+    def take(self, indices: Sequence[int]) -> Recordings:
+        """The files of these indices."""
+        return Recordings(self.rate, [self.paths[i] for i in indices], [self.samples[i] for i in indices])
+
+
+def read_recordings(sources: Sequence[str | os.PathLike[str]], rate: int | None = None) -> Recordings:
+    """Read mono sound files that all have one sample rate.
+
+    Nothing is resampled or mixed down: both change what the density is a density of, and belong to a tool of the
+    user's choice.
+
+    Arguments:
+        sources: files, folders (all .wav and .flac in them and below) and patterns such as `speech/*.wav`.
+        rate: samples per second that they must have; default that of the first file.
+
+    Returns:
+        The recordings, in the order of the sources, each folder and pattern in alphabetical order, no file twice.
+
+    Raises:
+        InputError: no file, a file that is no sound, empty, cut short, not mono, of another rate or not of 16 bits or
+            more; the message names it. Or the library soundfile is not installed.
+    """
+    paths = find_audio(sources)
+    arrays = []
+    first = paths[0]
+    for path in paths:
+        samples, found = read_audio(path)
+        if rate is None:
+            rate = found
+        elif found != rate:
+            whose = "this model takes" if path == first else f"{first} has"
+            raise InputError(
+                f"{path} has {found} samples per second, but {whose} {rate}: bring all files to one rate first, for "
+                f"example with sox {path.name} -r {rate} resampled.wav."
+            )
+        arrays.append(samples)
+    assert rate is not None
+    return Recordings(rate, paths, arrays)
+
+
+def find_audio(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The sound files that files, folders and patterns stand for; see `read_recordings`."""
+    found: dict[Path, None] = {}
+    for source in [os.fspath(source) for source in sources]:
+        if os.path.isdir(source):
+            files = sorted(p for p in Path(source).rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+            if not files:
+                raise InputError(f"The folder {source} holds no .wav or .flac file.")
+        elif os.path.exists(source):
+            files = [Path(source)]
+        elif glob.has_magic(source):
+            files = [Path(name) for name in sorted(glob.glob(source, recursive=True)) if os.path.isfile(name)]
+            if not files:
+                raise InputError(f"No file matches {source}.")
+        else:
+            raise InputError(f"There is no file {source}.")
+        found.update(dict.fromkeys(files))
+    if not found:
+        raise InputError("Name at least one sound file or a folder of them.")
+    return list(found)
+
+
+def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
+    """Read one mono sound file as 16-bit samples; files of more bits, or of floating-point numbers, are rounded.
+
+    Arguments:
+        path: a WAV or FLAC file.
+
+    Returns:
+        int16, (samples,), and the samples per second.
+
+    Raises:
+        InputError: as for `read_recordings`.
+    """
+    soundfile = _soundfile()
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"There is no file {path}.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a sound file.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty: it has no bytes at all.")
+    try:
+        with path.open("rb") as raw:
+            _refuse_short_wav(raw, path)
+        with soundfile.SoundFile(path) as sound:
+            if sound.channels != 1:
+                raise InputError(
+                    f"{path} has {sound.channels} channels: mix it down to one first, for example with "
+                    f"sox {path.name} mono.wav remix -."
+                )
+            if sound.subtype not in _LINEAR:
+                raise InputError(
+                    f"{path} is stored as {sound.subtype}, whose steps are coarser than 16 bits: convert it to 16-bit "
+                    "PCM from a better source."
+                )
+            expected = sound.frames
+            if sound.subtype == "PCM_16":
+                samples = sound.read(dtype="int16")
+            else:
+                samples = _rounded(sound.read(dtype="float64"), path)
+            rate = int(sound.samplerate)
+    except soundfile.SoundFileError as error:
+        text = str(getattr(error, "error_string", error)).rstrip(".")
+        raise InputError(f"{path} cannot be read as sound: {text}.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}.") from error
+    if len(samples) == 0:
+        raise InputError(f"{path} holds no samples.")
+    if len(samples) < expected:
+        raise InputError(f"{path} is cut short: {len(samples)} of {expected} samples are there.")
+    return samples, rate
+
+
+def write_audio(path: str | os.PathLike[str], samples: ArrayLike, rate: int) -> int:
+    """Write a sound as a mono 16-bit file, atomically: it is there whole, or not at all.
+
+    Arguments:
+        path: ends in .wav or .flac.
+        samples: full scale ±1, (samples,); rounded to 16 bits.
+        rate: samples per second.
+
+    Returns:
+        How many samples lay beyond full scale and were clipped.
+
+    Raises:
+        InputError: another ending, a place that cannot be written to, or samples that are not finite.
+    """
+    soundfile = _soundfile()
+    check_audio_path(path)
+    values = np.asarray(samples, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path} is not written: sample {int(np.argmin(np.isfinite(values))) + 1} is not finite.")
+    whole = np.rint(values / STEP)
+    clipped = _clipped(whole)
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, clipped, rate, subtype="PCM_16")
+    return int((whole != clipped).sum())
+
+
+def audio_bytes(samples: ArrayLike, rate: int) -> bytes:
+    """A sound as the content of a mono 16-bit WAV file; full scale ±1, (samples,), clipped there."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(_clipped(np.rint(np.asarray(samples, dtype=np.float64) / STEP)).astype("<i2").tobytes())
+    return buffer.getvalue()
+
+
+def check_audio_path(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError if the name of a sound file to be written has another ending: better before the work."""
+    if Path(path).suffix.lower() not in ENDINGS:
+        raise InputError(f"A sound file ends in .wav or .flac, {os.fspath(path)} does not.")
+
+
+def _soundfile() -> ModuleType:
+    try:
+        import soundfile
+    except (ImportError, OSError):  # OSError: the Python part is there, the C library is not
+        raise InputError(
+            "Sound files need the library soundfile, which is not installed: pip install 'pushforward[audio]'."
+        ) from None
+    return soundfile
+
+
+def _clipped(whole: np.ndarray) -> np.ndarray:
+    return np.clip(whole, -32768, 32767).astype(np.int16)
+
+
+def _rounded(values: np.ndarray, path: Path) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise InputError(f"{path} has a sample that is not finite: sample {int(np.argmin(np.isfinite(values))) + 1}.")
+    whole = np.rint(values / STEP)
+    beyond = (whole < -32768) | (whole > 32768)
+    if beyond.any():
+        raise InputError(f"{path} goes beyond full scale (±1) at sample {int(beyond.argmax()) + 1}: make it quieter.")
+    return np.minimum(whole, 32767).astype(np.int16)
+
+
+def _refuse_short_wav(raw: BinaryIO, path: Path) -> None:
+    """Refuse a WAV file whose sound data end before its header says; libsndfile would read what is there."""
+    head = raw.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return
+    for name, size in _chunks(raw):
+        if name == b"data":
+            there = os.fstat(raw.fileno()).st_size - raw.tell()
+            if size > there and size not in _UNKNOWN_LENGTHS:
+                raise InputError(f"{path} is cut short: {there} of {size} bytes of sound are there.")
+            return
+    raise InputError(f"{path} is cut short: its header is there, its sound is not.")
+
+
+def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The name and length of each part of a WAV file; the file stands at the part's content meanwhile."""
+    while len(head := raw.read(8)) == 8:
+        size = int.from_bytes(head[4:], "little")
+        start = raw.tell()
+        yield head[:4], size
+        raw.seek(start + size + size % 2)

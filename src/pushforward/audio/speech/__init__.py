@@ -1,0 +1,1 @@
+"""Speech: fitting, distilling and measuring models of recordings."""

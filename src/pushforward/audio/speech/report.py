@@ -1,0 +1,151 @@
+"""The page that shows how good models of recordings are: one HTML file with its pictures and sounds inside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from pushforward.audio.recordings.files import audio_bytes
+from pushforward.audio.speech.measurement import SpeechFigures, SpeechReport
+from pushforward.audio.speech.pictures import average_spectra, png, spectrograms
+from pushforward.errors import InputError
+from pushforward.support.atomic import atomic_path
+
+ENDINGS = (".html", ".htm")
+# Of each model as many sounds are shown.
+SHOWN = 2
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+table { border-collapse: collapse; margin: .6rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; }
+th { text-align: left; font-weight: 600; } td { text-align: right; font-variant-numeric: tabular-nums; }
+td.name { text-align: left; } img { max-width: 100%; } .alarm { color: #a30000; font-weight: 600; }
+.note { color: #555; } audio { height: 2rem; vertical-align: middle; }
+"""
+
+
+def check_page_path(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError if a page cannot be written there: better before the work than after it."""
+    path = Path(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"A page ends in .html, {path} does not.")
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+
+
+def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
+    """Write figures, spectrograms and sounds as one HTML file, atomically; it needs no other file and no network.
+
+    Arguments:
+        report: what `pushforward.audio.speech.measurement.measure` has measured.
+        path: ends in .html.
+
+    Raises:
+        InputError: another ending, or a place that cannot be written to.
+    """
+    check_page_path(path)
+    rate = report.rate
+    shown = [(f"recording {k + 1}", sound) for k, sound in enumerate(report.data[:SHOWN])]
+    for figures, draws in zip(report.models, report.draws, strict=True):
+        shown += [(f"{figures.name} ({figures.kind}), draw {k + 1}", sound) for k, sound in enumerate(draws[:SHOWN])]
+    names = [figures.name for figures in report.models]
+    parts = [
+        f"<h1>Models of sound: {html.escape(', '.join(names))}</h1>",
+        f"<p>Measured on {report.files} recordings, {report.seconds:.1f} s at {rate} samples per second, "
+        f"with {_threads(report.threads)}.</p>",
+        *(f'<p class="alarm">{html.escape(alarm)}</p>' for f in report.models for alarm in f.alarms),
+        "<h2>Likelihood</h2>",
+        _likelihoods(report),
+        "<h2>Students and teachers</h2>",
+        _models(report.models),
+        "<h2>What they sound like</h2>",
+        "<p>Rows of one number belong together where a model follows mel frames: it was told those of that recording. "
+        "Draws of the others need not resemble any recording.</p>",
+        _image(png(spectrograms(shown, rate)), "spectrograms"),
+        _sounds(shown, rate),
+        "<h2>Average spectra</h2>",
+        _image(png(average_spectra(report.data, list(zip(names, report.draws, strict=True)), rate)), "average spectra"),
+    ]
+    document = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>Models of sound</title>\n<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n"
+        "</html>\n"
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(document, encoding="utf-8")
+
+
+def _likelihoods(report: SpeechReport) -> str:
+    rows = [(name, value) for name, value in report.baselines.items()]
+    rows += [(f.name, f.nll) for f in report.models if f.nll is not None]
+    body = "".join(f'<tr><td class="name">{html.escape(name)}</td><td>{value:.3f}</td></tr>' for name, value in rows)
+    return (
+        "<table><tr><th>density</th><th>negative log-likelihood, nats per sample</th></tr>" + body + "</table>"
+        '<p class="note">Lower is better. All samples of all recordings count, silence included, each file from its '
+        "first sample on, with the noise of 16-bit rounding put back. The Gaussian densities were fitted to the "
+        "teacher's training files.</p>"
+    )
+
+
+def _models(models: Sequence[SpeechFigures]) -> str:
+    columns = [
+        ("model", lambda f: html.escape(f.name)),
+        ("kind", lambda f: f.kind + (", mel" if f.conditional else "")),
+        ("weights", lambda f: str(f.weights)),
+        ("nats per sample of segments", lambda f: _number(f.segment_nll, ".3f")),
+        ("KL to the teacher, nats per sample", lambda f: _with_error(f.kl, f.kl_error)),
+        ("nats per segment", lambda f: _number(f.kl_of_segment, ".1f")),
+        ("volume / recordings", lambda f: _number(f.spread, ".2f")),
+        ("volume / teacher", lambda f: _number(f.spread_of_teacher, ".2f")),
+        ("spectral distance, dB", lambda f: _number(f.log_spectral_distance, ".1f")),
+        ("spectral convergence", lambda f: _number(f.spectral_convergence, ".2f")),
+        ("times real time", lambda f: _number(f.real_time_factor, ".3g")),
+        ("without cache", lambda f: _number(f.naive_real_time_factor, ".2g")),
+        ("inexactness", lambda f: _number(f.inexactness, ".0e")),
+    ]
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{value(f)}</td>" for f in models) + "</tr>"
+        for name, value in columns
+        if any(value(f) for f in models)
+    )
+    return (
+        f"<table>{rows}</table>"
+        '<p class="note">Nats per sample of segments: negative log-likelihood of stretches of recordings scored from '
+        "their first sample, of a student by its slow inverse; a student's may be compared with its teacher's there. "
+        "KL is KL(student || teacher) from fresh draws, ± one standard error. Volume is the standard deviation of "
+        "draws. Times real time: seconds of sound made in a second, one sound at a time; without cache: if each "
+        "sample's whole receptive field were computed anew. Inexactness: noise against the noise that scoring finds "
+        "again, float64.</p>"
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    return "" if value is None or error is None else f"{value:.4f} ± {error:.4f}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _image(content: bytes, name: str) -> str:
+    return f'<p><img alt="{name}" src="data:image/png;base64,{base64.b64encode(content).decode()}"></p>'
+
+
+def _sounds(shown: Sequence[tuple[str, Tensor]], rate: int) -> str:
+    rows = []
+    for name, sound in shown:
+        content = base64.b64encode(audio_bytes(sound.numpy(), rate)).decode()
+        rows.append(
+            f'<tr><td class="name">{html.escape(name)}</td>'
+            f'<td><audio controls src="data:audio/wav;base64,{content}"></audio></td></tr>'
+        )
+    return f"<table>{''.join(rows)}</table>"

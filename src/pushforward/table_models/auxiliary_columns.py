@@ -1,0 +1,87 @@
+"""Columns that stand beside those that are modelled: how much each row counts, and how well it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pushforward.errors import InputError
+from pushforward.tables import check_columns
+from pushforward.tables.columns.encoding import numbers
+from pushforward.training.rows import as_weights
+
+
+def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.ndarray:
+    """Row weights, (rows,).
+
+    Arguments:
+        table: a table or batch of pyarrow.
+        weight: the name of a column, or one number for each row.
+        source: what sentences call the table.
+        first_row: the number of the first row, for sentences.
+
+    Raises:
+        InputError: a weight is missing, negative or not finite; the first row concerned is named.
+    """
+    if not isinstance(weight, str):
+        found = as_weights(weight, table.num_rows, "weight")
+        assert found is not None
+        return found.numpy()
+    values = numbers(table.column(weight), weight, source, first_row)
+    bad = np.flatnonzero(~(values >= 0))
+    if len(bad):
+        raise InputError(
+            f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {first_row + int(bad[0])}; weights are '
+            "numbers from 0 on, and none is missing."
+        )
+    return values
+
+
+def check_weights(weights: np.ndarray, source: str) -> None:
+    """Refuse weights that are all 0."""
+    if not weights.any():
+        raise InputError(f"All weights of {source} are 0.")
+
+
+def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1) -> np.ndarray:
+    """Measurement errors, (rows, names).
+
+    Arguments:
+        table: a table or batch of pyarrow.
+        names: the columns that hold them.
+        source: what sentences call the table.
+        first_row: the number of the first row, for sentences.
+
+    Raises:
+        InputError: an error is missing, negative or not finite; the first row concerned is named.
+    """
+    found = np.empty((table.num_rows, len(names)))
+    for place, name in enumerate(names):
+        found[:, place] = numbers(table.column(name), name, source, first_row)
+        bad = np.flatnonzero(~(found[:, place] >= 0))
+        if len(bad):
+            raise InputError(
+                f'column "{name}" of {source} holds {found[bad[0], place]:g} in row {first_row + int(bad[0])}; errors '
+                "are standard deviations from 0 on, and none is missing."
+            )
+    return found
+
+
+def check_errors(
+    errors: Mapping[str, str], names: Sequence[str], columns: Sequence[str] | None, given: Sequence[str], source: str
+) -> None:
+    """Refuse errors of columns that a table has not, or that are not modelled.
+
+    Arguments:
+        errors: {column: column of its errors}.
+        names: the table's columns.
+        columns: those that are modelled, or None for all but the given ones.
+        given: those that are conditioned on.
+        source: what sentences call the table.
+    """
+    for name in errors:
+        check_columns([name], names, source=source)
+        if name in given or name in errors.values() or (columns is not None and name not in columns):
+            raise InputError(f'Column "{name}" has errors, and is not modelled: only modelled columns have errors.')

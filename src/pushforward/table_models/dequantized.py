@@ -1,0 +1,96 @@
+"""The density of a table's codes: its columns as bijections, then a flow."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.bijections.ordering import log_prob_of_each
+from pushforward.flow import Flow
+from pushforward.tables.columns.columns import Columns
+
+# Points of the noise at which probabilities of discrete columns are averaged.
+POINTS, POINTS_IN_TRAINING = 16, 4
+
+
+class TableDensity(nn.Module):
+    """p(codes | context) of rows with discrete, bounded and other columns.
+
+    log p(code) = log q(y(code, v)) + log_term(code, v), v uniform noise that dequantises discrete columns. In training
+    mode v is drawn anew at every call, and the value is a lower bound in the mean. In evaluation mode v takes a fixed
+    set of points that fill the cube evenly, the same for every row, over which the probability is averaged: it then
+    converges to the exact one as the points become many, and a row always has the same value. Without discrete columns
+    there is no noise, and the value is exact.
+
+    Arguments:
+        columns: the maps of the columns.
+        flow: the density of y.
+        points: in evaluation mode, default 16.
+
+    Source: Theis, van den Oord and Bethge 2016, arXiv:1511.01844; the average over points, Burda, Grosse and
+    Salakhutdinov 2016, arXiv:1509.00519.
+
+    Cost: log_prob one of the flow for each point; sample one of the flow.
+    """
+
+    points: Tensor
+
+    def __init__(self, columns: Columns, flow: Flow, points: int = POINTS) -> None:
+        super().__init__()
+        self.columns = columns
+        self.flow = flow
+        engine = torch.quasirandom.SobolEngine(columns.features, scramble=True, seed=0)
+        self.register_buffer(
+            "points", engine.draw(points if columns.discrete else 1, dtype=torch.float64), persistent=False
+        )
+
+    @property
+    def features(self) -> int:
+        """D, the number of columns."""
+        return self.columns.features
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The columns and the flow, as plain JSON: what a checkpoint is of."""
+        return {"columns": self.columns.config, "flow": self.flow.config}
+
+    @property
+    def context_features(self) -> int:
+        """C, the length of a context."""
+        return self.flow.context_features
+
+    def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(codes | context) in nats, (n,): densities of continuous columns, probabilities of discrete ones.
+
+        Arguments:
+            codes: (n, D), float64.
+            context: (n, C).
+        """
+        if self.training and self.columns.discrete:
+            return self._bound(codes, context, torch.rand_like(codes))
+        bounds = [self._bound(codes, context, noise) for noise in self.points]
+        return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
+
+    def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; no column is discrete.
+
+        Arguments:
+            codes: (n, D), float64.
+            context: (n, C).
+
+        Raises:
+            InputError: the flow's layers have no order in common.
+        """
+        y, log_term = self.columns.encode(codes, self.points[0])
+        return log_prob_of_each(self.flow, y, context) + log_term
+
+    @torch.no_grad()
+    def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """Codes drawn, (*shape, *batch, D), float64, each in the support of its column."""
+        y = self.flow.sample(shape, context).double()
+        return self.columns.decode(y.reshape(-1, self.features)).reshape(y.shape)
+
+    def _bound(self, codes: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
+        y, log_term = self.columns.encode(codes, noise)
+        return self.flow.log_prob(y, context) + log_term.sum(-1)

@@ -1,0 +1,89 @@
+"""Distillation of a model fitted to a table into one that draws rows quicker."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+from pushforward.errors import InputError
+from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
+from pushforward.table_models.model import TableFlow
+from pushforward.tables import read_columns
+from pushforward.training import DistillationReport, distill
+from pushforward.zoo.students import BINS, LAYERS, student_for
+
+BATCH_ROWS = 256
+LEARNING_RATE = 5e-3
+
+
+def distill_table(
+    model: TableFlow,
+    *,
+    given: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    max_time: float | None = None,
+    announce: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> tuple[TableFlow, DistillationReport]:
+    """Distil p(columns | given) into an inverse autoregressive spline flow, which draws a row in one pass.
+
+    Student and teacher are flows behind the same maps of columns: the KL divergence between them, which is that of
+    dequantised values, is no less than that between what they say of discrete columns themselves.
+
+    Arguments:
+        model: the teacher, from `fit_table`; it is left as it is.
+        given: CSV, Parquet or Feather file with the given columns, of a model that has them: the conditions that the
+            student shall be good for.
+        seed: of the student's weights and of all draws.
+        max_time: most seconds of the distillation; default 5000 steps.
+        announce: is told, before the training, what was chosen and why.
+        options: of `pushforward.distill`, instead of those chosen: max_steps, device, progress, log_path, ....
+
+    Returns:
+        The student, over the same columns, and the report.
+
+    Raises:
+        InputError: the file of the given columns is missing, not wanted, or cannot be used; a model of any columns
+            given any others; or a bad option.
+        TrainingError: training met too many numbers that are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from pushforward.table_models.fitting import fit_table
+        >>> teacher = fit_table(np.random.default_rng(0).normal(size=(200, 2)), flow="maf", max_steps=20).model
+        >>> student, report = distill_table(teacher, max_steps=20, draws=100, timing_rows=0)
+        >>> student.columns, report.dimensions
+        (['0', '1'], 2)
+    """
+    if isinstance(model.flow, AnyGivenFlow):
+        raise InputError(
+            "This model is one of any columns given any others: distillation is for models of p(columns | given), "
+            "fitted without --any-given to a table without gaps."
+        )
+    context = None
+    if model.given and given is None:
+        raise InputError(
+            f"This model is given {', '.join(model.given)}: distillation draws its conditions from a file with these "
+            "columns (--given-file)."
+        )
+    if given is not None:
+        if not model.given:
+            raise InputError("This model has no given columns: leave out the given file.")
+        context = model.context_of(model.codes(read_columns(given, model.given), columns=model.given))
+    student = student_for(model.flow, context=context, seed=seed)
+    announce(
+        f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "
+        f"AdamW at {LEARNING_RATE:g} on batches of {BATCH_ROWS} draws"
+    )
+    chosen = {"batch_size": BATCH_ROWS, "learning_rate": LEARNING_RATE, **options}
+    report = distill(model.flow, student, context=context, seed=seed, max_time=max_time, announce=announce, **chosen)
+    notes = {
+        "flow": "nsf",
+        "distilled_from": {key: model.notes.get(key) for key in ("flow", "held_out_nats", "gaussian_nats", "rows")},
+        "seed": seed,
+        **report.to_dict(),
+    }
+    # The ranks of the teacher's log-densities are not those of the student's.
+    return dataclasses.replace(model, flow=student, notes=notes, calibration=None), report

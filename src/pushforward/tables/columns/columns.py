@@ -1,0 +1,126 @@
+"""Columns as bijections: from the codes of each kind of column to numbers on the whole line, and back into its support.
+
+Whatever has probabilities in place of a density (levels, whole numbers, atoms) is dequantised: uniform noise v spreads
+each value over an interval, and log q(y) + log_term is in the mean over v a lower bound of the log-probability (Theis,
+van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have
+intervals of [0, 1] as wide as their frequencies, seen through the normal quantile function (the randomised probability
+integral transform), so that a column by itself comes out exactly standard normal.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.tables.columns.maps import EDGE, map_of
+from pushforward.tables.schema.kinds import Mixed, Periodic, Schema
+from pushforward.tables.schema.serialization import as_json
+
+
+class Intervals(NamedTuple):
+    """What codes are on the line of y, without noise, each (n, D).
+
+    Attributes:
+        low: y of a value with a density; the lower end of the interval of one with a probability.
+        high: the same as low, or the upper end.
+        log_term: log |dy/dx| of values with a density, 0 of others.
+    """
+
+    low: Tensor
+    high: Tensor
+    log_term: Tensor
+
+
+class Columns(nn.Module):
+    """The map of every column, from codes to y and back.
+
+    Arguments:
+        schema: learned, of at least these columns.
+        names: the columns, all of them modelled.
+
+    Attributes:
+        discrete: whether noise matters: some column has probabilities.
+        trivial: whether y is the code, for every column.
+        low: lower bounds of y, (D,), -inf for none.
+        high: upper bounds of y, (D,), inf for none.
+        normal: the columns whose y is nearly standard normal already.
+        circular: the columns that are angles.
+        config: the columns as plain JSON.
+
+    Example:
+        >>> from pushforward.tables.schema.kinds import Category
+        >>> columns = Columns({"sex": Category(levels=["f", "m"], frequencies=[0.5, 0.5])}, ["sex"])
+        >>> y, log_term = columns.encode(torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([[0.5]]))
+        >>> y, columns.decode(y)
+        (tensor([[0.6745]], dtype=torch.float64), tensor([[1.]], dtype=torch.float64))
+    """
+
+    def __init__(self, schema: Schema, names: Sequence[str]) -> None:
+        super().__init__()
+        kinds = [schema[name] for name in names]
+        self.config = as_json({name: schema[name] for name in names})
+        self.features = len(names)
+        self.discrete = any(kind.discrete or isinstance(kind, Mixed) for kind in kinds)
+        groups: dict[Any, list[int]] = {}
+        for place, kind in enumerate(kinds):
+            groups.setdefault(map_of(kind), []).append(place)
+        self.places = [torch.tensor(places) for places in groups.values()]
+        self.maps: Any = nn.ModuleList(made([kinds[place] for place in places]) for made, places in groups.items())
+        self.trivial = all(part.trivial for part in self.maps)
+        self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
+        self.circular = [place for place, kind in enumerate(kinds) if isinstance(kind, Periodic)]
+        self.normal: list[int] = []
+        for made, places in groups.items():
+            for place in places:
+                self.low[place], self.high[place] = made.bounds(kinds[place])
+                if made.normal:
+                    self.normal.append(place)
+
+    def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """From codes to the whole line.
+
+        Arguments:
+            codes: (n, D), NaN where a value is missing.
+            noise: (n, D) or (D,) uniform in [0, 1], which counts for discrete columns alone.
+
+        Returns:
+            y, NaN where the code is, and log_term, (n, D), 0 where the code is NaN: log p(code) is log q(y) + log_term.
+        """
+        noise = (noise * (1 - 2 * EDGE) + EDGE).to(codes.dtype).expand_as(codes)
+        y, log_term = torch.empty_like(codes), torch.empty_like(codes)
+        for places, part in zip(self.places, self.maps, strict=True):
+            missing = codes[:, places].isnan()
+            values = torch.where(missing, part.filler.to(codes.dtype), codes[:, places])
+            found, term = part.encode(values, noise[:, places])
+            y[:, places] = found.masked_fill(missing, math.nan)
+            log_term[:, places] = term.masked_fill(missing, 0.0)
+        return y, log_term
+
+    def intervals(self, codes: Tensor) -> Intervals:
+        """The values and intervals that codes stand for, angles in radians; NaN where the code is."""
+        low, high, log_term = (torch.empty_like(codes) for _ in range(3))
+        for places, part in zip(self.places, self.maps, strict=True):
+            missing = codes[:, places].isnan()
+            found = part.intervals(torch.where(missing, part.filler.to(codes.dtype), codes[:, places]))
+            for whole, piece, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
+                whole[:, places] = piece.masked_fill(missing, gap)
+        return Intervals(low, high, log_term)
+
+    def decode_angles(self, y: Tensor) -> Tensor:
+        """As `decode`, but for angles in radians."""
+        y = y.clone()
+        for places, part in zip(self.places, self.maps, strict=True):
+            if part.circular:
+                y[:, places] = torch.special.ndtri(torch.remainder(y[:, places] / (2 * math.pi) + 0.5, 1.0))
+        return self.decode(y)
+
+    def decode(self, y: Tensor) -> Tensor:
+        """From the whole line to codes, which are always in the support of their columns; NaN stays."""
+        codes = torch.empty_like(y)
+        for places, part in zip(self.places, self.maps, strict=True):
+            missing = y[:, places].isnan()
+            found = part.decode(y[:, places].nan_to_num(0.0))
+            codes[:, places] = found.masked_fill(missing, math.nan)
+        return codes

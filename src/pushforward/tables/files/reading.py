@@ -1,0 +1,331 @@
+"""Reading tables from files: as a stream in constant memory, or as one matrix."""
+
+import os
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pushforward.errors import InputError
+from pushforward.support.atomic import reason
+from pushforward.tables.checks import check_columns, check_distinct, numeric_matrix
+from pushforward.tables.files.columnar import ColumnarFile, FeatherTable, ParquetTable
+from pushforward.tables.files.delimited import BLOCK, header_names, parsed_numbers, text_batches
+from pushforward.tables.files.formats import check_readable, table_format
+
+_CHUNK = 2**16  # rows read at a time when a whole table is wanted
+_MOST_BYTES = 2**28  # of rows that are joined to a batch
+_LARGEST_TABLE = 2**30  # bytes of a table that is read whole; numbers alone are streamed long before
+
+
+class TableReader:
+    r"""A table in a CSV, Parquet or Feather file, read as a stream in constant memory.
+
+    Use it as a context manager. Rows are numbered from 1; the header and blank lines of a CSV are not counted.
+
+    Arguments:
+        path: the file; its ending tells the format.
+        numeric: the names of the columns that are to be numbers. In a CSV these are read as float64, whatever their
+            first rows look like, and all others as text. Default: none.
+        keep_text: give also the numeric columns of a CSV as the text they are in the file, so that they can be written
+            again unchanged; `matrices` has their numbers. Default false.
+        only_numeric: leave all other columns out of the batches, default false.
+
+    Attributes:
+        path: the file's name as given.
+        names: the names of all columns in the file.
+        schema: names and types of the batches.
+        rows: the number of rows, or None for a CSV, which has to be read to be counted.
+
+    Raises:
+        InputError: the file can't be read, has no rows, has two columns of one name, or lacks a numeric column.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "stars.csv"
+        ...     _ = file.write_text("name,mass\nVega,2.10\nSirius,2\n")
+        ...     with TableReader(file, ["mass"], keep_text=True) as table:
+        ...         [(batch.to_pylist(), matrix.tolist()) for batch, matrix in table.matrices(rows=1)]
+        [([{'name': 'Vega', 'mass': '2.10'}], [[2.1]]), ([{'name': 'Sirius', 'mass': '2'}], [[2.0]])]
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        numeric: Sequence[str] | None = None,
+        *,
+        keep_text: bool = False,
+        only_numeric: bool = False,
+    ) -> None:
+        self.path = os.fspath(path)
+        self.rows: int | None = None
+        self._file: ColumnarFile | None = None
+        self._stream: Any = None  # the CSV file while it is read
+        self._given = 0  # rows handed out so far
+        self._blocks = 0  # blocks of a CSV taken so far
+        self._ended = False
+        self._numeric = None if numeric is None else list(numeric)
+        self._keep_text = keep_text
+
+        kind = table_format(self.path)
+        check_readable(self.path)
+        if kind == "csv":
+            self.names = header_names(self.path)
+        else:
+            self._file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
+            self.names = list(self._file.schema.names)
+            self.rows = self._file.rows
+        try:
+            check_distinct(self.names, source=self.path)
+            if self._numeric is not None:
+                check_columns(self._numeric, self.names, source=self.path)
+            if self.rows == 0:
+                raise InputError(f"{self.path} has no rows; give a table with rows.")
+        except InputError:
+            self.close()
+            raise
+        self._columns = (self._numeric or []) if only_numeric else self.names
+        self.schema = self._schema()
+
+    def __enter__(self) -> "TableReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    @property
+    def progress(self) -> float:
+        """The part of the table that has been handed out, from 0 to 1; for a CSV in steps of a block of the file."""
+        if self._ended:
+            return 1.0
+        if self.rows is not None:
+            return self._given / self.rows
+        return min(1.0, self._blocks * BLOCK / max(1, os.path.getsize(self.path)))
+
+    def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream the table from its first row on.
+
+        Arguments:
+            rows: the most rows of a batch; all but the last have just as many, unless text of more than 256 MB is
+                in the way.
+
+        Yields:
+            Batches with the columns and types of `schema`, in the order of the file.
+
+        Raises:
+            InputError: a row of a CSV is malformed, a value in a numeric column is no number, or the file is damaged.
+        """
+        for first_row, batch in self._raw_batches(rows):
+            yield batch if self._keep_text else self._with_numbers(batch, first_row)
+
+    def matrices(self, rows: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        """Stream the table together with the numbers in its numeric columns.
+
+        Arguments:
+            rows: the most rows of a batch.
+
+        Yields:
+            Pairs of a batch, as `batches` gives it, and a float64 array of shape `(rows, numeric columns)`.
+
+        Raises:
+            InputError: as for `batches`; or a numeric column holds something else than finite numbers.
+        """
+        if self._numeric is None:
+            raise ValueError("matrices needs to be told which columns are numeric")
+        for first_row, batch in self._raw_batches(rows):
+            numbers = self._with_numbers(batch, first_row)
+            matrix = numeric_matrix(numbers, self._numeric, source=self.path, first_row=first_row)
+            yield batch if self._keep_text else numbers, matrix
+
+    def _schema(self) -> Any:
+        if self._file is not None:
+            kept = [self._file.schema.field(name) for name in self._columns]
+            return pa.schema(kept, metadata=self._file.schema.metadata)
+        numbers = set() if self._keep_text else set(self._numeric or [])
+        return pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in self._columns])
+
+    def _raw_batches(self, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Stream batches as they stand in the file, each with the number of its first row."""
+        if rows < 1:
+            raise ValueError("a batch needs at least one row")
+        self._given = self._blocks = 0
+        self._ended = False
+        for batch in resized(self._source(rows), rows):
+            first_row = self._given + 1
+            self._given += batch.num_rows
+            yield first_row, batch
+        self._ended = True
+
+    def _source(self, rows: int) -> Iterator[pa.RecordBatch]:
+        if self._file is None:
+            try:
+                self._stream = pa.OSFile(self.path)
+            except OSError as error:
+                raise InputError(f"{self.path} cannot be read: {reason(error)}.") from error
+            with self._stream:
+                for batch in text_batches(self._stream, self.path, self._columns, self.names[-1]):
+                    self._blocks += 1
+                    yield batch
+            return
+        source = self._file.batches(self._columns, rows)
+        read = 0
+        while True:
+            try:
+                batch = next(source)
+            except StopIteration:
+                return
+            except (pa.ArrowException, OSError) as error:
+                raise InputError(f"{self.path} is damaged: it cannot be read after row {read}.") from error
+            read += batch.num_rows
+            yield batch
+
+    def _with_numbers(self, batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
+        """Turn the text of a CSV's numeric columns into numbers; other formats have them already."""
+        if self._file is not None or not self._numeric:
+            return batch
+        numeric = set(self._numeric)
+        columns = [
+            parsed_numbers(column, name, path=self.path, first_row=first_row) if name in numeric else column
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        return pa.record_batch(columns, names=batch.schema.names)
+
+
+def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut and join batches so that each has the same number of rows, or fewer where these are more than 256 MB.
+
+    Arguments:
+        batches: batches of any sizes, all with the same columns.
+        rows: how many rows each is to have; the last one, and those of long text, may have fewer.
+
+    Yields:
+        The same rows in the same order.
+
+    Example:
+        >>> sizes = [pa.record_batch({"x": list(range(n))}) for n in (1, 5, 1)]
+        >>> [batch.num_rows for batch in resized(iter(sizes), 3)]
+        [3, 3, 1]
+    """
+    waiting: list[pa.RecordBatch] = []
+    count = size = 0
+    for batch in batches:
+        start = 0
+        while start < batch.num_rows:
+            piece = batch.slice(start, rows - count)
+            waiting.append(piece)
+            start += piece.num_rows
+            count += piece.num_rows
+            size += piece.nbytes
+            if count == rows or size > _MOST_BYTES:
+                yield from _joined(waiting)
+                waiting, count, size = [], 0, 0
+    yield from _joined(waiting)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    if len(batches) < 2:
+        return batches
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()
+
+
+def read_matrix(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
+    r"""Read a whole table as a matrix of float64 numbers.
+
+    Arguments:
+        path: a CSV, Parquet or Feather file.
+        columns: the names of the columns wanted, in this order; default all, which then must all be numeric.
+
+    Returns:
+        The matrix, of shape `(rows, columns)`, and the names of its columns.
+
+    Raises:
+        InputError: the file can't be read, a column is missing or isn't numeric, or a value is no finite number.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "stars.csv"
+        ...     _ = file.write_text("mass,radius\n1,2.5\n3,4\n")
+        ...     read_matrix(file)
+        (array([[1. , 2.5],
+               [3. , 4. ]]), ['mass', 'radius'])
+    """
+    if columns is None:
+        columns = column_names(path)
+    with TableReader(path, columns, only_numeric=True) as table:
+        return np.concatenate([matrix for _, matrix in table.matrices(_CHUNK)]), list(columns)
+
+
+def column_names(path: str | os.PathLike[str]) -> list[str]:
+    """The names of all columns of a table, of which none may be the row index of a data frame.
+
+    Arguments:
+        path: a CSV, Parquet or Feather file.
+
+    Raises:
+        InputError: the file can't be read, or a column has no name.
+    """
+    with TableReader(path) as table:
+        names = table.names
+    _check_index(names, source=os.fspath(path))
+    return names
+
+
+def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
+    r"""Read a whole table, or some of its columns, in the types that the file has: those of a CSV are all text.
+
+    Arguments:
+        path: a CSV, Parquet or Feather file.
+        columns: the names of the columns wanted, in this order; default all.
+
+    Raises:
+        InputError: the file can't be read, or a column is missing.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "stars.csv"
+        ...     _ = file.write_text("mass,radius\n1,2.5\n3,4\n")
+        ...     read_columns(file, ["radius"]).to_pydict()
+        {'radius': ['2.5', '4']}
+    """
+    if columns is None:
+        columns = column_names(path)
+    with TableReader(path, columns, keep_text=True, only_numeric=True) as table:
+        return pa.Table.from_batches(_bounded(table), table.schema).select(list(columns))
+
+
+def _bounded(table: TableReader) -> Iterator[pa.RecordBatch]:
+    size = 0
+    for batch in table.batches(_CHUNK):
+        size += batch.nbytes
+        if size > _LARGEST_TABLE:
+            raise InputError(
+                f"{table.path} has more than {_LARGEST_TABLE // 2**20} MB in the columns that are read, much of it "
+                "long text; name the wanted columns with --columns."
+            )
+        yield batch
+
+
+def _check_index(names: Sequence[str], source: str) -> None:
+    """Refuse to take the row numbers that pandas may have written for a quantity."""
+    for name in names:
+        if name == "" or name.startswith("__index_level_"):
+            called = "without a name" if name == "" else f'named "{name}"'
+            raise InputError(
+                f"{source} has a column {called}, probably the row index of a data frame; "
+                "write the table without it, or name the wanted columns with --columns."
+            )

@@ -1,0 +1,89 @@
+"""A table in a file as pieces that can be read in any order, each as a stream."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from pushforward.errors import InputError
+from pushforward.tables.files.columnar import FeatherTable, ParquetTable
+from pushforward.tables.files.delimited import parsed_numbers
+from pushforward.tables.files.formats import table_format
+from pushforward.tables.files.reading import TableReader
+
+
+class TablePieces:
+    """The row groups of a Parquet file or the batches of a Feather file; a CSV is one piece.
+
+    Arguments:
+        path: the file.
+        columns: the names of the columns wanted.
+        text: those of them that stay text in a CSV, where all others are numbers; default none.
+
+    Attributes:
+        starts: the number of rows before each piece.
+        rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        progress: the part of the table up to the end of the batch read last, from 0 to 1.
+
+    Raises:
+        InputError: as for `TableReader`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], text: Sequence[str] = ()) -> None:
+        self.path = os.fspath(path)
+        self.columns = list(columns)
+        self.text = list(text)
+        self.progress = 0.0
+        with TableReader(path, self.columns, only_numeric=True) as reader:
+            self.rows = reader.rows
+        sizes = [0]
+        if table_format(path) == "parquet":
+            metadata = pyarrow.parquet.read_metadata(self.path)
+            sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+        elif table_format(path) == "feather":
+            sizes = FeatherTable(self.path).sizes
+        self.starts = [sum(sizes[:index]) for index in range(len(sizes))]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def read(self, piece: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Stream a piece.
+
+        Arguments:
+            piece: its number.
+            rows: the most rows of a batch.
+
+        Yields:
+            The number of rows before a batch in the whole table, and the batch.
+
+        Raises:
+            InputError: the file is damaged, or a value in a column of a CSV is no number.
+        """
+        first = self.starts[piece]
+        kind = table_format(self.path)
+        if kind == "csv":
+            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True) as reader:
+                for batch in reader.batches(rows):
+                    self.progress = reader.progress
+                    yield first, self._with_numbers(batch, first)
+                    first += batch.num_rows
+            return
+        file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
+        try:
+            for batch in file.piece(piece, self.columns, rows):
+                self.progress = (first + batch.num_rows) / (self.rows or 1)
+                yield first, batch
+                first += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.path} is damaged: it cannot be read after row {first}.") from error
+        finally:
+            file.close()
+
+    def _with_numbers(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
+        columns = [
+            column if name in self.text else parsed_numbers(column, name, path=self.path, first_row=before + 1)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        return pa.record_batch(columns, names=batch.schema.names)

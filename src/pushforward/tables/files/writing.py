@@ -1,0 +1,239 @@
+"""Writing tables to files, so that only a complete table ever stands under the final name."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+import pyarrow.parquet
+
+from pushforward.errors import InputError
+from pushforward.support.atomic import atomic_path, reason
+from pushforward.tables.checks import check_distinct
+from pushforward.tables.files.formats import table_format
+
+STANDARD_OUTPUT = "-"
+
+_GROUP_ROWS = 2**17  # rows collected into one row group of Parquet, or one batch of Feather,
+_GROUP_BYTES = 2**26  # or fewer where rows are wide
+_LINES = 2**14  # rows turned into lines of CSV at a time
+
+
+class TableWriter:
+    """A table to be written to a CSV, Parquet or Feather file.
+
+    Use it as a context manager. The rows go to a temporary file in the same folder, which takes the final name when
+    the block ends; if it ends by an exception, the temporary file is removed and an older file stays as it was.
+
+    Arguments:
+        path: the file, whose ending tells the format; `-` is CSV to the standard output.
+        schema: names and types of the columns. Categorical columns are written as their plain values, except to
+            Parquet.
+
+    Raises:
+        InputError: the ending or a column's type can't be written, two columns have one name, or (on entering the
+            block or later) the file can't be written.
+
+    Example:
+        >>> with TableWriter("-", pa.schema([("name", pa.string()), ("mass", pa.float64())])) as table:
+        ...     table.write(pa.table({"name": ["Vega", "a, b"], "mass": [2.1, None]}))
+        name,mass
+        Vega,2.1
+        "a, b",
+    """
+
+    def __init__(self, path: str | os.PathLike[str], schema: pa.Schema) -> None:
+        self.path = os.fspath(path)
+        self._called = "the standard output" if self.path == STANDARD_OUTPUT else self.path
+        self._format = "csv" if self.path == STANDARD_OUTPUT else table_format(self.path)
+        check_distinct(schema.names, source=f"the table to be written to {self._called}")
+        self._schema = schema if self._format == "parquet" else _plain_schema(schema)
+        if self._format == "csv":
+            _check_flat(self._schema, self._called)
+        self._stack = contextlib.ExitStack()
+        self._output: _Output | None = None
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self._waiting_bytes = 0
+
+    def __enter__(self) -> "TableWriter":
+        with contextlib.ExitStack() as stack, self._explained():
+            self._output = self._opened(stack)
+            stack.push(self._flush_unless_failed)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._explained():
+            self._stack.__exit__(kind, error, traceback)
+        self._output = None
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Write some rows after those written before.
+
+        Arguments:
+            batch: the rows, with the columns of the schema in the same order.
+
+        Raises:
+            InputError: the file can't be written, for instance since the disk is full.
+        """
+        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        if table.schema.names != self._schema.names:
+            raise ValueError(f"the rows have columns {table.schema.names}, the file {self._schema.names}")
+        with self._explained():
+            table = table.cast(self._schema)
+            self._waiting.append(table)
+            self._waiting_rows += table.num_rows
+            self._waiting_bytes += table.nbytes
+            # Lines of CSV gain nothing from waiting, and whoever reads the standard output would have to.
+            if self._format == "csv" or self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
+                self._flush()
+
+    def _opened(self, stack: contextlib.ExitStack) -> "_Output":
+        if self.path == STANDARD_OUTPUT:
+            return stack.enter_context(_csv_to_standard_output(self._schema))
+        temporary = stack.enter_context(atomic_path(self.path))
+        if self._format == "csv":
+            return stack.enter_context(_csv_file(temporary, self._schema))
+        sink = stack.enter_context(pa.OSFile(os.fspath(temporary), "wb"))
+        if self._format == "parquet":
+            return stack.enter_context(_parquet_file(sink, self._schema))
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        return stack.enter_context(pa.ipc.new_file(sink, self._schema, options=options))
+
+    def _flush(self) -> None:
+        if self._waiting and self._output is not None:
+            table = pa.concat_tables(self._waiting).combine_chunks()
+            self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+            self._output.write_table(table)
+
+    def _flush_unless_failed(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Put what the system or pyarrow says into one sentence."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # whoever read the standard output has gone, which the command line handles
+        except OSError as error:
+            raise InputError(f"cannot write {self._called}: {reason(error)}.") from error
+        except pa.ArrowException as error:
+            raise InputError(f"cannot write {self._called}: {' '.join(str(error).split())}.") from error
+
+
+class _Output(Protocol):
+    """What the writers of the three formats have in common."""
+
+    def write_table(self, table: pa.Table) -> None: ...
+
+
+class _CsvOutput:
+    """Lines of CSV: text is quoted only where it must be, and numbers read back as exactly the same float64.
+
+    pyarrow's own writer quotes all text or none.
+    """
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        self._file = file
+        self._single = len(schema) == 1
+        names = [pa.array([name], pa.large_string()) for name in schema.names]
+        self._file.write(self._lines(names))
+
+    def write_table(self, table: pa.Table) -> None:
+        for batch in table.to_batches(max_chunksize=_LINES):
+            self._file.write(self._lines([_as_text(column) for column in batch.columns]))
+
+    def _lines(self, columns: Sequence[Any]) -> memoryview:
+        quoted = [_quoted_where_needed(column, empty=self._single) for column in columns]
+        end = pa.scalar("\n", pa.large_string())
+        nothing = pa.scalar("", pa.large_string())
+        lines = pc.binary_join_element_wise(*quoted, pa.scalar(",", pa.large_string()))
+        lines = pc.binary_join_element_wise(lines, nothing, end)
+        # An array of strings keeps them one after the other, which is just what a file of lines is.
+        return memoryview(lines.buffers()[2])
+
+
+@contextlib.contextmanager
+def _csv_file(path: Path, schema: pa.Schema) -> Iterator[_CsvOutput]:
+    with open(path, "wb", buffering=2**18) as file:
+        yield _CsvOutput(file, schema)
+
+
+@contextlib.contextmanager
+def _csv_to_standard_output(schema: pa.Schema) -> Iterator[_CsvOutput]:
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    file: Any = binary if binary is not None else _TextOutput()
+    yield _CsvOutput(file, schema)
+    file.flush()
+
+
+def _parquet_file(sink: Any, schema: pa.Schema) -> pa.parquet.ParquetWriter:
+    # A dictionary of floats that hardly repeat is work for nothing; split into their bytes they pack better, sooner.
+    floats = [field.name for field in schema if field.type in (pa.float32(), pa.float64())]
+    others = [field.name for field in schema if field.name not in floats]
+    return pa.parquet.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        use_dictionary=others or False,
+        use_byte_stream_split=floats or False,
+    )
+
+
+class _TextOutput:
+    """A standard output that takes only text, as in notebooks and doctests."""
+
+    def write(self, data: memoryview) -> None:
+        sys.stdout.write(data.tobytes().decode("utf-8"))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def _as_text(column: Any) -> Any:
+    return pc.cast(column, pa.large_string())
+
+
+def _quoted_where_needed(text: Any, *, empty: bool) -> Any:
+    """Quote text that would otherwise be read as something else; missing values become empty text."""
+    text = pc.fill_null(text, pa.scalar("", pa.large_string()))
+    needed = pc.match_substring_regex(text, '[",\r\n]')
+    if empty:
+        # A line with nothing in it would be skipped by most readers.
+        needed = pc.or_(needed, pc.equal(pc.binary_length(text), 0))
+    if not pc.any(needed).as_py():
+        return text
+    quote, nothing = pa.scalar('"', pa.large_string()), pa.scalar("", pa.large_string())
+    doubled = pc.replace_substring(text, '"', '""')
+    return pc.if_else(needed, pc.binary_join_element_wise(quote, doubled, quote, nothing), text)
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Replace categorical types by those of their values: the categories may change from batch to batch."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in schema
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def _check_flat(schema: pa.Schema, called: str) -> None:
+    """Refuse columns that have no representation as text."""
+    for field in schema:
+        kind = field.type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise InputError(
+                f'column "{field.name}" is of type {kind}, which CSV cannot hold: {called} cannot be written; '
+                "write .parquet instead."
+            )

@@ -1,0 +1,1 @@
+"""The named architectures."""

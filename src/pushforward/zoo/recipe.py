@@ -1,0 +1,200 @@
+"""What a fit does when it is told nothing: architecture, size and training, from the table and the time allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.bijections import LU, Standardized
+from pushforward.flow import Flow
+from pushforward.zoo.registry import build, gaussianized
+
+# Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
+LAYERS, WIDTH = 5, 128
+# Deeper networks and more bins gain more a step, and a step takes twice as long: that pays from about 4,000 steps on,
+# which take so many seconds on two cores, and so many more for each column.
+SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
+# Of two columns all that there is to learn is one conditional density, of which many rows show finer structure.
+ROWS_FOR_FINE, FINE_FEATURES = 20_000, 2
+BATCH_ROWS = 512
+LEARNING_RATE = 5e-3
+ANY_GIVEN_LEARNING_RATE = 2e-3
+# Up to so many rows a network learns them by heart, unless its units are left out at random; larger ones are no better.
+ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
+# Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which take a skew and heavy
+# tails away. Below 320 rows one for 40, but 4 at least: more of them would follow the rows themselves.
+ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
+ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
+# Rows for each column from which on a covariance is worth starting from; and the least share of the identity in it.
+ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
+# Passes without a time limit, and the steps that they must come to.
+PASSES = 60
+FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A choice of flow and training.
+
+    Attributes:
+        flow: the flow's config, all but its numbers of features and context features.
+        knots: of the spline that makes each column nearly normal.
+        training: options of `pushforward.fit`.
+        reasons: lines for people: what was chosen, and why.
+    """
+
+    flow: dict[str, Any]
+    knots: int
+    training: dict[str, Any]
+    reasons: tuple[str, ...]
+
+    def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **of_data: Any) -> Flow:
+        """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
+
+        With rows enough, its first linear layer takes the correlations away that are left: see `decorrelate`.
+
+        Arguments:
+            x: (N, D) training rows; float64 keeps the data side in float64.
+            context: (N, C) or None.
+            seed: of the weights; the global random state is left as it was.
+            of_data: bounds, columns that are normal already, weights, as `pushforward.gaussianized` takes them.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
+            inner = build({**self.flow, **sizes})
+        flow = gaussianized(inner, x, context, self.knots, **of_data)
+        if self.flow.get("linear") == "lu" and len(x) >= ROWS_OF_COVARIANCE * x.shape[1]:
+            decorrelate(flow, x, of_data.get("weights"))
+        return flow
+
+
+@torch.no_grad()
+def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
+    """Let the LU layer next to the data start where it leaves the columns, made normal, without correlations.
+
+    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA).
+
+    Arguments:
+        flow: what `pushforward.gaussianized` made of an nsf with LU layers.
+        x: (N, D) training rows.
+        weights: (N,) or None.
+
+    Source: Bell and Sejnowski 1997, doi:10.1016/S0042-6989(97)00121-1.
+    """
+    assert isinstance(flow.bijection, Standardized)
+    y = flow.bijection.data.inverse(x)[0].double()
+    share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
+    mean = share @ y
+    deviations = y - mean
+    covariance = (deviations * share[:, None]).t() @ deviations
+    # As if as many rows as there are columns had been without correlations: no direction is without variance.
+    of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
+    covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
+    variance, directions = torch.linalg.eigh(covariance)
+    layer = next(module for module in reversed(list(flow.modules())) if isinstance(module, LU))
+    layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)
+
+
+def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:
+    """Choose a flow and its training for a table.
+
+    Arguments:
+        rows: rows to train on.
+        features: columns to model.
+        context: columns to condition on, default 0.
+        max_time: seconds of training allowed; None for as long as the held-out rows gain.
+
+    Returns:
+        The choice and its reasons.
+
+    Example:
+        >>> recipe = choose_recipe(rows=80_000, features=7, max_time=60)
+        >>> recipe.flow["architecture"], recipe.training["batch_size"]
+        ('nsf', 512)
+        >>> recipe.reasons[0]
+        'chosen: nsf, 5 autoregressive layers of 8-bin splines, ...'
+    """
+    few = rows <= ROWS_OF_DROPOUT
+    large = not few and (max_time is None or max_time >= SECONDS_FOR_LARGE + SECONDS_OF_COLUMN * features)
+    fine = large and features == FINE_FEATURES and rows >= ROWS_FOR_FINE
+    bins = 32 if fine else 16 if large else 8
+    hidden = [WIDTH] * (3 if large else 2)
+    flow = {
+        "architecture": "nsf",
+        "layers": LAYERS,
+        "hidden": hidden,
+        "residual": large,
+        "bins": bins,
+        "linear": "lu" if features > 1 else "none",
+        "dropout": DROPOUT if few else 0.0,
+    }
+    batch = min(BATCH_ROWS, max(32, rows // 8))
+    training: dict[str, Any] = {"batch_size": batch, "learning_rate": LEARNING_RATE}
+    if max_time is None:
+        training["max_steps"] = min(max(PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
+        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
+    else:
+        limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
+    knots = knots_for(rows)
+    given = f" given {context}" if context else ""
+    dropout = f" with dropout {DROPOUT:g}" if few else ""
+    return Recipe(
+        flow,
+        knots,
+        training,
+        (
+            f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
+            f"{WIDTH} units{dropout}, for {rows} rows of {features} columns{given}"
+            + (" and time for many steps" if large else ": small, for many steps in little time"),
+            f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
+            f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
+        ),
+    )
+
+
+def choose_any_given(rows: int, features: int, max_time: float | None = None) -> Recipe:
+    """Choose the flow, and its training, of a table with gaps, or of which any condition may be asked.
+
+    Arguments:
+        rows: rows to train on.
+        features: columns, given ones included.
+        max_time: seconds of training allowed; None for as long as the held-out rows gain.
+
+    Example:
+        >>> choose_any_given(rows=5_000, features=7).flow["hidden"]
+        256
+    """
+    large = max_time is None or max_time >= SECONDS_FOR_LARGE
+    blocks = 3 if large else 2
+    batch = min(BATCH_ROWS, max(32, rows // 8))
+    # Every pass asks of each row another question, so that there is more to learn from it.
+    training: dict[str, Any] = {"batch_size": batch, "learning_rate": ANY_GIVEN_LEARNING_RATE}
+    if max_time is None:
+        training["max_steps"] = min(max(2 * PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
+        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
+    else:
+        limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
+    return Recipe(
+        {"architecture": "any_given", "hidden": 256, "blocks": blocks, "bins": 16},
+        knots_for(rows),
+        training,
+        (
+            f"chosen: any_given, p(any columns | any others) by 16-bin splines and a network of {2 * blocks + 1} x 256 "
+            f"units, for {rows} rows of {features} columns",
+            f"chosen: AdamW at {ANY_GIVEN_LEARNING_RATE:g} on batches of {batch}, {limit}",
+        ),
+    )
+
+
+def knots_for(rows: int) -> int:
+    """How many knots the splines that make columns nearly normal have.
+
+    >>> knots_for(100), knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
+    (4, 8, 50, 512)
+    """
+    fewest = min(max(rows // ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL), FEWEST_KNOTS)
+    return min(max(rows // ROWS_OF_KNOT, fewest), MOST_KNOTS)

@@ -1,0 +1,262 @@
+"""Any columns given any others: normalised for every kind and condition, and right where the answer is known."""
+
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from scipy import stats
+from tables.test_columns import TABLE, in_support
+
+import pushforward as pf
+from pushforward.bijections import MarginalSpline
+from pushforward.table_models.arbitrary_conditional import AnyGivenDensity, input_widths
+from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
+from pushforward.tables import Columns, codes, learn_schema
+
+NAMES = list(TABLE)
+
+
+def density_of(names, seed=0):
+    """With random weights, so that everything depends on everything."""
+    table = pa.table({name: TABLE[name] for name in names})
+    schema = learn_schema(table, source="t")
+    columns = Columns(schema, names)
+    rows = torch.from_numpy(codes(table, schema, names, source="t"))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        flow = AnyGivenFlow(
+            len(names), input_widths(schema, names), columns.circular, hidden=32, blocks=1, bounded=True
+        )
+        torch.nn.init.normal_(flow.last.weight, std=0.3)
+        torch.nn.init.normal_(flow.last.bias, std=0.3)
+        y = columns.encode(rows, torch.rand(rows.shape, dtype=torch.float64))[0]
+    flow.marginal = MarginalSpline.from_data(y, low=columns.low, high=columns.high, normal=columns.normal)
+    return AnyGivenDensity(columns, flow, schema, names).double().eval().requires_grad_(False), rows
+
+
+@pytest.fixture(scope="module")
+def everything():
+    return density_of(NAMES)
+
+
+def with_gaps(rows, share=0.3, seed=0):
+    gaps = torch.rand(rows.shape, generator=torch.Generator().manual_seed(seed)) < share
+    return rows.masked_fill(gaps, torch.nan)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_conditional_is_normalised(everything, name):
+    density, rows = everything
+    place = NAMES.index(name)
+    conditions = with_gaps(rows[:3])
+    sums = {
+        "few": np.arange(-1, 6), "tens": np.arange(0, 90, 10), "count": np.arange(0, 900), "sex": np.arange(3),
+        "flag": np.arange(2), "hour": np.arange(24), "day": np.arange(-3000, 4000),
+    }  # fmt: skip
+    if name in sums:
+        grid = torch.from_numpy(sums[name]).double()
+        total = density.log_prob_on_grid(conditions, place, grid).exp().sum(1)
+    else:
+        t = torch.linspace(-30, 30, 12_001, dtype=torch.float64)
+        x = {"positive": t.exp(), "heavy positive": t.exp(), "zeros": t.exp(), "phase": (t + 30) * 6}.get(
+            name, t.sinh()
+        )
+        x = torch.linspace(1e-3, 1 - 1e-3, 12_001).double() if name == "bounded" else x
+        if name == "wide":
+            t = x = torch.linspace(-80_000, 80_000, 8001, dtype=torch.float64)  # one in twenty
+        if name == "plain":
+            x = torch.linspace(-8, 8, 3001).double()
+        inside = x[:-1] if name == "phase" else x
+        value = density.log_prob_on_grid(conditions, place, inside.unique()).exp()
+        total = torch.trapezoid(value, inside.unique())
+        if name in ("zeros", "middle"):
+            atom = 0.0 if name == "zeros" else 0.5
+            total = total + density.log_prob_on_grid(conditions, place, torch.tensor([atom]).double()).exp()[:, 0]
+        if name == "bounded":
+            # With these weights much lies so near to the bounds that float64 has no digits for it there.
+            ends = [conditions.index_fill(1, torch.tensor([place]), float(x[end])) for end in (0, -1)]
+            low, high = (density.distribution_function(end, place) for end in ends)
+            total = total + 1 - (high - low)
+    tolerance = 1e-4 if name in sums else 0.03 if name in ("heavy", "middle", "bounded") else 5e-3
+    np.testing.assert_allclose(total, 1, atol=tolerance)
+
+
+def test_two_discrete_columns_sum_to_one_jointly_and_marginally():
+    density, _ = density_of(["few", "sex"])
+    grid = torch.cartesian_prod(torch.arange(-1.0, 6.0), torch.arange(3.0)).double()
+    probability = density.log_prob(grid).exp().reshape(7, 3)
+    assert float(probability.sum()) == pytest.approx(1, abs=1e-9)
+    # The first column comes first in the chain, so its own density is the sum over the other.
+    alone = density.log_prob(torch.stack([torch.arange(-1.0, 6.0).double(), torch.full((7,), torch.nan).double()], 1))
+    np.testing.assert_allclose(probability.sum(1), alone.exp(), rtol=1e-9)
+
+
+def test_a_joint_density_is_the_chain_of_its_conditionals(everything):
+    density, rows = everything
+    gaps = with_gaps(rows[:20])
+    total = torch.zeros(20, dtype=torch.float64)
+    for place in range(len(NAMES)):
+        before = gaps.clone()
+        before[:, place:] = torch.nan
+        for row in range(20):
+            if not bool(gaps[row, place].isnan()):
+                total[row] += density.log_prob_on_grid(before[row : row + 1], place, gaps[row, place : place + 1])[0, 0]
+    torch.testing.assert_close(density.log_prob(gaps), total, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_draws_lie_in_their_support_and_keep_what_was_there(everything, count):
+    density, rows = everything
+    gaps = with_gaps(rows.repeat(-(-count // len(rows)), 1)[:count], share=0.5)
+    gaps[: count // 2] = torch.nan
+    drawn = density.fill(gaps, torch.Generator().manual_seed(0))
+    there = ~gaps.isnan()
+    assert torch.equal(drawn[there], gaps[there])
+    for place, name in enumerate(NAMES):
+        assert in_support(name, drawn[:, place].numpy()).all(), name
+
+
+@pytest.mark.parametrize("name", ["plain", "phase", "few", "zeros"])
+def test_draws_follow_the_density(name):
+    names = ["plain", "phase", "few", "zeros", "sex"]
+    density, rows = density_of(names)
+    place = names.index(name)
+    condition = rows[:1].clone()
+    condition[:, place] = torch.nan
+    drawn = density.fill(condition.repeat(20_000, 1), torch.Generator().manual_seed(0))[:, place]
+    if name == "few":
+        truth = density.log_prob_on_grid(condition, place, torch.arange(-1.0, 6.0).double()).exp()[0]
+        found = torch.bincount((drawn + 1).long(), minlength=7) / len(drawn)
+        assert float((found - truth).abs().max()) < 0.02
+        return
+    rows = condition.repeat(len(drawn), 1)
+    rows[:, place] = drawn
+    if name == "zeros":
+        truth = float(density.log_prob_on_grid(condition, place, torch.zeros(1).double()).exp())
+        assert float((drawn == 0).double().mean()) == pytest.approx(truth, abs=0.02)
+        rows, drawn = rows[drawn > 0], drawn[drawn > 0]
+        return
+    if name == "phase":
+        grid = torch.linspace(0, 360, 3601, dtype=torch.float64)[:-1]
+        mass = density.log_prob_on_grid(condition, place, grid).exp()[0].cumsum(0) * 0.1
+        assert stats.kstest(drawn.numpy(), lambda x: np.interp(x, grid.numpy(), mass.numpy())).pvalue > 1e-3
+        return
+    assert stats.kstest(density.distribution_function(rows, place).numpy(), "uniform").pvalue > 1e-3
+    middle = density.quantiles(condition, place, [0.25, 0.5])[0]
+    np.testing.assert_allclose(
+        [float((drawn < quantile).double().mean()) for quantile in middle], [0.25, 0.5], atol=0.02
+    )
+
+
+def test_what_is_missing_or_not_asked_for_does_not_count(everything):
+    density, rows = everything
+    gaps = with_gaps(rows[:5])
+    known = torch.zeros(gaps.shape, dtype=torch.bool)
+    known[:, :4] = True
+    value = density.log_prob_given(gaps, known)
+    assert torch.equal(value, density.log_prob_given(gaps, known & ~gaps.isnan())) and bool(value.isfinite().all())
+    everywhere = density.log_prob_given(gaps, torch.ones_like(known))
+    assert torch.equal(everywhere, torch.zeros(5, dtype=torch.float64))
+
+
+def test_training_estimates_have_finite_gradients_everywhere(everything):
+    density, rows = everything
+    density.train()
+    for name, parameter in density.flow.named_parameters():
+        parameter.requires_grad_(not name.startswith("marginal"))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        value = density.log_prob(with_gaps(rows[:500]))
+        empty = density.log_prob(torch.full((3, len(NAMES)), torch.nan).double())
+    assert bool(value.isfinite().all()) and torch.equal(empty, torch.zeros(3).double())
+    value.mean().backward()
+    density.eval().requires_grad_(False)
+    for name, parameter in density.named_parameters():
+        if "maps" not in name:  # those of the columns are fixed
+            assert parameter.grad is not None and bool(parameter.grad.isfinite().all()), name
+
+
+MEAN = np.array([1.0, -2.0, 100.0])
+COVARIANCE = np.array([[1.0, 0.8, 3.0], [0.8, 1.0, 1.0], [3.0, 1.0, 16.0]])
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    rows = np.random.default_rng(0).multivariate_normal(MEAN, COVARIANCE, size=5000)
+    rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
+    return pf.fit_table(rows, max_steps=600, progress=False).model
+
+
+def conditional(known, target):
+    """Slopes and deviation of a column given others."""
+    slope = np.linalg.solve(COVARIANCE[np.ix_(known, known)], COVARIANCE[known, target])
+    return slope, np.sqrt(COVARIANCE[target, target] - slope @ COVARIANCE[known, target])
+
+
+def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
+    fresh = np.random.default_rng(2).multivariate_normal(MEAN, COVARIANCE, size=2000)
+    for count in range(3):
+        for known in itertools.combinations(range(3), count):
+            known = list(known)
+            for target in set(range(3)) - set(known):
+                slope, deviation = (
+                    conditional(known, target) if known else (np.zeros(0), COVARIANCE[target, target] ** 0.5)
+                )
+                expected = MEAN[target] + (fresh[:, known] - MEAN[known]) @ slope
+                rows = np.full(fresh.shape, np.nan)
+                rows[:, known] = fresh[:, known]
+                found = gaussian.density.quantiles(torch.from_numpy(rows), target, [0.1587, 0.5, 0.8413]).numpy()
+                assert np.sqrt(np.mean((found[:, 1] - expected) ** 2)) < 0.25 * deviation, (known, target)
+                assert np.mean(found[:, 2] - found[:, 0]) == pytest.approx(2 * deviation, rel=0.15)
+    for there in ([0], [1], [2], [0, 2], [0, 1, 2]):
+        rows = np.full(fresh.shape, np.nan)
+        rows[:, there] = fresh[:, there]
+        truth = stats.multivariate_normal(MEAN[there], COVARIANCE[np.ix_(there, there)]).logpdf(fresh[:, there])
+        assert gaussian.log_prob(rows).mean() == pytest.approx(truth.mean(), abs=0.05)
+
+
+def test_imputed_draws_have_the_moments_of_the_gaussian(gaussian):
+    rows = np.random.default_rng(3).multivariate_normal(MEAN, COVARIANCE, size=20_000)
+    rows[np.random.default_rng(4).random(rows.shape) < 0.4] = np.nan
+    whole = gaussian.density.fill(torch.from_numpy(rows), torch.Generator().manual_seed(0)).numpy()
+    scale = np.sqrt(np.diag(COVARIANCE))
+    assert np.abs((whole.mean(0) - MEAN) / scale).max() < 0.05
+    assert np.abs((np.cov(whole.T) - COVARIANCE) / np.outer(scale, scale)).max() < 0.08
+
+
+def test_a_model_with_gaps_is_saved_and_loaded(gaussian, tmp_path):
+    gaussian.save(tmp_path / "m.safetensors")
+    loaded = pf.TableFlow.load(tmp_path / "m.safetensors")
+    rows = np.array([[1.0, np.nan, 90.0], [np.nan, np.nan, np.nan], [0.0, -1.0, 101.0]])
+    assert loaded.any_given and np.array_equal(loaded.log_prob(rows), gaussian.log_prob(rows))
+    assert loaded.log_prob(rows)[1] == 0
+
+
+def test_complete_tables_have_the_usual_flow_unless_asked_otherwise():
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    assert not pf.fit_table(rows, max_steps=2, progress=False).model.any_given
+    assert pf.fit_table(rows, max_steps=2, progress=False, any_given=True).model.any_given
+    rows[3, 1] = np.nan
+    assert pf.fit_table(rows, max_steps=2, progress=False).model.any_given
+    with pytest.raises(pf.InputError, match="no value in row 4, which maf does not take"):
+        pf.fit_table(rows, max_steps=2, flow="maf")
+
+
+def test_given_columns_may_be_categories_and_have_gaps():
+    generator = np.random.default_rng(0)
+    group = generator.integers(0, 3, 1500)
+    table = pa.table(
+        {
+            "x": pa.array(group * 5 + generator.normal(size=1500)),
+            "group": pa.array(np.array(["a", "b", "c"])[group], mask=generator.random(1500) < 0.1),
+        }
+    )
+    model = pf.fit_table(table, given=["group"], max_steps=150, progress=False).model
+    known = model.codes(pa.table({"group": ["a", "b", "c", None] * 500}), columns=["group"])
+    drawn = model.draw(given=known)[:, 0].reshape(500, 4)
+    assert np.abs(drawn[:, :3].mean(0) - [0, 5, 10]).max() < 0.5 and 3 < drawn[:, 3].std() < 6
+    # p(x | group): the condition itself is not scored.
+    rows = model.codes(pa.table({"x": [0.0, 5.0], "group": ["a", "b"]}))
+    np.testing.assert_allclose(model.log_prob(rows), stats.norm.logpdf(0), atol=0.3)
