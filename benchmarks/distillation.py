@@ -171,7 +171,7 @@ def table() -> list[dict]:
     x = torch.from_numpy(train)
     teacher = recipe.make(x, seed=0)
     pf.fit(teacher, x, max_steps=2500, progress=False, **recipe.training)
-    model = pf.TableFlow(teacher, COADS_COLUMNS)
+    model = pf.TableModel(teacher, COADS_COLUMNS)
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -65,14 +65,14 @@ def fit(rows, columns, limit, **options):
 
 
 def redshift(train, test, columns, limit):
-    any_given = fit(train, columns, limit, any_given=True)
+    arbitrary_conditions = fit(train, columns, limit, arbitrary_conditions=True)
     alone = fit(train, columns, limit, given=columns[1:])
     rows = torch.from_numpy(test)
     known = torch.ones(rows.shape, dtype=torch.bool)
     known[:, 0] = False
     with torch.inference_mode():
-        log_prob = any_given.density.log_prob_given(rows, known).numpy()
-        transforms = {"any given": any_given.density.distribution_function(rows, 0).numpy()}
+        log_prob = arbitrary_conditions.density.log_prob_given(rows, known).numpy()
+        transforms = {"any given": arbitrary_conditions.density.distribution_function(rows, 0).numpy()}
         # The latent feature of a single continuous column is Φ⁻¹ of its distribution function.
         coded, _ = alone.density.columns.encode(rows[:, :1], torch.zeros(len(rows), 1, dtype=rows.dtype))
         latent = alone.density.flow.to_latent(coded, alone.context_of(test[:, 1:]))

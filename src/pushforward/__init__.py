@@ -11,7 +11,7 @@ from pushforward.flow import Flow
 from pushforward.store.model_file import describe, load, save
 from pushforward.table_models.distillation import distill_table
 from pushforward.table_models.fitting import fit_table
-from pushforward.table_models.model import TableFlow
+from pushforward.table_models.model import TableModel
 from pushforward.training import (
     Chains,
     DistillationReport,
@@ -64,7 +64,7 @@ __all__ = [
     "Inverse",
     "Report",
     "Reweighted",
-    "TableFlow",
+    "TableModel",
     "TrainingError",
     "VariationalFit",
     "__version__",

@@ -98,7 +98,7 @@ def test_shares_of_a_fitted_gaussian_are_those_of_its_regressions(tmp_path):
     rows, fresh = gaussian_rows(6000, 0), gaussian_rows(1000, 1)
     flow = pf.standardized(pf.maf(3, layers=1, hidden=(32,), order="same"), torch.from_numpy(rows))
     pf.fit(flow, rows, max_steps=1500, learning_rate=5e-3, progress=False)
-    model = pf.TableFlow(flow, NAMES)
+    model = pf.TableModel(flow, NAMES)
     shares = model.shares(fresh)
     np.testing.assert_allclose(shares.sum(1), model.log_prob(fresh), atol=1e-4)
     assert np.abs(shares - gaussian_terms(fresh)).mean(0).max() < 0.08
@@ -121,7 +121,7 @@ def test_a_model_of_any_columns_has_shares_of_columns_of_every_kind():
     frame["kind"] = generator.choice(["x", "y", "z"], 400)
     frame.loc[::5, "b"] = np.nan
     model = pf.fit_table(frame, given=["c"], max_steps=20, progress=False).model
-    codes = model.codes(frame)
+    codes = model.encode(frame)
     shares = model.shares(codes)
     assert model.shared == ["a", "b", "kind"]
     np.testing.assert_allclose(shares.sum(1), model.log_prob(codes), atol=1e-9)
@@ -137,10 +137,10 @@ def test_models_without_shares_are_refused_in_a_sentence():
     whole = frame.assign(count=np.arange(200) % 7)
     with_errors = frame.assign(e=0.1)
     for table, options, words in (
-        (frame, {}, "its layers mix columns or run in different orders; fit with --any-given"),
+        (frame, {}, "its layers mix columns or run in different orders; fit with --arbitrary-conditions"),
         (whole, {}, 'the probability of its column "count" is an average over noise'),
         (with_errors, {"errors": {"a": "e"}}, "average over measurement errors"),
     ):
         model = pf.fit_table(table, flow="maf", max_steps=2, progress=False, **options).model
         with pytest.raises(pf.InputError, match=words):
-            model.shares(model.codes(table))
+            model.shares(model.encode(table))

@@ -99,8 +99,8 @@ def test_fit_refuses_gaps_for_an_architecture_that_takes_none(refused, tmp_path)
         (["--error", "mass=flux"], ['"flux"', "row 1", "standard deviations"]),
         (["--error", "mass=e"], ['no column "e"']),
         (["--error", "m=radius"], ['no column "m"']),
-        (["--error", "mass=radius", "--any-given"], ["Measurement errors go with complete tables"]),
-        (["--any-given", "--flow", "maf"], ["leave out maf"]),
+        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors go with complete tables"]),
+        (["--arbitrary-conditions", "--flow", "maf"], ["leave out maf"]),
     ],
 )
 def test_fit_refuses_weights_and_errors(refused, tmp_path, options, words):
@@ -113,8 +113,8 @@ def test_fit_refuses_weights_and_errors(refused, tmp_path, options, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["impute", "complete", "t.csv"], ["--any-given"]),
-        (["posterior", "complete", "t.csv", "--of", "mass"], ["--any-given"]),
+        (["impute", "complete", "t.csv"], ["--arbitrary-conditions"]),
+        (["posterior", "complete", "t.csv", "--of", "mass"], ["--arbitrary-conditions"]),
         (["impute", "gappy", "t.csv", "--draws", "0"], ["at least 1"]),
         (["impute", "gappy", "less.csv"], ['no column "flux"']),
         (["posterior", "gappy", "t.csv", "--of", "mas"], ['no column "mas"', 'did you mean "mass"']),

@@ -59,7 +59,7 @@ def test_p_values_rank_rows_among_those_held_out(run, fitted, tmp_path):
     assert "p-values: ranks among 200 rows that the fit held out" in score.err and score.json()["held_out_rows"] == 200
     log_prob, p_value = read_matrix("s.parquet", ["log_prob", "p_value"])[0].T
     held_out = read_matrix(fitted / "data.csv", NAMES)[0][split_rows(2000, 0.1, seed=0)[1].numpy()]
-    known = pf.TableFlow.load(fitted / "model.safetensors").log_prob(held_out)
+    known = pf.TableModel.load(fitted / "model.safetensors").log_prob(held_out)
     ranks = (known <= log_prob[:, None]).sum(1)
     # Rows of the file may be one rounding from those in memory.
     np.testing.assert_allclose(p_value, (1 + ranks) / 201, atol=1.01 / 201)
@@ -88,7 +88,7 @@ def test_explain_names_the_columns_of_the_oddest_rows(run, fitted, tmp_path):
 
 def test_a_model_without_held_out_rows_has_no_p_values_and_says_so(run, fitted, tmp_path):
     write(tmp_path / "t.csv", make_rows(30))
-    model = pf.TableFlow.load(fitted / "model.safetensors")
+    model = pf.TableModel.load(fitted / "model.safetensors")
     model.calibration = None
     model.save(tmp_path / "m.safetensors")
     score = run("score", "m.safetensors", "t.csv", "-o", "s.csv", "--json")
@@ -150,7 +150,7 @@ def test_every_kind_of_column_is_said_scored_and_drawn(run, kinds, tmp_path):
 
 def test_a_table_with_gaps_is_fitted_scored_and_filled(run, gappy, tmp_path):
     model, data = gappy / "model.safetensors", gappy / "data.csv"
-    assert "any_given" in run("info", model).out
+    assert "arbitrary_conditions" in run("info", model).out
     score = run("score", model, data, "-o", "s.parquet", "--json")
     assert score.status == 0 and "left out" in score.json()["log_prob"] and np.isfinite(score.json()["mean_log_prob"])
     with open(data, newline="") as file:
@@ -193,7 +193,7 @@ def test_posteriors_are_densities_and_quantiles_increase(run, gappy, tmp_path):
 
 def test_probabilities_of_a_category_given_others(run, tmp_path):
     pa.parquet.write_table(make_kinds(400), tmp_path / "t.parquet")
-    assert run("fit", "t.parquet", "-o", "m.safetensors", "--any-given", "--max-time", 2).status == 0
+    assert run("fit", "t.parquet", "-o", "m.safetensors", "--arbitrary-conditions", "--max-time", 2).status == 0
     assert run("posterior", "m.safetensors", "t.parquet", "--of", "sex", "-o", "p.parquet").status == 0
     table = pa.parquet.read_table("p.parquet")
     assert table.column_names == ["row", "sex", "probability"] and table.num_rows == 800
@@ -319,7 +319,7 @@ def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp
     refused = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
     assert refused.status == 2 and "layers mix columns or run in different orders" in refused.err
     assert not (tmp_path / "s.csv").exists()
-    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--any-given", "--max-time", "2")
+    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--arbitrary-conditions", "--max-time", "2")
     assert run("score", "any.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares").status == 0
     shares, _ = read_matrix("s.csv", [f"share_{name}" for name in NAMES])
     log_prob, _ = read_matrix("s.csv", ["log_prob"])

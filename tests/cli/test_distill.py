@@ -90,7 +90,7 @@ def test_a_conditional_model_is_distilled_over_the_conditions_of_a_file(run, fit
 def test_quiet_says_nothing_and_a_seed_repeats(run, tmp_path):
     write(tmp_path / "t.csv", make_rows(60))
     assert run("fit", "t.csv", "-o", "m.safetensors", "--flow", "maf", "--max-time", 0.5).status == 0
-    teacher = pf.TableFlow.load("m.safetensors")
+    teacher = pf.TableModel.load("m.safetensors")
     before = {key: value.clone() for key, value in teacher.flow.state_dict().items()}
     students = [
         distill_table(teacher, seed=seed, max_steps=20, draws=200, timing_rows=0)[0].flow.state_dict()

@@ -99,7 +99,7 @@ def test_resume_says_what_it_does_and_refuses_what_was_changed(run, tmp_path, mo
     # The model cannot be written: the finished training is kept all the same.
     with monkeypatch.context() as patch:
         patch.setattr(
-            "pushforward.table_models.model.TableFlow.save", lambda *_: (_ for _ in ()).throw(pf.InputError("Full."))
+            "pushforward.table_models.model.TableModel.save", lambda *_: (_ for _ in ()).throw(pf.InputError("Full."))
         )
         assert run(*fit).status == 2
     assert (tmp_path / "m.checkpoint").exists() and not (tmp_path / "m.safetensors").exists()

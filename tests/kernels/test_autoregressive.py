@@ -239,7 +239,7 @@ def test_weights_are_read_anew_at_every_call():
 def test_results_may_be_used_where_there_are_gradients():
     layer = layer_of(4, Affine())
     with torch.no_grad():
-        x, log_det = incremental.solve_incrementally(layer.conditioner, layer.univariate, normal(3, 4))
+        x, log_det = incremental.solve_sequentially(layer.conditioner, layer.univariate, normal(3, 4))
     weight = torch.ones(4, requires_grad=True)
     ((x * weight).sum() + log_det.sum()).backward()
     torch.testing.assert_close(weight.grad, x.sum(0))

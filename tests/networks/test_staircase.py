@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import linear
 
 from pushforward.networks import MADE
-from pushforward.networks.masked_product import Block, Blocks, _Product, blocks_of, staircase_linear
+from pushforward.networks.masked_product import Block, Blocks, _Product, blocks_of, masked_linear
 from pushforward.networks.matmul import is_quicker_with_onednn, product
 
 MASK = torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]], dtype=torch.float64)
@@ -25,7 +25,7 @@ def normal(*shape, seed=0):
 def test_the_product_is_that_of_the_whole_matrix(batch, with_bias, blocks):
     h, weight, bias = normal(4, batch), normal(5, 4), normal(5) if with_bias else None
     expected = linear(h.T, weight * MASK, bias).T
-    torch.testing.assert_close(staircase_linear(h, weight, MASK, bias, blocks), expected)
+    torch.testing.assert_close(masked_linear(h, weight, MASK, bias, blocks), expected)
     torch.testing.assert_close(_Product.apply(h, weight, MASK, bias, blocks), expected)
 
 

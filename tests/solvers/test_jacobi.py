@@ -6,7 +6,7 @@ from catalogue import randomize
 
 from pushforward.bijections import Affine, Autoregressive
 from pushforward.networks import MADE
-from pushforward.solvers import solve_by_iteration, solve_incrementally
+from pushforward.solvers import solve_by_iteration, solve_sequentially
 
 
 def normal(*shape, seed=0):
@@ -19,7 +19,7 @@ def solve(made, z, context=None, **options):
         x, log_det = solve_by_iteration(
             made, Affine(), z, context, report=lambda sweeps, settled: seen.append((sweeps, settled)), **options
         )
-        expected, expected_log_det = solve_incrementally(made, Affine(), z, context)
+        expected, expected_log_det = solve_sequentially(made, Affine(), z, context)
     torch.testing.assert_close(x, expected, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(log_det, expected_log_det, rtol=1e-10, atol=1e-10)
     return seen[0]
@@ -57,7 +57,7 @@ def test_a_value_that_is_not_finite_on_the_way_hands_over():
         seen = []
         x, _ = solve_by_iteration(made, Affine(), z, report=lambda *found: seen.append(found))
         assert seen == [(1, False)]
-        torch.testing.assert_close(x, solve_incrementally(made, Affine(), z)[0])
+        torch.testing.assert_close(x, solve_sequentially(made, Affine(), z)[0])
 
 
 def test_a_layer_may_be_told_to_sweep():

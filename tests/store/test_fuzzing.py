@@ -44,7 +44,7 @@ def whole(request, tmp_path_factory):
 
 def only_input_errors(path, content):
     path.write_bytes(content)
-    for loader in (pf.load, pf.describe, pf.TableFlow.load):
+    for loader in (pf.load, pf.describe, pf.TableModel.load):
         sentence = ""
         try:
             loader(path)

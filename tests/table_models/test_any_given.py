@@ -11,9 +11,9 @@ from tables.test_columns import TABLE, in_support
 
 import pushforward as pf
 from pushforward.bijections import MarginalSpline
-from pushforward.table_models.arbitrary_conditional import AnyGivenDensity, input_widths
-from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
-from pushforward.tables import Columns, codes, learn_schema
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, input_widths
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.tables import Columns, encode, infer_schema
 
 NAMES = list(TABLE)
 
@@ -21,19 +21,19 @@ NAMES = list(TABLE)
 def density_of(names, seed=0):
     """With random weights, so that everything depends on everything."""
     table = pa.table({name: TABLE[name] for name in names})
-    schema = learn_schema(table, source="t")
+    schema = infer_schema(table, source="t")
     columns = Columns(schema, names)
-    rows = torch.from_numpy(codes(table, schema, names, source="t"))
+    rows = torch.from_numpy(encode(table, schema, names, source="t"))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        flow = AnyGivenFlow(
+        flow = ArbitraryConditionalFlow(
             len(names), input_widths(schema, names), columns.circular, hidden=32, blocks=1, bounded=True
         )
         torch.nn.init.normal_(flow.last.weight, std=0.3)
         torch.nn.init.normal_(flow.last.bias, std=0.3)
         y = columns.encode(rows, torch.rand(rows.shape, dtype=torch.float64))[0]
     flow.marginal = MarginalSpline.from_data(y, low=columns.low, high=columns.high, normal=columns.normal)
-    return AnyGivenDensity(columns, flow, schema, names).double().eval().requires_grad_(False), rows
+    return ArbitraryConditionalDensity(columns, flow, schema, names).double().eval().requires_grad_(False), rows
 
 
 @pytest.fixture(scope="module")
@@ -228,18 +228,18 @@ def test_imputed_draws_have_the_moments_of_the_gaussian(gaussian):
 
 def test_a_model_with_gaps_is_saved_and_loaded(gaussian, tmp_path):
     gaussian.save(tmp_path / "m.safetensors")
-    loaded = pf.TableFlow.load(tmp_path / "m.safetensors")
+    loaded = pf.TableModel.load(tmp_path / "m.safetensors")
     rows = np.array([[1.0, np.nan, 90.0], [np.nan, np.nan, np.nan], [0.0, -1.0, 101.0]])
-    assert loaded.any_given and np.array_equal(loaded.log_prob(rows), gaussian.log_prob(rows))
+    assert loaded.arbitrary_conditions and np.array_equal(loaded.log_prob(rows), gaussian.log_prob(rows))
     assert loaded.log_prob(rows)[1] == 0
 
 
 def test_complete_tables_have_the_usual_flow_unless_asked_otherwise():
     rows = np.random.default_rng(0).normal(size=(60, 2))
-    assert not pf.fit_table(rows, max_steps=2, progress=False).model.any_given
-    assert pf.fit_table(rows, max_steps=2, progress=False, any_given=True).model.any_given
+    assert not pf.fit_table(rows, max_steps=2, progress=False).model.arbitrary_conditions
+    assert pf.fit_table(rows, max_steps=2, progress=False, arbitrary_conditions=True).model.arbitrary_conditions
     rows[3, 1] = np.nan
-    assert pf.fit_table(rows, max_steps=2, progress=False).model.any_given
+    assert pf.fit_table(rows, max_steps=2, progress=False).model.arbitrary_conditions
     with pytest.raises(pf.InputError, match="no value in row 4, which maf does not take"):
         pf.fit_table(rows, max_steps=2, flow="maf")
 
@@ -254,9 +254,9 @@ def test_given_columns_may_be_categories_and_have_gaps():
         }
     )
     model = pf.fit_table(table, given=["group"], max_steps=150, progress=False).model
-    known = model.codes(pa.table({"group": ["a", "b", "c", None] * 500}), columns=["group"])
+    known = model.encode(pa.table({"group": ["a", "b", "c", None] * 500}), columns=["group"])
     drawn = model.draw(given=known)[:, 0].reshape(500, 4)
     assert np.abs(drawn[:, :3].mean(0) - [0, 5, 10]).max() < 0.5 and 3 < drawn[:, 3].std() < 6
     # p(x | group): the condition itself is not scored.
-    rows = model.codes(pa.table({"x": [0.0, 5.0], "group": ["a", "b"]}))
+    rows = model.encode(pa.table({"x": [0.0, 5.0], "group": ["a", "b"]}))
     np.testing.assert_allclose(model.log_prob(rows), stats.norm.logpdf(0), atol=0.3)

@@ -88,7 +88,7 @@ def test_p_values_of_fresh_rows_are_uniform_however_badly_the_model_fits():
 def test_held_out_rows_are_those_of_the_fit():
     rows = np.random.default_rng(0).normal(size=(200, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
-    held_out = pf.training.fitting.split_rows(200, 0.1, seed=0)[1].numpy()
+    held_out = pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0)[1].numpy()
     np.testing.assert_allclose(model.calibration.log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5)
 
 
@@ -96,10 +96,10 @@ def test_models_keep_it_and_older_ones_have_none(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
     model.save(tmp_path / "m.safetensors")
-    again = pf.TableFlow.load(tmp_path / "m.safetensors")
+    again = pf.TableModel.load(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(again.calibration.log_prob, model.calibration.log_prob)
     pf.save(model.flow, tmp_path / "older.safetensors", columns=model.columns, given=[], fit={})
-    assert pf.TableFlow.load(tmp_path / "older.safetensors").calibration is None
+    assert pf.TableModel.load(tmp_path / "older.safetensors").calibration is None
 
 
 def test_rows_with_weights_count_as_what_they_are_worth():

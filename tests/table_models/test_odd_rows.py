@@ -73,7 +73,7 @@ def test_a_line_names_the_columns_that_matter(model):
     assert "no column stands out" in lines[1]
     assert "flux" in lines[2] and "p-value 0.0033" in lines[2] and "(60; " in lines[2]
     assert "flux" not in lines[3] and "radius" in lines[3] and "mass" in lines[3]
-    model_of_before = pf.TableFlow(model.flow, model.columns, schema=model.schema)
+    model_of_before = pf.TableModel(model.flow, model.columns, schema=model.schema)
     assert "p-value" not in str(explain(model_of_before, oddest)[0])
 
 
@@ -108,7 +108,7 @@ def test_columns_of_other_kinds_are_explained_in_their_own_terms():
         }
     )
     model = pf.fit_table(table, flow="maf", max_steps=100, learning_rate=5e-3, progress=False).model
-    codes = model.codes(table.slice(0, 3))
+    codes = model.encode(table.slice(0, 3))
     oddest = OddestRows(3)
     oddest.add(1, codes, model.log_prob(codes))
     found = explain(model, oddest)

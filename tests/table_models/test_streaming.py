@@ -10,9 +10,9 @@ from scipy import stats
 import pushforward as pf
 from pushforward.support import progress
 from pushforward.table_models import streaming
-from pushforward.table_models.streamed import LargeTable
+from pushforward.table_models.streamed import StreamedTable
 from pushforward.tables import TableWriter, numeric_matrix, to_table
-from pushforward.tables.files import scan as surveys
+from pushforward.tables.files import scan as scans
 from pushforward.training import checkpoint as checkpoints
 from pushforward.training import streamed
 
@@ -46,14 +46,14 @@ def small(monkeypatch):
     monkeypatch.setattr(streaming, "LARGEST_IN_MEMORY", 1000)
     monkeypatch.setattr(streaming, "BATCH_ROWS", 90)
     monkeypatch.setattr(streamed, "BUFFER_BYTES", 800 * 3 * 8)
-    monkeypatch.setattr(surveys, "BATCH_ROWS", 333)
-    monkeypatch.setattr(surveys, "MOST_SAMPLED", 1000)
-    monkeypatch.setattr(surveys, "MOST_HELD_OUT", 300)
+    monkeypatch.setattr(scans, "BATCH_ROWS", 333)
+    monkeypatch.setattr(scans, "MOST_SAMPLED", 1000)
+    monkeypatch.setattr(scans, "MOST_HELD_OUT", 300)
 
 
 def stream(path, seed=0, names=("row", "a", "b")):
-    pieces = streaming.TablePieces(path, names)
-    found = streaming.survey(pieces, seed, 0.1)
+    pieces = streaming.RowGroups(path, names)
+    found = streaming.scan(pieces, seed, 0.1)
 
     def coding(batch, before):
         return numeric_matrix(batch, names, source=str(path), first_row=before + 1)
@@ -87,7 +87,7 @@ def test_the_choice_of_rows_depends_on_their_numbers_and_the_seed_alone(small, t
     matrix = make()
     chosen = []
     for ending, batch_rows, seed in (("parquet", 333, 0), ("csv", 50, 0), ("feather", 5000, 0), ("parquet", 333, 1)):
-        monkeypatch.setattr(surveys, "BATCH_ROWS", batch_rows)
+        monkeypatch.setattr(scans, "BATCH_ROWS", batch_rows)
         found, _ = stream(write(tmp_path / f"t.{ending}", matrix), seed)
         assert found.rows == ROWS and 0 < len(found.held_out_rows) <= 300 and 500 <= len(found.sample) <= 1000
         assert not np.intersect1d(found.sample["row"].to_numpy(), found.held_out_rows).size
@@ -98,7 +98,7 @@ def test_the_choice_of_rows_depends_on_their_numbers_and_the_seed_alone(small, t
 
 
 def test_chosen_rows_are_uniform_over_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(surveys, "MOST_SAMPLED", 4000)
+    monkeypatch.setattr(scans, "MOST_SAMPLED", 4000)
     found, _ = stream(write(tmp_path / "t.parquet", make(20_000), group=3000))
     for rows in (found.held_out_rows, found.sample["row"].to_numpy()):
         assert stats.kstest(rows / 20_000, "uniform").pvalue > 1e-3
@@ -240,7 +240,7 @@ def test_what_only_few_rows_show_of_a_column_is_in_its_schema(small, tmp_path):
         }  # fmt: skip
         assert set(model.schema["kind"].levels) == {"red", "green", "blue"}
         assert 2.5 in model.schema["whole"].levels
-        assert np.isfinite(model.log_prob(model.codes(table))).all()
+        assert np.isfinite(model.log_prob(model.encode(table))).all()
 
 
 def test_a_streamed_table_may_have_gaps(small, tmp_path):
@@ -249,7 +249,7 @@ def test_a_streamed_table_may_have_gaps(small, tmp_path):
     a[4000] = None
     path = tmp_path / "t.parquet"
     pq.write_table(table.set_column(0, "a", pa.array(a)), path, row_group_size=700)
-    assert pf.fit_table(path, max_steps=2).model.any_given
+    assert pf.fit_table(path, max_steps=2).model.arbitrary_conditions
     with pytest.raises(pf.InputError, match=r'"a" of .*t.parquet has no value in row 4001, which nice does not take'):
         pf.fit_table(path, flow="nice", max_steps=2)
 
@@ -267,7 +267,7 @@ def test_a_pass_has_the_weights_of_its_rows(small, tmp_path, ending):
     matrix = make()
     weights = np.random.default_rng(3).integers(0, 3, ROWS).astype(float)
     path = write(tmp_path / f"t.{ending}", np.column_stack([matrix, weights]), ["row", "a", "b", "w"])
-    large = LargeTable(path, ["row", "a", "b", "w"], {}, 0, 0.1, weight="w")
+    large = StreamedTable(path, ["row", "a", "b", "w"], {}, 0, 0.1, weight="w")
     rows = large.rows(large.learn(), ["row", "a"], ["b"])
     x, context, found = (
         torch.cat(parts).numpy() for parts in zip(*streamed.StreamedBatches(rows, 64, 0, torch.float64), strict=True)
@@ -284,7 +284,7 @@ def test_a_pass_has_the_weights_of_its_rows(small, tmp_path, ending):
 
 
 def test_a_streamed_weighted_fit_learns_the_weighted_density(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(surveys, "MOST_SAMPLED", 10_000)
+    monkeypatch.setattr(scans, "MOST_SAMPLED", 10_000)
     # Rows of N(0, 4) with weights that make them N(1, 1).
     x = np.random.default_rng(0).normal(0, 2, size=20_000)
     weights = stats.norm(1, 1).pdf(x) / stats.norm(0, 2).pdf(x)
@@ -303,7 +303,7 @@ def test_a_streamed_weighted_fit_learns_the_weighted_density(small, tmp_path, mo
 def test_a_pass_has_the_errors_of_its_rows_between_features_and_context(small, tmp_path):
     matrix = np.abs(make())
     path = write(tmp_path / "t.parquet", np.column_stack([matrix, matrix[:, 1] / 3]), ["row", "a", "b", "e"])
-    large = LargeTable(path, ["row", "a", "b", "e"], {}, 0, 0.1, errors=["e"])
+    large = StreamedTable(path, ["row", "a", "b", "e"], {}, 0, 0.1, errors=["e"])
     rows = large.rows(large.learn(), ["row", "a"], ["b"])
     batches = streamed.StreamedBatches(rows, 64, 0, torch.float64)
     x, context = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
@@ -348,8 +348,8 @@ def test_streamed_weights_and_errors_that_cannot_be_are_named_before_the_trainin
 def test_the_survey_says_how_far_it_is(small, tmp_path):
     for ending in ENDINGS:
         told = []
-        pieces = streaming.TablePieces(write(tmp_path / f"t.{ending}", make()), ["row", "a", "b"])
-        streaming.survey(pieces, 0, 0.1, report=told.append)
+        pieces = streaming.RowGroups(write(tmp_path / f"t.{ending}", make()), ["row", "a", "b"])
+        streaming.scan(pieces, 0, 0.1, report=told.append)
         assert told == sorted(told) and 0 < told[0] <= told[-1] == 1.0, ending
         assert told[0] < 0.2 or ending == "csv"
 

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 import pushforward as pf
-from pushforward.table_models.deconvolved import MeasuredDensity
+from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.training.maximum_likelihood import split_rows
 
 
@@ -90,7 +90,7 @@ def test_a_measured_gaussian_is_convolved_in_closed_form():
     x = torch.randn(200, 2, generator=generator, dtype=torch.float64) * 1.5 + MEAN
     errors = torch.rand(200, 2, generator=generator, dtype=torch.float64)
     truth = torch.distributions.MultivariateNormal(MEAN, COVARIANCE + torch.diag_embed(errors**2)).log_prob(x)
-    measured = MeasuredDensity(Normal2(), 2, [0, 1], draws=8192).eval()
+    measured = DeconvolvedDensity(Normal2(), 2, [0, 1], draws=8192).eval()
     found = measured.log_prob(torch.cat([x, errors], 1))
     # Rows so far out that few draws reach them are left to their fate.
     near = truth > -8
@@ -98,7 +98,7 @@ def test_a_measured_gaussian_is_convolved_in_closed_form():
     # Without errors it is the density itself, and with few draws the logarithm is too low on average.
     none = measured.log_prob(torch.cat([x, 0 * errors], 1))
     torch.testing.assert_close(none, Normal2().log_prob(x))
-    training = MeasuredDensity(Normal2(), 2, [0, 1]).train()
+    training = DeconvolvedDensity(Normal2(), 2, [0, 1]).train()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         mean = torch.stack([training.log_prob(torch.cat([x, errors], 1)) for _ in range(200)]).mean(0)
@@ -113,7 +113,7 @@ def test_errors_are_deconvolved(tmp_path):
     result = pf.fit_table(frame, errors={"x": "e"}, flow="maf", max_steps=300, progress=False)
     model = result.model
     model.save(tmp_path / "m.safetensors")
-    loaded = pf.TableFlow.load(tmp_path / "m.safetensors")
+    loaded = pf.TableModel.load(tmp_path / "m.safetensors")
     torch.manual_seed(0)
     drawn = loaded.draw(20_000)[:, 0]
     assert loaded.columns == ["x"] and loaded.errors == {"x": "e"}

@@ -7,8 +7,8 @@ from scipy import stats
 
 import pushforward as pf
 from pushforward.bijections import MarginalSpline
-from pushforward.table_models.dequantized import TableDensity
-from pushforward.tables import Columns, learn_schema
+from pushforward.table_models.dequantized import DequantizedDensity
+from pushforward.tables import Columns, infer_schema
 from pushforward.tables.frames import table_from_frame
 from pushforward.tables.schema.serialization import parse_schema
 
@@ -44,16 +44,16 @@ KINDS = {
 def schema():
     import pyarrow as pa
 
-    return learn_schema(pa.table(TABLE), source="t")
+    return infer_schema(pa.table(TABLE), source="t")
 
 
 @pytest.fixture(scope="module")
 def codes(schema):
     import pyarrow as pa
 
-    from pushforward.tables import codes
+    from pushforward.tables import encode
 
-    return torch.from_numpy(codes(pa.table(TABLE), schema, list(TABLE), source="t"))
+    return torch.from_numpy(encode(pa.table(TABLE), schema, list(TABLE), source="t"))
 
 
 def in_support(name, x):
@@ -148,7 +148,7 @@ def test_probabilities_are_those_of_the_intervals_and_sum_to_one(schema, name):
         np.testing.assert_allclose(exact, column.frequencies, rtol=1e-6)
     assert sum(column.frequencies) == pytest.approx(1)
     # Of another density, its mass between the quantiles of the cumulative frequencies.
-    found = TableDensity(columns, Tilted(), points=1024).eval().log_prob(values[:, None]).exp().numpy()
+    found = DequantizedDensity(columns, Tilted(), points=1024).eval().log_prob(values[:, None]).exp().numpy()
     edges = stats.norm.ppf(np.clip(np.concatenate([[0], np.cumsum(column.frequencies)]), 0, 1))
     truth = np.diff(stats.norm(0.3, 1.4).cdf(edges))
     np.testing.assert_allclose(found, truth, rtol=0.02)
@@ -164,7 +164,7 @@ def test_a_joint_table_of_two_discrete_columns_sums_to_one(schema):
             covariance = torch.tensor([[1.0, 0.6], [0.6, 1.0]], dtype=torch.float64)
             return torch.distributions.MultivariateNormal(torch.zeros(2).double(), covariance).log_prob(y)
 
-    density = TableDensity(Columns(schema, ["few", "sex"]), Correlated(), points=1024).eval()
+    density = DequantizedDensity(Columns(schema, ["few", "sex"]), Correlated(), points=1024).eval()
     grid = torch.cartesian_prod(torch.arange(-1.0, 6.0), torch.arange(3.0)).double()
     probability = density.log_prob(grid).exp().reshape(7, 3)
     assert float(probability.sum()) == pytest.approx(1, abs=0.01)
@@ -174,10 +174,10 @@ def test_a_joint_table_of_two_discrete_columns_sums_to_one(schema):
 def test_sixteen_points_are_near_the_limit_and_training_is_a_lower_bound(schema):
     columns = Columns(schema, ["few"])
     values = torch.arange(-1.0, 6.0).double()[:, None]
-    many = TableDensity(columns, Tilted(), points=1024).eval().log_prob(values)
-    few = TableDensity(columns, Tilted()).eval().log_prob(values)
+    many = DequantizedDensity(columns, Tilted(), points=1024).eval().log_prob(values)
+    few = DequantizedDensity(columns, Tilted()).eval().log_prob(values)
     assert float((many - few)[1:-1].abs().max()) < 0.01 and float((many - few).abs().max()) < 0.1
-    training = TableDensity(columns, Tilted()).train()
+    training = DequantizedDensity(columns, Tilted()).train()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         bounds = torch.stack([training.log_prob(values) for _ in range(4000)])
@@ -189,7 +189,7 @@ def test_sixteen_points_are_near_the_limit_and_training_is_a_lower_bound(schema)
 def density_in_units(schema, name, x):
     """The density of one column under the standard normal of the line of y, or of the splines' y where that is not."""
     columns = Columns(schema, [name])
-    density = TableDensity(columns, Tilted()).eval()
+    density = DequantizedDensity(columns, Tilted()).eval()
     return density.log_prob(torch.as_tensor(x, dtype=torch.float64)[:, None]).exp().numpy()
 
 
@@ -198,11 +198,13 @@ def test_atoms_and_the_rest_sum_to_one(schema, name):
     column = schema[name]
     atom = column.atoms[0]
     columns = Columns(schema, [name])
-    density = TableDensity(columns, Tilted(), points=1024).eval()
+    density = DequantizedDensity(columns, Tilted(), points=1024).eval()
     mass = float(density.log_prob(torch.tensor([[atom]]).double()).exp())
     # The density of the rest, without the atom itself; even steps in log x where it rises towards a bound.
     x = np.exp(np.linspace(-30, 5, 400_001)) if name == "zeros" else np.linspace(-40, 40, 400_000)
-    density = TableDensity(columns, Tilted(), points=1).eval().log_prob(torch.from_numpy(x)[:, None]).exp().numpy()
+    density = (
+        DequantizedDensity(columns, Tilted(), points=1).eval().log_prob(torch.from_numpy(x)[:, None]).exp().numpy()
+    )
     assert mass + np.trapezoid(density, x) == pytest.approx(1, abs=0.01)
     assert mass > 0.1
 
@@ -250,12 +252,12 @@ def test_light_tails_are_left_alone_and_heavy_ones_gain():
         generator = np.random.default_rng(seed)
         table = {"normal": generator.normal(size=3000), "skew": -generator.exponential(size=3000) + 1,
                  "heavy": generator.standard_t(1, size=3000)}  # fmt: skip
-        learned = learn_schema(table_from_frame(np.column_stack(list(table.values()))), source="t")
+        learned = infer_schema(table_from_frame(np.column_stack(list(table.values()))), source="t")
         assert learned["0"].tail is None and learned["1"].tail is None
         assert learned["2"].tail is not None
     generator = np.random.default_rng(0)
     train, test = generator.standard_t(1.5, size=(2, 20_000))
-    learned = learn_schema(table_from_frame(train[:, None]), source="t")
+    learned = infer_schema(table_from_frame(train[:, None]), source="t")
     columns = Columns(learned, ["0"])
     y, _ = columns.encode(torch.from_numpy(train)[:, None], torch.zeros(1))
     with_layer, log_term = columns.encode(torch.from_numpy(test)[:, None], torch.zeros(1))
@@ -276,8 +278,8 @@ def test_a_value_that_a_discrete_column_cannot_have_is_refused(schema):
 
 def test_angles_wrap():
     table = table_from_frame(np.array([[-30.0], [330.0], [690.0], [45.0]] * 60))
-    schema = learn_schema(table, parse_schema({"0": {"kind": "periodic", "period": 360}}), source="t")
-    from pushforward.tables import codes
+    schema = infer_schema(table, parse_schema({"0": {"kind": "periodic", "period": 360}}), source="t")
+    from pushforward.tables import encode
 
-    found = codes(table, schema, ["0"], source="t")[:4, 0]
+    found = encode(table, schema, ["0"], source="t")[:4, 0]
     np.testing.assert_allclose(found, [330, 330, 330, 45])

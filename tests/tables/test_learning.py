@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import pushforward as pf
-from pushforward.tables import as_json, codes, decoded, learn_schema, parse_schema
+from pushforward.tables import as_json, decode, encode, infer_schema, parse_schema
 from pushforward.tables.schema.kinds import KINDS
 
 GENERATOR = np.random.default_rng(0)
@@ -21,7 +21,7 @@ UTC = pa.array(np.datetime64("2024-01-01", "ms") + GENERATOR.integers(0, 10**6, 
 
 
 def learned(values, name="x", **declared):
-    return learn_schema(pa.table({name: values}), parse_schema(declared), source="t")[name]
+    return infer_schema(pa.table({name: values}), parse_schema(declared), source="t")[name]
 
 
 COLUMNS = {
@@ -55,11 +55,11 @@ COLUMNS = {
 def test_kinds_and_round_trips(case):
     values, words = COLUMNS[case]
     table = pa.table({"x": values if isinstance(values, pa.Array | np.ndarray | pa.ChunkedArray) else pa.array(values)})
-    schema = learn_schema(table, source="t")
+    schema = infer_schema(table, source="t")
     assert schema["x"].describe().startswith(words)
     again = parse_schema(json.loads(json.dumps(as_json(schema))))
     assert again == schema
-    back = decoded(codes(table, schema, ["x"], source="t"), schema, ["x"]).column("x").to_pylist()
+    back = decode(encode(table, schema, ["x"], source="t"), schema, ["x"]).column("x").to_pylist()
     before = table.column("x").to_pylist()
     if words == "all-missing":
         assert back == [None] * 300
@@ -140,6 +140,6 @@ def test_tables_in_memory_of_every_sort_give_the_same_schema():
     frame = pd.DataFrame({"x": NUMBERS, "sex": ["f", "m", "f"] * 100, "day": pd.to_datetime(DAYS)})
     from pushforward.tables.frames import table_from_frame
 
-    schema = learn_schema(table_from_frame(frame), source="t")
-    arrow = learn_schema(pa.Table.from_pandas(frame), source="t")
+    schema = infer_schema(table_from_frame(frame), source="t")
+    arrow = infer_schema(pa.Table.from_pandas(frame), source="t")
     assert schema == arrow and schema["day"].step == "day" and not schema["day"].date

@@ -114,7 +114,7 @@ def test_other_things_under_the_ending_csv(tmp_path):
         assert f"separates its columns by {called}; save it with commas" in refusal(csv(tmp_path, text))
 
     assert "numbers where its header should be" in refusal(csv(tmp_path, "0.5,1\n1.5,2\n"))
-    assert "its header cannot be decoded" in refusal(csv(tmp_path, b"\xe9t\xe9,y\n1,2\n"))
+    assert "its header cannot be decode" in refusal(csv(tmp_path, b"\xe9t\xe9,y\n1,2\n"))
 
 
 def test_one_column_of_text_may_have_spaces_and_bars(tmp_path):

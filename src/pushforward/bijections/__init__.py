@@ -15,7 +15,7 @@ from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.tails import TailTransform
 from pushforward.bijections.univariate.base import Additive, Affine, RelativeAffine, Univariate, soft_bound
-from pushforward.bijections.univariate.chain import Chained
+from pushforward.bijections.univariate.chain import Chain
 from pushforward.bijections.univariate.logistic_mixture import LogisticMixture
 from pushforward.bijections.univariate.spline import RationalQuadraticSpline
 
@@ -26,7 +26,7 @@ __all__ = [
     "Affine",
     "Autoregressive",
     "Bijection",
-    "Chained",
+    "Chain",
     "Compose",
     "Constrained",
     "Cost",

@@ -12,7 +12,7 @@ from pushforward.networks.made import MADE
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.solvers.derivatives import derivatives_wanted
 from pushforward.solvers.jacobi import solve_by_iteration
-from pushforward.solvers.sequential import solve_incrementally
+from pushforward.solvers.sequential import solve_sequentially
 
 SOLVERS = ("incremental", "jacobi")
 
@@ -87,7 +87,7 @@ class Autoregressive(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""
         self.check_event(z)
-        solve = solve_incrementally if self.solver == "incremental" else solve_by_iteration
+        solve = solve_sequentially if self.solver == "incremental" else solve_by_iteration
         return solve(self.conditioner, self.univariate, z, context)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

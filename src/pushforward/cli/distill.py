@@ -29,7 +29,7 @@ def distill(
     """Teach a flow that draws a row in one pass to stand for a fitted one, and say how well it does."""
     from pushforward.store.model_file import check_model_path
     from pushforward.table_models.distillation import distill_table
-    from pushforward.table_models.model import TableFlow
+    from pushforward.table_models.model import TableModel
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
@@ -39,7 +39,7 @@ def distill(
             # The report below has the alarms.
             warnings.simplefilter("ignore", DistillationAlarm)
         student, report = distill_table(
-            TableFlow.load(model),
+            TableModel.load(model),
             given=given_file,
             seed=seed,
             max_time=max_time,

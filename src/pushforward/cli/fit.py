@@ -25,8 +25,9 @@ def fit(
     schema: Annotated[
         str | None, typer.Option(help="JSON file that says what some columns are; default learned from the table.")
     ] = None,
-    any_given: Annotated[
-        bool, typer.Option("--any-given", help="Learn p(any columns | any others); tables with gaps always do.")
+    arbitrary_conditions: Annotated[
+        bool,
+        typer.Option("--arbitrary-conditions", help="Learn p(any columns | any others); tables with gaps always do."),
     ] = False,
     weight: Annotated[str | None, typer.Option(help="Column of row weights, which is not modelled.")] = None,
     error: Annotated[
@@ -63,7 +64,7 @@ def fit(
         given=columns(given) or [],
         flow=flow,
         schema=schema,
-        any_given=any_given,
+        arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=pairs(error, "--error"),
         seed=seed,

@@ -24,11 +24,11 @@ def impute(
 ) -> None:
     """Write a table again with its missing values filled in, given those that are there."""
     from pushforward.table_models import imputation
-    from pushforward.table_models.model import TableFlow
+    from pushforward.table_models.model import TableModel
 
-    table_flow = TableFlow.load(model)
+    table_model = TableModel.load(model)
     with progress("imputing", quiet) as report:
-        rows, filled = imputation.impute(table_flow, data, output, draws=draws, seed=seed, report=report)
+        rows, filled = imputation.impute(table_model, data, output, draws=draws, seed=seed, report=report)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and likeliest levels" if draws is None else f"by {draws} draws"

@@ -30,16 +30,16 @@ def posterior(
 ) -> None:
     """Write the density of one column given others, for each row of a table: on a grid, or as quantiles."""
     from pushforward.table_models import imputation
-    from pushforward.table_models.model import TableFlow
+    from pushforward.table_models.model import TableModel
 
     levels = _numbers(quantiles, "--quantiles")
     ends = _numbers(grid, "--grid")
     if ends is not None and (len(ends) != 3 or ends[2] != int(ends[2])):
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and how many points.")
-    table_flow = TableFlow.load(model)
+    table_model = TableModel.load(model)
     with progress("evaluating", quiet) as report:
         rows = imputation.posterior(
-            table_flow,
+            table_model,
             data,
             output,
             of=of,

@@ -22,11 +22,11 @@ def sample(
     verbose: Verbose = False,
 ) -> None:
     """Draw rows from a fitted density."""
-    from pushforward.table_models.model import TableFlow
+    from pushforward.table_models.model import TableModel
 
-    table_flow = TableFlow.load(model)
+    table_model = TableModel.load(model)
     with progress("sampling", quiet) as report:
-        rows = table_flow.sample(output, rows=number, given=given_file, seed=seed, report=report)
+        rows = table_model.sample(output, rows=number, given=given_file, seed=seed, report=report)
     if json and output != "-":
-        print_json({"output": output, "rows": rows, "columns": [*table_flow.given, *table_flow.columns]})
+        print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
     say(f"{rows} rows drawn into {output}", quiet)

@@ -31,16 +31,16 @@ def score(
     """Write a table again with the log-density of each row, in nats, as a column log_prob, and its p-value."""
     from pushforward.table_models.explanation import OddestRows, explainable
     from pushforward.table_models.explanation import explain as explained
-    from pushforward.table_models.model import TableFlow
+    from pushforward.table_models.model import TableModel
 
-    table_flow = TableFlow.load(model)
+    table_model = TableModel.load(model)
     oddest = OddestRows(explain)
     with progress("scoring", quiet) as report:
-        scores = table_flow.score(data, output, report, oddest.add, shares=shares)
+        scores = table_model.score(data, output, report, oddest.add, shares=shares)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:
-            odd_rows = explained(table_flow, oddest, report)
+            odd_rows = explained(table_model, oddest, report)
     if json and output != "-":
         print_json(
             {
@@ -50,8 +50,8 @@ def score(
                 "standard_deviation": scores.standard_deviation,
                 "smallest": scores.smallest,
                 "largest": scores.largest,
-                "log_prob": table_flow.meaning,
-                "held_out_rows": None if table_flow.calibration is None else table_flow.calibration.rows,
+                "log_prob": table_model.meaning,
+                "held_out_rows": None if table_model.calibration is None else table_model.calibration.rows,
                 "oddest": [asdict(row) for row in odd_rows],
             }
         )
@@ -61,12 +61,12 @@ def score(
         f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}",
         quiet,
     )
-    if table_flow.density.columns.discrete:
-        say(f"log_prob is that of {table_flow.meaning}", quiet)
-    if table_flow.calibration is None:
+    if table_model.density.columns.discrete:
+        say(f"log_prob is that of {table_model.meaning}", quiet)
+    if table_model.calibration is None:
         say("no p-values: the model is distilled or of an earlier version, and keeps no held-out log-densities", quiet)
     else:
-        say(f"p-values: ranks among {table_flow.calibration.rows} rows that the fit held out", quiet)
+        say(f"p-values: ranks among {table_model.calibration.rows} rows that the fit held out", quiet)
     if odd_rows:
         say(
             "the oddest rows, and columns with their shares of the surprise (value; where 90 % lie given the others):",
@@ -74,6 +74,6 @@ def score(
         )
     for row in odd_rows:
         say(f"  {row}", quiet)
-    known = [name for name in table_flow.modelled if name not in {*explainable(table_flow), *table_flow.given}]
+    known = [name for name in table_model.modelled if name not in {*explainable(table_model), *table_model.given}]
     if explain and known:
         say(f"angles and columns with atoms are taken as they are, and not explained: {', '.join(known)}", quiet)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.kernels.autoregressive import Structure
-from pushforward.networks.masked_product import blocks_of, reach_of, staircase_linear
+from pushforward.networks.masked_product import blocks_of, masked_linear, reach_of
 from pushforward.networks.mlp import (
     ACTIVATIONS,
     Bias,
@@ -171,7 +171,7 @@ class MaskedLinear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(mask · weight) h + bias, (outputs, n), from h, (inputs, n)."""
-        return staircase_linear(h, self.weight, self.mask, self.bias, self.blocks)
+        return masked_linear(h, self.weight, self.mask, self.bias, self.blocks)
 
     def extra_repr(self) -> str:
         """Show the sizes and the share of weights that are alive."""

@@ -83,7 +83,7 @@ def _rows_of(mask: Tensor) -> list[Block]:
     return blocks
 
 
-def staircase_linear(
+def masked_linear(
     h: Tensor, weight: Tensor, mask: Tensor | None = None, bias: Tensor | None = None, blocks: Blocks | None = None
 ) -> Tensor:
     """(mask · weight) h + bias, (rows, n), differentiable to any order.

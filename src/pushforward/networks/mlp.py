@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.networks.masked_product import staircase_linear
+from pushforward.networks.masked_product import masked_linear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -102,7 +102,7 @@ class Linear(nn.Linear):
 
     def forward(self, h: Tensor) -> Tensor:
         """weight h + bias."""
-        return staircase_linear(h, self.weight, None, self.bias)
+        return masked_linear(h, self.weight, None, self.bias)
 
 
 class Bias(nn.Module):

@@ -2,6 +2,6 @@
 
 from pushforward.solvers.jacobi import solve_by_iteration
 from pushforward.solvers.scalar_root import RootReport, SolverError, find_root, monotone_root
-from pushforward.solvers.sequential import solve_incrementally
+from pushforward.solvers.sequential import solve_sequentially
 
-__all__ = ["RootReport", "SolverError", "find_root", "monotone_root", "solve_by_iteration", "solve_incrementally"]
+__all__ = ["RootReport", "SolverError", "find_root", "monotone_root", "solve_by_iteration", "solve_sequentially"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.solvers.derivatives import derivatives_wanted
-from pushforward.solvers.sequential import solve_incrementally
+from pushforward.solvers.sequential import solve_sequentially
 
 if TYPE_CHECKING:
     from pushforward.bijections.univariate.base import Univariate
@@ -33,7 +33,7 @@ def solve_by_iteration(
 
     Feature p is right for good after p sweeps; where features depend weakly on each other, a few sweeps settle all of
     them. A last sweep verifies that nothing moves any more, and gives the log_det. A value that is not finite on the
-    way, or more sweeps than `cap`, hands the problem to `solve_incrementally`, which is exact in any case; so do
+    way, or more sweeps than `cap`, hands the problem to `solve_sequentially`, which is exact in any case; so do
     enabled gradients, for which it is the cheaper way.
 
     Arguments:
@@ -58,7 +58,7 @@ def solve_by_iteration(
         >>> made = MADE(features=5, parameter_count=2, hidden=(8, 8))
         >>> with torch.no_grad():
         ...     x, log_det = solve_by_iteration(made, Affine(), torch.zeros(3, 5))
-        >>> torch.allclose(x, solve_incrementally(made, Affine(), torch.zeros(3, 5))[0], atol=1e-5)
+        >>> torch.allclose(x, solve_sequentially(made, Affine(), torch.zeros(3, 5))[0], atol=1e-5)
         True
     """
     if not derivatives_wanted():
@@ -75,4 +75,4 @@ def solve_by_iteration(
                 report(sweep, True)
                 return x, log_derivative.sum(-1)
         report(sweep, False)
-    return solve_incrementally(conditioner, univariate, z, context)
+    return solve_sequentially(conditioner, univariate, z, context)

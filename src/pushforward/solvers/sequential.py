@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
 from pushforward.networks.made import MADE, MaskedLinear
-from pushforward.networks.masked_product import staircase_linear
+from pushforward.networks.masked_product import masked_linear
 from pushforward.networks.matmul import product as matrix_product
 from pushforward.networks.mlp import batch_of, unit_by_unit
 from pushforward.solvers.derivatives import derivatives_wanted
@@ -43,7 +43,7 @@ IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
 }
 
 
-def solve_incrementally(
+def solve_sequentially(
     conditioner: MADE, univariate: Univariate, z: Tensor, context: Tensor | None = None, block: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Solve x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
@@ -64,7 +64,7 @@ def solve_incrementally(
     Example:
         >>> from pushforward.bijections import Affine
         >>> made = MADE(features=5, parameter_count=2, hidden=(8, 8))
-        >>> x, log_det = solve_incrementally(made, Affine(), torch.zeros(3, 5))
+        >>> x, log_det = solve_sequentially(made, Affine(), torch.zeros(3, 5))
         >>> torch.allclose(Affine().inverse(x, made(x))[0], torch.zeros(3, 5), atol=1e-5)
         True
     """
@@ -221,7 +221,7 @@ def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: 
             weights = []
             for product in products:
                 before, own = product.of_block(network, low, high)
-                rows = rows + staircase_linear(finished[product.source], before)
+                rows = rows + masked_linear(finished[product.source], before)
                 weights.append((own, present[product.source]))
             block.append((rows.expand(-1, count).split(network.units[k][low:high]), weights))
         for step in range(high - low):

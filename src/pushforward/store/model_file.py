@@ -18,7 +18,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.limits import AtMost
 from pushforward.support.atomic import atomic_path
-from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.version import __version__
 from pushforward.zoo.registry import build
 
@@ -55,7 +55,7 @@ def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
             "(for others, save flow.state_dict() with torch)."
         )
     # Knows the precision also of a model without weights of its own.
-    reference = flow.base.reference if isinstance(flow, Flow | AnyGivenFlow) else flow.reference
+    reference = flow.base.reference if isinstance(flow, Flow | ArbitraryConditionalFlow) else flow.reference
     metadata = {
         "pushforward": json.dumps({"format": FORMAT, "version": __version__}),
         "config": json.dumps(flow.config),

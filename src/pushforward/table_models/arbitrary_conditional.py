@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, AnyGivenFlow, covariance_of
+from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow, covariance_of
 from pushforward.tables.columns.columns import Columns
 from pushforward.tables.schema.kinds import Category, Mixed, Schema
 
@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
     there: Tensor
 
 
-class AnyGivenDensity(nn.Module):
+class ArbitraryConditionalDensity(nn.Module):
     """p(any columns | any others) of rows with gaps, exact for columns of every kind.
 
     A value with a density has that; one with a probability has that of its whole interval, without noise. In evaluation
@@ -60,7 +60,12 @@ class AnyGivenDensity(nn.Module):
     conditions: Tensor
 
     def __init__(
-        self, columns: Columns, flow: AnyGivenFlow, schema: Schema, names: Sequence[str], given: Sequence[str] = ()
+        self,
+        columns: Columns,
+        flow: ArbitraryConditionalFlow,
+        schema: Schema,
+        names: Sequence[str],
+        given: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.columns = columns

@@ -26,7 +26,7 @@ FURTHEST_END = 40.0
 NARROW = 0.02
 
 
-class AnyGivenFlow(nn.Module):
+class ArbitraryConditionalFlow(nn.Module):
     """p(s[d] | s[known]) of each feature d given any set of known ones, and so any joint density by the chain rule.
 
     s[d] = mean + deviation · (shift + exp(log_scale) · spline(z[d])), z normal. Mean and deviation are those of a
@@ -58,7 +58,7 @@ class AnyGivenFlow(nn.Module):
     arXiv:2110.02037; any conditional of a flow: Li, Akbar and Oliva 2020, arXiv:1909.06319.
 
     Example:
-        >>> flow = AnyGivenFlow(features=3)
+        >>> flow = ArbitraryConditionalFlow(features=3)
         >>> known = torch.tensor([[True, False, False]])
         >>> parameters = flow.conditionals(torch.zeros(1, 3), known)
         >>> flow.log_density(parameters, torch.zeros(1, 3)).shape
@@ -85,7 +85,7 @@ class AnyGivenFlow(nn.Module):
         self.features = features
         self.context_features = 0
         self.config: dict[str, Any] = {
-            "architecture": "any_given", "features": features, "widths": widths, "circular": list(circular),
+            "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
         }  # fmt: skip
         is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
@@ -120,10 +120,10 @@ class AnyGivenFlow(nn.Module):
         bins: Annotated[int, Field(ge=1, le=1_000)],
         knots: Annotated[int, Field(ge=4, le=10_000)],
         bounded: bool,
-    ) -> "AnyGivenFlow":
+    ) -> "ArbitraryConditionalFlow":
         """The flow of a config whose values come from a file, and are within these limits."""
         if len(widths) != features or any(feature >= features for feature in circular):
-            raise InputError("any_given: widths must be as many as features, and circular ones among them.")
+            raise InputError("arbitrary_conditional: widths must be as many as features, and circular ones among them.")
         return cls(features, widths, circular, hidden, blocks, bins, knots, bounded)
 
     @torch.no_grad()
@@ -247,7 +247,7 @@ def covariance_of(scores: Tensor, passes: int = 30) -> Tensor:
 
     Source: Dempster, Laird and Rubin 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
     """
-    flow = AnyGivenFlow(scores.shape[1], hidden=1, blocks=0)
+    flow = ArbitraryConditionalFlow(scores.shape[1], hidden=1, blocks=0)
     known = ~scores.isnan()
     x = torch.where(known, scores, 0.0).double()
     there = known.double()

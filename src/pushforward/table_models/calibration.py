@@ -50,7 +50,7 @@ class Calibration:
         Rows with weights, (n,), all above 0, count as so many rows as they are worth, (Σ weights)² / Σ weights², at
         evenly spaced quantiles of their weighted distribution.
 
-        Source: Kish 1965, Survey Sampling, of the effective number of rows.
+        Source: Kish 1965, Scan Sampling, of the effective number of rows.
         """
         ordered = np.sort(log_prob)
         if weights is not None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 DRAWS_IN_TRAINING, DRAWS = 8, 128
 
 
-class MeasuredDensity(nn.Module):
+class DeconvolvedDensity(nn.Module):
     """The density of measured values x' = x + error · ε, ε standard normal, where p(x) is that of the true ones.
 
     log p(x' | error) = log ∫ p(x' - error · ε) N(ε) dε ≈ log 1/K Σ_k p(x' - error · ε_k): the mean of the densities

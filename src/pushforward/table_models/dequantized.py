@@ -14,7 +14,7 @@ from pushforward.tables.columns.columns import Columns
 POINTS, POINTS_IN_TRAINING = 16, 4
 
 
-class TableDensity(nn.Module):
+class DequantizedDensity(nn.Module):
     """p(codes | context) of rows with discrete, bounded and other columns.
 
     log p(code) = log q(y(code, v)) + log_term(code, v), v uniform noise that dequantises discrete columns. In training

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pushforward.errors import InputError
-from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
-from pushforward.table_models.model import TableFlow
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.table_models.model import TableModel
 from pushforward.tables import read_columns
 from pushforward.training import DistillationReport, distill
 from pushforward.zoo.students import BINS, LAYERS, student_for
@@ -19,14 +19,14 @@ LEARNING_RATE = 5e-3
 
 
 def distill_table(
-    model: TableFlow,
+    model: TableModel,
     *,
     given: str | os.PathLike[str] | None = None,
     seed: int = 0,
     max_time: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
     **options: Any,
-) -> tuple[TableFlow, DistillationReport]:
+) -> tuple[TableModel, DistillationReport]:
     """Distil p(columns | given) into an inverse autoregressive spline flow, which draws a row in one pass.
 
     Student and teacher are flows behind the same maps of columns: the KL divergence between them, which is that of
@@ -57,10 +57,10 @@ def distill_table(
         >>> student.columns, report.dimensions
         (['0', '1'], 2)
     """
-    if isinstance(model.flow, AnyGivenFlow):
+    if isinstance(model.flow, ArbitraryConditionalFlow):
         raise InputError(
             "This model is one of any columns given any others: distillation is for models of p(columns | given), "
-            "fitted without --any-given to a table without gaps."
+            "fitted without --arbitrary-conditions to a table without gaps."
         )
     context = None
     if model.given and given is None:
@@ -71,7 +71,7 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        context = model.context_of(model.codes(read_columns(given, model.given), columns=model.given))
+        context = model.context_of(model.encode(read_columns(given, model.given), columns=model.given))
     student = student_for(model.flow, context=context, seed=seed)
     announce(
         f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "

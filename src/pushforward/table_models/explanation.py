@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.evaluation.surprise import conditional_surprise
-from pushforward.table_models.model import TableFlow
+from pushforward.table_models.model import TableModel
 from pushforward.tables.schema.kinds import Category, Column, Integer, Mixed, Periodic, Positive
 
 # Draws that tell the scales of the columns.
@@ -105,7 +105,7 @@ class OddRow:
         return f"row {self.row}: log_prob {self.log_prob:.3f}{p_value}: {what}"
 
 
-def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None] = lambda part: None) -> list[OddRow]:
+def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], None] = lambda part: None) -> list[OddRow]:
     """Say which columns make rows odd: how much more surprising each value is, given the others, than expected.
 
     excess[d] = -log p(x[d] | other columns, given) - its mean over p(x[d] | other columns, given)
@@ -162,7 +162,9 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
     ends = torch.tensor([_ends(model.schema[name]) for name in names], dtype=torch.float64).t()
     levels = [_codes(model.schema[name]) for name in names]
     surprise = conditional_surprise(log_prob, x, draws, levels, report)
-    own, low, high = (model.table(part.numpy(), columns=names).to_pydict() for part in (x, surprise.low, surprise.high))
+    own, low, high = (
+        model.decode(part.numpy(), columns=names).to_pydict() for part in (x, surprise.low, surprise.high)
+    )
     p_values = None if model.calibration is None else model.calibration.p_values(oddest.log_prob)
     rows = []
     for index, number in enumerate(oddest.numbers.tolist()):
@@ -180,7 +182,7 @@ def explain(model: TableFlow, oddest: OddestRows, report: Callable[[float], None
     return rows
 
 
-def explainable(model: TableFlow) -> list[str]:
+def explainable(model: TableModel) -> list[str]:
     """The modelled columns that vary and that surprise can be found of: all but angles and those with atoms."""
     kinds = model.schema
     return [name for name in model.columns if kinds[name].modelled and not isinstance(kinds[name], Mixed | Periodic)]

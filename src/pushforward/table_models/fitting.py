@@ -14,23 +14,23 @@ from pushforward.bijections import MarginalSpline
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import gaussian_log_likelihood
 from pushforward.flow import Flow
-from pushforward.table_models.arbitrary_conditional import AnyGivenDensity, input_widths
-from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, input_widths
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.auxiliary_columns import check_errors
 from pushforward.table_models.calibration import Calibration
-from pushforward.table_models.deconvolved import MeasuredDensity
-from pushforward.table_models.dequantized import POINTS_IN_TRAINING, TableDensity
-from pushforward.table_models.in_memory import Split, WholeTable
-from pushforward.table_models.model import TableFlow
-from pushforward.table_models.streamed import LargeTable
+from pushforward.table_models.deconvolved import DeconvolvedDensity
+from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
+from pushforward.table_models.in_memory import InMemoryTable, Split
+from pushforward.table_models.model import TableModel
+from pushforward.table_models.streamed import StreamedTable
 from pushforward.table_models.streaming import is_large
 from pushforward.tables import (
     Columns,
     Schema,
     check_columns,
     check_for_fitting,
-    codes,
     column_names,
+    encode,
     parse_schema,
     read_columns,
     read_schema,
@@ -39,7 +39,7 @@ from pushforward.tables import (
 from pushforward.tables.schema.kinds import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import Settings
-from pushforward.zoo.recipe import Recipe, choose_any_given, choose_recipe, knots_for
+from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -61,7 +61,7 @@ class Fit:
         gaussian: the same rows under the full-covariance Gaussian of the training rows; None with too few rows.
     """
 
-    model: TableFlow
+    model: TableModel
     history: History
     held_out: float
     gaussian: float | None
@@ -74,7 +74,7 @@ def fit_table(
     given: Sequence[str] = (),
     flow: str | None = None,
     schema: Any = None,
-    any_given: bool = False,
+    arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -97,7 +97,7 @@ def fit_table(
             and training from the table and the time.
         schema: what some of the columns are, where it should not be learned: a JSON file, or
             {column: {"kind": kind, option: value}} as in `pushforward.tables.schema.kinds`.
-        any_given: whether the model is to answer p(any columns | any others), default False. Tables with missing
+        arbitrary_conditions: whether the model answers p(any columns | any others), default False. Tables with missing
             values or angles, and those with categories or angles among the given columns, have such a model always.
             A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.
         weight: a column of row weights, which is not modelled, or one number for each row: by these rows count in the
@@ -133,13 +133,15 @@ def fit_table(
     learned = _as_given(table.learn(), given, declared)
     names = [*columns, *given]
     table.check(learned, names)
-    matrix = codes(table.sample, learned, names, source=source)
+    matrix = encode(table.sample, learned, names, source=source)
     varying = [[name for name in part if learned[name].modelled] for part in (columns, given)]
-    gaps, streamed = table.gaps(matrix, names), isinstance(table, LargeTable)
-    any_given = any_given or _asks_for_any_given(gaps, varying, learned, flow, source, streamed)
-    if any_given and errors:
+    gaps, streamed = table.gaps(matrix, names), isinstance(table, StreamedTable)
+    arbitrary_conditions = arbitrary_conditions or _needs_arbitrary_conditions(
+        gaps, varying, learned, flow, source, streamed
+    )
+    if arbitrary_conditions and errors:
         raise InputError("Measurement errors go with complete tables of numbers only: leave out gaps and angles.")
-    if any_given and flow is not None:
+    if arbitrary_conditions and flow is not None:
         raise InputError(f"A model of any columns given any others has an architecture of its own; leave out {flow}.")
     dense = [name for name in names if isinstance(learned[name], Continuous | Positive | Bounded)]
     _check_dense(matrix, names, dense, source, MINIMUM_ROWS)
@@ -148,7 +150,7 @@ def fit_table(
     places = {name: place for place, name in enumerate(names)}
     names = [*varying[0], *varying[1]]
     matrix = matrix[:, [places[name] for name in names]]
-    features = len(names if any_given else varying[0])
+    features = len(names if arbitrary_conditions else varying[0])
     rows = table.split(learned, matrix, names, features)
     _check_dense(rows.train, names, dense, f"the training part of {source}", 2)
 
@@ -157,8 +159,8 @@ def fit_table(
     if len(dense) == len(names) and not np.isnan(matrix).any() and not errors:
         gaussian = _gaussian(rows, len(varying[0]))
 
-    if any_given:
-        recipe = choose_any_given(rows.training_rows, features, max_time)
+    if arbitrary_conditions:
+        recipe = choose_arbitrary_conditional(rows.training_rows, features, max_time)
     elif flow is None:
         recipe = choose_recipe(rows.training_rows, features, len(names) - features, max_time)
     else:
@@ -171,14 +173,14 @@ def fit_table(
     for line in [*table.reasons, *_lines_of_schema(learned), *recipe.reasons]:
         announce(line)
     maps = Columns(learned, names[:features])
-    model: Flow | AnyGivenFlow
+    model: Flow | ArbitraryConditionalFlow
     density: Any
-    if any_given:
-        model, density = _any_given(recipe, maps, rows, learned, names, varying[1], seed)
+    if arbitrary_conditions:
+        model, density = _arbitrary_conditional(recipe, maps, rows, learned, names, varying[1], seed)
     else:
         model, density = _flow(recipe, maps, rows, features, seed)
     if errors:
-        density = MeasuredDensity(density, features, [varying[0].index(name) for name in errors])
+        density = DeconvolvedDensity(density, features, [varying[0].index(name) for name in errors])
     history = fit(
         density,
         rows.data,
@@ -189,11 +191,11 @@ def fit_table(
         max_time=max_time,
         **options,
     )
-    fitted = TableFlow(model, list(columns), list(given), {}, learned, errors)
+    fitted = TableModel(model, list(columns), list(given), {}, learned, errors)
     best = history.best_held_out
     # The held-out rows are in no order that matters.
     every = slice(None, None, -(-len(rows.held_out) // CALIBRATION_ROWS))
-    if isinstance(density, TableDensity) and maps.discrete:
+    if isinstance(density, DequantizedDensity) and maps.discrete:
         # With the points that scores have.
         scores = _held_out_scores(fitted, rows.held_out, features, len(names))
         best = float(np.average(scores, weights=rows.held_out_weights))
@@ -207,7 +209,7 @@ def fit_table(
         "rows": {"training": rows.training_rows, "held_out": len(rows.held_out)},
         "held_out_nats": best,
         "log_prob": fitted.meaning,
-        "any_given": any_given,
+        "arbitrary_conditions": arbitrary_conditions,
         "gaussian_nats": gaussian,
         "steps": history.steps,
         "seconds": round(history.total_seconds, 3),
@@ -227,7 +229,7 @@ def _open(
     seed: int,
     source: str,
     quiet: bool,
-) -> WholeTable | LargeTable:
+) -> InMemoryTable | StreamedTable:
     """The columns wanted of a file or of a table in memory, and weights and errors beside them."""
     both = [name for name in columns or () if name in given]
     if both:
@@ -250,8 +252,8 @@ def _open(
     check_errors(errors, found, columns, given, source)
     beside = list(errors.values())
     if whole is None:
-        return LargeTable(data, found, declared, seed, VALIDATION_FRACTION, weight, beside, quiet)
-    return WholeTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, beside)
+        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, beside, quiet)
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, beside)
 
 
 def _flow(recipe: Recipe, maps: Columns, rows: Split, features: int, seed: int) -> tuple[Flow, Any]:
@@ -266,18 +268,18 @@ def _flow(recipe: Recipe, maps: Columns, rows: Split, features: int, seed: int) 
         normal=maps.normal,
         weights=None if rows.weights is None else torch.from_numpy(rows.weights),
     )
-    return model, model if maps.trivial else TableDensity(maps, model, POINTS_IN_TRAINING)
+    return model, model if maps.trivial else DequantizedDensity(maps, model, POINTS_IN_TRAINING)
 
 
-def _any_given(
+def _arbitrary_conditional(
     recipe: Recipe, maps: Columns, rows: Split, schema: Schema, names: Sequence[str], given: Sequence[str], seed: int
-) -> tuple[AnyGivenFlow, AnyGivenDensity]:
+) -> tuple[ArbitraryConditionalFlow, ArbitraryConditionalDensity]:
     """A fresh flow of any columns given any others, and its density."""
     x = torch.from_numpy(rows.train)
     y = _in_free_coordinates(maps, x, seed)
     weights = None if rows.weights is None else torch.from_numpy(rows.weights)
-    model = _make_any_given(recipe, maps, y, input_widths(schema, names), seed, weights)
-    density = AnyGivenDensity(maps, model, schema, names, given)
+    model = _make_arbitrary_conditional(recipe, maps, y, input_widths(schema, names), seed, weights)
+    density = ArbitraryConditionalDensity(maps, model, schema, names, given)
     density.learn_covariance(x[:COVARIANCE_ROWS])
     return model, density
 
@@ -301,7 +303,7 @@ def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema
     }
 
 
-def _asks_for_any_given(
+def _needs_arbitrary_conditions(
     gaps: Mapping[str, int],
     varying: Sequence[Sequence[str]],
     schema: Schema,
@@ -325,7 +327,7 @@ def _asks_for_any_given(
     return bool(hints) or (flow is None and not large and any(isinstance(schema[name], Periodic) for name in columns))
 
 
-def _held_out_scores(model: TableFlow, held_out: np.ndarray, features: int, columns: int) -> np.ndarray:
+def _held_out_scores(model: TableModel, held_out: np.ndarray, features: int, columns: int) -> np.ndarray:
     """log_prob, (n,), of the density's codes, its context, and the errors beside them."""
     x = torch.from_numpy(np.hstack([held_out[:, :features], held_out[:, columns:]]))
     context = torch.from_numpy(held_out[:, features:columns]) if features < columns else None
@@ -333,15 +335,17 @@ def _held_out_scores(model: TableFlow, held_out: np.ndarray, features: int, colu
     return scores
 
 
-def _make_any_given(
+def _make_arbitrary_conditional(
     recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int, weights: torch.Tensor | None
-) -> AnyGivenFlow:
+) -> ArbitraryConditionalFlow:
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        flow = AnyGivenFlow(maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options)
+        flow = ArbitraryConditionalFlow(
+            maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options
+        )
     flow.marginal.double()
     for place in set(range(maps.features)) - set(maps.normal):
         there = ~y[:, place].isnan()

@@ -11,12 +11,12 @@ import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
-from pushforward.table_models.arbitrary_conditional import AnyGivenDensity
-from pushforward.tables import TableReader, TableWriter, arrow_type, check_columns, codes, table_format
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
+from pushforward.tables import TableReader, TableWriter, arrow_type, check_columns, encode, table_format
 from pushforward.tables.schema.kinds import Category, Constant, Periodic
 
 if TYPE_CHECKING:
-    from pushforward.table_models.model import TableFlow
+    from pushforward.table_models.model import TableModel
 
 BATCH_ROWS = 1024
 DRAW = "draw"
@@ -24,7 +24,7 @@ GRID_POINTS = 200
 
 
 def impute(
-    model: TableFlow,
+    model: TableModel,
     data: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
@@ -70,7 +70,7 @@ def impute(
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
         with TableWriter(output, pa.schema([*number, *fields])) as writer:
             for batch in reader.batches(BATCH_ROWS):
-                matrix = codes(batch, model.schema, model.modelled, source=reader.path, first_row=rows + 1)
+                matrix = encode(batch, model.schema, model.modelled, source=reader.path, first_row=rows + 1)
                 rows += len(matrix)
                 filled += int(np.isnan(matrix).sum())
                 for draw in range(1, (draws or 1) + 1):
@@ -84,7 +84,7 @@ def impute(
 
 
 def posterior(
-    model: TableFlow,
+    model: TableModel,
     data: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
@@ -148,7 +148,7 @@ def posterior(
             for batch in reader.batches(BATCH_ROWS):
                 matrix = np.full((batch.num_rows, len(model.modelled)), np.nan)
                 if known:
-                    matrix[:, [model.modelled.index(name) for name in known]] = codes(
+                    matrix[:, [model.modelled.index(name) for name in known]] = encode(
                         batch, model.schema, known, source=reader.path, first_row=rows + 1
                     )
                 there = torch.from_numpy(matrix)
@@ -156,7 +156,7 @@ def posterior(
                     found = density.quantiles(there, place, quantiles).numpy()
                     table = pa.Table.from_batches([batch])
                     for number, level in enumerate(quantiles):
-                        values = model.table(found[:, [number]], columns=[of]).column(0)
+                        values = model.decode(found[:, [number]], columns=[of]).column(0)
                         table = table.append_column(f"{of}_q{level:g}", values)
                     writer.write(table)
                 else:
@@ -166,7 +166,7 @@ def posterior(
                         pa.table(
                             [
                                 pa.array(np.repeat(np.arange(rows + 1, rows + len(matrix) + 1), len(points))),
-                                model.table(np.tile(points, len(matrix))[:, None], columns=[of]).column(0),
+                                model.decode(np.tile(points, len(matrix))[:, None], columns=[of]).column(0),
                                 pa.array(values.ravel()),
                             ],
                             schema=schema,
@@ -177,16 +177,16 @@ def posterior(
     return rows
 
 
-def _density(model: TableFlow) -> AnyGivenDensity:
-    if not isinstance(model.density, AnyGivenDensity):
+def _density(model: TableModel) -> ArbitraryConditionalDensity:
+    if not isinstance(model.density, ArbitraryConditionalDensity):
         raise InputError(
-            "This model answers one question only, the one that it was fitted for; fit again with --any-given, which "
-            "learns p(any columns | any others)."
+            "This model answers one question only, the one that it was fitted for; fit again with "
+            "--arbitrary-conditions, which learns p(any columns | any others)."
         )
     return model.density
 
 
-def _filled(density: AnyGivenDensity, matrix: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+def _filled(density: ArbitraryConditionalDensity, matrix: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
     rows = torch.from_numpy(matrix)
     if generator is not None:
         # Conditions are no part of the density: their gaps stay.
@@ -200,14 +200,14 @@ def _filled(density: AnyGivenDensity, matrix: np.ndarray, generator: torch.Gener
     return whole.numpy()
 
 
-def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, model: TableFlow, types: dict) -> pa.Table:
+def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, model: TableModel, types: dict) -> pa.Table:
     """The rows with the columns that had gaps replaced; text of numbers that were there stays as it was."""
     table = pa.Table.from_batches([batch])
     for place, name in enumerate(model.modelled):
         at = table.column_names.index(name)
         column = table.column(name)
         empty = np.isnan(matrix[:, place])
-        values = model.table(whole[:, [place]], columns=[name]).column(0)
+        values = model.decode(whole[:, [place]], columns=[name]).column(0)
         if column.type == pa.string():  # only what was missing is new
             new = values.cast(pa.string())
             values = pa.chunked_array([pa.array(np.where(empty, new.to_pylist(), column.to_pylist()).tolist())])
@@ -217,7 +217,9 @@ def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, mode
     return table
 
 
-def _grid(model: TableFlow, density: AnyGivenDensity, of: str, grid: tuple[float, float, int] | None) -> np.ndarray:
+def _grid(
+    model: TableModel, density: ArbitraryConditionalDensity, of: str, grid: tuple[float, float, int] | None
+) -> np.ndarray:
     """Codes at which the density is evaluated."""
     column, place = model.schema[of], model.modelled.index(of)
     if isinstance(column, Category):

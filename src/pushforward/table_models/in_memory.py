@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 
 from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
-from pushforward.tables import learn_schema, to_table
+from pushforward.tables import infer_schema, to_table
 from pushforward.tables.schema.kinds import Schema
 from pushforward.training.maximum_likelihood import split_table
 
@@ -41,7 +41,7 @@ class Split:
     data_weights: np.ndarray | None = None
 
 
-class WholeTable:
+class InMemoryTable:
     """A table in memory.
 
     Arguments:
@@ -83,7 +83,7 @@ class WholeTable:
 
     def learn(self) -> Schema:
         """The schema of all rows."""
-        return learn_schema(self.sample, self.declared, source=self.source)
+        return infer_schema(self.sample, self.declared, source=self.source)
 
     def check(self, schema: Schema, names: Sequence[str]) -> None:
         """All rows are in the sample, and are checked with it."""

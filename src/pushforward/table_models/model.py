@@ -18,11 +18,11 @@ from pushforward.bijections.ordering import order_of
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.model_file import describe, load, save
-from pushforward.table_models.arbitrary_conditional import AnyGivenDensity
-from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
-from pushforward.table_models.deconvolved import MeasuredDensity
-from pushforward.table_models.dequantized import TableDensity
+from pushforward.table_models.deconvolved import DeconvolvedDensity
+from pushforward.table_models.dequantized import DequantizedDensity
 from pushforward.tables import (
     Columns,
     Schema,
@@ -30,8 +30,8 @@ from pushforward.tables import (
     TableWriter,
     arrow_type,
     as_json,
-    codes,
-    decoded,
+    decode,
+    encode,
     parse_schema,
     table_format,
     table_from_frame,
@@ -44,7 +44,7 @@ LOG_PROB, P_VALUE, SHARE = "log_prob", "p_value", "share_"
 
 
 @dataclass
-class TableFlow:
+class TableModel:
     """A density p(columns | given) over named columns, in the columns' own units.
 
     Attributes:
@@ -68,7 +68,7 @@ class TableFlow:
         (['mass', 'radius'], torch.Size([3, 2]))
     """
 
-    flow: Flow | AnyGivenFlow
+    flow: Flow | ArbitraryConditionalFlow
     columns: list[str]
     given: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -82,18 +82,20 @@ class TableFlow:
         self._modelled, self._context = (
             [name for name in names if self.schema[name].modelled] for names in (self.columns, self.given)
         )
-        self.density: TableDensity | AnyGivenDensity
-        if isinstance(self.flow, AnyGivenFlow):
+        self.density: DequantizedDensity | ArbitraryConditionalDensity
+        if isinstance(self.flow, ArbitraryConditionalFlow):
             # The context is among the features: any of it may be missing.
             self._modelled, self._context = [*self._modelled, *self._context], []
             columns = Columns(self.schema, self._modelled)
-            self.density = AnyGivenDensity(columns, self.flow, self.schema, self._modelled, self.given).eval()
+            self.density = ArbitraryConditionalDensity(
+                columns, self.flow, self.schema, self._modelled, self.given
+            ).eval()
         else:
-            self.density = TableDensity(Columns(self.schema, self._modelled), self.flow).eval()
+            self.density = DequantizedDensity(Columns(self.schema, self._modelled), self.flow).eval()
         self.scored: Any = self.density
         if self.errors:
             measured = [self._modelled.index(name) for name in self.errors]
-            self.scored = MeasuredDensity(self.density, len(self._modelled), measured).eval()
+            self.scored = DeconvolvedDensity(self.density, len(self._modelled), measured).eval()
 
     @property
     def names(self) -> list[str]:
@@ -101,13 +103,13 @@ class TableFlow:
         return [*self.columns, *self.given, *self.errors.values()]
 
     @property
-    def any_given(self) -> bool:
+    def arbitrary_conditions(self) -> bool:
         """Whether the model answers p(any columns | any others), and takes rows with gaps."""
-        return isinstance(self.density, AnyGivenDensity)
+        return isinstance(self.density, ArbitraryConditionalDensity)
 
     @property
     def modelled(self) -> list[str]:
-        """The columns of the density's codes: those that vary; with the given ones if `any_given`."""
+        """The columns of the density's codes: those that vary; with the given ones if `arbitrary_conditions`."""
         return list(self._modelled)
 
     @property
@@ -118,7 +120,7 @@ class TableFlow:
                 "the density of measured values: that of the true ones convolved with the noise of their errors, "
                 f"averaged over {len(self.scored.draws)} draws of it"
             )
-        if isinstance(self.density, AnyGivenDensity):
+        if isinstance(self.density, ArbitraryConditionalDensity):
             return (
                 "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
                 "values are left out: it is the density of those that are there, which the model has learned"
@@ -141,19 +143,19 @@ class TableFlow:
         save(self.flow, Path(path), **columns, fit=self.notes)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableFlow:
+    def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableModel:
         """Read a file written by `save`.
 
         Raises:
             InputError: the file is no model, or a model without column names.
         """
         notes = describe(Path(path))["notes"]
-        flow: Flow | AnyGivenFlow = load(Path(path), device)
+        flow: Flow | ArbitraryConditionalFlow = load(Path(path), device)
         notes = notes if isinstance(notes, dict) else {}
         columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
         schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
         counts = [sum(name not in schema or schema[name].modelled for name in names) for names in (columns, given)]
-        if isinstance(flow, AnyGivenFlow):
+        if isinstance(flow, ArbitraryConditionalFlow):
             counts = [sum(counts), 0]
         if counts != [flow.features, flow.context_features]:
             raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
@@ -163,7 +165,7 @@ class TableFlow:
         calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
         return cls(flow, columns, given, notes.get("fit", {}), schema, errors, calibration)
 
-    def codes(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
+    def encode(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
         """The codes of a table in memory, for `log_prob`.
 
         Arguments:
@@ -174,16 +176,18 @@ class TableFlow:
             InputError: a column is missing, or a value is not of its column's kind.
         """
         names = self.names if columns is None else list(columns)
-        return codes(table_from_frame(table, names), self.schema, names, source="the table", gaps=self.any_given)
+        return encode(
+            table_from_frame(table, names), self.schema, names, source="the table", gaps=self.arbitrary_conditions
+        )
 
-    def table(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> pa.Table:
+    def decode(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> pa.Table:
         """The table that codes stand for, text and times in their own types.
 
         Arguments:
             matrix: (n, columns).
             columns: which, default `names`.
         """
-        return decoded(matrix, self.schema, self.names if columns is None else columns)
+        return decode(matrix, self.schema, self.names if columns is None else columns)
 
     def log_prob(self, matrix: np.ndarray, *, source: str = "the table", first_row: int = 1) -> np.ndarray:
         """Log-density of rows.
@@ -231,7 +235,7 @@ class TableFlow:
             InputError: layers that mix columns or run in different orders, discrete columns whose probabilities are
                 averages over noise, or measurement errors.
         """
-        if isinstance(self.density, AnyGivenDensity):
+        if isinstance(self.density, ArbitraryConditionalDensity):
             return
         if self.errors:
             raise InputError("Shares of columns are no part of this model: its scores average over measurement errors.")
@@ -241,12 +245,12 @@ class TableFlow:
             )
             raise InputError(
                 f'Shares of columns are no part of this model: the probability of its column "{name}" is an average '
-                "over noise; fit with --any-given, whose probabilities are exact."
+                "over noise; fit with --arbitrary-conditions, whose probabilities are exact."
             )
         if order_of(self.density.flow.bijection) is None:
             raise InputError(
                 "Shares of columns are no part of this model: its layers mix columns or run in different orders; fit "
-                "with --any-given, or see --explain."
+                "with --arbitrary-conditions, or see --explain."
             )
 
     @torch.inference_mode()
@@ -369,7 +373,7 @@ class TableFlow:
             with TableWriter(output, pa.schema([(name, arrow_type(self.schema[name])) for name in names])) as writer:
                 for matrix, done in self._draws(rows, given):
                     self._check_finite(matrix, names, written)
-                    writer.write(self.table(matrix, columns=names))
+                    writer.write(self.decode(matrix, columns=names))
                     written += len(matrix)
                     report(done)
         return written
@@ -384,7 +388,7 @@ class TableFlow:
         Returns:
             Codes, (n, columns), each in the support of its column.
         """
-        if isinstance(self.density, AnyGivenDensity):
+        if isinstance(self.density, ArbitraryConditionalDensity):
             matrix = np.full((rows or len(given if given is not None else ()), len(self.names)), np.nan)
             if given is not None:
                 matrix[:, len(self.columns) :] = given
@@ -435,7 +439,7 @@ class TableFlow:
         return given[:, [self.given.index(name) for name in self._context]] if self._context else None
 
     def _codes(self, batch: pa.RecordBatch, names: Sequence[str], source: str, first_row: int) -> np.ndarray:
-        return codes(batch, self.schema, names, source=source, first_row=first_row, gaps=self.any_given)
+        return encode(batch, self.schema, names, source=source, first_row=first_row, gaps=self.arbitrary_conditions)
 
     def _numeric(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if self.schema[name].numeric]

@@ -12,8 +12,8 @@ from pushforward.errors import InputError
 from pushforward.support.progress import progress
 from pushforward.table_models.auxiliary_columns import errors_of, weights_of
 from pushforward.table_models.in_memory import Split
-from pushforward.table_models.streaming import TablePieces, stream_table, survey
-from pushforward.tables import TableReader, codes, learn_schema
+from pushforward.table_models.streaming import RowGroups, scan, stream_table
+from pushforward.tables import TableReader, encode, infer_schema
 from pushforward.tables.columns.encoding import numbers, plain
 from pushforward.tables.schema.inference import columns_of_text
 from pushforward.tables.schema.kinds import AllMissing, Continuous, Schema
@@ -24,7 +24,7 @@ HEAD_ROWS = 1000
 BATCH_ROWS = 2**14
 
 
-class LargeTable:
+class StreamedTable:
     """A table of which one pass keeps a sample, the rows held out, and the rows that its schema must allow for.
 
     Arguments:
@@ -67,9 +67,9 @@ class LargeTable:
         columns = list(dict.fromkeys([*self.names, *aside]))
         with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.pieces = TablePieces(path, columns, columns_of_text(head, declared, source=self.source))
+        self.pieces = RowGroups(path, columns, columns_of_text(head, declared, source=self.source))
         with progress("surveying", quiet) as report:
-            self.found = survey(self.pieces, seed, fraction, self._weigh, report)
+            self.found = scan(self.pieces, seed, fraction, self._weigh, report)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
             raise InputError(
                 f"Too few rows of {self.source} have a weight above 0: write those to a file of their own."
@@ -90,11 +90,11 @@ class LargeTable:
         """The schema of the sample, but for columns of which other rows show that they are more than that."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        learned = learn_schema(self.sample, self.declared, source=self.source)
+        learned = infer_schema(self.sample, self.declared, source=self.source)
         wider = [name for name in self.names if not self._allows(learned[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            learned |= learn_schema(whole.select(wider), declared, source=self.source)
+            learned |= infer_schema(whole.select(wider), declared, source=self.source)
         for name in self.found.gaps:
             if not learned[name].missing:
                 learned[name] = learned[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
@@ -111,7 +111,7 @@ class LargeTable:
             with progress("checking", self.quiet) as report:
                 for piece in range(len(self.pieces)):
                     for first, batch in self.pieces.read(piece, BATCH_ROWS):
-                        codes(batch, schema, strict, source=self.source, first_row=first + 1)
+                        encode(batch, schema, strict, source=self.source, first_row=first + 1)
                         report(self.pieces.progress)
 
     def gaps(self, matrix: np.ndarray, names: Sequence[str]) -> Mapping[str, int]:
@@ -119,7 +119,7 @@ class LargeTable:
         return self.found.gaps
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
-        """The sample, the rows held out, and a stream of all others; arguments as for `WholeTable.split`."""
+        """The sample, the rows held out, and a stream of all others; arguments as for `InMemoryTable.split`."""
         streamed = self.rows(schema, names[:features], names[features:])
         held_out = streamed.held_out
         weights = held_out.weights
@@ -136,7 +136,7 @@ class LargeTable:
         """The codes of all rows, and the errors beside those of the columns, for `pushforward.fit`."""
 
         def coding(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-            matrix = codes(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
+            matrix = encode(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
             noise_of = errors_of(batch, self.errors, self.source, before + 1)
             return np.hstack([matrix[:, : len(columns)], noise_of, matrix[:, len(columns) :]])
 
@@ -148,7 +148,7 @@ class LargeTable:
         if isinstance(column, AllMissing):
             return name in self.declared or plain(rows.column(name)).null_count == len(rows)
         try:
-            codes(rows, {name: column}, [name], source=self.source)  # type: ignore[dict-item]
+            encode(rows, {name: column}, [name], source=self.source)  # type: ignore[dict-item]
         except InputError:
             return False
         return True

@@ -11,8 +11,8 @@ import torch
 
 from pushforward.tables.files.formats import check_readable, table_format
 from pushforward.tables.files.reading import TableReader
-from pushforward.tables.files.row_groups import TablePieces
-from pushforward.tables.files.scan import Survey, hashes, survey
+from pushforward.tables.files.row_groups import RowGroups
+from pushforward.tables.files.scan import Scan, hashes, scan
 from pushforward.training.maximum_likelihood import far_from
 from pushforward.training.rows import Table
 from pushforward.training.streamed import Part, StreamedRows
@@ -44,8 +44,8 @@ def is_large(path: str | os.PathLike[str], columns: Sequence[str] | None) -> boo
 
 
 def stream_table(
-    pieces: TablePieces,
-    found: Survey,
+    pieces: RowGroups,
+    found: Scan,
     coding: Coding,
     features: Sequence[str],
     given: Sequence[str],
@@ -61,7 +61,7 @@ def stream_table(
         features: names of the columns modelled.
         given: names of the columns conditioned on.
         seed: of the choice of rows.
-        weigh: likewise to the rows' weights, (n,), from 0 on, as in the survey; default all alike.
+        weigh: likewise to the rows' weights, (n,), from 0 on, as in the scan; default all alike.
     """
     scale = found.training_rows / found.training_weight
 
@@ -104,4 +104,4 @@ def stream_table(
     )
 
 
-__all__ = ["LARGEST_IN_MEMORY", "Survey", "TablePieces", "is_large", "stream_table", "survey"]
+__all__ = ["LARGEST_IN_MEMORY", "RowGroups", "Scan", "is_large", "scan", "stream_table"]

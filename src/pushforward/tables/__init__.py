@@ -2,12 +2,12 @@
 
 from pushforward.tables.checks import check_columns, check_distinct, check_for_fitting, numeric_matrix
 from pushforward.tables.columns.columns import Columns
-from pushforward.tables.columns.encoding import arrow_type, codes, decoded
+from pushforward.tables.columns.encoding import arrow_type, decode, encode
 from pushforward.tables.files.formats import table_format
 from pushforward.tables.files.reading import TableReader, column_names, read_columns, read_matrix
 from pushforward.tables.files.writing import TableWriter
 from pushforward.tables.frames import matrix_from_frame, table_from_frame, to_table
-from pushforward.tables.schema.inference import learn_schema
+from pushforward.tables.schema.inference import infer_schema
 from pushforward.tables.schema.kinds import Schema
 from pushforward.tables.schema.serialization import as_json, parse_schema, read_schema
 
@@ -21,10 +21,10 @@ __all__ = [
     "check_columns",
     "check_distinct",
     "check_for_fitting",
-    "codes",
     "column_names",
-    "decoded",
-    "learn_schema",
+    "decode",
+    "encode",
+    "infer_schema",
     "matrix_from_frame",
     "numeric_matrix",
     "parse_schema",

@@ -21,7 +21,7 @@ SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
 ROWS_FOR_FINE, FINE_FEATURES = 20_000, 2
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
-ANY_GIVEN_LEARNING_RATE = 2e-3
+ARBITRARY_CONDITIONAL_LEARNING_RATE = 2e-3
 # Up to so many rows a network learns them by heart, unless its units are left out at random; larger ones are no better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which take a skew and heavy
@@ -156,7 +156,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
     )
 
 
-def choose_any_given(rows: int, features: int, max_time: float | None = None) -> Recipe:
+def choose_arbitrary_conditional(rows: int, features: int, max_time: float | None = None) -> Recipe:
     """Choose the flow, and its training, of a table with gaps, or of which any condition may be asked.
 
     Arguments:
@@ -165,27 +165,27 @@ def choose_any_given(rows: int, features: int, max_time: float | None = None) ->
         max_time: seconds of training allowed; None for as long as the held-out rows gain.
 
     Example:
-        >>> choose_any_given(rows=5_000, features=7).flow["hidden"]
+        >>> choose_arbitrary_conditional(rows=5_000, features=7).flow["hidden"]
         256
     """
     large = max_time is None or max_time >= SECONDS_FOR_LARGE
     blocks = 3 if large else 2
     batch = min(BATCH_ROWS, max(32, rows // 8))
     # Every pass asks of each row another question, so that there is more to learn from it.
-    training: dict[str, Any] = {"batch_size": batch, "learning_rate": ANY_GIVEN_LEARNING_RATE}
+    training: dict[str, Any] = {"batch_size": batch, "learning_rate": ARBITRARY_CONDITIONAL_LEARNING_RATE}
     if max_time is None:
         training["max_steps"] = min(max(2 * PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
         limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
     else:
         limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
     return Recipe(
-        {"architecture": "any_given", "hidden": 256, "blocks": blocks, "bins": 16},
+        {"architecture": "arbitrary_conditional", "hidden": 256, "blocks": blocks, "bins": 16},
         knots_for(rows),
         training,
         (
-            f"chosen: any_given, p(any columns | any others) by 16-bin splines and a network of {2 * blocks + 1} x 256 "
-            f"units, for {rows} rows of {features} columns",
-            f"chosen: AdamW at {ANY_GIVEN_LEARNING_RATE:g} on batches of {batch}, {limit}",
+            f"chosen: arbitrary_conditional, p(any columns | any others) by 16-bin splines and a network of "
+            f"{2 * blocks + 1} x 256 units, for {rows} rows of {features} columns",
+            f"chosen: AdamW at {ARBITRARY_CONDITIONAL_LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )
 

@@ -44,7 +44,7 @@ from pushforward.distributions import BASES
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.networks.mlp import skips_of
-from pushforward.table_models.arbitrary_conditional_flow import AnyGivenFlow
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 
 Features = Annotated[int, Field(ge=1, le=100_000)]
 Context = Annotated[int, Field(ge=0, le=100_000)]
@@ -126,8 +126,8 @@ def build(config: dict[str, Any]) -> Any:
         return _gaussianized(flow, MarginalSpline(flow.features, knots, bounded))
     if name in SEQUENCES:
         return SEQUENCES[name](**options)
-    if name == "any_given":
-        return _any_given(options)
+    if name == "arbitrary_conditional":
+        return _arbitrary_conditional(options)
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise InputError(f"There is no architecture {name!r}{_nearest(str(name), ARCHITECTURES)} (there are {known}).")
@@ -649,12 +649,12 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
     return Flow(Compose([flow.bijection, Constrained(blocks)]), flow.base)
 
 
-def _any_given(options: dict[str, Any]) -> Any:
+def _arbitrary_conditional(options: dict[str, Any]) -> Any:
     try:
-        return validate_call(AnyGivenFlow.checked)(**options)
+        return validate_call(ArbitraryConditionalFlow.checked)(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"any_given: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        raise InputError(f"arbitrary_conditional: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
 def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:

@@ -7,7 +7,7 @@ from pydantic import Field
 from pushforward.audio.models.heads import LOG_SCALE_BOUND, head_of
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
-from pushforward.bijections import Affine, Chained, RationalQuadraticSpline, RelativeAffine, Univariate
+from pushforward.bijections import Affine, Chain, RationalQuadraticSpline, RelativeAffine, Univariate
 from pushforward.errors import InputError
 from pushforward.networks.wavenet import WaveNet
 from pushforward.zoo.registry import Context, architecture
@@ -136,7 +136,7 @@ def family_of(univariate: Family, bins: int = 8, bound: float = 5.0) -> Univaria
     relative = RelativeAffine(LOG_SCALE_BOUND)
     if univariate == "relative_affine":
         return relative
-    return Chained([RationalQuadraticSpline(bins, bound, "linear"), relative])
+    return Chain([RationalQuadraticSpline(bins, bound, "linear"), relative])
 
 
 def network_of(

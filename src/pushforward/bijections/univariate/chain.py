@@ -10,7 +10,7 @@ from pushforward.bijections.univariate.base import Univariate
 
 
 @dataclass(frozen=True)
-class Chained(Univariate):
+class Chain(Univariate):
     """Several families as one: z → the first → ... → the last → x, with the parameters of all side by side.
 
     A spline bends within its box and keeps to it; followed by `Affine` it can also move and stretch the box.
@@ -26,7 +26,7 @@ class Chained(Univariate):
     Example:
         >>> import torch
         >>> from pushforward.bijections import Affine, RationalQuadraticSpline
-        >>> family = Chained([RationalQuadraticSpline(4), Affine()])
+        >>> family = Chain([RationalQuadraticSpline(4), Affine()])
         >>> family.parameter_count
         13
         >>> family.forward(torch.tensor([0.5, 9.0]), torch.zeros(2, 13))[0]

@@ -39,7 +39,7 @@ DATE_TIME_TEXT = rf"^{_DATE}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,9}
 ZONE_TEXT = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 
 
-def codes(
+def encode(
     table: pa.Table | pa.RecordBatch,
     schema: Schema,
     columns: Sequence[str],
@@ -67,7 +67,7 @@ def codes(
     Example:
         >>> from pushforward.tables.schema.kinds import Category, Continuous
         >>> schema = {"x": Continuous(), "sex": Category(levels=["f", "m"])}
-        >>> codes(pa.table({"x": [1.5, None], "sex": ["m", "f"]}), schema, ["x", "sex"], source="the table")
+        >>> encode(pa.table({"x": [1.5, None], "sex": ["m", "f"]}), schema, ["x", "sex"], source="the table")
         array([[1.5, 1. ],
                [nan, 0. ]])
     """
@@ -90,13 +90,13 @@ def codes(
     return matrix
 
 
-def decoded(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Table:
+def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Table:
     """The table that codes stand for: integers, text, booleans and times in their own types; NaN is missing.
 
     Example:
         >>> from pushforward.tables.schema.kinds import Category, Continuous
         >>> schema = {"x": Continuous(), "sex": Category(levels=["f", "m"])}
-        >>> decoded(np.array([[1.5, 1.0]]), schema, ["x", "sex"]).to_pylist()
+        >>> decode(np.array([[1.5, 1.0]]), schema, ["x", "sex"]).to_pylist()
         [{'x': 1.5, 'sex': 'm'}]
     """
     arrays = [_decoded(np.ascontiguousarray(matrix[:, place]), schema[name]) for place, name in enumerate(columns)]
@@ -369,7 +369,7 @@ def _type_of_level(level: Level | None) -> Any:
 def _gap_sentence(name: str, source: str, row: int) -> str:
     return (
         f'column "{name}" of {source} has no value in row {row}, and this model was fitted to complete rows; fill it, '
-        "or fit with --any-given."
+        "or fit with --arbitrary-conditions."
     )
 
 

@@ -49,7 +49,7 @@ def header_names(path: str) -> list[str]:
             except pa.ArrowException as error:
                 raise _explained(error, path, malformed, after=0) from error
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8: its header cannot be decoded; save it as UTF-8.") from None
+        raise InputError(f"{path} is not text in UTF-8: its header cannot be decode; save it as UTF-8.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}.") from error
     _check_header(path, names)

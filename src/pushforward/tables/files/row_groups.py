@@ -13,7 +13,7 @@ from pushforward.tables.files.formats import table_format
 from pushforward.tables.files.reading import TableReader
 
 
-class TablePieces:
+class RowGroups:
     """The row groups of a Parquet file or the batches of a Feather file; a CSV is one piece.
 
     Arguments:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.tables.columns.encoding import is_text, plain
-from pushforward.tables.files.row_groups import TablePieces
+from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.schema.kinds import MOST_LEVELS
 
 # Rows kept of each kind: enough for the quantiles of 512 knots, and for held-out nats to a few thousandths.
@@ -18,7 +18,7 @@ BATCH_ROWS = 2**14
 
 
 @dataclass(frozen=True)
-class Survey:
+class Scan:
     """What one pass over a table found.
 
     Attributes:
@@ -48,13 +48,13 @@ class Survey:
     digest: str
 
 
-def survey(
-    pieces: TablePieces,
+def scan(
+    pieces: RowGroups,
     seed: int,
     fraction: float,
     weigh: Callable[[pa.RecordBatch | pa.Table, int], np.ndarray] = lambda batch, before: np.ones(batch.num_rows),
     report: Callable[[float], None] = lambda part: None,
-) -> Survey:
+) -> Scan:
     """Read a table once, in constant memory.
 
     Rows are chosen by hashes of their numbers and the seed, so that the choice needs no memory and is the same in every
@@ -97,7 +97,7 @@ def survey(
     kept, kept_rows = held_out.table()
     sampled, sampled_rows = sample.table()
     training = hashes(sampled_rows, seed) >= held_out.share * 2.0**64
-    return Survey(
+    return Scan(
         rows,
         weighty - len(kept_rows),
         weight - float(weigh(kept, 0).sum()),

@@ -49,7 +49,7 @@ MOSTLY_NUMBERS = 0.5
 _NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 
 
-def learn_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, *, source: str) -> Schema:
+def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, *, source: str) -> Schema:
     """Learn what the columns of a table are.
 
     The rules, in their order; a kind or an option that is declared is kept, and only what it leaves open is learned:
@@ -79,7 +79,7 @@ def learn_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
 
     Example:
         >>> table = pa.table({"n": [0, 1, 1, 2] * 50, "sex": ["f", "m"] * 100, "empty": pa.nulls(200)})
-        >>> for name, column in learn_schema(table, source="the table").items():
+        >>> for name, column in infer_schema(table, source="the table").items():
         ...     print(name, "is", column.describe())
         n is integer, 0 to 2
         sex is category, 2 levels: f, m
