@@ -148,9 +148,10 @@ def table_answers(model, rows, precision, questions):
         save(load(model).double(), "model.safetensors", **describe(model)["notes"])
         model = "model.safetensors"
     answers = {}
-    table_model = TableModel.load(model)
-    codes = torch.tensor(table_model.codes(pa.parquet.read_table(rows))).numpy()
-    answers["log_prob"] = table_model.log_prob(codes)
+    if not questions["any_given"]:
+        table_model = TableModel.load(model)
+        codes = torch.tensor(table_model.codes(pa.parquet.read_table(rows))).numpy()
+        answers["log_prob"] = table_model.log_prob(codes)
     wanted = ["--shares"] if questions["shares"] else []
     invoke(SCORE, model, rows, "-o", "scores.parquet", "-q", *wanted)
     before = set(pa.parquet.read_schema(rows).names)
@@ -163,7 +164,7 @@ def table_answers(model, rows, precision, questions):
         answers |= arrays_of("imputed.parquet", "impute")
         invoke(IMPUTE, model, rows, "-o", "drawn.parquet", "-q", "--draws", 1, "--seed", SEED)
         answers |= arrays_of("drawn.parquet", "impute_draws")
-    pa.parquet.write_table(pa.parquet.read_table(rows).slice(0, 5), "few.parquet")
+    pa.parquet.write_table(pa.parquet.read_table(rows).slice(0, 4), "few.parquet")
     for of in questions["of"]:
         invoke(POSTERIOR, model, "few.parquet", "--of", of, "-o", "posterior.parquet", "-q")
         answers |= arrays_of("posterior.parquet", f"posterior_{of}", without={"row"})
@@ -217,7 +218,7 @@ def command_arguments(name):
         "info, plain": (INFO, plain),
         "info, any given": (INFO, any_given),
         "score, plain": (SCORE, plain, rows, "-o", "out.parquet", "--explain", 3),
-        "score, any given": (SCORE, any_given, gaps, "-o", "out.csv", "--shares", "--explain", 2),
+        "score, any given": (SCORE, any_given, gaps, "-o", "out.csv", "--shares"),
         "sample, plain": (SAMPLE, plain, "-n", 500, "--seed", 1, "-o", "out.parquet"),
         "sample, any given": (SAMPLE, any_given, "-n", 200, "--seed", 1, "-o", "out.feather"),
         "impute, medians": (IMPUTE, any_given, gaps, "-o", "out.parquet"),
