@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.evaluation.surprise import conditional_surprise
+from pushforward.table_models.surprise import conditional_surprise
 from pushforward.table_models.model import TableModel
 
 # Draws that tell the scales of the columns.

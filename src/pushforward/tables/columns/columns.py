@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.tables.columns.maps import EDGE, map_of
-from pushforward.tables.schema.kinds import Mixed, Periodic, Schema
+from pushforward.tables.schema.kinds import Schema
 from pushforward.tables.schema.serialization import as_json
 
 
@@ -41,7 +41,8 @@ class Columns(nn.Module):
         names: the columns, all of them modelled.
 
     Attributes:
-        discrete: whether noise matters: some column has probabilities.
+        with_probabilities: the names of the columns of which single values have a probability.
+        discrete: whether noise matters: there are such columns.
         trivial: whether y is the code, for every column.
         low: lower bounds of y, (D,), -inf for none.
         high: upper bounds of y, (D,), inf for none.
@@ -62,7 +63,8 @@ class Columns(nn.Module):
         kinds = [schema[name] for name in names]
         self.config = as_json({name: schema[name] for name in names})
         self.features = len(names)
-        self.discrete = any(kind.discrete or isinstance(kind, Mixed) for kind in kinds)
+        self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
+        self.discrete = bool(self.with_probabilities)
         groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):
             groups.setdefault(map_of(kind), []).append(place)
@@ -70,7 +72,7 @@ class Columns(nn.Module):
         self.maps: Any = nn.ModuleList(made([kinds[place] for place in places]) for made, places in groups.items())
         self.trivial = all(part.trivial for part in self.maps)
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
-        self.circular = [place for place, kind in enumerate(kinds) if isinstance(kind, Periodic)]
+        self.circular = [place for place, kind in enumerate(kinds) if kind.circular]
         self.normal: list[int] = []
         for made, places in groups.items():
             for place in places:
