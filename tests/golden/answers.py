@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import pushforward as pf
 from pushforward.cli.main import app
 
-TableModel = pf.TableFlow
+TableModel = pf.TableModel
 load, save, describe, constrained = pf.load, pf.save, pf.describe, pf.constrained
 INFO, SCORE, SAMPLE, IMPUTE, POSTERIOR = "info", "score", "sample", "impute", "posterior"
 DISTILL, FIT = "distill", "fit"
