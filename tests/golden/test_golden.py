@@ -27,8 +27,8 @@ EXACT = os.environ.get("PUSHFORWARD_GOLDEN_EXACT") == "1"
 TOLERANCES = {"float64": 0.0, "float32": 1e-6} if EXACT else {"float64": 1e-10, "float32": 2e-5}
 # Maps of data in float64 about a network in float32.
 TOLERANCES["stored"] = TOLERANCES["float32"]
-# A row whose log-density is that of a held-out row, but for rounding, may gain or lose a rank among thirty.
-RANK = 0.0 if EXACT else 0.04
+# A row whose log-density is that of a held-out row, but for rounding, may gain or lose a rank among twenty or more.
+RANK = 0.0 if EXACT else 0.06
 QUESTIONS = json.loads((golden.TABLES / "questions.json").read_text())
 
 
@@ -121,7 +121,8 @@ def check_json(found, stored, where):
             check_json(found[place], value, f"{where}: {place}")
     elif isinstance(stored, float):
         assert type(found) is float, where
-        assert found == pytest.approx(stored, rel=TOLERANCES["float32"], abs=TOLERANCES["float32"]), where
+        absolute = TOLERANCES["float32"] + RANK * where.endswith("p_value")
+        assert found == pytest.approx(stored, rel=TOLERANCES["float32"], abs=absolute), where
     else:
         assert type(found) is type(stored) and found == stored, where
 
