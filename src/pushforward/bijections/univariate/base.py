@@ -6,6 +6,7 @@ its parameters arrive as a tensor (*batch, D, P), P numbers for each feature.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,10 +21,12 @@ class Univariate:
     Attributes:
         parameter_count: P, how many parameters one feature needs. All of them 0 must give a map near the identity.
         cost: what each direction costs for all features at once, default one pass.
+        affine: whether every map of the family is affine in z, default False.
     """
 
     parameter_count: int
     cost: Cost = Cost()
+    affine: ClassVar[bool] = False
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Map latent to data.
@@ -69,6 +72,7 @@ class Additive(Univariate):
     """x = z + shift, volume preserving: log ∂x/∂z = 0. Source: NICE, Dinh et al. 2014, arXiv:1410.8516."""
 
     parameter_count = 1
+    affine = True
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = z + shift."""
@@ -96,6 +100,7 @@ class Affine(Univariate):
 
     log_scale_bound: float = math.log(1e3)
     parameter_count = 2
+    affine = True
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = shift + exp(log_scale) · z."""
