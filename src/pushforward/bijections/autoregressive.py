@@ -4,17 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from pushforward.bijections import conditioned
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate.base import Univariate
-from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
-from pushforward.kernels.layer import layer_of, whole_layer
 from pushforward.networks.made import MADE
-from pushforward.networks.mlp import batch_of, unit_by_unit
-from pushforward.solvers.derivatives import derivatives_wanted
-from pushforward.solvers.jacobi import solve_by_iteration
-from pushforward.solvers.sequential import solve_sequentially
-
-SOLVERS = ("incremental", "jacobi")
 
 
 class Autoregressive(Bijection):
@@ -33,11 +26,9 @@ class Autoregressive(Bijection):
         residual: whether the conditioner's hidden layers come in residual pairs, default False.
         dropout: of the conditioner's hidden activations in training mode and from x to z, default 0. From z to x there
             is none, so the two undo each other in evaluation mode alone.
-        solver: of the forward direction: "incremental" (default), or "jacobi", which takes a pass for each sweep and
-            pays only where features depend weakly on each other.
 
     Raises:
-        ValueError: an unknown solver, residual without an odd number of hidden layers of one width, or dropout not in
+        ValueError: residual without an odd number of hidden layers of one width, or dropout not in
             [0, 1).
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
@@ -64,12 +55,8 @@ class Autoregressive(Bijection):
         activation: str = "relu",
         residual: bool = False,
         dropout: float = 0.0,
-        solver: str = "incremental",
     ):
         super().__init__()
-        if solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}.")
-        self.solver = solver
         self.features = features
         self.context_features = context
         self.univariate = univariate
@@ -87,25 +74,9 @@ class Autoregressive(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""
         self.check_event(z)
-        solve = solve_sequentially if self.solver == "incremental" else solve_by_iteration
-        return solve(self.conditioner, self.univariate, z, context)
+        return conditioned.solve(self.univariate, self.conditioner, z, context)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
-        made, univariate = self.conditioner, self.univariate
-        drops = made.dropout and made.training
-        weights = None if derivatives_wanted() or drops else weights_for_kernel(made, univariate, x, context)
-        if weights is not None:
-            x = x.expand(*batch_of(x, context, self.context_features), self.features)
-            return autoregressive(made, weights, univariate, x, context, inverse=True)
-        batch = batch_of(x, context, made.context_features)
-        rows = x.expand(*batch, self.features)
-        layer = None if drops or made.direct is not None else layer_of(made, list(made.layers), univariate, True, rows)
-        if layer is not None:
-            added = None if made.context is None else unit_by_unit(made.context(context), batch)
-            return whole_layer(layer, rows, None, added)
-        if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
-            x = x.t().contiguous().t()
-        z, log_derivative = univariate.inverse(x, made(x, context))
-        return z, log_derivative.sum(-1)
+        return conditioned.inverse(self.univariate, self.conditioner, x, x, context)

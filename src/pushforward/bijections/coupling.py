@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pushforward.bijections import conditioned
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.univariate.base import Univariate
-from pushforward.kernels.layer import layer_of, whole_layer
-from pushforward.networks.mlp import MLP, batch_of, unit_by_unit
+from pushforward.networks.mlp import MLP
 
 
 class Coupling(Bijection):
@@ -79,30 +79,21 @@ class Coupling(Bijection):
         return self.univariate.cost
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Move z[moved] given z[fixed]."""
-        return self._map(z, context, inverse=False)
+        """Transform z[transformed] given z[identity]."""
+        identity, transformed = self._split(z)
+        x, log_det = conditioned.forward(self.univariate, self.conditioner, transformed, identity, context)
+        return self._join(identity, x), log_det
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Move x[moved] back given x[fixed]."""
-        return self._map(x, context, inverse=True)
+        """Transform x[transformed] back given x[identity]."""
+        identity, transformed = self._split(x)
+        z, log_det = conditioned.inverse(self.univariate, self.conditioner, transformed, identity, context)
+        return self._join(identity, z), log_det
 
-    def _map(self, value: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+    def _split(self, value: Tensor) -> tuple[Tensor, Tensor]:
         self.check_event(value)
-        fixed, moved = value.index_select(-1, self.fixed), value.index_select(-1, self.moved)
-        moved, log_det = self._move(fixed, moved, context, inverse)
-        fixed = fixed.expand(*moved.shape[:-1], -1)
-        return torch.cat([fixed, moved], -1).index_select(-1, self.arrange), log_det
+        return value.index_select(-1, self.fixed), value.index_select(-1, self.moved)
 
-    def _move(self, fixed: Tensor, moved: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
-        network = self.conditioner
-        batch = batch_of(fixed, context, network.context_features)
-        rows = moved.expand(*batch, len(self.moved))
-        drops = network.dropout and network.training
-        products = [network.first, *network.layers]
-        layer = None if drops else layer_of(network, products, self.univariate, inverse, rows)
-        if layer is not None:
-            added = None if network.context is None else unit_by_unit(network.context(context), batch)
-            return whole_layer(layer, rows, fixed.expand(*batch, len(self.fixed)), added)
-        univariate = self.univariate.inverse if inverse else self.univariate.forward
-        moved, log_derivative = univariate(moved, network(fixed, context))
-        return moved, log_derivative.sum(-1)
+    def _join(self, identity: Tensor, transformed: Tensor) -> Tensor:
+        identity = identity.expand(*transformed.shape[:-1], -1)
+        return torch.cat([identity, transformed], -1).index_select(-1, self.arrange)

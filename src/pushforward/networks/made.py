@@ -131,6 +131,10 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
+    def products(self) -> list[nn.Module] | None:
+        """The linear layers in turn, or None where the network is more than one after the other."""
+        return None if self.direct is not None else list(self.layers)
+
     @torch.no_grad()
     def start_at_zero(self) -> None:
         """Let all parameters be 0 whatever the input, until training: a layer then starts near the identity."""

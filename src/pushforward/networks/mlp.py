@@ -88,6 +88,10 @@ class MLP(nn.Module):
                 into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
 
+    def products(self) -> list[nn.Module]:
+        """The linear layers in turn."""
+        return [self.first, *self.layers]
+
     @torch.no_grad()
     def start_at_zero(self) -> None:
         """Let all parameters be 0 whatever the input, until training: a layer then starts near the identity."""
