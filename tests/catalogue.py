@@ -33,6 +33,7 @@ from pushforward.bijections import (
     Sylvester,
     TailTransform,
 )
+from pushforward.networks import Conditioner
 
 HIDDEN = (16, 12)
 # Options of families that would take long otherwise; any other family is made with its defaults.
@@ -48,8 +49,8 @@ FAMILIES = {name: family(**SMALL.get(name, {})) for name, family in UNIVARIATES.
 
 def coupling(univariate, hidden=HIDDEN, residual=False):
     def make(features: int, context: int) -> Bijection:
-        moved = torch.arange(features) % 2 == 1 if features > 1 else torch.tensor([True])
-        return Coupling(moved, univariate, hidden, context, "elu", residual, dropout=0.2)
+        transformed = torch.arange(features) % 2 == 1 if features > 1 else torch.tensor([True])
+        return Coupling(transformed, univariate, Conditioner(hidden, "elu", residual, dropout=0.2), context)
 
     return make
 
@@ -57,7 +58,7 @@ def coupling(univariate, hidden=HIDDEN, residual=False):
 def autoregressive(univariate, hidden=HIDDEN, reverse=False, residual=False):
     def make(features: int, context: int) -> Bijection:
         order = list(range(features))[:: -1 if reverse else 1]
-        return Autoregressive(features, univariate, hidden, context, order, "elu", residual, dropout=0.2)
+        return Autoregressive(features, univariate, Conditioner(hidden, "elu", residual, dropout=0.2), context, order)
 
     return make
 

@@ -11,8 +11,8 @@ from pushforward.bijections.univariate.base import soft_bound, univariate
 from pushforward.bijections.univariate.linear_tails import LinearTails, check_bound
 
 # With these bounds 32 nodes integrate every network to the last digits, so that the sum is as monotone as the integral.
-NODES, LARGEST_RISE, STEEPNESS, LOG_STEEPNESS_BOUND = 32, 6.0, 3.0, math.log(2)
-LOG_SCALE_BOUND = math.log(1e3)
+NODES, NODE_WEIGHTS = (part.tolist() for part in np.polynomial.legendre.leggauss(32))
+LARGEST_RISE, STEEPNESS, LOG_STEEPNESS_BOUND, LOG_SCALE_BOUND = 6.0, 3.0, math.log(2), math.log(1e3)
 
 
 @univariate("monotone_network")
@@ -62,7 +62,7 @@ class MonotoneNetwork(LinearTails):
 
     def within(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The sum over the nodes, and its derivative with respect to x."""
-        nodes, weights = (torch.from_numpy(part).to(x) / 2 for part in np.polynomial.legendre.leggauss(NODES))
+        nodes, weights = x.new_tensor(NODES) / 2, x.new_tensor(NODE_WEIGHTS) / 2
         shift, log_scale, *network = parameters[..., None, :].split([1, 1, *[self.units] * 3], -1)
         w, centers, steepness = network  # each (*batch, D, 1, units)
         w = LARGEST_RISE / self.units**0.5 * w / (1 + w.square().sum(-1, keepdim=True)).sqrt()
