@@ -10,6 +10,7 @@ from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.conditional_map import ConditionalMap
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.bijections.univariate.parametrized import Parametrized
+from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.made import MADE
 
 
@@ -19,20 +20,21 @@ class Autoregressive(Bijection):
     The Jacobian is triangular, log_det is the sum of the univariate map's log-derivatives. From x to z all conditions
     are known and one pass serves every feature; from z to x each feature waits for those before it.
 
+    With an adjacency, "before d" stands for the features that d may depend on: a Bayesian network of one's own. The
+    Jacobian ∂z/∂x is then 0 wherever the adjacency is False.
+
     Arguments:
         features: D.
         univariate: the family of maps: `Affine` makes MAF.
-        hidden: widths of the MADE conditioner's hidden layers, default (128, 128).
+        conditioner: hidden layers, activation, residual pairs and dropout of the masked network. From z to x there is
+            no dropout, so the two directions undo each other in evaluation mode alone.
         context: C, number of context features, default 0.
         order: (D,) the features from first to last, default 0 .. D-1.
-        activation: of the conditioner, default "relu".
-        residual: whether the conditioner's hidden layers come in residual pairs, default False.
-        dropout: of the conditioner's hidden activations in training mode and from x to z, default 0. From z to x there
-            is none, so the two undo each other in evaluation mode alone.
+        adjacency: (D, D), adjacency[i][j] True where feature i may depend on feature j, without cycles; in place of an
+            order. The diagonal does not count.
 
     Raises:
-        ValueError: residual without an odd number of hidden layers of one width, or dropout not in
-            [0, 1).
+        ValueError: order is no permutation, adjacency is not (D, D) or has a cycle, or both are given.
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
     (the inverse autoregressive flow).
@@ -42,7 +44,8 @@ class Autoregressive(Bijection):
     Example:
         >>> import torch
         >>> from pushforward.bijections import Affine
-        >>> layer = Autoregressive(3, Affine(), hidden=(16,))
+        >>> from pushforward.networks import Conditioner
+        >>> layer = Autoregressive(3, Affine(), Conditioner(hidden=(16,)))
         >>> x, log_det = layer(torch.zeros(5, 3))
         >>> torch.allclose(layer.inverse(x)[0], torch.zeros(5, 3), atol=1e-5)
         True
@@ -52,21 +55,16 @@ class Autoregressive(Bijection):
         self,
         features: int,
         univariate: Univariate,
-        hidden: Sequence[int] = (128, 128),
+        conditioner: Conditioner = Conditioner(),
         context: int = 0,
         order: Sequence[int] | None = None,
-        activation: str = "relu",
-        residual: bool = False,
-        dropout: float = 0.0,
+        adjacency: Tensor | Sequence[Sequence[bool]] | None = None,
     ):
         super().__init__()
         self.features = features
         self.context_features = context
         self.univariate = univariate
-        order = list(range(features)) if order is None else [int(feature) for feature in order]
-        self.conditioner = MADE(
-            features, univariate.parameter_count, hidden, context, order, activation, residual, dropout
-        )
+        self.conditioner = MADE(features, univariate.parameter_count, conditioner, context, order, adjacency)
 
     @property
     def cost(self) -> Cost:
