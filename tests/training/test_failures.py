@@ -8,7 +8,7 @@ import torch
 from models import Affected, AffineGaussian, gaussian_rows
 from torch import nn
 
-from pushforward.training.errors import TrainingError
+from pushforward.errors import TrainingError
 from pushforward.training.maximum_likelihood import fit
 
 

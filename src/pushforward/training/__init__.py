@@ -1,8 +1,8 @@
 """Training: one loop that owns optimiser, schedule, averaging, early stopping and the guard, and its objectives."""
 
+from pushforward.errors import TrainingError
 from pushforward.training.distillation import DistillationReport, distill, evaluate_student
 from pushforward.training.distillation.reweighting import Chains, Reweighted, independence_metropolis, reweight
-from pushforward.training.errors import TrainingError
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
 from pushforward.training.maximum_likelihood import fit

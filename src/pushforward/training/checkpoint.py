@@ -43,7 +43,7 @@ COUNTS = (
     "last_rate",
 )
 # They change what is shown, not what is computed.
-SHOWN = ("progress", "log_path", "device")
+SHOWN = ("progress", "log_path", "device", "checkpoint", "resume")
 
 Saved = tuple[dict[str, Any], dict[str, Tensor]]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
 from pushforward.training.rows import Table, as_matrix, check_shapes, in_dtype_of
 
 if TYPE_CHECKING:
@@ -86,10 +87,3 @@ class HeldOut:
             row = self.table.most_extreme(self.table.rows[bad])
             raise FloatingPointError(f"{len(bad)} of {len(values)} rows have none, such as {row}")
         return mean
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Return the device of a module's parameters or buffers, the CPU if it has none."""
-    for tensor in (*module.parameters(), *module.buffers()):
-        return tensor.device
-    return torch.device("cpu")

@@ -9,19 +9,19 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import InputError
+from pushforward.errors import InputError, TrainingError
+from pushforward.support.progress import ProgressBar, clock
+from pushforward.support.seeding import seeded
 from pushforward.training.average import WeightAverage
 from pushforward.training.checkpoint import Checkpoint, Saved, pause_after
 from pushforward.training.diagnosis import Batch, diagnose
-from pushforward.training.errors import TrainingError
 from pushforward.training.history import CsvLog, History
-from pushforward.training.progress import ProgressBar
 from pushforward.training.schedule import learning_rate_factor, run_progress
 from pushforward.training.settings import Settings
 
@@ -84,20 +84,8 @@ def train(
         raise InputError("Checkpoints are kept by runs of one process only; leave checkpoint out.")
     saved = checkpoint.read() if checkpoint is not None and checkpoint.found else None
     path = settings.log_path if fabric.is_global_zero else None
-    with _seeded(fabric, settings.seed), CsvLog(path) as log:
+    with seeded(settings.seed + fabric.global_rank, fabric.device), CsvLog(path) as log:
         return _Run(fabric, objective, batches, held_out, settings, name_rows, log, checkpoint, saved).complete()
-
-
-@contextmanager
-def _seeded(fabric: Fabric, seed: int) -> Iterator[None]:
-    """Seed the generators that training draws from, and give the caller back their states."""
-    cuda = [fabric.device] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        # Not torch.manual_seed, which would also reseed devices whose states are not given back.
-        torch.default_generator.manual_seed(seed + fabric.global_rank)
-        if cuda:
-            torch.cuda.manual_seed(seed + fabric.global_rank)
-        yield
 
 
 class _Run:
@@ -418,7 +406,12 @@ class _Run:
         if speed > 0:
             seconds_left = min(seconds_left, (self.total_steps - self.step) / speed)
         epoch = self.step / len(self.batches)
-        self.bar.update(progress, seconds_left, self.step, epoch, self.best_value, speed)
+        # Short enough for a terminal of eighty columns.
+        self.bar.update(
+            progress,
+            f"step {self.step}, epoch {epoch:.0f}, held-out {self.best_value:.4f} nats/row, {speed:.0f}/s, "
+            f"{clock(seconds_left)} left",
+        )
 
     def _warn(self, sentence: str) -> None:
         self.history.events.append(sentence)

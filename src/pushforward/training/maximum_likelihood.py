@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.history import History
-from pushforward.training.likelihood import HeldOut, device_of
+from pushforward.training.likelihood import HeldOut
 from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.range_check import warn_of_tails

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
+from pushforward.support.seeding import seeded
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.history import History
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
-from pushforward.training.likelihood import CHUNK_ROWS, device_of
+from pushforward.training.likelihood import CHUNK_ROWS
 from pushforward.training.loop import train
 from pushforward.training.objectives import log_prob_of_still_weights
 from pushforward.training.settings import Settings, choose_device
@@ -333,10 +335,8 @@ def evaluate_on_target(
 
 def log_weights(flow: Flow, log_density: LogDensity, draws: int, seed: int) -> Tensor:
     """Return log p̃(x) - log q(x) of draws x from q, float64, (draws,), and leave the random state as it was."""
-    device = device_of(flow)
     parts = []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeded(seed, device_of(flow)):
         for start in range(0, draws, CHUNK_ROWS):
             x, log_q = flow.rsample_with_log_prob((min(CHUNK_ROWS, draws - start),))
             parts.append((log_density(x).double() - log_q.double()).cpu())
@@ -345,7 +345,7 @@ def log_weights(flow: Flow, log_density: LogDensity, draws: int, seed: int) -> T
 
 def _check(flow: Flow, log_density: LogDensity) -> None:
     """Refuse a log_density that gives something else than a number for each row, with a gradient."""
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0, device_of(flow)):
         x = flow.sample((3,)).requires_grad_()
     value = log_density(x)
     if not isinstance(value, Tensor) or value.shape != (3,):

@@ -23,6 +23,8 @@ from torch.distributions import Distribution, Normal, kl_divergence
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.support.modules import device_of
+from pushforward.support.seeding import seeded
 from pushforward.training.distillation.conditionals import NoConditionals, StackedConditionals
 from pushforward.training.distillation.protocol import (
     ConditionalStudent,
@@ -218,7 +220,7 @@ def conditionals_in_one_order(teacher: Any, student: Any) -> tuple[ConditionalTe
 def _conditional_kinds(teacher: Any, student: nn.Module, context: Tensor | None) -> tuple[str, str]:
     """What the conditionals of teacher and student are, by name."""
     of_teacher, of_student = conditionals_in_one_order(teacher, student)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), seeded(0, device_of(student)):
         x, student_law = of_student.rsample_with_conditionals((1,) if context is None else (), context)
         teacher_law = of_teacher.conditionals(x, context)
     return _kind(teacher_law), _kind(student_law)
