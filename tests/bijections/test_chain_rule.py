@@ -10,6 +10,7 @@ import pushforward as pf
 from pushforward.bijections import ActNorm, Affine, Autoregressive, Compose, Coupling, Rescaling
 from pushforward.bijections.ordering import log_prob_of_each, order_of
 from pushforward.distributions import BASES
+from pushforward.networks import Conditioner
 
 
 def randomized(flow, seed=0):
@@ -29,7 +30,7 @@ FLOWS = {
     "iaf": lambda base: pf.iaf(2, layers=2, hidden=(16,), order="same", base=base),
     "nsf": lambda base: pf.nsf(2, layers=1, hidden=(16,), linear="none", base=base),
     "layers of one's own": lambda base: pf.Flow(
-        Compose([Rescaling(2), Autoregressive(2, Affine(), (16,)), ActNorm(2)]), BASES[base](2)
+        Compose([Rescaling(2), Autoregressive(2, Affine(), Conditioner((16,))), ActNorm(2)]), BASES[base](2)
     ),
 }
 

@@ -14,6 +14,8 @@ def test_draws_repeat_and_the_caller_keeps_the_random_state():
         first = torch.rand(4)
     with seeded(3):
         assert torch.equal(torch.rand(4), first)
+    with pytest.raises(RuntimeError), seeded(3):
+        raise RuntimeError
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -10,7 +10,8 @@ from pushforward.distributions import BASES
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of, frozen
 from pushforward.support.seeding import seeded
-from pushforward.zoo.registry import build, in_units_of, standardized
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import in_units_of, standardized
 
 LAYERS, HIDDEN, BINS = 3, (128, 128), 8
 # Draws of a teacher that is in the units of the data, to find those units.

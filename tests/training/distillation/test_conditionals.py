@@ -7,6 +7,7 @@ from torch.distributions import Normal
 import pushforward as pf
 from pushforward.bijections import ActNorm, Autoregressive, Compose, Inverse, LogisticMixture, Permutation
 from pushforward.distributions import Logistic, StandardNormal, StudentT
+from pushforward.networks import Conditioner
 from pushforward.training.distillation import ConditionalStudent, ConditionalTeacher, FlowConditionals, NoConditionals
 from pushforward.training.distillation.conditionals import StackedConditionals
 
@@ -28,9 +29,9 @@ def mixed(context=0):
     torch.manual_seed(0)
     affine = pf.bijections.Affine()
     layers = [
-        Autoregressive(4, affine, (8,), context, ORDER),
+        Autoregressive(4, affine, Conditioner((8,)), context, ORDER),
         ActNorm(4),
-        Inverse(Compose([Autoregressive(4, affine, (8,), context, ORDER), ActNorm(4)])),
+        Inverse(Compose([Autoregressive(4, affine, Conditioner((8,)), context, ORDER), ActNorm(4)])),
     ]
     return pf.Flow(Compose(layers), StandardNormal(4))
 
@@ -136,7 +137,7 @@ def test_flows_without_conditionals_say_why(flow, words):
 
 
 def test_the_protocols_know_their_own():
-    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), (8,))), Logistic(2))
+    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), Conditioner((8,)))), Logistic(2))
     assert isinstance(FlowConditionals(flow), ConditionalTeacher) and isinstance(
         FlowConditionals(flow), ConditionalStudent
     )
