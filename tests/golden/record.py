@@ -196,14 +196,14 @@ def small_recipes():
         def choose_smaller(*arguments, **options):
             recipe = choose(*arguments, **options)
             sizes = {"hidden": [16, 16], "layers": 2, "bins": 4, "residual": False, "dropout": 0.0}
-            if recipe.flow["architecture"] == "any_given":
+            if recipe.flow["architecture"] == "arbitrary_conditional":
                 sizes = {"hidden": 16, "blocks": 1, "bins": 4}
             return dataclasses.replace(recipe, flow={**recipe.flow, **sizes})
 
         return choose_smaller
 
     with contextlib.ExitStack() as stack:
-        for name in ("choose_recipe", "choose_any_given"):
+        for name in ("choose_recipe", "choose_arbitrary_conditional"):
             stack.enter_context(mock.patch.object(table_fitting, name, smaller(getattr(table_fitting, name))))
         yield
 
@@ -238,12 +238,12 @@ def record_tables(folder):
         "kinds": (fitted(kinds), kinds),
         "kinds_complete": (fitted(complete), complete),
         "kinds_given": (fitted(complete, given=["mass", "stars"]), complete),
-        "any_given": (fitted(rows, any_given=True), rows),
+        "any_given": (fitted(rows, arbitrary_conditions=True), rows),
         "any_given_gaps": (fitted(gappy), gappy),
-        "any_given_conditions": (fitted(gappy, given=["stars", "sex"], any_given=True), gappy),
+        "any_given_conditions": (fitted(gappy, given=["stars", "sex"], arbitrary_conditions=True), gappy),
         "errors": (fitted(measured, errors={"flux": "flux_error", "mass": "mass_error"}), measured),
         "weights": (fitted(weighted, weight="weight"), weighted),
-        "any_given_weights": (fitted(weighted, weight="weight", any_given=True), weighted),
+        "any_given_weights": (fitted(weighted, weight="weight", arbitrary_conditions=True), weighted),
     }
     for name in ("plain", "given"):
         teacher = models[name][0]
@@ -271,8 +271,8 @@ def record_tables(folder):
         pa.parquet.write_table(table.slice(0, 40), rows_path)
         facts[name] = {
             "given": bool(model.given),
-            "any_given": model.any_given,
-            "shares": model.any_given or name == "same_order",
+            "any_given": model.arbitrary_conditions,
+            "shares": model.arbitrary_conditions or name == "same_order",
             "of": of.get(name, []),
         }
         groups = {}
@@ -290,7 +290,7 @@ def record_commands(folder):
     pa.parquet.write_table(with_gaps(table.slice(2000, 60)), folder / "gaps.parquet")
     names = "sea_temperature,air_temperature,specific_humidity,wind_speed,wind_u,wind_v,pressure"
     with tempfile.TemporaryDirectory() as scratch, golden.inside(scratch), small_recipes():
-        for name, options in (("plain", ["--columns", names]), ("any_given", ["--any-given"])):
+        for name, options in (("plain", ["--columns", names]), ("any_given", ["--arbitrary-conditions"])):
             rows, output = folder / "rows.parquet", f"{name}.safetensors"
             golden.invoke("fit", rows, "-o", output, "--max-time", 3, "--seed", 1, "-q", *options)
             shutil.copyfile(output, folder / output)

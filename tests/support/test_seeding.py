@@ -12,8 +12,9 @@ def test_draws_repeat_and_the_caller_keeps_the_random_state():
     before = torch.get_rng_state()
     with seeded(3):
         first = torch.rand(4)
-    with pytest.raises(RuntimeError), seeded(3):
+    with seeded(3):
         assert torch.equal(torch.rand(4), first)
+    with pytest.raises(RuntimeError), seeded(3):
         raise RuntimeError
     assert torch.equal(torch.get_rng_state(), before)
 

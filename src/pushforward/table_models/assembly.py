@@ -15,7 +15,7 @@ from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditi
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
 from pushforward.table_models.preparation import Prepared
-from pushforward.tables import Columns
+from pushforward.tables.columns.columns import Columns
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
 
 # Rows that give the covariance on which a model of any columns given any others builds.
@@ -62,7 +62,9 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
     noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     y = maps.encode(x, noise)[0]
     if roles.allows_gaps:
-        any_flow = _arbitrary_conditional_flow(recipe, maps, y, input_widths(roles.schema, roles.features), seed, weights)
+        any_flow = _arbitrary_conditional_flow(
+            recipe, maps, y, input_widths(roles.schema, roles.features), seed, weights
+        )
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
         any_density.learn_covariance(x[:COVARIANCE_ROWS])
         return Assembled(any_flow, any_density, approximate=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Protocol
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditi
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import DequantizedDensity
 from pushforward.table_models.roles import ColumnRoles
-from pushforward.tables import Columns
+from pushforward.tables.columns.columns import Columns
 
 
 class TableDensity(Density, Protocol):
@@ -31,9 +31,6 @@ class TableDensity(Density, Protocol):
 
     def log_prob_of_each(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
         """The terms of the chain rule, (n, D), which sum to log_prob."""
-
-    def double(self) -> Self:
-        """Evaluate in float64 from now on."""
 
 
 def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> TableDensity:

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.bijections.ordering import log_prob_of_each, order_of
 from pushforward.errors import InputError
-from pushforward.flow import Flow
+from pushforward.flow import Flow, log_prob_of_each
 from pushforward.tables.columns.columns import Columns
 
 # Points of the noise at which probabilities of discrete columns are averaged.
@@ -96,7 +95,7 @@ class DequantizedDensity(nn.Module):
                 f'This model has no shares of columns: the probability of its column "{name}" is an average over '
                 "noise; fit with --arbitrary-conditions, whose probabilities are exact."
             )
-        if order_of(self.flow.bijection) is None:
+        if self.flow.bijection.order() is None:
             raise InputError(
                 "This model has no shares of columns: its layers mix columns or run in different orders; fit with "
                 "--arbitrary-conditions, or see --explain."

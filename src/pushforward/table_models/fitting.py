@@ -67,7 +67,7 @@ def fit_table(
         flow: a named architecture with its own defaults; by default `pushforward.zoo.recipe` chooses architecture, size
             and training from the table and the time.
         schema: what some of the columns are, where it should not be inferred: a JSON file, or
-            {column: {"kind": kind, option: value}} as in `pushforward.tables`.
+            {column: {"kind": kind, option: value}} as in `pushforward.tables.columns.kinds`.
         arbitrary_conditions: whether the model answers p(any columns | any others), default False. Tables with missing
             values or angles, and those with categories or angles among the given columns, have such a model always.
             A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.

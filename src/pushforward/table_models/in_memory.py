@@ -12,7 +12,7 @@ import torch
 from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
-from pushforward.training.maximum_likelihood import split_table
+from pushforward.training.splitting import split_table
 
 
 class InMemoryTable:
@@ -66,7 +66,9 @@ class InMemoryTable:
         """The codes of all rows."""
         matrix = encode(self.table, schema, names, source=self.source)
         missing = np.isnan(matrix)
-        gaps = {name: int(missing[:, place].argmax()) + 1 for place, name in enumerate(names) if missing[:, place].any()}
+        gaps = {
+            name: int(missing[:, place].argmax()) + 1 for place, name in enumerate(names) if missing[:, place].any()
+        }
         return Codes(matrix, gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:

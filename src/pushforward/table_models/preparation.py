@@ -26,7 +26,7 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.schema.kinds import Continuous
+from pushforward.tables.columns.kinds import Continuous
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -89,7 +89,9 @@ def prepare(
     roles = ColumnRoles(columns, list(given), errors, inferred)
     if arbitrary_conditions or _needs_arbitrary_conditions(roles, codes.gaps, flow, source, table.streamed):
         if errors:
-            raise InputError("Measurement errors need a complete table of numbers: leave out columns with gaps and angles.")
+            raise InputError(
+                "Measurement errors need a complete table of numbers: leave out columns with gaps and angles."
+            )
         if flow is not None:
             raise InputError(
                 f"A model of any columns given any others has an architecture of its own; leave out {flow}."

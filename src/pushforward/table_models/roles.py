@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from pushforward.tables import Schema, decode, encode
-from pushforward.tables.schema.kinds import Continuous
+from pushforward.tables.columns.kinds import Continuous
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from pushforward.support.seeding import seeded
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.scoring import BATCH_ROWS
-from pushforward.tables import TableReader, TableWriter, arrow_type
+from pushforward.tables import TableReader, TableWriter
 
 
 def draw_rows(
@@ -56,7 +56,7 @@ def sample_table(
     written = 0
     with (
         seeded(seed),
-        TableWriter(output, pa.schema([(name, arrow_type(roles.schema[name])) for name in names])) as writer,
+        TableWriter(output, pa.schema([(name, roles.schema[name].arrow_type) for name in names])) as writer,
     ):
         for codes, done in _blocks(density, roles, rows, given):
             _check_finite(codes, names, roles, written)

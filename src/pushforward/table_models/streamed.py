@@ -14,15 +14,16 @@ from pushforward.support.progress import progress
 from pushforward.table_models.auxiliary_columns import errors_of, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
-from pushforward.tables.columns.encoding import numbers, plain
+from pushforward.tables.columns.kinds import Column
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
+from pushforward.tables.missing import plain
+from pushforward.tables.numbers import numbers
 from pushforward.tables.schema.inference import columns_of_text
-from pushforward.tables.schema.kinds import Column
-from pushforward.training.maximum_likelihood import far_from
-from pushforward.training.rows import Table
-from pushforward.training.streamed import Part, StreamedRows
+from pushforward.training.batches import Part, StreamedRows
+from pushforward.training.rows import Rows
+from pushforward.training.splitting import far_from
 
 HEAD_ROWS = 1000
 # A table of more bytes than this, as float64 numbers, is not read into memory, where it would be copied several times.
@@ -177,7 +178,7 @@ class StreamedTable:
                 numbers(column, name, self.source, before + 1)
 
 
-def _side_by_side(table: Table, features: int) -> np.ndarray:
+def _side_by_side(table: Rows, features: int) -> np.ndarray:
     """The rows of a table as one matrix: features, context, and the errors that follow the features in `x`."""
     x, *others = table.take(table.rows)
     context = [] if table.context is None else [others[0].numpy()]
@@ -234,10 +235,10 @@ def stream_table(
                 matrix = np.column_stack([matrix, weights * scale])
             yield numbers[chosen], matrix[chosen]
 
-    def table(rows: pa.Table, numbers: np.ndarray | None) -> Table:
+    def table(rows: pa.Table, numbers: np.ndarray | None) -> Rows:
         matrix = torch.from_numpy(encode_batch(rows, 0))
         x, context = matrix[:, : len(features)], matrix[:, len(features) :]
-        return Table(
+        return Rows(
             x,
             context if given else None,
             name="x",

@@ -11,7 +11,8 @@ from torch import Tensor
 from pushforward.bijections import LU, Standardized
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
-from pushforward.zoo.registry import build, gaussianized
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import gaussianized
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, WIDTH = 5, 128

@@ -48,7 +48,9 @@ def test_context_is_passed_on_and_nothing_is_initialised_on_the_way():
     flow = pf.Flow(
         pf.Compose(
             [
-                pf.bijections.Autoregressive(2, pf.bijections.RationalQuadraticSpline(4, 3.0), (8,), context=1),
+                pf.bijections.Autoregressive(
+                    2, pf.bijections.RationalQuadraticSpline(4, 3.0), pf.networks.Conditioner((8,)), 1
+                ),
                 pf.bijections.ActNorm(2),
             ]
         ),
