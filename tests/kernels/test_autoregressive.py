@@ -158,7 +158,7 @@ def test_what_is_not_finite_shows_as_in_torch_and_stays_in_its_row(
 ):
     layer, value = layer_of(6, univariate, activation=activation), normal(20, 6)
     spoilt = value.clone()
-    first = layer.order[0]
+    first = layer.order()[0]
     spoilt[3, first] = bad
     expected, found = both_ways(layer, value), both_ways(layer, spoilt)
     monkeypatch.setattr(autoregressive, "native", None)

@@ -5,7 +5,7 @@ from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
-from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
+from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling
 from pushforward.bijections.linear import LU, Householder
 from pushforward.bijections.marginal import MarginalSpline
 from pushforward.bijections.permutation import Permutation
@@ -45,6 +45,7 @@ __all__ = [
     "Constrained",
     "Cost",
     "Coupling",
+    "Elementwise",
     "ElementwiseAffine",
     "Householder",
     "Inverse",

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from pushforward.bijections import conditioned
 from pushforward.bijections.base import Bijection, Cost
+from pushforward.bijections.conditional_map import ConditionalMap
+from pushforward.bijections.ordering import closure
 from pushforward.bijections.univariate.base import Univariate
+from pushforward.bijections.univariate.parametrized import Parametrized
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.made import MADE
 
@@ -62,7 +66,6 @@ class Autoregressive(Bijection):
         self.context_features = context
         self.univariate = univariate
         self.conditioner = MADE(features, univariate.parameter_count, conditioner, context, order, adjacency)
-        self.order = self.conditioner.order
 
     @property
     def cost(self) -> Cost:
@@ -79,3 +82,26 @@ class Autoregressive(Bijection):
         """All features at once."""
         self.check_event(x)
         return conditioned.inverse(self.univariate, self.conditioner, x, x, context)
+
+    def dependencies(self) -> Tensor:
+        """Each feature depends on itself and on those before it, or on its ancestors in the adjacency."""
+        if self.conditioner.adjacency is not None:
+            return closure(self.conditioner.adjacency.cpu())
+        place = torch.tensor(self.conditioner.order).argsort()
+        return place[:, None] >= place
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with one term for each feature."""
+        self.check_event(x)
+        return self.univariate.inverse(x, self.conditioner(x, context))
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `forward`, with the map of each feature given those before it in x."""
+        x, _ = self(z, context)
+        return x, [Parametrized(self.univariate, self.conditioner(x, context))]
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `inverse`, with the map of each feature given those before it in x."""
+        self.check_event(x)
+        one = Parametrized(self.univariate, self.conditioner(x, context))
+        return one.each_inverse(x.expand(*one.parameters.shape[:-1]))[0], [one]

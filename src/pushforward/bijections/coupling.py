@@ -1,15 +1,18 @@
 """Coupling layers: one part of the features sets the parameters of the map of the other."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pushforward.bijections import conditioned
 from pushforward.bijections.base import Bijection, Cost
+from pushforward.bijections.conditional_map import ConditionalMap
 from pushforward.bijections.univariate.base import Univariate
+from pushforward.bijections.univariate.parametrized import Parametrized
 from pushforward.networks.conditioner import Conditioner
-from pushforward.networks.mlp import MLP
+from pushforward.networks.mlp import MLP, batch_of
 
 
 class Coupling(Bijection):
@@ -84,6 +87,34 @@ class Coupling(Bijection):
         z, log_det = conditioned.inverse(self.univariate, self.conditioner, transformed, identity, context)
         return self._join(identity, z), log_det
 
+    def dependencies(self) -> Tensor:
+        """Every feature depends on itself, and those that are transformed on those that are kept."""
+        matrix = torch.eye(self.features, dtype=torch.bool)
+        matrix[self.transformed.cpu()[:, None], self.identity.cpu()] = True
+        return matrix
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with one term for each feature, 0 for those that are kept."""
+        return self._conditional_map(x, context).each_inverse(self._expanded(x, context))
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `forward`, with the map that z[identity] gives."""
+        one = self._conditional_map(z, context)
+        return one.each_forward(self._expanded(z, context))[0], [one]
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `inverse`, with the map that x[identity] gives."""
+        one = self._conditional_map(x, context)
+        return one.each_inverse(self._expanded(x, context))[0], [one]
+
+    def _conditional_map(self, value: Tensor, context: Tensor | None) -> "_MapOfSome":
+        self.check_event(value)
+        parameters = self.conditioner(value.index_select(-1, self.identity), context)
+        return _MapOfSome(self.transformed, Parametrized(self.univariate, parameters))
+
+    def _expanded(self, value: Tensor, context: Tensor | None) -> Tensor:
+        return value.expand(*batch_of(value, context, self.context_features), self.features)
+
     def _split(self, value: Tensor) -> tuple[Tensor, Tensor]:
         self.check_event(value)
         return value.index_select(-1, self.identity), value.index_select(-1, self.transformed)
@@ -91,3 +122,30 @@ class Coupling(Bijection):
     def _join(self, identity: Tensor, transformed: Tensor) -> Tensor:
         identity = identity.expand(*transformed.shape[:-1], -1)
         return torch.cat([identity, transformed], -1).index_select(-1, self.arrange)
+
+
+class _MapOfSome(NamedTuple):
+    """A map of some features that leaves the others as they are.
+
+    Attributes:
+        features: those that are mapped, (M,).
+        map: their map.
+    """
+
+    features: Tensor
+    map: ConditionalMap
+
+    @property
+    def affine(self) -> bool:
+        return self.map.affine
+
+    def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self._among_all(z, *self.map.each_forward(z.index_select(-1, self.features)))
+
+    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._among_all(x, *self.map.each_inverse(x.index_select(-1, self.features)))
+
+    def _among_all(self, value: Tensor, mapped: Tensor, log_derivative: Tensor) -> tuple[Tensor, Tensor]:
+        value = value.to(mapped.dtype)
+        terms = torch.zeros_like(value).index_copy(-1, self.features, log_derivative)
+        return value.index_copy(-1, self.features, mapped), terms

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pushforward.bijections.ordering import order_of
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.model_file import describe, load, save
@@ -245,7 +244,7 @@ class TableModel:
                 f'Shares of columns are no part of this model: the probability of its column "{name}" is an average '
                 "over noise; fit with --arbitrary-conditions, whose probabilities are exact."
             )
-        if order_of(self.density.flow.bijection) is None:
+        if self.density.flow.bijection.order() is None:
             raise InputError(
                 "Shares of columns are no part of this model: its layers mix columns or run in different orders; fit "
                 "with --arbitrary-conditions, or see --explain."

@@ -9,7 +9,7 @@ from pushforward.bijections import ActNorm, Autoregressive, Compose, Inverse, Lo
 from pushforward.distributions import Logistic, StandardNormal, StudentT
 from pushforward.networks import Conditioner
 from pushforward.training.distillation import ConditionalStudent, ConditionalTeacher, FlowConditionals, NoConditionals
-from pushforward.training.distillation.conditionals import StackedConditionals
+from pushforward.training.distillation.conditionals import TransformedConditionals
 
 ORDER = (2, 0, 3, 1)
 
@@ -44,11 +44,11 @@ FLOWS = {
     "masked and inverse": (mixed, Normal),
     "masked and inverse with a context": (lambda: mixed(2), Normal),
     "in units of data": (lambda: pf.standardized(pf.maf(4, layers=2, hidden=(8,), order=ORDER), DATA), Normal),
-    "logistic base": (lambda: pf.iaf(4, layers=2, hidden=(8,), order=ORDER, base="logistic"), StackedConditionals),
+    "logistic base": (lambda: pf.iaf(4, layers=2, hidden=(8,), order=ORDER, base="logistic"), TransformedConditionals),
     "inverse splines": (
-        lambda: pf.nsf(4, kind="inverse_autoregressive", layers=2, hidden=(8,), order=ORDER), StackedConditionals,
+        lambda: pf.nsf(4, kind="inverse_autoregressive", layers=2, hidden=(8,), order=ORDER), TransformedConditionals,
     ),
-    "splines": (lambda: pf.nsf(4, layers=2, hidden=(8,), order=ORDER), StackedConditionals),
+    "splines": (lambda: pf.nsf(4, layers=2, hidden=(8,), order=ORDER), TransformedConditionals),
 }  # fmt: skip
 DATA = 10 + 3 * torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 

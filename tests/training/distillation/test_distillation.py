@@ -300,7 +300,7 @@ def test_auto_picks_and_says_which(student, teacher, estimator, word):
         ),
         (
             lambda: pf.iaf(3, layers=1, base="logistic"), lambda: pf.maf(3, layers=1), {"estimator": "closed_form"},
-            "needs Gaussian conditionals of teacher and student; they are Normal and StackedConditionals",
+            "needs Gaussian conditionals of teacher and student; they are Normal and TransformedConditionals",
         ),
         (
             lambda: pf.iaf(3), lambda: Density(linear_teacher(3)), {"estimator": "closed_form"},

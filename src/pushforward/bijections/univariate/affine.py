@@ -16,6 +16,7 @@ class Additive(Univariate):
     """x = z + shift, volume preserving: log ∂x/∂z = 0. Source: NICE, Dinh et al. 2014, arXiv:1410.8516."""
 
     parameter_count = 1
+    affine = True
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = z + shift."""
@@ -44,6 +45,7 @@ class Affine(Univariate):
 
     log_scale_bound: float = math.log(1e3)
     parameter_count = 2
+    affine = True
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = shift + exp(log_scale) · z."""

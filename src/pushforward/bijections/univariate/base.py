@@ -6,7 +6,7 @@ its parameters arrive as a tensor (*batch, D, P), P numbers for each feature.
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,10 +26,12 @@ class Univariate:
     Attributes:
         parameter_count: P, how many parameters one feature needs. All of them 0 must give a map near the identity.
         cost: what each direction costs for all features at once, default one pass.
+        affine: whether every map of the family is affine in z, default False.
     """
 
     parameter_count: int
     cost: Cost = Cost()
+    affine: ClassVar[bool] = False
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Map latent to data.
