@@ -17,8 +17,8 @@ from pushforward.tables import TableReader, encode, infer_schema
 from pushforward.tables.columns.encoding import numbers, plain
 from pushforward.tables.schema.inference import columns_of_text
 from pushforward.tables.schema.kinds import Column, Schema
-from pushforward.training.rows import Table
-from pushforward.training.streamed import StreamedRows
+from pushforward.training.batches import StreamedRows
+from pushforward.training.rows import Rows
 
 HEAD_ROWS = 1000
 BATCH_ROWS = 2**14
@@ -169,7 +169,7 @@ class StreamedTable:
                 numbers(column, name, self.source, before + 1)
 
 
-def _beside(table: Table, features: int) -> np.ndarray:
+def _beside(table: Rows, features: int) -> np.ndarray:
     """The rows of a table as one matrix: features, context, and the errors that stand beside the features."""
     x, *others = table.take(table.rows)
     context = [] if table.context is None else [others[0].numpy()]

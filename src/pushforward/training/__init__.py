@@ -6,6 +6,7 @@ from pushforward.training.distillation.reweighting import Chains, Reweighted, in
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
 from pushforward.training.maximum_likelihood import fit
+from pushforward.training.settings import TrainingOptions
 from pushforward.training.variational import VariationalFit, evaluate_on_target, fit_to_target
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "History",
     "Reweighted",
     "TrainingError",
+    "TrainingOptions",
     "VariationalFit",
     "distill",
     "evaluate",

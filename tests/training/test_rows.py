@@ -3,12 +3,13 @@ import pytest
 import torch
 
 from pushforward.errors import InputError
-from pushforward.training.rows import ShuffledBatches, Table, as_matrix, check_shapes
+from pushforward.training.batches import ShuffledBatches
+from pushforward.training.rows import Rows, as_matrix, check_shapes
 
 
 def test_every_row_comes_once_a_pass_with_its_context_and_the_last_batch_is_partial():
     x = torch.arange(25.0)[:, None]
-    batches = ShuffledBatches(Table(x, -x, rows=torch.arange(2, 25)), batch_size=10, seed=0)
+    batches = ShuffledBatches(Rows(x, -x, rows=torch.arange(2, 25)), batch_size=10, seed=0)
     sizes, seen = [], []
     for rows, context in batches:
         sizes.append(len(rows))
@@ -22,7 +23,7 @@ def test_every_row_comes_once_a_pass_with_its_context_and_the_last_batch_is_part
 def test_processes_share_a_batch():
     x = torch.arange(21.0)[:, None]
     parts = [
-        torch.cat([rows for (rows,) in ShuffledBatches(Table(x), 8, seed=3, process=rank, processes=2)])
+        torch.cat([rows for (rows,) in ShuffledBatches(Rows(x), 8, seed=3, process=rank, processes=2)])
         for rank in range(2)
     ]
     assert sorted(torch.cat(parts)[:, 0].tolist()) == list(range(21))
@@ -31,9 +32,9 @@ def test_processes_share_a_batch():
 def test_most_extreme_entry_is_named_even_if_its_square_overflows():
     x = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x[31, 1] = 1e300
-    name = Table(x, columns=["a", "b", "c"]).most_extreme(torch.tensor([30, 31]))
+    name = Rows(x, columns=["a", "b", "c"]).most_extreme(torch.tensor([30, 31]))
     assert name.startswith('row 32, column "b" (value 1e+300, +')
-    with_context = Table(x[:, :1], x[:, 1:], name="validation").most_extreme(torch.tensor([30, 31]))
+    with_context = Rows(x[:, :1], x[:, 1:], name="validation").most_extreme(torch.tensor([30, 31]))
     assert with_context.startswith("validation_context[31, 0] (value 1e+300, +")
 
 
