@@ -140,6 +140,7 @@ def autoregressive(
     *batch, features = value.shape
     rows = value.reshape(-1, features)
     count, structure = len(rows), made.structure
+    assert structure is not None  # weights_for_kernel asks for it
     of_context: tuple[int | None, ...] = (None, 0, 0)
     if made.context is not None and context is not None:
         contexts = context.expand(*batch, -1).reshape(-1, context.shape[-1])

@@ -8,9 +8,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from pushforward.errors import InputError
-
-# Format 1, before the first release, held the rows of the last layers in another order.
-FORMAT = 2
+from pushforward.store.formats import FORMAT, OLDEST_FORMAT, in_present_names
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -20,8 +18,8 @@ def describe(path: str | Path) -> dict[str, Any]:
         path: a file written by `save`.
 
     Returns:
-        {"version", "format", "config", "dtype", "notes", "parameters"}: notes as given to `save`, parameters the number
-        of stored numbers.
+        {"version", "format", "config", "dtype", "notes", "parameters"}: config and notes as given to `save`, in the
+        names of this version if an earlier one wrote the file; parameters the number of stored numbers.
 
     Raises:
         InputError: as for `load`.
@@ -54,7 +52,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
             f"{path} was written by pushforward {version} in format {file_format}; this version reads up to format "
             f"{FORMAT}: upgrade pushforward."
         )
-    if file_format < FORMAT:
+    if file_format < OLDEST_FORMAT:
         raise InputError(
             f"{path} was written by pushforward {version} in format {file_format}, which is no longer read: fit again."
         )
@@ -62,7 +60,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata["config"], dict
     ):
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.")
-    return {"version": version, "format": file_format, **metadata}
+    try:
+        config, notes = in_present_names(metadata["config"], metadata["notes"], file_format)
+    except RecursionError:
+        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
+    return {"version": version, "format": file_format, "config": config, "dtype": metadata["dtype"], "notes": notes}
 
 
 def shortened(error: object, most: int = 300) -> str:

@@ -7,18 +7,17 @@ weights are plain numbers.
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import save as to_bytes
-from torch import nn
+from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.flow import Flow
-from pushforward.store.description import FORMAT, opened, read_metadata, shortened
+from pushforward.store.description import opened, read_metadata, shortened
+from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
 from pushforward.support.atomic import atomic_path
-from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.version import __version__
 from pushforward.zoo.registry import build
 
@@ -26,7 +25,28 @@ from pushforward.zoo.registry import build
 NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
 
 
-def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
+@runtime_checkable
+class Saveable(Protocol):
+    """What can be written to a model file.
+
+    Attributes:
+        config: how to build it again, {"architecture": name, option: value, ...}; None if there is no way.
+        reference: a tensor of the precision of the model, also of one without weights of its own.
+    """
+
+    config: dict[str, Any] | None
+
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision of the model."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights by name."""
+        ...
+
+
+def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
     """Write a flow to one file, atomically: the file is there whole, or not at all.
 
     Arguments:
@@ -46,17 +66,15 @@ def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
         2
     """
     path = check_model_path(path)
-    if getattr(flow, "config", None) is None:
+    if not isinstance(flow, Saveable) or flow.config is None:
         raise InputError(
             "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
             "(for others, save flow.state_dict() with torch)."
         )
-    # Knows the precision also of a model without weights of its own.
-    reference = flow.base.reference if isinstance(flow, Flow | ArbitraryConditionalFlow) else flow.reference
     metadata = {
         "pushforward": json.dumps({"format": FORMAT, "version": __version__}),
         "config": json.dumps(flow.config),
-        "dtype": json.dumps(str(reference.dtype).removeprefix("torch.")),
+        "dtype": json.dumps(str(flow.reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),
     }
     # Tied or viewed weights would be refused: each is written whole and by itself.
