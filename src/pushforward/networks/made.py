@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.kernels.autoregressive import Structure
+from pushforward.kernels import autoregressive, eligibility, layer
 from pushforward.networks.masked_product import blocks_of, masked_linear, reach_of
 from pushforward.networks.mlp import (
     ACTIVATIONS,
@@ -17,7 +18,9 @@ from pushforward.networks.mlp import (
     checked_dropout,
     skips_of,
     unit_by_unit,
+    weights_of,
 )
+from pushforward.networks.structure import Structure
 
 
 class MADE(nn.Module):
@@ -131,9 +134,32 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
-    def products(self) -> list[nn.Module] | None:
-        """The linear layers in turn, or None where the network is more than one after the other."""
-        return None if self.direct is not None else list(self.layers)
+    def as_dense(self) -> list[layer.Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        return weights_of(self, self.layers) if self.direct is None else None
+
+    def as_sorted(self) -> autoregressive.SortedNetwork | None:
+        """The network for the kernel of autoregressive layers, or None where it cannot compute this network."""
+        activation = autoregressive.ACTIVATIONS.get(type(self.activation))
+        if activation is None or len(self.layers) > autoregressive.MOST_LAYERS - 2:
+            return None
+        weights: list[Any] = []
+        for linear in self.layers:
+            # Attribute access of a module takes as long as a small product.
+            own = linear._parameters
+            weights += own.get("bias"), own.get("weight")
+        weights += [linear and linear.weight for linear in (self.context, self.direct, self.direct_context)]
+        for weight in weights:
+            if weight is not None and not (eligibility.is_float32_on_cpu(weight) and weight.is_contiguous()):
+                return None
+        return autoregressive.SortedNetwork(
+            weights,
+            *self.structure,
+            self.parameter_count,
+            len(self.units),
+            activation,
+            self.context is not None,
+        )
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
