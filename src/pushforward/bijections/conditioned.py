@@ -58,9 +58,7 @@ def inverse(
     return _evaluate(univariate, conditioner, x, known, context, inverse=True)
 
 
-def solve(
-    univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The x of x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
 
     Arguments:

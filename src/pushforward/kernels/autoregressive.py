@@ -22,13 +22,11 @@ FEWEST_FOR_THREADS = 2**17
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: 0, nn.ELU: 1, nn.SiLU: 2, nn.GELU: 3, nn.Tanh: 4}
 
 
-class SortedNetwork(NamedTuple):
-    """A masked network whose units are sorted by degree.
+class Structure(NamedTuple):
+    """What the kernel must know of a masked network besides its weights; all of it is known at construction.
 
     Attributes:
-        weights: bias and weight of each layer in turn, then the weights of the context to the first layer, of the
-            features and of the context to the parameters; None for those that are missing.
-        structure: what units depend on what, as `pushforward.networks.structure` lays it out.
+        numbers: (n,) of int64, which units depend on which, as `pushforward.networks.structure` lays it out.
         block: how many degrees share a product with all degrees before them.
         multiplications: that one row takes.
         parameter_count: P, of each feature.
@@ -37,14 +35,26 @@ class SortedNetwork(NamedTuple):
         reads_context: whether it has a context.
     """
 
-    weights: Sequence[Tensor | None]
-    structure: Tensor
+    numbers: Tensor
     block: int
     multiplications: int
     parameter_count: int
     hidden: int
     activation: int
     reads_context: bool
+
+
+class SortedNetwork(NamedTuple):
+    """A masked network whose units are sorted by degree.
+
+    Attributes:
+        structure: which units depend on which.
+        weights: bias and weight of each layer in turn, then the weights of the context to the first layer, of the
+            features and of the context to the parameters; contiguous float32, or None for those that are missing.
+    """
+
+    structure: Structure
+    weights: Sequence[Tensor | None]
 
 
 def function_of(library: Native) -> Callable[..., None]:
@@ -71,26 +81,28 @@ def autoregressive(
     Returns:
         x, or z, (*batch, D), feature by feature in memory, and log_det, (*batch).
     """
+    structure, weights = network
     *batch, features = value.shape
     rows = value.reshape(-1, features)
     count = len(rows)
-    contexts, strides = None, (0, 0)
-    if network.reads_context and context is not None:
+    contexts: Tensor | None = None
+    strides: tuple[int, ...] = (0, 0)
+    if structure.reads_context and context is not None:
         contexts = context.expand(*batch, -1).reshape(-1, context.shape[-1])
         strides = contexts.stride()
     mapped, log_det = rows.new_empty(features, count), rows.new_empty(count)
-    pointers = [None if weight is None else weight.data_ptr() for weight in network.weights]
+    pointers = [None if weight is None else weight.data_ptr() for weight in weights]
     call = AutoregressiveCall(
         compiled(univariate),
-        network.activation,
+        structure.activation,
         inverse,
-        torch.get_num_threads() if count * network.multiplications >= FEWEST_FOR_THREADS else 1,
-        network.hidden,
+        torch.get_num_threads() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
+        structure.hidden,
         count,
         features,
-        network.parameter_count,
-        network.block,
-        network.structure.data_ptr(),
+        structure.parameter_count,
+        structure.block,
+        structure.numbers.data_ptr(),
         (c_void_p * len(pointers))(*pointers),
         rows.data_ptr(),
         *rows.stride(),

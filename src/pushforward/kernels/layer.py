@@ -45,7 +45,9 @@ class _Layer(NamedTuple):
     univariate: Any
     inverse: bool
 
-    def in_torch(self, value: Tensor, known: Tensor | None, added: Tensor | None, *weights: Tensor) -> tuple[Tensor, ...]:
+    def in_torch(
+        self, value: Tensor, known: Tensor | None, added: Tensor | None, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
         """The same map in operations of torch, for second and higher derivatives."""
         hidden = (value if known is None else known).t()
         results: list[Tensor] = []

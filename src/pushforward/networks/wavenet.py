@@ -330,7 +330,8 @@ def _packed(network: WaveNet) -> Tensor:
 
 def _columns(layer: nn.Linear, rows: int, half: int | None = None) -> list[Tensor]:
     """Bias and columns of a linear layer, or of one half of its outputs, filled up with zeros: (rows,), (inputs, rows)."""
-    weight, bias = layer.weight, layer.bias
+    weight: Tensor = layer.weight
+    bias: Tensor = layer.bias
     if half is not None:
         weight, bias = weight.chunk(2)[half], bias.chunk(2)[half]
     missing = rows - len(bias)

@@ -29,7 +29,7 @@ from pushforward.networks.masked_product import masked_linear
 from pushforward.networks.matmul import product as matrix_product
 from pushforward.networks.mlp import batch_of, unit_by_unit
 
-UnivariateForward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Map = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.ReLU: torch.relu_,
@@ -41,14 +41,14 @@ IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
 
 
 def solve_sequentially(
-    univariate: UnivariateForwardForward, conditioner: MADE, z: Tensor, context: Tensor | None = None, block: int | None = None
+    univariate: Map, conditioner: MADE, z: Tensor, context: Tensor | None = None, block: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Solve x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
 
     Arguments:
         conditioner: a masked network, residual or not, whose hidden units are sorted by degree. It serves without
             dropout, in training mode too: a map that is drawn anew at each call has no inverse.
-        univariate: the family of maps.
+        univariate: the map of one feature, from z and its parameters to x and log ∂x/∂z.
         z: (*batch, D).
         context: (*batch, C), broadcast against the batch of z.
         block: how many features share a large product in torch, default about √D: it changes the speed, not the result.
@@ -61,7 +61,7 @@ def solve_sequentially(
     Example:
         >>> from pushforward.bijections import Affine
         >>> made = MADE(features=5, parameter_count=2, hidden=(8, 8))
-        >>> x, log_det = solve_sequentially(made, Affine(), torch.zeros(3, 5))
+        >>> x, log_det = solve_sequentially(Affine().forward, made, torch.zeros(3, 5))
         >>> torch.allclose(Affine().inverse(x, made(x))[0], torch.zeros(3, 5), atol=1e-5)
         True
     """
@@ -171,9 +171,9 @@ class _Network:
         outputs = (order[:, None] * made.parameter_count + parameters).flatten()
 
         def product(layer: MaskedLinear, source: int, target: int) -> _Product:
-            return _Product(
-                layer.weight, source, target, outputs if target == last else None, order if source == 0 else None
-            )
+            # Degrees say which weights are alive, but for those that an adjacency masks besides.
+            weight = layer.weight if made.adjacency is None else layer.weight * layer.mask
+            return _Product(weight, source, target, outputs if target == last else None, order if source == 0 else None)
 
         products = [
             [product(layer, k, k + 1)] if isinstance(layer, MaskedLinear) else [] for k, layer in enumerate(made.layers)
@@ -198,7 +198,7 @@ class _Network:
             yield k, offset, products, self.skips[k], k < len(self.units) - 1
 
 
-def _fill_recorded(network: _Network, univariate: UnivariateForward, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
+def _fill_recorded(network: _Network, univariate: Map, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
     """Fill x, (D, N), from z, (D, N), with operations that autograd records."""
     count, starts = z.shape[1], network.starts
     layers = len(starts)
@@ -237,7 +237,7 @@ def _fill_recorded(network: _Network, univariate: UnivariateForward, z: Tensor, 
 
 
 @torch.inference_mode()
-def _fill_in_place(network: _Network, univariate: UnivariateForward, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
+def _fill_in_place(network: _Network, univariate: Map, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
     """Fill x, (D, N), from z, (D, N), writing each layer's rows where they stay."""
     (features, count), starts = z.shape, network.starts
     # Rows whose turn has not come meet weights that are masked: they need not be right, but finite.

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from pushforward.audio.models.conditionals import Pushed
-from pushforward.audio.models.logistic import Logistic, logistic_noise
+from pushforward.audio.models.logistic import Logistic
 from pushforward.audio.models.sequences import SequenceDensity
 from pushforward.bijections import Affine, RelativeAffine, Univariate
+from pushforward.distributions import logistic_noise
 from pushforward.kernels.wavenet import CompiledState, HeadShape
 from pushforward.networks.wavenet import WaveNet, shifted
 
@@ -209,9 +210,8 @@ def solve_in_time(
     Cost: T steps, which are together the arithmetic of one pass.
     """
     network.check_context(context, x.shape[1])
-    known = isinstance(univariate, Affine) and x.dtype is torch.float32
-    compiled = network.compiled(len(x)) if known else None
-    if compiled is not None:
+    compiled = network.compiled(len(x)) if x.dtype is torch.float32 else None
+    if compiled is not None and isinstance(univariate, Affine):
         head = HeadShape(INVERSE_HEADS[type(univariate)], univariate.log_scale_bound)
         z, log_det = compiled.loop(x, context, head)
         return z, log_det.to(x.dtype)
