@@ -23,6 +23,7 @@ from pushforward.training import evaluate, fit
 from pushforward.training.likelihood import CHUNK_ROWS
 from pushforward.training.splitting import split_rows
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
+from pushforward.zoo.registry import config_of
 
 FLOATS = (np.float64, np.float32)
 # Enough to train on, where a straight line does not go through every row.
@@ -98,7 +99,7 @@ class FlowEstimator(BaseEstimator):
             features = 0 if given is None else given.shape[1]
             recipe = choose_recipe(len(train), x.shape[1], features, self.max_time)
         else:
-            recipe = Recipe({"architecture": self.flow}, knots_for(len(train)), {}, ())
+            recipe = Recipe(config_of(self.flow), knots_for(len(train)), {}, ())
         if self.verbose:
             for line in recipe.reasons:
                 print(line, file=sys.stderr)

@@ -69,8 +69,8 @@ def check_sizes(library: ctypes.CDLL) -> None:
             described = "no size" if found is None else f"{found} bytes"
             raise ImportError(
                 f"The compiled kernels do not fit this version of pushforward: the structure {structure.__name__} has "
-                f"{described} in {library._name} and {size} bytes in Python. Build them again with `pip install .` (in a "
-                f"clone: `python setup.py build_ext --inplace`), or set {VARIABLE}=none to run without them."
+                f"{described} in {library._name} and {size} bytes in Python. Build them again with `pip install .` or, "
+                f"in a clone, `python setup.py build_ext --inplace`, or set {VARIABLE}=none to run without them."
             )
 
 

@@ -42,6 +42,7 @@ class MADE(nn.Module):
             each feature may depend on all features before it in `order`.
 
     Attributes:
+        adjacency: (D, D) as given, its diagonal False, or None.
         order: the features from first to last; with an adjacency, a topological order.
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
         units: how many units of degree 0 .. D-1 each hidden layer has.
@@ -62,6 +63,8 @@ class MADE(nn.Module):
         [[1, 2, 3], [1, 1, 2, 2]]
     """
 
+    adjacency: Tensor | None
+
     def __init__(
         self,
         features: int,
@@ -78,10 +81,13 @@ class MADE(nn.Module):
         self.residual = conditioner.residual
         self.skips = conditioner.skips
         self.dropout = conditioner.dropout
-        if adjacency is None:
+        self.register_buffer(
+            "adjacency", None if adjacency is None else checked_adjacency(adjacency, features), persistent=False
+        )
+        if self.adjacency is None:
             seen = by_order(list(range(features)) if order is None else list(order), conditioner.hidden, context)
         elif order is None:
-            seen = by_adjacency(checked_adjacency(adjacency, features), conditioner.hidden, context)
+            seen = by_adjacency(self.adjacency, conditioner.hidden, context)
         else:
             raise ValueError("Give an order or an adjacency, not both: an adjacency has an order of its own.")
         self.order, self.degrees = seen.order, seen.degrees

@@ -7,7 +7,7 @@ from torch import nn
 
 from pushforward.kernels.autoregressive import ACTIVATIONS, MOST_LAYERS, Structure
 
-# A block of degrees has at least this many units and parameters, so that its products are as wide as the kernels' tiles.
+# A block of degrees has at least this many units and parameters, to fill the tiles of the kernels.
 UNITS_OF_BLOCK = 16
 
 

@@ -329,7 +329,7 @@ def _packed(network: WaveNet) -> Tensor:
 
 
 def _columns(layer: nn.Linear, rows: int, half: int | None = None) -> list[Tensor]:
-    """Bias and columns of a linear layer, or of one half of its outputs, filled up with zeros: (rows,), (inputs, rows)."""
+    """Bias and columns of a linear layer, or of half of its outputs, padded with zeros: (rows,) and (inputs, rows)."""
     weight: Tensor = layer.weight
     bias: Tensor = layer.bias
     if half is not None:

@@ -111,6 +111,11 @@ class ArbitraryConditionalFlow(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision and on the device of the base."""
+        return self.base.reference
+
     @torch.no_grad()
     def gaussian(self, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the Gaussian says of each feature, all (n, D), float64.

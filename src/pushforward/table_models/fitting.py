@@ -40,6 +40,7 @@ from pushforward.tables.columns.kinds import Continuous
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import Settings
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
+from pushforward.zoo.registry import config_of
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -164,7 +165,7 @@ def fit_table(
     elif flow is None:
         recipe = choose_recipe(rows.training_rows, features, len(names) - features, max_time)
     else:
-        recipe = Recipe({"architecture": flow}, knots_for(rows.training_rows), {}, ())
+        recipe = Recipe(config_of(flow), knots_for(rows.training_rows), {}, ())
     options = {**recipe.training, **training}
     # Refused options are said first, and alone.
     fields = Settings.__dataclass_fields__
