@@ -29,8 +29,8 @@ def posterior(
     verbose: Verbose = False,
 ) -> None:
     """Write the density of one column given others, for each row of a table: on a grid, or as quantiles."""
-    from pushforward.table_models import imputation
     from pushforward.table_models.model import TableModel
+    from pushforward.table_models.posterior import posterior as write_posterior
 
     levels = _numbers(quantiles, "--quantiles")
     ends = _numbers(grid, "--grid")
@@ -38,7 +38,7 @@ def posterior(
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and how many points.")
     table_model = TableModel.load(model)
     with progress("evaluating", quiet) as report:
-        rows = imputation.posterior(
+        rows = write_posterior(
             table_model,
             data,
             output,
