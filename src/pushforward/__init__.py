@@ -29,22 +29,14 @@ from pushforward.training import (
     reweight,
 )
 from pushforward.version import __version__
-from pushforward.zoo.registry import (
-    build,
-    constrained,
-    gaussianized,
-    iaf,
-    maf,
-    mixture_cdf,
-    nice,
-    nsf,
-    planar,
-    radial,
-    realnvp,
-    standardized,
-    sylvester,
-)
+from pushforward.zoo.autoregressive import autoregressive, iaf, maf
+from pushforward.zoo.coupling import coupling, nice, realnvp
+from pushforward.zoo.mixtures import mixture_cdf
+from pushforward.zoo.planar import planar, radial, sylvester
+from pushforward.zoo.registry import build
+from pushforward.zoo.splines import nsf
 from pushforward.zoo.students import student_for
+from pushforward.zoo.units import constrained, gaussianized, standardized
 
 if TYPE_CHECKING:
     from pushforward.estimator import ConditionalFlowDensity, FlowDensity, FlowOutlierDetector, FlowTransformer
@@ -68,11 +60,13 @@ __all__ = [
     "TrainingError",
     "VariationalFit",
     "__version__",
+    "autoregressive",
     "bijections",
     "build",
     "check_bijection",
     "check_flow",
     "constrained",
+    "coupling",
     "describe",
     "distill",
     "distill_table",

@@ -18,8 +18,12 @@ class Base(nn.Module):
 
     Arguments:
         features: D, the length of an event.
+
+    Attributes:
+        independent: whether the features are independent of each other, default False.
     """
 
+    independent: bool = False
     reference: Tensor
 
     def __init__(self, features: int):
@@ -62,6 +66,8 @@ class StandardNormal(Base):
         tensor(-1.8379)
     """
 
+    independent = True
+
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         return -0.5 * (z.square().sum(-1) + self.features * math.log(2 * math.pi))
@@ -83,6 +89,8 @@ class Logistic(Base):
         tensor([   -1.3863, -1000.0000])
     """
 
+    independent = True
+
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         return self.log_prob_of_each(z).sum(-1)
@@ -94,10 +102,7 @@ class Logistic(Base):
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D)."""
-        # The log-ratio of two exponentials is logistic; logit(uniform) would cut the tails where its bits end.
-        first, second = (self.empty(*shape, self.features).exponential_() for _ in range(2))
-        smallest = torch.finfo(first.dtype).tiny
-        return first.clamp_min(smallest).log() - second.clamp_min(smallest).log()
+        return logistic_noise(self.empty(*shape, self.features))
 
 
 class Uniform(Base):
@@ -115,6 +120,8 @@ class Uniform(Base):
         >>> Uniform(2, high=2.0).log_prob(torch.tensor([[1.0, 1.0], [1.0, 3.0]]))
         tensor([-1.3863,    -inf])
     """
+
+    independent = True
 
     def __init__(self, features: int, low: float = 0.0, high: float = 1.0):
         super().__init__(features)
@@ -153,6 +160,8 @@ class StudentT(Base):
         >>> StudentT(1, degrees_of_freedom=1.0).log_prob(torch.zeros(1)).exp()  # Cauchy: 1 / π
         tensor(0.3183, grad_fn=<ExpBackward0>)
     """
+
+    independent = True
 
     def __init__(self, features: int, degrees_of_freedom: float = 10.0):
         super().__init__(features)
@@ -241,6 +250,20 @@ class GaussianMixture(Base):
     def _log_density(self, column: Tensor, d: int) -> Tensor:
         standardised = (column - self.means[:, d]) * (-self.log_scales[:, d]).exp()
         return -0.5 * standardised.square() - self.log_scales[:, d] - 0.5 * math.log(2 * math.pi)
+
+
+@torch.no_grad()
+def logistic_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draws from the standard logistic distribution, of the shape, device and precision of `like`.
+
+    Example:
+        >>> logistic_noise(torch.empty(2, 3)).shape
+        torch.Size([2, 3])
+    """
+    # The log-ratio of two exponentials is logistic; logit(uniform) would cut the tails where its bits end.
+    first, second = (torch.empty_like(like).exponential_(generator=generator) for _ in range(2))
+    smallest = torch.finfo(like.dtype).tiny
+    return first.clamp_min(smallest).log() - second.clamp_min(smallest).log()
 
 
 BASES: dict[str, type[Base]] = {

@@ -8,6 +8,7 @@ from torch.distributions import Distribution, constraints
 
 from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
+from pushforward.errors import InputError
 
 
 class Flow(nn.Module):
@@ -146,6 +147,40 @@ class Flow(nn.Module):
             raise ValueError("This flow takes no context: build it with context=C to make it conditional.")
         elif context.dim() == 0 or context.shape[-1] != expected:
             raise ValueError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
+
+
+def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context), in the bijection's order.
+
+    log p(x[d] | x before d) = log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular.
+
+    Arguments:
+        flow: whose `bijection.order()` is not None.
+        x: (*batch, D).
+        context: (*batch, C), broadcast against the batch of x.
+
+    Returns:
+        (*batch, D), in nats; the term of feature d is at index d.
+
+    Raises:
+        InputError: the layers mix features or run in different orders.
+
+    Cost: as log_prob; twice as much where layers are inverse autoregressive.
+
+    Example:
+        >>> import pushforward as pf
+        >>> flow, x = pf.maf(features=3, order="same"), torch.randn(5, 3)
+        >>> torch.allclose(log_prob_of_each(flow, x).sum(-1), flow.log_prob(x), atol=1e-5)
+        True
+    """
+    order = flow.bijection.order()
+    if order is None:
+        raise InputError(
+            "The layers of this flow mix features or run in different orders, so that its log-density is not a sum of "
+            'one term for each feature; that of an autoregressive flow with order="same" is.'
+        )
+    z, log_derivatives = flow.bijection.each_inverse(x, context)
+    return flow.base.log_prob_of_each(z, order) + log_derivatives
 
 
 class FlowDistribution(Distribution):

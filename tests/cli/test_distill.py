@@ -6,11 +6,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from known import NAMES, NOISE, SLOPE, make_rows, write
+from known import NAMES, NOISE, SLOPE, make_rows, read_matrix, write
 
 import pushforward as pf
 from pushforward.table_models.distillation import distill_table
-from pushforward.tables import read_matrix
 
 
 def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_steps):

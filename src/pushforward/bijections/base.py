@@ -9,7 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
+
+from pushforward.bijections.conditional_map import ConditionalMap, InverseMap
+from pushforward.bijections.ordering import closure, topological_order
+from pushforward.errors import InputError
 
 
 class Cost(NamedTuple):
@@ -24,6 +29,10 @@ class Bijection(nn.Module):
 
     A map of your own defines `forward` and `inverse`, and sets `features` (and `context_features` when it is
     conditional). The event is the last dimension; every dimension before it is batch.
+
+    A map whose Jacobian is triangular in some order of the features also defines `dependencies`, `each_inverse`,
+    `forward_with_maps` and `inverse_with_maps`. By default everything may depend on everything, so that a map has an
+    order only if it has one feature. A map of every feature by itself is an `Elementwise`.
 
     Attributes:
         features: D, the length of an event.
@@ -71,6 +80,70 @@ class Bijection(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} has no inverse (x → z).")
 
+    def dependencies(self) -> Tensor:
+        """What may depend on what.
+
+        Returns:
+            (D, D) boolean, on the CPU, True at [i, j] where x[i] may depend on z[j]; ∂x[i]/∂z[j] is 0 elsewhere.
+        """
+        return torch.ones(self.features, self.features, dtype=torch.bool)
+
+    def order(self) -> list[int] | None:
+        """The order of the features in which the Jacobian of the map is triangular, from first to last.
+
+        In this order x[d] depends on z[d] and on the features before d alone, and so does z[d] on x. Where several
+        orders have this property, as they all have for a map of every feature by itself, features that depend on fewer
+        others come first, and then those of lower index.
+
+        Returns:
+            The order, or None if there is none.
+
+        Example:
+            >>> import pushforward as pf
+            >>> pf.maf(features=3, order=(2, 0, 1)).bijection.order(), pf.bijections.LU(3).order()
+            ([2, 0, 1], None)
+        """
+        return topological_order(self.dependencies())
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with one term of log_det for each feature, where there is an `order`.
+
+        Arguments:
+            x: data, (*batch, D).
+            context: (*batch, C).
+
+        Returns:
+            z and log|∂z[d]/∂x[d]|, both (*batch, D). The latter are the diagonal of the Jacobian and sum to log_det.
+
+        Raises:
+            InputError: the Jacobian is triangular in no order of the features.
+        """
+        self._check_one_feature("each_inverse")
+        z, log_det = self.inverse(x, context)
+        return z, log_det[..., None]
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """Map latent to data, and say how each single feature is mapped given those before it in `order`.
+
+        Arguments:
+            z: latent, (*batch, D).
+            context: (*batch, C).
+
+        Returns:
+            x, (*batch, D), and the maps that take z[d] to x[d] one after the other while the features before d stay as
+            they are: x[d] = map_K(... map_1(z[d])).
+
+        Raises:
+            InputError: the Jacobian is triangular in no order of the features.
+        """
+        self._check_one_feature("forward_with_maps")
+        return self(z, context)[0], [_MapOfOneFeature(self, context)]
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """Map data to latent; otherwise as `forward_with_maps`, whose maps, from z to x, are returned."""
+        self._check_one_feature("inverse_with_maps")
+        return self.inverse(x, context)[0], [_MapOfOneFeature(self, context)]
+
     @property
     def cost(self) -> Cost:
         """What each direction costs."""
@@ -83,6 +156,18 @@ class Bijection(nn.Module):
                 f"{type(self).__name__} maps vectors of {self.features} features: "
                 f"expected shape (..., {self.features}), got {tuple(value.shape)}."
             )
+
+    def check_order(self) -> None:
+        """Refuse a map that is triangular in no order: what is asked of single features has no answer."""
+        if self.order() is None:
+            raise InputError(
+                f"{type(self).__name__} mixes features: no order of the features makes its Jacobian triangular."
+            )
+
+    def _check_one_feature(self, method: str) -> None:
+        self.check_order()
+        if self.features > 1:
+            raise NotImplementedError(f"{type(self).__name__} has an order of the features, but no {method}.")
 
     def extra_repr(self) -> str:
         """Show the sizes and the cost of each direction."""
@@ -138,9 +223,40 @@ class Compose(Bijection):
             log_det = log_det + term
         return z, log_det
 
+    def dependencies(self) -> Tensor:
+        """Those of all parts together, and what follows from them."""
+        return closure(*(bijection.dependencies() for bijection in self))
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the inverses in reverse order; a term of a feature is the sum of the parts' terms."""
+        self.check_order()
+        total = torch.zeros_like(x)
+        for bijection in reversed(list(self)):
+            x, terms = bijection.each_inverse(x, context)
+            total = total + terms
+        return x, total
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """Apply the maps in order and collect those of single features."""
+        self.check_order()
+        collected: list[ConditionalMap] = []
+        for bijection in self:
+            z, maps = bijection.forward_with_maps(z, context)
+            collected = [*collected, *maps]
+        return z, collected
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """Apply the inverses in reverse order and collect the maps of single features."""
+        self.check_order()
+        collected: list[ConditionalMap] = []
+        for bijection in reversed(list(self)):
+            x, maps = bijection.inverse_with_maps(x, context)
+            collected = [*maps, *collected]
+        return x, collected
+
     @property
     def cost(self) -> Cost:
-        """The parts' costs: one-pass parts count as one pass together, dearer parts are counted."""
+        """The parts' costs: parts of one pass count as one pass together, all others are counted."""
         return Cost(
             _total([bijection.cost.forward for bijection in self]),
             _total([bijection.cost.inverse for bijection in self]),
@@ -162,7 +278,7 @@ class Inverse(Bijection):
     The inverse autoregressive flow is exactly this of the masked autoregressive flow.
 
     Arguments:
-        bijection: the map to turn round.
+        bijection: the map to invert.
     """
 
     def __init__(self, bijection: Bijection):
@@ -179,12 +295,47 @@ class Inverse(Bijection):
         """Apply the map itself."""
         return self.bijection(x, context)
 
+    def dependencies(self) -> Tensor:
+        """Those of the map, and what follows from them: the inverse of a matrix is a polynomial in it."""
+        return closure(self.bijection.dependencies())
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the map itself; the terms are minus those of its inverse, which is applied too."""
+        z, _ = self.inverse(x, context)
+        return z, -self.bijection.each_inverse(z, context)[1]
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """Apply the map's inverse."""
+        x, maps = self.bijection.inverse_with_maps(z, context)
+        return x, [InverseMap(one) for one in reversed(maps)]
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """Apply the map itself."""
+        z, maps = self.bijection.forward_with_maps(x, context)
+        return z, [InverseMap(one) for one in reversed(maps)]
+
     @property
     def cost(self) -> Cost:
         """The map's costs, swapped."""
         return Cost(self.bijection.cost.inverse, self.bijection.cost.forward)
 
 
+class _MapOfOneFeature(NamedTuple):
+    """A bijection of one feature at a given context."""
+
+    bijection: Bijection
+    context: Tensor | None
+    affine: bool = False
+
+    def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        x, log_det = self.bijection(z, self.context)
+        return x, log_det[..., None]
+
+    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, log_det = self.bijection.inverse(x, self.context)
+        return z, log_det[..., None]
+
+
 def _total(costs: list[str]) -> str:
-    dear = Counter(cost for cost in costs if cost != "1 pass")
-    return " + ".join(f"{count} × {cost}" for cost, count in dear.items()) or "1 pass"
+    counts = Counter(cost for cost in costs if cost != "1 pass")
+    return " + ".join(f"{count} × {cost}" for cost, count in counts.items()) or "1 pass"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pushforward.bijections.base import Bijection
+from pushforward.bijections.elementwise import Elementwise
 from pushforward.bijections.univariate.spline import through_knots
 
 # No secant is flatter than this share of the column's own slope, that between its quantiles at ±1 deviation.
@@ -25,7 +25,7 @@ ROWS_AT_ENDS = 5
 INSIDE, NEAREST = 1e-9, 1e-12
 
 
-class MarginalSpline(Bijection):
+class MarginalSpline(Elementwise):
     """x[d] = spline_d(z[d]), a fixed increasing spline for each feature that takes normal z to the marginals of data.
 
     The spline is rational quadratic between K knots. Beyond them, at a distance t in z, it is s (exp(t) - 1) with the
@@ -156,21 +156,11 @@ class MarginalSpline(Bijection):
                 buffer[feature] = torch.tensor(column, dtype=torch.float64)
         return spline.to(x.device)
 
-    def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """From normal z to the data's marginals."""
-        x, log_derivative = self.each_forward(z)
-        return x, log_derivative.sum(-1)
-
-    def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """From the data's marginals to nearly normal z."""
-        z, log_derivative = self.each_inverse(x)
-        return z, log_derivative.sum(-1)
-
     def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with log ∂x/∂z of each feature, (*batch, D)."""
         return self._apply_spline(z, backwards=False)
 
-    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `inverse`, with log ∂z/∂x of each feature, (*batch, D)."""
         return self._apply_spline(x, backwards=True)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.special import erfcx
 
-from pushforward.bijections.base import Bijection
+from pushforward.bijections.elementwise import Elementwise
 
 SMALLEST_TAIL = 1e-6
 # exp(60) is 1e26: there is nothing beyond it that data could tell, but float32 ends at 3e38.
@@ -16,7 +16,7 @@ LARGEST_EXPONENT = 60.0
 MIDDLE = 0.5
 
 
-class TailTransform(Bijection):
+class TailTransform(Elementwise):
     """x = shift + scale · sign(z) · (E^λ - 1) / λ, E = 1 / erfc(|z| / √2), with a tail λ of its own on either side.
 
     E is the reciprocal of the probability that a normal number lies further out than z, so that a standard normal z
@@ -129,16 +129,6 @@ class TailTransform(Bijection):
         """λ of the lower and the upper tail, (D, 2)."""
         return SMALLEST_TAIL + softplus(self.raw_tails)
 
-    def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x = shift + scale · sign(z) · (E^λ - 1) / λ."""
-        x, log_derivative = self.each_forward(z)
-        return x, log_derivative.sum(-1)
-
-    def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z = sign(x - shift) · √2 erfc⁻¹(1 / E), log E = log(1 + λ |x - shift| / scale) / λ."""
-        z, log_derivative = self.each_inverse(x)
-        return z, log_derivative.sum(-1)
-
     def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with log ∂x/∂z of each feature, (*batch, D)."""
         self.check_event(z)
@@ -151,7 +141,7 @@ class TailTransform(Bijection):
         log_det = self.log_scale + inside + log_hazard - 0.5 * math.log(2)
         return self.shift + self.log_scale.exp() * sign * y, log_det
 
-    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `inverse`, with log ∂z/∂x of each feature, (*batch, D)."""
         self.check_event(x)
         tails, sign, distance = self._sides((x - self.shift) * (-self.log_scale).exp())

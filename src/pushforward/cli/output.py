@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 
 import typer
 
-from pushforward.errors import InputError
+from pushforward.errors import InputError, TrainingError
 from pushforward.support.progress import progress as progress  # commands take all that they show from here
 
 Options = ParamSpec("Options")
@@ -26,8 +26,6 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
 
     @functools.wraps(function)
     def run(*args: Options.args, **options: Options.kwargs) -> None:
-        from pushforward.training import TrainingError
-
         try:
             function(*args, **options)
         except BrokenPipeError:

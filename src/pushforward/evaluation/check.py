@@ -276,8 +276,7 @@ def _known_dependencies(bijection: Bijection) -> Tensor | None:
         bijection = bijection.bijection
     if not isinstance(bijection, Autoregressive):
         return None
-    place = torch.tensor(bijection.order).argsort()
-    return place[:, None] >= place
+    return bijection.dependencies()
 
 
 class _Density:

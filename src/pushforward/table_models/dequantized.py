@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.bijections.ordering import log_prob_of_each
-from pushforward.flow import Flow
+from pushforward.flow import Flow, log_prob_of_each
 from pushforward.tables.columns.columns import Columns
 
 # Points of the noise at which probabilities of discrete columns are averaged.

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pushforward.bijections.ordering import order_of
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.model_file import describe, load, save
@@ -24,11 +23,9 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import DequantizedDensity
 from pushforward.tables import (
-    Columns,
     Schema,
     TableReader,
     TableWriter,
-    arrow_type,
     as_json,
     decode,
     encode,
@@ -36,7 +33,8 @@ from pushforward.tables import (
     table_format,
     table_from_frame,
 )
-from pushforward.tables.schema.kinds import Continuous, Mixed
+from pushforward.tables.columns.columns import Columns
+from pushforward.tables.columns.kinds import Continuous
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
@@ -240,14 +238,12 @@ class TableModel:
         if self.errors:
             raise InputError("Shares of columns are no part of this model: its scores average over measurement errors.")
         if self.density.columns.discrete:
-            name = next(
-                name for name in self._modelled if self.schema[name].discrete or isinstance(self.schema[name], Mixed)
-            )
+            name = next(name for name in self._modelled if self.schema[name].has_probabilities)
             raise InputError(
                 f'Shares of columns are no part of this model: the probability of its column "{name}" is an average '
                 "over noise; fit with --arbitrary-conditions, whose probabilities are exact."
             )
-        if order_of(self.density.flow.bijection) is None:
+        if self.density.flow.bijection.order() is None:
             raise InputError(
                 "Shares of columns are no part of this model: its layers mix columns or run in different orders; fit "
                 "with --arbitrary-conditions, or see --explain."
@@ -370,7 +366,7 @@ class TableModel:
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed alone: without a seed the draws must differ from call to call.
             torch.default_generator.manual_seed(secrets.randbits(63) if seed is None else seed)
-            with TableWriter(output, pa.schema([(name, arrow_type(self.schema[name])) for name in names])) as writer:
+            with TableWriter(output, pa.schema([(name, self.schema[name].arrow_type) for name in names])) as writer:
                 for matrix, done in self._draws(rows, given):
                     self._check_finite(matrix, names, written)
                     writer.write(self.decode(matrix, columns=names))

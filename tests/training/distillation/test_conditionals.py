@@ -7,8 +7,9 @@ from torch.distributions import Normal
 import pushforward as pf
 from pushforward.bijections import ActNorm, Autoregressive, Compose, Inverse, LogisticMixture, Permutation
 from pushforward.distributions import Logistic, StandardNormal, StudentT
+from pushforward.networks import Conditioner
 from pushforward.training.distillation import ConditionalStudent, ConditionalTeacher, FlowConditionals, NoConditionals
-from pushforward.training.distillation.conditionals import StackedConditionals
+from pushforward.training.distillation.conditionals import TransformedConditionals
 
 ORDER = (2, 0, 3, 1)
 
@@ -28,9 +29,9 @@ def mixed(context=0):
     torch.manual_seed(0)
     affine = pf.bijections.Affine()
     layers = [
-        Autoregressive(4, affine, (8,), context, ORDER),
+        Autoregressive(4, affine, Conditioner((8,)), context, ORDER),
         ActNorm(4),
-        Inverse(Compose([Autoregressive(4, affine, (8,), context, ORDER), ActNorm(4)])),
+        Inverse(Compose([Autoregressive(4, affine, Conditioner((8,)), context, ORDER), ActNorm(4)])),
     ]
     return pf.Flow(Compose(layers), StandardNormal(4))
 
@@ -43,11 +44,11 @@ FLOWS = {
     "masked and inverse": (mixed, Normal),
     "masked and inverse with a context": (lambda: mixed(2), Normal),
     "in units of data": (lambda: pf.standardized(pf.maf(4, layers=2, hidden=(8,), order=ORDER), DATA), Normal),
-    "logistic base": (lambda: pf.iaf(4, layers=2, hidden=(8,), order=ORDER, base="logistic"), StackedConditionals),
+    "logistic base": (lambda: pf.iaf(4, layers=2, hidden=(8,), order=ORDER, base="logistic"), TransformedConditionals),
     "inverse splines": (
-        lambda: pf.nsf(4, kind="inverse_autoregressive", layers=2, hidden=(8,), order=ORDER), StackedConditionals,
+        lambda: pf.nsf(4, kind="inverse_autoregressive", layers=2, hidden=(8,), order=ORDER), TransformedConditionals,
     ),
-    "splines": (lambda: pf.nsf(4, layers=2, hidden=(8,), order=ORDER), StackedConditionals),
+    "splines": (lambda: pf.nsf(4, layers=2, hidden=(8,), order=ORDER), TransformedConditionals),
 }  # fmt: skip
 DATA = 10 + 3 * torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
@@ -136,7 +137,7 @@ def test_flows_without_conditionals_say_why(flow, words):
 
 
 def test_the_protocols_know_their_own():
-    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), (8,))), Logistic(2))
+    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), Conditioner((8,)))), Logistic(2))
     assert isinstance(FlowConditionals(flow), ConditionalTeacher) and isinstance(
         FlowConditionals(flow), ConditionalStudent
     )

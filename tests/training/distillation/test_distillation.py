@@ -12,6 +12,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 import pushforward as pf
 from pushforward.bijections import Autoregressive, Compose, Inverse, LogisticMixture, Permutation
 from pushforward.distributions import Logistic, StandardNormal
+from pushforward.networks import Conditioner
 from pushforward.training.distillation import Divergence
 from pushforward.training.distillation.report import frozen
 
@@ -42,7 +43,7 @@ def pair():
 def spline_pair():
     """Teacher and student with conditionals that are not Gaussian."""
     teacher = random_flow(
-        lambda: pf.Flow(Autoregressive(2, LogisticMixture(2), (8,), activation="tanh"), Logistic(2)), 0
+        lambda: pf.Flow(Autoregressive(2, LogisticMixture(2), Conditioner((8,), "tanh")), Logistic(2)), 0
     )
     student = random_flow(
         lambda: pf.nsf(2, kind="inverse_autoregressive", layers=1, hidden=(8,), activation="tanh", bins=4), 1
@@ -299,7 +300,7 @@ def test_auto_picks_and_says_which(student, teacher, estimator, word):
         ),
         (
             lambda: pf.iaf(3, layers=1, base="logistic"), lambda: pf.maf(3, layers=1), {"estimator": "closed_form"},
-            "needs Gaussian conditionals of teacher and student; they are Normal and StackedConditionals",
+            "needs Gaussian conditionals of teacher and student; they are Normal and TransformedConditionals",
         ),
         (
             lambda: pf.iaf(3), lambda: Density(linear_teacher(3)), {"estimator": "closed_form"},

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from pushforward.audio.models.conditionals import Pushed
-from pushforward.audio.models.logistic import Logistic, logistic_noise
+from pushforward.audio.models.logistic import Logistic
 from pushforward.audio.models.sequences import SequenceDensity
 from pushforward.bijections import Affine, RelativeAffine, Univariate
+from pushforward.distributions import logistic_noise
 from pushforward.kernels.wavenet import CompiledState, HeadShape, has_kernel
 from pushforward.networks.wavenet import WaveNet, shifted
 
