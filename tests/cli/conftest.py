@@ -10,36 +10,30 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from known import make_kinds, make_rows, write
+from small_fits import default_steps, small_flows
 from typer.testing import CliRunner
 
 from pushforward.cli.main import app
 
 
-def take(patch, steps):
-    """Let fits and distillations whose steps are not given take so many, of two small layers where these are chosen."""
-    for name, value in (("LAYERS", 2), ("WIDTH", 32), ("FEWEST_STEPS", steps), ("MOST_STEPS", steps)):
-        patch.setattr(f"pushforward.zoo.recipe.{name}", value)
-    patch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 1)
-    patch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", steps)
-    patch.setattr("pushforward.training.distillation.distilling.DEFAULT_STEPS", steps)
-
-
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     """Fits that only have to come to an end."""
-    take(monkeypatch, 30)
+    small_flows(monkeypatch)
+    default_steps(monkeypatch, 30)
 
 
 @pytest.fixture
 def many_steps(monkeypatch, few_steps):
     """Fits that have to learn the tables of known.py."""
-    take(monkeypatch, 300)
+    default_steps(monkeypatch, 300)
 
 
 def fit(data, model, *options):
     """Fit as `many_steps` does, outside of a test."""
     with pytest.MonkeyPatch.context() as patch:
-        take(patch, 300)
+        small_flows(patch)
+        default_steps(patch, 300)
         result = CliRunner().invoke(app, ["fit", str(data), "-o", str(model), *options])
     assert result.exit_code == 0, result.stderr
 

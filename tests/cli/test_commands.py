@@ -222,9 +222,7 @@ def test_a_schema_overrides_what_is_learned(run, tmp_path):
     assert schema["share"]["kind"] == "continuous" and len(schema["stars"]["frequencies"]) == 11
     # What a model says of its columns is itself a schema.
     (tmp_path / "again.json").write_text(json.dumps(schema))
-    again = run(
-        "fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice"
-    )
+    again = run("fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice")
     assert again.status == 0 and run("info", "a.safetensors", "--json").json()["notes"]["schema"] == schema
 
 

@@ -43,7 +43,7 @@ def assert_same(found, expected):
 
 
 # One step of training of a small flow: the checks are of conventions, and fit some two hundred times.
-@parametrize_with_checks([kind("maf", max_steps=1) for kind in ESTIMATORS])
+@parametrize_with_checks([kind(max_steps=1) for kind in ESTIMATORS])
 def test_scikit_learn_has_nothing_to_object(estimator, check):
     check(estimator)
 

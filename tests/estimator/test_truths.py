@@ -22,7 +22,7 @@ def gaussian_rows(count, seed=0):
 
 @pytest.fixture(scope="module")
 def gaussian():
-    return pf.FlowDensity("maf", max_steps=150, learning_rate=5e-3, random_state=0).fit(gaussian_rows(3000))
+    return pf.FlowDensity(max_steps=150, random_state=0).fit(gaussian_rows(3000))
 
 
 def test_score_samples_is_the_density_of_a_gaussian(gaussian):
@@ -82,9 +82,7 @@ def curve_rows(count, seed=0):
 
 @pytest.fixture(scope="module")
 def curve():
-    return pf.ConditionalFlowDensity("maf", max_steps=300, batch_size=256, learning_rate=5e-3, random_state=0).fit(
-        *curve_rows(3000)
-    )
+    return pf.ConditionalFlowDensity(max_steps=300, random_state=0).fit(*curve_rows(3000))
 
 
 def test_quantiles_and_densities_are_those_of_a_known_conditional(curve):
@@ -178,9 +176,7 @@ def test_what_does_not_fit_the_estimator_is_refused(curve):
 
 def test_outliers_are_the_rows_far_from_a_gaussian():
     X = gaussian_rows(1000)
-    detector = pf.FlowOutlierDetector("maf", contamination=0.02, max_steps=150, learning_rate=5e-3, random_state=0).fit(
-        X
-    )
+    detector = pf.FlowOutlierDetector(contamination=0.02, max_steps=150, random_state=0).fit(X)
     assert (detector.predict(X) == -1).sum() == 20
     fresh = gaussian_rows(2000, seed=1)
     distance = np.einsum("ij,jk,ik->i", fresh - MEAN, np.linalg.inv(COVARIANCE), fresh - MEAN)
@@ -205,7 +201,7 @@ def clusters():
 
 def test_the_density_of_weighted_clusters_follows_their_weights(clusters):
     X, which, weights = clusters
-    density = pf.FlowDensity("nsf", max_steps=200, random_state=0).fit(X, sample_weight=weights)
+    density = pf.FlowDensity(max_steps=200, random_state=0).fit(X, sample_weight=weights)
     share = weights[which == 1].sum() / weights.sum()
     # Nearer to the weighted share than to that of the rows: 20,000 draws.
     found = (density.sample(20_000, random_state=0).sum(1) > 0).mean()
@@ -220,7 +216,7 @@ def test_the_density_of_weighted_clusters_follows_their_weights(clusters):
 
 def test_latent_features_are_standard_normal_and_lead_back():
     X = np.exp(gaussian_rows(3000) / [1, 15])
-    transformer = pf.FlowTransformer("maf", max_steps=150, learning_rate=5e-3, random_state=0).fit(X)
+    transformer = pf.FlowTransformer(max_steps=150, random_state=0).fit(X)
     fresh = np.exp(gaussian_rows(2000, seed=1) / [1, 15])
     Z = transformer.transform(fresh)
     # Nearer to independent than to the correlation of 0.8 in the data, and nearly normal: 2.74 / √n is five standard
