@@ -9,7 +9,7 @@ from scipy import stats
 
 import pushforward as pf
 from pushforward.support import progress
-from pushforward.table_models import streaming
+from pushforward.table_models import streamed as tables_in_files
 from pushforward.table_models.streamed import StreamedTable
 from pushforward.tables import TableWriter, numeric_matrix, to_table
 from pushforward.tables.files import scan as scans
@@ -43,8 +43,8 @@ def write(path, matrix, names=("row", "a", "b"), group=700):
 @pytest.fixture
 def small(monkeypatch):
     """Buffers and samples of some hundred rows, so that a table of some thousand is large."""
-    monkeypatch.setattr(streaming, "LARGEST_IN_MEMORY", 1000)
-    monkeypatch.setattr(streaming, "BATCH_ROWS", 90)
+    monkeypatch.setattr(tables_in_files, "LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr(tables_in_files, "BATCH_ROWS", 90)
     monkeypatch.setattr(streamed, "BUFFER_BYTES", 800 * 3 * 8)
     monkeypatch.setattr(scans, "BATCH_ROWS", 333)
     monkeypatch.setattr(scans, "MOST_SAMPLED", 1000)
@@ -52,13 +52,13 @@ def small(monkeypatch):
 
 
 def stream(path, seed=0, names=("row", "a", "b")):
-    pieces = streaming.RowGroups(path, names)
-    found = streaming.scan(pieces, seed, 0.1)
+    row_groups = tables_in_files.RowGroups(path, names)
+    found = tables_in_files.scan(row_groups, seed, 0.1)
 
-    def coding(batch, before):
+    def encode_batch(batch, before):
         return numeric_matrix(batch, names, source=str(path), first_row=before + 1)
 
-    return found, streaming.stream_table(pieces, found, coding, names, [], seed)
+    return found, tables_in_files.stream_table(row_groups, found, encode_batch, names, [], seed)
 
 
 def a_pass(batches):
@@ -220,7 +220,7 @@ def test_streamed_rows_come_alone(small, tmp_path):
 
 def test_small_tables_stay_in_memory(tmp_path):
     for ending in ENDINGS:
-        assert not streaming.is_large(write(tmp_path / f"t.{ending}", make()), None)
+        assert not tables_in_files.is_large(write(tmp_path / f"t.{ending}", make()), None)
 
 
 def test_what_only_few_rows_show_of_a_column_is_in_its_schema(small, tmp_path):
@@ -268,7 +268,7 @@ def test_a_pass_has_the_weights_of_its_rows(small, tmp_path, ending):
     weights = np.random.default_rng(3).integers(0, 3, ROWS).astype(float)
     path = write(tmp_path / f"t.{ending}", np.column_stack([matrix, weights]), ["row", "a", "b", "w"])
     large = StreamedTable(path, ["row", "a", "b", "w"], {}, 0, 0.1, weight="w")
-    rows = large.rows(large.learn(), ["row", "a"], ["b"])
+    rows = large.rows(large.infer_schema(), ["row", "a"], ["b"])
     x, context, found = (
         torch.cat(parts).numpy() for parts in zip(*streamed.StreamedBatches(rows, 64, 0, torch.float64), strict=True)
     )
@@ -304,7 +304,7 @@ def test_a_pass_has_the_errors_of_its_rows_between_features_and_context(small, t
     matrix = np.abs(make())
     path = write(tmp_path / "t.parquet", np.column_stack([matrix, matrix[:, 1] / 3]), ["row", "a", "b", "e"])
     large = StreamedTable(path, ["row", "a", "b", "e"], {}, 0, 0.1, errors=["e"])
-    rows = large.rows(large.learn(), ["row", "a"], ["b"])
+    rows = large.rows(large.infer_schema(), ["row", "a"], ["b"])
     batches = streamed.StreamedBatches(rows, 64, 0, torch.float64)
     x, context = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
     order = x[:, 0].astype(int)
@@ -345,24 +345,24 @@ def test_streamed_weights_and_errors_that_cannot_be_are_named_before_the_trainin
         pf.fit_table(write(path, matrix), weight="b", flow="nice", max_steps=1)
 
 
-def test_the_survey_says_how_far_it_is(small, tmp_path):
+def test_the_scan_says_how_far_it_is(small, tmp_path):
     for ending in ENDINGS:
         told = []
-        pieces = streaming.RowGroups(write(tmp_path / f"t.{ending}", make()), ["row", "a", "b"])
-        streaming.scan(pieces, 0, 0.1, report=told.append)
+        row_groups = tables_in_files.RowGroups(write(tmp_path / f"t.{ending}", make()), ["row", "a", "b"])
+        tables_in_files.scan(row_groups, 0, 0.1, report=told.append)
         assert told == sorted(told) and 0 < told[0] <= told[-1] == 1.0, ending
         assert told[0] < 0.2 or ending == "csv"
 
 
-def test_the_survey_has_a_bar_in_a_terminal_and_none_elsewhere_or_when_quiet(small, tmp_path, monkeypatch, capsys):
+def test_the_scan_has_a_bar_in_a_terminal_and_none_elsewhere_or_when_quiet(small, tmp_path, monkeypatch, capsys):
     path = write(tmp_path / "t.parquet", make() + np.array([1, 0, 0]))
     options = {"flow": "nice", "max_steps": 1, "schema": {"row": "positive"}}
     pf.fit_table(path, **options)
-    assert "surveying" not in capsys.readouterr().err
+    assert "scanning" not in capsys.readouterr().err
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)
     pf.fit_table(path, **options, progress=False)
-    assert "surveying" not in capsys.readouterr().err
+    assert "scanning" not in capsys.readouterr().err
     pf.fit_table(path, **options)
     shown = capsys.readouterr().err
-    assert "surveying" in shown and "checking" in shown
+    assert "scanning" in shown and "checking" in shown

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.table_models.scoring import Scores
 
 NAMES = ["mass", "radius"]
 
@@ -93,7 +94,7 @@ def test_draws_leave_the_random_state_alone(tmp_path):
 
 
 def test_scores_in_sum():
-    scores = pf.table_model.Scores()
+    scores = Scores()
     values = 1e9 + np.random.default_rng(0).normal(size=1000)
     for part in np.array_split(values, 7):
         scores.add(part)

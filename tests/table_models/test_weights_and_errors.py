@@ -90,7 +90,7 @@ def test_a_measured_gaussian_is_convolved_in_closed_form():
     x = torch.randn(200, 2, generator=generator, dtype=torch.float64) * 1.5 + MEAN
     errors = torch.rand(200, 2, generator=generator, dtype=torch.float64)
     truth = torch.distributions.MultivariateNormal(MEAN, COVARIANCE + torch.diag_embed(errors**2)).log_prob(x)
-    measured = DeconvolvedDensity(Normal2(), 2, [0, 1], draws=8192).eval()
+    measured = DeconvolvedDensity(Normal2(), [0, 1], draws=8192).eval()
     found = measured.log_prob(torch.cat([x, errors], 1))
     # Rows so far out that few draws reach them are left to their fate.
     near = truth > -8
@@ -98,7 +98,7 @@ def test_a_measured_gaussian_is_convolved_in_closed_form():
     # Without errors it is the density itself, and with few draws the logarithm is too low on average.
     none = measured.log_prob(torch.cat([x, 0 * errors], 1))
     torch.testing.assert_close(none, Normal2().log_prob(x))
-    training = DeconvolvedDensity(Normal2(), 2, [0, 1]).train()
+    training = DeconvolvedDensity(Normal2(), [0, 1]).train()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         mean = torch.stack([training.log_prob(torch.cat([x, errors], 1)) for _ in range(200)]).mean(0)

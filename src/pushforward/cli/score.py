@@ -61,7 +61,7 @@ def score(
         f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}",
         quiet,
     )
-    if table_model.density.columns.discrete:
+    if table_model.roles.has_probabilities:
         say(f"log_prob is that of {table_model.meaning}", quiet)
     if table_model.calibration is None:
         say("no p-values: the model is distilled or of an earlier version, and keeps no held-out log-densities", quiet)

@@ -78,12 +78,20 @@ class ArbitraryConditionalDensity(nn.Module):
         return self.columns.features
 
     @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        return (
+            "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
+            "values are left out: it is the learned density of the values that are present"
+        )
+
+    @property
     def config(self) -> dict[str, Any]:
         """The columns, the conditions and the flow, as plain JSON: what a checkpoint is of."""
         given = self.conditions.nonzero()[:, 0].tolist()
         return {"columns": self.columns.config, "given": given, "flow": self.flow.config}
 
-    def log_prob(self, codes: Tensor, context: None = None) -> Tensor:
+    def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(values that are there | conditions) in nats, (n,), of codes, (n, D), NaN where a value is missing."""
         if self.training:
             return self._estimate(self.prepare(codes))
@@ -98,12 +106,29 @@ class ArbitraryConditionalDensity(nn.Module):
         """
         return self._terms(codes, known).sum(-1)
 
-    def log_prob_of_each(self, codes: Tensor, context: None = None) -> Tensor:
+    def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(value | values of columns before it, conditions) in nats, (n, D), which sum to log_prob.
 
         It is 0 for conditions and where a value is missing.
         """
         return self._terms(codes, self.conditions.expand(codes.shape))
+
+    def check_shares(self) -> None:
+        """Nothing: `log_prob_of_each` has the shares of columns."""
+
+    @torch.no_grad()
+    def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """Codes drawn, (*shape, *batch, D), float64.
+
+        Arguments:
+            shape: how many draws; with conditions, how many for each of their rows.
+            context: (*batch, C) codes of the conditions, NaN where a value is missing and is drawn; default all drawn.
+        """
+        batch = () if context is None else context.shape[:-1]
+        codes = torch.full((*shape, *batch, self.features), math.nan, dtype=torch.float64)
+        if context is not None:
+            codes[..., self.conditions] = context
+        return self.fill(codes.reshape(-1, self.features)).view(codes.shape)
 
     def _terms(self, codes: Tensor, known: Tensor) -> Tensor:
         """The terms of the chain rule in the order of the columns, (n, D); 0 for known and missing values."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -67,6 +67,7 @@ class ArbitraryConditionalFlow(nn.Module):
         torch.Size([1, 3])
     """
 
+    allows_gaps: Literal[True] = True
     circular: Tensor
     owner: Tensor
     covariance: Tensor

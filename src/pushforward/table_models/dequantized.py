@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.errors import InputError
 from pushforward.flow import Flow, log_prob_of_each
 from pushforward.tables.columns.columns import Columns
 
@@ -33,6 +34,7 @@ class DequantizedDensity(nn.Module):
     Cost: log_prob one of the flow for each point; sample one of the flow.
     """
 
+    allows_gaps = False
     points: Tensor
 
     def __init__(self, columns: Columns, flow: Flow, points: int = POINTS) -> None:
@@ -59,6 +61,16 @@ class DequantizedDensity(nn.Module):
         """C, the length of a context."""
         return self.flow.context_features
 
+    @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        if not self.columns.discrete:
+            return "a density in the units of the columns, exact"
+        return (
+            "a density in the units of continuous columns times the probability of discrete ones, which is averaged "
+            f"over {len(self.points)} points of the dequantizing noise"
+        )
+
     def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(codes | context) in nats, (n,): densities of continuous columns, probabilities of discrete ones.
 
@@ -70,6 +82,24 @@ class DequantizedDensity(nn.Module):
             return self._bound(codes, context, torch.rand_like(codes))
         bounds = [self._bound(codes, context, noise) for noise in self.points]
         return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
+
+    def check_shares(self) -> None:
+        """Refuse `log_prob_of_each` of discrete columns, or of a flow whose layers have no order in common.
+
+        Raises:
+            InputError: it has no shares of columns.
+        """
+        if self.columns.discrete:
+            name = self.columns.with_probabilities[0]
+            raise InputError(
+                f'This model has no shares of columns: the probability of its column "{name}" is an average over '
+                "noise; fit with --arbitrary-conditions, whose probabilities are exact."
+            )
+        if self.flow.bijection.order() is None:
+            raise InputError(
+                "This model has no shares of columns: its layers mix columns or run in different orders; fit with "
+                "--arbitrary-conditions, or see --explain."
+            )
 
     def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; no column is discrete.

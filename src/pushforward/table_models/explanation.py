@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.evaluation.surprise import conditional_surprise
 from pushforward.table_models.model import TableModel
+from pushforward.table_models.surprise import conditional_surprise
 
 # Draws that tell the scales of the columns.
 DRAWS = 1000
