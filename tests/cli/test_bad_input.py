@@ -147,10 +147,10 @@ SCHEMAS = {
     "no bounds": ('{"mass": {"kind": "bounded"}}', ["needs low, high or both"]),
     "reversed bounds": ('{"mass": {"kind": "bounded", "low": 3, "high": 2}}', ["low must be less than high"]),
     "bounds that the table breaks": ('{"mass": {"kind": "bounded", "high": 10}}', ["mass", "above its bound 10"]),
-    "broken numbers as integers": ('{"mass": "integer"}', ["mass", "row 1", "no whole number"]),
+    "broken numbers as integers": ('{"mass": "integer"}', ["mass", "row 1", "not a whole number"]),
     "a category of too many": (
         '{"mass": {"kind": "category", "levels": [1.5]}}',
-        ["mass", "row 1", "none of its 1 levels"],
+        ["mass", "row 1", "not one of its 1 levels"],
     ),
     "another constant": ('{"mass": {"kind": "constant", "value": 3}}', ["mass", "is 3 in every row", "row 1"]),
 }
@@ -174,7 +174,7 @@ def test_fit_refuses_a_schema_that_is_not_there(refused, tmp_path):
 def test_score_refuses_values_that_are_not_of_their_kind(refused, kinds, tmp_path):
     model, table = kinds / "model.safetensors", pa.parquet.read_table(kinds / "data.parquet")
     cases = {
-        "sex": ("z", ['"sex"', '"z" in row 3', "none of its 2 levels"]),
+        "sex": ("z", ['"sex"', '"z" in row 3', "not one of its 2 levels"]),
         "stars": (9, ['"stars"', "9 in row 3", "above its bound 5"]),
         "site": ("Y", ['"site"', "is X in every row", "row 3"]),
         "mass": (-1.0, ['"mass"', "-1 in row 3", "not positive"]),

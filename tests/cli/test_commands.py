@@ -8,12 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import torch
-from known import NAMES, NOISE, SLOPE, make_kinds, make_rows, write
+from known import NAMES, NOISE, SLOPE, make_kinds, make_rows, read_matrix, write
 from scipy import stats
 
 import pushforward as pf
 from pushforward.kernels import native
-from pushforward.tables import read_matrix
 from pushforward.training.splitting import split_rows
 from pushforward.zoo.registry import ARCHITECTURES
 

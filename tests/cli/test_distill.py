@@ -6,11 +6,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from known import NAMES, NOISE, SLOPE, make_rows, write
+from known import NAMES, NOISE, SLOPE, make_rows, read_matrix, write
 
 import pushforward as pf
 from pushforward.table_models.distillation import distill_table
-from pushforward.tables import read_matrix
 
 
 @pytest.fixture(scope="module", autouse=True)

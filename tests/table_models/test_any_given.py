@@ -13,7 +13,8 @@ import pushforward as pf
 from pushforward.bijections import MarginalSpline
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, input_widths
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
-from pushforward.tables import Columns, encode, infer_schema
+from pushforward.tables import encode, infer_schema
+from pushforward.tables.columns.columns import Columns
 
 NAMES = list(TABLE)
 

@@ -88,7 +88,7 @@ def test_p_values_of_fresh_rows_are_uniform_however_badly_the_model_fits():
 def test_held_out_rows_are_those_of_the_fit():
     rows = np.random.default_rng(0).normal(size=(200, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
-    held_out = pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0)[1].numpy()
+    held_out = pf.training.splitting.split_rows(200, 0.1, seed=0)[1].numpy()
     np.testing.assert_allclose(model.calibration.log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5)
 
 

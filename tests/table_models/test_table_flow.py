@@ -46,7 +46,7 @@ def test_columns_are_modelled_in_the_order_asked_for():
 def test_held_out_rows_are_those_that_the_loop_holds_out():
     rows = make_rows(200)
     result = fit(rows)
-    _, held_out = pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0)
+    _, held_out = pf.training.splitting.split_rows(200, 0.1, seed=0)
     log_prob = result.model.log_prob(rows[held_out.numpy()])
     assert result.held_out == pytest.approx(log_prob.mean(), abs=1e-4)
     assert result.history.rows == (180, 20) and result.model.notes["rows"] == {"training": 180, "held_out": 20}
@@ -54,7 +54,7 @@ def test_held_out_rows_are_those_that_the_loop_holds_out():
 
 def test_the_gaussian_beside_it_is_that_of_the_training_rows():
     rows = make_rows(200)
-    train, held_out = (rows[index.numpy()] for index in pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0))
+    train, held_out = (rows[index.numpy()] for index in pf.training.splitting.split_rows(200, 0.1, seed=0))
     truth = torch.distributions.MultivariateNormal(
         torch.from_numpy(train.mean(0)), torch.from_numpy(np.cov(train.T, bias=True))
     )

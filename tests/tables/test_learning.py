@@ -10,7 +10,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.tables import as_json, decode, encode, infer_schema, parse_schema
-from pushforward.tables.schema.kinds import KINDS
+from pushforward.tables.columns.kinds import KINDS
 
 GENERATOR = np.random.default_rng(0)
 NUMBERS = GENERATOR.normal(size=300)

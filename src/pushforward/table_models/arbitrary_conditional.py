@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow, covariance_of
 from pushforward.tables.columns.columns import Columns
-from pushforward.tables.schema.kinds import Schema
+from pushforward.tables.columns.kinds import Schema
 
 # Values of a grid, times rows, that are evaluated at a time.
 EVALUATIONS = 2**15

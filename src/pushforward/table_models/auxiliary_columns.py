@@ -9,7 +9,7 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.tables import check_columns
-from pushforward.tables.columns.encoding import numbers
+from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
 
 

@@ -25,7 +25,6 @@ from pushforward.table_models.model import TableModel
 from pushforward.table_models.streamed import StreamedTable
 from pushforward.table_models.streaming import is_large
 from pushforward.tables import (
-    Columns,
     Schema,
     check_columns,
     check_for_fitting,
@@ -36,7 +35,8 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.schema.kinds import Continuous
+from pushforward.tables.columns.columns import Columns
+from pushforward.tables.columns.kinds import Continuous
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import Settings
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
@@ -97,7 +97,7 @@ def fit_table(
         flow: a named architecture with its own defaults; by default `pushforward.zoo.recipe` chooses architecture, size
             and training from the table and the time.
         schema: what some of the columns are, where it should not be learned: a JSON file, or
-            {column: {"kind": kind, option: value}} as in `pushforward.tables.schema.kinds`.
+            {column: {"kind": kind, option: value}} as in `pushforward.tables.columns.kinds`.
         arbitrary_conditions: whether the model answers p(any columns | any others), default False. Tables with missing
             values or angles, and those with categories or angles among the given columns, have such a model always.
             A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.

@@ -12,7 +12,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
-from pushforward.tables import TableReader, TableWriter, arrow_type, check_columns, encode, table_format
+from pushforward.tables import TableReader, TableWriter, check_columns, encode, table_format
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import TableModel
@@ -60,7 +60,7 @@ def impute(
         check_columns(model.names, reader.names, source=reader.path)
         if draws is not None and DRAW in reader.names:
             raise InputError(f'{data} already has a column "{DRAW}"; rename or remove it first.')
-        types = {name: arrow_type(model.schema[name]) for name in model.modelled}
+        types = {name: model.schema[name].arrow_type for name in model.modelled}
         # Numbers of a CSV stay the text that they are.
         fields = [
             field if pa.types.is_string(field.type) else pa.field(field.name, types.get(field.name, field.type))
@@ -138,7 +138,7 @@ def posterior(
     points = None if quantiles else _grid(model, density, of, grid)
     rows = 0
     with TableReader(data, numeric, keep_text=as_text and bool(quantiles)) as reader:
-        kind = arrow_type(column)
+        kind = column.arrow_type
         called = "probability" if column.discrete else "density"
         schema = pa.schema([("row", pa.int64()), (of, kind), (called, pa.float64())])
         if quantiles:

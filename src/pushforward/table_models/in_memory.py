@@ -12,7 +12,7 @@ import torch
 
 from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
 from pushforward.tables import infer_schema, to_table
-from pushforward.tables.schema.kinds import Schema
+from pushforward.tables.columns.kinds import Schema
 from pushforward.training.splitting import split_table
 
 

@@ -24,11 +24,9 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import DequantizedDensity
 from pushforward.tables import (
-    Columns,
     Schema,
     TableReader,
     TableWriter,
-    arrow_type,
     as_json,
     decode,
     encode,
@@ -36,7 +34,8 @@ from pushforward.tables import (
     table_format,
     table_from_frame,
 )
-from pushforward.tables.schema.kinds import Continuous
+from pushforward.tables.columns.columns import Columns
+from pushforward.tables.columns.kinds import Continuous
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
@@ -368,7 +367,7 @@ class TableModel:
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed alone: without a seed the draws must differ from call to call.
             torch.default_generator.manual_seed(secrets.randbits(63) if seed is None else seed)
-            with TableWriter(output, pa.schema([(name, arrow_type(self.schema[name])) for name in names])) as writer:
+            with TableWriter(output, pa.schema([(name, self.schema[name].arrow_type) for name in names])) as writer:
                 for matrix, done in self._draws(rows, given):
                     self._check_finite(matrix, names, written)
                     writer.write(self.decode(matrix, columns=names))

@@ -14,9 +14,10 @@ from pushforward.table_models.auxiliary_columns import errors_of, weights_of
 from pushforward.table_models.in_memory import Split
 from pushforward.table_models.streaming import RowGroups, scan, stream_table
 from pushforward.tables import TableReader, encode, infer_schema
-from pushforward.tables.columns.encoding import numbers, plain
+from pushforward.tables.columns.kinds import Column, Schema
+from pushforward.tables.missing import plain
+from pushforward.tables.numbers import numbers
 from pushforward.tables.schema.inference import columns_of_text
-from pushforward.tables.schema.kinds import Column, Schema
 from pushforward.training.batches import StreamedRows
 from pushforward.training.rows import Rows
 

@@ -1,22 +1,20 @@
 """Tables in files and in memory: reading, checking and writing them, and what their columns are."""
 
-from pushforward.tables.checks import check_columns, check_distinct, check_for_fitting, numeric_matrix
-from pushforward.tables.columns.columns import Columns
-from pushforward.tables.columns.encoding import arrow_type, decode, encode
+from pushforward.tables.checks import check_columns, check_distinct, check_for_fitting
+from pushforward.tables.columns.base import Schema
+from pushforward.tables.columns.encoding import decode, encode
 from pushforward.tables.files.formats import table_format
-from pushforward.tables.files.reading import TableReader, column_names, read_columns, read_matrix
+from pushforward.tables.files.reading import TableReader, column_names, read_columns
 from pushforward.tables.files.writing import TableWriter
 from pushforward.tables.frames import matrix_from_frame, table_from_frame, to_table
+from pushforward.tables.numbers import numeric_matrix
 from pushforward.tables.schema.inference import infer_schema
-from pushforward.tables.schema.kinds import Schema
 from pushforward.tables.schema.serialization import as_json, parse_schema, read_schema
 
 __all__ = [
-    "Columns",
     "Schema",
     "TableReader",
     "TableWriter",
-    "arrow_type",
     "as_json",
     "check_columns",
     "check_distinct",
@@ -29,7 +27,6 @@ __all__ = [
     "numeric_matrix",
     "parse_schema",
     "read_columns",
-    "read_matrix",
     "read_schema",
     "table_format",
     "table_from_frame",

@@ -54,7 +54,7 @@ def student_for(
         (Cost(forward='1 pass', inverse='3 × D steps'), [5, 5, 5])
     """
     layers_with_order = [module for module in teacher.modules() if isinstance(module, Autoregressive)]
-    orders = {tuple(order) for layer in layers_with_order if (order := layer.order()) is not None}
+    orders = {tuple(found) for layer in layers_with_order if (found := layer.order()) is not None}
     order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
     linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
     base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
