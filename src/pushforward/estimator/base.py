@@ -24,6 +24,7 @@ from pushforward.training import evaluate, fit
 from pushforward.training.settings import TrainingOptions
 from pushforward.training.splitting import split_rows
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
+from pushforward.zoo.registry import config_of
 
 
 @dataclass(eq=False, repr=False)
@@ -88,7 +89,7 @@ class FlowEstimator(BaseEstimator):
         if self.flow is None:
             recipe = choose_recipe(len(train), x.shape[1], 0 if given is None else given.shape[1], self.max_time)
         else:
-            recipe = Recipe({"architecture": self.flow}, knots_for(len(train)), {}, ())
+            recipe = Recipe(config_of(self.flow), knots_for(len(train)), {}, ())
         announce = to_standard_error if self.verbose else silent
         for line in recipe.reasons:
             announce(line)

@@ -108,7 +108,7 @@ class Category(Column):
     @property
     def arrow_type(self) -> Any:
         """That of the levels."""
-        return arrow_type_of((self.levels or [None])[0])
+        return arrow_type_of(self.levels[0] if self.levels else None)
 
     def encode(self, values: Values) -> np.ndarray:
         """The positions of the levels."""
