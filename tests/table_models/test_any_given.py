@@ -11,7 +11,7 @@ from tables.test_columns import TABLE, in_support
 
 import pushforward as pf
 from pushforward.bijections import MarginalSpline
-from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, input_widths
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.tables import encode, infer_schema
 from pushforward.tables.columns.columns import Columns
@@ -28,7 +28,12 @@ def density_of(names, seed=0):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         flow = ArbitraryConditionalFlow(
-            len(names), input_widths(schema, names), columns.circular, hidden=32, blocks=1, bounded=True
+            len(names),
+            [schema[name].input_width for name in names],
+            columns.circular,
+            hidden=32,
+            blocks=1,
+            bounded=True,
         )
         torch.nn.init.normal_(flow.last.weight, std=0.3)
         torch.nn.init.normal_(flow.last.bias, std=0.3)
@@ -113,8 +118,8 @@ def test_draws_lie_in_their_support_and_keep_what_was_there(everything, count):
     gaps = with_gaps(rows.repeat(-(-count // len(rows)), 1)[:count], share=0.5)
     gaps[: count // 2] = torch.nan
     drawn = density.fill(gaps, torch.Generator().manual_seed(0))
-    there = ~gaps.isnan()
-    assert torch.equal(drawn[there], gaps[there])
+    present = ~gaps.isnan()
+    assert torch.equal(drawn[present], gaps[present])
     for place, name in enumerate(NAMES):
         assert in_support(name, drawn[:, place].numpy()).all(), name
 
@@ -211,10 +216,10 @@ def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
                 found = gaussian.density.quantiles(torch.from_numpy(rows), target, [0.1587, 0.5, 0.8413]).numpy()
                 assert np.sqrt(np.mean((found[:, 1] - expected) ** 2)) < 0.25 * deviation, (known, target)
                 assert np.mean(found[:, 2] - found[:, 0]) == pytest.approx(2 * deviation, rel=0.15)
-    for there in ([0], [1], [2], [0, 2], [0, 1, 2]):
+    for present in ([0], [1], [2], [0, 2], [0, 1, 2]):
         rows = np.full(fresh.shape, np.nan)
-        rows[:, there] = fresh[:, there]
-        truth = stats.multivariate_normal(MEAN[there], COVARIANCE[np.ix_(there, there)]).logpdf(fresh[:, there])
+        rows[:, present] = fresh[:, present]
+        truth = stats.multivariate_normal(MEAN[present], COVARIANCE[np.ix_(present, present)]).logpdf(fresh[:, present])
         assert gaussian.log_prob(rows).mean() == pytest.approx(truth.mean(), abs=0.05)
 
 
