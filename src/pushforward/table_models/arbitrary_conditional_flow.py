@@ -116,6 +116,11 @@ class ArbitraryConditionalFlow(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision and on the device of the base."""
+        return self.base.reference
+
     def conditionals(self, inputs: Tensor, known: Tensor, feature: int | None = None) -> Tensor:
         """Return the parameters of p(s[d] | known) for every feature, (n, D, P + 2), or for one, (n, 1, P + 2).
 
@@ -183,7 +188,7 @@ class ArbitraryConditionalFlow(nn.Module):
         return torch.where(circular, -math.log(2 * math.pi), -0.5 * (z.square() + math.log(2 * math.pi))) + log_slope
 
     def log_mass(self, parameters: Tensor, low: Tensor, high: Tensor, features: Tensor | None = None) -> Tensor:
-        """Return log P(low < s[d] < high | known), (n, k); low < high, which may be infinite; otherwise as `to_latent`."""
+        """Return log P(low < s[d] < high | known), (n, k); low < high, perhaps infinite; otherwise as `to_latent`."""
         circular = self.circular if features is None else self.circular[features]
         width = high - low
         narrow = width < NARROW
