@@ -59,7 +59,8 @@ def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], marginal: 
             slope[:, columns.circular] = 0.0
         scores.append(torch.where(end.isinf(), end, score))
     log_term = torch.where(mass | ~present, 0.0, log_term + slope)
-    return Observed(scores[0], scores[1], log_term, mass & present, _inputs(codes, *scores, kinds), present)
+    inputs = _inputs(codes, scores[0], scores[1], kinds)
+    return Observed(scores[0], scores[1], log_term, mass & present, inputs, present)
 
 
 def codes_of(score: Tensor, column: int, columns: Columns, marginal: MarginalSpline) -> Tensor:
