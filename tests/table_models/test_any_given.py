@@ -10,7 +10,7 @@ from tables.test_columns import TABLE, in_support
 
 import pushforward as pf
 from pushforward.bijections import MarginalSpline
-from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, input_widths
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.tables import encode, infer_schema
 from pushforward.tables.columns.columns import Columns
@@ -27,7 +27,12 @@ def density_of(names, seed=0):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         flow = ArbitraryConditionalFlow(
-            len(names), input_widths(schema, names), columns.circular, hidden=32, blocks=1, bounded=True
+            len(names),
+            [schema[name].input_width for name in names],
+            columns.circular,
+            hidden=32,
+            blocks=1,
+            bounded=True,
         )
         torch.nn.init.normal_(flow.last.weight, std=0.3)
         torch.nn.init.normal_(flow.last.bias, std=0.3)
@@ -112,8 +117,8 @@ def test_draws_lie_in_their_support_and_keep_what_was_there(everything, count):
     gaps = with_gaps(rows.repeat(-(-count // len(rows)), 1)[:count], share=0.5)
     gaps[: count // 2] = torch.nan
     drawn = density.fill(gaps, torch.Generator().manual_seed(0))
-    there = ~gaps.isnan()
-    assert torch.equal(drawn[there], gaps[there])
+    present = ~gaps.isnan()
+    assert torch.equal(drawn[present], gaps[present])
     for place, name in enumerate(NAMES):
         assert in_support(name, drawn[:, place].numpy()).all(), name
 

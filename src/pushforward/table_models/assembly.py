@@ -10,7 +10,7 @@ import torch
 from pushforward.bijections import MarginalSpline
 from pushforward.flow import Density, Flow
 from pushforward.support.seeding import seeded
-from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, input_widths
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
@@ -63,9 +63,8 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
     noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     y = maps.encode(x, noise)[0]
     if roles.allows_gaps:
-        any_flow = _arbitrary_conditional_flow(
-            recipe, maps, y, input_widths(roles.schema, roles.features), seed, weights
-        )
+        widths = [roles.schema[name].input_width for name in roles.features]
+        any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
         any_density.learn_covariance(x[:COVARIANCE_ROWS])
         return Assembled(any_flow, any_density, approximate=False)

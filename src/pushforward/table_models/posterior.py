@@ -69,16 +69,19 @@ def posterior(
         answer = _Curve(model, density, of, grid)
     keep_text = bool(quantiles) and (output == "-" or table_format(output) == "csv")
     rows = 0
-    with TableReader(data, [name for name in known if model.schema[name].numeric], keep_text=keep_text) as reader:
-        with TableWriter(output, answer.schema(reader.schema)) as writer:
-            for batch in reader.batches(BATCH_ROWS):
-                codes = np.full((batch.num_rows, len(model.modelled)), np.nan)
-                if known:
-                    places = [model.modelled.index(name) for name in known]
-                    codes[:, places] = encode(batch, model.schema, known, source=reader.path, first_row=rows + 1)
-                writer.write(answer.table(batch, torch.from_numpy(codes), rows))
-                rows += batch.num_rows
-                report(reader.progress)
+    numeric = [name for name in known if model.schema[name].numeric]
+    with (
+        TableReader(data, numeric, keep_text=keep_text) as reader,
+        TableWriter(output, answer.schema(reader.schema)) as writer,
+    ):
+        for batch in reader.batches(BATCH_ROWS):
+            codes = np.full((batch.num_rows, len(model.modelled)), np.nan)
+            if known:
+                places = [model.modelled.index(name) for name in known]
+                codes[:, places] = encode(batch, model.schema, known, source=reader.path, first_row=rows + 1)
+            writer.write(answer.table(batch, torch.from_numpy(codes), rows))
+            rows += batch.num_rows
+            report(reader.progress)
     return rows
 
 

@@ -105,8 +105,8 @@ class Columns(nn.Module):
         for places, part in zip(self.places, self.maps, strict=True):
             missing = codes[:, places].isnan()
             found = part.intervals(torch.where(missing, part.filler.to(codes.dtype), codes[:, places]))
-            for whole, piece, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
-                whole[:, places] = piece.masked_fill(missing, gap)
+            for whole, some, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
+                whole[:, places] = some.masked_fill(missing, gap)
         return Intervals(low, high, log_term)
 
     def decode_angles(self, y: Tensor) -> Tensor:
