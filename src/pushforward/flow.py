@@ -93,6 +93,11 @@ class Flow(nn.Module):
         """C, the length of a context, 0 for an unconditional flow."""
         return self.bijection.context_features
 
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision and on the device of the base."""
+        return self.base.reference
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same as `log_prob`."""
         return self.log_prob(x, context)

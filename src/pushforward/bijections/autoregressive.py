@@ -8,6 +8,7 @@ from torch import Tensor
 from pushforward.bijections import conditioned
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.conditional_map import ConditionalMap
+from pushforward.bijections.ordering import closure
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.bijections.univariate.parametrized import Parametrized
 from pushforward.networks.conditioner import Conditioner
@@ -83,7 +84,9 @@ class Autoregressive(Bijection):
         return conditioned.inverse(self.univariate, self.conditioner, x, x, context)
 
     def dependencies(self) -> Tensor:
-        """Each feature depends on itself and on those before it."""
+        """Each feature depends on itself and on those before it, or on its ancestors in the adjacency."""
+        if self.conditioner.adjacency is not None:
+            return closure(self.conditioner.adjacency.cpu())
         place = torch.tensor(self.conditioner.order).argsort()
         return place[:, None] >= place
 

@@ -66,7 +66,7 @@ def by_adjacency(adjacency: Tensor, hidden: Sequence[int], context: int) -> Depe
     Raises:
         ValueError: the adjacency has a cycle.
     """
-    order = topological_order(adjacency)
+    order = acyclic_order(adjacency)
     place = torch.tensor(order).argsort() + 1
     sets = adjacency.unique(dim=0)
     if not context and bool(sets.any()):
@@ -101,7 +101,7 @@ def checked_adjacency(adjacency: Tensor | Sequence[Sequence[bool]], features: in
     return torch.tensor(rows, dtype=torch.bool).view(features, features) & ~torch.eye(features, dtype=torch.bool)
 
 
-def topological_order(adjacency: Tensor) -> list[int]:
+def acyclic_order(adjacency: Tensor) -> list[int]:
     """The features in an order in which each depends on features before it alone.
 
     Arguments:
@@ -111,7 +111,7 @@ def topological_order(adjacency: Tensor) -> list[int]:
         ValueError: the adjacency has a cycle; the message names one.
 
     Example:
-        >>> topological_order(torch.tensor([[False, False, True], [True, False, False], [False, False, False]]))
+        >>> acyclic_order(torch.tensor([[False, False, True], [True, False, False], [False, False, False]]))
         [2, 0, 1]
     """
     parents = {feature: row.nonzero()[:, 0].tolist() for feature, row in enumerate(adjacency)}

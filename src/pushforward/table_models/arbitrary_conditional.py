@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow, covariance_of
+from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow
+from pushforward.table_models.conditional_gaussian import covariance_of
 from pushforward.tables.columns.columns import Columns
 from pushforward.tables.columns.kinds import Schema
 

@@ -17,6 +17,7 @@ from pushforward.table_models.dequantized import POINTS_IN_TRAINING, Dequantized
 from pushforward.table_models.preparation import Prepared
 from pushforward.tables.columns.columns import Columns
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
+from pushforward.zoo.registry import config_of
 
 # Rows that give the covariance on which a model of any columns given any others builds.
 COVARIANCE_ROWS = 10_000
@@ -44,7 +45,7 @@ def choose(prepared: Prepared, architecture: str | None, max_time: float | None)
         return choose_arbitrary_conditional(rows, len(roles.features), max_time)
     if architecture is None:
         return choose_recipe(rows, len(roles.features), len(roles.context), max_time)
-    return Recipe({"architecture": architecture}, knots_for(rows), {}, ())
+    return Recipe(config_of(architecture), knots_for(rows), {}, ())
 
 
 def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:

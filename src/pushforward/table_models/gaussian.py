@@ -54,7 +54,9 @@ def gaussian_held_out(
     weights: np.ndarray | None = None,
     held_out_weights: np.ndarray | None = None,
 ) -> float | None:
-    """Mean log-likelihood of held-out rows under the Gaussian: p(features | context) = p(features, context) / p(context).
+    """The mean log-likelihood of held-out rows under the Gaussian of the training rows.
+
+    p(features | context) = p(features, context) / p(context), both Gaussian.
 
     Arguments:
         train: rows to fit, (n, columns), first the features and then the context.

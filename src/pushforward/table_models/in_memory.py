@@ -66,9 +66,7 @@ class InMemoryTable:
         """The codes of all rows."""
         matrix = encode(self.table, schema, names, source=self.source)
         missing = np.isnan(matrix)
-        gaps = {
-            name: int(missing[:, place].argmax()) + 1 for place, name in enumerate(names) if missing[:, place].any()
-        }
+        gaps = {name: int(column.argmax()) + 1 for name, column in zip(names, missing.T, strict=True) if column.any()}
         return Codes(matrix, gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:

@@ -13,7 +13,8 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.store.model_file import describe, load, save
+from pushforward.store.description import describe
+from pushforward.store.model_file import load, save
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density

@@ -89,9 +89,7 @@ def prepare(
     roles = ColumnRoles(columns, list(given), errors, inferred)
     if arbitrary_conditions or _needs_arbitrary_conditions(roles, codes.gaps, flow, source, table.streamed):
         if errors:
-            raise InputError(
-                "Measurement errors need a complete table of numbers: leave out columns with gaps and angles."
-            )
+            raise InputError("Measurement errors need a complete table of numbers: leave out gaps and angles.")
         if flow is not None:
             raise InputError(
                 f"A model of any columns given any others has an architecture of its own; leave out {flow}."

@@ -1,4 +1,4 @@
-"""A table that stays in its file while a density is fitted to it: held-out rows, a sample, and batches from the file."""
+"""A table that stays in its file while a density is fitted to it: held-out rows, a sample, and batches."""
 
 from __future__ import annotations
 

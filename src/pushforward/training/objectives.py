@@ -1,4 +1,4 @@
-"""What a training run minimises: modules whose forward gives one loss per row."""
+"""What a training run minimizes: modules whose forward gives one loss per row."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class MaximumLikelihood(nn.Module):
 
 
 def log_prob_of_still_weights(density: nn.Module, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """Return log q(x | context), (batch,), whose gradient reaches weights through x alone.
+    """Return log q(x | context), (batch,), whose gradient reaches the weights only through x.
 
-    With x drawn from q this is the path gradient (sticking the landing), whose variance vanishes where q is perfect.
+    With x drawn from q this is the path gradient (sticking the landing), whose variance vanishes at the optimum.
 
     Source: Roeder, Wu and Duvenaud 2017, arXiv:1703.09194.
     """
