@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from pushforward.training.likelihood import evaluate as evaluate
     from pushforward.training.maximum_likelihood import fit as fit
     from pushforward.training.settings import TrainingOptions as TrainingOptions
-    from pushforward.training.variational import VariationalFit as VariationalFit
-    from pushforward.training.variational import evaluate_on_target as evaluate_on_target
     from pushforward.training.variational import fit_to_target as fit_to_target
+    from pushforward.training.variational_fit import VariationalFit as VariationalFit
+    from pushforward.training.variational_fit import evaluate_on_target as evaluate_on_target
     from pushforward.zoo.autoregressive import autoregressive as autoregressive
     from pushforward.zoo.autoregressive import iaf as iaf
     from pushforward.zoo.autoregressive import maf as maf
@@ -84,7 +84,8 @@ _HOMES = {
     "pushforward.training.likelihood": ["evaluate"],
     "pushforward.training.maximum_likelihood": ["fit"],
     "pushforward.training.settings": ["TrainingOptions"],
-    "pushforward.training.variational": ["VariationalFit", "evaluate_on_target", "fit_to_target"],
+    "pushforward.training.variational": ["fit_to_target"],
+    "pushforward.training.variational_fit": ["VariationalFit", "evaluate_on_target"],
     "pushforward.zoo.autoregressive": ["autoregressive", "iaf", "maf"],
     "pushforward.zoo.coupling": ["coupling", "nice", "realnvp"],
     "pushforward.zoo.mixtures": ["mixture_cdf"],
