@@ -1,4 +1,4 @@
-"""Maps of every feature by itself: their contract, and affine ones, fixed for standardization or trained for rescaling."""
+"""Maps of every feature by itself: their contract, and affine ones, fixed to standardize or trained to rescale."""
 
 from collections.abc import Sequence
 

@@ -51,8 +51,8 @@ def student_for(
         >>> student.bijection.cost, student.sample((1000,)).mean(0).round().int().tolist()
         (Cost(forward='1 pass', inverse='3 × D steps'), [5, 5, 5])
     """
-    layers_with_order = [module for module in teacher.modules() if isinstance(module, Autoregressive)]
-    orders = {tuple(order) for layer in layers_with_order if (order := layer.order()) is not None}
+    autoregressive = [module for module in teacher.modules() if isinstance(module, Autoregressive)]
+    orders = {tuple(found) for layer in autoregressive if (found := layer.order()) is not None}
     order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
     linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
     base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
