@@ -231,8 +231,8 @@ def _gaussians(student: Distribution, teacher: Distribution, asks: str, hint: st
     pair = gaussians_behind(student, teacher)
     if pair is None:
         raise InputError(
-            f"{asks} needs Gaussian conditionals of teacher and student, or Gaussian ones behind the same fixed maps of "
-            f"single features; they are {_kind(teacher)} and {_kind(student)}{hint}."
+            f"{asks} needs Gaussian conditionals of teacher and student, or Gaussian ones behind the same fixed maps "
+            f"of single features; they are {_kind(teacher)} and {_kind(student)}{hint}."
         )
     return pair
 
