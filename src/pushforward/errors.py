@@ -1,9 +1,16 @@
-"""The one exception for input that cannot be used."""
+"""The exceptions that the library raises by design."""
 
 
 class InputError(ValueError):
     """Input that cannot be used: a file, a table, a model, an option.
 
     The message is one clear sentence: what is wrong, where (file, column, first row), and what to do. The command line
-    prints it as it stands and exits with status 2.
+    prints it as it is and exits with status 2.
+    """
+
+
+class TrainingError(RuntimeError):
+    """Training met too many losses or gradients that are not finite.
+
+    The message says where; the flow keeps its best weights.
     """

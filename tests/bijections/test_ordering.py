@@ -27,6 +27,7 @@ from pushforward.bijections import (
 from pushforward.bijections.ordering import closure
 from pushforward.distributions import BASES
 from pushforward.flow import log_prob_of_each
+from pushforward.networks import Conditioner
 
 
 def randomized(flow, seed=0):
@@ -41,13 +42,15 @@ def draws(rows, features, seed=1):
 
 
 def coupling(transformed):
-    return Coupling(transformed, Affine(), (8,), activation="elu")
+    return Coupling(transformed, Affine(), Conditioner((8,), "elu"))
 
 
 def autoregressive(order):
-    return Autoregressive(4, Affine(), (8,), order=order, activation="elu")
+    return Autoregressive(4, Affine(), Conditioner((8,), "elu"), order=order)
 
 
+# 1 → 0 → 2, and 3 by itself.
+ADJACENCY = [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
 # Beyond the catalogue: maps of several parts, and the order that each must have.
 COMBINED = {
     "layers of one order": (
@@ -59,6 +62,12 @@ COMBINED = {
         [3, 2, 1, 0],
     ),
     "single features alone": (lambda: Compose([Rescaling(4), TailTransform(4), Inverse(ActNorm(4))]), [0, 1, 2, 3]),
+    "an adjacency": (
+        lambda: Autoregressive(4, Affine(), Conditioner((16,), "elu"), adjacency=ADJACENCY), [1, 3, 0, 2],
+    ),
+    "the inverse of an adjacency": (
+        lambda: Inverse(Autoregressive(4, Affine(), Conditioner((16,), "elu"), adjacency=ADJACENCY)), [1, 3, 0, 2],
+    ),
     "in units of data": (
         lambda: Standardized(autoregressive([1, 3, 0, 2]), ElementwiseAffine(torch.ones(4), 2 * torch.ones(4))),
         [1, 3, 0, 2],
@@ -157,7 +166,7 @@ FLOWS = {
     "iaf": lambda base: pf.iaf(2, layers=2, hidden=(16,), order="same", base=base),
     "nsf": lambda base: pf.nsf(2, layers=1, hidden=(16,), linear="none", base=base),
     "layers of one's own": lambda base: pf.Flow(
-        Compose([Rescaling(2), Autoregressive(2, Affine(), (16,)), ActNorm(2)]), BASES[base](2)
+        Compose([Rescaling(2), Autoregressive(2, Affine(), Conditioner((16,))), ActNorm(2)]), BASES[base](2)
     ),
 }
 

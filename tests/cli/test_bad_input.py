@@ -322,7 +322,7 @@ def test_verbose_shows_the_traceback_and_keeps_the_status(run):
 
 
 def test_an_unexpected_error_is_one_sentence(run, monkeypatch):
-    monkeypatch.setattr("pushforward.store.model_file.describe", lambda path: 1 / 0)
+    monkeypatch.setattr("pushforward.store.description.describe", lambda path: 1 / 0)
     result = run("info", "m.safetensors")
     assert result.status == 1
     assert result.err == "Unexpected error: ZeroDivisionError: division by zero; run again with -v for the traceback.\n"

@@ -14,7 +14,7 @@ from scipy import stats
 import pushforward as pf
 from pushforward.kernels import native
 from pushforward.tables import read_matrix
-from pushforward.training.maximum_likelihood import split_rows
+from pushforward.training.splitting import split_rows
 from pushforward.zoo.registry import ARCHITECTURES
 
 ENDINGS = ["csv", "parquet", "feather"]

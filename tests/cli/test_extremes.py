@@ -110,7 +110,7 @@ def test_a_fit_that_meets_nan_again_and_again_stops_with_one_sentence(run, tmp_p
     assert result.status == 1 and not (tmp_path / "m.safetensors").exists()
     # Before it stand what the columns are.
     sentence = result.err.splitlines()[-1]
-    assert sentence.startswith("Error: Training gave up after 5 such failures.")
+    assert sentence.startswith("Error: Training stopped after 5 such failures.")
     assert 'row 18, column "radius"' in sentence and ".conditioner'" in sentence
 
 

@@ -9,6 +9,7 @@ from catalogue import randomize
 
 from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline
 from pushforward.kernels import Native, autoregressive, native
+from pushforward.networks import Conditioner
 from pushforward.solvers import sequential as incremental
 
 pytestmark = pytest.mark.skipif(native is None, reason="The kernels were not built.")
@@ -48,7 +49,7 @@ def calls(monkeypatch):
 
 def layer_of(features, univariate, hidden=(24, 20), context=0, activation="relu", residual=False, seed=0, scale=0.15):
     order = torch.randperm(features, generator=torch.Generator().manual_seed(seed)).tolist()
-    layer = Autoregressive(features, univariate, hidden, context, order, activation, residual)
+    layer = Autoregressive(features, univariate, Conditioner(hidden, activation, residual), context, order)
     # Also weights that the masks hold at zero: nobody may read them.
     return randomize(layer, seed, scale=scale)
 
@@ -206,7 +207,7 @@ def test_a_family_of_ones_own_is_left_to_torch(calls):
             return 2 * z, log_derivative + 2.0**0.5
 
     made = layer_of(4, Affine())
-    layer = Autoregressive(4, Doubled(), (24, 20), order=made.order)
+    layer = Autoregressive(4, Doubled(), Conditioner((24, 20)), order=made.order)
     layer.load_state_dict(made.state_dict())
     value = normal(8, 4)
     with torch.no_grad():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
-from pushforward.networks import MADE
+from pushforward.networks import MADE, Conditioner
 from pushforward.networks.masked_product import Block, Blocks, _Product, blocks_of, masked_linear
 from pushforward.networks.matmul import is_quicker_with_onednn, product
 
@@ -60,7 +60,7 @@ def test_function_transforms(mask):
 
 def test_every_live_entry_lies_in_a_block():
     for order in (None, list(range(40))[::-1], torch.randperm(40).tolist()):
-        made = MADE(40, 9, (400, 380), order=order)
+        made = MADE(40, 9, Conditioner((400, 380)), order=order)
         for layer in made.layers:
             for cut, mask in zip(layer.blocks or (), (layer.mask, layer.mask.T), strict=bool(layer.blocks)):
                 covered = torch.zeros_like(mask, dtype=torch.bool)
@@ -74,7 +74,7 @@ def test_every_live_entry_lies_in_a_block():
 
 @pytest.mark.parametrize("hidden", [(300, 300), (400, 420)])
 def test_a_wide_network_is_what_its_masked_matrices_say(hidden):
-    made = MADE(50, 2, hidden, context=2).double()
+    made = MADE(50, 2, Conditioner(hidden), context=2).double()
     assert (made.layers[1].blocks is not None) == (hidden == (400, 420))
     x, context = normal(7, 50), normal(7, 2)
     value = linear(x, made.layers[0].weight * made.layers[0].mask, made.layers[0].bias) + made.context(context)
@@ -105,8 +105,8 @@ def test_large_products_are_those_in_float64_wherever_their_factors_lie():
 
 def test_a_wide_float32_network_and_its_gradients_are_those_in_float64():
     torch.manual_seed(0)
-    made = MADE(30, 2, (400, 400), context=2)
-    reference = MADE(30, 2, (400, 400), context=2).double()
+    made = MADE(30, 2, Conditioner((400, 400)), context=2)
+    reference = MADE(30, 2, Conditioner((400, 400)), context=2).double()
     reference.load_state_dict(made.state_dict())
     x, context = torch.randn(128, 30), torch.randn(1, 2)
     for network, dtype in ((made, torch.float32), (reference, torch.float64)):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline, Univariate
-from pushforward.networks import MADE
+from pushforward.networks import MADE, Conditioner
 from pushforward.solvers import solve_sequentially
 
 
@@ -46,7 +46,7 @@ def normal(*shape, seed=0):
 
 def conditioner(features, univariate, hidden, context=0, seed=0, **options):
     order = torch.randperm(features, generator=torch.Generator().manual_seed(seed)).tolist()
-    made = MADE(features, univariate.parameter_count, hidden, context, order, **options).double()
+    made = MADE(features, univariate.parameter_count, Conditioner(tuple(hidden), **options), context, order).double()
     return randomize(made, seed, scale=0.5)
 
 
@@ -89,7 +89,7 @@ def test_a_residual_conditioner_differs_from_a_plain_one_and_needs_equal_widths(
     assert float((plain(x) - residual(x)).detach().abs().max()) > 0.1
     for hidden in ((8, 8), (8, 9, 8), ()):
         with pytest.raises(ValueError, match="residual network"):
-            MADE(4, 2, hidden, residual=True)
+            Conditioner(hidden, residual=True)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -107,7 +107,7 @@ def test_a_context_row_serves_a_whole_batch(recorded):
 @pytest.mark.parametrize("univariate", FAMILIES)
 @pytest.mark.parametrize("hidden", [(7, 5), (2,), ()])
 def test_gradients_to_input_context_and_every_weight(univariate, hidden):
-    layer = randomize(Autoregressive(4, univariate, hidden, context=2, activation="tanh").double(), scale=0.5)
+    layer = randomize(Autoregressive(4, univariate, Conditioner(hidden, "tanh"), context=2).double(), scale=0.5)
     z, context = normal(2, 4).requires_grad_(), normal(2, 2).requires_grad_()
     names, weights = zip(*layer.named_parameters(), strict=True)
 
@@ -132,7 +132,7 @@ def test_a_row_that_is_not_finite_stays_alone():
 
 def test_round_trip_at_many_features():
     torch.manual_seed(0)
-    made = MADE(200, 2, (128, 128), context=1).double()
+    made = MADE(200, 2, context=1).double()
     z, context = normal(50, 200), normal(50, 1)
     with torch.no_grad():
         x, log_det = solve_sequentially(made, Affine(), z, context)

@@ -13,8 +13,8 @@ from pushforward.table_models import streaming
 from pushforward.table_models.streamed import StreamedTable
 from pushforward.tables import TableWriter, numeric_matrix, to_table
 from pushforward.tables.files import scan as scans
+from pushforward.training import batches as streamed
 from pushforward.training import checkpoint as checkpoints
-from pushforward.training import streamed
 
 ENDINGS = ["csv", "parquet", "feather"]
 ROWS = 5000

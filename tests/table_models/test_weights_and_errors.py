@@ -8,7 +8,7 @@ from scipy import stats
 
 import pushforward as pf
 from pushforward.table_models.deconvolved import DeconvolvedDensity
-from pushforward.training.maximum_likelihood import split_rows
+from pushforward.training.splitting import split_rows
 
 
 def test_the_split_is_one_of_weight():

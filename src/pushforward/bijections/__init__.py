@@ -14,17 +14,31 @@ from pushforward.bijections.radial import Radial
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.tails import TailTransform
-from pushforward.bijections.univariate.base import Additive, Affine, RelativeAffine, Univariate, soft_bound
-from pushforward.bijections.univariate.chain import Chain
-from pushforward.bijections.univariate.logistic_mixture import LogisticMixture
-from pushforward.bijections.univariate.spline import RationalQuadraticSpline
+from pushforward.bijections.univariate import (
+    UNIVARIATES,
+    Additive,
+    Affine,
+    Bernstein,
+    Chain,
+    LogisticMixture,
+    MonotoneNetwork,
+    RationalQuadraticSpline,
+    RelativeAffine,
+    SinhArcsinh,
+    SumOfSquares,
+    Univariate,
+    soft_bound,
+    univariate,
+)
 
 __all__ = [
     "LU",
+    "UNIVARIATES",
     "ActNorm",
     "Additive",
     "Affine",
     "Autoregressive",
+    "Bernstein",
     "Bijection",
     "Chain",
     "Compose",
@@ -37,16 +51,20 @@ __all__ = [
     "Inverse",
     "LogisticMixture",
     "MarginalSpline",
+    "MonotoneNetwork",
     "Permutation",
     "Planar",
     "Radial",
     "RationalQuadraticSpline",
     "RelativeAffine",
     "Rescaling",
+    "SinhArcsinh",
     "Standardized",
+    "SumOfSquares",
     "Sylvester",
     "TailTransform",
     "Univariate",
     "ordered",
     "soft_bound",
+    "univariate",
 ]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bijections.conditional_map import ConditionalMap, InverseMap
-from pushforward.bijections.ordering import closure, topological_order
+from pushforward.bijections.ordering import closure, triangular_order
 from pushforward.errors import InputError
 
 
@@ -103,7 +103,7 @@ class Bijection(nn.Module):
             >>> pf.maf(features=3, order=(2, 0, 1)).bijection.order(), pf.bijections.LU(3).order()
             ([2, 0, 1], None)
         """
-        return topological_order(self.dependencies())
+        return triangular_order(self.dependencies())
 
     def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `inverse`, with one term of log_det for each feature, where there is an `order`.

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.support.modules import device_of
 from pushforward.training import evaluate, fit
-from pushforward.training.likelihood import CHUNK_ROWS, device_of
-from pushforward.training.maximum_likelihood import split_rows
+from pushforward.training.likelihood import CHUNK_ROWS
+from pushforward.training.splitting import split_rows
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 
 FLOATS = (np.float64, np.float32)

@@ -276,7 +276,8 @@ def _known_dependencies(bijection: Bijection) -> Tensor | None:
         bijection = bijection.bijection
     if not isinstance(bijection, Autoregressive):
         return None
-    return bijection.dependencies()
+    # Of an adjacency, the forward depends on more than the inverse.
+    return bijection.dependencies() if bijection.conditioner.adjacency is None else None
 
 
 class _Density:

@@ -85,7 +85,8 @@ def weights_for_kernel(
 
     They want float32 on a processor, a known network and family, and that no transformation of torch looks on.
     """
-    if native is None or type(made.activation) not in ACTIVATIONS or not may_run_compiled(univariate, value):
+    known = made.structure is not None and type(made.activation) in ACTIVATIONS
+    if native is None or not known or not may_run_compiled(univariate, value):
         return None
     layers = list(made.layers)
     weights: list[Any] = []

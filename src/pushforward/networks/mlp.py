@@ -2,21 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "elu": nn.ELU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-}
 
 
 class MLP(nn.Module):
@@ -29,22 +21,11 @@ class MLP(nn.Module):
         inputs: number of input features; 0 is allowed (the parameters are then a function of the context alone).
         outputs: number of features that need parameters.
         parameter_count: parameters for each of them.
-        hidden: widths of the hidden layers.
+        conditioner: hidden layers, activation, residual pairs and dropout.
         context: C, number of context features, default 0.
-        activation: a name of `ACTIVATIONS`, default "relu".
-        residual: after the first hidden layer, take the others in pairs and add to each pair's output what came into
-            it, default False.
-        dropout: the share of hidden activations that are set to zero in training mode, the rest scaled up by
-            1 / (1 - dropout), default 0.
-
-    Raises:
-        ValueError: residual without an odd number of hidden layers of one width, or dropout not in [0, 1).
-
-    Source: residual pairs: He, Zhang, Ren and Sun 2016, arXiv:1603.05027; dropout: Hinton et al. 2012,
-    arXiv:1207.0580.
 
     Example:
-        >>> mlp = MLP(inputs=2, outputs=3, parameter_count=4, hidden=(16, 16, 16), residual=True)
+        >>> mlp = MLP(inputs=2, outputs=3, parameter_count=4, conditioner=Conditioner(hidden=(16, 16)))
         >>> mlp(torch.zeros(10, 2)).shape
         torch.Size([10, 3, 4])
     """
@@ -54,23 +35,20 @@ class MLP(nn.Module):
         inputs: int,
         outputs: int,
         parameter_count: int,
-        hidden: Sequence[int] = (128, 128),
+        conditioner: Conditioner = Conditioner(),
         context: int = 0,
-        activation: str = "relu",
-        residual: bool = False,
-        dropout: float = 0.0,
     ):
         super().__init__()
         self.outputs = outputs
         self.context_features = context
-        self.skips = skips_of(hidden, residual)
-        self.dropout = checked_dropout(dropout)
-        widths = [*hidden, outputs * parameter_count]
+        self.skips = conditioner.skips
+        self.dropout = conditioner.dropout
+        widths = [*conditioner.hidden, outputs * parameter_count]
         # A product with no inputs is the bias alone.
         self.first = Linear(inputs, widths[0]) if inputs else Bias(widths[0])
         self.context = nn.Linear(context, widths[0], bias=False) if context else None
         self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(widths))
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = conditioner.activate()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, outputs, parameter_count), from x, (*batch, inputs), and context, (*batch, C)."""
@@ -87,6 +65,10 @@ class MLP(nn.Module):
             if skip is not None:
                 into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
+
+    def products(self) -> list[nn.Module]:
+        """The linear layers in turn."""
+        return [self.first, *self.layers]
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
@@ -115,27 +97,6 @@ class Bias(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """The bias, (outputs, n), for every column of h, (inputs, n)."""
         return self.bias[:, None].expand(-1, h.shape[1])
-
-
-def skips_of(hidden: Sequence[int], residual: bool) -> list[int | None]:
-    """For each layer of weights, which earlier layer's output is added to its own, or None.
-
-    Example:
-        >>> skips_of((8, 8, 8), residual=True)
-        [None, None, 0, None]
-    """
-    if residual and (len(hidden) % 2 == 0 or len(set(hidden)) > 1):
-        raise ValueError(f"A residual network has 1, 3, 5 ... hidden layers of one width, got {tuple(hidden)}.")
-    # What comes into a pair, layers k - 1 and k, is the output of layer k - 2.
-    last = len(hidden)
-    return [k - 2 if residual and k % 2 == 0 and 0 < k < last else None for k in range(last + 1)]
-
-
-def checked_dropout(dropout: float) -> float:
-    """Return the share, or say what it must be."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and less than 1, got {dropout}.")
-    return dropout
 
 
 def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.Size:

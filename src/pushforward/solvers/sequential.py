@@ -177,9 +177,9 @@ class _Network:
         outputs = (order[:, None] * made.parameter_count + parameters).flatten()
 
         def product(layer: MaskedLinear, source: int, target: int) -> _Product:
-            return _Product(
-                layer.weight, source, target, outputs if target == last else None, order if source == 0 else None
-            )
+            # Degrees say which weights are alive, but for those that an adjacency masks besides.
+            weight = layer.weight if made.structure is not None else layer.weight * layer.mask
+            return _Product(weight, source, target, outputs if target == last else None, order if source == 0 else None)
 
         products = [
             [product(layer, k, k + 1)] if isinstance(layer, MaskedLinear) else [] for k, layer in enumerate(made.layers)

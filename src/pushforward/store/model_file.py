@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.store.description import FORMAT, opened, read_metadata, shortened
 from pushforward.store.limits import AtMost
 from pushforward.support.atomic import atomic_path
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
@@ -24,9 +24,6 @@ from pushforward.zoo.registry import build
 
 # The numbers that building a flow may ask for, by the size of its file (weights have two to eight bytes), and at least.
 NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
-
-# Format 1, before the first release, held the last layers' rows in another order.
-FORMAT = 2
 
 
 def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
@@ -98,20 +95,20 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
             do not fit each other.
     """
     path = Path(path)
-    metadata = _read_metadata(path)
+    metadata = read_metadata(path)
     limit = NUMBERS_PER_BYTE * path.stat().st_size + LEAST_NUMBERS
     try:
         with torch.random.fork_rng(devices=[]), AtMost(limit):
             flow = build(metadata["config"])
         flow.to(getattr(torch, metadata["dtype"]))
     except (InputError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
-        raise InputError(f"{path} describes a flow that this version cannot build: {_shortened(error)}.") from error
-    with _opened(path) as file:
+        raise InputError(f"{path} describes a flow that this version cannot build: {shortened(error)}.") from error
+    with opened(path, framework="pt") as file:
         # Copies, which start at whole cache lines: from anywhere else products are slower, and round differently.
         found = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
     expected = flow.state_dict()
     for key in expected.keys() | found.keys():
-        weight = f"{path} is damaged: its weight {_shortened(key, 100)!r}"
+        weight = f"{path} is damaged: its weight {shortened(key, 100)!r}"
         ours, theirs = (tuple(d[key].shape) if key in d else None for d in (expected, found))
         if ours != theirs:
             raise InputError(f"{weight} has shape {theirs or 'none'}, its config asks for {ours or 'none'}.")
@@ -124,69 +121,3 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
     # assign keeps the precision of each tensor in the file: standardisation may be float64 about a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()
-
-
-def describe(path: str | Path) -> dict[str, Any]:
-    """What a model file says of itself, without loading the weights.
-
-    Arguments:
-        path: a file written by `save`.
-
-    Returns:
-        {"version", "format", "config", "dtype", "notes", "parameters"}: notes as given to `save`, parameters the number
-        of stored numbers.
-
-    Raises:
-        InputError: as for `load`.
-    """
-    path = Path(path)
-    metadata = _read_metadata(path)
-    with _opened(path) as file:
-        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
-    return {**metadata, "parameters": sum(int(torch.Size(shape).numel()) for shape in shapes)}
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    with _opened(path) as file:
-        texts = file.metadata() or {}
-    if "pushforward" not in texts:
-        raise InputError(f"{path} is not a pushforward model: it is a safetensors file of something else.")
-    try:
-        metadata = {key: json.loads(texts[key]) for key in ("pushforward", "config", "dtype", "notes")}
-        about = metadata.pop("pushforward")
-        version, file_format = str(about["version"]), int(about["format"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
-    if file_format > FORMAT:
-        raise InputError(
-            f"{path} was written by pushforward {version} in format {file_format}; this version reads up to format "
-            f"{FORMAT}: upgrade pushforward."
-        )
-    if file_format < FORMAT:
-        raise InputError(
-            f"{path} was written by pushforward {version} in format {file_format}, which is no longer read: fit again."
-        )
-    if metadata["dtype"] not in ("float16", "bfloat16", "float32", "float64") or not isinstance(
-        metadata["config"], dict
-    ):
-        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.")
-    return {"version": version, "format": file_format, **metadata}
-
-
-def _shortened(error: object, most: int = 300) -> str:
-    """What an error or a file says, for a sentence: what it quotes may be as long as anybody likes."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{text[:most]}…" if len(text) > most else text
-
-
-def _opened(path: Path) -> Any:
-    if not path.exists():
-        raise InputError(f"There is no file {path}.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a model file.")
-    if not path.is_file():
-        raise InputError(f"{path} is not an ordinary file; give the name of a model file.")
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a model file, or it is cut short ({_shortened(error)}).") from None

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow, covariance_of
 from pushforward.tables.columns.columns import Columns
-from pushforward.tables.schema.kinds import Category, Mixed, Schema
+from pushforward.tables.schema.kinds import Schema
 
 # Values of a grid, times rows, that are evaluated at a time.
 EVALUATIONS = 2**15
@@ -70,8 +69,7 @@ class ArbitraryConditionalDensity(nn.Module):
         super().__init__()
         self.columns = columns
         self.flow = flow
-        self.widths = input_widths(schema, names)
-        self.atoms = [schema[name].atoms if isinstance(schema[name], Mixed) else None for name in names]  # type: ignore[attr-defined]
+        self.kinds = [schema[name] for name in names]
         self.register_buffer("conditions", torch.tensor([name in given for name in names]), persistent=False)
 
     @property
@@ -158,9 +156,11 @@ class ArbitraryConditionalDensity(nn.Module):
     @torch.no_grad()
     def likeliest(self, codes: Tensor, column: int) -> Tensor:
         """The median of p(column | values that are there), or the likeliest level of a category, (n,), as codes."""
-        if not self.widths[column] or self.atoms[column] is not None or column in self.columns.circular:
+        kind = self.kinds[column]
+        levels = kind.all_codes()
+        if kind.plain_condition or kind.circular or levels is None:
             return self.quantiles(codes, column, [0.5])[:, 0]
-        grid = torch.arange(self.widths[column], dtype=torch.float64)
+        grid = torch.from_numpy(levels).double()
         return self.log_prob_on_grid(codes, column, grid).argmax(1).double()
 
     @torch.no_grad()
@@ -228,18 +228,10 @@ class ArbitraryConditionalDensity(nn.Module):
         middle = torch.special.ndtri(0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high)))
         middle = torch.where(high > low, middle, low).clamp(-40, 40)
         parts = list(middle.unbind(1))
-        for column, width in enumerate(self.widths):
-            atoms = self.atoms[column]
-            if column in self.columns.circular:
-                angle = 0.5 * (low[:, column] + high[:, column])
-                parts[column] = torch.zeros_like(angle)
-                parts += [angle.cos(), angle.sin()]
-            elif atoms is not None:
-                on_atom = torch.isin(codes[:, column], torch.tensor(atoms, dtype=codes.dtype))
-                parts.append(on_atom.to(low.dtype))
-            elif width:
-                level = codes[:, column].nan_to_num(0.0).long()
-                parts += list(functional.one_hot(level, width).to(low.dtype).unbind(1))
+        for column, kind in enumerate(self.kinds):
+            if kind.circular:
+                parts[column] = torch.zeros_like(parts[column])
+            parts += kind.network_inputs(codes[:, column], low[:, column], high[:, column]).unbind(1)
         return torch.stack(parts, 1)
 
     @torch.no_grad()
@@ -249,7 +241,7 @@ class ArbitraryConditionalDensity(nn.Module):
             return
         prepared = self.prepare(codes)
         scores = prepared.inputs[:, : self.features].masked_fill(~prepared.there, math.nan)
-        ordered = [c for c, width in enumerate(self.widths) if not width or self.atoms[c] is not None]
+        ordered = [column for column, kind in enumerate(self.kinds) if kind.plain_condition]
         if ordered:
             covariance = torch.eye(self.features, dtype=torch.float64)
             places = torch.tensor(ordered)
@@ -317,11 +309,4 @@ class ArbitraryConditionalDensity(nn.Module):
 
 def input_widths(schema: Schema, names: Sequence[str]) -> list[int]:
     """How many inputs of the network each column has beside its score."""
-    widths = []
-    for name in names:
-        column = schema[name]
-        if isinstance(column, Category) and len(column.levels or ()) > 2:
-            widths.append(len(column.levels or ()))
-        else:
-            widths.append({"mixed": 1, "periodic": 2}.get(column.kind, 0))  # type: ignore[attr-defined]
-    return widths
+    return [schema[name].input_width for name in names]

@@ -13,6 +13,8 @@ from pushforward.bijections import MarginalSpline, RationalQuadraticSpline
 from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
+from pushforward.zoo.options import Features
+from pushforward.zoo.registry import architecture
 
 # Of the spline's box, and of log scales.
 BOUND, LOG_SCALE_BOUND = 5.0, math.log(1e3)
@@ -108,23 +110,6 @@ class ArbitraryConditionalFlow(nn.Module):
         # At first all features are independent, and normal in their scores.
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
-
-    @classmethod
-    def checked(
-        cls,
-        features: Annotated[int, Field(ge=1, le=100_000)],
-        widths: list[Annotated[int, Field(ge=0, le=10_000)]],
-        circular: list[Annotated[int, Field(ge=0)]],
-        hidden: Annotated[int, Field(ge=1, le=100_000)],
-        blocks: Annotated[int, Field(ge=0, le=1_000)],
-        bins: Annotated[int, Field(ge=1, le=1_000)],
-        knots: Annotated[int, Field(ge=4, le=10_000)],
-        bounded: bool,
-    ) -> "ArbitraryConditionalFlow":
-        """The flow of a config whose values come from a file, and are within these limits."""
-        if len(widths) != features or any(feature >= features for feature in circular):
-            raise InputError("arbitrary_conditional: widths must be as many as features, and circular ones among them.")
-        return cls(features, widths, circular, hidden, blocks, bins, knots, bounded)
 
     @torch.no_grad()
     def gaussian(self, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -240,6 +225,23 @@ class ArbitraryConditionalFlow(nn.Module):
 
     def _spline_part(self, parameters: Tensor) -> Tensor:
         return parameters[..., 2 : 2 + self.spline.parameter_count]
+
+
+@architecture
+def arbitrary_conditional(
+    features: Features,
+    widths: list[Annotated[int, Field(ge=0, le=10_000)]],
+    circular: list[Annotated[int, Field(ge=0)]],
+    hidden: Annotated[int, Field(ge=1, le=100_000)],
+    blocks: Annotated[int, Field(ge=0, le=1_000)],
+    bins: Annotated[int, Field(ge=1, le=1_000)],
+    knots: Annotated[int, Field(ge=4, le=10_000)],
+    bounded: bool,
+) -> ArbitraryConditionalFlow:
+    """An `ArbitraryConditionalFlow` with options within limits, as a model file describes it."""
+    if len(widths) != features or any(feature >= features for feature in circular):
+        raise InputError("arbitrary_conditional: widths must be as many as features, and circular ones among them.")
+    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded)
 
 
 def covariance_of(scores: Tensor, passes: int = 30) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pushforward.evaluation.surprise import conditional_surprise
 from pushforward.table_models.model import TableModel
-from pushforward.tables.schema.kinds import Category, Column, Integer, Mixed, Periodic, Positive
 
 # Draws that tell the scales of the columns.
 DRAWS = 1000
@@ -159,8 +158,9 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
         return torch.where(((rows < ends[0]) | (rows > ends[1])).any(1), -torch.inf, values)
 
     x = whole[:, places]
-    ends = torch.tensor([_ends(model.schema[name]) for name in names], dtype=torch.float64).t()
-    levels = [_codes(model.schema[name]) for name in names]
+    kinds = [model.schema[name] for name in names]
+    ends = torch.tensor([kind.support for kind in kinds], dtype=torch.float64).t()
+    levels = [None if (codes := kind.all_codes()) is None else torch.from_numpy(codes) for kind in kinds]
     surprise = conditional_surprise(log_prob, x, draws, levels, report)
     own, low, high = (
         model.decode(part.numpy(), columns=names).to_pydict() for part in (x, surprise.low, surprise.high)
@@ -185,24 +185,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
 def explainable(model: TableModel) -> list[str]:
     """The modelled columns that vary and that surprise can be found of: all but angles and those with atoms."""
     kinds = model.schema
-    return [name for name in model.columns if kinds[name].modelled and not isinstance(kinds[name], Mixed | Periodic)]
-
-
-def _codes(kind: Column) -> Tensor | None:
-    """All codes of a column that has few; None for others, whose probabilities are as good as densities."""
-    if isinstance(kind, Category):
-        return torch.arange(len(kind.levels or ()))
-    if isinstance(kind, Integer) and kind.frequencies is not None:
-        return (kind.low or 0) + (kind.step or 1) * torch.arange(len(kind.frequencies))
-    return None
-
-
-def _ends(kind: Column) -> tuple[float, float]:
-    """The least and the largest code."""
-    low, high = getattr(kind, "low", None), getattr(kind, "high", None)
-    if isinstance(kind, Positive):
-        low = torch.finfo(torch.float64).tiny
-    return -torch.inf if low is None else low, torch.inf if high is None else high
+    return [name for name in model.columns if kinds[name].explainable]
 
 
 def _plain(value: Any) -> Any:

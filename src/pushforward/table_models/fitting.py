@@ -36,7 +36,7 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.schema.kinds import Bounded, Category, Continuous, Integer, Mixed, Periodic, Positive
+from pushforward.tables.schema.kinds import Continuous
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import Settings
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
@@ -143,7 +143,7 @@ def fit_table(
         raise InputError("Measurement errors go with complete tables of numbers only: leave out gaps and angles.")
     if arbitrary_conditions and flow is not None:
         raise InputError(f"A model of any columns given any others has an architecture of its own; leave out {flow}.")
-    dense = [name for name in names if isinstance(learned[name], Continuous | Positive | Bounded)]
+    dense = [name for name in names if learned[name].dense]
     _check_dense(matrix, names, dense, source, MINIMUM_ROWS)
     if not varying[0]:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
@@ -292,13 +292,8 @@ def _in_free_coordinates(maps: Columns, x: torch.Tensor, seed: int) -> torch.Ten
 
 def _as_given(learned: Schema, given: Sequence[str], declared: Schema) -> Schema:
     """Conditions may take values that were not seen: no bounds are learned for them, nor levels of numbers."""
-    relaxed = (Bounded, Integer, Positive, Mixed)
     return {
-        name: Continuous(missing=column.missing, heavy=False)
-        if name in given
-        and name not in declared
-        and (isinstance(column, relaxed) or (isinstance(column, Category) and column.numeric))
-        else column
+        name: column.as_condition() if name in given and name not in declared else column
         for name, column in learned.items()
     }
 
@@ -319,12 +314,12 @@ def _needs_arbitrary_conditions(
             hints.append(f'column "{name}" of {source} has no value in row {gaps[name]}')
     for name in given:
         column = schema[name]
-        if isinstance(column, Periodic) or (isinstance(column, Category) and len(column.levels or ()) > 2):
+        if not column.plain_condition:
             hints.append(f'the given column "{name}" of {source} is {column.describe()}')
     if hints and flow is not None:
         raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
     # With a named flow an angle is cut open where fewest rows are.
-    return bool(hints) or (flow is None and not large and any(isinstance(schema[name], Periodic) for name in columns))
+    return bool(hints) or (flow is None and not large and any(schema[name].circular for name in columns))
 
 
 def _held_out_scores(model: TableModel, held_out: np.ndarray, features: int, columns: int) -> np.ndarray:

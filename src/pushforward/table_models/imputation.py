@@ -13,7 +13,6 @@ import torch
 from pushforward.errors import InputError
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
 from pushforward.tables import TableReader, TableWriter, arrow_type, check_columns, encode, table_format
-from pushforward.tables.schema.kinds import Category, Constant, Periodic
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import TableModel
@@ -221,34 +220,15 @@ def _grid(
     model: TableModel, density: ArbitraryConditionalDensity, of: str, grid: tuple[float, float, int] | None
 ) -> np.ndarray:
     """Codes at which the density is evaluated."""
-    column, place = model.schema[of], model.modelled.index(of)
-    if isinstance(column, Category):
-        return np.arange(len(column.levels or ()), dtype=float)
+    place, asked = model.modelled.index(of), None
     if grid is not None:
         low, high, count = grid
         if not low < high or count < 2:
             raise InputError(
                 f"A grid goes from a value to a larger one in at least 2 points; {low:g},{high:g},{count} does not."
             )
-        points = np.linspace(low, high, count)
-    elif isinstance(column, Periodic):
-        points = np.linspace(column.low, column.low + column.period, GRID_POINTS, endpoint=False)
-        if column.step:
-            points = column.low + np.arange(0, column.period - 0.5 * column.step, column.step)
-    else:
-        scores = torch.linspace(-3.5, 3.5, GRID_POINTS, dtype=torch.float64)
-        rows = torch.zeros(GRID_POINTS, density.features, dtype=torch.float64)
-        rows[:, place] = scores
-        points = density.columns.decode(density.flow.marginal.each_forward(rows)[0])[:, place].numpy()
-        if not (getattr(column, "tail", None) or getattr(column, "log", None)):
-            points = np.linspace(points[0], points[-1], GRID_POINTS)
-        if getattr(column, "frequencies", None) is not None and column.low is not None:  # type: ignore[attr-defined]
-            points = column.low + np.arange(len(column.frequencies)) * (column.step or 1.0)  # type: ignore[attr-defined]
-    if column.discrete and not isinstance(column, Periodic):
-        step, offset = getattr(column, "step", 1) or 1, getattr(column, "offset", 0)
-        step = step if isinstance(step, int) else 1
-        points = np.unique(offset + np.round((points - offset) / step) * step)
-    if getattr(column, "atoms", None):
-        points = np.unique([*points, *column.atoms])  # type: ignore[attr-defined]
-    assert not isinstance(column, Constant)
-    return points
+        asked = np.linspace(low, high, count)
+    rows = torch.zeros(GRID_POINTS, density.features, dtype=torch.float64)
+    rows[:, place] = torch.linspace(-3.5, 3.5, GRID_POINTS, dtype=torch.float64)
+    spread = density.columns.decode(density.flow.marginal.each_forward(rows)[0])[:, place].numpy()
+    return model.schema[of].grid(spread, asked)

@@ -13,7 +13,7 @@ import torch
 from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
 from pushforward.tables import infer_schema, to_table
 from pushforward.tables.schema.kinds import Schema
-from pushforward.training.maximum_likelihood import split_table
+from pushforward.training.splitting import split_table
 
 
 @dataclass

@@ -16,7 +16,8 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.store.model_file import describe, load, save
+from pushforward.store.description import describe
+from pushforward.store.model_file import load, save
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
@@ -35,7 +36,7 @@ from pushforward.tables import (
     table_format,
     table_from_frame,
 )
-from pushforward.tables.schema.kinds import Continuous, Mixed
+from pushforward.tables.schema.kinds import Continuous
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
@@ -239,9 +240,7 @@ class TableModel:
         if self.errors:
             raise InputError("Shares of columns are no part of this model: its scores average over measurement errors.")
         if self.density.columns.discrete:
-            name = next(
-                name for name in self._modelled if self.schema[name].discrete or isinstance(self.schema[name], Mixed)
-            )
+            name = next(name for name in self._modelled if self.schema[name].has_probabilities)
             raise InputError(
                 f'Shares of columns are no part of this model: the probability of its column "{name}" is an average '
                 "over noise; fit with --arbitrary-conditions, whose probabilities are exact."

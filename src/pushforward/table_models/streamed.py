@@ -16,9 +16,9 @@ from pushforward.table_models.streaming import RowGroups, scan, stream_table
 from pushforward.tables import TableReader, encode, infer_schema
 from pushforward.tables.columns.encoding import numbers, plain
 from pushforward.tables.schema.inference import columns_of_text
-from pushforward.tables.schema.kinds import AllMissing, Continuous, Schema
-from pushforward.training.rows import Table
-from pushforward.training.streamed import StreamedRows
+from pushforward.tables.schema.kinds import Column, Schema
+from pushforward.training.batches import StreamedRows
+from pushforward.training.rows import Rows
 
 HEAD_ROWS = 1000
 BATCH_ROWS = 2**14
@@ -106,7 +106,7 @@ class StreamedTable:
         Raises:
             InputError: a value is not of its column's kind; the first row concerned is named.
         """
-        strict = [name for name in names if not isinstance(schema[name], Continuous | AllMissing)]
+        strict = [name for name in names if schema[name].strict]
         if strict:
             with progress("checking", self.quiet) as report:
                 for piece in range(len(self.pieces)):
@@ -144,11 +144,11 @@ class StreamedTable:
         weigh = None if self.weight is None else self._weights
         return stream_table(self.pieces, self.found, coding, features, given, self.seed, weigh)
 
-    def _allows(self, column: object, rows: pa.Table, name: str) -> bool:
-        if isinstance(column, AllMissing):
+    def _allows(self, column: Column, rows: pa.Table, name: str) -> bool:
+        if not (column.modelled or column.strict):
             return name in self.declared or plain(rows.column(name)).null_count == len(rows)
         try:
-            encode(rows, {name: column}, [name], source=self.source)  # type: ignore[dict-item]
+            encode(rows, {name: column}, [name], source=self.source)
         except InputError:
             return False
         return True
@@ -169,7 +169,7 @@ class StreamedTable:
                 numbers(column, name, self.source, before + 1)
 
 
-def _beside(table: Table, features: int) -> np.ndarray:
+def _beside(table: Rows, features: int) -> np.ndarray:
     """The rows of a table as one matrix: features, context, and the errors that stand beside the features."""
     x, *others = table.take(table.rows)
     context = [] if table.context is None else [others[0].numpy()]

@@ -13,9 +13,9 @@ from pushforward.tables.files.formats import check_readable, table_format
 from pushforward.tables.files.reading import TableReader
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
-from pushforward.training.maximum_likelihood import far_from
-from pushforward.training.rows import Table
-from pushforward.training.streamed import Part, StreamedRows
+from pushforward.training.batches import Part, StreamedRows
+from pushforward.training.rows import Rows
+from pushforward.training.splitting import far_from
 
 # A table of more bytes than this, as float64 numbers, is not read into memory: there it would be copied several times.
 LARGEST_IN_MEMORY = 2**27
@@ -76,10 +76,10 @@ def stream_table(
                 matrix = np.column_stack([matrix, weights * scale])
             yield numbers[chosen], matrix[chosen]
 
-    def table(rows: pa.Table, numbers: np.ndarray | None) -> Table:
+    def table(rows: pa.Table, numbers: np.ndarray | None) -> Rows:
         matrix = torch.from_numpy(coding(rows, 0))
         x, context = matrix[:, : len(features)], matrix[:, len(features) :]
-        return Table(
+        return Rows(
             x,
             context if given else None,
             name="x",

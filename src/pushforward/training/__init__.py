@@ -1,11 +1,12 @@
 """Training: one loop that owns optimiser, schedule, averaging, early stopping and the guard, and its objectives."""
 
+from pushforward.errors import TrainingError
 from pushforward.training.distillation import DistillationReport, distill, evaluate_student
 from pushforward.training.distillation.reweighting import Chains, Reweighted, independence_metropolis, reweight
-from pushforward.training.errors import TrainingError
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
 from pushforward.training.maximum_likelihood import fit
+from pushforward.training.settings import TrainingOptions
 from pushforward.training.variational import VariationalFit, evaluate_on_target, fit_to_target
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "History",
     "Reweighted",
     "TrainingError",
+    "TrainingOptions",
     "VariationalFit",
     "distill",
     "evaluate",

@@ -59,7 +59,7 @@ def quiet_fabric() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def equalise_processes(fabric: Fabric, module: nn.Module) -> None:
+def equalize_processes(fabric: Fabric, module: nn.Module) -> None:
     """Give every process the first one's weights and buffers (layers may have initialised themselves on their rows)."""
     if fabric.world_size == 1:
         return

@@ -45,6 +45,14 @@ class History:
     rows: tuple[int, int] = (0, 0)
     events: list[str] = field(default_factory=list)
 
+    def append(self, step: int, seconds: float, train: float, held_out: float, learning_rate: float) -> None:
+        """Add the values of an evaluation."""
+        self.step.append(step)
+        self.seconds.append(seconds)
+        self.train.append(train)
+        self.held_out.append(held_out)
+        self.learning_rate.append(learning_rate)
+
     def __repr__(self) -> str:
         rows = f" ({self.rows[0]} training rows, {self.rows[1]} held out)" if any(self.rows) else ""
         events = f"\n{len(self.events)} event(s), the last: {self.events[-1]}" if self.events else ""

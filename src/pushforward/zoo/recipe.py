@@ -10,7 +10,9 @@ from torch import Tensor
 
 from pushforward.bijections import LU, Standardized
 from pushforward.flow import Flow
-from pushforward.zoo.registry import build, gaussianized
+from pushforward.support.seeding import seeded
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import gaussianized
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, WIDTH = 5, 128
@@ -62,8 +64,7 @@ class Recipe:
             seed: of the weights; the global random state is left as it was.
             of_data: bounds, columns that are normal already, weights, as `pushforward.gaussianized` takes them.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
         flow = gaussianized(inner, x, context, self.knots, **of_data)

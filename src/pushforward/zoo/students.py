@@ -8,8 +8,10 @@ from torch import Tensor
 from pushforward.bijections import LU, Autoregressive, Standardized
 from pushforward.distributions import BASES
 from pushforward.flow import Flow
-from pushforward.training.distillation.report import frozen, seeded
-from pushforward.zoo.registry import build, in_units_of, standardized
+from pushforward.support.modules import device_of, frozen
+from pushforward.support.seeding import seeded
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import in_units_of, standardized
 
 LAYERS, HIDDEN, BINS = 3, (128, 128), 8
 # Draws of a teacher that is in the units of the data, to find those units.
@@ -56,8 +58,7 @@ def student_for(
     order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
     linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
     base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         student = build(
             {
                 "architecture": "nsf",
@@ -74,7 +75,7 @@ def student_for(
         ).to(teacher.base.reference.dtype)
     if isinstance(teacher.bijection, Standardized):
         return in_units_of(student, teacher)
-    with frozen(teacher), seeded(teacher, seed):
+    with frozen(teacher), seeded(seed, device_of(teacher)):
         rows = None
         if context is not None:
             rows = context[torch.randint(len(context), (DRAWS_FOR_UNITS,)).to(context.device)]

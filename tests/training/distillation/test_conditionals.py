@@ -18,9 +18,10 @@ from pushforward.bijections import (
     TailTransform,
 )
 from pushforward.distributions import Logistic, StandardNormal, StudentT
+from pushforward.networks import Conditioner
 from pushforward.training.distillation import ConditionalStudent, ConditionalTeacher, FlowConditionals, NoConditionals
 from pushforward.training.distillation.conditionals import TransformedConditionals, gaussians_behind
-from pushforward.zoo.registry import in_units_of
+from pushforward.zoo.units import in_units_of
 
 ORDER = (2, 0, 3, 1)
 AFFINE = Affine()
@@ -40,9 +41,9 @@ def mixed(context=0):
     """Masked and inverse layers, and fixed affine ones between them, in one order."""
     torch.manual_seed(0)
     layers = [
-        Autoregressive(4, AFFINE, (8,), context, ORDER),
+        Autoregressive(4, AFFINE, Conditioner((8,)), context, ORDER),
         ActNorm(4),
-        Inverse(Compose([Autoregressive(4, AFFINE, (8,), context, ORDER), ActNorm(4)])),
+        Inverse(Compose([Autoregressive(4, AFFINE, Conditioner((8,)), context, ORDER), ActNorm(4)])),
     ]
     return pf.Flow(Compose(layers), StandardNormal(4))
 
@@ -71,7 +72,7 @@ FLOWS = {
     "a base with a parameter for each feature": (
         lambda: pf.Flow(pf.maf(4, layers=1, hidden=(8,), order=ORDER).bijection, StudentT(4)), TransformedConditionals,
     ),
-    "with a coupling": (lambda: pf.Flow(Compose([mixed().bijection, Coupling([1, 1, 0, 1], AFFINE, (8,))]),
+    "with a coupling": (lambda: pf.Flow(Compose([mixed().bijection, Coupling([1, 1, 0, 1], AFFINE, Conditioner((8,)))]),
                                         StandardNormal(4)), Normal),
 }  # fmt: skip
 DATA = 10 + 3 * torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -221,7 +222,7 @@ def test_flows_without_conditionals_say_why(flow, words):
 
 
 def test_the_protocols_know_their_own():
-    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), (8,))), Logistic(2))
+    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), Conditioner((8,)))), Logistic(2))
     assert isinstance(FlowConditionals(flow), ConditionalTeacher) and isinstance(
         FlowConditionals(flow), ConditionalStudent
     )

@@ -12,9 +12,10 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 import pushforward as pf
 from pushforward.bijections import Autoregressive, Compose, Inverse, LogisticMixture, Permutation
 from pushforward.distributions import Logistic, StandardNormal
+from pushforward.networks import Conditioner
 from pushforward.training.distillation import Divergence
 from pushforward.training.distillation.report import frozen
-from pushforward.zoo.registry import in_units_of
+from pushforward.zoo.units import in_units_of
 
 ESTIMATORS = ("closed_form", "conditional_mc", "joint", "path")
 
@@ -43,7 +44,7 @@ def pair():
 def spline_pair():
     """Teacher and student with conditionals that are not Gaussian."""
     teacher = random_flow(
-        lambda: pf.Flow(Autoregressive(2, LogisticMixture(2), (8,), activation="tanh"), Logistic(2)), 0
+        lambda: pf.Flow(Autoregressive(2, LogisticMixture(2), Conditioner((8,), "tanh")), Logistic(2)), 0
     )
     student = random_flow(
         lambda: pf.nsf(2, kind="inverse_autoregressive", layers=1, hidden=(8,), activation="tanh", bins=4), 1

@@ -17,7 +17,8 @@ from pushforward.audio.models.heads import Head, head_of
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.kernels.wavenet import CompiledState, has_kernel
 from pushforward.networks.wavenet import State, WaveNet
-from pushforward.zoo.registry import Context, architecture
+from pushforward.zoo.options import Context
+from pushforward.zoo.registry import architecture
 
 
 class AdaptiveWaveNet(AutoregressiveWaveNet):

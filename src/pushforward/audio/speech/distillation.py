@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from pushforward.audio.recordings.segments import Segments, cut
 from pushforward.audio.recordings.spectral import PowerLoss
 from pushforward.audio.speech.model import SpeechModel
 from pushforward.errors import InputError
+from pushforward.support.progress import Announce, silent
+from pushforward.support.seeding import seeded
 from pushforward.training.distillation import DistillationReport, distill
 from pushforward.training.distillation.divergence import Draw
 
@@ -113,7 +115,7 @@ def distill_speech(
     device: str = "auto",
     progress: bool | None = None,
     log_path: str | Path | None = None,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Announce = silent,
 ) -> SpeechDistillation:
     """Fit a parallel WaveNet to a teacher by KL(student || teacher), in nats, and losses against quiet output.
 
@@ -166,16 +168,14 @@ def distill_speech(
         recordings = read_recordings(sources, teacher.rate)
         data, contexts = aligned_segments(teacher, recordings, segment, SEGMENTS, seed)
     else:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             data = teacher.density.sample((DRAWS,), length=segment)
     penalties: list[tuple[float, Any]] = []
     if power:
         penalties.append((power * segment, PowerPenalty(PowerLoss(paired=contexts is not None), data)))
     if contrastive:
         penalties.append((contrastive, ContrastivePenalty(teacher.density)))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         student = _student(teacher, univariate, flows=flows, channels=channels, layers=layers, length=segment)
     announce(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
@@ -206,8 +206,7 @@ def distill_speech(
         )
     student.to("cpu")
     teacher.density.to("cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         some = None if contexts is None else contexts[:DRAWS]
         spread = float(student.sample((DRAWS,) if some is None else (), some).std() / data.std())
     notes = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, is_silent, mel_statistics, split_files
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.model import MelFrames, SpeechModel
+from pushforward.support.progress import Announce, silent
+from pushforward.support.seeding import seeded
 from pushforward.training.history import History
 from pushforward.training.loop import train
 from pushforward.training.settings import Settings, choose_device
@@ -117,7 +119,7 @@ def fit_speech(
     device: str = "auto",
     progress: bool | None = None,
     log_path: str | Path | None = None,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Announce = silent,
 ) -> SpeechFit:
     """Fit p(sound), or p(sound | mel frames), to recordings: `pushforward.audio.models.adaptive_wavenet`.
 
@@ -172,8 +174,7 @@ def fit_speech(
     if mel:
         log_mel = LogMel(recordings.rate)
         frames = MelFrames(log_mel, *mel_statistics(log_mel, training))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         density = adaptive_wavenet(
             channels=channels,
             layers=layers,

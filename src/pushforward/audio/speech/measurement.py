@@ -22,6 +22,7 @@ from pushforward.audio.speech.distillation import SMALLEST_SPREAD, aligned_segme
 from pushforward.audio.speech.fitting import with_noise
 from pushforward.audio.speech.model import SpeechModel, receptive_field
 from pushforward.errors import InputError
+from pushforward.support.seeding import seeded
 
 TIMING_REPEATS = 5
 # How far a sound made step by step may lie, in units of its noise, from the same one scored at once.
@@ -181,7 +182,7 @@ def measure(
         figures.weights = sum(p.numel() for p in model.density.parameters())
         # The same seed gives the same segments to every model, whatever its context.
         sounds, context = _segments(model, recordings, length, rows, seed, hop)
-        with _seeded(seed):
+        with seeded(seed):
             made = _draw(model, rows, length, context)
         steps.done(0.3)
         draws.append(made)
@@ -239,7 +240,7 @@ def inexactness(model: SpeechModel, context: Tensor | None = None, samples: int 
     context = None if context is None else context.double()
     if context is not None:
         samples = min(samples, context.shape[1] * model.frames.hop)  # type: ignore[union-attr]
-    with _seeded(0):
+    with seeded(0):
         if isinstance(density, ParallelWaveNet):
             noise = density._noise((1, samples))
             found = density.to_latent(density.to_data(noise, context), context)
@@ -291,7 +292,7 @@ def _compare(
 ) -> None:
     """KL(student || teacher) from 64 fresh draws."""
     log_weights = []
-    with _seeded(seed + 1):
+    with seeded(seed + 1):
         for _ in range(8):
             rows = None if context is None else context[torch.randint(len(context), (8,)), : segment // hop]
             density: Any = student.density
@@ -361,17 +362,3 @@ class _Steps:
 
     def done(self, share: float) -> None:
         self.report((self.number + share) / self.models)
-
-
-class _seeded:
-    """Seed torch inside the block, and give the caller back its state."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self.state = torch.get_rng_state()
-        torch.default_generator.manual_seed(self.seed)
-
-    def __exit__(self, *error: object) -> None:
-        torch.set_rng_state(self.state)

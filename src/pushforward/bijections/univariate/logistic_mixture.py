@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.bijections.base import Cost
-from pushforward.bijections.univariate.base import Univariate, soft_bound
+from pushforward.bijections.univariate.base import Univariate, soft_bound, univariate
 from pushforward.solvers.scalar_root import ROUNDINGS, monotone_root
 
 # Where components start: their centres stand at equal distances within ±REACH, all of this scale. The logit of the
@@ -17,6 +17,7 @@ REACH = 2.0
 SCALE = 2.0
 
 
+@univariate("logistic_mixture")
 @dataclass(frozen=True)
 class LogisticMixture(Univariate):
     """From data to latent a mixture's distribution function and its logit, z = shift + exp(log_scale) · logit(F(x)).

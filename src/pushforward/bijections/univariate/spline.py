@@ -7,19 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn.functional import softplus
 
-from pushforward.bijections.univariate.base import Univariate
+from pushforward.bijections.univariate.base import SLOPE_SHIFT, SMALLEST_SLOPE, Univariate, positive_slope, univariate
 from pushforward.kernels.autoregressive import FAMILIES
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
 from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
 
 SMALLEST_BIN = 1e-3
-SMALLEST_SLOPE = 1e-3
 TAILS = ("identity", "linear", "circular")
-_SLOPE_SHIFT = math.log(math.expm1(1 - SMALLEST_SLOPE))  # a parameter of 0 gives slope 1
 
 
+@univariate("spline")
 @dataclass(frozen=True)
 class RationalQuadraticSpline(Univariate):
     """A spline of K pieces between (-bound, -bound) and (bound, bound), each a quotient of two quadratics.
@@ -112,7 +110,7 @@ class RationalQuadraticSpline(Univariate):
     @property
     def _shape(self) -> SplineShape:
         return SplineShape(
-            self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, _SLOPE_SHIFT
+            self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
         )
 
     @property
@@ -122,7 +120,7 @@ class RationalQuadraticSpline(Univariate):
     def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Positions of the K + 1 knots in z and in x, and slopes there, each (..., K + 1, n)."""
         widths, heights, slopes = parameters.tensor_split([self.bins, 2 * self.bins], -2)
-        slopes = SMALLEST_SLOPE + softplus(slopes + _SLOPE_SHIFT)
+        slopes = positive_slope(slopes)
         if self.tails == "circular":
             slopes = torch.cat([slopes, slopes[..., :1, :]], -2)
         elif self.tails == "identity":

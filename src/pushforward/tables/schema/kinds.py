@@ -6,9 +6,15 @@ its options; what is left out (None) is learned.
 """
 
 import itertools
-from typing import Annotated, Any, Literal
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Level = bool | int | float | str
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -52,6 +58,76 @@ class Column(BaseModel):
         """Whether the column is read as numbers."""
         return True
 
+    @property
+    def dense(self) -> bool:
+        """Whether every value has a density and none has a probability."""
+        return False
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether some single values have a probability."""
+        return self.discrete
+
+    @property
+    def circular(self) -> bool:
+        """Whether the values lie on a circle."""
+        return False
+
+    @property
+    def plain_condition(self) -> bool:
+        """Whether a flow can take the column's codes as its context: they are numbers on a line."""
+        return True
+
+    @property
+    def strict(self) -> bool:
+        """Whether some values of the right type are refused."""
+        return True
+
+    @property
+    def explainable(self) -> bool:
+        """Whether the surprise of a value can be found by quadrature along the column."""
+        return self.modelled
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The smallest and the largest code, infinite where there is none."""
+        return -math.inf, math.inf
+
+    @property
+    def input_width(self) -> int:
+        """How many numbers a network is shown of a value beside its score."""
+        return 0
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """What a network is shown of values beside their scores, (n, input_width).
+
+        Arguments:
+            codes: (n,), NaN where a value is missing.
+            low: (n,) scores of the values, or of the lower ends of their intervals.
+            high: (n,) scores of the upper ends.
+        """
+        return low.new_zeros(len(low), 0)
+
+    def as_condition(self) -> "Column":
+        """The column as it is modelled when others are conditioned on it and nobody declared it.
+
+        A condition may take values that were not seen, so a column of numbers has no bounds and no levels.
+        """
+        return self
+
+    def all_codes(self) -> np.ndarray | None:
+        """Every code of a column that has few, else None."""
+        return None
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Codes at which a density is shown.
+
+        Arguments:
+            spread: codes at equally spaced normal scores, over the range of the training rows.
+            asked: codes asked for in place of those; default none.
+        """
+        return np.linspace(spread[0], spread[-1], len(spread)) if asked is None else asked
+
     def describe(self) -> str:
         """The kind and what matters of it, in a few words."""
         return str(self.kind)  # type: ignore[attr-defined]
@@ -87,6 +163,20 @@ class Continuous(Column):
     heavy: bool | None = None
     tail: Tail | None = None
 
+    @property
+    def dense(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def strict(self) -> bool:
+        """False: any finite number is allowed."""
+        return False
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Equal steps, or equal steps of the score if the tails are heavy."""
+        return spread if asked is None and self.tail is not None else super().grid(spread, asked)
+
     def describe(self) -> str:
         """The kind, and its tails if they are heavy."""
         if self.tail is None:
@@ -103,6 +193,24 @@ class Positive(Column):
 
     kind: Literal["positive"] = "positive"
     log: bool | None = None
+
+    @property
+    def dense(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """From the smallest normal number."""
+        return sys.float_info.min, math.inf
+
+    def as_condition(self) -> Column:
+        """A continuous column."""
+        return Continuous(missing=self.missing, heavy=False)
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Equal steps, or equal steps of the score if the logarithm is modelled."""
+        return spread if asked is None and self.log else super().grid(spread, asked)
 
     def describe(self) -> str:
         """The kind, and whether its logarithm is modelled."""
@@ -126,6 +234,20 @@ class Bounded(Column):
         if self.low is None and self.high is None:
             raise ValueError("a bounded column needs low, high or both")
         return _checked_bounds(self)
+
+    @property
+    def dense(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The bounds."""
+        return _ends(self)
+
+    def as_condition(self) -> Column:
+        """A continuous column."""
+        return Continuous(missing=self.missing, heavy=False)
 
     def describe(self) -> str:
         """The kind and its bounds."""
@@ -167,6 +289,27 @@ class Integer(Column):
         """True."""
         return True
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """The bounds."""
+        return _ends(self)
+
+    def as_condition(self) -> Column:
+        """A continuous column."""
+        return Continuous(missing=self.missing, heavy=False)
+
+    def all_codes(self) -> np.ndarray | None:
+        """The whole numbers of a column whose frequencies are known."""
+        if self.frequencies is None:
+            return None
+        return (self.low or 0) + (self.step or 1) * np.arange(len(self.frequencies))
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """All values if their frequencies are known, else those nearest to equal steps."""
+        every, step = self.all_codes(), self.step or 1
+        points = every if asked is None and every is not None else super().grid(spread, asked)
+        return np.unique(self.offset + np.round((points - self.offset) / step) * step)
+
     def describe(self) -> str:
         """The kind, its bounds and its step."""
         step = "" if self.step in (None, 1) else f", steps of {self.step}"
@@ -207,6 +350,34 @@ class Category(Column):
         """Whether the levels are numbers."""
         return bool(self.levels) and _type_of(self.levels[0]) == "number"  # type: ignore[index]
 
+    @property
+    def plain_condition(self) -> bool:
+        """Whether there are two levels: more have no order."""
+        return self.input_width == 0
+
+    @property
+    def input_width(self) -> int:
+        """The number of levels, if there are more than two."""
+        count = len(self.levels or ())
+        return count if count > 2 else 0
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """Which level it is: 1 for that, 0 for the others."""
+        level = codes.nan_to_num(0.0)[:, None]
+        return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
+
+    def as_condition(self) -> Column:
+        """A continuous column if the levels are numbers."""
+        return Continuous(missing=self.missing, heavy=False) if self.numeric else self
+
+    def all_codes(self) -> np.ndarray | None:
+        """The positions of the levels."""
+        return np.arange(len(self.levels or ()))
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """All levels."""
+        return np.arange(len(self.levels or ()), dtype=float)
+
     def describe(self) -> str:
         """The kind and its levels."""
         if self.levels is None:
@@ -235,6 +406,46 @@ class Periodic(Column):
     def discrete(self) -> bool:
         """Whether there is a step."""
         return bool(self.step)
+
+    @property
+    def circular(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def plain_condition(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def explainable(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """One turn."""
+        return self.low, self.low + self.period
+
+    @property
+    def input_width(self) -> int:
+        """Two: cosine and sine."""
+        return 2
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """Cosine and sine of the middle of a value's interval."""
+        import torch
+
+        angle = 0.5 * (low + high)
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """One turn in equal steps, or in those of the column."""
+        if asked is not None:
+            return asked
+        if self.step:
+            return self.low + np.arange(0, self.period - 0.5 * self.step, self.step)
+        return np.linspace(self.low, self.low + self.period, len(spread), endpoint=False)
 
     def describe(self) -> str:
         """The kind, its period and its step."""
@@ -267,6 +478,10 @@ class DateTime(Column):
     def numeric(self) -> bool:
         """False."""
         return False
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """The steps nearest to equal ones."""
+        return np.unique(np.round(super().grid(spread, asked)))
 
     def describe(self) -> str:
         """The kind and its step."""
@@ -311,6 +526,11 @@ class AllMissing(Column):
     @property
     def numeric(self) -> bool:
         """False: nothing is read of it."""
+        return False
+
+    @property
+    def strict(self) -> bool:
+        """False: its values are not read."""
         return False
 
 
@@ -358,6 +578,39 @@ class Mixed(Column):
             raise ValueError("there must be one share for each atom, less than 1 together")
         return _checked_bounds(self)
 
+    @property
+    def has_probabilities(self) -> bool:
+        """True: the atoms have."""
+        return True
+
+    @property
+    def explainable(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The bounds."""
+        return _ends(self)
+
+    @property
+    def input_width(self) -> int:
+        """One: whether the value is an atom."""
+        return 1
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """Whether a value is an atom."""
+        atoms = codes.new_tensor(self.atoms or ())
+        return (codes[:, None] == atoms).any(1, keepdim=True).to(low.dtype)
+
+    def as_condition(self) -> Column:
+        """A continuous column."""
+        return Continuous(missing=self.missing, heavy=False)
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Equal steps, and the atoms."""
+        return np.unique([*super().grid(spread, asked), *(self.atoms or ())])
+
     def describe(self) -> str:
         """The kind and its atoms."""
         if self.atoms is None or self.shares is None:
@@ -375,6 +628,10 @@ KINDS: dict[str, type[Column]] = {
     for kind in (Continuous, Positive, Bounded, Integer, Category, Periodic, DateTime, Constant, AllMissing, Mixed)
 }
 Schema = dict[str, Column]
+
+
+def _ends(column: Bounded | Integer | Mixed) -> tuple[float, float]:
+    return -math.inf if column.low is None else column.low, math.inf if column.high is None else column.high
 
 
 def _checked_bounds(column: Any) -> Any:

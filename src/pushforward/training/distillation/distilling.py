@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of, frozen, tensors
+from pushforward.support.progress import Announce, silent
+from pushforward.support.seeding import seeded
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
 from pushforward.training.distillation.report import (
     DistillationAlarm,
     DistillationReport,
     context_rows,
-    frozen,
     measure,
-    seeded,
-    tensors,
 )
 from pushforward.training.loop import train
 from pushforward.training.settings import Settings, choose_device
@@ -31,10 +30,6 @@ DEFAULT_STEPS = 5000
 # Numbers (rows times dimensions) that the held-out value rests on, and the limits of its rows.
 HELD_OUT_NUMBERS, FEWEST_HELD_OUT, MOST_HELD_OUT = 2**17, 16, 4096
 HELD_OUT_CHUNK_NUMBERS = 2**16
-
-
-def _announce(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def distill(
@@ -61,7 +56,7 @@ def distill(
     device: str = "auto",
     progress: bool | None = None,
     log_path: str | Path | None = None,
-    announce: Callable[[str], None] = _announce,
+    announce: Announce = silent,
 ) -> DistillationReport:
     """Fit a student q to a teacher p in place, by minimising KL(q || p) = E_q[log q(x) - log p(x)] over its own draws.
 
@@ -102,7 +97,7 @@ def distill(
         device: "auto", "cpu", "cuda" or "mps"; student and teacher are moved there, and stay there.
         progress: whether to show a progress bar; None shows one in a terminal after two seconds.
         log_path: CSV file for the course of the run; its values are minus the loss.
-        announce: is told which estimator "auto" has picked; by default it is printed to standard error.
+        announce: called with a line that says which estimator "auto" has picked.
 
     Returns:
         KL in nats with its standard error, for an event and per dimension, effective sample size, largest weight,
@@ -122,7 +117,7 @@ def distill(
     Example:
         >>> import pushforward as pf
         >>> teacher, student = pf.maf(3, layers=1), pf.iaf(3, layers=1, order="same")
-        >>> report = pf.distill(teacher, student, max_steps=300, learning_rate=2e-2, announce=lambda line: None)
+        >>> report = pf.distill(teacher, student, max_steps=300, learning_rate=2e-2)
         >>> report.estimator, report.kl < 0.02
         ('closed_form', True)
     """
@@ -235,7 +230,7 @@ class HeldOutDraws:
         """Return the mean, in nats for an event; higher is better."""
         total = 0.0
         generator = torch.Generator().manual_seed(self.seed)
-        with torch.no_grad(), seeded(self.objective.student, self.seed):
+        with torch.no_grad(), seeded(self.seed, device_of(self.objective.student)):
             for start in range(0, self.count, self.chunk):
                 batch = _batch(min(self.chunk, self.count - start), self.context, generator)
                 total += float(self.objective.value(*batch).double().sum())
@@ -252,7 +247,7 @@ def _batch(count: int, context: Tensor | None, generator: torch.Generator) -> tu
 def _try(objective: Divergence, context: Tensor | None, seed: int) -> int:
     """Refuse a teacher without gradients or of another shape, and return the number of dimensions."""
     student, teacher = objective.student, objective.teacher
-    with seeded(student, seed):
+    with seeded(seed, device_of(student)):
         shape = (1,) if context is None else ()
         x, log_q = student.rsample_with_log_prob(shape, context)  # type: ignore[operator]
         x = x.detach().requires_grad_()

@@ -23,6 +23,8 @@ from torch.distributions import Distribution, Normal, kl_divergence
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.support.modules import device_of
+from pushforward.support.seeding import seeded
 from pushforward.training.distillation.conditionals import (
     NoConditionals,
     TransformedConditionals,
@@ -220,7 +222,7 @@ def _example_conditionals(
 ) -> tuple[Distribution, Distribution]:
     """The conditionals of student and teacher at one draw of the student."""
     of_teacher, of_student = conditionals_in_one_order(teacher, student)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), seeded(0, device_of(student)):
         x, student_law = of_student.rsample_with_conditionals((1,) if context is None else (), context)
         teacher_law = of_teacher.conditionals(x, context)
     return student_law, teacher_law

@@ -7,7 +7,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of, frozen, tensors
+from pushforward.support.seeding import seeded
 from pushforward.training.history import History
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
 from pushforward.training.rows import as_matrix, in_dtype_of
@@ -211,7 +212,7 @@ def measure(
         raise InputError(f"draws must be at least 2 and timing_rows 0 or more; they are {draws} and {timing_rows}.")
     context = context_rows(student, context)
     reference = None if reference is None else as_matrix(reference, "reference")[0]
-    with frozen(teacher), frozen(student), torch.no_grad(), seeded(student, seed):
+    with frozen(teacher), frozen(student), torch.no_grad(), seeded(seed, device_of(student)):
         log_weights, first = [], []
         dimensions = wanted = kept_rows = 0
         for x, log_q, rows in draws_of(student, draws, context):
@@ -269,46 +270,6 @@ def context_rows(student: Any, context: Any) -> Tensor | None:
     if len(rows) == 0:
         raise InputError("context has no rows to draw from.")
     return rows if tensor is None else rows.to(tensor.device)
-
-
-def tensors(density: Any) -> Iterator[Tensor]:
-    """Parameters and buffers of a module; none of anything else."""
-    if isinstance(density, nn.Module):
-        yield from density.parameters()
-        yield from density.buffers()
-
-
-@contextmanager
-def frozen(density: Any) -> Iterator[None]:
-    """Hold a density, if it is a module, in eval mode and without gradients of its own inside the block.
-
-    Gradients still pass through it, to what it is evaluated at. Modes and `requires_grad` are put back afterwards.
-    """
-    if not isinstance(density, nn.Module):
-        yield
-        return
-    modes = [(module, module.training) for module in density.modules()]
-    wanted = [(parameter, parameter.requires_grad) for parameter in density.parameters()]
-    density.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for parameter, gradient in wanted:
-            parameter.requires_grad_(gradient)
-
-
-@contextmanager
-def seeded(density: Any, seed: int) -> Iterator[None]:
-    """Seed the generators inside the block, and give the caller back their states."""
-    device = next((tensor.device for tensor in tensors(density)), torch.device("cpu"))
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            torch.cuda.manual_seed(seed)
-        yield
 
 
 def _spread(teacher: Any, x: Tensor, context: Tensor | None, reference: Tensor | None) -> Spread | None:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.training.distillation.report import context_rows, draws_of, frozen, seeded
+from pushforward.support.modules import device_of, frozen
+from pushforward.support.seeding import seeded
+from pushforward.training.distillation.report import context_rows, draws_of
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
 
 
@@ -184,7 +186,7 @@ def _weighted_draws(teacher: Any, student: Any, draws: int, context: Any, seed: 
         raise InputError(f"draws must be at least 2; they are {draws}.")
     one = None if context is None else context_rows(student, torch.as_tensor(context).unsqueeze(0))
     parts, log_weights = [], []
-    with frozen(teacher), frozen(student), torch.no_grad(), seeded(student, seed):
+    with frozen(teacher), frozen(student), torch.no_grad(), seeded(seed, device_of(student)):
         for x, log_q, rows in draws_of(student, draws, one):
             parts.append(x)
             log_weights.append((teacher.log_prob(x, rows).double() - log_q.double()).cpu())

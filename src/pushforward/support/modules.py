@@ -1,0 +1,40 @@
+"""The tensors of a module: where they are, and freezing them for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def tensors(density: Any) -> Iterator[Tensor]:
+    """Yield the parameters and buffers of a density; one that is not a module has none."""
+    if isinstance(density, nn.Module):
+        yield from density.parameters()
+        yield from density.buffers()
+
+
+def device_of(density: Any) -> torch.device:
+    """Return the device of a density's parameters or buffers, the CPU if it has none."""
+    return next((tensor.device for tensor in tensors(density)), torch.device("cpu"))
+
+
+@contextmanager
+def frozen(density: Any) -> Iterator[None]:
+    """Put a density into eval mode, without gradients of its weights, inside the block; afterwards it is as before."""
+    if not isinstance(density, nn.Module):
+        yield
+        return
+    modes = [(module, module.training) for module in density.modules()]
+    wanted = [(parameter, parameter.requires_grad) for parameter in density.parameters()]
+    density.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter, gradient in wanted:
+            parameter.requires_grad_(gradient)

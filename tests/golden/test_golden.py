@@ -1,0 +1,136 @@
+"""Nothing that a stored model answers has changed since the answers were recorded, by record.py.
+
+Each file of flows, sound, tables and commands is loaded, asked the stored questions, and its answers compared with
+those stored beside it. Another processor, or another build of torch, sums in another order: float64 is held to a
+relative 1e-10, and float32, with seven digits of which a chain of layers and roots loses one or two, to 2e-5, both of
+the value and of the largest of its array. Draws are compared like everything else, since torch's generator gives the
+same numbers on every machine.
+
+    PUSHFORWARD_GOLDEN_EXACT=1 pytest tests/golden
+
+demands more, on the machine and with the torch that made the record: float64 bit for bit, float32 to 1e-6. It is for
+changes of structure, which must not even change the order of a sum. All runs on one thread, in either case.
+
+What a fit or a distillation finds depends on the time it has: only the form of what they print is compared. The names
+that a renaming may touch are at the top of answers.py.
+"""
+
+import json
+import os
+
+import answers as golden
+import numpy as np
+import pytest
+import torch
+
+EXACT = os.environ.get("PUSHFORWARD_GOLDEN_EXACT") == "1"
+TOLERANCES = {"float64": 0.0, "float32": 1e-6} if EXACT else {"float64": 1e-10, "float32": 2e-5}
+# Maps of data in float64 about a network in float32.
+TOLERANCES["stored"] = TOLERANCES["float32"]
+# A row whose log-density is that of a held-out row, but for rounding, may gain or lose a rank among twenty or more.
+RANK = 0.0 if EXACT else 0.06
+QUESTIONS = json.loads((golden.TABLES / "questions.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def names(folder):
+    return sorted(path.stem for path in folder.glob("*.npz"))
+
+
+def compare(found, stored, precision):
+    """Answers and those stored, {name: array}: the same names, shapes and, to the precision's tolerance, values."""
+    assert sorted(found) == sorted(stored)
+    wrong = []
+    for name, expected in stored.items():
+        values = found[name]
+        assert values.shape == expected.shape and values.dtype.kind == expected.dtype.kind, name
+        if expected.dtype.kind not in "fiu":
+            wrong += [] if np.array_equal(values, expected) else [f"{name}: other levels"]
+            continue
+        finite = np.isfinite(expected)
+        assert np.array_equal(values[~finite], expected[~finite], equal_nan=True), name
+        values, expected = values[finite].astype(float), expected[finite].astype(float)
+        if not expected.size:
+            continue
+        relative = TOLERANCES[precision]
+        allowed = relative * (np.abs(expected) + np.abs(expected).max()) + RANK * name.endswith("p_value")
+        difference = np.abs(values - expected)
+        if not (difference <= allowed).all():
+            place = int(np.argmax(difference - allowed))
+            wrong.append(f"{name}: {values[place]!r}, not {expected[place]!r}, at {place} of {len(expected)}")
+    assert not wrong, "\n".join([precision, *wrong])
+
+
+@pytest.mark.parametrize("name", names(golden.FLOWS))
+def test_flows_answer_as_they_did(name):
+    stored = golden.load_arrays(golden.FLOWS / f"{name}.npz")
+    questions = stored.pop("questions")
+    for precision, expected in stored.items():
+        compare(golden.flow_answers(golden.FLOWS / f"{name}.safetensors", questions, precision), expected, precision)
+
+
+@pytest.mark.parametrize("name", names(golden.SOUND))
+def test_models_of_sound_answer_as_they_did(name):
+    stored = golden.load_arrays(golden.SOUND / f"{name}.npz")
+    questions = stored.pop("questions")
+    for precision, expected in stored.items():
+        compare(golden.sound_answers(golden.SOUND / f"{name}.safetensors", questions, precision), expected, precision)
+
+
+@pytest.mark.parametrize("name", names(golden.TABLES))
+def test_models_of_tables_answer_as_they_did(name, tmp_path):
+    stored = golden.load_arrays(golden.TABLES / f"{name}.npz")
+    model, rows = (golden.TABLES / f"{name}.{ending}" for ending in ("safetensors", "parquet"))
+    for precision, expected in stored.items():
+        with golden.inside(tmp_path):
+            compare(golden.table_answers(model, rows, precision, QUESTIONS[name]), expected, precision)
+
+
+@pytest.mark.parametrize("name", golden.READING)
+def test_commands_say_the_same_of_a_stored_model(name, tmp_path):
+    stored = json.loads((golden.COMMANDS / "reading.json").read_text())[name]
+    with golden.inside(tmp_path):
+        check_json(golden.command_json(name), stored, name)
+
+
+@pytest.mark.parametrize("name", golden.TRAINING)
+def test_commands_that_train_say_it_in_the_same_form(name, tmp_path):
+    stored = json.loads((golden.COMMANDS / "training.json").read_text())[name]
+    with golden.inside(tmp_path):
+        found = golden.command_json(name)
+    assert form(found) == form(stored)
+
+
+def check_json(found, stored, where):
+    """Values as they are stored, numbers as closely as float32 is compared."""
+    if isinstance(stored, dict):
+        # The order of what is printed is part of it.
+        assert list(found) == list(stored), where
+        for key, value in stored.items():
+            check_json(found[key], value, f"{where}: {key}")
+    elif isinstance(stored, list):
+        assert len(found) == len(stored), where
+        for place, value in enumerate(stored):
+            check_json(found[place], value, f"{where}: {place}")
+    elif isinstance(stored, float):
+        assert type(found) is float, where
+        absolute = TOLERANCES["float32"] + RANK * where.endswith("p_value")
+        assert found == pytest.approx(stored, rel=TOLERANCES["float32"], abs=absolute), where
+    else:
+        assert type(found) is type(stored) and found == stored, where
+
+
+def form(value):
+    """Keys and types; of a list the forms that its entries have, since how many there are depends on the time."""
+    if isinstance(value, dict):
+        return {key: form(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return sorted({json.dumps(form(entry)) for entry in value})
+    return type(value).__name__
