@@ -17,7 +17,7 @@ from pushforward.tables import read_matrix
 def few_steps():
     """The default, with fewer steps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pushforward.training.distillation.distilling.DEFAULT_STEPS", 250)
+        patch.setattr("pushforward.training.distillation.fitting.DEFAULT_STEPS", 250)
         yield
 
 
@@ -56,7 +56,7 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path):
 
 
 def test_an_alarm_and_the_estimator_are_said_once(run, fitted, monkeypatch):
-    monkeypatch.setattr("pushforward.training.distillation.report._alarms", lambda report: ["All is odd."])
+    monkeypatch.setattr("pushforward.training.distillation.measurement.alarms_of", lambda report: ["All is odd."])
     for options, said, warned in (((), 1, 0), (("-q",), 0, 1)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -49,7 +49,7 @@ def test_a_teacher_without_units_is_measured():
 
 def test_units_are_taken_from_flows_that_have_some():
     with pytest.raises(ValueError, match="no units to take"):
-        pf.zoo.registry.in_units_of(pf.maf(2), pf.maf(2))
+        pf.zoo.units.in_units_of(pf.maf(2), pf.maf(2))
 
 
 @pytest.mark.parametrize("order", ["same", "alternating", (2, 0, 1)])

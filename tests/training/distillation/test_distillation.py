@@ -13,8 +13,8 @@ import pushforward as pf
 from pushforward.bijections import Autoregressive, Compose, Inverse, LogisticMixture, Permutation
 from pushforward.distributions import Logistic, StandardNormal
 from pushforward.networks import Conditioner
+from pushforward.support.modules import frozen
 from pushforward.training.distillation import Divergence
-from pushforward.training.distillation.report import frozen
 from pushforward.zoo.units import in_units_of
 
 ESTIMATORS = ("closed_form", "conditional_mc", "joint", "path")

@@ -13,7 +13,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.support.modules import device_of, frozen
 from pushforward.support.seeding import seeded
-from pushforward.training.distillation.report import context_rows, draws_of
+from pushforward.training.distillation.measurement import context_rows, draws_of
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
 
 

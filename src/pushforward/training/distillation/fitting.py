@@ -17,12 +17,9 @@ from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
-from pushforward.training.distillation.report import (
-    DistillationAlarm,
-    DistillationReport,
-    context_rows,
-    measure,
-)
+from pushforward.training.distillation.measurement import context_rows, measure
+from pushforward.training.distillation.report import DistillationAlarm, DistillationReport
+from pushforward.training.history import History
 from pushforward.training.loop import train
 from pushforward.training.settings import Settings, choose_device
 
@@ -121,12 +118,7 @@ def distill(
         >>> report.estimator, report.kl < 0.02
         ('closed_form', True)
     """
-    if not hasattr(teacher, "log_prob"):
-        raise InputError(f"A teacher needs log_prob(x, context); {type(teacher).__name__} has none.")
-    if not isinstance(student, nn.Module) or not hasattr(student, "rsample_with_log_prob"):
-        raise InputError(
-            f"A student is a module with rsample_with_log_prob(shape, context); {type(student).__name__} is not."
-        )
+    _check_densities(teacher, student)
     if batch_size < 1 or inner_samples < 1 or log_scale_regularization < 0:
         raise InputError(
             "batch_size and inner_samples must be at least 1 and log_scale_regularization 0 or more; they are "
@@ -134,9 +126,6 @@ def distill(
         )
     if draws < 2 or timing_rows < 0:
         raise InputError(f"draws must be at least 2 and timing_rows 0 or more; they are {draws} and {timing_rows}.")
-    taught = {id(parameter) for parameter in tensors(student)}
-    if any(id(tensor) in taught for tensor in tensors(teacher)):
-        raise InputError("Student and teacher share weights: give the student copies of its own (copy.deepcopy).")
     if max_steps is None and max_time is None:
         max_steps = DEFAULT_STEPS
     settings = Settings(
@@ -159,30 +148,50 @@ def distill(
         teacher.to(chosen_device)
     rows = context_rows(student, context)
     with frozen(teacher):
-        one = None if rows is None else rows[:1]
-        name, reason = choose_estimator(teacher, student, estimator, one)
+        name, reason = choose_estimator(teacher, student, estimator, None if rows is None else rows[:1])
         try:
             objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
         except NoConditionals as error:
             raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
-        dimensions = _try(objective, one, seed)
         if estimator == "auto":
             announce(f"estimator {name}: {reason}")
-
-        # Imported here: it takes seconds, which `import pushforward` should not.
-        from pushforward.training.fabric import make_fabric
-
-        history = train(
-            make_fabric(chosen_device, settings.precision),
-            objective,
-            Draws(batch_size, rows, evaluate_every, seed),
-            HeldOutDraws(objective, rows, dimensions, seed + 1),
-            settings,
-        )
+        history = _minimize(objective, rows, batch_size, chosen_device, settings)
     report = measure(teacher, student, rows, draws, reference, timing_rows, seed + 2)
     for alarm in report.alarms:
         warnings.warn(alarm, DistillationAlarm, stacklevel=2)
     return dataclasses.replace(report, estimator=name, reason=reason, history=history)
+
+
+def _check_densities(teacher: Any, student: Any) -> None:
+    """Refuse what is no teacher or no student, and a student that shares weights with its teacher."""
+    if not hasattr(teacher, "log_prob"):
+        raise InputError(f"A teacher needs log_prob(x, context); {type(teacher).__name__} has none.")
+    if not isinstance(student, nn.Module) or not hasattr(student, "rsample_with_log_prob"):
+        raise InputError(
+            f"A student is a module with rsample_with_log_prob(shape, context); {type(student).__name__} is not."
+        )
+    taught = {id(parameter) for parameter in tensors(student)}
+    if any(id(tensor) in taught for tensor in tensors(teacher)):
+        raise InputError("Student and teacher share weights: give the student copies of its own (copy.deepcopy).")
+
+
+def _minimize(
+    objective: Divergence, context: Tensor | None, batch_size: int, device: torch.device, settings: Settings
+) -> History:
+    """Train the student of an objective on draws with contexts from the rows given."""
+    seed = settings.seed
+    dimensions = _dimensions(objective, None if context is None else context[:1], seed)
+
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import make_fabric
+
+    return train(
+        make_fabric(device, settings.precision),
+        objective,
+        Draws(batch_size, context, settings.evaluate_every, seed),
+        HeldOutDraws(objective, context, dimensions, seed + 1),
+        settings,
+    )
 
 
 class Draws:
@@ -244,8 +253,8 @@ def _batch(count: int, context: Tensor | None, generator: torch.Generator) -> tu
     return count, context[rows.to(context.device)], rows
 
 
-def _try(objective: Divergence, context: Tensor | None, seed: int) -> int:
-    """Refuse a teacher without gradients or of another shape, and return the number of dimensions."""
+def _dimensions(objective: Divergence, context: Tensor | None, seed: int) -> int:
+    """The number of dimensions; refuses a teacher that has no gradients or takes another shape."""
     student, teacher = objective.student, objective.teacher
     with seeded(seed, device_of(student)):
         shape = (1,) if context is None else ()
