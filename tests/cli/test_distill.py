@@ -33,7 +33,7 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path):
         "chosen: student nsf",
         "estimator joint",
         "KL(student || teacher)",
-        "times as quick",
+        "times as fast",
         "fast.safetens",
     ):
         assert words in result.err

@@ -1,4 +1,4 @@
-"""Each feature made nearly normal by a fixed spline through the quantiles of data."""
+"""A fixed spline through the quantiles of data that makes each feature nearly normal."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ NEAREST = 1e-12
 class MarginalSpline(Elementwise):
     """x[d] = spline_d(z[d]), a fixed increasing spline for each feature that takes normal z to the marginals of data.
 
-    The spline is rational quadratic between K knots. Beyond them, at a distance t in z, it is s (exp(t) - 1) with the
-    slope s of its end: nearly straight at first, while a value that lies a million times farther out than all data is
-    at log(1e6) in z, improbable and no more; from t = 60 on it is straight, so that nothing overflows. Where x has a
-    bound it bends towards that instead, and never passes it: from a last knot at distance d from the bound and with
-    slope s on, the distance is d exp(-|z - z_knot| s / d). Knots are buffers and are not trained; without `from_data`
-    it is the identity between them.
+    The spline is rational quadratic between K knots. Beyond them, at a distance t in z, it is s (exp(t) - 1), where s
+    is the slope at that end. It is nearly straight at first, but a value a million times farther out than all data is
+    only log(1e6) away in z: improbable, not impossible. From t = 60 on it is straight, so that nothing overflows. Where
+    x has a bound, the spline approaches the bound instead and never passes it: beyond a last knot at distance d from
+    the bound and with slope s, the distance is d exp(-|z - z_knot| s / d). Knots are buffers and are not trained.
+    Without `from_data` the spline is the identity between them.
 
     Arguments:
         features: D.
@@ -43,8 +43,8 @@ class MarginalSpline(Elementwise):
 
     Cost: 1 pass in both directions.
 
-    Source: of the spline, Durkan et al. 2019, arXiv:1906.04032; of making marginals normal as a layer, Meng, Song, Song
-    and Ermon 2020, arXiv:2003.01941.
+    Source: Durkan et al. 2019, arXiv:1906.04032, for the spline; Meng, Song, Song and Ermon 2020, arXiv:2003.01941, for
+    making marginals normal as a layer.
 
     Example:
         >>> x = torch.distributions.LogNormal(0.0, 2.0).sample((1000, 1))
@@ -83,24 +83,24 @@ class MarginalSpline(Elementwise):
     ) -> "MarginalSpline":
         """Lay the knots through the quantiles of data.
 
-        There is a knot at the smallest and at the largest value, at Φ⁻¹ of 1 / (N + 1) and N / (N + 1); the others
-        stand at equal distances in z, with at least 5 rows outside. Equal quantiles (a value that many rows share) are
-        one knot at the middle of their probabilities, and knots that would make the spline flatter than a thousandth of
-        the column's own slope are left out: no density is made larger than about 1500 times that of a normal
-        distribution as wide as the column, however many rows are alike. Slopes at knots are the harmonic means of those
-        on both sides. Beyond the data, from a last knot at a distance of 1 in z on, each tail has the slope of the
-        outermost piece, or else 0.1 or 10 times the mean slope between the middle and that end, so that rows beyond
-        those seen have a sensible density; it is heavier than a normal one, as one row in a million may be a mistake.
-        Features with fewer knots have the rest on their upper tail, where they change nothing.
+        There is a knot at the smallest and at the largest value, at Φ⁻¹ of 1 / (N + 1) and N / (N + 1). The others are
+        at equal distances in z, with at least 5 rows outside. Equal quantiles (a value that many rows share) become one
+        knot at the middle of their probabilities. Knots that would make the spline flatter than a thousandth of the
+        column's own slope are left out: no density exceeds about 1500 times that of a normal distribution as wide as
+        the column, however many rows are equal. Slopes at knots are the harmonic means of those on both sides.
+
+        Beyond the data, from a last knot at a distance of 1 in z, each tail has the slope of the outermost piece,
+        within 0.1 and 10 times the mean slope between the middle and that end, so that rows beyond the data have a
+        sensible density. It is heavier than a normal tail, since one row in a million may be a mistake. If a feature
+        needs fewer knots, the remaining ones lie on its upper tail, where they change nothing.
 
         Arguments:
             x: (N, D); its precision is that of the spline.
             knots: K, default 32.
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
-            normal: features that are normal already: for them it is the identity, whatever x holds.
-            weights: (N,) weights above 0, by which rows count in the quantiles: N rows in all, whatever their sum;
-                default all alike.
+            normal: features that are already normal: for them the spline is the identity, whatever x holds.
+            weights: (N,) positive weights of the rows in the quantiles, scaled to sum to N; default all equal.
 
         Raises:
             ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite, or lies
@@ -134,50 +134,50 @@ class MarginalSpline(Elementwise):
         self.check_event(value)
         rows = value.to(torch.promote_types(value.dtype, self.z_knots.dtype)).reshape(-1, self.features).t()
         ends = self.x_knots if backwards else self.z_knots
-        # Before any arithmetic: what is computed of points outside must have gradients too.
+        # Clamp before any arithmetic: results that are computed for points outside but not used need finite gradients.
         inside = rows.clamp(ends[:, :1], ends[:, -1:])
         outside = rows - inside
         bin_of = torch.searchsorted(ends[:, 1:-1].contiguous(), inside.detach().contiguous(), right=True)
         z_knots, x_knots, slopes = (
             knots.to(rows.dtype)[..., None] for knots in (self.z_knots, self.x_knots, self.slopes)
         )
-        there, log_derivative = through_knots(inside, z_knots, x_knots, slopes, bin_of, backwards)
+        mapped, log_derivative = through_knots(inside, z_knots, x_knots, slopes, bin_of, backwards)
         end = torch.where(outside < 0, self.slopes[:, :1], self.slopes[:, -1:])
         bounded = torch.zeros_like(outside, dtype=torch.bool)
         if self.low is not None and self.high is not None:
             bounded = torch.where(outside < 0, self.low[:, None], self.high[:, None]).isfinite() & (outside != 0)
-        # None where there is a bound: what is not taken must have gradients too.
+        # Zero where there is a bound: results that are not used need finite gradients.
         distance = torch.where(bounded, 0.0, outside.abs())
         if backwards:
             logarithm = torch.log1p(distance / end)
             curved = logarithm.clamp(max=LONGEST_TAIL)
             straight = (distance / end - math.expm1(LONGEST_TAIL)).clamp(min=0) * math.exp(-LONGEST_TAIL)
             beyond = curved + straight
-            there, log_derivative = there + outside.sign() * beyond, log_derivative - curved
+            mapped, log_derivative = mapped + outside.sign() * beyond, log_derivative - curved
         else:
             curved = distance.clamp(max=LONGEST_TAIL)
             straight = (distance - LONGEST_TAIL).clamp(min=0) * math.exp(LONGEST_TAIL)
             beyond = torch.expm1(curved) + straight
-            there, log_derivative = there + outside.sign() * end * beyond, log_derivative + curved
+            mapped, log_derivative = mapped + outside.sign() * end * beyond, log_derivative + curved
         if self.low is not None:
-            there, bend = self._towards_bounds(rows, outside, end, there, bounded, backwards)
+            mapped, bend = self._towards_bounds(rows, outside, end, mapped, bounded, backwards)
             log_derivative = log_derivative + bend
-        return there.t().reshape(value.shape), log_derivative.t().reshape(value.shape)
+        return mapped.t().reshape(value.shape), log_derivative.t().reshape(value.shape)
 
     def _towards_bounds(
-        self, rows: Tensor, outside: Tensor, slope: Tensor, there: Tensor, bounded: Tensor, backwards: bool
+        self, rows: Tensor, outside: Tensor, slope: Tensor, mapped: Tensor, bounded: Tensor, backwards: bool
     ) -> tuple[Tensor, Tensor]:
-        """The spline, bent where it leads towards a bound, and what the bend adds to the log-derivative."""
+        """The spline, bent where it approaches a bound, and what the bend adds to the log-derivative."""
         assert self.low is not None and self.high is not None
         below = outside < 0
         bound = torch.where(bounded, torch.where(below, self.low[:, None], self.high[:, None]), 0.0)
         side = torch.where(below, 1.0, -1.0).to(rows.dtype)
         room = side * (torch.where(below, self.x_knots[:, :1], self.x_knots[:, -1:]) - bound)
         if backwards:
-            # The bounds themselves are at no finite z.
+            # The bounds themselves have no finite z.
             left = torch.where(bounded, (side * (rows - bound) / room).clamp_min(NEAREST), 1.0).log()
             end = torch.where(below, self.z_knots[:, :1], self.z_knots[:, -1:])
-            return torch.where(bounded, end + side * left * room / slope, there), -left
-        # From the bound on, not from the knot: a small distance keeps its digits.
+            return torch.where(bounded, end + side * left * room / slope, mapped), -left
+        # Measured from the bound, not from the knot, so that a small distance keeps its digits.
         steepness = torch.where(bounded, (-outside.abs() * slope / room).clamp_min(-700.0), 0.0)
-        return torch.where(bounded, bound + side * room * steepness.exp(), there), steepness
+        return torch.where(bounded, bound + side * room * steepness.exp(), mapped), steepness

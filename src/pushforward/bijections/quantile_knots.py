@@ -52,7 +52,7 @@ def knots_through_quantiles(
         probabilities: from `probabilities_of_knots`.
         bounds: the lower and the upper bound, infinite for none.
         name: what messages call the column.
-        weights: (N,) weights above 0 of the rows; default all alike.
+        weights: (N,) positive weights of the rows; default all equal.
 
     Returns:
         Positions in z and in x, and slopes, each a list of K numbers.
@@ -80,17 +80,17 @@ def knots_through_quantiles(
 
 
 def _rows_at(places: Tensor, order: Tensor, weights: Tensor | None) -> Tensor:
-    """Which of N ordered rows stand at whole places from 0 to N - 1, where each takes up as many as it weighs."""
+    """Which of N ordered rows are at integer places from 0 to N - 1, if each takes up as many places as its weight."""
     if weights is None:
         return places.long()
     ends = weights.to(order.device).double()[order].cumsum(0)
     ends = ends / ends[-1] * len(order)
-    # Beyond rounding, so that whole weights are whole numbers of rows.
+    # A little more than rounding, so that integer weights are whole numbers of rows.
     return torch.searchsorted(ends, places + 1e-9 * len(order), right=True).clamp(max=len(order) - 1)
 
 
 def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[Point]:
-    """Points (z, x), one for each different quantile, at the middle of its probabilities."""
+    """Points (z, x), one for each distinct quantile, at the middle of its probabilities."""
     points = []
     first = 0
     for last, quantile in enumerate(quantiles):
@@ -117,16 +117,16 @@ def _knots(
     for point in points[1:-1]:
         if apart(kept[-1], point):
             kept.append(point)
-    # The largest value stays; what is too near to it gives way.
+    # The largest value stays; knots too close to it are dropped.
     while len(kept) > 1 and not apart(kept[-1], points[-1]):
         kept.pop()
     kept.append(points[-1])
-    # A knot that lies too near to a bound would make the tail too steep: rows between the two lie on the tail.
+    # A knot too close to a bound would make the tail too steep: rows between the two are left to the tail.
     while len(kept) > 2 and _too_near(kept[0], bounds[0], FLATTEST * own):
         kept.pop(0)
     while len(kept) > 2 and _too_near(kept[-1], bounds[1], FLATTEST * own):
         kept.pop()
-    # Each tail begins with a piece of its own, so that no slope of a piece is far from those at its ends.
+    # Each tail starts with a separate piece, so that the slope of every piece is close to those at its ends.
     middle = min(kept, key=lambda point: abs(point[0]))
     lower, upper = (
         _tail(end, next_to_it, middle, bound, FLATTEST * own)
@@ -137,7 +137,7 @@ def _knots(
     kept = [first, *kept, last]
     secants = [_slope(left, right) for left, right in itertools.pairwise(kept)]
     slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
-    while len(kept) < count:  # what is left over goes on along the tail
+    while len(kept) < count:  # the remaining knots continue along the tail
         last, upper = _further(kept[-1], upper, eps, bounds[1], 1, 1e-3)
         kept.append(last)
         slopes.append(upper)
@@ -150,20 +150,20 @@ def _tail(end: Point, next_to_it: Point, middle: Point, bound: float, flattest: 
     slope = _slope(end, next_to_it)
     if end == middle:
         return slope
-    # Where the density is even up to a bound at distance d, the slope at z is about d |z|.
+    # Where the density is constant up to a bound at distance d, the slope at z is about d |z|.
     own = abs((bound - end[1]) * end[0]) if math.isfinite(bound) else _slope(end, middle)
     return min(max(slope, LEAST_TAIL * own, flattest), max(MOST_TAIL * own, flattest))
 
 
 def _too_near(end: Point, bound: float, flattest: float) -> bool:
-    """Whether the steepest tail from here is still too flat."""
+    """Whether even the steepest tail from here is too flat."""
     return math.isfinite(bound) and MOST_TAIL * abs((bound - end[1]) * end[0]) < flattest
 
 
 def _further(end: Point, slope: float, eps: float, bound: float, side: int, part: float = 1.0) -> tuple[Point, float]:
-    """The next knot of a tail and the slope there: 1 further in z, or as far as it takes to tell the two apart in x.
+    """The next knot of a tail and the slope there: 1 further in z, or as far as is needed for x to differ.
 
-    Towards a bound, a part of the way on which the distance from it falls to 1 / e, and no more than 1 in z.
+    Towards a bound, it is a part of the step that divides the distance to the bound by e, and at most 1 in z.
     """
     room = abs(bound - end[1])
     if math.isfinite(room):

@@ -1,4 +1,4 @@
-"""A student that suits a teacher: as quick to sample as can be, in the teacher's order and units."""
+"""A student for a teacher: fast to sample, in the order and the units of the teacher."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pushforward.zoo.registry import build
 from pushforward.zoo.units import in_units_of, standardized
 
 LAYERS, HIDDEN, BINS = 3, (128, 128), 8
-# Draws of a teacher that is in the units of the data, to find those units.
+# Draws of a teacher, to find the units of its data.
 DRAWS_FOR_UNITS = 4096
 
 
@@ -30,15 +30,15 @@ def student_for(
     """An inverse autoregressive spline flow, untrained, for `pushforward.distill` to teach.
 
     It has the teacher's order of features where the teacher has one, LU layers where the teacher has them, and the
-    teacher's base. A teacher made by `standardized` or `gaussianized` gives it copies of its maps into the units of the
-    data; to any other, it is standardised by draws of the teacher.
+    teacher's base. If the teacher was made by `standardized` or `gaussianized`, the student gets copies of its maps
+    into the units of the data; otherwise it is standardized by draws of the teacher.
 
     Arguments:
         teacher: the flow to be distilled.
         layers: of splines, default 3.
         hidden: widths of each layer's hidden layers, default (128, 128).
         bins: pieces of each spline, default 8.
-        context: rows to draw contexts from, (N, C), for a conditional teacher that is not standardised.
+        context: rows to draw contexts from, (N, C), for a conditional teacher that is not standardized.
         seed: of the weights, and of the draws of the teacher.
 
     Returns:

@@ -433,4 +433,4 @@ def test_figures_of_the_report_against_closed_forms():
     assert report.effective_sample_size == pytest.approx(1 / second, abs=0.01)
     assert report.spread.ratios == pytest.approx([1 / 1.1], abs=0.05)
     assert report.speed.rows == 100 and report.kl_per_dimension == report.kl
-    assert f"{report.kl:.4f} ± {report.kl_error:.4f} nats" in str(report) and "times as quick" in str(report)
+    assert f"{report.kl:.4f} ± {report.kl_error:.4f} nats" in str(report) and "times as fast" in str(report)

@@ -1,4 +1,4 @@
-"""Distillation: teach a student that is quick to sample to stand for a teacher that is slow to sample."""
+"""Distillation: train a student that is fast to sample to match a teacher that is slow to sample."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def distill(
     log_path: str | Path | None = None,
     announce: Announce = silent,
 ) -> DistillationReport:
-    """Fit a student q to a teacher p in place, by minimising KL(q || p) = E_q[log q(x) - log p(x)] over its own draws.
+    """Fit a student q to a teacher p in place: minimize KL(q || p) = E_q[log q(x) - log p(x)] over the student's draws.
 
     An inverse autoregressive student knows log q of its own draws for free, and an autoregressive teacher scores them
     in one pass: nothing in a step is sequential, though sampling the teacher and scoring with the student are. No data
-    are needed, but for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
+    are needed, except for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
     draws is lowest, in eval mode; the figures returned come from fresh draws. The teacher's weights, modes and
     `requires_grad` are as before.
 
     Arguments:
-        teacher: p, anything with `log_prob(x, context)`, normalised and differentiable in x: see
+        teacher: p, anything with `log_prob(x, context)`, normalized and differentiable in x: see
             `pushforward.training.distillation.Teacher`.
         student: q, a module with `rsample_with_log_prob(shape, context)`: see
             `pushforward.training.distillation.Student`.
@@ -73,15 +73,15 @@ def distill(
         estimator: of the loss. "closed_form": exact for each x[t] given x[before t], for Gaussian conditionals of both
             in one order. "conditional_mc": the same by `inner_samples` draws, for any conditionals in one order.
             "joint": log q(x) - log p(x). "path": the same, its gradient through the draw alone, for students whose
-            density is quick. "auto" (default): the first of closed_form, conditional_mc, path that can be had and is
-            quick, else joint; which, and why, is announced and stands in the report.
+            density is fast. "auto" (default): the first of closed_form, conditional_mc and path that is possible and
+            fast, otherwise joint; the choice and its reason are announced and are part of the report.
         inner_samples: draws of each x[t] given x[before t] in "conditional_mc"; the teacher is run once for all.
         log_scale_regularization: λ, which adds λ Σ_t (log σ_q - log σ_p)² to the loss, for Gaussian conditionals.
         penalties: pairs of a weight and a function of a `Draw` (draws x, their context, its rows, and the conditionals
             where the loss has them) that gives a number, or one for each draw, to be added to the loss in nats.
         batch_size: draws in a step.
-        max_steps: most steps; 5000 if neither this nor `max_time` is given.
-        max_time: most seconds of the fit; the measurements at the end come on top.
+        max_steps: maximum number of steps; 5000 if neither this nor `max_time` is given.
+        max_time: maximum seconds of the fit, without the measurements at the end.
         learning_rate: peak learning rate of AdamW; warm-up and cosine as in `pushforward.fit`.
         gradient_clip: largest norm of the gradient; math.inf for no clipping.
         average_decay: decay of the weight average; None for the weights themselves.
@@ -109,7 +109,7 @@ def distill(
     log_prob of the student as well.
 
     Source: van den Oord et al. 2017, Parallel WaveNet, arXiv:1711.10433; Ping, Peng and Chen 2018, ClariNet,
-    arXiv:1807.07281 (closed form and its regularisation); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
+    arXiv:1807.07281 (closed form and its regularization); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
 
     Example:
         >>> import pushforward as pf
@@ -163,7 +163,7 @@ def distill(
 
 
 def _check_densities(teacher: Any, student: Any) -> None:
-    """Refuse what is no teacher or no student, and a student that shares weights with its teacher."""
+    """Refuse a teacher or a student without the methods needed, and a student that shares weights with its teacher."""
     if not hasattr(teacher, "log_prob"):
         raise InputError(f"A teacher needs log_prob(x, context); {type(teacher).__name__} has none.")
     if not isinstance(student, nn.Module) or not hasattr(student, "rsample_with_log_prob"):
@@ -172,7 +172,7 @@ def _check_densities(teacher: Any, student: Any) -> None:
         )
     taught = {id(parameter) for parameter in tensors(student)}
     if any(id(tensor) in taught for tensor in tensors(teacher)):
-        raise InputError("Student and teacher share weights: give the student copies of its own (copy.deepcopy).")
+        raise InputError("Student and teacher share weights: give the student its own copies (copy.deepcopy).")
 
 
 def _minimize(

@@ -26,10 +26,10 @@ from pushforward.training.rows import as_matrix, in_dtype_of
 
 # Numbers (rows times dimensions) drawn at a time.
 CHUNK_NUMBERS = 2**18
-# Of each, for the spread: sampling a teacher of long sequences takes its time.
+# Draws of each for the spread: sampling a teacher of long sequences is slow.
 FEWEST_FOR_SPREAD, SPREAD_DRAWS = 64, 4096
 TIMING_REPEATS = 5
-# A draw that takes longer is timed once.
+# A draw that takes longer than this is timed once.
 PATIENCE_SECONDS = 1.0
 
 
@@ -43,7 +43,7 @@ def evaluate_student(
     timing_rows: int = 1000,
     seed: int = 0,
 ) -> DistillationReport:
-    """Measure how well a student stands for its teacher, from fresh draws of the student.
+    """Measure how well a student matches its teacher, from fresh draws of the student.
 
     Arguments:
         teacher: p: has `log_prob(x, context)`; with `sample(shape, context)` its spread and speed are compared too.
@@ -56,7 +56,7 @@ def evaluate_student(
 
     Returns:
         KL in nats with its standard error, effective sample size, largest weight, spread, speed. A RuntimeWarning says
-        what is wrong: a collapse of the spread, weights with too heavy a tail, values that are not finite.
+        what is wrong: a collapse of the spread, heavy-tailed weights, values that are not finite.
 
     Raises:
         InputError: no draw has a finite weight.
@@ -79,7 +79,7 @@ def evaluate_student(
 def measure(
     teacher: Any, student: Any, context: Any, draws: int, reference: Any, timing_rows: int, seed: int
 ) -> DistillationReport:
-    """The report of `evaluate_student`, whose alarms are left for the caller to warn of."""
+    """The report of `evaluate_student`, without warning of its alarms."""
     if draws < 2 or timing_rows < 0:
         raise InputError(f"draws must be at least 2 and timing_rows 0 or more; they are {draws} and {timing_rows}.")
     context = context_rows(student, context)

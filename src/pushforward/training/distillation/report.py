@@ -21,7 +21,7 @@ class Spread:
 
     Attributes:
         ratios: (D,) one for each dimension; all 1 is perfect.
-        draws: how many draws of each they rest on.
+        draws: how many draws of each they are based on.
         reference: what the student is compared with: "teacher draws" or "reference rows".
     """
 
@@ -38,14 +38,14 @@ class Spread:
     def collapsed(self) -> int | None:
         """The dimension of the smallest ratio, if that is below a half beyond chance; else None."""
         smallest = min(self.ratios)
-        # Two standard errors each way of a Gaussian's deviation: heavy tails need a wider miss than this to be seen.
+        # Four standard errors of a Gaussian's deviation; with heavy tails only a larger collapse is detected.
         beyond_chance = smallest * (1 + 4 / math.sqrt(2 * self.draws)) < SMALLEST_SPREAD
         return self.ratios.index(smallest) if beyond_chance else None
 
 
 @dataclass
 class Speed:
-    """How long sampling takes, least of several measurements.
+    """How long sampling takes, the shortest of several measurements.
 
     Attributes:
         rows: draws at a time.
@@ -61,17 +61,17 @@ class Speed:
 
     @property
     def factor(self) -> float:
-        """How many times as quick as the teacher the student is."""
+        """How many times as fast as the teacher the student is."""
         return self.teacher_seconds / self.student_seconds
 
 
 class DistillationAlarm(RuntimeWarning):
-    """A sentence about what is wrong with a student, which stands in its report as well."""
+    """A warning about what is wrong with a student, which is part of its report as well."""
 
 
 @dataclass
 class DistillationReport:
-    """How well a student q stands for a teacher p, from fresh draws of the student.
+    """How well a student q matches a teacher p, from fresh draws of the student.
 
     Attributes:
         kl: KL(q || p) in nats for a whole event (a row of a table, a sequence), the mean of log q(x) - log p(x).
@@ -79,12 +79,12 @@ class DistillationReport:
         dimensions: D, columns or steps of an event.
         effective_sample_size: (Σ weights)² / Σ weights² of the weights p/q, as a share of the draws: 1 is perfect.
         largest_log_weight: the largest log p(x) - log q(x), in nats.
-        pareto_k: shape of the tail of the weights; above 0.7 nothing that rests on them is to be trusted.
+        pareto_k: shape of the tail of the weights; above 0.7 they cannot be trusted.
         nonfinite: share of draws whose log p(x) - log q(x) is not finite; they are left out of all other figures.
-        draws: how many draws the figures rest on.
+        draws: how many draws the figures are based on.
         spread: of the student against the teacher; None where the teacher cannot be sampled and no rows were given.
         speed: of sampling; None where the teacher cannot be sampled, or no timing was asked for.
-        estimator: of the loss that was minimised; None of a student that was only measured.
+        estimator: of the loss that was minimized; None for a student that was only measured.
         reason: why this one.
         alarms: sentences about what is wrong.
         history: the course of the distillation, its values minus the KL (and penalties); None without one.
@@ -138,7 +138,7 @@ class DistillationReport:
             threads = "1 thread" if self.speed.threads == 1 else f"{self.speed.threads} threads"
             student, teacher = (1e3 * s for s in (self.speed.student_seconds, self.speed.teacher_seconds))
             lines.append(
-                f"sampling {self.speed.factor:.3g} times as quick as the teacher: {self.speed.rows} rows in "
+                f"sampling {self.speed.factor:.3g} times as fast as the teacher: {self.speed.rows} rows in "
                 f"{student:.3g} ms against {teacher:.3g} ms, {threads}"
             )
         if self.estimator is not None:
@@ -153,8 +153,8 @@ def alarms_of(report: DistillationReport) -> list[str]:
         worst = report.spread.collapsed
         alarms.append(
             f"The student has collapsed: dimension {worst} spreads {report.spread.ratios[worst]:.2f} times as wide as "
-            f"{report.spread.reference} (KL {report.kl:.4f} nats, which punishes that little). Add a penalty on what "
-            "is missing, or take a richer student."
+            f"{report.spread.reference} (KL {report.kl:.4f} nats, which hardly penalizes this). Add a penalty on what "
+            "is missing, or use a more flexible student."
         )
     if report.nonfinite:
         alarms.append(
