@@ -191,7 +191,7 @@ class Flow(nn.Module):
 
 
 def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context), in the bijection's order.
+    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context), in the order of the bijection.
 
     log p(x[d] | x before d) = log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular.
 

@@ -24,7 +24,7 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_ste
         "chosen: student nsf",
         "estimator joint",
         "KL(student || teacher)",
-        "times as quick",
+        "times as fast",
         "fast.safetens",
     ):
         assert words in result.err
@@ -47,7 +47,7 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_ste
 
 
 def test_an_alarm_and_the_estimator_are_said_once(run, fitted, monkeypatch):
-    monkeypatch.setattr("pushforward.training.distillation.report._alarms", lambda report: ["All is odd."])
+    monkeypatch.setattr("pushforward.training.distillation.measurement.alarms_of", lambda report: ["All is odd."])
     for options, said, warned in (((), 1, 0), (("-q",), 0, 1)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

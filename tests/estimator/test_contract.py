@@ -195,7 +195,7 @@ def test_sample_weights_that_cannot_be_are_refused(weights, words):
 def test_options_that_cannot_be_are_refused():
     X = make_rows()
     for options, words in (
-        ({"flow": "mafia"}, "did you mean 'maf'"),
+        ({"flow": "mafia"}, 'did you mean "maf"'),
         ({"max_steps": 0}, "max_steps must be at least 1"),
         ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
         ({"device": "abacus"}, "device must be one of"),

@@ -185,14 +185,12 @@ def test_a_streamed_fit_repeats_and_resumes(small, tmp_path, monkeypatch):
 
     write_checkpoint = checkpoints.Checkpoint.write
     with monkeypatch.context() as patch:
-        patch.setattr(
-            checkpoints.Checkpoint, "write", lambda c, run, end=False: (write_checkpoint(c, run, end), kill(run))
-        )
+        patch.setattr(checkpoints.Checkpoint, "write", lambda c, run: (write_checkpoint(c, run), kill(run)))
         with pytest.raises(Killed):
             pf.fit_table(path, **options, checkpoint=tmp_path / "c")
-    pieces = pf.fit_table(path, **options, checkpoint=tmp_path / "c", resume=True)
-    assert pieces.history.events == ["Resumed at step 100."]
-    assert all(torch.equal(whole[key], value) for key, value in pieces.model.flow.state_dict().items())
+    resumed = pf.fit_table(path, **options, checkpoint=tmp_path / "c", resume=True)
+    assert resumed.history.events == ["Resumed at step 100."]
+    assert all(torch.equal(whole[key], value) for key, value in resumed.model.flow.state_dict().items())
     write(path, make(seed=1)[:, 1:], ["a", "b"])
     with pytest.raises(pf.InputError, match=r"other data \(x differs\)"):
         pf.fit_table(path, **options, checkpoint=tmp_path / "c", resume=True)

@@ -14,6 +14,8 @@ from pushforward.bijections import UNIVARIATES, Univariate, univariate
 from pushforward.zoo.names import ARCHITECTURES, OTHERS, univariate_names
 from pushforward.zoo.registry import config_of
 
+MAF = {"architecture": "maf", "features": 2}
+
 
 @pytest.mark.parametrize(("name", "module"), (ARCHITECTURES | OTHERS).items())
 def test_a_name_is_registered_by_its_module(name, module):
@@ -119,7 +121,7 @@ def test_names_of_architectures_and_families():
         ({"architecture": "maf"}, "maf: missing a required argument: 'features'"),
         ({"architecture": "standardized"}, "standardized: missing a required argument: 'flow'"),
         (
-            {"architecture": "gaussianized", "flow": {"architecture": "maf", "features": 1}, "knots": 3},
+            {"architecture": "gaussianized", "flow": MAF, "knots": 3},
             "from 4 to 10000",
         ),
         ({"architecture": "gaussianized", "flow": 3, "knots": 8}, "gaussianized: option flow cannot be 3"),

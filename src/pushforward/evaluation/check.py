@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.autoregressive import Autoregressive
-from pushforward.bijections.base import Bijection, Inverse
+from pushforward.bijections.base import Bijection
+from pushforward.bijections.compose import Inverse
 from pushforward.evaluation import contracts
 from pushforward.evaluation.contracts import DIRECTIONS, ContractError, randomized
 from pushforward.evaluation.density import (

@@ -29,8 +29,8 @@ def randomized(module: AnyModule, seed: int = 0, scale: float = 1.0) -> AnyModul
     Arguments:
         module: left as it is.
         seed: of the noise.
-        scale: of the output of a matrix row for inputs of size 1: its noise is scale / √(row length); that of vectors
-            is 0.3 · scale.
+        scale: of the output of a matrix row for inputs of size 1: its noise is scale / √(row length). Vectors get
+            0.3 · scale.
     """
     generator = torch.Generator().manual_seed(seed)
     copied = copy.deepcopy(module).double().eval()

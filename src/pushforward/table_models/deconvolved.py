@@ -1,4 +1,4 @@
-"""Densities of quantities that were measured with known errors."""
+"""Densities of quantities that are measured with known errors."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from pushforward.errors import InputError
 from pushforward.flow import Density
 
-# Draws of the noise for each row: fresh ones in training, fixed ones for scores.
+# Draws of the noise for each row: new ones in training, fixed ones for scores.
 DRAWS_IN_TRAINING, DRAWS = 8, 128
 
 
 class DeconvolvedDensity(nn.Module):
-    """The density of measured values x' = x + error · ε, ε standard normal, where p(x) is that of the true ones.
+    """The density of measured values x' = x + error · ε, ε standard normal, where p(x) is that of the true values.
 
     log p(x' | error) = log ∫ p(x' - error · ε) N(ε) dε ≈ log 1/K Σ_k p(x' - error · ε_k): the mean of the densities
-    over K draws is right on average, and its logarithm too low by about half the relative variance of that mean. This
-    bias falls as 1/K, and is small where the error is no larger than the structure of p. Training on this is maximum
-    likelihood of p(x) itself, deconvolved. In training mode the draws are fresh; in evaluation mode they are a fixed
-    set that fills the cube evenly, so that a row always has the same value.
+    over K draws is unbiased, and its logarithm is too low by about half the relative variance of that mean. This bias
+    falls as 1/K, and is small unless the error is larger than the structure of p. Training on this is maximum
+    likelihood of p(x) itself, deconvolved. In training mode the draws are new at every call; in evaluation mode they
+    are a fixed set that fills the cube evenly, so that a row always has the same value.
 
     Arguments:
         density: p(x) of the true values.

@@ -17,16 +17,15 @@ POINTS, POINTS_IN_TRAINING = 16, 4
 class DequantizedDensity(nn.Module):
     """p(codes | context) of rows with discrete, bounded and other columns.
 
-    log p(code) = log q(y(code, v)) + log_term(code, v), v uniform noise that dequantises discrete columns. In training
-    mode v is drawn anew at every call, and the value is a lower bound in the mean. In evaluation mode v takes a fixed
-    set of points that fill the cube evenly, the same for every row, over which the probability is averaged: it then
-    converges to the exact one as the points become many, and a row always has the same value. Without discrete columns
-    there is no noise, and the value is exact.
+    log p(code) = log q(y(code, v)) + log_term(code, v), v uniform noise that dequantizes discrete columns. In training
+    mode v is new at every call, and the value is a lower bound on average. In evaluation mode the probability is
+    averaged over a fixed set of points v that fill the cube evenly, the same for every row: it converges to the exact
+    one with the number of points, and a row always has the same value. Without discrete columns the value is exact.
 
     Arguments:
         columns: the maps of the columns.
         flow: the density of y.
-        points: in evaluation mode, default 16.
+        points: how many in evaluation mode, default 16.
 
     Source: Theis, van den Oord and Bethge 2016, arXiv:1511.01844; the average over points, Burda, Grosse and
     Salakhutdinov 2016, arXiv:1509.00519.
@@ -53,7 +52,7 @@ class DequantizedDensity(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The columns and the flow, as plain JSON: what a checkpoint is of."""
+        """The columns and the flow, as plain JSON: enough to tell two densities apart."""
         return {"columns": self.columns.config, "flow": self.flow.config}
 
     @property
@@ -102,7 +101,7 @@ class DequantizedDensity(nn.Module):
             )
 
     def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
-        """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; no column is discrete.
+        """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; without discrete columns.
 
         Arguments:
             codes: (n, D), float64.
