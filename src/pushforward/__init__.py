@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pushforward.audio.models.architectures import parallel_wavenet as parallel_wavenet
     from pushforward.audio.models.architectures import wavenet as wavenet
     from pushforward.bijections.base import Bijection as Bijection
-    from pushforward.bijections.base import Compose as Compose
-    from pushforward.bijections.base import Inverse as Inverse
+    from pushforward.bijections.compose import Compose as Compose
+    from pushforward.bijections.compose import Inverse as Inverse
     from pushforward.errors import InputError as InputError
     from pushforward.errors import TrainingError as TrainingError
     from pushforward.estimator import ConditionalFlowDensity as ConditionalFlowDensity
@@ -68,7 +68,8 @@ if TYPE_CHECKING:
 # The same names for Python, which does not read the block above, by the module that defines them.
 _HOMES = {
     "pushforward.audio.models.architectures": ["parallel_wavenet", "wavenet"],
-    "pushforward.bijections.base": ["Bijection", "Compose", "Inverse"],
+    "pushforward.bijections.base": ["Bijection"],
+    "pushforward.bijections.compose": ["Compose", "Inverse"],
     "pushforward.errors": ["InputError", "TrainingError"],
     "pushforward.estimator": ["ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer"],
     "pushforward.evaluation.check": ["Report", "check_bijection", "check_flow"],

@@ -13,11 +13,12 @@ they know.
 from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate
-from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
-from pushforward.kernels.layer import layer_of, whole_layer
+from pushforward.kernels.autoregressive import autoregressive
+from pushforward.kernels.eligibility import derivatives_wanted, is_float32_on_cpu
+from pushforward.kernels.layer import whole_layer
+from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
 from pushforward.networks.mlp import MLP, batch_of, unit_by_unit
-from pushforward.solvers.derivatives import derivatives_wanted
 from pushforward.solvers.sequential import solve_sequentially
 
 
@@ -69,7 +70,13 @@ def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor 
     Returns:
         x, (*batch, D), and log|det ∂x/∂z|, (*batch).
     """
-    return solve_sequentially(conditioner, univariate, z, context)
+    batch = batch_of(z, context, conditioner.context_features)
+    z = z.expand(*batch, conditioner.features)
+    if may_run_compiled(univariate, z):
+        found = _without_derivatives(univariate, conditioner, z, context, inverse=False)
+        if found is not None:
+            return found
+    return solve_sequentially(univariate.forward, conditioner, z, context)
 
 
 def _evaluate(
@@ -82,19 +89,45 @@ def _evaluate(
 ) -> tuple[Tensor, Tensor]:
     batch = batch_of(known, context, conditioner.context_features)
     rows = value.expand(*batch, value.shape[-1])
-    own = known is value
-    if not (conditioner.dropout and conditioner.training):
-        if isinstance(conditioner, MADE) and not derivatives_wanted():
-            weights = weights_for_kernel(conditioner, univariate, value, context)
-            if weights is not None:
-                return autoregressive(conditioner, weights, univariate, rows, context, inverse)
-        products = conditioner.products()
-        layer = None if products is None else layer_of(conditioner, products, univariate, inverse, rows)
-        if layer is not None:
-            added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
-            return whole_layer(layer, rows, None if own else known.expand(*batch, known.shape[-1]), added)
-    if own and value.dim() == 2:
+    others = None if known is value else known
+    drops = conditioner.dropout and conditioner.training
+    if not drops and may_run_compiled(univariate, value):
+        found = _without_derivatives(univariate, conditioner, rows, context, inverse)
+        if found is None and rows.dim() == 2 and rows.numel():
+            found = _with_gradients(univariate, conditioner, rows, others, context, inverse)
+        if found is not None:
+            return found
+    if others is None and value.dim() == 2:
         # Feature by feature in memory, as the parameters are, and as the next layer then finds its input.
         value = known = value.t().contiguous().t()
-    value, log_derivative = (univariate.inverse if inverse else univariate.forward)(value, conditioner(known, context))
-    return value, log_derivative.sum(-1)
+    direction = univariate.inverse if inverse else univariate.forward
+    mapped, log_derivative = direction(value, conditioner(known, context))
+    return mapped, log_derivative.sum(-1)
+
+
+def _without_derivatives(
+    univariate: Univariate, conditioner: MADE | MLP, rows: Tensor, context: Tensor | None, inverse: bool
+) -> tuple[Tensor, Tensor] | None:
+    """By the kernel of autoregressive layers, or None where it cannot compute this."""
+    if derivatives_wanted() or not (context is None or is_float32_on_cpu(context)):
+        return None
+    network = conditioner.as_sorted()
+    return None if network is None else autoregressive(network, univariate, rows, context, inverse)
+
+
+def _with_gradients(
+    univariate: Univariate,
+    conditioner: MADE | MLP,
+    rows: Tensor,
+    others: Tensor | None,
+    context: Tensor | None,
+    inverse: bool,
+) -> tuple[Tensor, Tensor] | None:
+    """By the kernels of whole layers, or None where they cannot compute this."""
+    network = conditioner.as_dense()
+    if network is None:
+        return None
+    batch = rows.shape[:-1]
+    known = None if others is None else others.expand(*batch, others.shape[-1])
+    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    return whole_layer(network, univariate, inverse, rows, known, added)

@@ -1,16 +1,20 @@
 """MADE: a masked network whose output d sees only the inputs that come before d."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.kernels.autoregressive import Structure
+from pushforward.kernels import autoregressive
+from pushforward.kernels.eligibility import is_float32_on_cpu
+from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency
 from pushforward.networks.masked_product import blocks_of, masked_linear, reach_of
-from pushforward.networks.mlp import Bias, as_parameters, batch_of, unit_by_unit
+from pushforward.networks.mlp import Bias, as_parameters, batch_of, unit_by_unit, weights_of
+from pushforward.networks.structure import structure_of
 
 
 class MADE(nn.Module):
@@ -43,7 +47,7 @@ class MADE(nn.Module):
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
         units: how many units of degree 0 .. D-1 each hidden layer has.
         skips: for each layer of weights, which earlier layer's output is added to its own, or None.
-        structure: all of this as the compiled kernels read it; None with an adjacency, which they do not read.
+        structure: all of this as the compiled kernels read it; None where they cannot, as with an adjacency.
 
     Raises:
         ValueError: order is no permutation, adjacency is not (D, D) or has a cycle, or both are given.
@@ -85,16 +89,16 @@ class MADE(nn.Module):
         elif order is None:
             seen = by_adjacency(self.adjacency, conditioner.hidden, context)
         else:
-            raise ValueError("Give an order or an adjacency, not both: an adjacency has an order of its own.")
+            raise ValueError("Give an order or an adjacency, not both; an adjacency has its own order.")
         self.order, self.degrees = seen.order, seen.degrees
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
-        self.structure = (
-            Structure.of(self.order, self.units, parameter_count, self.skips, context) if adjacency is None else None
-        )
+        self.activation = conditioner.activate()
+        self.structure = None
+        if self.adjacency is None:
+            self.structure = structure_of(self.order, self.units, parameter_count, self.skips, context, self.activation)
         masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
         # With one feature no input is alive: what is left of the first product is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
-        self.activation = conditioner.activate()
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
         direct, outputs = seen.direct, parameter_count * features
         self.direct = None if direct is None else MaskedLinear(direct.repeat_interleave(parameter_count, 0), False)
@@ -127,9 +131,24 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
-    def products(self) -> list[nn.Module] | None:
-        """The linear layers in turn, or None where the network is more than one after the other."""
-        return None if self.direct is not None else list(self.layers)
+    def as_dense(self) -> list[Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        return weights_of(self.layers, self.skips, self.activation) if self.direct is None else None
+
+    def as_sorted(self) -> autoregressive.SortedNetwork | None:
+        """The network for the kernel of autoregressive layers, or None where it cannot compute this network."""
+        if self.structure is None:
+            return None
+        weights: list[Any] = []
+        for linear in self.layers:
+            # Attribute access of a module takes as long as a small product.
+            own = linear._parameters
+            weights += own.get("bias"), own.get("weight")
+        weights += [linear and linear.weight for linear in (self.context, self.direct, self.direct_context)]
+        for weight in weights:
+            if weight is not None and not (is_float32_on_cpu(weight) and weight.is_contiguous()):
+                return None
+        return autoregressive.SortedNetwork(self.structure, weights)
 
     @torch.no_grad()
     def start_at_zero(self) -> None:

@@ -2,11 +2,14 @@
 
 import itertools
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.kernels.eligibility import is_float32_on_cpu
+from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
 
@@ -66,9 +69,12 @@ class MLP(nn.Module):
                 into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
 
-    def products(self) -> list[nn.Module]:
-        """The linear layers in turn."""
-        return [self.first, *self.layers]
+    def as_dense(self) -> list[Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        return weights_of([self.first, *self.layers], self.skips, self.activation)
+
+    def as_sorted(self) -> None:
+        """None: the kernel of autoregressive layers computes masked networks alone."""
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
@@ -77,6 +83,32 @@ class MLP(nn.Module):
             parameter.zero_()
         if self.context is not None and not self.layers:
             self.context.weight.zero_()
+
+
+def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activation: nn.Module) -> list[Weights] | None:
+    """The weights of linear layers, with rectifiers between them, for the kernels of whole layers.
+
+    Arguments:
+        layers: one after the other.
+        skips: for each of them, which earlier layer's output is added to its own, or None.
+        activation: between them.
+
+    Returns:
+        None where the kernels cannot compute the network: another activation, a layer without inputs, or weights that
+        are not float32 on a processor.
+    """
+    if type(activation) is not nn.ReLU:
+        return None
+    found = []
+    for linear, skip in zip(layers, skips, strict=True):
+        # Attribute access of a module takes as long as a small product.
+        own, buffers = linear._parameters, linear._buffers
+        weight, bias = own.get("weight"), own.get("bias")
+        if weight is None or bias is None or not (is_float32_on_cpu(weight) and is_float32_on_cpu(bias)):
+            return None
+        masks = buffers.get("mask"), buffers.get("rows"), buffers.get("columns")
+        found.append(Weights(weight, bias, *masks, skip is not None))
+    return found
 
 
 class Linear(nn.Linear):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.solvers.derivatives import derivatives_wanted
+from pushforward.kernels.eligibility import derivatives_wanted
 
 # Newton doubles the digits at every step and bisection adds one bit: bisection alone needs as many steps as a float64
 # bracket has bits between its ends.

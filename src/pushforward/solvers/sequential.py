@@ -18,21 +18,18 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
+from pushforward.kernels.eligibility import derivatives_wanted
 from pushforward.networks.made import MADE, MaskedLinear
 from pushforward.networks.masked_product import masked_linear
 from pushforward.networks.matmul import product as matrix_product
 from pushforward.networks.mlp import batch_of, unit_by_unit
-from pushforward.solvers.derivatives import derivatives_wanted
 
-if TYPE_CHECKING:
-    from pushforward.bijections.univariate.base import Univariate
+Map = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.ReLU: torch.relu_,
@@ -44,14 +41,14 @@ IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
 
 
 def solve_sequentially(
-    conditioner: MADE, univariate: Univariate, z: Tensor, context: Tensor | None = None, block: int | None = None
+    univariate: Map, conditioner: MADE, z: Tensor, context: Tensor | None = None, block: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Solve x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
 
     Arguments:
         conditioner: a masked network, residual or not, whose hidden units are sorted by degree. It serves without
             dropout, in training mode too: a map that is drawn anew at each call has no inverse.
-        univariate: the family of maps.
+        univariate: the map of one feature, from z and its parameters to x and log ∂x/∂z.
         z: (*batch, D).
         context: (*batch, C), broadcast against the batch of z.
         block: how many features share a large product in torch, default about √D: it changes the speed, not the result.
@@ -64,7 +61,7 @@ def solve_sequentially(
     Example:
         >>> from pushforward.bijections import Affine
         >>> made = MADE(features=5, parameter_count=2, hidden=(8, 8))
-        >>> x, log_det = solve_sequentially(made, Affine(), torch.zeros(3, 5))
+        >>> x, log_det = solve_sequentially(Affine().forward, made, torch.zeros(3, 5))
         >>> torch.allclose(Affine().inverse(x, made(x))[0], torch.zeros(3, 5), atol=1e-5)
         True
     """
@@ -72,9 +69,6 @@ def solve_sequentially(
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
     recorded = derivatives_wanted()
-    weights = None if recorded else weights_for_kernel(conditioner, univariate, z, context)
-    if weights is not None:
-        return autoregressive(conditioner, weights, univariate, z, context, inverse=False)
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
     rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
@@ -178,7 +172,7 @@ class _Network:
 
         def product(layer: MaskedLinear, source: int, target: int) -> _Product:
             # Degrees say which weights are alive, but for those that an adjacency masks besides.
-            weight = layer.weight if made.structure is not None else layer.weight * layer.mask
+            weight = layer.weight if made.adjacency is None else layer.weight * layer.mask
             return _Product(weight, source, target, outputs if target == last else None, order if source == 0 else None)
 
         products = [
@@ -204,7 +198,7 @@ class _Network:
             yield k, offset, products, self.skips[k], k < len(self.units) - 1
 
 
-def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
+def _fill_recorded(network: _Network, univariate: Map, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
     """Fill x, (D, N), from z, (D, N), with operations that autograd records."""
     count, starts = z.shape[1], network.starts
     layers = len(starts)
@@ -235,7 +229,7 @@ def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: 
                     value = value + plain[skip][step]
                 plain[k].append(value)
                 present[k].append(network.activation(value) if hidden else value)
-            value, log_derivative = univariate.forward(z_rows[low + step], value.t())
+            value, log_derivative = univariate(z_rows[low + step], value.t())
             present[0].append(value[None])
             log_derivatives.append(log_derivative)
         finished = [torch.cat([done, *rows]) for done, rows in zip(finished, present[:-1], strict=True)]
@@ -243,7 +237,7 @@ def _fill_recorded(network: _Network, univariate: Univariate, z: Tensor, edges: 
 
 
 @torch.inference_mode()
-def _fill_in_place(network: _Network, univariate: Univariate, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
+def _fill_in_place(network: _Network, univariate: Map, z: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
     """Fill x, (D, N), from z, (D, N), writing each layer's rows where they stay."""
     (features, count), starts = z.shape, network.starts
     # Rows whose turn has not come meet weights that are masked: they need not be right, but finite.
@@ -285,7 +279,7 @@ def _fill_in_place(network: _Network, univariate: Univariate, z: Tensor, edges: 
                     in_place(row)  # type: ignore[misc]
                 else:
                     activated[step].copy_(network.activation(row))
-            value, log_derivative = univariate.forward(z_rows[low + step], parameters[low + step])
+            value, log_derivative = univariate(z_rows[low + step], parameters[low + step])
             x_rows[low + step].copy_(value)
             log_derivatives.append(log_derivative)
     return layers[0], torch.stack(log_derivatives).sum(0)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate, soft_bound, univariate
-from pushforward.kernels.autoregressive import FAMILIES
+from pushforward.kernels import structures
+from pushforward.kernels.univariate import FAMILIES
 
 
 @univariate("additive")
@@ -93,5 +94,5 @@ class RelativeAffine(Affine):
         return z, log_derivative.expand_as(z)
 
 
-FAMILIES[Additive] = lambda additive: (0, 0, 0, 0.0, 0.0, 0.0, 0.0)
-FAMILIES[Affine] = lambda affine: (1, 0, 0, affine.log_scale_bound, 0.0, 0.0, 0.0)
+FAMILIES[Additive] = lambda additive: structures.Univariate(structures.ADDITIVE)
+FAMILIES[Affine] = lambda affine: structures.Univariate(structures.AFFINE, affine.log_scale_bound)

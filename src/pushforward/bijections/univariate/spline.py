@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.autograd import Function
 
 from pushforward.bijections.univariate.base import SLOPE_SHIFT, SMALLEST_SLOPE, Univariate, positive_slope, univariate
-from pushforward.kernels.autoregressive import FAMILIES
+from pushforward.kernels import structures
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
-from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
+from pushforward.kernels.spline import has_kernel, spline_apply, spline_gradients
+from pushforward.kernels.univariate import FAMILIES
 
 SMALLEST_BIN = 1e-3
 TAILS = ("identity", "linear", "circular")
@@ -108,8 +109,8 @@ class RationalQuadraticSpline(Univariate):
         return there + outside, log_derivative
 
     @property
-    def _shape(self) -> SplineShape:
-        return SplineShape(
+    def _shape(self) -> structures.Spline:
+        return structures.Spline(
             self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
         )
 
@@ -145,7 +146,7 @@ class RationalQuadraticSpline(Univariate):
         return inside, value - inside
 
 
-FAMILIES[RationalQuadraticSpline] = lambda spline: (2, *spline._shape)
+FAMILIES[RationalQuadraticSpline] = lambda spline: structures.Univariate(structures.SPLINE, 0.0, spline._shape)
 
 
 def through_knots(

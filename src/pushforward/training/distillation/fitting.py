@@ -1,4 +1,4 @@
-"""Distillation: teach a student that is quick to sample to stand for a teacher that is slow to sample."""
+"""Distillation: train a student that is fast to sample to match a teacher that is slow to sample."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
-from pushforward.training.distillation.report import (
-    DistillationAlarm,
-    DistillationReport,
-    context_rows,
-    measure,
-)
+from pushforward.training.distillation.measurement import context_rows, measure
+from pushforward.training.distillation.report import DistillationAlarm, DistillationReport
+from pushforward.training.history import History
 from pushforward.training.loop import train
-from pushforward.training.settings import TrainingOptions, choose_device, settings_for_draws
+from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_for_draws
 
 DEFAULT_STEPS = 5000
 REFUSED = ("epochs", "precision", "checkpoint", "resume")
@@ -47,16 +44,16 @@ def distill(
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> DistillationReport:
-    """Fit a student q to a teacher p in place, by minimising KL(q || p) = E_q[log q(x) - log p(x)] over its own draws.
+    """Fit a student q to a teacher p in place: minimize KL(q || p) = E_q[log q(x) - log p(x)] over the student's draws.
 
     An inverse autoregressive student knows log q of its own draws for free, and an autoregressive teacher scores them
     in one pass: nothing in a step is sequential, though sampling the teacher and scoring with the student are. No data
-    are needed, but for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
+    are needed, except for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
     draws is lowest, in eval mode; the figures returned come from fresh draws. The teacher's weights, modes and
     `requires_grad` are as before.
 
     Arguments:
-        teacher: p, anything with `log_prob(x, context)`, normalised and differentiable in x: see
+        teacher: p, anything with `log_prob(x, context)`, normalized and differentiable in x: see
             `pushforward.training.distillation.Teacher`.
         student: q, a module with `rsample_with_log_prob(shape, context)`: see
             `pushforward.training.distillation.Student`.
@@ -65,8 +62,8 @@ def distill(
         estimator: of the loss. "closed_form": exact for each x[t] given x[before t], for Gaussian conditionals of both
             in one order. "conditional_mc": the same by `inner_samples` draws, for any conditionals in one order.
             "joint": log q(x) - log p(x). "path": the same, its gradient through the draw alone, for students whose
-            density is quick. "auto" (default): the first of closed_form, conditional_mc, path that can be had and is
-            quick, else joint; which, and why, is announced and stands in the report.
+            density is fast. "auto" (default): the first of closed_form, conditional_mc and path that is possible and
+            fast, otherwise joint; the choice and its reason are announced and are part of the report.
         inner_samples: draws of each x[t] given x[before t] in "conditional_mc"; the teacher is run once for all.
         log_scale_regularization: λ, which adds λ Σ_t (log σ_q - log σ_p)² to the loss, for Gaussian conditionals.
         penalties: pairs of a weight and a function of a `Draw` (draws x, their context, its rows, and the conditionals
@@ -93,7 +90,7 @@ def distill(
     log_prob of the student as well.
 
     Source: van den Oord et al. 2017, Parallel WaveNet, arXiv:1711.10433; Ping, Peng and Chen 2018, ClariNet,
-    arXiv:1807.07281 (closed form and its regularisation); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
+    arXiv:1807.07281 (closed form and its regularization); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
 
     Example:
         >>> import pushforward as pf
@@ -110,26 +107,14 @@ def distill(
         teacher.to(device)
     rows = context_rows(student, context)
     with frozen(teacher):
-        one = None if rows is None else rows[:1]
-        name, reason = choose_estimator(teacher, student, estimator, one)
+        name, reason = choose_estimator(teacher, student, estimator, None if rows is None else rows[:1])
         try:
             objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
         except NoConditionals as error:
             raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
-        dimensions = _try(objective, one, settings.seed)
         if estimator == "auto":
             announce(f"estimator {name}: {reason}")
-
-        # Imported here: it takes seconds, which `import pushforward` should not.
-        from pushforward.training.fabric import make_fabric
-
-        history = train(
-            make_fabric(device, settings.precision),
-            objective,
-            Draws(settings.batch_size, rows, settings.evaluate_every, settings.seed),
-            HeldOutDraws(objective, rows, dimensions, settings.seed + 1),
-            settings,
-        )
+        history = _minimize(objective, rows, device, settings)
     report = measure(teacher, student, rows, draws, reference, timing_rows, settings.seed + 2)
     for alarm in report.alarms:
         warnings.warn(alarm, DistillationAlarm, stacklevel=2)
@@ -155,6 +140,23 @@ def _check(
     taught = {id(parameter) for parameter in tensors(student)}
     if any(id(tensor) in taught for tensor in tensors(teacher)):
         raise InputError("Student and teacher share weights: give the student its own copies (copy.deepcopy).")
+
+
+def _minimize(objective: Divergence, context: Tensor | None, device: torch.device, settings: Settings) -> History:
+    """Train the student of an objective on draws with contexts from the rows given."""
+    seed = settings.seed
+    dimensions = _dimensions(objective, None if context is None else context[:1], seed)
+
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import make_fabric
+
+    return train(
+        make_fabric(device, settings.precision),
+        objective,
+        Draws(settings.batch_size, context, settings.evaluate_every, seed),
+        HeldOutDraws(objective, context, dimensions, seed + 1),
+        settings,
+    )
 
 
 class Draws:
@@ -216,8 +218,8 @@ def _batch(count: int, context: Tensor | None, generator: torch.Generator) -> tu
     return count, context[rows.to(context.device)], rows
 
 
-def _try(objective: Divergence, context: Tensor | None, seed: int) -> int:
-    """Refuse a teacher without gradients or of another shape, and return the number of dimensions."""
+def _dimensions(objective: Divergence, context: Tensor | None, seed: int) -> int:
+    """The number of dimensions; refuses a teacher that has no gradients or takes another shape."""
     student, teacher = objective.student, objective.teacher
     with seeded(seed, device_of(student)):
         shape = (1,) if context is None else ()
