@@ -27,7 +27,6 @@ DISTILL, FIT = "distill", "fit"
 RENAMED = {
     '"any_given":': '"arbitrary_conditions":',
     '"any_given"': '"arbitrary_conditional"',
-    "chosen: any_given,": "chosen: arbitrary_conditional,",
 }
 
 HERE = Path(__file__).resolve().parent

@@ -28,7 +28,6 @@ from pushforward.bijections.univariate import (
     SumOfSquares,
     Univariate,
     soft_bound,
-    univariate,
 )
 
 __all__ = [
@@ -66,5 +65,4 @@ __all__ = [
     "Univariate",
     "ordered",
     "soft_bound",
-    "univariate",
 ]
