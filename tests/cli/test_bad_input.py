@@ -99,7 +99,7 @@ def test_fit_refuses_gaps_for_an_architecture_that_takes_none(refused, tmp_path)
         (["--error", "mass=flux"], ['"flux"', "row 1", "standard deviations"]),
         (["--error", "mass=e"], ['no column "e"']),
         (["--error", "m=radius"], ['no column "m"']),
-        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors go with complete tables"]),
+        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors need a complete table"]),
         (["--arbitrary-conditions", "--flow", "maf"], ["leave out maf"]),
     ],
 )

@@ -42,7 +42,7 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[method], values)
 
 
-# One step of training: the checks are of conventions, and fit some two hundred times.
+# One step of training of a small flow: the checks are of conventions, and fit some two hundred times.
 @parametrize_with_checks([kind(max_steps=1) for kind in ESTIMATORS])
 def test_scikit_learn_has_nothing_to_object(estimator, check):
     check(estimator)

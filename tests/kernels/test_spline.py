@@ -11,7 +11,7 @@ from pushforward.kernels import spline as kernel
 
 TAILS = ("identity", "linear", "circular")
 DIRECTIONS = pytest.mark.parametrize("direction", ["forward", "inverse"])
-SETS = [] if native is None else native.known
+SETS = [] if native is None else native.supported
 
 pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not built")
 

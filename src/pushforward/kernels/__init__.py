@@ -8,10 +8,11 @@ The environment variable `PUSHFORWARD_KERNELS` chooses another one: "none" for t
 "avx512". It is read at import.
 """
 
+import contextlib
 import ctypes
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch  # noqa: F401  (first, since its OpenMP is the one that the kernels use)
 
@@ -40,7 +41,7 @@ class Native:
     def __init__(self, path: str, instructions: str | None = None):
         self.path = path
         self._library = ctypes.CDLL(path)
-        check_sizes(self._library)
+        check_sizes(path, _exported_sizes(self._library))
         self.supported = INSTRUCTION_SETS[: 1 + int(self._library.instruction_set())]
         self.instructions = self.supported[-1] if instructions is None else instructions
         if self.instructions not in self.supported:
@@ -57,21 +58,33 @@ class Native:
         return kernel
 
 
-def check_sizes(library: ctypes.CDLL) -> None:
-    """Compare the size of every structure with that in the library: a difference would corrupt memory silently."""
+def check_sizes(path: str, sizes: Mapping[str, int]) -> None:
+    """Compare the size of every structure with that in the library: a difference would corrupt memory silently.
+
+    Arguments:
+        path: of the library, for the message.
+        sizes: of its structures, by name.
+
+    Raises:
+        ImportError: a size differs or is missing.
+    """
     for structure in STRUCTURES:
-        size = ctypes.sizeof(structure)
-        try:
-            found = ctypes.c_int64.in_dll(library, f"size_of_{structure.__name__}").value
-        except ValueError:
-            found = None
-        if found != size:
-            described = "no size" if found is None else f"{found} bytes"
+        name, size = structure.__name__, ctypes.sizeof(structure)
+        if sizes.get(name) != size:
+            found = f"{sizes[name]} bytes" if name in sizes else "no size"
             raise ImportError(
-                f"The compiled kernels do not fit this version of pushforward: the structure {structure.__name__} has "
-                f"{described} in {library._name} and {size} bytes in Python. Build them again with `pip install .` or, "
-                f"in a clone, `python setup.py build_ext --inplace`, or set {VARIABLE}=none to run without them."
+                f"The compiled kernels do not fit this version of pushforward: the structure {name} has {found} in "
+                f"{path} and {size} bytes in Python. Build them again with `pip install .` or, in a clone, "
+                f"`python setup.py build_ext --inplace`, or set {VARIABLE}=none to run without them."
             )
+
+
+def _exported_sizes(library: ctypes.CDLL) -> dict[str, int]:
+    sizes = {}
+    for structure in STRUCTURES:
+        with contextlib.suppress(ValueError):  # of a symbol that is missing
+            sizes[structure.__name__] = ctypes.c_int64.in_dll(library, f"size_of_{structure.__name__}").value
+    return sizes
 
 
 def load(choice: str | None = None) -> Native | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from pushforward.flow import Flow
+    from pushforward.flow import Density
 
 
 class MaximumLikelihood(nn.Module):
@@ -20,7 +20,7 @@ class MaximumLikelihood(nn.Module):
         flow: The density to train; reachable afterwards as `.flow`.
     """
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Density) -> None:
         super().__init__()
         self.flow = flow
 

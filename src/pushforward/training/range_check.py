@@ -6,17 +6,17 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.bijections import Bijection, Compose, RationalQuadraticSpline, Standardized
-from pushforward.flow import Flow
+from pushforward.flow import Density, Flow
 
 # A standard normal has six rows in ten million outside ±5: a share above this is more than a few outliers.
 LARGEST_SHARE = 0.01
 
 
-def warn_of_tails(flow: nn.Module, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
-    """Warn with a RuntimeWarning if many rows lie outside the box of the splines that are applied to data first.
+def warn_of_tails(flow: Density, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
+    """Warn with a RuntimeWarning if many rows lie outside the box of the splines that data meet first.
 
     Outside its box a spline is a straight line: such rows are modeled hardly better than by a Gaussian.
 

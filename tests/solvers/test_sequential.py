@@ -66,7 +66,7 @@ def test_equal_to_full_passes(recorded, features, hidden, context, batch, univar
     made = conditioner(features, univariate, hidden, context, seed, activation=activation)
     z, conditions = normal(*batch, features, seed=seed), normal(*batch, context) if context else None
     with torch.set_grad_enabled(recorded):
-        x, log_det = solve_sequentially(made, univariate, z, conditions, block)
+        x, log_det = solve_sequentially(univariate.forward, made, z, conditions, block)
     expected, expected_log_det = solve_by_passes(made, univariate, z, conditions)
     torch.testing.assert_close(x, expected, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(log_det, expected_log_det, rtol=1e-10, atol=1e-10)
@@ -79,7 +79,7 @@ def test_residual_conditioners_are_equal_to_full_passes(recorded, hidden, contex
     made = conditioner(11, Affine(), hidden, context, residual=True, activation="gelu")
     z, conditions = normal(20, 11), normal(20, context) if context else None
     with torch.set_grad_enabled(recorded):
-        x, _ = solve_sequentially(made, Affine(), z, conditions)
+        x, _ = solve_sequentially(Affine().forward, made, z, conditions)
     torch.testing.assert_close(x, solve_by_passes(made, Affine(), z, conditions)[0], rtol=1e-10, atol=1e-10)
 
 
@@ -98,7 +98,7 @@ def test_a_context_row_serves_a_whole_batch(recorded):
     z, context = normal(4, 5, 6), normal(5, 2)
     with torch.set_grad_enabled(recorded):
         for conditions in (context, context[0], context[:, None, None].expand(5, 1, 1, 2)):
-            x, log_det = solve_sequentially(made, Affine(), z, conditions)
+            x, log_det = solve_sequentially(Affine().forward, made, z, conditions)
             expected, expected_log_det = solve_by_passes(made, Affine(), z, conditions)
             torch.testing.assert_close(x, expected)
             torch.testing.assert_close(log_det, expected_log_det)
@@ -124,7 +124,7 @@ def test_a_row_that_is_not_finite_stays_alone():
     bad = z.clone()
     bad[2, 3] = torch.inf
     with torch.no_grad():
-        x, spoilt = (solve_sequentially(made, Affine(), value)[0] for value in (z, bad))
+        x, spoilt = (solve_sequentially(Affine().forward, made, value)[0] for value in (z, bad))
     others = [0, 1, 3, 4]
     assert torch.equal(x[others], spoilt[others])
     assert not bool(spoilt[2].isfinite().all())
@@ -135,7 +135,7 @@ def test_round_trip_at_many_features():
     made = MADE(200, 2, context=1).double()
     z, context = normal(50, 200), normal(50, 1)
     with torch.no_grad():
-        x, log_det = solve_sequentially(made, Affine(), z, context)
+        x, log_det = solve_sequentially(Affine().forward, made, z, context)
         parameters = made(x, context)
         step, log_derivative = Affine().forward(z, parameters)
         back, _ = Affine().inverse(x, parameters)
@@ -149,7 +149,7 @@ def test_round_trip_at_many_features():
 def test_draws_without_gradients_may_be_used_where_there_are_gradients():
     made = conditioner(5, Affine(), (8,))
     with torch.no_grad():
-        x, log_det = solve_sequentially(made, Affine(), normal(3, 5))
+        x, log_det = solve_sequentially(Affine().forward, made, normal(3, 5))
     assert not x.is_inference() and not log_det.is_inference()
     weight = torch.ones(5, dtype=torch.float64, requires_grad=True)
     ((x * weight).sum() + (log_det * weight[0]).sum()).backward()
@@ -163,7 +163,7 @@ def test_function_transforms_with_and_without_recording(univariate):
     truth = torch.func.jacrev(lambda row: solve_by_passes(made, univariate, row))(z[0])
     for recorded in (True, False):
         with torch.set_grad_enabled(recorded):
-            found = torch.func.jacfwd(lambda row: solve_sequentially(made, univariate, row))(z[0])
+            found = torch.func.jacfwd(lambda row: solve_sequentially(univariate.forward, made, row))(z[0])
             torch.testing.assert_close(found, truth)
-            rows = torch.func.vmap(lambda row: solve_sequentially(made, univariate, row))(z)
+            rows = torch.func.vmap(lambda row: solve_sequentially(univariate.forward, made, row))(z)
             torch.testing.assert_close(rows, solve_by_passes(made, univariate, z))
