@@ -17,10 +17,10 @@ built = pytest.mark.skipif(kernels.load() is None, reason="The kernels were not 
 def test_a_library_of_other_structures_is_refused():
     sizes = {structure.__name__: ctypes.sizeof(structure) for structure in structures.STRUCTURES}
     kernels.check_sizes("_native.so", sizes)
-    with pytest.raises(ImportError, match="structure Dense has 88 bytes in _native.so and 80 bytes in Python"):
+    with pytest.raises(ImportError, match=r"structure Dense has 88 bytes in _native\.so and 80 bytes in Python"):
         kernels.check_sizes("_native.so", {**sizes, "Dense": sizes["Dense"] + 8})
     del sizes["Dense"]
-    with pytest.raises(ImportError, match="Dense has no size in _native.so .* Build them again"):
+    with pytest.raises(ImportError, match=r"Dense has no size in _native\.so .* Build them again"):
         kernels.check_sizes("_native.so", sizes)
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_instruction_set_is_refused():
 @built
 def test_an_instruction_set_that_the_processor_lacks_is_refused(monkeypatch):
     monkeypatch.setattr(kernels, "INSTRUCTION_SETS", ("baseline", "avx2", "avx512", "avx1024"))
-    with pytest.raises(ValueError, match="This processor supports the kernels baseline.*, not 'avx1024'"):
+    with pytest.raises(ValueError, match=r"This processor supports the kernels baseline.*, not 'avx1024'"):
         kernels.load("avx1024")
 
 
