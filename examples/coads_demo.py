@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as parquet
 
-from pushforward.evaluation.baselines import gaussian_log_likelihood, mean_and_standard_error, mixture_log_likelihood
+from pushforward.evaluation.baselines import mean_and_standard_error, mixture_log_likelihood
 from pushforward.evaluation.plots import corner
+from pushforward.table_models.gaussian import gaussian_log_likelihood
 from pushforward.tables import matrix_from_frame, read_columns
 
 SECONDS_OF_TRAINING = 55

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pushforward.audio.models.architectures import parallel_wavenet as parallel_wavenet
     from pushforward.audio.models.architectures import wavenet as wavenet
     from pushforward.bijections.base import Bijection as Bijection
-    from pushforward.bijections.base import Compose as Compose
-    from pushforward.bijections.base import Inverse as Inverse
+    from pushforward.bijections.compose import Compose as Compose
+    from pushforward.bijections.compose import Inverse as Inverse
     from pushforward.errors import InputError as InputError
     from pushforward.errors import TrainingError as TrainingError
     from pushforward.estimator import ConditionalFlowDensity as ConditionalFlowDensity
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from pushforward.training.likelihood import evaluate as evaluate
     from pushforward.training.maximum_likelihood import fit as fit
     from pushforward.training.settings import TrainingOptions as TrainingOptions
-    from pushforward.training.variational import VariationalFit as VariationalFit
-    from pushforward.training.variational import evaluate_on_target as evaluate_on_target
     from pushforward.training.variational import fit_to_target as fit_to_target
+    from pushforward.training.variational_fit import VariationalFit as VariationalFit
+    from pushforward.training.variational_fit import evaluate_on_target as evaluate_on_target
     from pushforward.zoo.autoregressive import autoregressive as autoregressive
     from pushforward.zoo.autoregressive import iaf as iaf
     from pushforward.zoo.autoregressive import maf as maf
@@ -68,7 +68,8 @@ if TYPE_CHECKING:
 # The same names for Python, which does not read the block above, by the module that defines them.
 _HOMES = {
     "pushforward.audio.models.architectures": ["parallel_wavenet", "wavenet"],
-    "pushforward.bijections.base": ["Bijection", "Compose", "Inverse"],
+    "pushforward.bijections.base": ["Bijection"],
+    "pushforward.bijections.compose": ["Compose", "Inverse"],
     "pushforward.errors": ["InputError", "TrainingError"],
     "pushforward.estimator": ["ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer"],
     "pushforward.evaluation.check": ["Report", "check_bijection", "check_flow"],
@@ -84,7 +85,8 @@ _HOMES = {
     "pushforward.training.likelihood": ["evaluate"],
     "pushforward.training.maximum_likelihood": ["fit"],
     "pushforward.training.settings": ["TrainingOptions"],
-    "pushforward.training.variational": ["VariationalFit", "evaluate_on_target", "fit_to_target"],
+    "pushforward.training.variational": ["fit_to_target"],
+    "pushforward.training.variational_fit": ["VariationalFit", "evaluate_on_target"],
     "pushforward.zoo.autoregressive": ["autoregressive", "iaf", "maf"],
     "pushforward.zoo.coupling": ["coupling", "nice", "realnvp"],
     "pushforward.zoo.mixtures": ["mixture_cdf"],

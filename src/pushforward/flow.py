@@ -1,6 +1,7 @@
-"""Flow: a base density pushed forward through a bijection."""
+"""Densities, and flows: a base density pushed forward through a bijection."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,38 @@ from torch.distributions import Distribution, constraints
 from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
 from pushforward.errors import InputError
+
+
+class Density(Protocol):
+    """What every density offers: a flow, and the densities of tables that are built on one."""
+
+    @property
+    def allows_gaps(self) -> bool:
+        """Whether values may be missing, NaN; log_prob is then that of the values that are present."""
+
+    @property
+    def features(self) -> int:
+        """D, the length of what `log_prob` takes."""
+
+    @property
+    def context_features(self) -> int:
+        """C, the length of a context, 0 for an unconditional density."""
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """What the density is, as plain JSON: enough to tell two densities apart, or None where nobody needs to."""
+
+    def log_prob(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
+        """log p(x | context) in nats, (*batch), of x, (*batch, D), given the context, (*batch, C)."""
+
+    def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """Draws, (*shape, *batch, D), without gradients: of each row of the context as many as the shape holds."""
+
+    def double(self) -> Self:
+        """Evaluate in float64 from now on."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """The weights by their names."""
 
 
 class Flow(nn.Module):
@@ -23,6 +56,7 @@ class Flow(nn.Module):
     Attributes:
         features: D.
         context_features: C, 0 for an unconditional flow.
+        allows_gaps: False: no value may be missing.
 
     Raises:
         ValueError: base and bijection differ in their number of features; here and in every method: a shape that does
@@ -38,6 +72,8 @@ class Flow(nn.Module):
         >>> flow.sample((5,), context=torch.ones(3, 1)).shape
         torch.Size([5, 3, 2])
     """
+
+    allows_gaps: Literal[False] = False
 
     def __init__(self, bijection: Bijection, base: Base, config: dict[str, Any] | None = None):
         super().__init__()
@@ -155,7 +191,7 @@ class Flow(nn.Module):
 
 
 def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context), in the bijection's order.
+    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context), in the order of the bijection.
 
     log p(x[d] | x before d) = log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular.
 

@@ -69,7 +69,7 @@ def test_fit_refuses_an_empty_file(refused, tmp_path):
         (["--columns", "mass,height"], ['has no column "height"']),
         (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modelled and given']),
         (["--given", "mass,radius,flux"], ["no columns left to model"]),
-        (["--flow", "realnpv"], ["'realnpv'", "did you mean 'realnvp'"]),
+        (["--flow", "realnpv"], ["'realnpv'", 'did you mean "realnvp"']),
         (["--device", "gpu"], ["device must be one of", "'gpu'"]),
         (["--precision", "16"], ["precision must be one of", "'16'"]),
         (["--max-time", "0"], ["max_time"]),
@@ -99,7 +99,7 @@ def test_fit_refuses_gaps_for_an_architecture_that_takes_none(refused, tmp_path)
         (["--error", "mass=flux"], ['"flux"', "row 1", "standard deviations"]),
         (["--error", "mass=e"], ['no column "e"']),
         (["--error", "m=radius"], ['no column "m"']),
-        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors go with complete tables"]),
+        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors need a complete table"]),
         (["--arbitrary-conditions", "--flow", "maf"], ["leave out maf"]),
     ],
 )

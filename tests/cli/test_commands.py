@@ -26,7 +26,7 @@ def test_fit_score_sample_and_info_on_every_format(run, tmp_path, ending):
     rows = make_rows(200)
     write(tmp_path / f"data.{ending}", rows, note=[f"row {n}" for n in range(200)])
     names = ",".join(NAMES)
-    fit = run("fit", f"data.{ending}", "-o", "m.safetensors", "--columns", names, "--max-time", 1)
+    fit = run("fit", f"data.{ending}", "-o", "m.safetensors", "--columns", names)
     assert fit.status == 0 and fit.out == "" and "nats per row" in fit.err
     score = run("score", "m.safetensors", f"data.{ending}", "-o", f"scores.{ending}")
     assert score.status == 0 and score.out == "" and "200 rows, mean log-density" in score.err
@@ -62,7 +62,9 @@ def test_p_values_rank_rows_among_those_held_out(run, fitted, tmp_path):
     ranks = (known <= log_prob[:, None]).sum(1)
     # Rows of the file may be one rounding from those in memory.
     np.testing.assert_allclose(p_value, (1 + ranks) / 201, atol=1.01 / 201)
-    assert 0.02 < (p_value <= 0.1).mean() < 0.25
+    # The share of fresh rows has the error of both samples.
+    error = np.sqrt(0.1 * 0.9 * (1 / 200 + 1 / 1000))
+    assert abs((p_value <= 0.1).mean() - 0.1) < 5 * error
 
 
 def test_explain_names_the_columns_of_the_oddest_rows(run, fitted, tmp_path):
@@ -100,9 +102,9 @@ def test_a_model_without_held_out_rows_has_no_p_values_and_says_so(run, fitted, 
 def test_held_out_nats_are_the_negative_entropy_of_a_known_density(run, fitted):
     result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--json").json()
     notes = run("info", fitted / "model.safetensors", "--json").json()["notes"]["fit"]
-    # Standard error of the mean of 2000 and of 200 log-densities, whose variance is D/2.
-    assert abs(result["mean_log_prob"] + ENTROPY) < 4 * np.sqrt(1.5 / 2000) + 0.05
-    assert abs(notes["held_out_nats"] + ENTROPY) < 4 * np.sqrt(1.5 / 200) + 0.05
+    # Five standard errors of the mean of 2000 and of 200 log-densities, whose variance is D/2, and 0.05 for the fit.
+    assert abs(result["mean_log_prob"] + ENTROPY) < 5 * np.sqrt(1.5 / 2000) + 0.05
+    assert abs(notes["held_out_nats"] + ENTROPY) < 5 * np.sqrt(1.5 / 200) + 0.05
     assert notes["rows"] == {"training": 1800, "held_out": 200}
 
 
@@ -192,7 +194,7 @@ def test_posteriors_are_densities_and_quantiles_increase(run, gappy, tmp_path):
 
 def test_probabilities_of_a_category_given_others(run, tmp_path):
     pa.parquet.write_table(make_kinds(400), tmp_path / "t.parquet")
-    assert run("fit", "t.parquet", "-o", "m.safetensors", "--arbitrary-conditions", "--max-time", 2).status == 0
+    assert run("fit", "t.parquet", "-o", "m.safetensors", "--arbitrary-conditions").status == 0
     assert run("posterior", "m.safetensors", "t.parquet", "--of", "sex", "-o", "p.parquet").status == 0
     table = pa.parquet.read_table("p.parquet")
     assert table.column_names == ["row", "sex", "probability"] and table.num_rows == 800
@@ -203,7 +205,7 @@ def test_probabilities_of_a_category_given_others(run, tmp_path):
 def test_weights_and_errors_are_kept_apart(run, tmp_path):
     rows = np.column_stack([make_rows(200), np.full((200, 2), 0.5)])
     write(tmp_path / "t.csv", rows, [*NAMES, "w", "e"])
-    options = ["--weight", "w", "--error", "flux=e", "--flow", "nice", "--max-time", 0.5]
+    options = ["--weight", "w", "--error", "flux=e", "--flow", "nice"]
     assert run("fit", "t.csv", "-o", "m.safetensors", *options).status == 0
     notes = run("info", "m.safetensors", "--json").json()["notes"]
     assert notes["columns"] == NAMES and notes["errors"] == {"flux": "e"}
@@ -214,15 +216,13 @@ def test_weights_and_errors_are_kept_apart(run, tmp_path):
 def test_a_schema_overrides_what_is_learned(run, tmp_path):
     pa.parquet.write_table(make_kinds(200), tmp_path / "t.parquet")
     (tmp_path / "s.json").write_text('{"stars": {"kind": "integer", "low": 0, "high": 10}, "share": "continuous"}')
-    fit = run("fit", "t.parquet", "-o", "m.safetensors", "--schema", "s.json", "--flow", "nice", "--max-time", 0.5)
+    fit = run("fit", "t.parquet", "-o", "m.safetensors", "--schema", "s.json", "--flow", "nice")
     assert fit.status == 0 and 'column "stars": integer, 0 to 10' in fit.err and '"share"' not in fit.err
     schema = run("info", "m.safetensors", "--json").json()["notes"]["schema"]
     assert schema["share"]["kind"] == "continuous" and len(schema["stars"]["frequencies"]) == 11
     # What a model says of its columns is itself a schema.
     (tmp_path / "again.json").write_text(json.dumps(schema))
-    again = run(
-        "fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice", "--max-time", 0.5
-    )
+    again = run("fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice")
     assert again.status == 0 and run("info", "a.safetensors", "--json").json()["notes"]["schema"] == schema
 
 
@@ -264,7 +264,7 @@ def test_a_conditional_model_scores_the_rest_given_the_columns(run, fitted, tmp_
 @pytest.mark.parametrize("flow", ARCHITECTURES)
 def test_every_architecture_can_be_asked_for(run, tmp_path, flow):
     write(tmp_path / "t.csv", make_rows(60))
-    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", flow, "--max-time", 0.5, "--json", "-q")
+    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", flow, "--json", "-q")
     assert result.status == 0 and result.err == "" and result.json()["flow"] == flow
     assert flow in run("info", "m.safetensors").out
     drawn = run("sample", "m.safetensors", "-n", 3, "-o", "-").out.splitlines()
@@ -284,7 +284,7 @@ def test_a_seed_repeats_a_fit_and_draws(run, tmp_path):
 
 def test_metrics_stand_beside_the_model(run, tmp_path):
     write(tmp_path / "t.csv", make_rows(60))
-    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "nice", "--max-time", 0.5, "--json")
+    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "nice", "--json")
     assert result.json()["metrics"] == "m.metrics.csv"
     with open("m.metrics.csv", newline="") as file:
         lines = list(csv.DictReader(file))
@@ -318,7 +318,7 @@ def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp
     refused = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
     assert refused.status == 2 and "layers mix columns or run in different orders" in refused.err
     assert not (tmp_path / "s.csv").exists()
-    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--arbitrary-conditions", "--max-time", "2")
+    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--arbitrary-conditions")
     assert run("score", "any.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares").status == 0
     shares, _ = read_matrix("s.csv", [f"share_{name}" for name in NAMES])
     log_prob, _ = read_matrix("s.csv", ["log_prob"])

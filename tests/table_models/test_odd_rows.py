@@ -23,7 +23,7 @@ def make_rows(count, seed=0):
 @pytest.fixture(scope="module")
 def model():
     table = to_table(make_rows(3000), NAMES)
-    return pf.fit_table(table, flow="maf", max_steps=300, learning_rate=5e-3, progress=False).model
+    return pf.fit_table(table, max_steps=300, progress=False).model
 
 
 def test_the_oddest_rows_of_a_stream_are_those_of_the_whole():
@@ -88,7 +88,7 @@ def test_rows_beyond_single_precision_are_explained(model):
 
 def test_given_columns_are_conditions_and_not_blamed():
     table = to_table(make_rows(1000), NAMES)
-    model = pf.fit_table(table, given=["mass"], flow="maf", max_steps=60, learning_rate=5e-3, progress=False).model
+    model = pf.fit_table(table, given=["mass"], max_steps=60, progress=False).model
     odd = np.array([[15.0, 1.0, 10.0], [10.0, 30.0, 10.0]])  # radius, flux, mass
     oddest = OddestRows(2)
     oddest.add(1, odd, model.log_prob(odd))
@@ -107,7 +107,7 @@ def test_columns_of_other_kinds_are_explained_in_their_own_terms():
             "rain": np.where(generator.random(400) < 0.4, 0.0, generator.exponential(size=400)),
         }
     )
-    model = pf.fit_table(table, flow="maf", max_steps=100, learning_rate=5e-3, progress=False).model
+    model = pf.fit_table(table, max_steps=100, progress=False).model
     codes = model.encode(table.slice(0, 3))
     oddest = OddestRows(3)
     oddest.add(1, codes, model.log_prob(codes))

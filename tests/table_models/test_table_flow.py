@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.table_models.scoring import Scores
 
 NAMES = ["mass", "radius"]
 
@@ -69,7 +70,7 @@ def test_the_gaussian_beside_it_is_that_of_the_training_rows():
 @pytest.mark.parametrize("name", pf.zoo.registry.ARCHITECTURES)
 @pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-4), ("64-true", 1e-9)])
 def test_the_density_of_a_draw_is_the_density_of_its_values(name, precision, tolerance):
-    flow = fit(make_rows(200), flow=name, precision=precision, max_steps=200).model.flow
+    flow = fit(make_rows(200), flow=name, precision=precision, max_steps=20).model.flow
     x, log_prob = flow.sample_with_log_prob((2000,))
     assert float((flow.log_prob(x).detach() - log_prob).abs().max()) < tolerance
 
@@ -93,7 +94,7 @@ def test_draws_leave_the_random_state_alone(tmp_path):
 
 
 def test_scores_in_sum():
-    scores = pf.table_model.Scores()
+    scores = Scores()
     values = 1e9 + np.random.default_rng(0).normal(size=1000)
     for part in np.array_split(values, 7):
         scores.add(part)

@@ -82,9 +82,9 @@ def test_a_new_kind_is_one_class(degrees, tmp_path):
         model.save(tmp_path / "model.safetensors")
         again = pf.TableModel.load(tmp_path / "model.safetensors")
         assert again.schema == model.schema and again.schema["warmth"].unit == "°C"
-        drawn = again.table(again.draw(20)).column("warmth").to_pylist()
+        drawn = again.decode(again.draw(20)).column("warmth").to_pylist()
         assert all(text.endswith(" °C") for text in drawn)
-        assert np.isfinite(again.log_prob(again.codes(complete))).all()
+        assert np.isfinite(again.log_prob(again.encode(complete))).all()
 
 
 def test_every_kind_is_registered_by_its_name_and_tried_once():

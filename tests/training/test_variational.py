@@ -9,7 +9,8 @@ from torch.distributions import Gamma, MultivariateNormal, Normal, constraints
 import pushforward as pf
 from pushforward.bijections import Constrained, ordered
 from pushforward.evaluation.targets import linear_regression
-from pushforward.training.variational import AnnealedDraws, ReverseKL, log_weights
+from pushforward.training.reverse_kl import AnnealedDraws, ReverseKL
+from pushforward.training.variational_fit import log_weights
 
 
 def affine_flow(mean, scale):

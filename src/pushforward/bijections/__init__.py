@@ -2,7 +2,8 @@
 
 from pushforward.bijections.actnorm import ActNorm
 from pushforward.bijections.autoregressive import Autoregressive
-from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
+from pushforward.bijections.base import Bijection, Cost
+from pushforward.bijections.compose import Compose, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling

@@ -21,8 +21,8 @@ class Autoregressive(Bijection):
     The Jacobian is triangular, log_det is the sum of the univariate map's log-derivatives. From x to z all conditions
     are known and one pass serves every feature; from z to x each feature waits for those before it.
 
-    With an adjacency, "before d" stands for the features that d may depend on: a Bayesian network of one's own. The
-    Jacobian ∂z/∂x is then 0 wherever the adjacency is False.
+    With an adjacency, "before d" stands for the features that d may depend on: a Bayesian network that the user
+    chooses. The Jacobian ∂z/∂x is then 0 wherever the adjacency is False.
 
     Arguments:
         features: D.

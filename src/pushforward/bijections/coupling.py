@@ -88,13 +88,13 @@ class Coupling(Bijection):
         return self._join(identity, z), log_det
 
     def dependencies(self) -> Tensor:
-        """Every feature depends on itself, and the transformed ones on the others."""
+        """Every feature depends on itself, and those transformed on those kept."""
         matrix = torch.eye(self.features, dtype=torch.bool)
         matrix[self.transformed.cpu()[:, None], self.identity.cpu()] = True
         return matrix
 
     def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """As `inverse`, with one term for each feature, 0 for those that stay."""
+        """As `inverse`, with one term for each feature, 0 for those kept."""
         return self._conditional_map(x, context).each_inverse(self._expanded(x, context))
 
     def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:

@@ -32,8 +32,8 @@ def closure(*dependencies: Tensor) -> Tensor:
         reached = further
 
 
-def topological_order(dependencies: Tensor) -> list[int] | None:
-    """An order in which everything comes after all that it depends on; None if two things depend on each other.
+def triangular_order(dependencies: Tensor) -> list[int] | None:
+    """The order in which a matrix of dependencies is lower triangular; None if two features depend on each other.
 
     Where several orders would do, features that depend on fewer others come first, and then those of lower index.
 
@@ -41,7 +41,7 @@ def topological_order(dependencies: Tensor) -> list[int] | None:
         dependencies: (D, D) boolean, True at [i, j] where i depends on j.
 
     Example:
-        >>> topological_order(torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 1]]).bool())
+        >>> triangular_order(torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 1]]).bool())
         [1, 2, 0]
     """
     reached = closure(dependencies)

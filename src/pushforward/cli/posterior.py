@@ -29,9 +29,9 @@ def posterior(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the density of one column given others for each row of a table: on a grid, or as quantiles."""
-    from pushforward.table_models import imputation
+    """Write the density of one column given others, for each row of a table: on a grid, or as quantiles."""
     from pushforward.table_models.model import TableModel
+    from pushforward.table_models.posterior import posterior as write_posterior
 
     levels = numbers(quantiles, "--quantiles")
     ends = numbers(grid, "--grid")
@@ -39,7 +39,7 @@ def posterior(
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and the number of points.")
     table_model = TableModel.load(model)
     with progress("evaluating", quiet) as report:
-        rows = imputation.posterior(
+        rows = write_posterior(
             table_model,
             data,
             output,

@@ -89,7 +89,7 @@ class MADE(nn.Module):
         elif order is None:
             seen = by_adjacency(self.adjacency, conditioner.hidden, context)
         else:
-            raise ValueError("Give an order or an adjacency, not both: an adjacency has an order of its own.")
+            raise ValueError("Give an order or an adjacency, not both; an adjacency has its own order.")
         self.order, self.degrees = seen.order, seen.degrees
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
         self.activation = conditioner.activate()

@@ -27,21 +27,19 @@ NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
 
 @runtime_checkable
 class Saveable(Protocol):
-    """What can be written to a model file.
+    """What can be written to a model file."""
 
-    Attributes:
-        config: how to build it again, {"architecture": name, option: value, ...}; None if there is no way.
-        reference: a tensor of the precision of the model, also of one without weights of its own.
-    """
-
-    config: dict[str, Any] | None
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """How to build it again, {"architecture": name, option: value, ...}; None if there is no way."""
+        ...
 
     @property
     def reference(self) -> Tensor:
-        """A tensor of the precision of the model."""
+        """A tensor of the precision of the model, which may have no weights of its own."""
         ...
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Any]:
         """The weights by name."""
         ...
 

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.flow import Density
 from pushforward.support.atomic import atomic_path
 from pushforward.training.settings import Settings
 
@@ -151,7 +152,7 @@ def pause_after(seconds: float) -> float:
 
 
 def checkpoint_for(
-    flow: nn.Module,
+    flow: Density,
     data: dict[str, Tensor | str | None],
     settings: Settings,
     device: torch.device,
@@ -175,7 +176,7 @@ def checkpoint_for(
     shapes = {name: f"{value.dtype} {tuple(value.shape)}" for name, value in weights.items()}
     origin = {
         "data": {name: content(part) if isinstance(part, Tensor) else part for name, part in data.items()},
-        "flow": json.loads(json.dumps(getattr(flow, "config", None))),
+        "flow": json.loads(json.dumps(flow.config)),
         "weights": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
         "device": device.type,
         **{name: value for name, value in asdict(settings).items() if name not in SHOWN},

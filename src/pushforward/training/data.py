@@ -14,7 +14,7 @@ from pushforward.training.rows import Rows, as_matrix, as_weights, check_shapes,
 from pushforward.training.splitting import split_table
 
 if TYPE_CHECKING:
-    from pushforward.flow import Flow
+    from pushforward.flow import Density
 
 # On CUDA, data up to this many bytes are moved once instead of batch by batch.
 LARGEST_RESIDENT_BYTES = 2**30
@@ -36,7 +36,7 @@ class Data:
     origin: dict[str, Tensor | str | None]
     counts: tuple[int, int]
 
-    def ready_for(self, flow: Flow, device: torch.device) -> tuple[Rows, Rows]:
+    def ready_for(self, flow: Density, device: torch.device) -> tuple[Rows, Rows]:
         """Return both in the flow's dtype, and on the device if it is CUDA and the matrices are small."""
         training = _ready(self.training, flow, device)
         if self.held_out.x is self.training.x:
@@ -44,13 +44,13 @@ class Data:
         return training, _ready(self.held_out, flow, device)
 
 
-def streamed_data(flow: Flow, x: StreamedRows) -> Data:
+def streamed_data(flow: Density, x: StreamedRows) -> Data:
     """Check rows that are streamed from a file."""
     check_shapes(x.sample.x, x.sample.context, flow.features, flow.context_features)
     return Data(x.sample, x.held_out, {"x": x.digest}, (x.rows, len(x.held_out)))
 
 
-def split_data(flow: Flow, x: Any, context: Any, weights: Any, fraction: float, seed: int) -> Data:
+def split_data(flow: Density, x: Any, context: Any, weights: Any, fraction: float, seed: int) -> Data:
     """Check rows, and hold out a random share of them."""
     x, context, names = _checked(flow, x, context, "x")
     weights = as_weights(weights, len(x), "weights")
@@ -61,7 +61,7 @@ def split_data(flow: Flow, x: Any, context: Any, weights: Any, fraction: float, 
     return Data(training, training.with_rows(held_out_rows), origin, (len(training_rows), len(held_out_rows)))
 
 
-def data_with_validation(flow: Flow, given: tuple[Any, Any, Any], validation: tuple[Any, Any, Any]) -> Data:
+def data_with_validation(flow: Density, given: tuple[Any, Any, Any], validation: tuple[Any, Any, Any]) -> Data:
     """Check rows, and held-out rows beside them: each x, context and weights."""
     x, context, names = _checked(flow, given[0], given[1], "x")
     weights = as_weights(given[2], len(x), "weights")
@@ -91,10 +91,10 @@ def data_with_validation(flow: Flow, given: tuple[Any, Any, Any], validation: tu
     return Data(training, held_out, origin, (len(training), len(held_out)))
 
 
-def _checked(flow: Flow, x: Any, context: Any, name: str, names: tuple[Any, Any] = (None, None)) -> tuple:
+def _checked(flow: Density, x: Any, context: Any, name: str, names: tuple[Any, Any] = (None, None)) -> tuple:
     """x and context as matrices that fit the flow, and the names of their columns, if they have any."""
     # A density of the user's own, such as that of a table, may know what to do with missing values.
-    gaps = bool(getattr(flow, "allows_gaps", False))
+    gaps = flow.allows_gaps
     x, columns = as_matrix(x, name, names[0], gaps)
     context_columns = None
     if context is not None:
@@ -118,7 +118,7 @@ def _weights_of(rows: Rows, name: str) -> dict[str, Tensor]:
     return {} if rows.weights is None else {name: rows.weights}
 
 
-def _ready(rows: Rows, flow: Flow, device: torch.device) -> Rows:
+def _ready(rows: Rows, flow: Density, device: torch.device) -> Rows:
     def moved(matrix: Tensor | None, name: str) -> Any:
         if matrix is None:
             return None

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.support.modules import device_of
+from pushforward.support.modules import device_of, frozen
 from pushforward.training.rows import Rows, as_matrix, check_shapes, in_dtype_of
 
 if TYPE_CHECKING:
-    from pushforward.flow import Flow
+    from pushforward.flow import Density
 
 CHUNK_ROWS = 4096
 
 
-def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK_ROWS) -> Tensor:
+def evaluate(flow: Density, x: Any, context: Any = None, *, batch_size: int = CHUNK_ROWS) -> Tensor:
     """Return the log-density of each row under a flow, without gradients and in eval mode.
 
     Arguments:
@@ -40,18 +40,13 @@ def evaluate(flow: Flow, x: Any, context: Any = None, *, batch_size: int = CHUNK
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
-    x, _ = as_matrix(x, "x", gaps=bool(getattr(flow, "allows_gaps", False)))
+    x, _ = as_matrix(x, "x", gaps=flow.allows_gaps)
     context = None if context is None else as_matrix(context, "context")[0]
     check_shapes(x, context, flow.features, flow.context_features)
     x, context = in_dtype_of(flow, x, "x"), None if context is None else in_dtype_of(flow, context, "context")
     device = device_of(flow)
-    training = flow.training
-    flow.eval()
-    try:
-        with torch.no_grad():
-            parts = [flow.log_prob(*(t.to(device) for t in batch)) for batch in Rows(x, context).chunks(batch_size)]
-    finally:
-        flow.train(training)
+    with frozen(flow), torch.no_grad():
+        parts = [flow.log_prob(*(t.to(device) for t in batch)) for batch in Rows(x, context).chunks(batch_size)]
     return torch.cat(parts).to(x.device) if parts else x.new_empty(0)
 
 

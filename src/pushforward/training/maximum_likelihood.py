@@ -18,7 +18,7 @@ from pushforward.training.rows import Rows, column_of
 from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_from
 
 if TYPE_CHECKING:
-    from pushforward.flow import Flow
+    from pushforward.flow import Density
 
 # Without limits a run ends after this many passes, or this many steps if a pass takes few of them.
 DEFAULT_EPOCHS = 100
@@ -31,7 +31,7 @@ ROWS_TO_CHECK = 10_000
 
 
 def fit(
-    flow: Flow,
+    flow: Density,
     x: Any,
     context: Any = None,
     *,
@@ -137,7 +137,7 @@ def _complete(options: TrainingOptions, rows: int, held_out_rows: int) -> Settin
     return settings_from({**options, "epochs": epochs, "evaluate_every": evaluate_every})
 
 
-def _check_ranges(flow: Flow, rows: Rows) -> None:
+def _check_ranges(flow: Density, rows: Rows) -> None:
     """Warn if many rows lie where the flow's splines are straight lines."""
     x, *context = rows.take(rows.rows[:: -(-len(rows) // ROWS_TO_CHECK)])
     warn_of_tails(

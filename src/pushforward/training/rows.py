@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.support.modules import tensors
 
 # In standard deviations of a column.
 LARGEST_ROUNDING = 1e-3
@@ -177,12 +178,12 @@ def as_weights(weights: Any, rows: int, name: str) -> Tensor | None:
     return found
 
 
-def in_dtype_of(flow: nn.Module, matrix: Tensor, name: str) -> Tensor:
+def in_dtype_of(flow: Any, matrix: Tensor, name: str) -> Tensor:
     """Return a matrix in the widest floating-point dtype among a flow's parameters and buffers.
 
     Warns with a RuntimeWarning if that rounds a column by more than a thousandth of its standard deviation.
     """
-    held = [t.dtype for t in (*flow.parameters(), *flow.buffers()) if t.is_floating_point()]
+    held = [t.dtype for t in tensors(flow) if t.is_floating_point()]
     widest = max(held, key=_digits, default=matrix.dtype)
     if _digits(widest) < _digits(matrix.dtype) and len(matrix) > 1:
         rounding = matrix.abs().amax(0) * torch.finfo(widest).eps / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -147,6 +147,29 @@ def settings_from(options: Mapping[str, Any], **defaults: Any) -> Settings:
         if name not in known:
             raise InputError(f"A training run has no option {name}; {nearest(name, known, most=len(known))}")
     return Settings(**{**defaults, **options})
+
+
+def settings_for_draws(
+    function: str, options: Mapping[str, Any], steps: int, refused: Sequence[str] = ("epochs",)
+) -> Settings:
+    """Complete the options of a run that trains on its own draws.
+
+    Arguments:
+        function: The name of the function that was called, for messages.
+        options: Some `TrainingOptions`.
+        steps: Most steps if there is no other limit.
+        refused: The options that the function does not take.
+
+    >>> settings_for_draws("distill", {"epochs": 3}, steps=5000)
+    Traceback (most recent call last):
+    pushforward.errors.InputError: distill does not take the option epochs.
+    """
+    for name in refused:
+        if options.get(name):
+            raise InputError(f"{function} does not take the option {name}.")
+    limited = options.get("max_steps") is not None or options.get("max_time") is not None
+    defaults = {"evaluate_every": 100, "weight_decay": 0.0, "patience": None}
+    return settings_from(options if limited else {**options, "max_steps": steps}, **defaults)
 
 
 def choose_device(name: str) -> torch.device:

@@ -146,7 +146,7 @@ def _build_standardized(flow: dict[str, Any]) -> Flow:
 
 
 @register("gaussianized")
-def _build_gaussianized(flow: dict[str, Any], knots: int, bounded: bool = False) -> Flow:
+def _build_gaussianized(flow: dict[str, Any], knots: Any, bounded: bool = False) -> Flow:
     inner = build(flow)
     return _gaussianized(inner, MarginalSpline(inner.features, _checked_knots(knots), bounded))
 

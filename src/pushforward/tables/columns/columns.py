@@ -40,7 +40,8 @@ class Columns(nn.Module):
         names: the columns, all of which vary.
 
     Attributes:
-        discrete: whether some column has probabilities, so that noise matters.
+        with_probabilities: the names of the columns of which single values have a probability.
+        discrete: whether noise matters: there are such columns.
         trivial: whether y is the code, for every column.
         low: lower bounds of y, (D,), -inf for none.
         high: upper bounds of y, (D,), inf for none.
@@ -61,7 +62,8 @@ class Columns(nn.Module):
         kinds = [schema[name] for name in names]
         self.config = {name: schema[name].as_json() for name in names}
         self.features = len(names)
-        self.discrete = any(kind.has_probabilities for kind in kinds)
+        self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
+        self.discrete = bool(self.with_probabilities)
         groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):
             groups.setdefault(kind.map, []).append(place)
@@ -103,8 +105,8 @@ class Columns(nn.Module):
         for places, part in zip(self.places, self.maps, strict=True):
             missing = codes[:, places].isnan()
             found = part.intervals(torch.where(missing, part.filler.to(codes.dtype), codes[:, places]))
-            for whole, piece, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
-                whole[:, places] = piece.masked_fill(missing, gap)
+            for whole, some, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
+                whole[:, places] = some.masked_fill(missing, gap)
         return Intervals(low, high, log_term)
 
     def decode_angles(self, y: Tensor) -> Tensor:

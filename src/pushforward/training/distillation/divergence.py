@@ -7,8 +7,8 @@ With x = f(z) drawn from the student, and q_t, p_t the laws of x[t] given x[befo
     conditional_mc   Σ_t mean_n log q_t(x'_n) - log p_t(x'_n),  x'_n ~ q_t fresh, the teacher run once, on x
     closed_form      Σ_t KL(q_t || p_t) = Σ_t log(σ_p / σ_q) + (σ_q² + (μ_q - μ_p)²) / (2 σ_p²) - 1/2
 
-all of the same expectation. The last two are the first with x[t] averaged out given x[before t] (Rao-Blackwell), and
-need teacher and student to follow one order.
+all with the same expectation. The last two are the first with x[t] averaged out given x[before t] (Rao-Blackwell);
+they need a teacher and a student that follow one order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ESTIMATORS = ("auto", "closed_form", "conditional_mc", "joint", "path")
 
 @dataclass(frozen=True)
 class Draw:
-    """What a step has drawn from the student: what penalties are given.
+    """What a step has drawn from the student, which penalties receive.
 
     Attributes:
         x: draws, (rows, D), differentiable in the student's weights.
@@ -67,7 +67,7 @@ class Divergence(nn.Module):
     """An estimate of KL(student || teacher) in nats for each draw, and the penalties.
 
     Arguments:
-        teacher: p, which is no part of what is trained.
+        teacher: p, which is not trained.
         student: q.
         estimator: one of the four.
         inner_samples: N of `conditional_mc`.
@@ -75,7 +75,7 @@ class Divergence(nn.Module):
         penalties: pairs of a weight and a function of a `Draw`, which gives one number, or one for each row.
 
     Raises:
-        NoConditionals: the estimator or the regularisation needs conditionals that there are not.
+        NoConditionals: the estimator or the regularization needs conditionals that do not exist.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Divergence(nn.Module):
         self.inner_samples = inner_samples
         self.log_scale_regularization = log_scale_regularization
         self.penalties = tuple(penalties)
-        # In a tuple, so that it is no submodule: neither trained, nor averaged, nor copied with the best weights.
+        # In a tuple, so that it is not a submodule: it is not trained, averaged or copied with the best weights.
         self._teacher = (teacher,)
         self._conditionals: tuple[ConditionalTeacher, ConditionalStudent] | None = None
         if estimator in ("closed_form", "conditional_mc") or log_scale_regularization:
@@ -105,7 +105,7 @@ class Divergence(nn.Module):
         return self._teacher[0]
 
     def train(self, mode: bool = True) -> Divergence:
-        """Leave the student in eval mode: its own draws must not initialise layers that start from data."""
+        """Leave the student in eval mode: its own draws must not initialize layers that start from data."""
         super().train(mode)
         self.student.eval()
         return self
@@ -197,10 +197,10 @@ def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Ten
 
 
 def conditionals_in_one_order(teacher: Any, student: Any) -> tuple[ConditionalTeacher, ConditionalStudent]:
-    """Teacher and student, or what stands for them, with their conditionals.
+    """Teacher and student with their conditionals, wrapped if they are flows.
 
     Raises:
-        NoConditionals: One of them has none, or they follow different orders; the message says which.
+        NoConditionals: one of them has none, or they follow different orders; the message says which.
     """
     name = "teacher"
     try:
@@ -233,8 +233,8 @@ def _gaussians(student: Distribution, teacher: Distribution, asks: str, hint: st
     pair = gaussians_behind(student, teacher)
     if pair is None:
         raise InputError(
-            f"{asks} needs Gaussian conditionals of teacher and student, or Gaussian ones transformed by the same "
-            f"fixed maps of single features; they are {_kind(teacher)} and {_kind(student)}{hint}."
+            f"{asks} needs Gaussian conditionals of teacher and student, or Gaussian ones behind the same fixed maps "
+            f"of single features; they are {_kind(teacher)} and {_kind(student)}{hint}."
         )
     return pair
 

@@ -33,7 +33,7 @@ class Mixture(Map):
     def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The ends of an atom's jump, or y twice."""
         found = [part.intervals(codes[:, place]) for place, part in enumerate(self.parts)]
-        low, high, term = (torch.stack(pieces, 1) for pieces in zip(*found, strict=True))
+        low, high, term = (torch.stack(parts, 1) for parts in zip(*found, strict=True))
         return low, high, term
 
     def decode(self, y: Tensor) -> Tensor:

@@ -1,13 +1,30 @@
-"""Terms of the chain rule against integrals of the joint density, autograd, and a Gaussian in closed form."""
+"""Orders of features against Jacobians; terms of the chain rule against integrals and a Gaussian in closed form."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from catalogue import CATALOGUE, make
 from scipy import stats
 
 import pushforward as pf
-from pushforward.bijections import ActNorm, Affine, Autoregressive, Compose, Coupling, Rescaling
+from pushforward.bijections import (
+    LU,
+    ActNorm,
+    Affine,
+    Autoregressive,
+    Bijection,
+    Compose,
+    Coupling,
+    ElementwiseAffine,
+    Inverse,
+    Rescaling,
+    Standardized,
+    TailTransform,
+)
+from pushforward.bijections.ordering import closure
 from pushforward.distributions import BASES
 from pushforward.flow import log_prob_of_each
 from pushforward.networks import Conditioner
@@ -22,6 +39,125 @@ def randomized(flow, seed=0):
 
 def draws(rows, features, seed=1):
     return torch.randn(rows, features, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def coupling(transformed):
+    return Coupling(transformed, Affine(), Conditioner((8,), "elu"))
+
+
+def autoregressive(order):
+    return Autoregressive(4, Affine(), Conditioner((8,), "elu"), order=order)
+
+
+# 1 → 0 → 2, and 3 by itself.
+ADJACENCY = [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+# Beyond the catalogue: maps of several parts, and the order that each must have.
+COMBINED = {
+    "layers of one order": (
+        lambda: Compose([autoregressive([2, 0, 3, 1]), autoregressive([2, 0, 3, 1])]), [2, 0, 3, 1],
+    ),
+    "layers of two orders": (lambda: Compose([autoregressive([2, 0, 3, 1]), autoregressive([2, 0, 1, 3])]), None),
+    "masked and inverse": (
+        lambda: Compose([autoregressive([3, 2, 1, 0]), Inverse(Compose([autoregressive([3, 2, 1, 0]), Rescaling(4)]))]),
+        [3, 2, 1, 0],
+    ),
+    "single features alone": (lambda: Compose([Rescaling(4), TailTransform(4), Inverse(ActNorm(4))]), [0, 1, 2, 3]),
+    "an adjacency": (
+        lambda: Autoregressive(4, Affine(), Conditioner((16,), "elu"), adjacency=ADJACENCY), [1, 3, 0, 2],
+    ),
+    "the inverse of an adjacency": (
+        lambda: Inverse(Autoregressive(4, Affine(), Conditioner((16,), "elu"), adjacency=ADJACENCY)), [1, 3, 0, 2],
+    ),
+    "in units of data": (
+        lambda: Standardized(autoregressive([1, 3, 0, 2]), ElementwiseAffine(torch.ones(4), 2 * torch.ones(4))),
+        [1, 3, 0, 2],
+    ),
+    "a coupling between two that agree": (
+        lambda: Compose([autoregressive([1, 0, 3, 2]), coupling([0, 0, 1, 1]), coupling([1, 0, 1, 1])]), [1, 0, 3, 2],
+    ),
+    "couplings that take turns": (lambda: Compose([coupling([0, 0, 1, 1]), coupling([1, 1, 0, 0])]), None),
+    "a chain of couplings": (lambda: Compose([coupling([1, 1, 0, 1]), coupling([1, 1, 0, 0])]), [2, 3, 0, 1]),
+    "a layer that mixes": (lambda: Compose([autoregressive([0, 1, 2, 3]), LU(4)]), None),
+}  # fmt: skip
+
+
+def parametrized(bijection):
+    generator = torch.Generator().manual_seed(0)
+    for parameter in bijection.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    return bijection.double().eval()
+
+
+def check_order(bijection: Bijection, context=None):
+    """What a bijection says of its order against the Jacobians of both directions."""
+    features, order, dependencies = bijection.features, bijection.order(), bijection.dependencies()
+    z = draws(1, features, seed=3)[0]
+    x, _ = bijection(z, context)
+    forward = torch.func.jacrev(lambda value: bijection(value, context)[0])(z)
+    inverse = torch.func.jacrev(lambda value: bijection.inverse(value, context)[0])(x.detach())
+    assert dependencies.shape == (features, features)
+    assert bool((forward[~dependencies] == 0).all()) and bool((inverse[~closure(dependencies)] == 0).all())
+    if order is None:
+        # Tried with all orders: none makes the Jacobian triangular.
+        for tried in itertools.permutations(range(features)):
+            assert bool((forward[list(tried)][:, list(tried)].triu(1) != 0).any())
+        for call in (bijection.each_inverse, bijection.inverse_with_maps, bijection.forward_with_maps):
+            with pytest.raises(pf.InputError, match="no order of the features makes its Jacobian triangular"):
+                call(x, context)
+        return
+    assert sorted(order) == list(range(features))
+    for jacobian in (forward, inverse):
+        assert bool((jacobian[order][:, order].triu(1) == 0).all())
+    again, terms = bijection.each_inverse(x, context)
+    torch.testing.assert_close(again, z, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(terms, inverse.diagonal().abs().log(), rtol=0, atol=1e-9)
+    torch.testing.assert_close(terms.sum(-1), bijection.inverse(x, context)[1], rtol=0, atol=1e-9)
+    check_maps(bijection, z, x, terms, context)
+
+
+def check_maps(bijection, z, x, terms, context):
+    """The maps of single features lead from z to x and back, with the terms of each feature."""
+    to_data, to_latent = bijection.forward_with_maps(z, context), bijection.inverse_with_maps(x, context)
+    torch.testing.assert_close(to_data[0], x, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(to_latent[0], z, rtol=1e-9, atol=1e-9)
+    for _, maps in (to_data, to_latent):
+        forth, back, log_forth, log_back = z, x, 0.0, 0.0
+        for one in maps:
+            forth, term = one.each_forward(forth)
+            log_forth = log_forth + term
+        for one in reversed(maps):
+            back, term = one.each_inverse(back)
+            log_back = log_back + term
+        torch.testing.assert_close(forth, x, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(back, z, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(log_back, terms, rtol=0, atol=1e-9)
+        torch.testing.assert_close(log_forth, -terms, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("features", [1, 3, 4])
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_orders_and_terms_are_those_of_the_jacobian(name, features):
+    check_order(make(name, features))
+    check_order(make(name, features, context=2, seed=1), draws(1, 2, seed=9)[0])
+
+
+@pytest.mark.parametrize("name", COMBINED)
+def test_orders_of_combined_maps(name):
+    build, order = COMBINED[name]
+    bijection = parametrized(build())
+    assert bijection.order() == order
+    check_order(bijection)
+
+
+def test_terms_and_maps_of_a_batch_are_those_of_its_rows():
+    context = draws(5, 2, seed=9)
+    for name in ("affine coupling", "spline autoregressive", "inverse", "standardized"):
+        bijection = make(name, 3, context=2)
+        x = draws(1, 3)
+        z, terms = bijection.each_inverse(x, context)
+        assert z.shape == terms.shape == (5, 3)
+        for row in range(5):
+            torch.testing.assert_close(terms[row], bijection.each_inverse(x[0], context[row])[1])
 
 
 FLOWS = {

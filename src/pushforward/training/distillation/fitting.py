@@ -1,12 +1,11 @@
-"""Distillation: teach a student that is quick to sample to stand for a teacher that is slow to sample."""
+"""Distillation: train a student that is fast to sample to match a teacher that is slow to sample."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +16,14 @@ from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
-from pushforward.training.distillation.report import (
-    DistillationAlarm,
-    DistillationReport,
-    context_rows,
-    measure,
-)
+from pushforward.training.distillation.measurement import context_rows, measure
+from pushforward.training.distillation.report import DistillationAlarm, DistillationReport
+from pushforward.training.history import History
 from pushforward.training.loop import train
-from pushforward.training.settings import Settings, choose_device
+from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_for_draws
 
 DEFAULT_STEPS = 5000
+REFUSED = ("epochs", "precision", "checkpoint", "resume")
 # Numbers (rows times dimensions) that the held-out value rests on, and the limits of its rows.
 HELD_OUT_NUMBERS, FEWEST_HELD_OUT, MOST_HELD_OUT = 2**17, 16, 4096
 HELD_OUT_CHUNK_NUMBERS = 2**16
@@ -41,33 +38,22 @@ def distill(
     inner_samples: int = 16,
     log_scale_regularization: float = 0.0,
     penalties: Sequence[tuple[float, Penalty]] = (),
-    batch_size: int = 512,
-    max_steps: int | None = None,
-    max_time: float | None = None,
-    learning_rate: float = 1e-3,
-    gradient_clip: float = 5.0,
-    average_decay: float | None = 0.999,
-    patience: int | None = None,
-    evaluate_every: int = 100,
     draws: int = 20_000,
     reference: Any = None,
     timing_rows: int = 1000,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-    log_path: str | Path | None = None,
     announce: Announce = silent,
+    **training: Unpack[TrainingOptions],
 ) -> DistillationReport:
-    """Fit a student q to a teacher p in place, by minimising KL(q || p) = E_q[log q(x) - log p(x)] over its own draws.
+    """Fit a student q to a teacher p in place: minimize KL(q || p) = E_q[log q(x) - log p(x)] over the student's draws.
 
     An inverse autoregressive student knows log q of its own draws for free, and an autoregressive teacher scores them
     in one pass: nothing in a step is sequential, though sampling the teacher and scoring with the student are. No data
-    are needed, but for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
+    are needed, except for contexts. The student is left with the (averaged) weights whose loss on a fixed set of base
     draws is lowest, in eval mode; the figures returned come from fresh draws. The teacher's weights, modes and
     `requires_grad` are as before.
 
     Arguments:
-        teacher: p, anything with `log_prob(x, context)`, normalised and differentiable in x: see
+        teacher: p, anything with `log_prob(x, context)`, normalized and differentiable in x: see
             `pushforward.training.distillation.Teacher`.
         student: q, a module with `rsample_with_log_prob(shape, context)`: see
             `pushforward.training.distillation.Student`.
@@ -76,28 +62,20 @@ def distill(
         estimator: of the loss. "closed_form": exact for each x[t] given x[before t], for Gaussian conditionals of both
             in one order. "conditional_mc": the same by `inner_samples` draws, for any conditionals in one order.
             "joint": log q(x) - log p(x). "path": the same, its gradient through the draw alone, for students whose
-            density is quick. "auto" (default): the first of closed_form, conditional_mc, path that can be had and is
-            quick, else joint; which, and why, is announced and stands in the report.
+            density is fast. "auto" (default): the first of closed_form, conditional_mc and path that is possible and
+            fast, otherwise joint; the choice and its reason are announced and are part of the report.
         inner_samples: draws of each x[t] given x[before t] in "conditional_mc"; the teacher is run once for all.
         log_scale_regularization: λ, which adds λ Σ_t (log σ_q - log σ_p)² to the loss, for Gaussian conditionals.
         penalties: pairs of a weight and a function of a `Draw` (draws x, their context, its rows, and the conditionals
             where the loss has them) that gives a number, or one for each draw, to be added to the loss in nats.
-        batch_size: draws in a step.
-        max_steps: most steps; 5000 if neither this nor `max_time` is given.
-        max_time: most seconds of the fit; the measurements at the end come on top.
-        learning_rate: peak learning rate of AdamW; warm-up and cosine as in `pushforward.fit`.
-        gradient_clip: largest norm of the gradient; math.inf for no clipping.
-        average_decay: decay of the weight average; None for the weights themselves.
-        patience: evaluations without a new best before the run stops; None for never.
-        evaluate_every: steps between evaluations on the fixed draws.
         draws: fresh draws for the figures returned.
         reference: rows (M, D) whose spread the student's is compared with, in place of draws from the teacher.
         timing_rows: draws at a time in the measurement of speed; 0 for none.
-        seed: of all draws.
-        device: "auto", "cpu", "cuda" or "mps"; student and teacher are moved there, and stay there.
-        progress: whether to show a progress bar; None shows one in a terminal after two seconds.
-        log_path: CSV file for the course of the run; its values are minus the loss.
         announce: called with a line that says which estimator "auto" has picked.
+        training: options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` counts
+            draws, `max_steps` is 5000 if neither it nor `max_time` is given, `weight_decay` is 0, `evaluate_every` is
+            100 and `patience` is None (never stop early); the values in the log are minus the loss. Student and teacher
+            are moved to `device` and stay there. `epochs`, `precision`, `checkpoint` and `resume` are not taken.
 
     Returns:
         KL in nats with its standard error, for an event and per dimension, effective sample size, largest weight,
@@ -112,7 +90,7 @@ def distill(
     log_prob of the student as well.
 
     Source: van den Oord et al. 2017, Parallel WaveNet, arXiv:1711.10433; Ping, Peng and Chen 2018, ClariNet,
-    arXiv:1807.07281 (closed form and its regularisation); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
+    arXiv:1807.07281 (closed form and its regularization); Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path).
 
     Example:
         >>> import pushforward as pf
@@ -121,68 +99,64 @@ def distill(
         >>> report.estimator, report.kl < 0.02
         ('closed_form', True)
     """
+    settings = settings_for_draws("distill", training, DEFAULT_STEPS, refused=REFUSED)
+    _check(teacher, student, inner_samples, log_scale_regularization, draws, timing_rows)
+    device = choose_device(settings.device)
+    student.to(device)
+    if isinstance(teacher, nn.Module):
+        teacher.to(device)
+    rows = context_rows(student, context)
+    with frozen(teacher):
+        name, reason = choose_estimator(teacher, student, estimator, None if rows is None else rows[:1])
+        try:
+            objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
+        except NoConditionals as error:
+            raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
+        if estimator == "auto":
+            announce(f"estimator {name}: {reason}")
+        history = _minimize(objective, rows, device, settings)
+    report = measure(teacher, student, rows, draws, reference, timing_rows, settings.seed + 2)
+    for alarm in report.alarms:
+        warnings.warn(alarm, DistillationAlarm, stacklevel=2)
+    return dataclasses.replace(report, estimator=name, reason=reason, history=history)
+
+
+def _check(
+    teacher: Any, student: Any, inner_samples: int, log_scale_regularization: float, draws: int, timing_rows: int
+) -> None:
     if not hasattr(teacher, "log_prob"):
         raise InputError(f"A teacher needs log_prob(x, context); {type(teacher).__name__} has none.")
     if not isinstance(student, nn.Module) or not hasattr(student, "rsample_with_log_prob"):
         raise InputError(
             f"A student is a module with rsample_with_log_prob(shape, context); {type(student).__name__} is not."
         )
-    if batch_size < 1 or inner_samples < 1 or log_scale_regularization < 0:
+    if inner_samples < 1 or log_scale_regularization < 0:
         raise InputError(
-            "batch_size and inner_samples must be at least 1 and log_scale_regularization 0 or more; they are "
-            f"{batch_size}, {inner_samples} and {log_scale_regularization}."
+            "inner_samples must be at least 1 and log_scale_regularization 0 or more; they are "
+            f"{inner_samples} and {log_scale_regularization}."
         )
     if draws < 2 or timing_rows < 0:
         raise InputError(f"draws must be at least 2 and timing_rows 0 or more; they are {draws} and {timing_rows}.")
     taught = {id(parameter) for parameter in tensors(student)}
     if any(id(tensor) in taught for tensor in tensors(teacher)):
-        raise InputError("Student and teacher share weights: give the student copies of its own (copy.deepcopy).")
-    if max_steps is None and max_time is None:
-        max_steps = DEFAULT_STEPS
-    settings = Settings(
-        evaluate_every=evaluate_every,
-        max_steps=max_steps,
-        max_time=max_time,
-        learning_rate=learning_rate,
-        weight_decay=0.0,
-        gradient_clip=gradient_clip,
-        average_decay=average_decay,
-        patience=patience,
-        seed=seed,
-        device=device,
-        progress=progress,
-        log_path=log_path,
+        raise InputError("Student and teacher share weights: give the student its own copies (copy.deepcopy).")
+
+
+def _minimize(objective: Divergence, context: Tensor | None, device: torch.device, settings: Settings) -> History:
+    """Train the student of an objective on draws with contexts from the rows given."""
+    seed = settings.seed
+    dimensions = _dimensions(objective, None if context is None else context[:1], seed)
+
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import make_fabric
+
+    return train(
+        make_fabric(device, settings.precision),
+        objective,
+        Draws(settings.batch_size, context, settings.evaluate_every, seed),
+        HeldOutDraws(objective, context, dimensions, seed + 1),
+        settings,
     )
-    chosen_device = choose_device(device)
-    student.to(chosen_device)
-    if isinstance(teacher, nn.Module):
-        teacher.to(chosen_device)
-    rows = context_rows(student, context)
-    with frozen(teacher):
-        one = None if rows is None else rows[:1]
-        name, reason = choose_estimator(teacher, student, estimator, one)
-        try:
-            objective = Divergence(teacher, student, name, inner_samples, log_scale_regularization, penalties)
-        except NoConditionals as error:
-            raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
-        dimensions = _try(objective, one, seed)
-        if estimator == "auto":
-            announce(f"estimator {name}: {reason}")
-
-        # Imported here: it takes seconds, which `import pushforward` should not.
-        from pushforward.training.fabric import make_fabric
-
-        history = train(
-            make_fabric(chosen_device, settings.precision),
-            objective,
-            Draws(batch_size, rows, evaluate_every, seed),
-            HeldOutDraws(objective, rows, dimensions, seed + 1),
-            settings,
-        )
-    report = measure(teacher, student, rows, draws, reference, timing_rows, seed + 2)
-    for alarm in report.alarms:
-        warnings.warn(alarm, DistillationAlarm, stacklevel=2)
-    return dataclasses.replace(report, estimator=name, reason=reason, history=history)
 
 
 class Draws:
@@ -244,8 +218,8 @@ def _batch(count: int, context: Tensor | None, generator: torch.Generator) -> tu
     return count, context[rows.to(context.device)], rows
 
 
-def _try(objective: Divergence, context: Tensor | None, seed: int) -> int:
-    """Refuse a teacher without gradients or of another shape, and return the number of dimensions."""
+def _dimensions(objective: Divergence, context: Tensor | None, seed: int) -> int:
+    """The number of dimensions; refuses a teacher that has no gradients or takes another shape."""
     student, teacher = objective.student, objective.teacher
     with seeded(seed, device_of(student)):
         shape = (1,) if context is None else ()

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 import pushforward as pf
-from pushforward.evaluation.surprise import conditional_surprise
+from pushforward.table_models.surprise import conditional_surprise
 
 LEVELS = torch.tensor([0.05, 0.95], dtype=torch.float64)
 
