@@ -10,8 +10,8 @@ from torch import Tensor
 from pushforward.bijections.univariate.base import soft_bound, univariate
 from pushforward.bijections.univariate.linear_tails import LinearTails, check_bound
 
-# With these bounds 32 nodes integrate every network to the last digits, so that the sum is as monotone as the integral.
-NODES, NODE_WEIGHTS = (part.tolist() for part in np.polynomial.legendre.leggauss(32))
+# With these bounds 40 nodes integrate every network to the last digits, so that the sum is as monotone as the integral.
+NODES, NODE_WEIGHTS = (part.tolist() for part in np.polynomial.legendre.leggauss(40))
 LARGEST_RISE, STEEPNESS, LOG_STEEPNESS_BOUND, LOG_SCALE_BOUND = 6.0, 3.0, math.log(2), math.log(1e3)
 
 
@@ -33,7 +33,7 @@ class MonotoneNetwork(LinearTails):
     Raises:
         ValueError: less than one unit, or a bound that is not positive.
 
-    Cost: inverse (x → z) 32 evaluations of the network; forward (z → x) a scalar root, with gradients by the implicit
+    Cost: inverse (x → z) 40 evaluations of the network; forward (z → x) a scalar root, with gradients by the implicit
     function theorem.
 
     Source: Wehenkel and Louppe 2019, Unconstrained monotonic neural networks, arXiv:1908.05164.
