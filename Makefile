@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# One process for each processor, up to four, which take tests from each other when they have none left.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 PEERS ?= .venv-benchmarks
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
@@ -21,10 +23,10 @@ demo: install
 	$(BIN)/python examples/coads_demo.py
 
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: install
-	$(BIN)/python -m pytest -m ''
+	$(PYTEST) -m ''
 
 lint: install
 	$(BIN)/ruff check .

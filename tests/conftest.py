@@ -1,0 +1,39 @@
+"""What holds for every test: the threads, the seeds, and how many examples of a property are tried.
+
+Two environment variables, which only the tests read, show that no test depends on how one run on one machine came out:
+PUSHFORWARD_TEST_THREADS, the number of threads of a process (1 by default), and PUSHFORWARD_TEST_SEED_OFFSET, which is
+added to every seed of torch and NumPy (0 by default).
+"""
+
+import contextlib
+import os
+
+THREADS = int(os.environ.get("PUSHFORWARD_TEST_THREADS", "1"))
+# OpenMP reads these once, when torch is imported. Threads that wait actively take the processor from other processes.
+os.environ["OMP_WAIT_POLICY"] = "passive"
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import seed_offset  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(THREADS)
+seed_offset.install()
+
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    """Undo what a test did to the number of threads."""
+    yield
+    torch.set_num_threads(THREADS)
+
+
+@pytest.fixture(autouse=True)
+def recorded_seeds(request):
+    """A test against recorded numbers needs the seeds that they were recorded with."""
+    with seed_offset.disabled() if request.node.get_closest_marker("recorded") else contextlib.nullcontext():
+        yield
