@@ -51,7 +51,7 @@ def conditioner(features, univariate, hidden, context=0, seed=0, **options):
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     features=st.integers(1, 14),
     hidden=st.lists(st.integers(1, 30), max_size=3),
