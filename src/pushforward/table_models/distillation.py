@@ -84,5 +84,8 @@ def distill_table(
         "seed": seed,
         **report.to_dict(),
     }
+    # Distillation leaves both where it ran; tables are scored and drawn on the processor.
+    model.flow.cpu()
+    student.cpu()
     # The ranks of the teacher's log-densities are not those of the student's.
     return dataclasses.replace(model, flow=student, notes=notes, calibration=None), report
