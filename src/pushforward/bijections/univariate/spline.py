@@ -81,8 +81,8 @@ class RationalQuadraticSpline(Univariate):
     def _apply(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
         batch = torch.broadcast_shapes(value.shape, parameters.shape[:-1])
         if not batch:
-            there, log_derivative = self._apply(value[None], parameters[None], backwards)
-            return there[0], log_derivative[0]
+            mapped, log_derivative = self._apply(value[None], parameters[None], backwards)
+            return mapped[0], log_derivative[0]
         # The parameters of one kind lie side by side for all rows, as a conditioner makes them.
         value = value.expand(batch).movedim(0, -1)
         parameters = parameters.expand(*batch, -1).movedim(0, -1)
@@ -91,22 +91,22 @@ class RationalQuadraticSpline(Univariate):
             results = _Spline.apply(
                 value.reshape(-1, count), parameters.reshape(-1, self.parameter_count, count), self, backwards
             )
-            there, log_derivative = (result.view(value.shape) for result in results)
+            mapped, log_derivative = (result.view(value.shape) for result in results)
         else:
-            there, log_derivative = self._plainly(value, parameters, backwards)
-        return there.movedim(-1, 0), log_derivative.movedim(-1, 0)
+            mapped, log_derivative = self._in_torch(value, parameters, backwards)
+        return mapped.movedim(-1, 0), log_derivative.movedim(-1, 0)
 
-    def _plainly(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
+    def _in_torch(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
         """The spline of values (..., n) by parameters (..., P, n), in operations of torch."""
         widths, heights, slopes = self._knots(parameters)
         inside, outside = self._split(value)
-        there, log_derivative = through_knots(
+        mapped, log_derivative = through_knots(
             inside, widths, heights, slopes, _bin_of(inside, heights if backwards else widths), backwards
         )
         if self.tails == "linear":
             end = torch.where(outside < 0, slopes[..., 0, :], slopes[..., -1, :])
             outside = outside / end if backwards else outside * end
-        return there + outside, log_derivative
+        return mapped + outside, log_derivative
 
     @property
     def _shape(self) -> structures.Spline:
@@ -215,11 +215,11 @@ def _solve(share: Tensor, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
     bend = a + b - 2 * s
     q = a - share * bend
     other = q > s
-    share_there = torch.where(other, 1 - share, share)
-    q = torch.where(other, b - share_there * bend, q)
-    root = (q.square() + 4 * (s - q) * s * share_there).sqrt()
+    reached = torch.where(other, 1 - share, share)
+    q = torch.where(other, b - reached * bend, q)
+    root = (q.square() + 4 * (s - q) * s * reached).sqrt()
     # Of the two ways to write the solution, the one that adds numbers of one sign.
-    theta = torch.where(q >= 0, 2 * s * share_there, root - q) / torch.where(q >= 0, q + root, 2 * (s - q))
+    theta = torch.where(q >= 0, 2 * s * reached, root - q) / torch.where(q >= 0, q + root, 2 * (s - q))
     theta = torch.where(other, 1 - theta, theta)
     with torch.no_grad():
         start = theta.clamp(0, 1)
@@ -241,13 +241,17 @@ class _Spline(Function):
         return spline_apply(spline._shape, value, parameters, backwards)
 
     @staticmethod
-    def backward(ctx: Any, of_there: Tensor, of_log: Tensor) -> tuple:
+    def backward(ctx: Any, of_mapped: Tensor, of_log: Tensor) -> tuple:
         spline, backwards = ctx.spline, ctx.backwards
-        if takes_gradients(of_there, of_log):
+        if takes_gradients(of_mapped, of_log):
             value, parameters = ctx.saved_tensors
-            return *spline_gradients(spline._shape, value, parameters, backwards, of_there, of_log), None, None
+            return *spline_gradients(spline._shape, value, parameters, backwards, of_mapped, of_log), None, None
 
-        def plainly(value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-            return spline._plainly(value, parameters, backwards)
+        def in_torch(value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+            return spline._in_torch(value, parameters, backwards)
 
-        return *gradients_by_torch(plainly, ctx.saved_tensors, ctx.needs_input_grad[:2], (of_there, of_log)), None, None
+        return (
+            *gradients_by_torch(in_torch, ctx.saved_tensors, ctx.needs_input_grad[:2], (of_mapped, of_log)),
+            None,
+            None,
+        )

@@ -33,8 +33,8 @@ INLINE vec exponentials(const vec *p, int count, vec *out) {
 
 INLINE vec slope_of(const Spline &spline, vec raw) { return softplus(raw + spline.slope_shift) + spline.smallest_slope; }
 
-// `first` are the bins' sizes along the axis on which the value lies, `second` along the other, before the softmax;
-// `shares` receive both softmaxes, one after the other.
+// The bin of a value on one axis, or `by_height` on the other. `p` are the sizes of the bins along both axes, before the
+// softmax, and the slopes; `shares` receives both softmaxes, one after the other.
 INLINE Bin find_bin(const Spline &spline, vec value, const vec *p, bool by_height, vec *shares) {
     const int bins = spline.bins;
     const float span = 2 * spline.bound, least = spline.smallest_bin * span;
@@ -137,11 +137,11 @@ INLINE vec log_slope(vec theta, vec s, vec a, vec b) {
 INLINE vec solve(vec share, vec s, vec a, vec b) {
     vec bend = a + b - 2.0f * s, q = a - share * bend;
     ivec other = q > s;
-    vec share_from_end = other ? 1.0f - share : share;
-    q = other ? b - share_from_end * bend : q;
-    vec square = q * q + 4.0f * (s - q) * s * share_from_end;
+    vec reached = other ? 1.0f - share : share;
+    q = other ? b - reached * bend : q;
+    vec square = q * q + 4.0f * (s - q) * s * reached;
     vec r = root(square < 0.0f ? vec{} : square);
-    vec theta = q >= 0.0f ? 2.0f * s * share_from_end / (q + r) : (r - q) / (2.0f * (s - q));
+    vec theta = q >= 0.0f ? 2.0f * s * reached / (q + r) : (r - q) / (2.0f * (s - q));
     theta = other ? 1.0f - theta : theta;
     vec start = theta < 0.0f ? vec{} : theta > 1.0f ? all(1.0f) : theta;
     vec polished = start - (rise(start, s, a, b) - share) / relative_slope(start, s, a, b);
