@@ -13,4 +13,10 @@ def default_steps(patch, steps):
     patch.setattr("pushforward.zoo.recipe.MOST_STEPS", steps)
     patch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 1)
     patch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", steps)
-    patch.setattr("pushforward.training.distillation.distilling.DEFAULT_STEPS", steps)
+    patch.setattr("pushforward.training.distillation.fitting.DEFAULT_STEPS", steps)
+
+
+def speech_steps(patch, steps):
+    """The same of models of sound."""
+    patch.setattr("pushforward.audio.speech.fitting.DEFAULT_STEPS", steps)
+    patch.setattr("pushforward.audio.speech.distillation.DEFAULT_STEPS", steps)

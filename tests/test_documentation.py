@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_fits import default_steps, small_flows
+from small_fits import default_steps, small_flows, speech_steps
 from typer.testing import CliRunner
 
 from pushforward.audio.recordings.files import write_audio
@@ -39,8 +39,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     # Nobody needs a well-fitted example here.
     small_flows(monkeypatch)
     default_steps(monkeypatch, STEPS)
-    monkeypatch.setattr("pushforward.audio.speech.fitting.DEFAULT_STEPS", STEPS)
-    monkeypatch.setattr("pushforward.audio.speech.distillation.DEFAULT_STEPS", STEPS)
+    speech_steps(monkeypatch, STEPS)
     torch.manual_seed(0)
     names = {}
     for language, block in BLOCK.findall(page.read_text()):

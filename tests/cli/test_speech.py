@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+from small_fits import speech_steps
 from typer.testing import CliRunner
 
 import pushforward as pf
@@ -23,15 +24,9 @@ def recording(seed, samples=4800):
     return np.clip(np.rint(sound * 2000), -32768, 32767).astype(np.int16)
 
 
-def take(patch, steps):
-    """Let fits and distillations take so many steps."""
-    patch.setattr("pushforward.audio.speech.fitting.DEFAULT_STEPS", steps)
-    patch.setattr("pushforward.audio.speech.distillation.DEFAULT_STEPS", steps)
-
-
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    take(monkeypatch, 20)
+    speech_steps(monkeypatch, 20)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +50,7 @@ def spoken(tmp_path_factory):
             ],
         ):
             with pytest.MonkeyPatch.context() as patch:
-                take(patch, 60)
+                speech_steps(patch, 60)
                 result = CliRunner().invoke(app, ["speech", *map(str, command), *small])
             assert result.exit_code == 0, result.stderr
             assert result.stderr == result.stdout == ""
@@ -63,7 +58,7 @@ def spoken(tmp_path_factory):
 
 
 def test_fit_says_what_it_did(run, spoken, monkeypatch):
-    take(monkeypatch, 60)
+    speech_steps(monkeypatch, 60)
     result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--seed", 1, "--json")
     assert result.status == 0
     about = result.json()

@@ -8,6 +8,7 @@ import pytest
 from pushforward.tables import encode, infer_schema, read_columns, table_from_frame
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.missing import MISSING_TEXT
+from pushforward.tables.schema.inference import columns_of_text
 
 # Every word of the list in three spellings.
 CELLS = [spelling for word in MISSING_TEXT for spelling in (word, word.upper(), f" {word.title()} ")]
@@ -45,7 +46,8 @@ def test_a_word_for_a_missing_value_means_the_same_everywhere(tmp_path, cell):
     assert check(table_from_frame(frame), cell, "the table") == schema
     assert check(pa.Table.from_pandas(frame), cell, "the table") == schema
     assert check(table_from_frame(frame.astype("category")), cell, "the table") == schema
-    # A streamed CSV has numbers in some columns and text in others.
-    text = ["words", "days", "flags"]
+    # A streamed CSV has numbers in some columns and text in others, by its first rows.
+    text = columns_of_text(read_columns(path).slice(0, 100), {}, source="t.csv")
+    assert text == ["words", "days", "flags"]
     batches = [batch for _, batch in RowGroups(path, list(COLUMNS), text).read(0, 64)]
     assert check(pa.Table.from_batches(batches), cell, "t.csv") == schema

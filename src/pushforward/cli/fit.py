@@ -19,37 +19,51 @@ FLOWS = (
 )
 
 
+Data = Annotated[
+    str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", metavar="DATA", show_default=False)
+]
+Architecture = Annotated[str | None, typer.Option(help=FLOWS)]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="Columns to model, a,b,c; by default all that are not given.")
+]
+Given = Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")]
+Schema = Annotated[
+    str | None, typer.Option(help="JSON file that declares the kinds of some columns; the others are detected.")
+]
+ArbitraryConditions = Annotated[
+    bool,
+    typer.Option(
+        "--arbitrary-conditions",
+        help="Learn p(any columns | any others); this is always done for tables with missing values.",
+    ),
+]
+Weight = Annotated[str | None, typer.Option(help="Column of row weights, which is not modeled.")]
+Errors = Annotated[
+    list[str] | None,
+    typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
+]
+Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
+]
+
+
 @command
 def fit(
-    data: Annotated[str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", show_default=False)],
+    data: Data,
     output: ModelOutput,
-    flow: Annotated[str | None, typer.Option(help=FLOWS)] = None,
-    names: Annotated[
-        str | None, typer.Option("--columns", help="Columns to model, a,b,c; by default all that are not given.")
-    ] = None,
-    given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
-    schema: Annotated[
-        str | None, typer.Option(help="JSON file that declares the kinds of some columns; the others are detected.")
-    ] = None,
-    arbitrary_conditions: Annotated[
-        bool,
-        typer.Option(
-            "--arbitrary-conditions",
-            help="Learn p(any columns | any others); this is always done for tables with missing values.",
-        ),
-    ] = False,
-    weight: Annotated[str | None, typer.Option(help="Column of row weights, which is not modeled.")] = None,
-    error: Annotated[
-        list[str] | None,
-        typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
-    ] = None,
+    flow: Architecture = None,
+    names: Columns = None,
+    given: Given = "",
+    schema: Schema = None,
+    arbitrary_conditions: ArbitraryConditions = False,
+    weight: Weight = None,
+    error: Errors = None,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")] = "32-true",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
-    ] = False,
+    precision: Precision = "32-true",
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

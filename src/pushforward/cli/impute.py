@@ -11,7 +11,10 @@ from pushforward.cli.output import command, print_json, progress, say
 @command
 def impute(
     model: Model,
-    data: Annotated[str, typer.Argument(help="Table with the model's columns and missing values.", show_default=False)],
+    data: Annotated[
+        str,
+        typer.Argument(help="Table with the model's columns and missing values.", metavar="DATA", show_default=False),
+    ],
     output: Output,
     draws: Annotated[
         int | None,

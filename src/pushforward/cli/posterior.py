@@ -12,7 +12,7 @@ from pushforward.errors import InputError
 @command
 def posterior(
     model: Model,
-    data: Annotated[str, typer.Argument(help="Table with the given columns.", show_default=False)],
+    data: Annotated[str, typer.Argument(help="Table with the given columns.", metavar="DATA", show_default=False)],
     output: Output,
     of: Annotated[str, typer.Option(help="Column whose density to write.")],
     given: Annotated[

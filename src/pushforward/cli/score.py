@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @command
 def score(
     model: Model,
-    data: Annotated[str, typer.Argument(help="Table with the model's columns.", show_default=False)],
+    data: Annotated[str, typer.Argument(help="Table with the model's columns.", metavar="DATA", show_default=False)],
     output: Output,
     explain: Annotated[
         int,

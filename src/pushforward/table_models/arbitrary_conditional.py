@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -182,34 +181,12 @@ class ArbitraryConditionalDensity(nn.Module):
     def distribution_function(self, codes: Tensor, column: int) -> Tensor:
         """P(column < its value | other present values), (n,); for a value with a probability, half of that is added."""
         observed, only = self._observed(codes), torch.tensor([column])
-        known = observed.present.clone()
-        known[:, column] = False
-        parameters = self.flow.conditionals(observed.inputs, known, column)
+        parameters = self._conditional(_without(codes, column), column)
         ends = []
         for end in (observed.low, observed.high):
             inside = end[:, only].clamp(-FURTHEST_SCORE, FURTHEST_SCORE).to(parameters.dtype)
             ends.append(torch.special.ndtr(self.flow.to_latent(parameters, inside, only)[0]))
         return (0.5 * (ends[0] + ends[1]))[:, 0].double()
-
-    def spread(self, column: int, count: int, largest: float) -> np.ndarray:
-        """Codes of one column at equally spaced normal scores from -largest to largest, (count,)."""
-        scores = torch.zeros(count, self.features, dtype=torch.float64)
-        scores[:, column] = torch.linspace(-largest, largest, count, dtype=torch.float64)
-        return self.columns.decode(self.flow.marginal.each_forward(scores)[0])[:, column].numpy()
-
-    @torch.no_grad()
-    def learn_covariance(self, codes: Tensor) -> None:
-        """Give the flow the covariance of the scores of rows, for the columns that a score describes completely."""
-        if self.features > MOST_CORRELATED:
-            return
-        observed = self._observed(codes)
-        scores = observed.inputs[:, : self.features].masked_fill(~observed.present, math.nan)
-        ordered = [column for column, kind in enumerate(self.kinds) if kind.plain_condition]
-        if ordered:
-            covariance = torch.eye(self.features, dtype=torch.float64)
-            places = torch.tensor(ordered)
-            covariance[places[:, None], places] = covariance_of(scores[:, places])
-            self.flow.covariance.copy_(covariance)
 
     def _observed(self, codes: Tensor) -> Observed:
         return observe(codes, self.columns, self.kinds, self.flow.marginal)
@@ -248,6 +225,21 @@ class ArbitraryConditionalDensity(nn.Module):
         """The codes, (n,), of a column's latent numbers, (n, 1)."""
         score = self.flow.to_score(parameters, latent, torch.tensor([column])).double()
         return codes_of(score[:, 0], column, self.columns, self.flow.marginal)
+
+
+@torch.no_grad()
+def learn_covariance(density: ArbitraryConditionalDensity, codes: Tensor) -> None:
+    """Give a flow the covariance of the scores of rows, (n, D), for the columns that a score describes completely."""
+    if density.features > MOST_CORRELATED:
+        return
+    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
+    scores = observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
+    ordered = [column for column, kind in enumerate(density.kinds) if kind.plain_condition]
+    if ordered:
+        covariance = torch.eye(density.features, dtype=torch.float64)
+        places = torch.tensor(ordered)
+        covariance[places[:, None], places] = covariance_of(scores[:, places])
+        density.flow.covariance.copy_(covariance)
 
 
 def required_density(model: TableModel) -> ArbitraryConditionalDensity:

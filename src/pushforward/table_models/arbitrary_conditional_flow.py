@@ -91,7 +91,7 @@ class ArbitraryConditionalFlow(nn.Module):
         widths = [0] * features if widths is None else list(widths)
         self.features = features
         self.context_features = 0
-        self.config: dict[str, Any] = {
+        self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
         }  # fmt: skip

@@ -10,7 +10,7 @@ import torch
 from pushforward.bijections import MarginalSpline
 from pushforward.flow import Density, Flow
 from pushforward.support.seeding import seeded
-from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_covariance
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
@@ -66,7 +66,7 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
         widths = [roles.schema[name].input_width for name in roles.features]
         any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
-        any_density.learn_covariance(x[:COVARIANCE_ROWS])
+        learn_covariance(any_density, x[:COVARIANCE_ROWS])
         return Assembled(any_flow, any_density, approximate=False)
     bounds = {"low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
     flow = recipe.make(y, context if context.shape[1] else None, seed, **bounds)

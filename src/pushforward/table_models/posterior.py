@@ -129,7 +129,7 @@ class _Curve:
     ) -> None:
         self.of, self.column, self.place = of, model.schema[of], model.modelled.index(of)
         self.density = density
-        self.points = self.column.grid(density.spread(self.place, GRID_POINTS, LARGEST_SCORE), _asked(grid))
+        self.points = self.column.grid(_spread(density, self.place), _asked(grid))
 
     def schema(self, table: pa.Schema) -> pa.Schema:
         """Row, value, and density or probability."""
@@ -161,6 +161,13 @@ def _known_columns(model: TableModel, of: str, given: Sequence[str] | None, name
     if of in given:
         raise InputError(f'"{of}" cannot be given: it is the column whose density is wanted.')
     return list(given)
+
+
+def _spread(density: ArbitraryConditionalDensity, place: int) -> np.ndarray:
+    """Codes of one column at equally spaced normal scores."""
+    scores = torch.zeros(GRID_POINTS, density.features, dtype=torch.float64)
+    scores[:, place] = torch.linspace(-LARGEST_SCORE, LARGEST_SCORE, GRID_POINTS, dtype=torch.float64)
+    return density.columns.decode(density.flow.marginal.each_forward(scores)[0])[:, place].numpy()
 
 
 def _asked(grid: tuple[float, float, int] | None) -> np.ndarray | None:

@@ -25,8 +25,8 @@ class BadValue(InputError):
         row: the number of its row in the whole table, counted from 1.
     """
 
-    def __init__(self, row: int, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, row: int, message: str) -> None:
+        super().__init__(message)
         self.row = row
 
 

@@ -76,7 +76,7 @@ def fit(
             Or the checkpoint is damaged, or of other data or options.
         TrainingError: Losses or gradients were not finite in five batches; the flow has its best weights.
 
-    >>> import pushforward
+    >>> import pushforward, torch
     >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     >>> history = fit(pushforward.maf(features=2), x, max_steps=20)
     >>> history.rows, history.stopped

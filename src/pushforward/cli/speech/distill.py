@@ -17,7 +17,7 @@ def distill(
         list[str] | None,
         typer.Argument(
             help="The recordings of the teacher's fit, for mel frames and the power loss.",
-            metavar="[WAVS...]",
+            metavar="WAVS",
         ),
     ] = None,
     flows: Annotated[int, typer.Option(help="Flows of the student.")] = 2,

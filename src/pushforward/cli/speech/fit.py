@@ -15,7 +15,7 @@ def fit(
         list[str],
         typer.Argument(
             help="Mono .wav or .flac files of one sample rate, folders or patterns.",
-            metavar="WAVS...",
+            metavar="WAVS",
             show_default=False,
         ),
     ],

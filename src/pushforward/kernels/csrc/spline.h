@@ -137,11 +137,11 @@ INLINE vec log_slope(vec theta, vec s, vec a, vec b) {
 INLINE vec solve(vec share, vec s, vec a, vec b) {
     vec bend = a + b - 2.0f * s, q = a - share * bend;
     ivec other = q > s;
-    vec reached = other ? 1.0f - share : share;
-    q = other ? b - reached * bend : q;
-    vec square = q * q + 4.0f * (s - q) * s * reached;
+    vec share_from_end = other ? 1.0f - share : share;
+    q = other ? b - share_from_end * bend : q;
+    vec square = q * q + 4.0f * (s - q) * s * share_from_end;
     vec r = root(square < 0.0f ? vec{} : square);
-    vec theta = q >= 0.0f ? 2.0f * s * reached / (q + r) : (r - q) / (2.0f * (s - q));
+    vec theta = q >= 0.0f ? 2.0f * s * share_from_end / (q + r) : (r - q) / (2.0f * (s - q));
     theta = other ? 1.0f - theta : theta;
     vec start = theta < 0.0f ? vec{} : theta > 1.0f ? all(1.0f) : theta;
     vec polished = start - (rise(start, s, a, b) - share) / relative_slope(start, s, a, b);

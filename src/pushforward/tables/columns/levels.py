@@ -1,6 +1,5 @@
 """Levels, the values of a category or of a constant column: text, booleans or numbers."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.support.suggestions import shortened
+from pushforward.support.suggestions import nearest, shortened
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue, numbers, to_numpy
 
@@ -59,12 +58,7 @@ def positions(values: Values, levels: Sequence[Level]) -> np.ndarray:
     if len(unknown):
         place = int(unknown[0])
         value = str(column[place].as_py())
-        close = difflib.get_close_matches(value, [str(level) for level in levels], n=1)
-        hint = f' (did you mean "{close[0]}"?)' if close else ""
-        raise values.bad_value(
-            place,
-            f'"{shortened(value)}"',
-            f"which is not one of its {len(levels)} levels{hint}",
-            "correct it, or fit with a schema that has it",
-        )
+        problem = f"which is not one of its {len(levels)} levels"
+        remedy = f"{nearest(value, levels)} Correct it, or fit with a schema that has it"
+        raise values.bad_value(place, f'"{shortened(value)}"', problem, remedy)
     return np.array(to_numpy(pc.fill_null(pc.cast(found, pa.float64()), np.nan)), dtype=np.float64)
