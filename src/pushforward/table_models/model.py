@@ -107,7 +107,7 @@ class TableModel:
         return _load(Path(path), device)
 
     def encode(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
-        """The codes of `columns`, default `names`, of a data frame, a table of pyarrow, or an array (columns 0, 1, ...).
+        """The codes of columns, default `names`, of a data frame, a table of pyarrow, or an array (columns 0, 1, ...).
 
         Raises:
             InputError: a column is missing, or a value is not of its column's kind.
