@@ -29,7 +29,6 @@ from pushforward.bijections.univariate import (
     SumOfSquares,
     Univariate,
     soft_bound,
-    univariate,
 )
 
 __all__ = [
@@ -67,5 +66,4 @@ __all__ = [
     "Univariate",
     "ordered",
     "soft_bound",
-    "univariate",
 ]

@@ -7,7 +7,7 @@ weights are plain numbers.
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -25,7 +25,6 @@ from pushforward.zoo.registry import build
 NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
 
 
-@runtime_checkable
 class Saveable(Protocol):
     """What can be written to a model file."""
 
@@ -45,7 +44,7 @@ class Saveable(Protocol):
 
 
 def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
-    """Write a flow to one file, atomically: the file is there whole, or not at all.
+    """Write a flow to one file, atomically: the file is either complete or absent.
 
     Arguments:
         flow: what a named architecture made (`pushforward.maf`, `pushforward.wavenet` and the like,
@@ -64,7 +63,8 @@ def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
         2
     """
     path = check_model_path(path)
-    if not isinstance(flow, Saveable) or flow.config is None:
+    # A module of the user's own may have no config at all.
+    if getattr(flow, "config", None) is None:
         raise InputError(
             "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
             "(for others, save flow.state_dict() with torch)."
@@ -75,15 +75,15 @@ def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
         "dtype": json.dumps(str(flow.reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),
     }
-    # Tied or viewed weights would be refused: each is written whole and by itself.
+    # Safetensors refuses tied weights and views: each tensor is copied.
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
     with atomic_path(path) as temporary:
-        # Not save_file, which gives the file permissions of its own.
+        # Not save_file, which sets other permissions.
         temporary.write_bytes(to_bytes(tensors, metadata))
 
 
 def check_model_path(path: str | Path) -> Path:
-    """The path of a model file to be written, or an InputError: better before the training than after it."""
+    """Check the path of a model file before the training, rather than after it."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise InputError(f"A model file ends in .safetensors, {path} does not.")
@@ -101,7 +101,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
 
     Arguments:
         path: a file written by `save`.
-        device: where the flow should live, default "cpu".
+        device: of the flow, default "cpu".
 
     Returns:
         The flow, built from the config in the file. The global random state is left as it was.
@@ -120,7 +120,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
     except (InputError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise InputError(f"{path} describes a flow that this version cannot build: {shortened(error)}.") from error
     with opened(path, framework="pt") as file:
-        # Copies, which start at whole cache lines: from anywhere else products are slower, and round differently.
+        # Copies, which start at cache lines: products of unaligned memory are slower and round differently.
         found = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
     expected = flow.state_dict()
     for key in expected.keys() | found.keys():
@@ -134,6 +134,6 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
         bound = key.endswith((".low", ".high")) and not bool(found[key].isnan().any())
         if not bound and not bool(found[key].isfinite().all()):
             raise InputError(f"{weight} holds numbers that are not finite; fit again.")
-    # assign keeps the precision of each tensor in the file: standardisation may be float64 about a float32 network.
+    # assign keeps the precision of each tensor in the file: standardization may be float64 around a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()

@@ -21,7 +21,7 @@ def planar(
     activation: Literal["tanh", "leaky_relu"] = "tanh",
     base: BaseName = "normal",
 ) -> Flow:
-    """Planar flow: pushes along one direction after the other.
+    """Planar flow: pushes along one direction after another.
 
     x = f_layers(... f_1(z)), each f(z) = z + û h(wᵀz + b).
 
@@ -59,7 +59,7 @@ def radial(
     hidden: Hidden = (64,),
     base: BaseName = "normal",
 ) -> Flow:
-    """Radial flow: pushes towards or away from one point after the other.
+    """Radial flow: pushes toward or away from one point after another.
 
     x = f_layers(... f_1(z)), each f(z) = z + β (z - center) / (α + |z - center|).
 

@@ -54,7 +54,12 @@ def register(name: str) -> Callable[[Callable[..., Model]], Callable[..., Model]
 
     def decorator(function: Callable[..., Model]) -> Callable[..., Model]:
         call = _Call(name, function)
-        _MAKERS[name] = lambda **options: call.made(call.arguments((), options))
+
+        @functools.wraps(function)
+        def make(**options: Any) -> Model:
+            return call.made(call.arguments((), options))
+
+        _MAKERS[name] = make
         return function
 
     return decorator

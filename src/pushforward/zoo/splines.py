@@ -32,7 +32,7 @@ def nsf(
 ) -> Flow:
     """Neural spline flow: layers of rational quadratic splines, autoregressive (either way round) or coupling.
 
-    x = f_layers(... f_1(z)), each f moving a feature along a spline whose knots depend on features before it (kind
+    x = f_layers(... f_1(z)), each f mapping a feature by a spline whose knots depend on features before it (kind
     "autoregressive", the order reversed from one layer to the next) or on every other feature ("coupling"); in the
     inverse autoregressive kind f⁻¹ is such a layer.
 
@@ -43,7 +43,7 @@ def nsf(
         layers: number of layers, default 5.
         hidden: widths of each conditioner's hidden layers, default (128, 128).
         bins: pieces of each spline, default 8.
-        bound: half the side of the box in which the splines bend, default 5: data should be standardised.
+        bound: half the side of the box in which the splines bend, default 5: data should be standardized.
         tails: outside it, "identity" (default), or "linear" with trained slopes.
         activation: "relu" (default), "elu", "silu", "gelu", "tanh".
         residual: whether hidden layers after the first come in pairs, each pair's input added to its output, default

@@ -17,7 +17,7 @@ MOST_KNOTS = 10_000
 
 
 def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
-    """The flow in the units of data x: x and context are standardized on their way in, and log_prob counts it.
+    """The flow in the units of data x: x and context are standardized first, and log_prob accounts for it.
 
     x = mean + deviation · f(z; (context - context_mean) / context_deviation)
 
@@ -57,9 +57,9 @@ def gaussianized(
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
-    x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skewed
-    and heavy tails, bounds and outliers are taken away feature by feature before the flow sees any of them, which is
-    left with how features depend on each other.
+    x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skew,
+    heavy tails, bounds and outliers are removed feature by feature, and the flow has only to learn how features depend
+    on each other.
 
     Arguments:
         flow: the flow in standardized units; it is used, not copied.
@@ -68,8 +68,8 @@ def gaussianized(
         knots: of each spline, 4 to 10 000, default 32.
         low: lower bounds of the features, which no sample passes; -inf for none.
         high: upper bounds of the features, inf for none.
-        normal: features that are nearly normal already, and are left as they are.
-        weights: (N,) weights above 0, by which rows count in quantiles, mean and deviation; default all alike.
+        normal: features that are nearly normal already and are left unchanged.
+        weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -97,7 +97,7 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
         other: the flow whose units are taken.
 
     Raises:
-        ValueError: the other is in no units of data.
+        ValueError: the other flow was made by neither.
 
     Example:
         >>> import pushforward as pf
@@ -107,7 +107,7 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
     """
     units = copy.deepcopy(other.bijection)
     if not isinstance(units, Standardized):
-        raise ValueError("The other flow is made neither by standardized nor by gaussianized: it has no units to take.")
+        raise ValueError("The other flow was made by neither standardized nor gaussianized: it has no units to take.")
     if isinstance(units.data, MarginalSpline):
         return _gaussianized(flow, units.data, units.context)
     if isinstance(units.data, ElementwiseAffine):
@@ -183,7 +183,7 @@ def _checked_knots(knots: object) -> int:
 def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:
     if rows.dim() != 2 or len(rows) < 2:
         raise ValueError(f"{name} must have shape (N, features) with at least two rows, got {tuple(rows.shape)}.")
-    # In float64 whatever comes in: a float32 sum over millions of rows would lose the mean.
+    # Always in float64: a float32 sum over millions of rows would lose the mean.
     deviation, mean = torch.std_mean(rows.double(), 0, correction=0)
     if weights is not None:
         shares = (weights.double() / weights.double().sum())[:, None]

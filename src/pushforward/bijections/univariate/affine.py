@@ -35,8 +35,8 @@ class Additive(Univariate):
 class Affine(Univariate):
     """x = shift + exp(log_scale) · z, log ∂x/∂z = log_scale.
 
-    log_scale is the second parameter under `soft_bound`, so that no layer scales by more than exp(±log_scale_bound) and
-    training cannot run away, while every gradient stays alive.
+    log_scale is the second parameter under `soft_bound`: no layer scales by more than exp(±log_scale_bound), so that
+    training cannot diverge, and no gradient vanishes.
 
     Arguments:
         log_scale_bound: default log 1000, a scale within 1e-3 .. 1e3 in each layer.
@@ -68,8 +68,8 @@ class Affine(Univariate):
 class RelativeAffine(Affine):
     """x = exp(log_scale) · (z + shift), log ∂x/∂z = log_scale: the maps of `Affine`, shifts in units of the scale.
 
-    Where scales span decades, as those of sound do between a pause and a vowel, the same change of this shift does the
-    same to a density everywhere; that of `Affine` weighs most where the scale is least.
+    Where scales span decades, as those of sound do between a pause and a vowel, a change of this shift has the same
+    effect on a density everywhere; a change of the shift of `Affine` has most effect where the scale is smallest.
 
     Arguments:
         log_scale_bound: default log 1000, a scale within 1e-3 .. 1e3 in each layer.

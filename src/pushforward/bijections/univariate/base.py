@@ -92,7 +92,7 @@ def univariate(name: str) -> Callable[[Family], Family]:
 def soft_bound(value: Tensor, bound: float) -> Tensor:
     """Squeeze the real line into (-bound, bound): 2/π · bound · arctan(π/2 · value / bound).
 
-    The slope is 1 at 0 and falls like 1/value², never to 0, so a value far out still feels its gradient. It acts on
+    The slope is 1 at 0 and falls like 1/value², never to 0, so a value far out still has a gradient. It acts on
     each number by itself: nothing depends on the rest of the batch.
 
     Example:
