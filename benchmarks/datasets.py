@@ -390,7 +390,8 @@ def _set(name: str) -> tuple[tuple[str, ...], Callable[[Packages, np.random.Rand
 
 def main() -> None:
     """Fetch, and print the Gaussian's row."""
-    from pushforward.evaluation.baselines import gaussian_log_likelihood, mean_and_standard_error
+    from pushforward.evaluation.baselines import mean_and_standard_error
+    from pushforward.table_models.gaussian import gaussian_log_likelihood
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SETS)}; all by default")

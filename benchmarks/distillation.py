@@ -24,7 +24,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 import pushforward as pf
 from pushforward.table_models.distillation import distill_table
-from pushforward.tables import read_matrix
+from pushforward.tables import matrix_from_frame, read_columns
 from pushforward.zoo.recipe import choose_recipe
 
 HERE = Path(__file__).parent
@@ -165,7 +165,7 @@ def modes() -> list[dict]:
 
 def table() -> list[dict]:
     """The default flow of the demo's table, after a fixed number of steps, and its default student."""
-    matrix, _ = read_matrix(COADS, COADS_COLUMNS)
+    matrix, _ = matrix_from_frame(read_columns(COADS, COADS_COLUMNS))
     train, test = matrix[4000:], torch.from_numpy(matrix[:4000])
     recipe = choose_recipe(len(train), 7, max_time=60)
     x = torch.from_numpy(train)

@@ -128,7 +128,8 @@ def run_reference(name: str, method: str) -> dict:
     import torch
 
     import pushforward as pf
-    from pushforward.evaluation.baselines import gaussian_log_likelihood, mixture_log_likelihood
+    from pushforward.evaluation.baselines import mixture_log_likelihood
+    from pushforward.table_models.gaussian import gaussian_log_likelihood
 
     torch.set_num_threads(THREADS)
     split = load_split(name)

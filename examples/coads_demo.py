@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as parquet
 
-from pushforward.evaluation.baselines import gaussian_log_likelihood, mean_and_standard_error, mixture_log_likelihood
+from pushforward.evaluation.baselines import mean_and_standard_error, mixture_log_likelihood
 from pushforward.evaluation.plots import corner
-from pushforward.tables import read_matrix
+from pushforward.table_models.gaussian import gaussian_log_likelihood
+from pushforward.tables import matrix_from_frame, read_columns
 
 SECONDS_OF_TRAINING = 55
 DATA = Path(__file__).parent / "coads" / "coads.parquet"
@@ -44,7 +45,11 @@ def split() -> tuple[np.ndarray, np.ndarray]:
     test, train = order[: table.num_rows // 10], order[table.num_rows // 10 :]
     parquet.write_table(table.take(train), DEMO / "train.parquet")
     parquet.write_table(table.take(test), DEMO / "test.parquet")
-    return read_matrix(DEMO / "train.parquet")[0], read_matrix(DEMO / "test.parquet")[0]
+    return read("train.parquet"), read("test.parquet")
+
+
+def read(name: str) -> np.ndarray:
+    return matrix_from_frame(read_columns(DEMO / name))[0]
 
 
 def main() -> None:
@@ -70,7 +75,7 @@ def main() -> None:
         (mean, error), (gain, gain_error) = (mean_and_standard_error(v) for v in (values, values - gaussian))
         print(f"  {name:26} {mean:8.3f} ± {error:.3f}   {gain:+7.3f} ± {gain_error:.3f}")
 
-    samples, _ = read_matrix("demo/samples.parquet")
+    samples = read("samples.parquet")
     corner(train, samples, COLUMNS, "demo/corner.png", title="Ocean surface: data and samples")
     print(
         f"\nIn demo/: model.safetensors, scores.parquet, samples.parquet, corner.png ({time.monotonic() - start:.0f} s)"

@@ -21,6 +21,9 @@ import torch  # noqa: E402
 torch.set_num_threads(THREADS)
 seed_offset.install()
 
+# They have no examples to run, and several modules of one name cannot be collected.
+collect_ignore_glob = ["*conftest.py"]
+
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
 

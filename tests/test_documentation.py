@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_fits import default_steps, small_flows, speech_steps
 from typer.testing import CliRunner
 
 from pushforward.audio.recordings.files import write_audio
@@ -16,6 +17,7 @@ from pushforward.tables import TableWriter, to_table
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STEPS = 10
 
 
 def write(name, columns, rows=60):
@@ -34,12 +36,15 @@ def record(folder, seconds, files=6):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # Nobody needs a well-fitted example here.
+    small_flows(monkeypatch)
+    default_steps(monkeypatch, STEPS)
+    speech_steps(monkeypatch, STEPS)
     torch.manual_seed(0)
     names = {}
     for language, block in BLOCK.findall(page.read_text()):
         if language == "python":
-            # Nobody needs a well-fitted example here.
-            exec(compile(re.sub(r"max_time=\d+", "max_time=0.5", block), str(page), "exec"), names)
+            exec(compile(re.sub(r"max_(time|steps)=\d+", f"max_steps={STEPS}", block), str(page), "exec"), names)
         elif "DATA" not in block:
             write("stars.csv", ["mass", "radius", "flux"])
             write("new.csv", ["mass", "radius", "flux"])
@@ -48,9 +53,10 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
             for line in block.splitlines():
                 program, *arguments = shlex.split(line, comments=True)
                 assert program == "pushforward"
-                limited = {"fit", "distill"} & set(arguments[:2])
-                limit = ["--max-time", "0.5"] if limited else []
-                result = CliRunner().invoke(app, [*arguments, *limit])
+                if "--max-time" in arguments:
+                    place = arguments.index("--max-time")
+                    del arguments[place : place + 2]
+                result = CliRunner().invoke(app, arguments)
                 assert result.exit_code == 0, result.stderr
 
 

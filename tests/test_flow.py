@@ -182,9 +182,9 @@ class TestZoo:
         torch.testing.assert_close(log_det, flow.bijection[0].log_scale.sum().expand(6))
 
     def test_unknown_options_name_the_nearest(self):
-        with pytest.raises(pf.InputError, match="no option 'layer'; did you mean 'layers'"):
+        with pytest.raises(pf.InputError, match="no option 'layer'; did you mean \"layers\""):
             pf.maf(features=2, layer=3)
-        with pytest.raises(pf.InputError, match="no architecture 'relnvp'; did you mean 'realnvp'"):
+        with pytest.raises(pf.InputError, match="no architecture 'relnvp'; did you mean \"realnvp\""):
             build({"architecture": "relnvp", "features": 2})
 
     @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ def test_every_generator_starts_from_a_shifted_seed():
 
 
 def test_so_does_what_the_library_draws():
-    found, _ = pf.training.maximum_likelihood.split_rows(20, 0.5, seed=0)
+    found, _ = pf.training.splitting.split_rows(20, 0.5, seed=0)
     with disabled():
-        expected, _ = pf.training.maximum_likelihood.split_rows(20, 0.5, seed=OFFSET)
+        expected, _ = pf.training.splitting.split_rows(20, 0.5, seed=OFFSET)
     assert torch.equal(found, expected)
 
 

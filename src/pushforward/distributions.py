@@ -1,6 +1,6 @@
-"""Base densities: where z comes from.
+"""Base densities: the distributions of z.
 
-Each is a module over vectors of D features with `log_prob` and a reparameterised `rsample`, so that trained parameters
+Each is a module over vectors of D features with `log_prob` and a reparameterized `rsample`, so that trained parameters
 move with the flow (device, dtype, state) and gradients pass through samples.
 """
 
@@ -18,14 +18,18 @@ class Base(nn.Module):
 
     Arguments:
         features: D, the length of an event.
+
+    Attributes:
+        independent: whether the features are independent of each other, default False.
     """
 
+    independent: bool = False
     reference: Tensor
 
     def __init__(self, features: int):
         super().__init__()
         self.features = features
-        # Knows the device and dtype that samples should have, also for densities without parameters.
+        # Holds the device and dtype of samples, also for densities without parameters.
         self.register_buffer("reference", torch.zeros(()), persistent=False)
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -62,6 +66,8 @@ class StandardNormal(Base):
         tensor(-1.8379)
     """
 
+    independent = True
+
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         return -0.5 * (z.square().sum(-1) + self.features * math.log(2 * math.pi))
@@ -83,6 +89,8 @@ class Logistic(Base):
         tensor([   -1.3863, -1000.0000])
     """
 
+    independent = True
+
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         return self.log_prob_of_each(z).sum(-1)
@@ -94,10 +102,7 @@ class Logistic(Base):
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D)."""
-        # The log-ratio of two exponentials is logistic; logit(uniform) would cut the tails where its bits end.
-        first, second = (self.empty(*shape, self.features).exponential_() for _ in range(2))
-        smallest = torch.finfo(first.dtype).tiny
-        return first.clamp_min(smallest).log() - second.clamp_min(smallest).log()
+        return logistic_noise(self.empty(*shape, self.features))
 
 
 class Uniform(Base):
@@ -116,6 +121,8 @@ class Uniform(Base):
         tensor([-1.3863,    -inf])
     """
 
+    independent = True
+
     def __init__(self, features: int, low: float = 0.0, high: float = 1.0):
         super().__init__(features)
         if not low < high:
@@ -126,7 +133,7 @@ class Uniform(Base):
         """Log-density in nats, (*batch), of z, (*batch, D)."""
         inside = ((z >= self.low) & (z <= self.high)).all(-1)
         density = -self.features * math.log(self.high - self.low)
-        # NaN is neither inside nor outside: it is passed on.
+        # NaN is neither inside nor outside: the result is NaN.
         return torch.where(inside, density, torch.where(z.isnan().any(-1), math.nan, -math.inf)).to(z.dtype)
 
     def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
@@ -154,6 +161,8 @@ class StudentT(Base):
         tensor(0.3183, grad_fn=<ExpBackward0>)
     """
 
+    independent = True
+
     def __init__(self, features: int, degrees_of_freedom: float = 10.0):
         super().__init__(features)
         if not 0 < degrees_of_freedom < math.inf:
@@ -166,7 +175,7 @@ class StudentT(Base):
 
     def log_prob_of_each(self, z: Tensor, order: Sequence[int] = ()) -> Tensor:
         """log p(z[d]), (*batch, D), whatever the order."""
-        # The two log Γ nearly cancel at large ν: float64 keeps the difference exact; there are only D of them.
+        # The two log Γ nearly cancel at large ν: float64 keeps the difference exact, and there are only D of them.
         nu = self.log_degrees_of_freedom.double().exp()
         constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * (math.pi * nu).log()
         nu, constant = nu.to(z.dtype), constant.to(z.dtype)
@@ -187,7 +196,7 @@ class GaussianMixture(Base):
         features: D.
         components: K, default 8.
 
-    Source of the reparameterised samples: Graves 2016, arXiv:1607.05690 (feature by feature, by implicit
+    Source of the reparameterized samples: Graves 2016, arXiv:1607.05690 (feature by feature, by implicit
     differentiation of the conditional distribution function).
     """
 
@@ -204,7 +213,7 @@ class GaussianMixture(Base):
         return (self._log_densities(z).sum(-1) + self.logits.log_softmax(0)).logsumexp(-1)
 
     def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
-        """log p(z[d] | z before d), (*batch, D): the features before d have said which component is likely."""
+        """log p(z[d] | z before d), (*batch, D): the features before d determine the weights of the components."""
         log_joint = self._log_densities(z)[..., list(order)].cumsum(-1) + self.logits.log_softmax(0)[:, None]
         log_prob = log_joint.logsumexp(-2)  # of each feature together with those before it
         terms = torch.cat([log_prob[..., :1], log_prob.diff(dim=-1)], -1)
@@ -220,27 +229,41 @@ class GaussianMixture(Base):
             )
         if not (torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())):
             return draw
-        # F_d(z_d | z before d; parameters) is the uniform number behind the draw and stays put when the parameters
-        # move: ∂z_d = -∂F_d / p_d. The value added is zero, its gradient is not.
+        # F_d(z_d | z before d; parameters) is the uniform number behind the draw and does not change with the
+        # parameters: ∂z_d = -∂F_d / p_d. The value added is zero, its gradient is not.
         log_weights = self.logits.log_softmax(0).expand(*shape, -1)
         columns = []
         for d in range(self.features):
             fixed = draw[..., d, None]
             posterior = log_weights.softmax(-1)
-            standardised = (fixed - self.means[:, d]) * (-self.log_scales[:, d]).exp()
-            distribution = (posterior * torch.special.ndtr(standardised)).sum(-1)
+            standardized = (fixed - self.means[:, d]) * (-self.log_scales[:, d]).exp()
+            distribution = (posterior * torch.special.ndtr(standardized)).sum(-1)
             density = (posterior * self._log_density(fixed, d).exp()).sum(-1).detach()
             columns.append(fixed[..., 0] - (distribution - distribution.detach()) / density)
             log_weights = log_weights + self._log_density(columns[-1][..., None], d)
         return torch.stack(columns, -1)
 
     def _log_densities(self, z: Tensor) -> Tensor:
-        standardised = (z[..., None, :] - self.means) * (-self.log_scales).exp()
-        return -0.5 * standardised.square() - self.log_scales - 0.5 * math.log(2 * math.pi)
+        standardized = (z[..., None, :] - self.means) * (-self.log_scales).exp()
+        return -0.5 * standardized.square() - self.log_scales - 0.5 * math.log(2 * math.pi)
 
     def _log_density(self, column: Tensor, d: int) -> Tensor:
-        standardised = (column - self.means[:, d]) * (-self.log_scales[:, d]).exp()
-        return -0.5 * standardised.square() - self.log_scales[:, d] - 0.5 * math.log(2 * math.pi)
+        standardized = (column - self.means[:, d]) * (-self.log_scales[:, d]).exp()
+        return -0.5 * standardized.square() - self.log_scales[:, d] - 0.5 * math.log(2 * math.pi)
+
+
+@torch.no_grad()
+def logistic_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draws from the standard logistic distribution, of the shape, device and precision of `like`.
+
+    Example:
+        >>> logistic_noise(torch.empty(2, 3)).shape
+        torch.Size([2, 3])
+    """
+    # The log-ratio of two exponentials is logistic; logit(uniform) would cut the tails at the resolution of floats.
+    first, second = (torch.empty_like(like).exponential_(generator=generator) for _ in range(2))
+    smallest = torch.finfo(like.dtype).tiny
+    return first.clamp_min(smallest).log() - second.clamp_min(smallest).log()
 
 
 BASES: dict[str, type[Base]] = {

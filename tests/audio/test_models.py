@@ -297,7 +297,7 @@ def test_copies_and_files_give_the_same_numbers(context, tmp_path):
 
 
 def test_options_that_make_no_model_are_refused():
-    with pytest.raises(pf.InputError, match="did you mean 'channels'"):
+    with pytest.raises(pf.InputError, match='did you mean "channels"'):
         pf.wavenet(chanels=3)
     with pytest.raises(pf.InputError, match="option head cannot be 'gauss'"):
         pf.wavenet(head="gauss")

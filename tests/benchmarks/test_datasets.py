@@ -4,7 +4,7 @@ import datasets
 import numpy as np
 import pytest
 
-from pushforward.evaluation.baselines import gaussian_log_likelihood
+from pushforward.table_models.gaussian import gaussian_log_likelihood
 
 
 def test_power_has_the_published_gaussian():

@@ -22,6 +22,7 @@ from pushforward.bijections import (
     Standardized,
     soft_bound,
 )
+from pushforward.networks import Conditioner
 
 
 class TestActNorm:
@@ -86,7 +87,7 @@ class TestAutoregressive:
     @pytest.mark.parametrize("hidden", [(32, 32), (3, 2)])
     @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
     def test_the_jacobian_is_triangular_in_its_order_with_nothing_lost(self, order, hidden):
-        layer = randomize(Autoregressive(5, Affine(), hidden, order=order, activation="elu").double(), scale=0.7)
+        layer = randomize(Autoregressive(5, Affine(), Conditioner(hidden, "elu"), order=order).double(), scale=0.7)
         for apply in (layer, layer.inverse):
             jacobian = torch.func.jacrev(lambda v, apply=apply: apply(v)[0])(torch.randn(5).double())
             sorted_jacobian = jacobian[order][:, order]
@@ -103,7 +104,7 @@ class TestAutoregressive:
 class TestCoupling:
     def test_fixed_features_pass_unchanged_and_alone_drive_the_rest(self):
         moved = torch.tensor([True, False, True, False])
-        layer = randomize(Coupling(moved, Affine(), (16,), activation="elu").double(), scale=0.7)
+        layer = randomize(Coupling(moved, Affine(), Conditioner((16,), "elu")).double(), scale=0.7)
         z = torch.randn(4).double()
         jacobian = torch.func.jacrev(lambda v: layer(v)[0])(z)
         assert torch.equal(layer(z)[0][~moved], z[~moved])
@@ -112,11 +113,11 @@ class TestCoupling:
         assert bool((jacobian[moved][:, moved] != 0).eq(torch.eye(2).bool()).all())
 
     def test_additive_coupling_preserves_volume(self):
-        layer = randomize(Coupling([True, False, True], Additive(), (8,)))
+        layer = randomize(Coupling([True, False, True], Additive(), Conditioner((8,))))
         assert torch.equal(layer(torch.randn(5, 3))[1], torch.zeros(5))
 
-    def test_at_least_one_feature_must_move(self):
-        with pytest.raises(ValueError, match="must move at least one"):
+    def test_at_least_one_feature_must_be_transformed(self):
+        with pytest.raises(ValueError, match="must transform at least one"):
             Coupling([False, False], Affine())
 
 
@@ -140,7 +141,7 @@ class TestElementwiseAffine:
 
 
 def test_standardized_keeps_float64_data_exact_about_a_float32_map():
-    inner = randomize(Autoregressive(1, Affine(), (4,)))
+    inner = randomize(Autoregressive(1, Affine(), Conditioner((4,))))
     layer = Standardized(inner, ElementwiseAffine(torch.tensor([1e6]).double(), torch.tensor([1e-3]).double()))
     x = 1e6 + 1e-3 * torch.randn(50, 1, dtype=torch.float64)
     z, _ = layer.inverse(x)

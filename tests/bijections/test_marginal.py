@@ -211,12 +211,12 @@ class TestGaussianized:
         with pytest.raises(pf.InputError, match="knots must be a number from 4 to 10000"):
             pf.gaussianized(pf.maf(2), torch.randn(50, 2), knots=knots)
         config = {"architecture": "gaussianized", "flow": {"architecture": "maf", "features": 2}, "knots": knots}
-        with pytest.raises(pf.InputError, match="knots must be a number from 4 to 10000"):
+        with pytest.raises(pf.InputError, match=r"option knots (must be a number from 4 to 10000|cannot be)"):
             pf.build(config)
 
     @pytest.mark.parametrize("config", [{"flow": 3, "knots": 4}, {"flow": {"architecture": "maf", "features": 2}}, {}])
     def test_a_config_that_is_none_is_refused(self, config):
-        with pytest.raises(pf.InputError, match="A gaussianized flow is described by"):
+        with pytest.raises(pf.InputError, match="gaussianized: "):
             pf.build({"architecture": "gaussianized", **config})
 
     def test_it_learns_what_depends_on_what_behind_bad_marginals(self):

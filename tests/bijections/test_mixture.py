@@ -61,15 +61,15 @@ def test_returns_where_it_began(dtype, spread, components):
     parameters = spread * normal(4000, mixture.parameter_count, dtype=dtype)
     x = 3 * normal(4000, seed=1, dtype=dtype)
     z, log_derivative = mixture.inverse(x, parameters)
-    there, log_derivative_back = mixture.forward(z, parameters)
-    z_again, _ = mixture.inverse(there, parameters)
+    mapped, log_derivative_back = mixture.forward(z, parameters)
+    z_again, _ = mixture.inverse(mapped, parameters)
     eps = torch.finfo(dtype).eps
     # The root is exact as far as z can tell; where the map is flat, x has fewer digits than that.
     log_scale = bounded(parameters[:, 1])
     size = z.abs() + parameters[:, 0].abs() + 10 * log_scale.exp()
     steepness = log_derivative_back.neg().exp() * (x.abs() + spread)
     assert float(((z_again - z).abs() / (size + steepness)).max()) < 100 * eps
-    assert float(((there - x).abs() / (x.abs() + spread + size / log_derivative.exp())).max()) < 100 * eps
+    assert float(((mapped - x).abs() / (x.abs() + spread + size / log_derivative.exp())).max()) < 100 * eps
 
 
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
@@ -79,9 +79,9 @@ def test_a_batch_of_tails_alone_is_finite_with_its_gradients(direction, far, dty
     mixture = LogisticMixture(8)
     value = torch.tensor([far, -far], dtype=dtype, requires_grad=True)
     parameters = normal(2, mixture.parameter_count, dtype=dtype).requires_grad_()
-    there, log_derivative = getattr(mixture, direction)(value, parameters)
-    assert bool(there.isfinite().all() and log_derivative.isfinite().all())
-    gradients = torch.autograd.grad(there.sum() + log_derivative.sum(), [value, parameters])
+    mapped, log_derivative = getattr(mixture, direction)(value, parameters)
+    assert bool(mapped.isfinite().all() and log_derivative.isfinite().all())
+    gradients = torch.autograd.grad(mapped.sum() + log_derivative.sum(), [value, parameters])
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 
 
@@ -105,10 +105,10 @@ def test_gradients_of_value_and_parameters(direction):
     mixture = LogisticMixture(3)
     value = torch.tensor([-40.0, -2.7, 0.0, 0.6, 55.0], dtype=torch.float64, requires_grad=True)
     parameters = normal(5, mixture.parameter_count).requires_grad_()
-    there = getattr(mixture, direction)
-    assert torch.autograd.gradcheck(there, [value, parameters])
+    apply = getattr(mixture, direction)
+    assert torch.autograd.gradcheck(apply, [value, parameters])
     inner = [part[1:4].detach().requires_grad_() for part in (value, parameters)]
-    assert torch.autograd.gradgradcheck(there, inner)
+    assert torch.autograd.gradgradcheck(apply, inner)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

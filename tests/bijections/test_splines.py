@@ -84,13 +84,13 @@ def test_gradients_inside_outside_and_at_the_edge(tails, direction):
     value = torch.tensor([-1e3, -2.7, -1.2, 0.1, 1.9, 2.3, 1e3], dtype=torch.float64)
     parameters = 2 * normal(7, spline.parameter_count)
     inputs = [value.requires_grad_(), parameters.requires_grad_()]
-    there = getattr(spline, direction)
+    apply = getattr(spline, direction)
     # Each row has derivatives of its own: along random directions all are seen.
-    assert torch.autograd.gradcheck(there, inputs, check_forward_ad=True, fast_mode=True)
+    assert torch.autograd.gradcheck(apply, inputs, check_forward_ad=True, fast_mode=True)
     inner = [part[1:6].detach().requires_grad_() for part in inputs]
-    assert torch.autograd.gradgradcheck(there, inner, fast_mode=True)
+    assert torch.autograd.gradgradcheck(apply, inner, fast_mode=True)
     edge = torch.tensor([-2.0, 2.0], dtype=torch.float64, requires_grad=True)
-    result = there(edge, parameters[:2])
+    result = apply(edge, parameters[:2])
     gradients = torch.autograd.grad(sum(part.sum() for part in result), [edge, parameters])
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 
@@ -101,9 +101,9 @@ def test_a_batch_of_tails_alone_is_finite_with_its_gradients(direction, far):
     spline = RationalQuadraticSpline(8, 5.0)
     value = torch.tensor([far, -far], requires_grad=True)
     parameters = (5 * normal(2, spline.parameter_count, dtype=torch.float32)).requires_grad_()
-    there, log_derivative = getattr(spline, direction)(value, parameters)
-    assert torch.equal(there, value) and float(log_derivative.abs().max()) < 1e-5
-    gradients = torch.autograd.grad(there.sum() + log_derivative.sum(), [value, parameters])
+    mapped, log_derivative = getattr(spline, direction)(value, parameters)
+    assert torch.equal(mapped, value) and float(log_derivative.abs().max()) < 1e-5
+    gradients = torch.autograd.grad(mapped.sum() + log_derivative.sum(), [value, parameters])
     assert torch.equal(gradients[0], torch.ones(2)) and bool(gradients[1].isfinite().all())
 
 
@@ -136,8 +136,8 @@ def test_values_that_are_not_finite_come_out_so():
     spline = RationalQuadraticSpline(4)
     parameters = normal(3, spline.parameter_count, dtype=torch.float32)
     value = torch.tensor([math.nan, math.inf, 1.0])
-    for there in (spline.forward(value, parameters)[0], spline.inverse(value, parameters)[0]):
-        assert math.isnan(there[0]) and math.isinf(there[1]) and math.isfinite(there[2])
+    for mapped in (spline.forward(value, parameters)[0], spline.inverse(value, parameters)[0]):
+        assert math.isnan(mapped[0]) and math.isinf(mapped[1]) and math.isfinite(mapped[2])
 
 
 def test_one_set_of_parameters_serves_a_batch_and_layouts_do_not_matter():

@@ -133,7 +133,7 @@ class TestFromData:
             (torch.randn(50), "at least 20 rows"),
             (
                 torch.stack([torch.arange(50.0), torch.full((50,), math.nan)], 1),
-                "Column 1 of x holds values not finite",
+                "Column 1 of x has values that are not finite",
             ),
             (torch.stack([torch.arange(50.0), torch.ones(50)], 1), "Column 1 of x has a quartile equal to its median"),
         ],

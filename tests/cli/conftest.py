@@ -1,4 +1,7 @@
-"""Models fitted once, and a way to run the command line."""
+"""Models fitted once, and a way to run the command line.
+
+Here a fit without a time limit takes a fixed number of steps of a small flow, so that a result depends on no clock.
+"""
 
 import json
 from types import SimpleNamespace
@@ -7,9 +10,32 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from known import make_kinds, make_rows, write
+from small_fits import default_steps, small_flows
 from typer.testing import CliRunner
 
 from pushforward.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Fits that only have to come to an end."""
+    small_flows(monkeypatch)
+    default_steps(monkeypatch, 30)
+
+
+@pytest.fixture
+def many_steps(monkeypatch, few_steps):
+    """Fits that have to learn the tables of known.py."""
+    default_steps(monkeypatch, 300)
+
+
+def fit(data, model, *options):
+    """Fit as `many_steps` does, outside of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        small_flows(patch)
+        default_steps(patch, 300)
+        result = CliRunner().invoke(app, ["fit", str(data), "-o", str(model), *options])
+    assert result.exit_code == 0, result.stderr
 
 
 @pytest.fixture
@@ -35,12 +61,8 @@ def fitted(tmp_path_factory):
     """A folder with data.csv, model.safetensors of p(all) and given.safetensors of p(radius, flux | mass)."""
     folder = tmp_path_factory.mktemp("fitted")
     write(folder / "data.csv", make_rows(2000))
-    for model, options in (("model", []), ("given", ["--given", "mass"])):
-        result = CliRunner().invoke(
-            app,
-            ["fit", str(folder / "data.csv"), "-o", str(folder / f"{model}.safetensors"), "--max-time", "4", *options],
-        )
-        assert result.exit_code == 0, result.stderr
+    fit(folder / "data.csv", folder / "model.safetensors")
+    fit(folder / "data.csv", folder / "given.safetensors", "--given", "mass")
     return folder
 
 
@@ -49,9 +71,7 @@ def kinds(tmp_path_factory):
     """A folder with data.parquet, columns of every kind, and model.safetensors of all of them."""
     folder = tmp_path_factory.mktemp("kinds")
     pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
-    model = str(folder / "model.safetensors")
-    result = CliRunner().invoke(app, ["fit", str(folder / "data.parquet"), "-o", model, "--max-time", "4"])
-    assert result.exit_code == 0, result.stderr
+    fit(folder / "data.parquet", folder / "model.safetensors")
     return folder
 
 
@@ -62,8 +82,5 @@ def gappy(tmp_path_factory):
     rows = make_rows(2000)
     rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
     write(folder / "data.csv", rows, note=[f"row {n}" for n in range(2000)])
-    model = str(folder / "model.safetensors")
-    names = ["--columns", "mass,radius,flux"]
-    result = CliRunner().invoke(app, ["fit", str(folder / "data.csv"), "-o", model, "--max-time", "6", *names])
-    assert result.exit_code == 0, result.stderr
+    fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux")
     return folder

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from pushforward.tables import TableWriter, to_table
+from pushforward.tables import TableWriter, matrix_from_frame, read_columns, to_table
 
 NAMES = ["mass", "radius", "flux"]
 # radius and flux follow mass linearly with independent noise: every conditional density is known.
@@ -14,6 +14,11 @@ def make_rows(count, seed=0):
     generator = np.random.default_rng(seed)
     mass = 10 + generator.normal(size=(count, 1))
     return np.hstack([mass, mass * SLOPE + NOISE * generator.normal(size=(count, 2))])
+
+
+def read_matrix(path, columns=None):
+    """The numbers in a file, and the names of their columns."""
+    return matrix_from_frame(read_columns(path, columns))
 
 
 def make_kinds(count, seed=0):

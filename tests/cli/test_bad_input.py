@@ -69,7 +69,7 @@ def test_fit_refuses_an_empty_file(refused, tmp_path):
         (["--columns", "mass,height"], ['has no column "height"']),
         (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modelled and given']),
         (["--given", "mass,radius,flux"], ["no columns left to model"]),
-        (["--flow", "realnpv"], ["'realnpv'", "did you mean 'realnvp'"]),
+        (["--flow", "realnpv"], ["'realnpv'", 'did you mean "realnvp"']),
         (["--device", "gpu"], ["device must be one of", "'gpu'"]),
         (["--precision", "16"], ["precision must be one of", "'16'"]),
         (["--max-time", "0"], ["max_time"]),
@@ -99,7 +99,7 @@ def test_fit_refuses_gaps_for_an_architecture_that_takes_none(refused, tmp_path)
         (["--error", "mass=flux"], ['"flux"', "row 1", "standard deviations"]),
         (["--error", "mass=e"], ['no column "e"']),
         (["--error", "m=radius"], ['no column "m"']),
-        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors go with complete tables"]),
+        (["--error", "mass=radius", "--arbitrary-conditions"], ["Measurement errors need a complete table"]),
         (["--arbitrary-conditions", "--flow", "maf"], ["leave out maf"]),
     ],
 )
@@ -147,10 +147,10 @@ SCHEMAS = {
     "no bounds": ('{"mass": {"kind": "bounded"}}', ["needs low, high or both"]),
     "reversed bounds": ('{"mass": {"kind": "bounded", "low": 3, "high": 2}}', ["low must be less than high"]),
     "bounds that the table breaks": ('{"mass": {"kind": "bounded", "high": 10}}', ["mass", "above its bound 10"]),
-    "broken numbers as integers": ('{"mass": "integer"}', ["mass", "row 1", "no whole number"]),
+    "broken numbers as integers": ('{"mass": "integer"}', ["mass", "row 1", "not a whole number"]),
     "a category of too many": (
         '{"mass": {"kind": "category", "levels": [1.5]}}',
-        ["mass", "row 1", "none of its 1 levels"],
+        ["mass", "row 1", "not one of its 1 levels"],
     ),
     "another constant": ('{"mass": {"kind": "constant", "value": 3}}', ["mass", "is 3 in every row", "row 1"]),
 }
@@ -174,7 +174,7 @@ def test_fit_refuses_a_schema_that_is_not_there(refused, tmp_path):
 def test_score_refuses_values_that_are_not_of_their_kind(refused, kinds, tmp_path):
     model, table = kinds / "model.safetensors", pa.parquet.read_table(kinds / "data.parquet")
     cases = {
-        "sex": ("z", ['"sex"', '"z" in row 3', "none of its 2 levels"]),
+        "sex": ("z", ['"sex"', '"z" in row 3', "not one of its 2 levels"]),
         "stars": (9, ['"stars"', "9 in row 3", "above its bound 5"]),
         "site": ("Y", ['"site"', "is X in every row", "row 3"]),
         "mass": (-1.0, ['"mass"', "-1 in row 3", "not positive"]),
@@ -322,7 +322,7 @@ def test_verbose_shows_the_traceback_and_keeps_the_status(run):
 
 
 def test_an_unexpected_error_is_one_sentence(run, monkeypatch):
-    monkeypatch.setattr("pushforward.store.model_file.describe", lambda path: 1 / 0)
+    monkeypatch.setattr("pushforward.store.description.describe", lambda path: 1 / 0)
     result = run("info", "m.safetensors")
     assert result.status == 1
     assert result.err == "Unexpected error: ZeroDivisionError: division by zero; run again with -v for the traceback.\n"

@@ -1,6 +1,7 @@
 """What the commands do with good input."""
 
 import csv
+import importlib.util
 import json
 
 import numpy as np
@@ -8,13 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import torch
-from known import NAMES, NOISE, SLOPE, make_kinds, make_rows, write
+from known import NAMES, NOISE, SLOPE, make_kinds, make_rows, read_matrix, write
 from scipy import stats
 
 import pushforward as pf
-from pushforward.kernels import native
-from pushforward.tables import read_matrix
-from pushforward.training.maximum_likelihood import split_rows
+from pushforward.training.splitting import split_rows
 from pushforward.zoo.registry import ARCHITECTURES
 
 ENDINGS = ["csv", "parquet", "feather"]
@@ -27,7 +26,7 @@ def test_fit_score_sample_and_info_on_every_format(run, tmp_path, ending):
     rows = make_rows(200)
     write(tmp_path / f"data.{ending}", rows, note=[f"row {n}" for n in range(200)])
     names = ",".join(NAMES)
-    fit = run("fit", f"data.{ending}", "-o", "m.safetensors", "--columns", names, "--max-time", 1)
+    fit = run("fit", f"data.{ending}", "-o", "m.safetensors", "--columns", names)
     assert fit.status == 0 and fit.out == "" and "nats per row" in fit.err
     score = run("score", "m.safetensors", f"data.{ending}", "-o", f"scores.{ending}")
     assert score.status == 0 and score.out == "" and "200 rows, mean log-density" in score.err
@@ -63,7 +62,9 @@ def test_p_values_rank_rows_among_those_held_out(run, fitted, tmp_path):
     ranks = (known <= log_prob[:, None]).sum(1)
     # Rows of the file may be one rounding from those in memory.
     np.testing.assert_allclose(p_value, (1 + ranks) / 201, atol=1.01 / 201)
-    assert 0.02 < (p_value <= 0.1).mean() < 0.25
+    # The share of fresh rows has the error of both samples.
+    error = np.sqrt(0.1 * 0.9 * (1 / 200 + 1 / 1000))
+    assert abs((p_value <= 0.1).mean() - 0.1) < 5 * error
 
 
 def test_explain_names_the_columns_of_the_oddest_rows(run, fitted, tmp_path):
@@ -101,9 +102,9 @@ def test_a_model_without_held_out_rows_has_no_p_values_and_says_so(run, fitted, 
 def test_held_out_nats_are_the_negative_entropy_of_a_known_density(run, fitted):
     result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--json").json()
     notes = run("info", fitted / "model.safetensors", "--json").json()["notes"]["fit"]
-    # Standard error of the mean of 2000 and of 200 log-densities, whose variance is D/2.
-    assert abs(result["mean_log_prob"] + ENTROPY) < 4 * np.sqrt(1.5 / 2000) + 0.05
-    assert abs(notes["held_out_nats"] + ENTROPY) < 4 * np.sqrt(1.5 / 200) + 0.05
+    # Five standard errors of the mean of 2000 and of 200 log-densities, whose variance is D/2, and 0.05 for the fit.
+    assert abs(result["mean_log_prob"] + ENTROPY) < 5 * np.sqrt(1.5 / 2000) + 0.05
+    assert abs(notes["held_out_nats"] + ENTROPY) < 5 * np.sqrt(1.5 / 200) + 0.05
     assert notes["rows"] == {"training": 1800, "held_out": 200}
 
 
@@ -132,6 +133,7 @@ def test_every_kind_of_column_is_said_scored_and_drawn(run, kinds, tmp_path):
         "rain": stats.bernoulli(0.4).entropy() + 0.6, "phase": np.log(360), "time": np.log(1e7),
         "alive": stats.bernoulli(0.7).entropy(),
     }  # fmt: skip
+    # Five standard errors of 1500 rows are 0.2, and as much is for the fit.
     assert result.json()["mean_log_prob"] == pytest.approx(-sum(entropy.values()), abs=0.4)
     assert run("sample", model, "-n", 2000, "-o", "d.parquet", "--seed", 1).status == 0
     before, drawn = pa.parquet.read_table(kinds / "data.parquet"), pa.parquet.read_table("d.parquet")
@@ -182,9 +184,9 @@ def test_posteriors_are_densities_and_quantiles_increase(run, gappy, tmp_path):
     value = density.reshape(6, 3001, 3)
     np.testing.assert_allclose(np.trapezoid(value[..., 2], value[..., 1], axis=1), 1, atol=0.01)
     assert np.array_equal(value[:, 0, 0], np.arange(1, 7))
-    # Given mass, flux is normal about -mass: loosely, since the fit was short.
+    # Given mass, flux is normal about -mass: more than half of the slope is learned.
     means = np.trapezoid(value[..., 1] * value[..., 2], value[..., 1], axis=1)
-    np.testing.assert_allclose(means, -mass, atol=0.5)
+    assert -1.5 < np.polyfit(mass, means, 1)[0] < -0.5
     assert run("posterior", model, "t.csv", "-o", "q.csv", "--of", "flux", "--quantiles", "0.1,0.5,0.9").status == 0
     matrix, names = read_matrix("q.csv", ["flux_q0.1", "flux_q0.5", "flux_q0.9"])
     assert (np.diff(matrix, axis=1) > 0).all()
@@ -193,7 +195,7 @@ def test_posteriors_are_densities_and_quantiles_increase(run, gappy, tmp_path):
 
 def test_probabilities_of_a_category_given_others(run, tmp_path):
     pa.parquet.write_table(make_kinds(400), tmp_path / "t.parquet")
-    assert run("fit", "t.parquet", "-o", "m.safetensors", "--arbitrary-conditions", "--max-time", 2).status == 0
+    assert run("fit", "t.parquet", "-o", "m.safetensors", "--arbitrary-conditions").status == 0
     assert run("posterior", "m.safetensors", "t.parquet", "--of", "sex", "-o", "p.parquet").status == 0
     table = pa.parquet.read_table("p.parquet")
     assert table.column_names == ["row", "sex", "probability"] and table.num_rows == 800
@@ -204,7 +206,7 @@ def test_probabilities_of_a_category_given_others(run, tmp_path):
 def test_weights_and_errors_are_kept_apart(run, tmp_path):
     rows = np.column_stack([make_rows(200), np.full((200, 2), 0.5)])
     write(tmp_path / "t.csv", rows, [*NAMES, "w", "e"])
-    options = ["--weight", "w", "--error", "flux=e", "--flow", "nice", "--max-time", 0.5]
+    options = ["--weight", "w", "--error", "flux=e", "--flow", "nice"]
     assert run("fit", "t.csv", "-o", "m.safetensors", *options).status == 0
     notes = run("info", "m.safetensors", "--json").json()["notes"]
     assert notes["columns"] == NAMES and notes["errors"] == {"flux": "e"}
@@ -215,28 +217,27 @@ def test_weights_and_errors_are_kept_apart(run, tmp_path):
 def test_a_schema_overrides_what_is_learned(run, tmp_path):
     pa.parquet.write_table(make_kinds(200), tmp_path / "t.parquet")
     (tmp_path / "s.json").write_text('{"stars": {"kind": "integer", "low": 0, "high": 10}, "share": "continuous"}')
-    fit = run("fit", "t.parquet", "-o", "m.safetensors", "--schema", "s.json", "--flow", "nice", "--max-time", 0.5)
+    fit = run("fit", "t.parquet", "-o", "m.safetensors", "--schema", "s.json", "--flow", "nice")
     assert fit.status == 0 and 'column "stars": integer, 0 to 10' in fit.err and '"share"' not in fit.err
     schema = run("info", "m.safetensors", "--json").json()["notes"]["schema"]
     assert schema["share"]["kind"] == "continuous" and len(schema["stars"]["frequencies"]) == 11
     # What a model says of its columns is itself a schema.
     (tmp_path / "again.json").write_text(json.dumps(schema))
-    again = run(
-        "fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice", "--max-time", 0.5
-    )
+    again = run("fit", "t.parquet", "-o", "a.safetensors", "--schema", "again.json", "--flow", "nice")
     assert again.status == 0 and run("info", "a.safetensors", "--json").json()["notes"]["schema"] == schema
 
 
 def test_densities_are_in_the_units_of_the_data(run, tmp_path):
     rows = make_rows(200)
     means = []
-    for name, scale in (("kilo", 1.0), ("gram", 1000.0)):
+    # A power of two rounds nothing, so that both fits take the same steps.
+    for name, scale in (("one", 1.0), ("many", 1024.0)):
         write(tmp_path / f"{name}.csv", rows * [scale, 1, 1])
         assert run("fit", f"{name}.csv", "-o", f"{name}.safetensors", "--flow", "nice").status == 0
         result = run("score", f"{name}.safetensors", f"{name}.csv", "-o", "-", "--json")
         assert result.status == 0
         means.append(np.mean([float(row["log_prob"]) for row in csv.DictReader(result.out.splitlines())]))
-    assert means[0] - means[1] == pytest.approx(np.log(1000), abs=0.02)
+    assert means[0] - means[1] == pytest.approx(np.log(1024), abs=1e-4)
 
 
 def test_draws_follow_the_condition(run, fitted, tmp_path):
@@ -248,8 +249,10 @@ def test_draws_follow_the_condition(run, fitted, tmp_path):
     assert names == NAMES and np.array_equal(matrix[:, 0], mass)
     residual = matrix[:, 1:] - mass[:, None] * SLOPE
     middle = np.abs(mass - 10) < 1
-    assert np.all(np.abs(residual[middle].mean(0)) < 0.15 * NOISE)
-    assert np.all(np.abs(residual[middle].std(0) / NOISE - 1) < 0.15)
+    # Five standard errors of some 2000 rows, and a sixth of a deviation for the fit; without the condition it is three.
+    error = 5 / np.sqrt(middle.sum())
+    assert np.all(np.abs(residual[middle].mean(0)) / NOISE < error + 0.15)
+    assert np.all(np.abs(residual[middle].std(0) / NOISE - 1) < error + 0.15)
 
 
 def test_a_conditional_model_scores_the_rest_given_the_columns(run, fitted, tmp_path):
@@ -258,14 +261,16 @@ def test_a_conditional_model_scores_the_rest_given_the_columns(run, fitted, tmp_
         run("score", fitted / f"{model}.safetensors", "t.csv", "-o", "s.csv", "--json").json()["mean_log_prob"]
         for model in ("model", "given")
     )
-    # p(rest | mass) = p(all) / p(mass), and mass is standard normal about 10.
-    assert given - joint == pytest.approx(0.5 * (1 + np.log(2 * np.pi)), abs=0.1)
+    # p(rest | mass) = p(all) / p(mass), and mass is standard normal about 10: five standard errors of 3000 rows, and
+    # 0.05 for the two fits.
+    error = 5 * np.sqrt(0.5 / 3000) + 0.05
+    assert given - joint == pytest.approx(0.5 * (1 + np.log(2 * np.pi)), abs=error)
 
 
 @pytest.mark.parametrize("flow", ARCHITECTURES)
 def test_every_architecture_can_be_asked_for(run, tmp_path, flow):
     write(tmp_path / "t.csv", make_rows(60))
-    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", flow, "--max-time", 0.5, "--json", "-q")
+    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", flow, "--json", "-q")
     assert result.status == 0 and result.err == "" and result.json()["flow"] == flow
     assert flow in run("info", "m.safetensors").out
     drawn = run("sample", "m.safetensors", "-n", 3, "-o", "-").out.splitlines()
@@ -285,7 +290,7 @@ def test_a_seed_repeats_a_fit_and_draws(run, tmp_path):
 
 def test_metrics_stand_beside_the_model(run, tmp_path):
     write(tmp_path / "t.csv", make_rows(60))
-    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "nice", "--max-time", 0.5, "--json")
+    result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "nice", "--json")
     assert result.json()["metrics"] == "m.metrics.csv"
     with open("m.metrics.csv", newline="") as file:
         lines = list(csv.DictReader(file))
@@ -302,8 +307,8 @@ def test_standard_output_carries_nothing_but_the_rows(run, fitted):
 
 
 def test_version_and_help(run):
-    kernels = native.instructions if native else "none"
-    assert run("--version").out.strip() == f"pushforward {pf.__version__} (kernels: {kernels})"
+    found = "without" if importlib.util.find_spec("pushforward.kernels._native") is None else "with"
+    assert run("--version").out.strip() == f"pushforward {pf.__version__} ({found} compiled kernels)"
     for arguments in (
         ["--help"],
         ["fit", "--help"],
@@ -319,7 +324,7 @@ def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp
     refused = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
     assert refused.status == 2 and "layers mix columns or run in different orders" in refused.err
     assert not (tmp_path / "s.csv").exists()
-    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--arbitrary-conditions", "--max-time", "2")
+    run("fit", fitted / "data.csv", "-o", "any.safetensors", "--arbitrary-conditions")
     assert run("score", "any.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares").status == 0
     shares, _ = read_matrix("s.csv", [f"share_{name}" for name in NAMES])
     log_prob, _ = read_matrix("s.csv", ["log_prob"])

@@ -6,15 +6,6 @@ from known import make_rows, write
 
 from pushforward.networks import MLP
 
-QUICK = ["--flow", "realnvp", "--max-time", 1]
-
-
-@pytest.fixture
-def few_steps(monkeypatch):
-    """Fits without a time limit take a few hundred steps."""
-    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 2)
-    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", 200)
-
 
 def scored(run, table):
     """The log-densities of the rows of a table under m.safetensors."""
@@ -24,9 +15,7 @@ def scored(run, table):
 
 
 @pytest.mark.parametrize("flow", ["default", "realnvp"])
-def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, few_steps, monkeypatch, flow):
-    monkeypatch.setattr("pushforward.zoo.recipe.FEWEST_STEPS", 200)
-    monkeypatch.setattr("pushforward.zoo.recipe.MOST_STEPS", 200)
+def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, many_steps, flow):
     clean = make_rows(1000)
     spoilt = clean.copy()
     spoilt[[3, 500], [0, 2]] = [1e12, -1e12]
@@ -37,14 +26,16 @@ def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, few_steps, mo
         assert result.status == 0, result.err
         write(tmp_path / "new.csv", make_rows(1000, seed=1))
         scores.append(scored(run, "new.csv"))
-    # The outermost five rows of a column lie in one piece of its spline with the outlier, and lose.
+    # The outermost five rows of a column lie in one piece of its spline with the outlier, and lose. Fits to the clean
+    # rows differ by some hundredths; in units that the outlier stretched all rows would lose tens of nats.
     assert np.median(scores[1]) > np.median(scores[0]) - 0.3
     assert scores[1].mean() > scores[0].mean() - 1
     assert np.isfinite(scored(run, "t.csv")).all()
 
 
-def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path, few_steps):
-    scales = np.array([1e-9, 1.0, 1e9])
+def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path):
+    # Powers of two round nothing, so that both fits take the same steps.
+    scales = np.array([2.0**-30, 1.0, 2.0**30])
     means = []
     for scale in (np.ones(3), scales):
         write(tmp_path / "t.csv", make_rows(1000) * scale)
@@ -55,20 +46,17 @@ def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path
         assert drawn.status == 0
         spread = np.genfromtxt("d.csv", delimiter=",", skip_header=1).std(0) / (make_rows(1000) * scale).std(0)
         assert np.all((spread > 0.7) & (spread < 1.4))
-    assert means[1] == pytest.approx(means[0], abs=0.05)
+    assert means[1] == pytest.approx(means[0], abs=1e-3)
 
 
-def test_one_column(run, tmp_path, few_steps, monkeypatch):
-    monkeypatch.setattr("pushforward.zoo.recipe.FEWEST_STEPS", 200)
-    monkeypatch.setattr("pushforward.zoo.recipe.MOST_STEPS", 200)
+def test_one_column(run, tmp_path, many_steps):
     generator = np.random.default_rng(0)
     two = np.concatenate([generator.normal(-3, 0.5, 500), generator.normal(3, 0.5, 500)])[:, None]
     write(tmp_path / "t.csv", two, ["x"])
     assert run("fit", "t.csv", "-o", "m.safetensors").status == 0
-    # Entropy of two normals far apart.
-    assert scored(run, "t.csv").mean() == pytest.approx(
-        -np.log(2) - 0.5 * (1 + np.log(2 * np.pi)) - np.log(0.5), abs=0.1
-    )
+    # The entropy of two normals far apart: five standard errors of a mean of 1000, and 0.1 for the fit.
+    truth = -np.log(2) - 0.5 * (1 + np.log(2 * np.pi)) - np.log(0.5)
+    assert scored(run, "t.csv").mean() == pytest.approx(truth, abs=5 * np.sqrt(0.5 / 1000) + 0.1)
 
 
 def test_two_rows_are_too_few_and_it_says_why(run, tmp_path):
@@ -83,14 +71,14 @@ def test_five_hundred_columns(run, tmp_path, rows):
     # With fewer rows than columns as well: there is then no Gaussian to compare with, but a density.
     matrix = np.random.default_rng(0).normal(size=(rows, 500))
     write(tmp_path / "t.parquet", matrix, [f"x{n}" for n in range(500)])
-    result = run("fit", "t.parquet", "-o", "m.safetensors", *QUICK, "--json")
+    result = run("fit", "t.parquet", "-o", "m.safetensors", "--flow", "realnvp", "--json")
     assert result.status == 0, result.err
     assert (result.json()["gaussian_nats"] is None) == (rows == 60)
     sample = run("sample", "m.safetensors", "-n", 3, "-o", "s.parquet")
     assert sample.status == 0 and "3 rows drawn" in sample.err
 
 
-def test_a_fit_that_meets_nan_names_layer_row_and_column_and_goes_on(run, tmp_path, monkeypatch, few_steps):
+def test_a_fit_that_meets_nan_names_layer_row_and_column_and_goes_on(run, tmp_path, monkeypatch):
     spoil(monkeypatch, failures=1)
     write(tmp_path / "t.csv", with_an_extreme_row())
     with pytest.warns(RuntimeWarning) as warnings:
@@ -103,14 +91,14 @@ def test_a_fit_that_meets_nan_names_layer_row_and_column_and_goes_on(run, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:Step")
-def test_a_fit_that_meets_nan_again_and_again_stops_with_one_sentence(run, tmp_path, monkeypatch, few_steps):
+def test_a_fit_that_meets_nan_again_and_again_stops_with_one_sentence(run, tmp_path, monkeypatch):
     spoil(monkeypatch, failures=99)
     write(tmp_path / "t.csv", with_an_extreme_row())
     result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "nice")
     assert result.status == 1 and not (tmp_path / "m.safetensors").exists()
     # Before it stand what the columns are.
     sentence = result.err.splitlines()[-1]
-    assert sentence.startswith("Error: Training gave up after 5 such failures.")
+    assert sentence.startswith("Error: Training stopped after 5 such failures.")
     assert 'row 18, column "radius"' in sentence and ".conditioner'" in sentence
 
 

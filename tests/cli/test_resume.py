@@ -69,7 +69,7 @@ def check(folder, times, steps):
     for seconds in times:
         assert kill_after(start(folder, "m.safetensors", "--resume", steps=steps), seconds, folder / "m.checkpoint")
         assert not (folder / "m.safetensors").exists()
-    assert "begins anew" not in finish(start(folder, "m.safetensors", "--resume", steps=steps))
+    assert "starts from the beginning" not in finish(start(folder, "m.safetensors", "--resume", steps=steps))
     whole, pieces = weights(folder / "whole.safetensors"), weights(folder / "m.safetensors")
     assert all(torch.equal(whole[name], pieces[name]) for name in whole)
     assert lines(folder / "whole.metrics.csv") == lines(folder / "m.metrics.csv")
@@ -106,6 +106,8 @@ def test_resume_says_what_it_does_and_refuses_what_was_changed(run, tmp_path, mo
     refused = run(*fit, "--resume", "--seed", 1)
     assert refused.status == 2 and "m.checkpoint is the checkpoint of a fit" in refused.err
     assert refused.err.count("\n") == 1 and (tmp_path / "m.checkpoint").exists()
-    assert "--resume would go on from it" in run(*fit).err and not (tmp_path / "m.checkpoint").exists()
+    assert "--resume would continue that fit" in run(*fit).err and not (tmp_path / "m.checkpoint").exists()
     again = run(*fit, "--resume")
-    assert again.status == 0 and "there is no m.checkpoint to go on from: the fit begins anew" in again.err
+    assert (
+        again.status == 0 and "there is no m.checkpoint to resume from: the fit starts from the beginning" in again.err
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+from small_fits import speech_steps
 from typer.testing import CliRunner
 
 import pushforward as pf
@@ -23,6 +24,11 @@ def recording(seed, samples=4800):
     return np.clip(np.rint(sound * 2000), -32768, 32767).astype(np.int16)
 
 
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    speech_steps(monkeypatch, 20)
+
+
 @pytest.fixture(scope="session")
 def spoken(tmp_path_factory):
     """A folder with wavs/, teacher and student of p(sound), and mel teacher and student of p(sound | frames)."""
@@ -31,7 +37,7 @@ def spoken(tmp_path_factory):
         (folder / part).mkdir()
         for seed in range(count):
             soundfile.write(folder / part / f"{part}{seed}.wav", recording(seed + 100 * (part == "test")), RATE)
-    small = ["--channels", "8", "--layers", "5", "--max-time", "2", "-q"]
+    small = ["--channels", "8", "--layers", "5", "-q"]
     for mel, name in (([], ""), (["--mel"], "mel_")):
         for command in (
             ["fit", folder / "wavs", "-o", folder / f"{name}teacher.safetensors", *mel],
@@ -43,14 +49,17 @@ def spoken(tmp_path_factory):
                 folder / f"{name}student.safetensors",
             ],
         ):
-            result = CliRunner().invoke(app, ["speech", *map(str, command), *small])
+            with pytest.MonkeyPatch.context() as patch:
+                speech_steps(patch, 60)
+                result = CliRunner().invoke(app, ["speech", *map(str, command), *small])
             assert result.exit_code == 0, result.stderr
             assert result.stderr == result.stdout == ""
     return folder
 
 
-def test_fit_says_what_it_did(run, spoken):
-    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--max-time", 1, "--seed", 1, "--json")
+def test_fit_says_what_it_did(run, spoken, monkeypatch):
+    speech_steps(monkeypatch, 60)
+    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--seed", 1, "--json")
     assert result.status == 0
     about = result.json()
     assert len(about["baselines"]) == 3 and about["held_out_nats_per_sample"] < about["baselines"]["independent"]
@@ -85,7 +94,7 @@ def test_conditional_models_follow_a_sound(run, spoken, name):
 def test_distil_reports_the_divergence(run, spoken):
     result = run(
         *("speech", "distill", spoken / "teacher.safetensors", "-o", "s.safetensors", "--power", 0),
-        *("--channels", 4, "--layers", 4, "--max-time", 1, "--json"),
+        *("--channels", 4, "--layers", 4, "--json"),
     )
     assert result.status == 0
     about = result.json()

@@ -42,7 +42,7 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[method], values)
 
 
-# One step of training: the checks are of conventions, and fit some two hundred times.
+# One step of training of a small flow: the checks are of conventions, and fit some two hundred times.
 @parametrize_with_checks([kind(max_steps=1) for kind in ESTIMATORS])
 def test_scikit_learn_has_nothing_to_object(estimator, check):
     check(estimator)
@@ -195,7 +195,7 @@ def test_sample_weights_that_cannot_be_are_refused(weights, words):
 def test_options_that_cannot_be_are_refused():
     X = make_rows()
     for options, words in (
-        ({"flow": "mafia"}, "did you mean 'maf'"),
+        ({"flow": "mafia"}, 'did you mean "maf"'),
         ({"max_steps": 0}, "max_steps must be at least 1"),
         ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
         ({"device": "abacus"}, "device must be one of"),

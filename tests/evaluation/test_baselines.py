@@ -7,11 +7,8 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from pushforward.errors import InputError
-from pushforward.evaluation.baselines import (
-    gaussian_log_likelihood,
-    mean_and_standard_error,
-    mixture_log_likelihood,
-)
+from pushforward.evaluation.baselines import mean_and_standard_error, mixture_log_likelihood
+from pushforward.table_models.gaussian import gaussian_log_likelihood
 
 
 @pytest.fixture

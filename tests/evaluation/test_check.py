@@ -10,6 +10,7 @@ import pushforward as pf
 from pushforward.bijections import Affine, Autoregressive, Bijection, Compose, Inverse, Permutation
 from pushforward.distributions import StandardNormal
 from pushforward.evaluation.contracts import ContractError
+from pushforward.networks import Conditioner
 from pushforward.networks.made import MaskedLinear
 
 
@@ -157,7 +158,7 @@ def test_and_by_no_other(fault):
 
 
 def test_a_lost_dependency_is_caught():
-    layer = Autoregressive(6, Affine(), hidden=(16, 16), activation="elu")
+    layer = Autoregressive(6, Affine(), Conditioner((16, 16), "elu"))
     assert pf.check_bijection(layer).passed
     product = next(part for part in layer.conditioner.layers if isinstance(part, MaskedLinear))
     product.mask[:, 2] = False
@@ -167,7 +168,7 @@ def test_a_lost_dependency_is_caught():
 
 
 def test_a_dependency_too_many_is_caught():
-    layer = Autoregressive(4, Affine(), hidden=(16,), activation="elu")
+    layer = Autoregressive(4, Affine(), Conditioner((16,), "elu"))
     layer.conditioner.layers[-1].mask[:] = True
     names = {check.name for check in pf.check_bijection(layer).failures}
     assert "dependencies" in names and "log_det by autograd" in names
@@ -191,7 +192,7 @@ def test_a_direction_that_is_not_offered_is_no_failure():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_right_passes_and_is_left_alone(seed):
-    for bijection in (Scaling(), Inverse(Scaling()), Autoregressive(3, Affine(), hidden=(8,), context=2)):
+    for bijection in (Scaling(), Inverse(Scaling()), Autoregressive(3, Affine(), Conditioner((8,)), context=2)):
         before = {key: value.clone() for key, value in bijection.state_dict().items()}
         torch.manual_seed(0)
         expected = torch.rand(1)

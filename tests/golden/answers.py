@@ -23,6 +23,17 @@ load, save, describe, constrained = pf.load, pf.save, pf.describe, pf.constraine
 INFO, SCORE, SAMPLE, IMPUTE, POSTERIOR = "info", "score", "sample", "impute", "posterior"
 DISTILL, FIT = "distill", "fit"
 
+# What the command line prints in other words than when the record was made.
+RENAMED = {
+    '"any_given":': '"arbitrary_conditions":',
+    '"any_given"': '"arbitrary_conditional"',
+}
+# In what is computed today, not in notes that the file holds.
+REWORDED = (
+    "it is the density of those that are there, which the model has learned",
+    "it is the learned density of the values that are present",
+)
+
 HERE = Path(__file__).resolve().parent
 FLOWS, SOUND, TABLES, COMMANDS = (HERE / name for name in ("flows", "sound", "tables", "commands"))
 SEED = 7
@@ -150,7 +161,7 @@ def table_answers(model, rows, precision, questions):
     answers = {}
     if not questions["any_given"]:
         table_model = TableModel.load(model)
-        codes = torch.tensor(table_model.codes(pa.parquet.read_table(rows))).numpy()
+        codes = torch.tensor(table_model.encode(pa.parquet.read_table(rows))).numpy()
         answers["log_prob"] = table_model.log_prob(codes)
     wanted = ["--shares"] if questions["shares"] else []
     invoke(SCORE, model, rows, "-o", "scores.parquet", "-q", *wanted)

@@ -9,7 +9,8 @@ from catalogue import randomize
 
 from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline
 from pushforward.kernels import Native, autoregressive, native
-from pushforward.solvers import sequential as incremental
+from pushforward.kernels import univariate as eligibility
+from pushforward.networks import Conditioner
 
 pytestmark = pytest.mark.skipif(native is None, reason="The kernels were not built.")
 
@@ -22,13 +23,13 @@ FAMILIES = [
     RationalQuadraticSpline(5, 4.0, "circular"),
     RationalQuadraticSpline(1, 2.0),
 ]
-SETS = native.known if native is not None else ()
+SETS = native.supported if native is not None else ()
 
 
 @pytest.fixture(params=SETS)
 def instructions(request, monkeypatch):
-    """Each set of instructions that this processor knows."""
-    kernel = Native(native.path, request.param).function("autoregressive", autoregressive.ARGUMENTS)
+    """Each instruction set that this processor supports."""
+    kernel = autoregressive.function_of(Native(native.path, request.param))
     monkeypatch.setattr(autoregressive, "_autoregressive", kernel)
     return request.param
 
@@ -48,7 +49,7 @@ def calls(monkeypatch):
 
 def layer_of(features, univariate, hidden=(24, 20), context=0, activation="relu", residual=False, seed=0, scale=0.15):
     order = torch.randperm(features, generator=torch.Generator().manual_seed(seed)).tolist()
-    layer = Autoregressive(features, univariate, hidden, context, order, activation, residual)
+    layer = Autoregressive(features, univariate, Conditioner(hidden, activation, residual), context, order)
     # Also weights that the masks hold at zero: nobody may read them.
     return randomize(layer, seed, scale=scale)
 
@@ -157,10 +158,10 @@ def test_what_is_not_finite_shows_as_in_torch_and_stays_in_its_row(
 ):
     layer, value = layer_of(6, univariate, activation=activation), normal(20, 6)
     spoilt = value.clone()
-    first = layer.order[0]
+    first = layer.order()[0]
     spoilt[3, first] = bad
     expected, found = both_ways(layer, value), both_ways(layer, spoilt)
-    monkeypatch.setattr(autoregressive, "native", None)
+    monkeypatch.setattr(eligibility, "native", None)
     plain = both_ways(layer, spoilt)
     others = [row for row in range(20) if row != 3]
     for clean, dirty, in_torch in zip(expected, found, plain, strict=True):
@@ -194,7 +195,7 @@ def test_who_takes_the_kernel(calls, monkeypatch):
         assert not calls
     with torch.inference_mode():
         assert runs() == 2
-    monkeypatch.setattr(autoregressive, "native", None)
+    monkeypatch.setattr(eligibility, "native", None)
     with torch.no_grad():
         assert runs() == 0
 
@@ -206,7 +207,7 @@ def test_a_family_of_ones_own_is_left_to_torch(calls):
             return 2 * z, log_derivative + 2.0**0.5
 
     made = layer_of(4, Affine())
-    layer = Autoregressive(4, Doubled(), (24, 20), order=made.order)
+    layer = Autoregressive(4, Doubled(), Conditioner((24, 20)), order=made.conditioner.order)
     layer.load_state_dict(made.state_dict())
     value = normal(8, 4)
     with torch.no_grad():
@@ -239,7 +240,7 @@ def test_weights_are_read_anew_at_every_call():
 def test_results_may_be_used_where_there_are_gradients():
     layer = layer_of(4, Affine())
     with torch.no_grad():
-        x, log_det = incremental.solve_sequentially(layer.conditioner, layer.univariate, normal(3, 4))
+        x, log_det = layer(normal(3, 4))
     weight = torch.ones(4, requires_grad=True)
     ((x * weight).sum() + log_det.sum()).backward()
     torch.testing.assert_close(weight.grad, x.sum(0))

@@ -10,8 +10,10 @@ from pushforward.bijections import Additive, Affine, Autoregressive, Coupling, R
 from pushforward.evaluation.contracts import randomized
 from pushforward.kernels import Native, native
 from pushforward.kernels import layer as kernel
+from pushforward.kernels import univariate as eligibility
+from pushforward.networks import Conditioner
 
-SETS = [] if native is None else native.known
+SETS = [] if native is None else native.supported
 FAMILIES = pytest.mark.parametrize(
     "univariate",
     [
@@ -37,7 +39,7 @@ def normal(*shape, seed=0):
 
 
 def make(features, univariate, hidden, order=None, seed=0):
-    return randomized(Autoregressive(features, univariate, hidden, order=order), seed).float()
+    return randomized(Autoregressive(features, univariate, Conditioner(hidden), order=order), seed).float()
 
 
 def with_gradients(layer, x, dtype=torch.float32, context=None, direction="inverse"):
@@ -55,7 +57,7 @@ def check_against_truth(layer, x, monkeypatch, **options):
     found = with_gradients(layer, x, **options)
     assert seen == ["_forward", "_gradients"]
     truth = with_gradients(layer, x, torch.float64, **options)
-    monkeypatch.setattr(kernel, "native", None)
+    monkeypatch.setattr(eligibility, "native", None)
     plain = with_gradients(layer, x, **options)
     assert len(seen) == 2
     for one, other, exact in zip(found, plain, truth, strict=True):
@@ -87,7 +89,9 @@ def test_values_and_gradients_are_as_near_the_truth_as_those_of_torch(features, 
 @pytest.mark.parametrize("contexts", [0, 1, 90])
 def test_residual_and_conditional_networks(univariate, contexts, monkeypatch):
     hidden = (40, 40, 40, 40, 40)
-    layer = randomized(Autoregressive(5, univariate, hidden, context=3 if contexts else 0, residual=True), 0).float()
+    layer = randomized(
+        Autoregressive(5, univariate, Conditioner(hidden, residual=True), 3 if contexts else 0), 0
+    ).float()
     context = normal(contexts, 3, seed=5) if contexts else None
     check_against_truth(layer, normal(90, 5, seed=8), monkeypatch, context=context)
 
@@ -97,7 +101,9 @@ def test_residual_and_conditional_networks(univariate, contexts, monkeypatch):
 @pytest.mark.parametrize(("contexts", "residual"), [(0, False), (1, True), (70, True)])
 def test_coupling_layers(univariate, direction, contexts, residual, monkeypatch):
     moved = [True, False, False, True, False]
-    layer = randomized(Coupling(moved, univariate, (30, 30, 30), 2 if contexts else 0, residual=residual), 0).float()
+    layer = randomized(
+        Coupling(moved, univariate, Conditioner((30, 30, 30), residual=residual), 2 if contexts else 0), 0
+    ).float()
     context = normal(contexts, 2, seed=5) if contexts else None
     check_against_truth(layer, normal(70, 5, seed=2), monkeypatch, context=context, direction=direction)
 
@@ -138,7 +144,7 @@ def test_second_derivatives_are_those_of_torch(univariate, monkeypatch):
         return torch.autograd.grad(gradient.square().sum(), [value, *layer.parameters()], allow_unused=True)
 
     found = penalty()
-    monkeypatch.setattr(kernel, "native", None)
+    monkeypatch.setattr(eligibility, "native", None)
     for one, other in zip(found, penalty(), strict=True):
         assert (one is None) == (other is None)
         if one is not None:
@@ -166,7 +172,7 @@ def test_transforms_are_those_of_torch(univariate, monkeypatch):
         )
 
     found = all_of_them()
-    monkeypatch.setattr(kernel, "native", None)
+    monkeypatch.setattr(eligibility, "native", None)
     for one, other in zip(found, all_of_them(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
@@ -177,7 +183,7 @@ def test_transforms_are_those_of_torch(univariate, monkeypatch):
     ids=["not rectified", "narrow", "dropped out"],
 )
 def test_other_networks_run_in_torch(options, monkeypatch):
-    layer = randomize(Autoregressive(4, Affine(), **{"hidden": (8, 8), **options})).train()
+    layer = randomize(Autoregressive(4, Affine(), Conditioner(**{"hidden": (8, 8), **options}))).train()
     seen = count_calls(monkeypatch)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -208,7 +214,7 @@ def test_other_values_run_in_torch(case, monkeypatch):
 @pytest.mark.parametrize("shape", [(2,), (5, 1, 2), (5, 7, 2)])
 @pytest.mark.parametrize("make_layer", [Autoregressive, lambda count, *rest: Coupling([True, False, True], *rest)])
 def test_contexts_of_any_shape_that_broadcasts(make_layer, shape):
-    layer = randomized(make_layer(3, Affine(), (8, 8), 2), 0).float()
+    layer = randomized(make_layer(3, Affine(), Conditioner((8, 8)), 2), 0).float()
     x, context = normal(7, 3, seed=2), normal(*shape, seed=5)
     z, log_det = layer.inverse(x, context)
     assert z.requires_grad and z.shape == (*torch.broadcast_shapes((7,), shape[:-1]), 3)

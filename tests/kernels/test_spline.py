@@ -11,7 +11,7 @@ from pushforward.kernels import spline as kernel
 
 TAILS = ("identity", "linear", "circular")
 DIRECTIONS = pytest.mark.parametrize("direction", ["forward", "inverse"])
-SETS = [] if native is None else native.known
+SETS = [] if native is None else native.supported
 
 pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not built")
 
@@ -31,7 +31,7 @@ def plainly(spline, direction):
     """The same map in operations of torch, whatever the dtype; value (n, F), parameters (n, F, P)."""
 
     def there(value, parameters):
-        results = spline._plainly(value.movedim(0, -1), parameters.movedim(0, -1), direction == "inverse")
+        results = spline._with_torch(value.movedim(0, -1), parameters.movedim(0, -1), direction == "inverse")
         return tuple(result.movedim(-1, 0) for result in results)
 
     return there

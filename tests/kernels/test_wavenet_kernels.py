@@ -14,7 +14,7 @@ from pushforward.networks import WaveNet
 
 pytestmark = pytest.mark.skipif(native is None, reason="The kernels were not built.")
 
-SETS = native.known if native is not None else ()
+SETS = native.supported if native is not None else ()
 SIZES = [
     {"channels": 16},
     {"channels": 5, "skip_channels": 3, "kernel_size": 3},
@@ -25,16 +25,15 @@ SIZES = [
 
 @pytest.fixture(params=SETS)
 def calls(request, monkeypatch):
-    """Each set of instructions that this processor knows, and how often the loop over samples ran."""
-    library = Native(native.path, request.param)
-    seen, kernel = [], library.function("wavenet_loop", wavenet.LOOP)
+    """Each instruction set that this processor supports, and how often the loop over samples ran."""
+    seen, (kernel, of_many) = [], wavenet.functions_of(Native(native.path, request.param))
 
     def counted(*arguments):
         seen.append(arguments)
         kernel(*arguments)
 
     monkeypatch.setattr(wavenet, "_loop", counted)
-    monkeypatch.setattr(wavenet, "_pass", library.function("wavenet_pass", wavenet.PASS))
+    monkeypatch.setattr(wavenet, "_pass", of_many)
     return seen
 
 
@@ -133,8 +132,8 @@ def test_a_pass_in_parts_of_any_size_has_the_bits_of_the_whole(passes):
     network = randomize(WaveNet(2, dilations=(1, 2, 70), **CONTEXTS["class"]))
     previous, rows = normal(2, 1100).float(), context_of("class").float()
     with torch.no_grad():
-        whole = wavenet.CompiledState(network, 2).parameters(previous, rows)
-        state = wavenet.CompiledState(network, 2)
+        whole = network.compiled(2).parameters(previous, rows)
+        state = network.compiled(2)
         parts = [state.parameters(part, rows) for part in previous.split([1, 63, 3, 900, 133], 1)]
     assert torch.equal(torch.cat(parts, 1), whole)
 

@@ -6,7 +6,9 @@ from catalogue import randomize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushforward.networks.made import MADE, MaskedLinear, spread_degrees
+from pushforward.networks import MADE, Conditioner
+from pushforward.networks.dependencies import spread_degrees
+from pushforward.networks.made import MaskedLinear
 
 
 def wanted_connectivity(order):
@@ -36,7 +38,7 @@ def connectivity(made):
 )
 def test_the_product_of_the_masks_is_the_wanted_connectivity(features, hidden, context, data):
     order = data.draw(st.permutations(range(features)))
-    made = MADE(features, 2, hidden, context, order)
+    made = MADE(features, 2, Conditioner(hidden), context, order)
     assert torch.equal(connectivity(made) > 0, wanted_connectivity(order))
 
 
@@ -45,7 +47,7 @@ def test_the_product_of_the_masks_is_the_wanted_connectivity(features, hidden, c
 @pytest.mark.parametrize("context", [0, 2])
 def test_the_jacobian_is_zero_where_it_must_be_and_alive_everywhere_else(features, hidden, context):
     order = torch.randperm(features, generator=torch.Generator().manual_seed(3)).tolist()
-    made = randomize(MADE(features, 2, hidden, context, order, activation="elu").double(), scale=0.7)
+    made = randomize(MADE(features, 2, Conditioner(hidden, "elu"), context, order).double(), scale=0.7)
     x, conditions = torch.randn(features).double(), torch.randn(context).double() if context else None
     jacobian = torch.func.jacrev(lambda v: made(v, conditions))(x).abs()  # (D, P, D)
     allowed = wanted_connectivity(order)[:, None].expand_as(jacobian)
@@ -57,15 +59,15 @@ def test_the_jacobian_is_zero_where_it_must_be_and_alive_everywhere_else(feature
 
 
 def test_no_dependency_is_lost_when_the_network_is_much_narrower_than_the_data():
-    made = MADE(784, 2, (64, 64))
+    made = MADE(784, 2, Conditioner((64, 64)))
     assert torch.equal(connectivity(made) > 0, wanted_connectivity(range(784)))
 
 
 def test_direct_connections_are_there_only_when_needed():
-    assert MADE(8, 2, (7, 7)).direct is None
-    assert MADE(8, 2, (6, 7)).direct is not None
-    assert MADE(8, 2, (7, 7), context=1).direct is not None  # degree 0 needs a unit of its own
-    assert MADE(8, 2, (8, 8), context=1).direct is None
+    assert MADE(8, 2, Conditioner((7, 7))).direct is None
+    assert MADE(8, 2, Conditioner((6, 7))).direct is not None
+    assert MADE(8, 2, Conditioner((7, 7)), context=1).direct is not None  # degree 0 needs a unit of its own
+    assert MADE(8, 2, Conditioner((8, 8)), context=1).direct is None
 
 
 @given(width=st.integers(1, 200), lowest=st.integers(0, 1), span=st.integers(0, 100))
@@ -83,7 +85,7 @@ def test_degrees_are_sorted_and_spread_evenly(width, lowest, span):
 
 
 def test_hidden_units_are_sorted_so_masks_are_staircases():
-    made = MADE(5, 3, (13, 11), context=2)
+    made = MADE(5, 3, Conditioner((13, 11)), context=2)
     for layer in made.layers[:-1]:
         reach = layer.mask.sum(1).long()
         assert bool((reach.diff() >= 0).all())

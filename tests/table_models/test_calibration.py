@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from significance import FIVE_SIGMA
 
 import pushforward as pf
 from pushforward.table_models.calibration import Calibration
@@ -81,14 +82,14 @@ def test_p_values_of_fresh_rows_are_uniform_however_badly_the_model_fits():
     p_values = model.calibration.p_values(model.log_prob(fresh))
     # The held-out rows are themselves a sample: the two-sample test is the one that applies.
     grid = (np.arange(2000) + 1) / 2001
-    assert stats.ks_2samp(p_values, grid).pvalue > 0.01
-    assert (p_values <= 0.05).mean() == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 * (1 / 2000 + 1 / 5000)))
+    assert stats.ks_2samp(p_values, grid).pvalue > FIVE_SIGMA
+    assert (p_values <= 0.05).mean() == pytest.approx(0.05, abs=5 * np.sqrt(0.05 * 0.95 * (1 / 2000 + 1 / 5000)))
 
 
 def test_held_out_rows_are_those_of_the_fit():
     rows = np.random.default_rng(0).normal(size=(200, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
-    held_out = pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0)[1].numpy()
+    held_out = pf.training.splitting.split_rows(200, 0.1, seed=0)[1].numpy()
     np.testing.assert_allclose(model.calibration.log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.table_models.scoring import Scores
 
 NAMES = ["mass", "radius"]
 
@@ -46,7 +47,7 @@ def test_columns_are_modelled_in_the_order_asked_for():
 def test_held_out_rows_are_those_that_the_loop_holds_out():
     rows = make_rows(200)
     result = fit(rows)
-    _, held_out = pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0)
+    _, held_out = pf.training.splitting.split_rows(200, 0.1, seed=0)
     log_prob = result.model.log_prob(rows[held_out.numpy()])
     assert result.held_out == pytest.approx(log_prob.mean(), abs=1e-4)
     assert result.history.rows == (180, 20) and result.model.notes["rows"] == {"training": 180, "held_out": 20}
@@ -54,7 +55,7 @@ def test_held_out_rows_are_those_that_the_loop_holds_out():
 
 def test_the_gaussian_beside_it_is_that_of_the_training_rows():
     rows = make_rows(200)
-    train, held_out = (rows[index.numpy()] for index in pf.training.maximum_likelihood.split_rows(200, 0.1, seed=0))
+    train, held_out = (rows[index.numpy()] for index in pf.training.splitting.split_rows(200, 0.1, seed=0))
     truth = torch.distributions.MultivariateNormal(
         torch.from_numpy(train.mean(0)), torch.from_numpy(np.cov(train.T, bias=True))
     )
@@ -69,7 +70,7 @@ def test_the_gaussian_beside_it_is_that_of_the_training_rows():
 @pytest.mark.parametrize("name", pf.zoo.registry.ARCHITECTURES)
 @pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-4), ("64-true", 1e-9)])
 def test_the_density_of_a_draw_is_the_density_of_its_values(name, precision, tolerance):
-    flow = fit(make_rows(200), flow=name, precision=precision, max_steps=200).model.flow
+    flow = fit(make_rows(200), flow=name, precision=precision, max_steps=20).model.flow
     x, log_prob = flow.sample_with_log_prob((2000,))
     assert float((flow.log_prob(x).detach() - log_prob).abs().max()) < tolerance
 
@@ -93,7 +94,7 @@ def test_draws_leave_the_random_state_alone(tmp_path):
 
 
 def test_scores_in_sum():
-    scores = pf.table_model.Scores()
+    scores = Scores()
     values = 1e9 + np.random.default_rng(0).normal(size=1000)
     for part in np.array_split(values, 7):
         scores.add(part)

@@ -40,8 +40,6 @@ def test_numeric_types(kind, form):
 
 
 NOT_NUMERIC = {
-    "string": pa.array(["a", "b"]),
-    "large_string": pa.array(["a", "b"], pa.large_string()),
     "bool": pa.array([True, False]),
     "date32": pa.array([0, 1], pa.date32()),
     "time64": pa.array([0, 1], pa.time64("us")),
@@ -57,8 +55,15 @@ NOT_NUMERIC = {
 @pytest.mark.parametrize("kind", NOT_NUMERIC)
 def test_other_types(kind):
     message = refusal(NOT_NUMERIC[kind])
-    assert f"type {kind}" in message and "only numeric columns are supported for now" in message
+    assert f"type {kind}" in message and "where numbers are needed" in message
     assert "leave it out with --columns" in message
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_text(kind):
+    message = refusal(pa.array(["1", "b"], kind))
+    assert 'the text "b" in row 2' in message and "leave the column out with --columns" in message
+    assert numeric_matrix(pa.table({"x": pa.array(["1", " 2.5"], kind)}), ["x"], source="s").tolist() == [[1.0], [2.5]]
 
 
 def test_column_without_values():

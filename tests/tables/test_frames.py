@@ -61,7 +61,7 @@ def test_missing_columns(frame):
 @pytest.mark.parametrize("values", [["x", "y"], [True, False], pd.to_datetime(["2024-01-01", "2024-01-02"])], ids=str)
 def test_other_types(frame, values):
     message = refusal(frame({"a": [1.0, 2.0], "bad": values}))
-    assert 'column "bad" of the table' in message and "leave it out with columns=" in message
+    assert 'column "bad" of the table' in message and "out with columns=" in message
 
 
 def test_categorical():
@@ -113,11 +113,11 @@ def test_the_matrix_is_a_copy():
     np.testing.assert_array_equal(data, TRUTH)
 
 
-def test_arrays_and_lists_that_are_no_numbers():
+def test_arrays_and_lists_that_are_not_numbers():
     assert 'column "2" of the table has no value in row 2' in refusal(np.array([[1.0, 2.0], [3.0, np.nan]]))
     assert 'column "q" of the table is infinite in row 1' in refusal(torch.tensor([[1.0, np.inf]]), ["p", "q"])
     assert 'column "2" of the table has no value in row 1' in refusal([[1.0, None], [1.0, 2.0]])
-    assert 'column "2" of the table is of type string' in refusal([[1.0, "a"], [1.0, "b"]])
+    assert 'column "2" of the table holds the text "a" in row 1' in refusal([[1.0, "a"], [1.0, "b"]])
     assert 'column "1" of the table cannot be read' in refusal([["a"], [1.0]])
     assert 'column "1" of the table is of type bool' in refusal(np.array([[True], [False]]))
     assert 'column "1" of the table' in refusal(np.array([[1j]]))

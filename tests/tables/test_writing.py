@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from pushforward.errors import InputError
 from pushforward.support.atomic import atomic_path
-from pushforward.tables import TableReader, TableWriter, read_matrix, to_table
+from pushforward.tables import TableReader, TableWriter, matrix_from_frame, read_columns, to_table
 
 ENDINGS = ["csv", "parquet", "feather", "arrow"]
 SCHEMA = pa.schema([("x", pa.float64())])
@@ -40,7 +40,7 @@ def test_every_float64_reads_back_exactly(tmp_path_factory, ending, matrix):
     path = tmp_path_factory.mktemp("t") / f"t.{ending}"
     names = [f"c{index}" for index in range(matrix.shape[1])]
     write(path, to_table(matrix, names))
-    back, back_names = read_matrix(path)
+    back, back_names = matrix_from_frame(read_columns(path))
     assert back_names == names
     assert back.tobytes() == np.ascontiguousarray(matrix).tobytes()  # to the bit, with the sign of zero
 
@@ -84,7 +84,7 @@ def test_text_of_a_csv_passes_through_unchanged(tmp_path):
     (tmp_path / "in.csv").write_text(text)
     with TableReader(tmp_path / "in.csv", ["x"], keep_text=True) as reader:  # noqa: SIM117
         with TableWriter(tmp_path / "out.csv", reader.schema) as writer:
-            for batch, _ in reader.matrices(2):
+            for batch in reader.batches(2):
                 writer.write(batch)
     assert (tmp_path / "out.csv").read_text() == text
 
@@ -96,7 +96,7 @@ def test_many_small_batches(tmp_path, ending):
     with TableWriter(path, to_table(matrix, ["x", "y"]).schema) as writer:
         for start in range(0, 3000, 7):
             writer.write(to_table(matrix[start : start + 7], ["x", "y"]).to_batches()[0])
-    np.testing.assert_array_equal(read_matrix(path)[0], matrix)
+    np.testing.assert_array_equal(matrix_from_frame(read_columns(path))[0], matrix)
     if ending == "parquet":
         metadata = pa.parquet.read_metadata(path)
         assert metadata.num_row_groups == 1
@@ -157,7 +157,7 @@ def test_success_replaces_the_older_file_and_keeps_its_permissions(tmp_path, end
     path.write_text("older")
     path.chmod(0o640)
     write(path, ROW)
-    assert read_matrix(path)[0].tolist() == [[1.5]]
+    assert matrix_from_frame(read_columns(path))[0].tolist() == [[1.5]]
     assert path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
 

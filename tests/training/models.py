@@ -9,6 +9,9 @@ from torch import Tensor, nn
 class AffineGaussian(nn.Module):
     """x = shift + exp(log_scale) z, z standard normal; with context the shift is linear in it."""
 
+    allows_gaps = False
+    config = None
+
     def __init__(self, features: int = 2, context_features: int = 0):
         super().__init__()
         self.features = features

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import pushforward as pf
 from pushforward.training import checkpoint as checkpoints
-from pushforward.training import loop
+from pushforward.training import steps
 
 
 class Killed(BaseException):
@@ -27,15 +27,15 @@ def after_every_step(monkeypatch):
 @pytest.fixture
 def kill(monkeypatch):
     """Make the loop die when it has taken so many steps; None lets it live."""
-    take_step = loop._Run._take_step
+    take = steps.Stepper.take
     at: list[int | None] = [None]
 
-    def step(run, *arguments):
-        if run.step == at[0]:
+    def step(stepper, *arguments):
+        if stepper.step == at[0]:
             raise Killed
-        take_step(run, *arguments)
+        return take(stepper, *arguments)
 
-    monkeypatch.setattr(loop._Run, "_take_step", step)
+    monkeypatch.setattr(steps.Stepper, "take", step)
 
     def choose(step):
         at[0] = step
@@ -171,7 +171,7 @@ def begun(tmp_path, kill):
 def test_other_data_options_or_flows_are_refused(begun, changed, words):
     go_on, path = begun
     before = path.read_bytes()
-    with pytest.raises(pf.InputError, match=f"c is the checkpoint of a fit .*{words}.*delete it to start anew"):
+    with pytest.raises(pf.InputError, match=f"c is the checkpoint of a fit .*{words}.*delete it to start again"):
         go_on(**changed)
     assert path.read_bytes() == before
 
@@ -186,7 +186,7 @@ def test_files_that_are_no_whole_checkpoint_are_refused(begun):
     whole = path.read_bytes()
     for length in (0, 7, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(pf.InputError, match=r"is no checkpoint, or it is cut short .*delete it to start anew"):
+        with pytest.raises(pf.InputError, match=r"is not a checkpoint, or it is cut short .*delete it to start again"):
             go_on()
     save_file({"weight": torch.zeros(2)}, path)
     with pytest.raises(pf.InputError, match="another safetensors file"):
@@ -218,14 +218,14 @@ def test_files_that_are_no_whole_checkpoint_are_refused(begun):
 def test_damaged_checkpoints_are_refused(begun, change):
     go_on, path = begun
     altered(path, **change)
-    with pytest.raises(pf.InputError, match="is a damaged checkpoint; delete it to start anew"):
+    with pytest.raises(pf.InputError, match="is a damaged checkpoint; delete it to start again"):
         go_on()
 
 
 def test_a_checkpoint_of_a_newer_format_is_refused(begun):
     go_on, path = begun
     altered(path, format=99)
-    with pytest.raises(pf.InputError, match="of format 99, this version reads format 1"):
+    with pytest.raises(pf.InputError, match="of format 99, and this version reads format 1"):
         go_on()
 
 

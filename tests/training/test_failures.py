@@ -77,7 +77,7 @@ def test_too_many_failures_end_the_run_with_the_best_weights():
     flow = Intolerant()
     with (
         pytest.warns(RuntimeWarning),
-        pytest.raises(TrainingError, match=r"gave up after 5 such failures. Step \d+: the loss of \d+ row"),
+        pytest.raises(TrainingError, match=r"stopped after 5 such failures. Step \d+: the loss of \d+ row"),
     ):
         fit(flow, x, evaluate_every=5, learning_rate=1e-2)
     assert not flow.training and 0 < flow.shift.abs().max() < 0.06

@@ -59,21 +59,27 @@ def test_an_outlier_and_an_atom_do_not_spoil_the_rest():
     rows = generator.normal(size=(2_000, 2))
     rows[:800, 1] = 0.25 + 1e-3 * generator.random(800)
     rows[7, 0] = 1e12
-    result = pf.fit_table(rows, max_time=8, progress=False)
+    result = pf.fit_table(rows, max_steps=150, progress=False)
+    # The outlier alone widens a Gaussian a millionfold.
     assert result.gaussian is not None and result.held_out > result.gaussian + 1
     log_prob = result.model.log_prob(np.array([[0.0, 1.0], [1e12, 0.0]]))
     assert np.isfinite(log_prob).all() and log_prob[0] > log_prob[1]
 
 
+def test_a_recipe_for_few_rows_says_that_it_guards_against_learning_them_by_heart():
+    recipe = choose_recipe(108, 5)
+    assert "with dropout" in recipe.reasons[0] and "splines of 4 knots" in recipe.reasons[1]
+
+
+@pytest.mark.slow
 def test_few_rows_are_not_learned_by_heart():
     torch.manual_seed(0)
     normal = torch.distributions.MultivariateNormal(torch.zeros(5), torch.eye(5) + 2)
     train, validation, fresh = (normal.sample((rows,)) for rows in (108, 12, 4_000))
     recipe = choose_recipe(len(train), 5)
-    assert "with dropout" in recipe.reasons[0] and "splines of 4 knots" in recipe.reasons[1]
     flow = recipe.make(train)
     pf.fit(flow, train, validation=validation, seed=0, progress=False, **recipe.training)
     with torch.no_grad():
-        divergence = float((normal.log_prob(fresh) - flow.log_prob(fresh)).mean())
-    # A Gaussian by maximum likelihood is 0.05 to 0.2 off; with 32 knots and without dropout a flow is more than 1 off.
-    assert divergence < 0.5
+        loss = normal.log_prob(fresh) - flow.log_prob(fresh)
+    # A Gaussian by maximum likelihood is 0.05 to 0.3 off; with 32 knots and without dropout a flow is more than 1 off.
+    assert float(loss.mean()) < 5 * float(loss.std()) / 4_000**0.5 + 0.5

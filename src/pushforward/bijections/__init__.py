@@ -2,10 +2,11 @@
 
 from pushforward.bijections.actnorm import ActNorm
 from pushforward.bijections.autoregressive import Autoregressive
-from pushforward.bijections.base import Bijection, Compose, Cost, Inverse
+from pushforward.bijections.base import Bijection, Cost
+from pushforward.bijections.compose import Compose, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
 from pushforward.bijections.coupling import Coupling
-from pushforward.bijections.elementwise import ElementwiseAffine, Rescaling
+from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling
 from pushforward.bijections.linear import LU, Householder
 from pushforward.bijections.marginal import MarginalSpline
 from pushforward.bijections.permutation import Permutation
@@ -14,35 +15,52 @@ from pushforward.bijections.radial import Radial
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.tails import TailTransform
-from pushforward.bijections.univariate.base import Additive, Affine, RelativeAffine, Univariate, soft_bound
-from pushforward.bijections.univariate.chain import Chain
-from pushforward.bijections.univariate.logistic_mixture import LogisticMixture
-from pushforward.bijections.univariate.spline import RationalQuadraticSpline
+from pushforward.bijections.univariate import (
+    UNIVARIATES,
+    Additive,
+    Affine,
+    Bernstein,
+    Chain,
+    LogisticMixture,
+    MonotoneNetwork,
+    RationalQuadraticSpline,
+    RelativeAffine,
+    SinhArcsinh,
+    SumOfSquares,
+    Univariate,
+    soft_bound,
+)
 
 __all__ = [
     "LU",
+    "UNIVARIATES",
     "ActNorm",
     "Additive",
     "Affine",
     "Autoregressive",
+    "Bernstein",
     "Bijection",
     "Chain",
     "Compose",
     "Constrained",
     "Cost",
     "Coupling",
+    "Elementwise",
     "ElementwiseAffine",
     "Householder",
     "Inverse",
     "LogisticMixture",
     "MarginalSpline",
+    "MonotoneNetwork",
     "Permutation",
     "Planar",
     "Radial",
     "RationalQuadraticSpline",
     "RelativeAffine",
     "Rescaling",
+    "SinhArcsinh",
     "Standardized",
+    "SumOfSquares",
     "Sylvester",
     "TailTransform",
     "Univariate",

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from pushforward.bijections import conditioned
 from pushforward.bijections.base import Bijection, Cost
+from pushforward.bijections.conditional_map import ConditionalMap
+from pushforward.bijections.ordering import closure
 from pushforward.bijections.univariate.base import Univariate
-from pushforward.kernels.autoregressive import autoregressive, weights_for_kernel
-from pushforward.kernels.layer import layer_of, whole_layer
+from pushforward.bijections.univariate.parametrized import Parametrized
+from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.made import MADE
-from pushforward.networks.mlp import batch_of, unit_by_unit
-from pushforward.solvers.derivatives import derivatives_wanted
-from pushforward.solvers.jacobi import solve_by_iteration
-from pushforward.solvers.sequential import solve_sequentially
-
-SOLVERS = ("incremental", "jacobi")
 
 
 class Autoregressive(Bijection):
@@ -23,22 +21,21 @@ class Autoregressive(Bijection):
     The Jacobian is triangular, log_det is the sum of the univariate map's log-derivatives. From x to z all conditions
     are known and one pass serves every feature; from z to x each feature waits for those before it.
 
+    With an adjacency, "before d" stands for the features that d may depend on: a Bayesian network that the user
+    chooses. The Jacobian ∂z/∂x is then 0 wherever the adjacency is False.
+
     Arguments:
         features: D.
         univariate: the family of maps: `Affine` makes MAF.
-        hidden: widths of the MADE conditioner's hidden layers, default (128, 128).
+        conditioner: hidden layers, activation, residual pairs and dropout of the masked network. From z to x there is
+            no dropout, so the two directions undo each other in evaluation mode alone.
         context: C, number of context features, default 0.
         order: (D,) the features from first to last, default 0 .. D-1.
-        activation: of the conditioner, default "relu".
-        residual: whether the conditioner's hidden layers come in residual pairs, default False.
-        dropout: of the conditioner's hidden activations in training mode and from x to z, default 0. From z to x there
-            is none, so the two undo each other in evaluation mode alone.
-        solver: of the forward direction: "incremental" (default), or "jacobi", which takes a pass for each sweep and
-            pays only where features depend weakly on each other.
+        adjacency: (D, D), adjacency[i][j] True where feature i may depend on feature j, without cycles; in place of an
+            order. The diagonal does not count.
 
     Raises:
-        ValueError: an unknown solver, residual without an odd number of hidden layers of one width, or dropout not in
-            [0, 1).
+        ValueError: order is no permutation, adjacency is not (D, D) or has a cycle, or both are given.
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
     (the inverse autoregressive flow).
@@ -48,7 +45,8 @@ class Autoregressive(Bijection):
     Example:
         >>> import torch
         >>> from pushforward.bijections import Affine
-        >>> layer = Autoregressive(3, Affine(), hidden=(16,))
+        >>> from pushforward.networks import Conditioner
+        >>> layer = Autoregressive(3, Affine(), Conditioner(hidden=(16,)))
         >>> x, log_det = layer(torch.zeros(5, 3))
         >>> torch.allclose(layer.inverse(x)[0], torch.zeros(5, 3), atol=1e-5)
         True
@@ -58,25 +56,16 @@ class Autoregressive(Bijection):
         self,
         features: int,
         univariate: Univariate,
-        hidden: Sequence[int] = (128, 128),
+        conditioner: Conditioner = Conditioner(),
         context: int = 0,
         order: Sequence[int] | None = None,
-        activation: str = "relu",
-        residual: bool = False,
-        dropout: float = 0.0,
-        solver: str = "incremental",
+        adjacency: Tensor | Sequence[Sequence[bool]] | None = None,
     ):
         super().__init__()
-        if solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}.")
-        self.solver = solver
         self.features = features
         self.context_features = context
         self.univariate = univariate
-        self.order = list(range(features)) if order is None else [int(feature) for feature in order]
-        self.conditioner = MADE(
-            features, univariate.parameter_count, hidden, context, self.order, activation, residual, dropout
-        )
+        self.conditioner = MADE(features, univariate.parameter_count, conditioner, context, order, adjacency)
 
     @property
     def cost(self) -> Cost:
@@ -87,25 +76,32 @@ class Autoregressive(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Feature by feature, each hidden unit computed once."""
         self.check_event(z)
-        solve = solve_sequentially if self.solver == "incremental" else solve_by_iteration
-        return solve(self.conditioner, self.univariate, z, context)
+        return conditioned.solve(self.univariate, self.conditioner, z, context)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All features at once."""
         self.check_event(x)
-        made, univariate = self.conditioner, self.univariate
-        drops = made.dropout and made.training
-        weights = None if derivatives_wanted() or drops else weights_for_kernel(made, univariate, x, context)
-        if weights is not None:
-            x = x.expand(*batch_of(x, context, self.context_features), self.features)
-            return autoregressive(made, weights, univariate, x, context, inverse=True)
-        batch = batch_of(x, context, made.context_features)
-        rows = x.expand(*batch, self.features)
-        layer = None if drops or made.direct is not None else layer_of(made, list(made.layers), univariate, True, rows)
-        if layer is not None:
-            added = None if made.context is None else unit_by_unit(made.context(context), batch)
-            return whole_layer(layer, rows, None, added)
-        if x.dim() == 2:  # feature by feature in memory, as the parameters are, and as the next layer finds z then
-            x = x.t().contiguous().t()
-        z, log_derivative = univariate.inverse(x, made(x, context))
-        return z, log_derivative.sum(-1)
+        return conditioned.inverse(self.univariate, self.conditioner, x, x, context)
+
+    def dependencies(self) -> Tensor:
+        """Each feature depends on itself and on those before it, or on its ancestors in the adjacency."""
+        if self.conditioner.adjacency is not None:
+            return closure(self.conditioner.adjacency.cpu())
+        place = torch.tensor(self.conditioner.order).argsort()
+        return place[:, None] >= place
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with one term for each feature."""
+        self.check_event(x)
+        return self.univariate.inverse(x, self.conditioner(x, context))
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `forward`, with the map of each feature given those before it in x."""
+        x, _ = self(z, context)
+        return x, [Parametrized(self.univariate, self.conditioner(x, context))]
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `inverse`, with the map of each feature given those before it in x."""
+        self.check_event(x)
+        one = Parametrized(self.univariate, self.conditioner(x, context))
+        return one.each_inverse(x.expand(*one.parameters.shape[:-1]))[0], [one]

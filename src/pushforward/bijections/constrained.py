@@ -18,7 +18,7 @@ class _Ordered(Constraint):
 
 
 ordered = _Ordered()
-"""Vectors whose entries increase, a constraint that torch does not have itself."""
+"""Vectors whose entries increase, a constraint that torch lacks."""
 
 
 @biject_to.register(_Ordered)
@@ -50,7 +50,7 @@ class Constrained(Bijection):
 
     Arguments:
         blocks: pairs of a constraint of `torch.distributions.constraints`, or `ordered` of this module, and its number
-            of coordinates, in their order; a constraint alone stands for one coordinate.
+            of coordinates, in their order; a constraint alone has one coordinate.
 
     Attributes:
         features: D, the number of free coordinates, that of z.
@@ -76,7 +76,7 @@ class Constrained(Bijection):
             raise ValueError("Constrained needs at least one block.")
         self.blocks = [block if isinstance(block, tuple) else (block, 1) for block in blocks]
         self.constrained_sizes = [size for _, size in self.blocks]
-        # The maps are looked up anew at each use: they hold references to their inverses, which do not pickle.
+        # The maps are looked up at each use: they hold references to their inverses, which cannot be pickled.
         try:
             self.free_sizes = [int(biject_to(c).inverse_shape(torch.Size([size]))[0]) for c, size in self.blocks]
         except NotImplementedError as error:

@@ -94,8 +94,7 @@ class Householder(Bijection):
 
     With K = D reflections every orthogonal matrix of determinant (-1)^D can be reached. The layer starts at random
     vectors v, which is a rotation (a rotation and a reflection when K is odd) that mixes all features; being
-    orthogonal, it neither stretches nor squeezes anything, then and in all of training. A vector v = 0 reflects
-    nothing.
+    orthogonal, it never stretches or squeezes anything, before or after training. A vector v = 0 reflects nothing.
 
     Arguments:
         features: D.
@@ -139,12 +138,12 @@ class Householder(Bijection):
         triangle = products + 0.5 * torch.eye(len(products), dtype=products.dtype, device=products.device)
         if not backwards:
             triangle = triangle.t()
-        there = value - value @ directions.t() @ solve_triangular(triangle, directions, upper=backwards)
-        return there, torch.zeros_like(there[..., 0])
+        mapped = value - value @ directions.t() @ solve_triangular(triangle, directions, upper=backwards)
+        return mapped, torch.zeros_like(mapped[..., 0])
 
     def _directions(self) -> Tensor:
-        """The vectors at length 1, (K, D); those that are 0 stay so."""
-        # Squares of tiny or huge numbers have no digits left. Lengths do not matter, so neither does this factor.
+        """The vectors scaled to length 1, (K, D); vectors of 0 stay 0."""
+        # Squares of tiny or huge numbers underflow or overflow. Lengths do not matter, so this factor does not either.
         largest = self.vectors.detach().abs().amax(-1, keepdim=True)
         scaled = self.vectors / torch.where(largest > 0, largest, 1)
         return scaled / torch.where(largest > 0, scaled.square().sum(-1, keepdim=True), 1).sqrt()

@@ -1,107 +1,51 @@
-"""log p(x) as a sum of one conditional log-density for each feature, where a flow's layers have one order."""
+"""The order of features in which a Jacobian is triangular, from what depends on what.
 
-from __future__ import annotations
+A map x = f(z) is triangular in an order of its features if each x[d] depends on z[d] and on features of z that come
+before d in that order, and on no others. Then log|det ∂x/∂z| = Σ_d log|∂x[d]/∂z[d]|, a term for each feature, and x[d]
+is a function of z[d] alone once the features before it are given. Its inverse is triangular in the same order, and so
+is a sequence of maps that share one.
+"""
 
 import torch
 from torch import Tensor
 
-from pushforward.bijections import ActNorm, Autoregressive, Compose, ElementwiseAffine, Inverse, Rescaling, Standardized
-from pushforward.bijections.base import Bijection
-from pushforward.bijections.marginal import MarginalSpline
-from pushforward.bijections.tails import TailTransform
-from pushforward.errors import InputError
-from pushforward.flow import Flow
 
-
-def order_of(bijection: Bijection) -> list[int] | None:
-    """The order in which z[d] is a function of x[d] and the features before it alone, from first to last.
-
-    Returns:
-        The order; 0 .. D-1 where each z[d] is a function of x[d] alone; None where layers mix features, or run in
-        different orders.
-
-    Example:
-        >>> import pushforward as pf
-        >>> order_of(pf.maf(features=2, layers=3, order="same").bijection), order_of(pf.maf(features=2).bijection)
-        ([0, 1], None)
-    """
-    orders = _orders(bijection)
-    if None in orders or len({tuple(order) for order in orders if order is not None}) > 1:
-        return None
-    return next((order for order in orders if order is not None), list(range(bijection.features)))
-
-
-def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context).
-
-    log p(x[d] | x before d) = log p(z[d] | z before d) + log ∂z[d]/∂x[d], since the Jacobian is triangular.
+def closure(*dependencies: Tensor) -> Tensor:
+    """What depends on what through any number of steps, each by any of the given dependencies.
 
     Arguments:
-        flow: with layers of one order, see `order_of`.
-        x: (*batch, D).
-        context: (*batch, C).
+        dependencies: (D, D) boolean matrices, True at [i, j] where i depends on j.
 
     Returns:
-        (*batch, D), in nats: features in their own places.
-
-    Raises:
-        InputError: the flow's layers have no order in common.
-
-    Cost: as log_prob; twice as much where layers are inverse autoregressive.
+        (D, D), the reflexive and transitive closure of their union.
 
     Example:
-        >>> import pushforward as pf
-        >>> flow, x = pf.maf(features=3, order="same"), torch.randn(5, 3)
-        >>> torch.allclose(log_prob_of_each(flow, x).sum(-1), flow.log_prob(x), atol=1e-5)
-        True
+        >>> chain = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0]]).bool()
+        >>> closure(chain).int().tolist()
+        [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
-    order = order_of(flow.bijection)
-    if order is None:
-        raise InputError(
-            "This flow's layers mix features or run in different orders, so that its log-density is no sum over "
-            'features; an autoregressive flow with order="same" is one.'
-        )
-    z, log_slopes = _each_inverse(flow.bijection, x, context)
-    return flow.base.log_prob_of_each(z, order) + log_slopes
+    reached = torch.stack(dependencies).any(0) | torch.eye(len(dependencies[0]), dtype=torch.bool)
+    while True:
+        further = reached.float() @ reached.float() > 0
+        if torch.equal(further, reached):
+            return reached
+        reached = further
 
 
-def _orders(bijection: Bijection) -> list[list[int] | None]:
-    """The orders of the layers that have one, None for each that has none and is no map of single features."""
-    if isinstance(bijection, Compose):
-        return [order for part in bijection for order in _orders(part)]
-    if isinstance(bijection, Standardized):
-        return _orders(bijection.bijection) + _orders(bijection.data)
-    if isinstance(bijection, Inverse):
-        return _orders(bijection.bijection) if isinstance(bijection.bijection, Autoregressive) else [None]
-    if isinstance(bijection, Autoregressive):
-        return [bijection.order]
-    single = ElementwiseAffine | Rescaling | ActNorm | MarginalSpline | TailTransform
-    return [] if isinstance(bijection, single) or bijection.features == 1 else [None]
+def triangular_order(dependencies: Tensor) -> list[int] | None:
+    """The order in which a matrix of dependencies is lower triangular; None if two features depend on each other.
 
+    Where several orders would do, features that depend on fewer others come first, and then those of lower index.
 
-def _each_inverse(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    """z, and log ∂z[d]/∂x[d] of each feature, (*batch, D)."""
-    if isinstance(bijection, Compose):
-        total = torch.zeros_like(x)
-        for part in reversed(list(bijection)):
-            x, log_slopes = _each_inverse(part, x, context)
-            total = total + log_slopes
-        return x, total
-    if isinstance(bijection, Standardized):
-        y, of_data = _each_inverse(bijection.data, x, None)
-        y = y.to(bijection.inner_dtype(y.dtype))
-        z, log_slopes = _each_inverse(bijection.bijection, y, bijection.standardized_context(context, y.dtype))
-        return z, log_slopes + of_data.to(log_slopes.dtype)
-    if isinstance(bijection, Autoregressive):
-        return bijection.univariate.inverse(x, bijection.conditioner(x, context))
-    if isinstance(bijection, Inverse) and isinstance(bijection.bijection, Autoregressive):
-        z, _ = bijection.inverse(x, context)
-        return z, -_each_inverse(bijection.bijection, z, context)[1]
-    if isinstance(bijection, MarginalSpline | TailTransform):
-        return bijection.each_inverse(x)
-    z, log_det = bijection.inverse(x, context)
-    if isinstance(bijection, ElementwiseAffine):
-        return z, -bijection.scale.log().to(z.dtype).expand(z.shape)
-    if isinstance(bijection, Rescaling | ActNorm):
-        return z, -bijection.log_scale.expand(z.shape)
-    return z, log_det[..., None]  # a single feature
+    Arguments:
+        dependencies: (D, D) boolean, True at [i, j] where i depends on j.
+
+    Example:
+        >>> triangular_order(torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 1]]).bool())
+        [1, 2, 0]
+    """
+    reached = closure(dependencies)
+    if int((reached & reached.t()).sum()) > len(reached):
+        return None
+    # If i depends on j, it depends on all that j depends on, and on itself: it has more dependencies than j.
+    return reached.sum(1).argsort(stable=True).tolist()

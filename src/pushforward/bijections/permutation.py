@@ -24,8 +24,8 @@ class Permutation(Bijection):
         tensor([12., 10., 11.])
     """
 
-    order: Tensor
-    inverse_order: Tensor
+    source: Tensor
+    inverse_source: Tensor
 
     def __init__(self, order: Tensor | Sequence[int]):
         super().__init__()
@@ -33,15 +33,15 @@ class Permutation(Bijection):
         if order.dim() != 1 or not torch.equal(order.sort().values, torch.arange(order.numel())):
             raise ValueError(f"order must hold each of 0 .. D-1 once, got {order.tolist()}.")
         self.features = order.numel()
-        self.register_buffer("order", order.clone())
-        self.register_buffer("inverse_order", order.argsort())
+        self.register_buffer("source", order.clone())
+        self.register_buffer("inverse_source", order.argsort())
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x[i] = z[order[i]]."""
         self.check_event(z)
-        return z.index_select(-1, self.order), z.new_zeros(z.shape[:-1])
+        return z.index_select(-1, self.source), z.new_zeros(z.shape[:-1])
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z[order[i]] = x[i]."""
         self.check_event(x)
-        return x.index_select(-1, self.inverse_order), x.new_zeros(x.shape[:-1])
+        return x.index_select(-1, self.inverse_source), x.new_zeros(x.shape[:-1])

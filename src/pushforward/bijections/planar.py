@@ -28,12 +28,12 @@ class Planar(Bijection):
         features: D.
         activation: h, "tanh" (default) or "leaky_relu".
         negative_slope: of leaky ReLU left of 0, in (0, 1], default 0.01.
-        context: C; u, w and b are then a function of the context (amortised), default 0.
+        context: C; u, w and b are then a function of the context (amortized), default 0.
         hidden: widths of the hidden layers of that function, default (64,).
 
     Raises:
         ValueError: an unknown activation, or a slope outside (0, 1], which would not be invertible; in `inverse`,
-            SolverError should a root not be found.
+            SolverError if a root is not found.
 
     Cost: forward 1 pass; inverse a scalar root for tanh (a few evaluations of tanh for each row), else 1 pass.
 
@@ -65,7 +65,7 @@ class Planar(Bijection):
         self.activation = activation
         self.negative_slope = negative_slope
         w = torch.randn(features) / math.sqrt(features)
-        # Begins near the identity: û is a small push at random.
+        # Start near the identity: û is a small random push.
         u = IDENTITY * w / w.square().sum().clamp_min(1e-3) + 0.1 * torch.randn(features)
         self.parameters_of = Amortized(torch.cat([u, w, torch.randn(1)]), context, hidden)
 
@@ -82,7 +82,7 @@ class Planar(Bijection):
         return z + u_hat * h[..., None], torch.log1p(w_u_hat * slope)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Find where along w the push came from, and take it back."""
+        """Find the projection on w before the push, and undo the push."""
         self.check_event(x)
         u_hat, w, w_u_hat, b = self._weights(context)
         right = (w * x).sum(-1) + b
@@ -97,7 +97,7 @@ class Planar(Bijection):
         """û, w, wᵀû and b."""
         u, w, b = self.parameters_of(context).split([self.features, self.features, 1], -1)
         w_u, w_w = (w * u).sum(-1, keepdim=True), w.square().sum(-1, keepdim=True)
-        # Without a direction there is nothing to move u along, and none is needed: the map is a translation.
+        # If w is 0, u cannot be moved along it and need not be: the map is a translation.
         flat = w_w < torch.finfo(w.dtype).tiny
         w_u_hat = torch.where(flat, 0.0, above_minus_one(w_u))
         u_hat = u + (w_u_hat - w_u) * w / torch.where(flat, 1.0, w_w)
@@ -112,7 +112,7 @@ class Planar(Bijection):
 
 
 def above_minus_one(value: Tensor) -> Tensor:
-    """Return softplus(value) - 1, kept above -1 by a few roundings where softplus is lost beside 1."""
+    """Return softplus(value) - 1, kept a few roundings above -1 where softplus is too small to be seen beside 1."""
     return softplus(value) - (1 - 8 * torch.finfo(value.dtype).eps)
 
 
@@ -124,6 +124,6 @@ def tanh_root(right: Tensor, factor: Tensor) -> Tensor:
         h = s.tanh()
         return s + factor * h - right, 1 + factor * (1 - h.square())
 
-    # A little more than |factor|, or Newton would meet the bracket's end where tanh is flat.
+    # A little more than |factor|: Newton's method would otherwise reach the end of the bracket, where tanh is flat.
     middle, reach = right.detach(), 1.125 * factor.detach().abs()
     return monotone_root(residual, middle - reach, middle + reach)

@@ -12,16 +12,16 @@ from pushforward.networks.amortized import Amortized
 
 
 class Radial(Bijection):
-    """x = z + β (z - centre) / (α + r), r = |z - centre|, α > 0, β > -α.
+    """x = z + β (z - center) / (α + r), r = |z - center|, α > 0, β > -α.
 
-    With slope = α + β > 0, the slope at the centre times α:
+    With slope = α + β > 0, the slope at the center times α:
     log_det = (D - 1) log((slope + r) / (α + r)) + log((r² + 2 α r + α slope) / (α + r)²).
 
-    The distance R = |x - centre| = r (slope + r) / (α + r) is a quadratic in r, so the inverse has a closed form.
+    The distance R = |x - center| = r (slope + r) / (α + r) is a quadratic in r, so the inverse has a closed form.
 
     Arguments:
         features: D.
-        context: C; centre, α and β are then a function of the context (amortised), default 0.
+        context: C; center, α and β are then a function of the context (amortized), default 0.
         hidden: widths of the hidden layers of that function, default (64,).
 
     Cost: 1 pass in both directions.
@@ -40,32 +40,32 @@ class Radial(Bijection):
         super().__init__()
         self.features = features
         self.context_features = context
-        # Begins near the identity: α and slope are nearly equal.
+        # Start near the identity: α and slope are nearly equal.
         start = torch.cat([torch.randn(features), math.log(math.e - 1) + 0.1 * torch.randn(2)])
         self.parameters_of = Amortized(start, context, hidden)
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Push away from the centre, or towards it."""
+        """Push away from the center, or towards it."""
         self.check_event(z)
-        centre, alpha, slope = self._weights(context)
-        from_centre = z - centre
-        r = _length(from_centre)
-        x = centre + from_centre * ((slope + r) / (alpha + r))[..., None]
+        center, alpha, slope = self._weights(context)
+        from_center = z - center
+        r = _length(from_center)
+        x = center + from_center * ((slope + r) / (alpha + r))[..., None]
         return x, self._log_det(r, alpha, slope)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve the quadratic for the distance before the push."""
         self.check_event(x)
-        centre, alpha, slope = self._weights(context)
-        from_centre = x - centre
-        distance = _length(from_centre)
+        center, alpha, slope = self._weights(context)
+        from_center = x - center
+        distance = _length(from_center)
         # r² + (slope - R) r - α R = 0; of the two forms of its positive root, the one that does not subtract.
         half = (distance - slope) / 2
         product = alpha * distance
         root = (half.square() + product + torch.finfo(x.dtype).tiny).sqrt()
         outside = half > 0
         r = torch.where(outside, half + root, product / (torch.where(outside, 0.0, -half) + root))
-        z = centre + from_centre * ((alpha + r) / (slope + r))[..., None]
+        z = center + from_center * ((alpha + r) / (slope + r))[..., None]
         return z, -self._log_det(r, alpha, slope)
 
     def _log_det(self, r: Tensor, alpha: Tensor, slope: Tensor) -> Tensor:
@@ -74,15 +74,15 @@ class Radial(Bijection):
         return (self.features - 1) * across + along
 
     def _weights(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The centre, α and the slope, both above 0 by at least a few roundings."""
-        centre, alpha, slope = self.parameters_of(context).split([self.features, 1, 1], -1)
-        least = 8 * torch.finfo(centre.dtype).eps
-        return centre, softplus(alpha[..., 0]) + least, softplus(slope[..., 0]) + least
+        """The center, α and the slope, both above 0 by at least a few roundings."""
+        center, alpha, slope = self.parameters_of(context).split([self.features, 1, 1], -1)
+        least = 8 * torch.finfo(center.dtype).eps
+        return center, softplus(alpha[..., 0]) + least, softplus(slope[..., 0]) + least
 
 
 def _length(vector: Tensor) -> Tensor:
     """|vector|, with gradient 0 at the origin."""
     squared = vector.square().sum(-1)
-    # Below the smallest squares the norm has no gradient worth having, and at 0 it has none.
+    # Below the smallest squares the gradient of the norm has no digits, and at 0 it does not exist.
     tiny = squared < torch.finfo(vector.dtype).tiny
     return torch.where(tiny, 0.0, torch.where(tiny, 1.0, squared).sqrt())

@@ -1,23 +1,25 @@
-"""A map in standardised units, put into the units of the data."""
+"""A map in standardized units, followed by the map into the units of the data."""
 
 import torch
 from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
+from pushforward.bijections.conditional_map import ConditionalMap
 from pushforward.bijections.elementwise import ElementwiseAffine
+from pushforward.bijections.ordering import closure
 
 
 class Standardized(Bijection):
     """x = shift + scale · f(z; (context - context_shift) / context_scale).
 
-    log_det includes Σ log scale, so that densities are in the data's own units. In place of shift and scale, `data` may
-    be any map from standardised to data's units, such as `MarginalSpline`.
+    log_det includes Σ log scale, so that densities are in the units of the data. In place of shift and scale, `data`
+    may be any map from standardized units to those of the data, such as `MarginalSpline`.
 
-    `data` and `context` may be float64 about a float32 map: x then comes and goes in float64, and only the standardised
-    value is rounded, so that a column like 1013.25 ± 0.01 loses nothing.
+    `data` and `context` may be float64 around a float32 map: x is then float64 on both sides, and only the standardized
+    value is rounded, so that a column such as 1013.25 ± 0.01 keeps its digits.
 
     Arguments:
-        bijection: f, the map in standardised units.
+        bijection: f, the map in standardized units.
         data: shift and scale of x, or another map into the data's units.
         context: shift and scale of the context, or None when f takes none.
 
@@ -33,19 +35,46 @@ class Standardized(Bijection):
         self.context = context
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map by f, then into the data's units."""
+        """Map by f, then into the units of the data."""
         y, log_det = self.bijection(z, self.standardized_context(context, z.dtype))
         x, constant = self.data(y)
         return x, log_det + constant.to(log_det.dtype)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Standardise, then map by the inverse of f."""
+        """Standardize, then map by the inverse of f."""
         y, context, constant = self.standardize(x, context)
         z, log_det = self.bijection.inverse(y, context)
         return z, log_det + constant.to(log_det.dtype)
 
+    def dependencies(self) -> Tensor:
+        """Those of f and of the map into the units of the data together."""
+        return closure(self.bijection.dependencies(), self.data.dependencies())
+
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `inverse`, with one term for each feature."""
+        self.check_order()
+        y, constants = self.data.each_inverse(x)
+        dtype = self.inner_dtype(y.dtype)
+        z, terms = self.bijection.each_inverse(y.to(dtype), self.standardized_context(context, dtype))
+        return z, terms + constants.to(terms.dtype)
+
+    def forward_with_maps(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `forward`, with the maps of f and then those into the units of the data."""
+        self.check_order()
+        y, maps = self.bijection.forward_with_maps(z, self.standardized_context(context, z.dtype))
+        x, maps_of_data = self.data.forward_with_maps(y)
+        return x, [*maps, *maps_of_data]
+
+    def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
+        """As `inverse`, with the maps of f and then those into the units of the data."""
+        self.check_order()
+        y, maps_of_data = self.data.inverse_with_maps(x)
+        dtype = self.inner_dtype(y.dtype)
+        z, maps = self.bijection.inverse_with_maps(y.to(dtype), self.standardized_context(context, dtype))
+        return z, [*maps, *maps_of_data]
+
     def standardize(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
-        """x and the context in standardised units and in the precision of f, as f's inverse is given them.
+        """x and the context in standardized units and in the precision of f, as f's inverse is given them.
 
         Returns:
             (x - shift) / scale, the context likewise, and log|det| of the former, (*batch).

@@ -15,7 +15,7 @@ class Sylvester(Bijection):
 
     log_det = Σᵢ log1p(Rᵢᵢ Sᵢᵢ tanh'(sᵢ)), s = S Qᵀz + b, by Sylvester's identity. The map is invertible as
     Sᵢᵢ > 0 and Rᵢᵢ Sᵢᵢ = softplus(ρᵢ) - 1 > -1; M = 1 is the planar flow. (The paper bounds both diagonals by a tanh,
-    which can stretch by no more than 2; a sign of Sᵢᵢ would be one of Rᵢᵢ and bᵢ.)
+    which limits the stretch to 2. Changing the sign of Sᵢᵢ is the same as changing those of Rᵢᵢ and bᵢ.)
 
     Q is a product of M Householder reflections, cut to its first M columns.
 
@@ -25,11 +25,11 @@ class Sylvester(Bijection):
     Arguments:
         features: D.
         rank: M, from 1 to D.
-        context: C; all weights are then a function of the context (amortised), default 0.
+        context: C; all weights are then a function of the context (amortized), default 0.
         hidden: widths of the hidden layers of that function, default (64,).
 
     Raises:
-        ValueError: a rank outside 1 .. D; in `inverse`, SolverError should a root not be found.
+        ValueError: a rank outside 1 .. D; in `inverse`, SolverError if a root is not found.
 
     Cost: forward 1 pass; inverse M scalar roots.
 
@@ -54,7 +54,7 @@ class Sylvester(Bijection):
         self.context_features = context
         self.register_buffer("upper", torch.ones(rank, rank).triu(1).bool(), persistent=False)
         above = rank * (rank - 1) // 2
-        # Reflections, R and S above their diagonals, log Sᵢᵢ, ρ, b. Begins near the identity.
+        # Reflections, R and S above their diagonals, log Sᵢᵢ, ρ, b. Start near the identity.
         self.sizes = [rank * features, above, above, rank, rank, rank]
         start = torch.cat(
             [

@@ -1,4 +1,4 @@
-"""Heavy tails from light ones: Gaussian tails stretched to those of the generalised Pareto distribution."""
+"""Heavy tails from light ones: Gaussian tails stretched to those of the generalized Pareto distribution."""
 
 import math
 
@@ -7,26 +7,26 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.special import erfcx
 
-from pushforward.bijections.base import Bijection
+from pushforward.bijections.elementwise import Elementwise
 
 SMALLEST_TAIL = 1e-6
-# exp(60) is 1e26: there is nothing beyond it that data could tell, but float32 ends at 3e38.
+# exp(60) is 1e26: no data reach beyond it, and float32 ends at 3e38.
 LARGEST_EXPONENT = 60.0
-# From here on the logarithm of erfc is found from erfcx, before from erf.
+# Above this value the logarithm of erfc is computed from erfcx, below it from erf.
 MIDDLE = 0.5
 
 
-class TailTransform(Bijection):
-    """x = shift + scale · sign(z) · (E^λ - 1) / λ, E = 1 / erfc(|z| / √2), with a tail λ of its own on either side.
+class TailTransform(Elementwise):
+    """x = shift + scale · sign(z) · (E^λ - 1) / λ, E = 1 / erfc(|z| / √2), with a separate tail λ on either side.
 
-    E is the reciprocal of the probability that a normal number lies further out than z, so that a standard normal z
-    gives x the tails of a generalised Pareto distribution, P(X > x) ~ x^(-1/λ): λ = 0.5 is that of Student's t with two
+    E is the reciprocal of the probability that a normal number is further out than z, so that a standard normal z
+    gives x the tails of a generalized Pareto distribution, P(X > x) ~ x^(-1/λ): λ = 0.5 is that of Student's t with two
     degrees of freedom, λ → 0 an exponential tail. As the last layer of a flow (the nearest to the data) it makes heavy
     tails out of a Gaussian base, and the layers before it never meet large numbers.
 
-    All is computed from t = log E, so that nothing overflows or underflows; where λ t exceeds 60 (x beyond 1e26 scales)
-    it goes on as a straight line in t. At z = 0 the derivative is scale · √(2/π) from both sides; log_det has a kink
-    there.
+    Everything is computed from t = log E, so that nothing overflows or underflows; where λ t exceeds 60 (x beyond 1e26
+    scales) the map continues as a straight line in t. At z = 0 the derivative is scale · √(2/π) from both sides;
+    log_det has a kink there.
 
     Arguments:
         features: D.
@@ -75,7 +75,7 @@ class TailTransform(Bijection):
             x: (N, D), at least 20 rows; its precision is that of the layer.
 
         Raises:
-            ValueError: less than 20 rows, a value that is not finite, or a feature of which half the rows are alike.
+            ValueError: fewer than 20 rows, a value that is not finite, or a feature with half its rows equal.
 
         Source: Hill 1975, doi:10.1214/aos/1176343247.
 
@@ -89,13 +89,15 @@ class TailTransform(Bijection):
             raise ValueError(f"x must have shape (N, features) with at least 20 rows, got {tuple(x.shape)}.")
         rows = x.detach().double()
         if not bool(rows.isfinite().all()):
-            raise ValueError(f"Column {int((~rows.isfinite().all(0)).nonzero()[0])} of x holds values not finite.")
+            raise ValueError(
+                f"Column {int((~rows.isfinite().all(0)).nonzero()[0])} of x has values that are not finite."
+            )
         ordered = rows.sort(0).values
         count = len(rows)
         lower, median, upper = (ordered[round(share * (count - 1))] for share in (0.25, 0.5, 0.75))
         if not bool(((lower < median) & (median < upper)).all()):
             bad = int((~((lower < median) & (median < upper))).nonzero()[0])
-            raise ValueError(f"Column {bad} of x has a quartile equal to its median: too many rows are alike.")
+            raise ValueError(f"Column {bad} of x has a quartile equal to its median: too many rows are equal.")
         layer = cls(x.shape[1]).to(x.dtype)
         k = math.isqrt(count)
         furthest = torch.stack([median - ordered[: k + 1], (ordered[-k - 1 :] - median).flip(0)])  # (2, k + 1, D)
@@ -110,7 +112,7 @@ class TailTransform(Bijection):
 
     @classmethod
     def of_tails(cls, tails: Tensor, shift: Tensor, scale: Tensor) -> "TailTransform":
-        """A fixed transform: nothing of it is trained.
+        """A fixed transform: none of its parameters are trained.
 
         Arguments:
             tails: (D, 2), λ of the lower and the upper tail, more than 1e-6.
@@ -129,16 +131,6 @@ class TailTransform(Bijection):
         """λ of the lower and the upper tail, (D, 2)."""
         return SMALLEST_TAIL + softplus(self.raw_tails)
 
-    def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x = shift + scale · sign(z) · (E^λ - 1) / λ."""
-        x, log_derivative = self.each_forward(z)
-        return x, log_derivative.sum(-1)
-
-    def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z = sign(x - shift) · √2 erfc⁻¹(1 / E), log E = log(1 + λ |x - shift| / scale) / λ."""
-        z, log_derivative = self.each_inverse(x)
-        return z, log_derivative.sum(-1)
-
     def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with log ∂x/∂z of each feature, (*batch, D)."""
         self.check_event(z)
@@ -151,7 +143,7 @@ class TailTransform(Bijection):
         log_det = self.log_scale + inside + log_hazard - 0.5 * math.log(2)
         return self.shift + self.log_scale.exp() * sign * y, log_det
 
-    def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `inverse`, with log ∂z/∂x of each feature, (*batch, D)."""
         self.check_event(x)
         tails, sign, distance = self._sides((x - self.shift) * (-self.log_scale).exp())
@@ -164,7 +156,7 @@ class TailTransform(Bijection):
         return sign * u * math.sqrt(2), -log_det
 
     def _sides(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The λ, the sign and the distance from 0 of each number; 0 lies on the upper side, for its derivative."""
+        """The λ, the sign and the distance from 0 of each number; 0 counts as the upper side, for its derivative."""
         tails = self.tails
         above = value >= 0
         return (
@@ -175,7 +167,7 @@ class TailTransform(Bijection):
 
 
 def _raw(tails: Tensor) -> Tensor:
-    """What 1e-6 + softplus(·) makes the tails of."""
+    """The inverse of 1e-6 + softplus(·)."""
     tails = tails - SMALLEST_TAIL
     return tails + (-torch.expm1(-tails)).log()
 
@@ -184,7 +176,7 @@ def _log_reciprocal(u: Tensor) -> tuple[Tensor, Tensor]:
     """t = -log erfc(u) for u ≥ 0, and the logarithm of its derivative, 2 / (√π erfcx(u))."""
     near = u.clamp(max=MIDDLE)
     scaled = erfcx(u)
-    # erfc(u) = exp(-u²) erfcx(u); near 0 that would leave t no digits.
+    # erfc(u) = exp(-u²) erfcx(u); near 0 this would leave t without digits.
     t = torch.where(u < MIDDLE, -torch.log1p(-torch.erf(near)), u.square() - scaled.log())
     return t, math.log(2 / math.sqrt(math.pi)) - scaled.log()
 
@@ -198,7 +190,7 @@ def _solve(t: Tensor) -> Tensor:
         for _ in range(3):
             value, log_slope = _log_reciprocal(u)
             u = u - (value - t) * (-log_slope).exp()
-    # Two more steps, whose first and second derivatives are those of the root; its value stays.
+    # Two more steps, whose first and second derivatives are those of the root; the value is unchanged.
     step = u
     for _ in range(2):
         value, log_slope = _log_reciprocal(step)

@@ -1,9 +1,9 @@
-"""Memory that is given back to the system at every step has to be fetched, page by page, at the next."""
+"""Keeping freed memory, which would otherwise be fetched from the system again, page by page, at every step."""
 
 import ctypes
 import sys
 
-# Of mallopt(3). The largest threshold that glibc takes is 32 MB.
+# Parameters of mallopt(3). The largest threshold that glibc accepts is 32 MB.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 LARGEST_BLOCK = 32 * 2**20
 KEPT = 2**30
@@ -12,8 +12,8 @@ KEPT = 2**30
 def keep_memory() -> None:
     """Let the C library keep up to 1 GB of freed memory, and blocks of up to 32 MB in it, for the next step.
 
-    For a process of its own, such as a command; a library has no business to decide this for its host. Where the C
-    library is not glibc nothing happens.
+    Only for a process that belongs to this program, such as a command: a library must not decide this for its host.
+    With a C library other than glibc nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,48 +1,69 @@
 """pushforward fit DATA -o MODEL"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Quiet, Verbose, columns, pairs
-from pushforward.cli.output import command, print_json, say
+from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Seed, Verbose, columns, pairs
+from pushforward.cli.output import command, metrics_path, print_json, reporting, say
+from pushforward.zoo.names import ARCHITECTURES, univariate_names
+
+if TYPE_CHECKING:
+    from pushforward.table_models.fitting import Fit
+
+FLOWS = (
+    f"Architecture: {', '.join(sorted(ARCHITECTURES))}; or autoregressive layers of a univariate family: "
+    f"{', '.join(univariate_names())}. By default architecture, size and training are chosen from the table and the "
+    "time."
+)
+
+
+Data = Annotated[
+    str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", metavar="DATA", show_default=False)
+]
+Architecture = Annotated[str | None, typer.Option(help=FLOWS)]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="Columns to model, a,b,c; by default all that are not given.")
+]
+Given = Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")]
+Schema = Annotated[
+    str | None, typer.Option(help="JSON file that declares the kinds of some columns; the others are detected.")
+]
+ArbitraryConditions = Annotated[
+    bool,
+    typer.Option(
+        "--arbitrary-conditions",
+        help="Learn p(any columns | any others); this is always done for tables with missing values.",
+    ),
+]
+Weight = Annotated[str | None, typer.Option(help="Column of row weights, which is not modeled.")]
+Errors = Annotated[
+    list[str] | None,
+    typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
+]
+Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
+]
 
 
 @command
 def fit(
-    data: Annotated[str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", show_default=False)],
-    output: Annotated[str, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
-    flow: Annotated[
-        str | None,
-        typer.Option(
-            help="Architecture: nsf, maf, mixture_cdf, realnvp, nice, iaf, planar, radial, sylvester; default chosen, "
-            "size and training included, from the table and the time."
-        ),
-    ] = None,
-    names: Annotated[str | None, typer.Option("--columns", help="Columns to model, a,b,c; default all others.")] = None,
-    given: Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")] = "",
-    schema: Annotated[
-        str | None, typer.Option(help="JSON file that says what some columns are; default learned from the table.")
-    ] = None,
-    arbitrary_conditions: Annotated[
-        bool,
-        typer.Option("--arbitrary-conditions", help="Learn p(any columns | any others); tables with gaps always do."),
-    ] = False,
-    weight: Annotated[str | None, typer.Option(help="Column of row weights, which is not modelled.")] = None,
-    error: Annotated[
-        list[str] | None,
-        typer.Option(help="x=x_err: column x was measured with the errors in column x_err; may be repeated."),
-    ] = None,
-    max_time: Annotated[
-        float | None, typer.Option(help="Most seconds of training; default until it stops gaining.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Makes the run repeat.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")] = "32-true",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from MODEL.checkpoint, which a killed fit leaves behind.")
-    ] = False,
+    data: Data,
+    output: ModelOutput,
+    flow: Architecture = None,
+    names: Columns = None,
+    given: Given = "",
+    schema: Schema = None,
+    arbitrary_conditions: ArbitraryConditions = False,
+    weight: Weight = None,
+    error: Errors = None,
+    max_time: MaxTime = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "32-true",
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -52,12 +73,11 @@ def fit(
     from pushforward.table_models.fitting import fit_table
 
     check_model_path(output)
-    log_path = Path(output).with_suffix(".metrics.csv")
     checkpoint = Path(output).with_suffix(".checkpoint")
     if resume and not checkpoint.exists():
-        say(f"there is no {checkpoint} to go on from: the fit begins anew", quiet)
+        say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
     elif checkpoint.exists() and not resume:
-        say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would go on from it", quiet)
+        say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
     result = fit_table(
         data,
         columns=columns(names),
@@ -69,30 +89,35 @@ def fit(
         errors=pairs(error, "--error"),
         seed=seed,
         max_time=max_time,
-        announce=lambda line: say(line, quiet),
         device=device,
         precision=precision,
-        progress=False if quiet else None,
-        log_path=log_path,
         checkpoint=checkpoint,
         resume=resume,
+        **reporting(output, quiet),
     )
     result.model.save(output)
-    interrupted = result.history.stopped == "interrupted"
-    if not interrupted:
-        # Only now: until the model is written, the checkpoint is all that there is.
+    if result.history.stopped != "interrupted":
+        # Only now: until the model is written, nothing else holds the result.
         checkpoint.unlink(missing_ok=True)
-    notes = result.model.notes
     if json:
+        notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
-        print_json({"model": output, "metrics": str(log_path), "flow": notes["flow"], **about})
-    ending = "interrupted: the best so far is kept" if interrupted else result.history.stopped
-    if interrupted and checkpoint.exists():
-        say(f"--resume goes on from {checkpoint}", quiet)
-    say(
-        f"{notes['flow']} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} rows to "
-        f"train, {notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
-        quiet,
-    )
-    gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} against a Gaussian"
-    say(f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}", quiet)
+        print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
+    for line in _summary(result, data, output, checkpoint):
+        say(line, quiet)
+
+
+def _summary(result: "Fit", data: str, output: str, checkpoint: Path) -> list[str]:
+    notes, lines = result.model.notes, []
+    ending = result.history.stopped
+    if ending == "interrupted":
+        ending = "interrupted: the best so far is kept"
+        if checkpoint.exists():
+            lines.append(f"--resume continues from {checkpoint}")
+    gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
+    return [
+        *lines,
+        f"{notes['flow']} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} training "
+        f"rows, {notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
+        f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}",
+    ]

@@ -6,9 +6,8 @@ from pushforward.cli.output import command, print_json
 
 @command
 def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
-    """Say what a model file holds."""
-    from pushforward.store.model_file import describe
-    from pushforward.tables import parse_schema
+    """Describe a model file."""
+    from pushforward.store.description import describe
 
     about = describe(model)
     if json:
@@ -18,9 +17,13 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
     notes = dict(notes) if isinstance(notes, dict) else {}
     if isinstance(notes.get("calibration"), dict):
         notes["calibration"] = {"rows": notes["calibration"].get("rows")}
-    schema = parse_schema(notes.pop("schema", {}), source=f"the schema in {model}")
-    entries = {**about, **notes, "column": {name: column.describe() for name, column in schema.items()}}
-    for key, value in _flat(entries):
+    columns = {}
+    if "schema" in notes:
+        from pushforward.tables.schema.serialization import parse_schema
+
+        schema = parse_schema(notes.pop("schema"), source=f"the schema in {model}")
+        columns = {name: column.describe() for name, column in schema.items()}
+    for key, value in _flat({**about, **notes, "column": columns}):
         print(f"{key:24} {value}")
 
 

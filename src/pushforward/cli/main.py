@@ -1,6 +1,8 @@
 """The command `pushforward`."""
 
+import importlib.machinery
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,14 +17,15 @@ from pushforward.cli.posterior import posterior
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
-from pushforward.kernels import native
 from pushforward.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Normalizing flows: a table in, an exact density out.",
+    # Rich's help takes twice as long to print.
+    rich_markup_mode=None,
+    help="Normalizing flows: from a table to its exact density.",
 )
 for function in (fit, score, sample, impute, posterior, distill, info):
     app.command()(function)
@@ -31,7 +34,10 @@ app.add_typer(speech, name="speech")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"pushforward {__version__} (kernels: {native.instructions if native else 'none'})")
+        # Found, not loaded: loading them takes torch.
+        folder = str(Path(__file__).parent.parent / "kernels")
+        found = importlib.machinery.PathFinder.find_spec("_native", [folder]) is not None
+        print(f"pushforward {__version__} ({'with' if found else 'without'} compiled kernels)")
         raise typer.Exit
 
 
@@ -52,6 +58,6 @@ def run() -> None:
 
 
 def _end(*_: object) -> None:
-    """End by an exception, so that every file that is being written is cleared away."""
+    """End by an exception, so that files that are being written are removed."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated

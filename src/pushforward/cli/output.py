@@ -1,4 +1,4 @@
-"""What every command says, and where: results on standard output, everything for people on standard error."""
+"""What every command prints, and where: results on standard output, everything for people on standard error."""
 
 import functools
 import json
@@ -6,19 +6,20 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import typer
 
 from pushforward.errors import InputError, TrainingError
-from pushforward.support.progress import progress as progress  # commands take all that they show from here
+from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 
 Options = ParamSpec("Options")
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
 class Terminated(BaseException):
-    """The system asked the process to end; no error, so nothing may catch it on the way out."""
+    """The system asked the process to end. It is not an error, so that nothing catches it on the way out."""
 
 
 def command(function: Callable[Options, None]) -> Callable[Options, None]:
@@ -29,7 +30,7 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
         try:
             function(*args, **options)
         except BrokenPipeError:
-            # Whoever read our output has gone; Python would complain once more when it flushes standard output.
+            # Nobody reads our output any more; Python would complain again when it flushes standard output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
@@ -53,7 +54,7 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
 
 
 def _one_line(error: Exception) -> str:
-    """What an error says, in which names of columns may hold anything."""
+    """The message of an error on one line: it may quote names of columns, which may contain anything."""
     return " ".join(str(error).split())
 
 
@@ -61,6 +62,20 @@ def say(text: str, quiet: bool = False) -> None:
     """Print for people."""
     if not quiet:
         print(text, file=sys.stderr)
+
+
+def metrics_path(output: str) -> Path:
+    """The file beside a model to which its training writes its metrics."""
+    return Path(output).with_suffix(".metrics.csv")
+
+
+def reporting(output: str, quiet: bool) -> dict[str, Any]:
+    """The options by which training reports its course: in the metrics, in a bar and in lines for people."""
+    return {
+        "log_path": metrics_path(output),
+        "progress": False if quiet else None,
+        "announce": functools.partial(say, quiet=quiet),
+    }
 
 
 def print_json(result: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Output, Quiet, Verbose, columns
+from pushforward.cli.options import Json, Model, Output, Quiet, Verbose, columns, numbers
 from pushforward.cli.output import command, print_json, progress, say
 from pushforward.errors import InputError
 
@@ -12,33 +12,34 @@ from pushforward.errors import InputError
 @command
 def posterior(
     model: Model,
-    data: Annotated[str, typer.Argument(help="Table with the given columns.", show_default=False)],
+    data: Annotated[str, typer.Argument(help="Table with the given columns.", metavar="DATA", show_default=False)],
     output: Output,
-    of: Annotated[str, typer.Option(help="The column whose density is wanted.")],
+    of: Annotated[str, typer.Option(help="Column whose density to write.")],
     given: Annotated[
-        str | None, typer.Option(help="The columns that are known, a,b,c; default all others that the table has.")
+        str | None, typer.Option(help="Known columns, a,b,c; by default all others that the table has.")
     ] = None,
     quantiles: Annotated[
-        str | None, typer.Option(help="Levels such as 0.05,0.5,0.95: write these, not the density on a grid.")
+        str | None, typer.Option(help="Levels such as 0.05,0.5,0.95: write these quantiles, not the density on a grid.")
     ] = None,
     grid: Annotated[
-        str | None, typer.Option(help="LOWEST,HIGHEST,POINTS of the grid; default 200 points over the training rows.")
+        str | None,
+        typer.Option(help="LOWEST,HIGHEST,POINTS of the grid; by default 200 over the range of the training rows."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Write the density of one column given others, for each row of a table: on a grid, or as quantiles."""
-    from pushforward.table_models import imputation
     from pushforward.table_models.model import TableModel
+    from pushforward.table_models.posterior import posterior as write_posterior
 
-    levels = _numbers(quantiles, "--quantiles")
-    ends = _numbers(grid, "--grid")
+    levels = numbers(quantiles, "--quantiles")
+    ends = numbers(grid, "--grid")
     if ends is not None and (len(ends) != 3 or ends[2] != int(ends[2])):
-        raise InputError("--grid takes three numbers: the lowest value, the highest value, and how many points.")
+        raise InputError("--grid takes three numbers: the lowest value, the highest value, and the number of points.")
     table_model = TableModel.load(model)
     with progress("evaluating", quiet) as report:
-        rows = imputation.posterior(
+        rows = write_posterior(
             table_model,
             data,
             output,
@@ -51,10 +52,3 @@ def posterior(
     if json and output != "-":
         print_json({"output": output, "rows": rows, "of": of, "quantiles": levels})
     say(f"p({of} | others) of {rows} rows in {output}", quiet)
-
-
-def _numbers(text: str | None, option: str) -> list[float] | None:
-    try:
-        return None if text is None else [float(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"{option} takes numbers separated by commas, not {text!r}.") from None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
+from pushforward.cli.options import Json, Model, Output, Quiet, SeedOfDraws, Verbose
 from pushforward.cli.output import command, print_json, progress, say
 
 
@@ -12,11 +12,11 @@ from pushforward.cli.output import command, print_json, progress, say
 def sample(
     model: Model,
     output: Output,
-    number: Annotated[int | None, typer.Option("--number", "-n", help="How many rows to draw.")] = None,
+    number: Annotated[int | None, typer.Option("--number", "-n", help="Number of rows to draw.")] = None,
     given_file: Annotated[
         str | None, typer.Option(help="Table of the given columns: one row is drawn for each of its rows.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes the draws repeat; default new draws every time.")] = None,
+    seed: SeedOfDraws = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -29,4 +29,4 @@ def sample(
         rows = table_model.sample(output, rows=number, given=given_file, seed=seed, report=report)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
-    say(f"{rows} rows drawn into {output}", quiet)
+    say(f"{rows} rows drawn; table in {output}", quiet)

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FEWEST_ROWS, FLOATS, FlowEstimator, map_rows, mean_by_weight, seeded
+from pushforward.estimator.base import FlowEstimator, seeded
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 from pushforward.flow import Flow
 
 # Latent points behind the quantiles of several targets, a power of two.
@@ -28,23 +29,12 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     they are those of each target by itself over 1024 points y = f(z | X), z from a Sobol sequence in normal
     coordinates, which is the same for every row and at every call.
 
-    Columns of X that are constant in the rows that are trained on say nothing, and are left out. Rows in float64 are
-    evaluated in double precision, so that a row's result does not depend on the rows beside it; rows in float32 in the
-    precision of the flow's networks, several times as fast.
+    Columns of X that are constant in the rows that are trained on carry no information, and are left out. Rows in
+    float64 are evaluated in double precision, so that a row's result does not depend on the other rows; rows in float32
+    in the precision of the flow's networks, several times as fast.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
-            architecture, size and training from the data and the time.
-        max_time: most seconds of training; by default it goes on until it stops gaining.
-        max_steps: most steps of training.
-        epochs: most passes over the training rows.
-        learning_rate: peak learning rate.
-        batch_size: rows in a training batch.
-        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
-        random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
-            for another fit each time.
-        device: "auto" (default), "cpu", "cuda" or "mps".
-        verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
+        {options}
 
     Attributes:
         flow_: the fitted `Flow` over y in its own units; its context are the columns of X that vary.
@@ -72,7 +62,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a target that is constant in the rows that are trained on, or an option that cannot be.
+            InputError: a target that is constant in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         rows, targets = validate_data(
@@ -111,15 +101,15 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         flow = self._evaluated_by(rows.dtype)
         if self.n_outputs_ == 1:
             # Every named architecture of one feature increases with z.
-            there = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
+            targets = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
         else:
             # Scrambled, so that no point lies on the edge of the cube.
             points = torch.quasirandom.SobolEngine(self.n_outputs_, scramble=True, seed=0).draw(
                 POINTS, dtype=torch.float64
             )
             draws = self._to_data(flow, torch.special.ndtri(points), rows)
-            there = np.moveaxis(np.quantile(draws, probabilities, axis=1), 0, 1)
-        return self._shaped(there)
+            targets = np.moveaxis(np.quantile(draws, probabilities, axis=1), 0, 1)
+        return self._shaped(targets)
 
     def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw targets for each row.
@@ -142,7 +132,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
                 return flow.sample((len(given), n_samples)).double()
             return flow.sample((n_samples,), context).double().movedim(0, 1)
 
-        with seeded(random_state):
+        with seeded(random_state, flow):
             return self._shaped(map_rows(draw, flow, rows, rows=max(1, DRAWS // max(1, n_samples))))
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:

@@ -8,29 +8,19 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.estimator.base import FlowEstimator, mean_by_weight, seeded
+from pushforward.estimator.base import FlowEstimator, seeded
+from pushforward.estimator.rows import mean_by_weight
 
 
 class FlowDensity(DensityMixin, FlowEstimator):
     """p(X), learned by a normalizing flow, as a scikit-learn estimator.
 
     Columns are made nearly normal inside the flow, and log p(X) is in the units of X. Rows in float64 are evaluated in
-    double precision, so that a row's result does not depend on the rows beside it; rows in float32 in the precision of
+    double precision, so that a row's result does not depend on the other rows; rows in float32 in the precision of
     the flow's networks, several times as fast.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
-            architecture, size and training from the data and the time.
-        max_time: most seconds of training; by default it goes on until it stops gaining.
-        max_steps: most steps of training.
-        epochs: most passes over the training rows.
-        learning_rate: peak learning rate.
-        batch_size: rows in a training batch.
-        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
-        random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
-            for another fit each time.
-        device: "auto" (default), "cpu", "cuda" or "mps".
-        verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
+        {options}
 
     Attributes:
         flow_: the fitted `Flow`, in the units of X; `pushforward.save` writes it.
@@ -58,7 +48,7 @@ class FlowDensity(DensityMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
+            InputError: a column that is constant in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         self._fit_rows(X, sample_weight)
@@ -87,6 +77,6 @@ class FlowDensity(DensityMixin, FlowEstimator):
             (n_samples, D), float64.
         """
         check_is_fitted(self)
-        with seeded(random_state):
+        with seeded(random_state, self.flow_):
             draws: np.ndarray = self.flow_.sample((n_samples,)).double().cpu().numpy()
         return draws

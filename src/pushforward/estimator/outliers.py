@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     """Outliers: the rows whose log p(X), learned by a normalizing flow, is lowest.
 
@@ -19,19 +21,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     `contamination` lies below the offset.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
-            architecture, size and training from the data and the time.
+        {options}
         contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.
-        max_time: most seconds of training; by default it goes on until it stops gaining.
-        max_steps: most steps of training.
-        epochs: most passes over the training rows.
-        learning_rate: peak learning rate.
-        batch_size: rows in a training batch.
-        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
-        random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
-            for another fit each time.
-        device: "auto" (default), "cpu", "cuda" or "mps".
-        verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
 
     Attributes:
         offset_: the log-density, in nats, below which a row is an outlier.
@@ -47,34 +38,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         (10, array([-1]))
     """
 
-    def __init__(
-        self,
-        flow: str | None = None,
-        *,
-        contamination: float = 0.1,
-        max_time: float | None = None,
-        max_steps: int | None = None,
-        epochs: int | None = None,
-        learning_rate: float | None = None,
-        batch_size: int | None = None,
-        validation_fraction: float = 0.1,
-        random_state: Any = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ):
-        super().__init__(
-            flow,
-            max_time=max_time,
-            max_steps=max_steps,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            validation_fraction=validation_fraction,
-            random_state=random_state,
-            device=device,
-            verbose=verbose,
-        )
-        self.contamination = contamination
+    contamination: float = 0.1
 
     def fit(self, X: Any, y: Any = None) -> FlowOutlierDetector:
         """Fit the density, and the offset to the share of outliers.
@@ -87,7 +51,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
+            InputError: a column that is constant in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         if not 0 < self.contamination <= 0.5:
@@ -97,7 +61,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """log p of each row in nats, (n,): the lower, the odder."""
+        """log p of each row in nats, (n,): the lower, the more of an outlier."""
         return self._score_rows(X)
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -9,7 +9,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FLOATS, FlowEstimator, map_rows
+from pushforward.estimator.base import FlowEstimator
+from pushforward.estimator.rows import FLOATS, map_rows
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
@@ -19,18 +20,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
     precision, rows in float32 in the precision of the flow's networks and come out as float32.
 
     Arguments:
-        flow: a named architecture with its own defaults, such as "maf"; by default `pushforward.zoo.recipe` chooses
-            architecture, size and training from the data and the time.
-        max_time: most seconds of training; by default it goes on until it stops gaining.
-        max_steps: most steps of training.
-        epochs: most passes over the training rows.
-        learning_rate: peak learning rate.
-        batch_size: rows in a training batch.
-        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
-        random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
-            for another fit each time.
-        device: "auto" (default), "cpu", "cuda" or "mps".
-        verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
+        {options}
 
     Attributes:
         flow_: the fitted `Flow`, in the units of X.
@@ -61,7 +51,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
             Itself.
 
         Raises:
-            InputError: a column that is constant in the rows that are trained on, or an option that cannot be.
+            InputError: a column that is constant in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         self._fit_rows(X)

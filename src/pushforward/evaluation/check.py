@@ -1,7 +1,6 @@
-"""A map or a flow, examined: every promise of the library, as a table."""
+"""Checks of a map or a flow against every contract of the library, reported as a table."""
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,36 +9,33 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.autoregressive import Autoregressive
-from pushforward.bijections.base import Bijection, Inverse
+from pushforward.bijections.base import Bijection
+from pushforward.bijections.compose import Inverse
 from pushforward.evaluation import contracts
 from pushforward.evaluation.contracts import DIRECTIONS, ContractError, randomized
+from pushforward.evaluation.density import (
+    ExaminedDensity,
+    Inconclusive,
+    energy_test,
+    integral,
+    sample_density,
+    samples_follow,
+)
 from pushforward.flow import Flow
 
 # Distances from the origin, of every coordinate of a batch at once.
 TAILS = (0.0, 1e-30, 30.0, 1e3)
-# Chance of calling samples wrong that are right, where a test is one of chance.
-FALSE_ALARM = 2e-3
-PERMUTATIONS = 999
-COMPARED_DRAWS = 600
-PROPOSAL_DRAWS = 20_000
-PROPOSAL_TAIL = 4.0
-LEAST_EFFECTIVE_DRAWS = 1000
-QUADRATURE_POINTS = {1: 8001, 2: 601, 3: 101}
-
-
-class Inconclusive(Exception):
-    """An examination that could not tell."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise, examined.
+    """One contract, checked.
 
     Attributes:
-        name: what was examined.
+        name: what was checked.
         direction: "forward", "inverse", or "" for both.
         passed: True, False, or None where it does not apply.
-        detail: what was found.
+        detail: the error, or why the check failed.
     """
 
     name: str
@@ -50,11 +46,11 @@ class Check:
 
 @dataclass
 class Report:
-    """What an examination found; prints as a table.
+    """The result of some checks; prints as a table.
 
     Attributes:
-        subject: what was examined.
-        checks: one for each promise.
+        subject: what was checked.
+        checks: one for each contract and direction.
     """
 
     subject: str
@@ -62,16 +58,16 @@ class Report:
 
     @property
     def failures(self) -> list[Check]:
-        """The promises that are not kept."""
+        """The checks that failed."""
         return [check for check in self.checks if check.passed is False]
 
     @property
     def passed(self) -> bool:
-        """Whether all promises are kept."""
+        """Whether no check failed."""
         return not self.failures
 
     def raise_if_failed(self) -> None:
-        """Raise a ContractError that lists the failures, if there are any."""
+        """Raise a ContractError that lists the failures, if any."""
         if self.failures:
             listed = "; ".join(f"{c.name} {c.direction}".strip() + f": {c.detail}" for c in self.failures)
             raise ContractError(f"{self.subject}: {listed}")
@@ -88,7 +84,7 @@ class Report:
         return "\n".join([self.subject, *lines, counted])
 
     def examine(self, name: str, direction: str, contract: Callable[[], float]) -> None:
-        """Add what a contract finds; whatever it raises is a failure."""
+        """Add the result of a contract; any exception is a failure."""
         try:
             error = contract()
             self.checks.append(Check(name, direction, True, f"error {error:.1e}" if error else ""))
@@ -105,17 +101,17 @@ class Report:
 def check_bijection(
     bijection: Bijection, *, dependencies: Tensor | None = None, tolerance: float = 1e-9, seed: int = 0
 ) -> Report:
-    """Examine a map, one of the library's or your own, for everything that a flow relies on.
+    """Check a map, one of the library's or your own, for everything that a flow relies on.
 
     Round trips, log_dets against automatic differentiation, finite values and gradients at edges and in tails,
-    gradients to every parameter, precision, batch sizes, context, copies, compilation. The examination takes a copy, in
-    float64, with parameters filled with noise: a map that is right only as it begins is not right.
+    gradients to every parameter, precision, batch sizes, context, copies, compilation. The checks use a copy in float64
+    whose parameters are filled with noise: a map must be right for any parameters, not only for its initial ones.
 
     Arguments:
-        bijection: the map; it is left as it is.
+        bijection: the map, which is not changed.
         dependencies: (D, D) boolean, True where the forward's output i depends on input j; all others must then be
             exactly 0. An autoregressive layer knows its own.
-        tolerance: of errors in float64, relative to what is larger than 1, default 1e-9.
+        tolerance: of errors in float64, relative to values above 1, default 1e-9.
         seed: of values and parameters.
 
     Returns:
@@ -136,7 +132,7 @@ def check_bijection(
         ('round trip', 'value and value after the round trip differ (by 1, allowed 1e-09)')
     """
     report = Report(f"{type(bijection).__name__}, {bijection.features} features")
-    _examine_bijection(report, bijection, dependencies, tolerance, seed)
+    _MapChecks(report, bijection, dependencies, tolerance, seed).run()
     return report
 
 
@@ -148,17 +144,17 @@ def check_flow(
     tolerance: float = 1e-9,
     seed: int = 0,
 ) -> Report:
-    """Examine a flow: its map as `check_bijection` does, and its density as it stands, trained or not.
+    """Check a flow: its map as `check_bijection` does, and its density with the weights it has, trained or not.
 
     The density that comes with a sample is the density of the sample; it integrates to 1, by quadrature up to three
-    features, beyond by importance sampling from a Student-t about the samples; samples follow the density, by an energy
-    test against draws that the density picked from that Student-t; and, where rows are given, the samples resemble
+    features, beyond by importance sampling from a Student-t around the samples; samples follow the density, by an
+    energy test against draws of that Student-t, resampled by the density; and, if rows are given, the samples resemble
     them.
 
     Arguments:
-        flow: the flow; it is left as it is.
+        flow: the flow, which is not changed.
         x: (N, D) held-out rows to compare the samples with, default none.
-        context: (C,) the context to examine a conditional flow at; default at random. With `x`, that of its rows.
+        context: (C,) the context at which to check a conditional flow; default random. With `x`, that of its rows.
         tolerance: as for `check_bijection`.
         seed: of values, parameters and draws.
 
@@ -175,85 +171,129 @@ def check_flow(
         True
     """
     report = Report(f"Flow, {flow.features} features")
-    _examine_bijection(report, flow.bijection, None, tolerance, seed)
-    examined = _as_it_stands(flow)
+    _MapChecks(report, flow.bijection, None, tolerance, seed).run()
+    examined = _in_double(flow)
     if flow.context_features and context is None:
         context = torch.randn(flow.context_features, generator=torch.Generator().manual_seed(seed))
     context = None if context is None else context.double()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        density = _Density(examined, context)
-        report.examine("density of a sample", "", lambda: _sample_density(density, max(tolerance, 1e-9)))
-        report.examine("integrates to 1", "", lambda: _integral(density))
-        report.examine("samples follow the density", "", lambda: _samples_follow(density))
+        density = ExaminedDensity(examined, context)
+        report.examine("density of a sample", "", lambda: sample_density(density, max(tolerance, 1e-9)))
+        report.examine("integrates to 1", "", lambda: integral(density))
+        report.examine("samples follow the density", "", lambda: samples_follow(density))
         if x is not None:
-            report.examine("samples resemble the rows given", "", lambda: _energy_test(density.samples, x.double()))
+            report.examine("samples resemble the rows given", "", lambda: energy_test(density.samples, x.double()))
     return report
 
 
-def _examine_bijection(
-    report: Report, bijection: Bijection, dependencies: Tensor | None, tolerance: float, seed: int
-) -> None:
-    features, context_features = bijection.features, bijection.context_features
-    examined, as_it_is = randomized(bijection, seed), _as_it_stands(bijection)
-    generator = torch.Generator().manual_seed(seed)
-    latent = 2 * torch.randn(64, features, generator=generator, dtype=torch.float64)
-    context = None
-    if context_features:
-        context = torch.randn(64, context_features, generator=generator, dtype=torch.float64)
-    wanted = _known_dependencies(bijection) if dependencies is None else dependencies
+class _MapChecks:
+    """The checks of one map: a copy filled with noise, and values and a context to evaluate it at.
 
-    def head(rows: int) -> Tensor | None:
-        return None if context is None else context[:rows]
+    Arguments:
+        report: takes the results.
+        bijection: the map, which is not changed.
+        dependencies: declared by the caller, or None.
+        tolerance: of errors in float64.
+        seed: of values and parameters.
+    """
 
-    for direction in DIRECTIONS:
-        try:
-            value = _reached(examined, direction, latent, context)
-        except Exception as error:
-            report.checks.append(Check("evaluation", direction, False, f"{type(error).__name__}: {error}"))
-            continue
+    def __init__(
+        self, report: Report, bijection: Bijection, dependencies: Tensor | None, tolerance: float, seed: int
+    ) -> None:
+        self.report, self.bijection, self.tolerance, self.seed = report, bijection, tolerance, seed
+        self.filled = randomized(bijection, seed)
+        self.declared = dependencies
+        generator = torch.Generator().manual_seed(seed)
+        self.latent = 2 * torch.randn(64, bijection.features, generator=generator, dtype=torch.float64)
+        self.context: Tensor | None = None
+        if bijection.context_features:
+            self.context = torch.randn(64, bijection.context_features, generator=generator, dtype=torch.float64)
 
-        def add(
-            name: str, contract: Callable[..., float], *arguments: Any, direction: str = direction, of: Any = examined
-        ) -> None:
-            report.examine(name, direction, lambda: contract(of, direction, *arguments))
+    def run(self) -> None:
+        """Every check, in both directions."""
+        for direction in DIRECTIONS:
+            try:
+                value = _reached(self.filled, direction, self.latent, self.context)
+            except Exception as error:
+                detail = f"{type(error).__name__}: {error}"
+                self.report.checks.append(Check("evaluation", direction, False, detail))
+                continue
+            self._check_values(direction, value)
+            self._check_gradients(direction, value)
+            self._check_batches(direction, value)
+            self._check_module(direction, value)
+        contract = contracts.is_not_the_identity
+        self.report.examine("not the identity", "", lambda: contract(self.filled, self.latent, self.context))
 
-        add("round trip", contracts.round_trip, value, context, tolerance)
-        add("opposite log_dets", contracts.opposite_log_dets, value, context, tolerance)
+    def _check_values(self, direction: str, value: Tensor) -> None:
+        """Round trips and log_dets."""
+        self._add("round trip", direction, contracts.round_trip, value, self.context, self.tolerance)
+        self._add("opposite log_dets", direction, contracts.opposite_log_dets, value, self.context, self.tolerance)
         # A simplex has one coordinate more than it has dimensions, and no square Jacobian.
-        if value.shape == latent.shape:
-            for row, event in enumerate(value[:3]):
-                given = None if context is None else context[row]
-                add("log_det by autograd", contracts.jacobian_log_det, event, given, tolerance)
-            given = None if context is None else context[0]
-            event = _reached(as_it_is, direction, latent[0], given)
-            add("log_det, as it is", contracts.jacobian_log_det, event, given, tolerance, of=as_it_is)
+        if value.shape != self.latent.shape:
+            return
+        contract = contracts.jacobian_log_det
+        for row, event in enumerate(value[:3]):
+            self._add("log_det by autograd", direction, contract, event, self._context_of(row), self.tolerance)
+        unchanged = _in_double(self.bijection)
+        event = _reached(unchanged, direction, self.latent[0], self._context_of(0))
+        self._add("log_det, as it is", direction, contract, event, self._context_of(0), self.tolerance, of=unchanged)
+
+    def _check_gradients(self, direction: str, value: Tensor) -> None:
+        """Finite values and gradients in tails, and gradients to parameters and inputs."""
         for distance in TAILS:
-            far = distance * latent.sign()
-            add(f"finite at |z| = {distance:g}", _finite_at, far, context)
-        add("gradients reach parameters", contracts.gradients_reach_parameters, value, context)
-        add("gradients are right", contracts.gradients_are_right, value[:2], head(2))
-        add("float64 stays", contracts.keeps_precision, value, context)
-        single = randomized(bijection, seed).float()
-        rounded = None if context is None else context.float()
-        add("float32 stays", contracts.keeps_precision, value.float(), rounded, of=single)
+            far = distance * self.latent.sign()
+            self._add(f"finite at |z| = {distance:g}", direction, _finite_at, far, self.context)
+        reach = contracts.gradients_reach_parameters
+        self._add("gradients reach parameters", direction, reach, value, self.context)
+        self._add("gradients are right", direction, contracts.gradients_are_right, value[:2], self._contexts(2))
+
+    def _check_batches(self, direction: str, value: Tensor) -> None:
+        """Precision, batches and contexts."""
+        self._add("float64 stays", direction, contracts.keeps_precision, value, self.context)
+        single = randomized(self.bijection, self.seed).float()
+        rounded = None if self.context is None else self.context.float()
+        self._add("float32 stays", direction, contracts.keeps_precision, value.float(), rounded, of=single)
         for rows in (0, 1, 7):
-            add(f"batch of {rows}", contracts.batch_equals_loop, value[:rows], head(rows), 10 * tolerance)
-        if context is not None:
-            same = _reached(examined, direction, latent[:6], context[0]).view(2, 3, -1)
-            add("context broadcasts", contracts.context_broadcasts, same, context[0])
-            add("context matters", contracts.context_matters, value, context)
-        add("copies agree", contracts.copies_agree, value, context)
-        if getattr(bijection.cost, direction) == "1 pass":
-            add("compiles", contracts.compiles, value, context)
-        add("other sizes refused", contracts.refuses_other_sizes, value, context)
-        if wanted is not None and (direction == "forward" or dependencies is None):
-            add("dependencies", contracts.depends_as_wanted, wanted, value[:8], None if context is None else context[0])
-    report.examine("not the identity", "", lambda: contracts.is_not_the_identity(examined, latent, context))
+            arguments = (value[:rows], self._contexts(rows), 10 * self.tolerance)
+            self._add(f"batch of {rows}", direction, contracts.batch_equals_loop, *arguments)
+        if self.context is not None:
+            same = _reached(self.filled, direction, self.latent[:6], self.context[0]).view(2, 3, -1)
+            self._add("context broadcasts", direction, contracts.context_broadcasts, same, self.context[0])
+            self._add("context matters", direction, contracts.context_matters, value, self.context)
+
+    def _check_module(self, direction: str, value: Tensor) -> None:
+        """Copies, compilation, sizes and dependencies."""
+        self._add("copies agree", direction, contracts.copies_agree, value, self.context)
+        if getattr(self.bijection.cost, direction) == "1 pass":
+            self._add("compiles", direction, contracts.compiles, value, self.context)
+        self._add("other sizes refused", direction, contracts.refuses_other_sizes, value, self.context)
+        declared = self.declared
+        if declared is None:
+            declared = _known_dependencies(self.bijection)
+        elif direction == "inverse":
+            return
+        if declared is not None:
+            arguments = (declared, value[:8], self._context_of(0))
+            self._add("dependencies", direction, contracts.depends_as_declared, *arguments)
+
+    def _add(
+        self, name: str, direction: str, contract: Callable[..., float], *arguments: Any, of: Bijection | None = None
+    ) -> None:
+        """Add the result of a contract, of the filled copy or of another one."""
+        bijection = self.filled if of is None else of
+        self.report.examine(name, direction, lambda: contract(bijection, direction, *arguments))
+
+    def _context_of(self, row: int) -> Tensor | None:
+        return None if self.context is None else self.context[row]
+
+    def _contexts(self, rows: int) -> Tensor | None:
+        return None if self.context is None else self.context[:rows]
 
 
 def _reached(bijection: Any, direction: str, z: Tensor, context: Tensor | None) -> Tensor:
-    """Values that a direction is defined for: z itself, or what the forward makes of it, if there is one."""
+    """Values that a direction is defined for: z itself, or its image, if the map has a forward direction."""
     if direction == "forward":
         return z
     try:
@@ -266,7 +306,7 @@ def _finite_at(bijection: Bijection, direction: str, z: Tensor, context: Tensor 
     return contracts.finite(bijection, direction, _reached(bijection, direction, z, context), context)
 
 
-def _as_it_stands(module: Any) -> Any:
+def _in_double(module: Any) -> Any:
     return copy.deepcopy(module).double().eval()
 
 
@@ -276,115 +316,4 @@ def _known_dependencies(bijection: Bijection) -> Tensor | None:
         bijection = bijection.bijection
     if not isinstance(bijection, Autoregressive):
         return None
-    place = torch.tensor(bijection.order).argsort()
-    return place[:, None] >= place
-
-
-class _Density:
-    """A flow at one context, with samples, and a wide Student-t about them to weigh against it."""
-
-    def __init__(self, flow: Flow, context: Tensor | None) -> None:
-        self.flow = flow
-        self.context = context
-        self.samples, self.sample_log_prob = flow.sample_with_log_prob((4000,), context)
-        middle = self.samples.median(0).values
-        # Quantiles, since moments of heavy tails need not exist.
-        low, high = self.samples.quantile(torch.tensor([0.1, 0.9], dtype=torch.float64), dim=0)
-        self.middle, self.spread = middle, ((high - low) / 2.56).clamp_min(1e-12)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return torch.cat([self.flow.log_prob(part, self.context) for part in x.split(100_000)])
-
-    def proposal(self) -> tuple[Tensor, Tensor]:
-        """Draws from a Student-t about the samples, and log p - log proposal of them."""
-        standard = (self.samples - self.middle) / self.spread
-        near = standard[standard.abs().amax(1) < 20]
-        factor = torch.linalg.cholesky(
-            near.T.cov().view(*2 * [near.shape[1]]) + 1e-6 * torch.eye(near.shape[1]).double()
-        )
-        features = near.shape[1]
-        degrees = torch.tensor(PROPOSAL_TAIL, dtype=torch.float64)
-        normal = torch.randn(PROPOSAL_DRAWS, features, dtype=torch.float64)
-        chi = torch.distributions.Chi2(degrees).sample((PROPOSAL_DRAWS, 1)) / degrees
-        y = near.mean(0) + (normal / chi.sqrt()) @ factor.T
-        squared = (normal.square() / chi).sum(1)
-        log_proposal = (
-            torch.lgamma((degrees + features) / 2)
-            - torch.lgamma(degrees / 2)
-            - features / 2 * torch.log(degrees * math.pi)
-            - factor.diagonal().log().sum()
-            - (degrees + features) / 2 * torch.log1p(squared / degrees)
-            - self.spread.log().sum()
-        )
-        x = self.middle + self.spread * y
-        return x, self.log_prob(x) - log_proposal
-
-
-def _sample_density(density: _Density, tolerance: float) -> float:
-    again = density.log_prob(density.samples)
-    error = float((again - density.sample_log_prob).abs().max())
-    if not error <= tolerance * 10:
-        raise ContractError(f"the density returned with a sample differs from log_prob of it by {error:.2g}")
-    return error
-
-
-def _integral(density: _Density) -> float:
-    features = density.samples.shape[1]
-    if features in QUADRATURE_POINTS:
-        total, error = _quadrature(density, QUADRATURE_POINTS[features])
-        how = "by quadrature"
-    else:
-        _, log_weight = density.proposal()
-        weight = log_weight.exp()
-        total, error = float(weight.mean()), float(weight.std()) / math.sqrt(len(weight))
-        effective = float(weight.sum() ** 2 / weight.square().sum())
-        how = f"by {len(weight)} weighted draws, {effective:.0f} effective"
-        if effective < LEAST_EFFECTIVE_DRAWS:
-            raise Inconclusive(f"{total:.4f} ± {error:.4f} {how}: too few to tell")
-    if not abs(total - 1) <= 4 * error + 2e-3:
-        raise ContractError(f"the density integrates to {total:.4f} ± {error:.4f} {how}")
-    return abs(total - 1)
-
-
-def _quadrature(density: _Density, points: int) -> tuple[float, float]:
-    """The integral over a grid that is fine about the samples and reaches far out, and its error from half the grid."""
-    features = density.samples.shape[1]
-    reach = float(((density.samples - density.middle) / density.spread).abs().max()) * 4
-    u = torch.linspace(-math.asinh(reach), math.asinh(reach), points, dtype=torch.float64)
-    axis, log_step = u.sinh(), u.cosh().log() + math.log(float(u[1] - u[0]))
-    grid = torch.stack(torch.meshgrid(*features * [axis], indexing="ij"), -1)
-    log_cell = sum(log_step.view([-1 if k == d else 1 for k in range(features)]) for d in range(features))
-    x = (density.middle + density.spread * grid).view(-1, features)
-    values = (density.log_prob(x).view_as(grid[..., 0]) + log_cell + density.spread.log().sum()).exp()
-    half = values[tuple(features * [slice(None, None, 2)])]
-    total, coarse = float(values.sum()), float(half.sum()) * 2**features
-    return total, abs(total - coarse)
-
-
-def _samples_follow(density: _Density) -> float:
-    """Energy test of the samples against draws that the density itself picked, with no use of the sampler's map."""
-    x, log_weight = density.proposal()
-    weight = (log_weight - log_weight.logsumexp(0)).exp()
-    effective = float(1 / weight.square().sum())
-    if effective < LEAST_EFFECTIVE_DRAWS:
-        raise Inconclusive(f"only {effective:.0f} effective draws to compare with: too few to tell")
-    picked = x[torch.multinomial(weight, COMPARED_DRAWS, replacement=True)]
-    return _energy_test((density.samples - density.middle) / density.spread, (picked - density.middle) / density.spread)
-
-
-def _energy_test(samples: Tensor, others: Tensor) -> float:
-    """Raise where the energy distance of two sets is larger than relabelling would make it."""
-    samples, others = (rows[torch.randperm(len(rows))[:COMPARED_DRAWS]] for rows in (samples, others))
-    both = torch.cat([samples, others])
-    distance = torch.cdist(both, both)
-    count, first = len(both), len(samples)
-    label = torch.full((count,), -1 / (count - first), dtype=torch.float64)
-    label[:first] = 1 / first
-    shuffled = torch.stack([label] + [label[torch.randperm(count)] for _ in range(PERMUTATIONS)])
-    energies = -((shuffled @ distance) * shuffled).sum(1)
-    chance = float((energies >= energies[0]).double().mean())
-    if chance <= FALSE_ALARM:
-        raise ContractError(
-            f"the energy distance is {float(energies[0]):.3g}, by chance as large only with p = {chance:.3f}"
-        )
-    return 0.0
+    return bijection.dependencies()

@@ -1,4 +1,4 @@
-"""What every map promises, one function a promise: each measures an error and raises where it is too large.
+"""The contracts that every map keeps, one function each: it measures an error and raises if that is too large.
 
 A direction is "forward" (z → x) or "inverse" (x → z); values are (*batch, D), contexts (*batch, C) or None.
 """
@@ -19,7 +19,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class ContractError(AssertionError):
-    """A map does not keep a promise; the message says which, and by how much."""
+    """A map breaks a contract; the message says which one, and by how much."""
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def randomized(module: AnyModule, seed: int = 0, scale: float = 1.0) -> AnyModul
     Arguments:
         module: left as it is.
         seed: of the noise.
-        scale: of what a row of a matrix makes of inputs of size 1: its noise is scale / √(row length); vectors get
+        scale: of the output of a matrix row for inputs of size 1: its noise is scale / √(row length). Vectors get
             0.3 · scale.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -41,7 +41,7 @@ def randomized(module: AnyModule, seed: int = 0, scale: float = 1.0) -> AnyModul
 
 
 def apply(bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Map a value in a direction: the other end, and the log_det of that map."""
+    """Map a value in a direction; return the result and the log_det of that map."""
     return bijection(value, context) if direction == "forward" else bijection.inverse(value, context)
 
 
@@ -53,15 +53,15 @@ def opposite(direction: str) -> str:
 def round_trip(
     bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None, tolerance: float = 1e-9
 ) -> float:
-    """There and back is where it began; shapes are those of the value and of its batch."""
-    there, log_det = apply(bijection, direction, value, context)
+    """Mapping a value and mapping the result back gives the value, in the shapes of the value and of its batch."""
+    mapped, log_det = apply(bijection, direction, value, context)
     batch = value.shape[:-1]
-    if there.shape[:-1] != batch or log_det.shape != batch:
+    if mapped.shape[:-1] != batch or log_det.shape != batch:
         raise ContractError(
-            f"for a value of shape {tuple(value.shape)} the result has shape {tuple(there.shape)} and log_det "
+            f"for a value of shape {tuple(value.shape)} the result has shape {tuple(mapped.shape)} and log_det "
             f"{tuple(log_det.shape)}: expected the batch {tuple(batch)} in both"
         )
-    back, _ = apply(bijection, opposite(direction), there, context)
+    back, _ = apply(bijection, opposite(direction), mapped, context)
     return _within(_difference(back, value), tolerance, "value and value after the round trip differ")
 
 
@@ -69,8 +69,8 @@ def opposite_log_dets(
     bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None, tolerance: float = 1e-9
 ) -> float:
     """The log_dets of the two directions at one point are negatives of each other."""
-    there, log_det = apply(bijection, direction, value, context)
-    _, log_det_back = apply(bijection, opposite(direction), there, context)
+    mapped, log_det = apply(bijection, direction, value, context)
+    _, log_det_back = apply(bijection, opposite(direction), mapped, context)
     return _within(_difference(-log_det_back, log_det), tolerance, "the log_dets of the two directions differ in size")
 
 
@@ -89,12 +89,12 @@ def jacobian_log_det(
 def finite(bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None) -> float:
     """Results, log_dets and all gradients are finite."""
     value = value.detach().clone().requires_grad_()
-    there, log_det = apply(bijection, direction, value, context)
-    for name, tensor in (("the result", there), ("log_det", log_det)):
+    mapped, log_det = apply(bijection, direction, value, context)
+    for name, tensor in (("the result", mapped), ("log_det", log_det)):
         _require_finite(tensor, name)
     bijection.zero_grad(set_to_none=True)
-    if (there.sum() + log_det.sum()).requires_grad:
-        (there.sum() + log_det.sum()).backward()
+    if (mapped.sum() + log_det.sum()).requires_grad:
+        (mapped.sum() + log_det.sum()).backward()
     for name, tensor in (("the value", value), *bijection.named_parameters()):
         if tensor.grad is not None:
             _require_finite(tensor.grad, f"the gradient of {name}")
@@ -106,9 +106,9 @@ def gradients_reach_parameters(
 ) -> float:
     """Every parameter has a gradient that is not zero throughout."""
     bijection.zero_grad(set_to_none=True)
-    there, log_det = apply(bijection, direction, value, context)
-    weights = torch.linspace(0.3, 1.7, there.shape[-1], dtype=there.dtype)  # unlike ones, no sum cancels
-    loss = (there * weights).sum() + log_det.sum()
+    mapped, log_det = apply(bijection, direction, value, context)
+    weights = torch.linspace(0.3, 1.7, mapped.shape[-1], dtype=mapped.dtype)  # with equal weights, sums could cancel
+    loss = (mapped * weights).sum() + log_det.sum()
     if loss.requires_grad:
         loss.backward()
     for name, parameter in bijection.named_parameters():
@@ -131,15 +131,15 @@ def gradients_are_right(bijection: Bijection, direction: str, value: Tensor, con
 
 def keeps_precision(bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None) -> float:
     """The result and its log_det have the dtype that came in, and in float64 the digits of it."""
-    there, log_det = apply(bijection, direction, value, context)
-    for name, tensor in (("the result", there), ("log_det", log_det)):
+    mapped, log_det = apply(bijection, direction, value, context)
+    for name, tensor in (("the result", mapped), ("log_det", log_det)):
         if tensor.dtype != value.dtype:
             raise ContractError(f"{name} is {tensor.dtype} for a value of {value.dtype}")
-        # Numbers that went through float32 have no digits beyond its own.
+        # Numbers that passed through float32 have only its digits.
         if value.dtype == torch.float64 and tensor.numel() > 3 and bool((tensor == tensor.float().double()).all()):
-            moved = bool((tensor != tensor.round()).any())
+            changed = bool((tensor != tensor.round()).any())
             same = tensor.shape == value.shape and bool((tensor == value).all())
-            if moved and not same:
+            if changed and not same:
                 raise ContractError(f"{name} has only the digits of float32 for a value of float64")
     return 0.0
 
@@ -147,33 +147,33 @@ def keeps_precision(bijection: Bijection, direction: str, value: Tensor, context
 def batch_equals_loop(
     bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None, tolerance: float = 1e-12
 ) -> float:
-    """Each row of a batch, (rows, D), comes out as it would alone."""
-    there, log_det = apply(bijection, direction, value, context)
+    """Each row of a batch, (rows, D), is mapped as it would be alone."""
+    mapped, log_det = apply(bijection, direction, value, context)
     worst = 0.0
     for row in range(len(value)):
         alone, alone_log_det = apply(bijection, direction, value[row], None if context is None else context[row])
-        worst = max(worst, _difference(there[row], alone), _difference(log_det[row], alone_log_det))
+        worst = max(worst, _difference(mapped[row], alone), _difference(log_det[row], alone_log_det))
     return _within(worst, tolerance, "a row of a batch differs from the same row alone")
 
 
 def context_broadcasts(
     bijection: Bijection, direction: str, value: Tensor, context: Tensor, tolerance: float = 1e-10
 ) -> float:
-    """A context (C,) serves a whole batch, (*batch, D), as its copies do."""
-    there, log_det = apply(bijection, direction, value, context)
+    """A context (C,) gives a whole batch, (*batch, D), the results that its copies give."""
+    mapped, log_det = apply(bijection, direction, value, context)
     full = context.expand(*value.shape[:-1], context.shape[-1])
     expected, expected_log_det = apply(bijection, direction, value, full)
-    if there.shape != expected.shape or log_det.shape != expected_log_det.shape:
-        raise ContractError(f"with one context row the result has shape {tuple(there.shape)}, with its copies another")
-    worst = max(_difference(there, expected), _difference(log_det, expected_log_det))
+    if mapped.shape != expected.shape or log_det.shape != expected_log_det.shape:
+        raise ContractError(f"with one context row the result has shape {tuple(mapped.shape)}, with its copies another")
+    worst = max(_difference(mapped, expected), _difference(log_det, expected_log_det))
     return _within(worst, tolerance, "one context row and its copies give different results")
 
 
 def context_matters(bijection: Bijection, direction: str, value: Tensor, context: Tensor) -> float:
     """Another context gives another result."""
-    there, _ = apply(bijection, direction, value, context)
+    mapped, _ = apply(bijection, direction, value, context)
     other, _ = apply(bijection, direction, value, context + 1)
-    if _difference(there, other) == 0:
+    if _difference(mapped, other) == 0:
         raise ContractError("the result does not depend on the context")
     return 0.0
 
@@ -195,22 +195,22 @@ def copies_agree(bijection: Bijection, direction: str, value: Tensor, context: T
     for name, copied in copies.items():
         for tensor, reference in zip(apply(copied, direction, value, context), expected, strict=True):
             if not torch.equal(tensor, reference):
-                raise ContractError(f"{name} gives other numbers")
+                raise ContractError(f"{name} gives different numbers")
     return 0.0
 
 
 def compiles(bijection: Bijection, direction: str, value: Tensor, context: Tensor | None = None) -> float:
-    """torch.compile takes the direction in one graph, which gives the same numbers."""
+    """torch.compile compiles the direction to one graph, which gives the same numbers."""
     torch.compiler.reset()
     compiled = torch.compile(lambda v, c: apply(bijection, direction, v, c), fullgraph=True, backend="aot_eager")
     pairs = zip(compiled(value, context), apply(bijection, direction, value, context), strict=True)
-    return _within(max(_difference(a, b) for a, b in pairs), 1e-9, "the compiled map gives other numbers")
+    return _within(max(_difference(a, b) for a, b in pairs), 1e-9, "the compiled map gives different numbers")
 
 
 def is_not_the_identity(bijection: Bijection, value: Tensor, context: Tensor | None = None) -> float:
-    """The map moves something."""
-    there, _ = bijection(value, context)
-    if there.shape == value.shape and float((there - value).detach().abs().max()) <= 1e-2:
+    """The map changes its input."""
+    mapped, _ = bijection(value, context)
+    if mapped.shape == value.shape and float((mapped - value).detach().abs().max()) <= 1e-2:
         raise ContractError("the map is the identity, or very nearly")
     return 0.0
 
@@ -221,26 +221,26 @@ def refuses_other_sizes(bijection: Bijection, direction: str, value: Tensor, con
         apply(bijection, direction, torch.cat([value, value[..., :1]], -1), context)
     except (ValueError, RuntimeError):
         return 0.0
-    raise ContractError("a value with one feature too many is taken without an error")
+    raise ContractError("a value with one feature too many is accepted without an error")
 
 
-def depends_as_wanted(
-    bijection: Bijection, direction: str, wanted: Tensor, values: Tensor, context: Tensor | None = None
+def depends_as_declared(
+    bijection: Bijection, direction: str, declared: Tensor, values: Tensor, context: Tensor | None = None
 ) -> float:
-    """Output i depends on input j exactly where wanted[i, j], (D, D), looking at several values, (rows, D)."""
+    """Output i depends on input j exactly where declared[i, j], (D, D), at several values, (rows, D)."""
     jacobian = torch.func.jacrev(lambda v: apply(bijection, direction, v, context)[0])
     seen = torch.stack([jacobian(value) for value in values]).abs().amax(0)
-    for problem, where in (("does not depend", wanted & (seen == 0)), ("depends", ~wanted & (seen != 0))):
+    for problem, where in (("does not depend", declared & (seen == 0)), ("depends", ~declared & (seen != 0))):
         if bool(where.any()):
             output, given = where.nonzero()[0].tolist()
             raise ContractError(
-                f"output {output} {problem} on input {given} ({int(where.sum())} of {wanted.numel()} entries wrong)"
+                f"output {output} {problem} on input {given} ({int(where.sum())} of {declared.numel()} entries wrong)"
             )
     return 0.0
 
 
 def _difference(value: Tensor, reference: Tensor) -> float:
-    """The largest difference, relative to what is larger than 1; infinite where one is not finite."""
+    """The largest difference, relative to the reference where that is above 1; infinite if a value is not finite."""
     if value.numel() == 0:
         return 0.0
     difference = (value - reference).detach().abs() / reference.detach().abs().clamp_min(1)

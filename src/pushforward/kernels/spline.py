@@ -1,36 +1,23 @@
 """Rational quadratic splines in one pass over memory: values, log-derivatives, and the gradients of both."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from ctypes import byref
 
 import torch
 from torch import Tensor
 
 from pushforward.kernels import Native, native
-from pushforward.kernels.eligibility import is_plain
+from pushforward.kernels.eligibility import is_untransformed
+from pushforward.kernels.structures import Spline, SplineCall
+from pushforward.kernels.univariate import MOST_BINS
 
-MOST_BINS = 64
-# Fewer parameters are not worth waking a second thread.
+# For fewer parameters it takes longer to wake a second thread than to compute.
 FEWEST_FOR_THREADS = 2**14
-
-
-class SplineShape(NamedTuple):
-    """What all splines of a call share; see `pushforward.bijections.RationalQuadraticSpline`."""
-
-    bins: int
-    tails: int
-    bound: float
-    smallest_bin: float
-    smallest_slope: float
-    slope_shift: float
 
 
 def functions_of(library: Native) -> tuple[Callable[..., None], Callable[..., None]]:
     """The two kernels: of values, and of gradients."""
-    return (
-        library.function("spline_apply", "lliiffffiplpllppi"),
-        library.function("spline_gradients", "lliiffffippllppppi"),
-    )
+    return library.function("spline_apply", SplineCall), library.function("spline_gradients", SplineCall)
 
 
 if native is not None:
@@ -45,79 +32,68 @@ def has_kernel(value: Tensor, parameters: Tensor, bins: int) -> bool:
         and value.is_cpu
         and parameters.is_cpu
         and bins <= MOST_BINS
-        and is_plain()
+        and is_untransformed()
     )
 
 
-def spline_apply(shape: SplineShape, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
-    """The spline of each value and the logarithm of its slope there; `backwards`, its inverse and that one's.
+def spline_apply(spline: Spline, value: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+    """The spline of each value and the logarithm of its slope, or those of its inverse.
 
     Arguments:
-        shape: bins, tails and sizes.
+        spline: bins, tails and sizes.
         value: (F, n).
         parameters: (F, P, n).
-        backwards: the direction.
+        inverse: the direction.
 
     Returns:
-        Value and log-derivative, both (F, n).
+        The mapped value and the log-derivative, both (F, n).
     """
     value = value if value.stride(1) == 1 or value.shape[1] == 1 else value.contiguous()
     parameters = parameters if parameters.stride(2) == 1 or value.shape[1] == 1 else parameters.contiguous()
-    features, count = value.shape
-    there, log_derivative = (value.new_empty(features, count) for _ in range(2))
-    _apply(
-        count,
-        features,
-        *shape,
-        backwards,
-        value.data_ptr(),
-        value.stride(0),
-        parameters.data_ptr(),
-        parameters.stride(0),
-        parameters.stride(1),
-        there.data_ptr(),
-        log_derivative.data_ptr(),
-        _threads(parameters),
-    )
-    return there, log_derivative
+    mapped, log_derivative = (value.new_empty(value.shape) for _ in range(2))
+    call = _call(spline, value, parameters, inverse)
+    call.mapped, call.log_derivative = mapped.data_ptr(), log_derivative.data_ptr()
+    _apply(byref(call))
+    return mapped, log_derivative
 
 
 def spline_gradients(
-    shape: SplineShape, value: Tensor, parameters: Tensor, backwards: bool, of_there: Tensor, of_log: Tensor
+    spline: Spline, value: Tensor, parameters: Tensor, inverse: bool, of_mapped: Tensor, of_log_derivative: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the two results of `spline_apply`.
 
     Arguments:
-        shape: bins, tails and sizes.
+        spline: bins, tails and sizes.
         value: (F, n).
         parameters: (F, P, n).
-        backwards: the direction.
-        of_there: gradient with respect to its value, (F, n).
-        of_log: gradient with respect to its log-derivative, (F, n).
+        inverse: the direction.
+        of_mapped: gradient with respect to the mapped value, (F, n).
+        of_log_derivative: gradient with respect to the log-derivative, (F, n).
 
     Returns:
-        Gradients with respect to what it was given: value, (F, n), and parameters, (F, P, n).
+        Gradients with respect to value, (F, n), and parameters, (F, P, n).
     """
-    value, parameters, of_there, of_log = (tensor.contiguous() for tensor in (value, parameters, of_there, of_log))
-    features, count = value.shape
+    value, parameters = value.contiguous(), parameters.contiguous()
+    of_mapped, of_log_derivative = of_mapped.contiguous(), of_log_derivative.contiguous()
     of_value, of_parameters = torch.empty_like(value), torch.empty_like(parameters)
-    _gradients(
-        count,
-        features,
-        *shape,
-        backwards,
-        value.data_ptr(),
-        parameters.data_ptr(),
-        parameters.stride(0),
-        parameters.stride(1),
-        of_there.data_ptr(),
-        of_log.data_ptr(),
-        of_value.data_ptr(),
-        of_parameters.data_ptr(),
-        _threads(parameters),
-    )
+    call = _call(spline, value, parameters, inverse)
+    call.of_mapped, call.of_log_derivative = of_mapped.data_ptr(), of_log_derivative.data_ptr()
+    call.of_value, call.of_parameters = of_value.data_ptr(), of_parameters.data_ptr()
+    _gradients(byref(call))
     return of_value, of_parameters
 
 
-def _threads(parameters: Tensor) -> int:
-    return torch.get_num_threads() if parameters.numel() >= FEWEST_FOR_THREADS else 1
+def _call(spline: Spline, value: Tensor, parameters: Tensor, inverse: bool) -> SplineCall:
+    features, count = value.shape
+    return SplineCall(
+        spline,
+        inverse,
+        torch.get_num_threads() if parameters.numel() >= FEWEST_FOR_THREADS else 1,
+        count,
+        features,
+        value.stride(0),
+        parameters.stride(0),
+        parameters.stride(1),
+        value.data_ptr(),
+        parameters.data_ptr(),
+    )

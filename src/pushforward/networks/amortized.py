@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.mlp import MLP, checked_context
 
 
@@ -25,7 +26,7 @@ class Amortized(nn.Module):
         super().__init__()
         self.start = nn.Parameter(start.clone())
         self.context_features = context
-        self.network = MLP(0, 1, len(start), hidden, context, "tanh") if context else None
+        self.network = MLP(0, 1, len(start), Conditioner(tuple(hidden), "tanh"), context) if context else None
 
     def forward(self, context: Tensor | None = None) -> Tensor:
         """The parameters, (P,), or (*batch, P) for a context, (*batch, C)."""

@@ -1,23 +1,20 @@
 """MADE: a masked network whose output d sees only the inputs that come before d."""
 
-import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.kernels.autoregressive import Structure
+from pushforward.kernels import autoregressive
+from pushforward.kernels.eligibility import is_float32_on_cpu
+from pushforward.kernels.layer import Weights
+from pushforward.networks.conditioner import Conditioner
+from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency
 from pushforward.networks.masked_product import blocks_of, masked_linear, reach_of
-from pushforward.networks.mlp import (
-    ACTIVATIONS,
-    Bias,
-    as_parameters,
-    batch_of,
-    checked_dropout,
-    skips_of,
-    unit_by_unit,
-)
+from pushforward.networks.mlp import Bias, as_parameters, batch_of, unit_by_unit, weights_of
+from pushforward.networks.structure import structure_of
 
 
 class MADE(nn.Module):
@@ -25,101 +22,104 @@ class MADE(nn.Module):
 
     Each input has a degree, its place 1 .. D in the order; each hidden unit has a degree m and sees inputs of degree at
     most m; the outputs of the feature of degree d see hidden units of degree at most d - 1. The degrees of hidden
-    units are **sorted**, so that every mask is a staircase, and **spread evenly** over all that are of use
+    units are **sorted**, so that every mask is block-triangular, and **spread evenly** over all that are of use
     (0 .. D-1 with a context, which is all that degree 0 can see; 1 .. D-1 without).
 
-    Hidden layers narrower than that cannot hold every degree; then a masked product straight from inputs and context to
-    outputs is added (the direct connections of the paper), so that **no allowed dependency is ever lost**.
+    With an adjacency, each feature sees only the features that it may depend on, and each hidden unit has a set of
+    inputs in place of a degree.
+
+    Hidden layers too narrow to hold every degree, or every set, are supplemented by a masked product straight from
+    inputs and context to outputs (the direct connections of the paper), so that **no allowed dependency is ever lost**.
 
     Arguments:
         features: D; D = 1 is allowed.
         parameter_count: P, parameters for each feature.
-        hidden: widths of the hidden layers, default (128, 128).
+        conditioner: hidden layers, activation, residual pairs and dropout. The numerical inverses,
+            `pushforward.solvers`, always run without dropout: a random map has no inverse.
         context: C, number of context features, default 0.
         order: (D,) the features from first to last, default 0 .. D-1.
-        activation: a name of `ACTIVATIONS`, default "relu".
-        residual: after the first hidden layer, take the others in pairs and add to each pair's output what came into
-            it, default False.
-        dropout: the share of hidden activations that are set to zero in training mode, default 0, when all conditions
-            are known. The numerical inverses, `pushforward.solvers`, always run without it: a map that is drawn anew
-            at each call has no inverse.
+        adjacency: (D, D), adjacency[i][j] True where feature i may depend on feature j; it may have no cycle. Default:
+            each feature may depend on all features before it in `order`.
 
     Attributes:
+        adjacency: (D, D) as given, its diagonal False, or None.
+        order: the features from first to last; with an adjacency, a topological order.
         degrees: the degree of each unit, layer by layer: inputs, hidden layers.
         units: how many units of degree 0 .. D-1 each hidden layer has.
         skips: for each layer of weights, which earlier layer's output is added to its own, or None.
-        structure: all of this as the compiled kernels read it.
+        structure: all of this as the compiled kernels read it; None where they cannot, as with an adjacency.
 
     Raises:
-        ValueError: order is no permutation, residual without an odd number of hidden layers of one width, or dropout
-            not in [0, 1).
+        ValueError: order is no permutation, adjacency is not (D, D) or has a cycle, or both are given.
 
-    Source: Germain, Gregor, Murray and Larochelle 2015, arXiv:1502.03509.
+    Source: Germain, Gregor, Murray and Larochelle 2015, arXiv:1502.03509; sets of inputs: Wehenkel and Louppe 2021,
+    Graphical normalizing flows, arXiv:2006.02548.
 
     Example:
-        >>> made = MADE(features=3, parameter_count=2, hidden=(4,))
+        >>> made = MADE(features=3, parameter_count=2, conditioner=Conditioner(hidden=(4,)))
         >>> made(torch.zeros(10, 3)).shape
         torch.Size([10, 3, 2])
         >>> [d.tolist() for d in made.degrees]
         [[1, 2, 3], [1, 1, 2, 2]]
     """
 
+    adjacency: Tensor | None
+
     def __init__(
         self,
         features: int,
         parameter_count: int,
-        hidden: Sequence[int] = (128, 128),
+        conditioner: Conditioner = Conditioner(),
         context: int = 0,
         order: Sequence[int] | None = None,
-        activation: str = "relu",
-        residual: bool = False,
-        dropout: float = 0.0,
+        adjacency: Tensor | Sequence[Sequence[bool]] | None = None,
     ):
         super().__init__()
         self.features = features
         self.parameter_count = parameter_count
         self.context_features = context
-        self.order = list(range(features)) if order is None else list(order)
-        if sorted(self.order) != list(range(features)):
-            raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {self.order}.")
-        self.residual = residual
-        self.skips = skips_of(hidden, residual)
-        self.dropout = checked_dropout(dropout)
-        place = torch.tensor(self.order).argsort() + 1
-        lowest = 0 if context or features == 1 else 1
-        self.degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
-
+        self.residual = conditioner.residual
+        self.skips = conditioner.skips
+        self.dropout = conditioner.dropout
+        self.register_buffer(
+            "adjacency", None if adjacency is None else checked_adjacency(adjacency, features), persistent=False
+        )
+        if self.adjacency is None:
+            seen = by_order(list(range(features)) if order is None else list(order), conditioner.hidden, context)
+        elif order is None:
+            seen = by_adjacency(self.adjacency, conditioner.hidden, context)
+        else:
+            raise ValueError("Give an order or an adjacency, not both; an adjacency has its own order.")
+        self.order, self.degrees = seen.order, seen.degrees
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
-        self.structure = Structure.of(self.order, self.units, parameter_count, self.skips, context)
-        masks = [after[:, None] >= before for before, after in itertools.pairwise(self.degrees)]
-        masks.append((place[:, None] > self.degrees[-1]).repeat_interleave(parameter_count, 0))
-        # With one feature no input is alive: what is left of the first product is its bias.
+        self.activation = conditioner.activate()
+        self.structure = None
+        if self.adjacency is None:
+            self.structure = structure_of(self.order, self.units, parameter_count, self.skips, context, self.activation)
+        masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
+        # With one feature no input is alive, and the first layer is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
-        self.activation = ACTIVATIONS[activation]()
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
+        direct, outputs = seen.direct, parameter_count * features
+        self.direct = None if direct is None else MaskedLinear(direct.repeat_interleave(parameter_count, 0), False)
+        self.direct_context = nn.Linear(context, outputs, bias=False) if direct is not None and context else None
 
-        every_degree = set(range(lowest, features))
-        narrow = any(set(degrees.tolist()) != every_degree for degrees in self.degrees[1:])
-        straight = (place[:, None] > place).repeat_interleave(parameter_count, 0)
-        self.direct = MaskedLinear(straight, False) if narrow else None
-        self.direct_context = nn.Linear(context, parameter_count * features, bias=False) if narrow and context else None
-
-    def forward(self, x: Tensor, context: Tensor | None = None, dropout: bool = True) -> Tensor:
-        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C); without dropout if it is False."""
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
         batch = batch_of(x, context, self.context_features)
-        # From here on a unit's values for all rows lie side by side: see `staircase`.
+        # From here on the values of a unit for all rows are contiguous: see `masked_product`.
         x = unit_by_unit(x, batch)
         first, *rest = self.layers
         hidden = first(x)
         if self.context is not None:
             hidden = hidden + unit_by_unit(self.context(context), batch)
         outputs = [hidden]
-        # A rectifier's gradient needs its result alone, so it may overwrite what no skip reads.
+        # The gradient of a rectifier needs only its result, so it may overwrite what no skip reads.
         overwrite = isinstance(self.activation, nn.ReLU) and isinstance(first, MaskedLinear) and not self.residual
         activate = torch.relu_ if overwrite else self.activation
         for layer, skip in zip(rest, self.skips[1:], strict=True):
             activated = activate(hidden)
-            if self.dropout and self.training and dropout:
+            if self.dropout and self.training:
                 activated = functional.dropout(activated, self.dropout)
             hidden = layer(activated)
             if skip is not None:
@@ -131,6 +131,25 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
+    def as_dense(self) -> list[Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        return weights_of(self.layers, self.skips, self.activation) if self.direct is None else None
+
+    def as_sorted(self) -> autoregressive.SortedNetwork | None:
+        """The network for the kernel of autoregressive layers, or None where it cannot compute this network."""
+        if self.structure is None:
+            return None
+        weights: list[Any] = []
+        for linear in self.layers:
+            # Attribute access of a module takes as long as a small product.
+            own = linear._parameters
+            weights += own.get("bias"), own.get("weight")
+        weights += [linear and linear.weight for linear in (self.context, self.direct, self.direct_context)]
+        for weight in weights:
+            if weight is not None and not (is_float32_on_cpu(weight) and weight.is_contiguous()):
+                return None
+        return autoregressive.SortedNetwork(self.structure, weights)
+
     @torch.no_grad()
     def start_at_zero(self) -> None:
         """Let all parameters be 0 whatever the input, until training: a layer then starts near the identity."""
@@ -140,10 +159,10 @@ class MADE(nn.Module):
 
 
 class MaskedLinear(nn.Module):
-    """A product with some weights held at zero, (mask · weight) h + bias.
+    """A linear layer with some weights held at zero, (mask · weight) h + bias.
 
-    Each row starts uniform within ±1/√(its number of live inputs), so that units that see few inputs are as lively as
-    the others.
+    Each row starts uniform within ±1/√(its number of live inputs), so that units with few inputs vary as much as the
+    others.
 
     Arguments:
         mask: (outputs, inputs), True where a weight is alive.
@@ -159,8 +178,8 @@ class MaskedLinear(nn.Module):
     def __init__(self, mask: Tensor, bias: bool = True):
         super().__init__()
         outputs, inputs = mask.shape
-        # Made again from the configuration at loading, so it is not part of the saved state. Multiplying by numbers is
-        # quicker than by booleans, which are turned into numbers each time.
+        # Built from the configuration at loading, so it is not part of the saved state. Multiplying by numbers is
+        # faster than by booleans, which are converted each time.
         self.register_buffer("mask", mask.to(torch.get_default_dtype()), persistent=False)
         self.blocks = blocks_of(mask)
         for name, part in (("rows", mask), ("columns", mask.t())):
@@ -177,21 +196,3 @@ class MaskedLinear(nn.Module):
         """Show the sizes and the share of weights that are alive."""
         outputs, inputs = self.mask.shape
         return f"{inputs} → {outputs}, alive: {self.mask.mean().item():.0%}"
-
-
-def spread_degrees(width: int, lowest: int, highest: int) -> Tensor:
-    """Sorted degrees for `width` hidden units, spread evenly over lowest .. highest.
-
-    Each degree occurs equally often, give or take one; when there are fewer units than degrees, they stand at equal
-    distances, the last at `highest`, where the most inputs are seen.
-
-    Example:
-        >>> spread_degrees(5, 1, 3).tolist(), spread_degrees(3, 0, 8).tolist(), spread_degrees(1, 1, 4).tolist()
-        ([1, 1, 2, 2, 3], [0, 4, 8], [4])
-    """
-    degrees = highest - lowest + 1
-    if width >= degrees:
-        return lowest + torch.arange(width) * degrees // width
-    return (
-        (highest - torch.linspace(highest - lowest, 0, width).round().long()) if width > 1 else torch.tensor([highest])
-    )

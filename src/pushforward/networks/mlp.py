@@ -2,21 +2,16 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.kernels.eligibility import is_float32_on_cpu
+from pushforward.kernels.layer import Weights
+from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "elu": nn.ELU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-}
 
 
 class MLP(nn.Module):
@@ -29,22 +24,11 @@ class MLP(nn.Module):
         inputs: number of input features; 0 is allowed (the parameters are then a function of the context alone).
         outputs: number of features that need parameters.
         parameter_count: parameters for each of them.
-        hidden: widths of the hidden layers.
+        conditioner: hidden layers, activation, residual pairs and dropout.
         context: C, number of context features, default 0.
-        activation: a name of `ACTIVATIONS`, default "relu".
-        residual: after the first hidden layer, take the others in pairs and add to each pair's output what came into
-            it, default False.
-        dropout: the share of hidden activations that are set to zero in training mode, the rest scaled up by
-            1 / (1 - dropout), default 0.
-
-    Raises:
-        ValueError: residual without an odd number of hidden layers of one width, or dropout not in [0, 1).
-
-    Source: residual pairs: He, Zhang, Ren and Sun 2016, arXiv:1603.05027; dropout: Hinton et al. 2012,
-    arXiv:1207.0580.
 
     Example:
-        >>> mlp = MLP(inputs=2, outputs=3, parameter_count=4, hidden=(16, 16, 16), residual=True)
+        >>> mlp = MLP(inputs=2, outputs=3, parameter_count=4, conditioner=Conditioner(hidden=(16, 16)))
         >>> mlp(torch.zeros(10, 2)).shape
         torch.Size([10, 3, 4])
     """
@@ -54,23 +38,20 @@ class MLP(nn.Module):
         inputs: int,
         outputs: int,
         parameter_count: int,
-        hidden: Sequence[int] = (128, 128),
+        conditioner: Conditioner = Conditioner(),
         context: int = 0,
-        activation: str = "relu",
-        residual: bool = False,
-        dropout: float = 0.0,
     ):
         super().__init__()
         self.outputs = outputs
         self.context_features = context
-        self.skips = skips_of(hidden, residual)
-        self.dropout = checked_dropout(dropout)
-        widths = [*hidden, outputs * parameter_count]
-        # A product with no inputs is the bias alone.
+        self.skips = conditioner.skips
+        self.dropout = conditioner.dropout
+        widths = [*conditioner.hidden, outputs * parameter_count]
+        # A linear layer without inputs is its bias.
         self.first = Linear(inputs, widths[0]) if inputs else Bias(widths[0])
         self.context = nn.Linear(context, widths[0], bias=False) if context else None
         self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(widths))
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = conditioner.activate()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, outputs, parameter_count), from x, (*batch, inputs), and context, (*batch, C)."""
@@ -88,6 +69,13 @@ class MLP(nn.Module):
                 into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
 
+    def as_dense(self) -> list[Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        return weights_of([self.first, *self.layers], self.skips, self.activation)
+
+    def as_sorted(self) -> None:
+        """None: the kernel of autoregressive layers only computes masked networks."""
+
     @torch.no_grad()
     def start_at_zero(self) -> None:
         """Let all parameters be 0 whatever the input, until training: a layer then starts near the identity."""
@@ -97,8 +85,34 @@ class MLP(nn.Module):
             self.context.weight.zero_()
 
 
+def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activation: nn.Module) -> list[Weights] | None:
+    """The weights of linear layers, with rectifiers between them, for the kernels of whole layers.
+
+    Arguments:
+        layers: one after the other.
+        skips: for each of them, which earlier layer's output is added to its own, or None.
+        activation: between them.
+
+    Returns:
+        None where the kernels cannot compute the network: another activation, a layer without inputs, or weights that
+        are not float32 on a processor.
+    """
+    if type(activation) is not nn.ReLU:
+        return None
+    found = []
+    for linear, skip in zip(layers, skips, strict=True):
+        # Attribute access of a module takes as long as a small product.
+        own, buffers = linear._parameters, linear._buffers
+        weight, bias = own.get("weight"), own.get("bias")
+        if weight is None or bias is None or not (is_float32_on_cpu(weight) and is_float32_on_cpu(bias)):
+            return None
+        masks = buffers.get("mask"), buffers.get("rows"), buffers.get("columns")
+        found.append(Weights(weight, bias, *masks, skip is not None))
+    return found
+
+
 class Linear(nn.Linear):
-    """weight h + bias, (outputs, n), from h, (inputs, n): one unit's values for all rows lie side by side."""
+    """weight h + bias, (outputs, n), from h, (inputs, n): the values of a unit for all rows are contiguous."""
 
     def forward(self, h: Tensor) -> Tensor:
         """weight h + bias."""
@@ -106,7 +120,7 @@ class Linear(nn.Linear):
 
 
 class Bias(nn.Module):
-    """A learned vector in place of a product with no inputs."""
+    """A learned vector in place of a linear layer without inputs."""
 
     def __init__(self, outputs: int):
         super().__init__()
@@ -117,27 +131,6 @@ class Bias(nn.Module):
         return self.bias[:, None].expand(-1, h.shape[1])
 
 
-def skips_of(hidden: Sequence[int], residual: bool) -> list[int | None]:
-    """For each layer of weights, which earlier layer's output is added to its own, or None.
-
-    Example:
-        >>> skips_of((8, 8, 8), residual=True)
-        [None, None, 0, None]
-    """
-    if residual and (len(hidden) % 2 == 0 or len(set(hidden)) > 1):
-        raise ValueError(f"A residual network has 1, 3, 5 ... hidden layers of one width, got {tuple(hidden)}.")
-    # What comes into a pair, layers k - 1 and k, is the output of layer k - 2.
-    last = len(hidden)
-    return [k - 2 if residual and k % 2 == 0 and 0 < k < last else None for k in range(last + 1)]
-
-
-def checked_dropout(dropout: float) -> float:
-    """Return the share, or say what it must be."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and less than 1, got {dropout}.")
-    return dropout
-
-
 def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.Size:
     """The shape of the batch that x and context make together, or which context was expected."""
     if not context_features:
@@ -146,7 +139,7 @@ def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.
 
 
 def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:
-    """Bring (*batch, units) into the order of units, (units, n); n = 1 if there is one row for the whole batch."""
+    """Lay (*batch, units) out unit by unit, (units, n); n = 1 if one row serves the whole batch."""
     units = value.shape[-1]
     if units and value.numel() == units:
         return value.reshape(1, units).t()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from pushforward.kernels.wavenet import CompiledState, has_kernel
+from pushforward.kernels.wavenet import CompiledState, WaveNetWeights, may_run_compiled, padded
 
 
 @dataclass
@@ -125,9 +126,10 @@ class WaveNet(nn.Module):
             (batch, T, P); those of sample t depend on x[:, :t] and the context.
         """
         previous = shifted(x, torch.zeros_like(x[:, :1]))
-        if x.dtype is torch.float32 and has_kernel(self, self.inputs):
+        compiled = self.compiled(len(x)) if x.dtype is torch.float32 else None
+        if compiled is not None:
             self.check_context(context, x.shape[1])
-            return CompiledState(self, len(x)).parameters(previous, context)
+            return compiled.parameters(previous, context)
         histories = [x.new_zeros(self.channels, len(x), length) for length in self._ring_lengths()]
         return self._run(previous, histories, context, start=0)[0]
 
@@ -135,6 +137,41 @@ class WaveNet(nn.Module):
         """The state before the first of `batch` sequences' samples: nothing was heard."""
         nothing = self.input.weight.new_zeros(self.channels, batch)
         return State([[nothing] * length for length in self._ring_lengths()])
+
+    def compiled(
+        self, rows: int, adaptive: Tensor | None = None, remembered: Tensor | None = None
+    ) -> CompiledState | None:
+        """The state before the first samples for the compiled kernels, or None where they cannot compute this network.
+
+        Arguments:
+            rows: how many sequences.
+            adaptive: the numbers of an adaptive scale, as `CompiledState` takes them; default None.
+            remembered: what describes the sample before the first, and what an adaptive scale keeps of it; default 0.
+        """
+        if not may_run_compiled(self.input.weight):
+            return None
+        weights = WaveNetWeights(
+            self.channels,
+            self.parameter_count,
+            self.inputs,
+            len(self.dilations),
+            sum(self._ring_lengths()),
+            torch.tensor(
+                [
+                    self.inputs,
+                    self.channels,
+                    self.hidden.out_features,
+                    self.parameter_count,
+                    len(self.dilations),
+                    self.kernel_size,
+                    *self.dilations,
+                ]
+            ),
+            _packed(self),
+            None if self.context is None else self.context.weight,
+            self.hop,
+        )
+        return CompiledState(weights, rows, adaptive, remembered)
 
     def step(self, previous: Tensor, state: State, context: Tensor | None = None) -> tuple[Tensor, State]:
         """The parameters of one sample, from the sample before it and what is remembered of earlier ones.
@@ -148,18 +185,18 @@ class WaveNet(nn.Module):
             Parameters, (batch, P), the same as `forward` gives for this sample; and the next sample's state.
         """
         time, channels = state.time, self.channels
-        h = _product(self.input, previous.reshape(-1, self.inputs).t())
+        h = _linear(self.input, previous.reshape(-1, self.inputs).t())
         added = self._of_context(context)
         outs = []
         for layer, (dilation, ring, gates) in enumerate(zip(self.dilations, state.rings, self.gates, strict=True)):
             taps = [ring[(time - k * dilation) % len(ring)] for k in range(self.kernel_size - 1, 0, -1)]
             ring[time % len(ring)] = h
-            gate = _product(gates, torch.cat([*taps, h]))
+            gate = _linear(gates, torch.cat([*taps, h]))
             if added is not None:
                 gate = gate + added[layer]
             outs.append(gate[:channels].tanh() * gate[channels:].sigmoid())
             if layer < len(self.residuals):
-                h = h + _product(self.residuals[layer], outs[-1])
+                h = h + _linear(self.residuals[layer], outs[-1])
         return self._head(outs).t(), State(state.rings, time + 1)
 
     def advance(self, previous: Tensor, state: State, context: Tensor | None = None) -> tuple[Tensor, State]:
@@ -230,23 +267,23 @@ class WaveNet(nn.Module):
         channels, count = self.channels, batch * samples
         added = self._of_context(context)
         # Channel by channel in memory: each layer is then one product of small weights with long rows.
-        h = _product(self.input, previous.reshape(count, self.inputs).t()).view(channels, batch, samples)
+        h = _linear(self.input, previous.reshape(count, self.inputs).t()).view(channels, batch, samples)
         outs, after = [], []
         for layer, (dilation, history, gates) in enumerate(zip(self.dilations, histories, self.gates, strict=True)):
             heard = torch.cat([history, h], -1)
             taps = [heard[..., k * dilation : k * dilation + samples] for k in range(self.kernel_size - 1)]
-            gate = _product(gates, torch.cat([*taps, h]).flatten(1))
+            gate = _linear(gates, torch.cat([*taps, h]).flatten(1))
             if added is not None:
                 gate = gate + self._upsampled(added[layer], start, samples).reshape(2 * channels, count)
             outs.append(gate[:channels].tanh() * gate[channels:].sigmoid())
             after.append(heard[..., samples:])
             if layer < len(self.residuals):
-                h = h + _product(self.residuals[layer], outs[-1]).view(channels, batch, samples)
+                h = h + _linear(self.residuals[layer], outs[-1]).view(channels, batch, samples)
         return self._head(outs).view(self.parameter_count, batch, samples).permute(1, 2, 0), after
 
     def _head(self, outs: list[Tensor]) -> Tensor:
         """From the layers' outputs, each (channels, n), to parameters, (P, n)."""
-        return _product(self.output, _product(self.hidden, _product(self.skip, torch.cat(outs)).relu()).relu())
+        return _linear(self.output, _linear(self.hidden, _linear(self.skip, torch.cat(outs)).relu()).relu())
 
     def _of_context(self, context: Tensor | None) -> list[Tensor] | None:
         """What the context adds to each layer's gates: (2 · channels, batch), or (2 · channels, batch, frames)."""
@@ -269,6 +306,33 @@ def shifted(x: Tensor, before: Tensor) -> Tensor:
     return torch.cat([before, x], 1)[:, : x.shape[1]]
 
 
-def _product(layer: nn.Linear, h: Tensor) -> Tensor:
-    """W h + b for values that lie channel by channel, (channels, n)."""
+def _linear(layer: nn.Linear, h: Tensor) -> Tensor:
+    """W h + b for values channel by channel in memory, (channels, n)."""
     return torch.addmm(layer.bias[:, None], layer.weight, h)
+
+
+def _packed(network: WaveNet) -> Tensor:
+    """All weights in the order of `Network` in kernels/csrc/wavenet.h, in one tensor."""
+    wide, wide_skip = padded(network.channels), padded(network.hidden.out_features)
+    parts = _columns(network.input, wide)
+    nothing = network.input.weight.new_zeros(network.channels + 1, wide)
+    for layer, gates in enumerate(network.gates):
+        # Each half, before the tanh and before the sigmoid, is filled up by itself.
+        halves = [_columns(gates, wide, half) for half in range(2)]
+        parts += [torch.cat(pair, -1) for pair in zip(*halves, strict=True)]
+        residuals = network.residuals
+        parts += _columns(residuals[layer], wide) if layer < len(residuals) else [nothing]
+    parts += _columns(network.skip, wide_skip)
+    parts += _columns(network.hidden, wide_skip)
+    parts += _columns(network.output, padded(network.parameter_count))
+    return torch.cat([part.detach().reshape(-1) for part in parts])
+
+
+def _columns(layer: nn.Linear, rows: int, half: int | None = None) -> list[Tensor]:
+    """Bias and columns of a linear layer, or of half of its outputs, padded with zeros: (rows,) and (inputs, rows)."""
+    weight: Tensor = layer.weight
+    bias: Tensor = layer.bias
+    if half is not None:
+        weight, bias = weight.chunk(2)[half], bias.chunk(2)[half]
+    missing = rows - len(bias)
+    return [pad(bias, (0, missing)), pad(weight.t(), (0, missing))]

@@ -1,7 +1,6 @@
 """Numerical inverses of maps that have no closed form, or only one that goes feature by feature."""
 
-from pushforward.solvers.jacobi import solve_by_iteration
 from pushforward.solvers.scalar_root import RootReport, SolverError, find_root, monotone_root
 from pushforward.solvers.sequential import solve_sequentially
 
-__all__ = ["RootReport", "SolverError", "find_root", "monotone_root", "solve_by_iteration", "solve_sequentially"]
+__all__ = ["RootReport", "SolverError", "find_root", "monotone_root", "solve_sequentially"]

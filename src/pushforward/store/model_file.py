@@ -7,30 +7,45 @@ weights are plain numbers.
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import nn
+from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.flow import Flow
+from pushforward.store.description import opened, read_metadata, shortened
+from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
 from pushforward.support.atomic import atomic_path
-from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.version import __version__
 from pushforward.zoo.registry import build
 
 # The numbers that building a flow may ask for, by the size of its file (weights have two to eight bytes), and at least.
 NUMBERS_PER_BYTE, LEAST_NUMBERS = 2, 2**24
 
-# Format 1, before the first release, held the last layers' rows in another order.
-FORMAT = 2
+
+@runtime_checkable
+class Saveable(Protocol):
+    """What can be written to a model file."""
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """How to build it again, {"architecture": name, option: value, ...}; None if there is no way."""
+        ...
+
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision of the model, which may have no weights of its own."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights by name."""
+        ...
 
 
-def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
-    """Write a flow to one file, atomically: the file is there whole, or not at all.
+def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
+    """Write a flow to one file, atomically: the file is either complete or absent.
 
     Arguments:
         flow: what a named architecture made (`pushforward.maf`, `pushforward.wavenet` and the like,
@@ -49,28 +64,26 @@ def save(flow: nn.Module, path: str | Path, **notes: Any) -> None:
         2
     """
     path = check_model_path(path)
-    if getattr(flow, "config", None) is None:
+    if not isinstance(flow, Saveable) or flow.config is None:
         raise InputError(
             "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
             "(for others, save flow.state_dict() with torch)."
         )
-    # Knows the precision also of a model without weights of its own.
-    reference = flow.base.reference if isinstance(flow, Flow | ArbitraryConditionalFlow) else flow.reference
     metadata = {
         "pushforward": json.dumps({"format": FORMAT, "version": __version__}),
         "config": json.dumps(flow.config),
-        "dtype": json.dumps(str(reference.dtype).removeprefix("torch.")),
+        "dtype": json.dumps(str(flow.reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),
     }
-    # Tied or viewed weights would be refused: each is written whole and by itself.
+    # Safetensors refuses tied weights and views: each tensor is copied.
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
     with atomic_path(path) as temporary:
-        # Not save_file, which gives the file permissions of its own.
+        # Not save_file, which sets other permissions.
         temporary.write_bytes(to_bytes(tensors, metadata))
 
 
 def check_model_path(path: str | Path) -> Path:
-    """The path of a model file to be written, or an InputError: better before the training than after it."""
+    """Check the path of a model file before the training, rather than after it."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise InputError(f"A model file ends in .safetensors, {path} does not.")
@@ -88,7 +101,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
 
     Arguments:
         path: a file written by `save`.
-        device: where the flow should live, default "cpu".
+        device: of the flow, default "cpu".
 
     Returns:
         The flow, built from the config in the file. The global random state is left as it was.
@@ -98,20 +111,20 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
             do not fit each other.
     """
     path = Path(path)
-    metadata = _read_metadata(path)
+    metadata = read_metadata(path)
     limit = NUMBERS_PER_BYTE * path.stat().st_size + LEAST_NUMBERS
     try:
         with torch.random.fork_rng(devices=[]), AtMost(limit):
             flow = build(metadata["config"])
         flow.to(getattr(torch, metadata["dtype"]))
     except (InputError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
-        raise InputError(f"{path} describes a flow that this version cannot build: {_shortened(error)}.") from error
-    with _opened(path) as file:
-        # Copies, which start at whole cache lines: from anywhere else products are slower, and round differently.
+        raise InputError(f"{path} describes a flow that this version cannot build: {shortened(error)}.") from error
+    with opened(path, framework="pt") as file:
+        # Copies, which start at cache lines: products of unaligned memory are slower and round differently.
         found = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
     expected = flow.state_dict()
     for key in expected.keys() | found.keys():
-        weight = f"{path} is damaged: its weight {_shortened(key, 100)!r}"
+        weight = f"{path} is damaged: its weight {shortened(key, 100)!r}"
         ours, theirs = (tuple(d[key].shape) if key in d else None for d in (expected, found))
         if ours != theirs:
             raise InputError(f"{weight} has shape {theirs or 'none'}, its config asks for {ours or 'none'}.")
@@ -121,72 +134,6 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
         bound = key.endswith((".low", ".high")) and not bool(found[key].isnan().any())
         if not bound and not bool(found[key].isfinite().all()):
             raise InputError(f"{weight} holds numbers that are not finite; fit again.")
-    # assign keeps the precision of each tensor in the file: standardisation may be float64 about a float32 network.
+    # assign keeps the precision of each tensor in the file: standardization may be float64 around a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()
-
-
-def describe(path: str | Path) -> dict[str, Any]:
-    """What a model file says of itself, without loading the weights.
-
-    Arguments:
-        path: a file written by `save`.
-
-    Returns:
-        {"version", "format", "config", "dtype", "notes", "parameters"}: notes as given to `save`, parameters the number
-        of stored numbers.
-
-    Raises:
-        InputError: as for `load`.
-    """
-    path = Path(path)
-    metadata = _read_metadata(path)
-    with _opened(path) as file:
-        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
-    return {**metadata, "parameters": sum(int(torch.Size(shape).numel()) for shape in shapes)}
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    with _opened(path) as file:
-        texts = file.metadata() or {}
-    if "pushforward" not in texts:
-        raise InputError(f"{path} is not a pushforward model: it is a safetensors file of something else.")
-    try:
-        metadata = {key: json.loads(texts[key]) for key in ("pushforward", "config", "dtype", "notes")}
-        about = metadata.pop("pushforward")
-        version, file_format = str(about["version"]), int(about["format"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
-    if file_format > FORMAT:
-        raise InputError(
-            f"{path} was written by pushforward {version} in format {file_format}; this version reads up to format "
-            f"{FORMAT}: upgrade pushforward."
-        )
-    if file_format < FORMAT:
-        raise InputError(
-            f"{path} was written by pushforward {version} in format {file_format}, which is no longer read: fit again."
-        )
-    if metadata["dtype"] not in ("float16", "bfloat16", "float32", "float64") or not isinstance(
-        metadata["config"], dict
-    ):
-        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.")
-    return {"version": version, "format": file_format, **metadata}
-
-
-def _shortened(error: object, most: int = 300) -> str:
-    """What an error or a file says, for a sentence: what it quotes may be as long as anybody likes."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{text[:most]}…" if len(text) > most else text
-
-
-def _opened(path: Path) -> Any:
-    if not path.exists():
-        raise InputError(f"There is no file {path}.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a model file.")
-    if not path.is_file():
-        raise InputError(f"{path} is not an ordinary file; give the name of a model file.")
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a model file, or it is cut short ({_shortened(error)}).") from None

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written ever stands under the final name."""
+"""Writing files so that no incomplete file ever has the final name."""
 
 import contextlib
 import errno
@@ -19,10 +19,10 @@ _DEVICE_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ER
 
 
 def reason(error: OSError) -> str:
-    """Say in a few words why the operating system refused.
+    """Return the reason of the operating system in a few words.
 
     Arguments:
-        error: what was raised, by Python or by pyarrow.
+        error: an error raised by Python or by pyarrow.
 
     Returns:
         The system's own words, such as `No space left on device`, without the path and the error number.
@@ -36,16 +36,16 @@ def reason(error: OSError) -> str:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path to write to, which takes the final name only if the block ends without an exception.
+    """Yield a temporary path, whose file is given the final name only if the block ends without an exception.
 
-    A process that is killed inside the block leaves its temporary file, `.NAME.….unfinished` and the ending, which the
-    next one that writes to the same name deletes.
+    A process that is killed inside the block leaves its temporary file, `.NAME.….unfinished` with the ending of the
+    final name; the next process that writes to the same name deletes it.
 
     Arguments:
-        path: the final name. A symbolic link is followed; an older file of that name survives any failure.
+        path: the final name. A symbolic link is followed; an older file of that name is kept if anything fails.
 
     Yields:
-        The path of an empty file in the same folder and with the same ending, to be overwritten inside the block.
+        The path of an empty file in the same folder and with the same ending, to overwrite inside the block.
 
     Raises:
         InputError: the folder is missing or cannot be written to, the name belongs to a folder, a device or a
@@ -75,7 +75,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}.") from error
-    # Held as long as this process lives: so others know that somebody is still writing.
+    # Held as long as this process lives, so that others know that it is still writing.
     _lock(descriptor)
     try:
         yield temporary
@@ -84,7 +84,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         except OSError as error:
             raise InputError(f"cannot write {path}: {reason(error)}.") from error
     except OSError as error:
-        # Any other system error of the block may concern another file: it isn't ours to explain.
+        # Any other system error in the block may concern another file.
         if error.errno in _DEVICE_FAILURES:
             raise InputError(f"cannot write {path}: {reason(error)}.") from error
         raise
@@ -95,7 +95,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _sweep(final: Path) -> None:
-    """Delete what killed processes have left of their attempts to write this file."""
+    """Delete the temporary files that killed processes have left."""
     if fcntl is None:
         return
     leftover = re.compile(re.escape(f".{final.stem[:100]}.") + r"[0-9a-f]{12}\.unfinished" + re.escape(final.suffix))
@@ -108,7 +108,7 @@ def _sweep(final: Path) -> None:
 
 
 def _lock(descriptor: int) -> bool:
-    """Take the lock of a file; false where another process has it, or the file system knows no locks."""
+    """Lock a file; false if another process has the lock, or the file system has no locks."""
     if fcntl is None:
         return False
     try:
@@ -119,7 +119,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _settle(temporary: Path, final: Path) -> None:
-    """Put the finished file on the disk, then under its final name, with the older file's permissions."""
+    """Write the finished file to the disk, then rename it, with the permissions of the older file."""
     descriptor = os.open(temporary, os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -128,7 +128,7 @@ def _settle(temporary: Path, final: Path) -> None:
     if final.exists():
         os.chmod(temporary, final.stat().st_mode & 0o777)
     os.replace(temporary, final)
-    # The rename itself is durable only once the folder is; some file systems don't offer this, and that's no failure.
+    # The rename itself is durable only once the folder is; some file systems do not offer this, which is not an error.
     with contextlib.suppress(OSError):
         folder = os.open(final.parent, os.O_RDONLY)
         try:

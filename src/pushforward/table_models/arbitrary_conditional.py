@@ -1,57 +1,46 @@
-"""Any conditional density of a table's codes: its columns as bijections, then a flow that knows any condition."""
+"""Any conditional density of a table's codes: the maps of its columns, then a flow that knows any condition."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow, covariance_of
+from pushforward.errors import InputError
+from pushforward.table_models.arbitrary_conditional_flow import MOST_CORRELATED, ArbitraryConditionalFlow
+from pushforward.table_models.conditional_gaussian import covariance_of
+from pushforward.table_models.observed import FURTHEST_SCORE, Observed, codes_of, observe
+from pushforward.tables.columns.base import Schema
 from pushforward.tables.columns.columns import Columns
-from pushforward.tables.schema.kinds import Schema
 
-# Values of a grid, times rows, that are evaluated at a time.
+if TYPE_CHECKING:
+    from pushforward.table_models.model import TableModel
+
+# Points of a grid, times rows, that are evaluated at a time.
 EVALUATIONS = 2**15
-
-
-class Prepared(NamedTuple):
-    """Codes as the flow takes them, all (n, D) but the inputs.
-
-    Attributes:
-        low: scores of values with a density, or the lower ends of the intervals of those with a probability.
-        high: the same, or the upper ends.
-        log_term: log |∂ score / ∂ code| of values with a density.
-        mass: whether a value has a probability.
-        inputs: what the network is shown, (n, D + Σ widths), scores first.
-        there: whether there is a value.
-    """
-
-    low: Tensor
-    high: Tensor
-    log_term: Tensor
-    mass: Tensor
-    inputs: Tensor
-    there: Tensor
+# The share of the conditions that rows in random order know in training.
+CONDITIONS_KEPT = 0.7
 
 
 class ArbitraryConditionalDensity(nn.Module):
     """p(any columns | any others) of rows with gaps, exact for columns of every kind.
 
     A value with a density has that; one with a probability has that of its whole interval, without noise. In evaluation
-    mode log_prob is that of all values that are there, of the columns that are no condition, given those that are:
-    what is missing is left out, and so marginalised by the model. In training mode it is an estimate of the same, in
-    which each row has a random set of its values known and the others predicted from these, so that every condition
-    is learned. Half of the rows know the first columns, as the chain rule asks, the others any.
+    mode log_prob is that of all values that are present, of the columns that are not conditions, given those that are:
+    the model itself marginalizes what is missing. In training mode it is an estimate of the same, for which a random
+    set of each row's values is known and the others are predicted from these, so that every condition is learned.
 
     Arguments:
         columns: the maps of the columns.
         flow: over as many features.
-        schema: learned.
+        schema: complete.
         names: the columns.
         given: those that are conditions, and never predicted.
 
-    Cost: log_prob and draws D passes of the network, training one.
+    Cost: log_prob and draws take D passes of the network, training one.
     """
 
     allows_gaps = True
@@ -78,19 +67,27 @@ class ArbitraryConditionalDensity(nn.Module):
         return self.columns.features
 
     @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        return (
+            "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
+            "values are left out: it is the learned density of the values that are present"
+        )
+
+    @property
     def config(self) -> dict[str, Any]:
-        """The columns, the conditions and the flow, as plain JSON: what a checkpoint is of."""
+        """The columns, the conditions and the flow, as plain JSON: it tells a checkpoint which density it is of."""
         given = self.conditions.nonzero()[:, 0].tolist()
         return {"columns": self.columns.config, "given": given, "flow": self.flow.config}
 
-    def log_prob(self, codes: Tensor, context: None = None) -> Tensor:
-        """log p(values that are there | conditions) in nats, (n,), of codes, (n, D), NaN where a value is missing."""
+    def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(present values | conditions) in nats, (n,), of codes, (n, D), NaN where a value is missing."""
         if self.training:
-            return self._estimate(self.prepare(codes))
+            return self._estimate(codes)
         return self.log_prob_given(codes, self.conditions.expand(codes.shape))
 
     def log_prob_given(self, codes: Tensor, known: Tensor) -> Tensor:
-        """log p(other values that are there | known ones that are there) in nats, (n,).
+        """log p(other present values | known present values) in nats, (n,).
 
         Arguments:
             codes: (n, D), float64, NaN where a value is missing.
@@ -98,32 +95,33 @@ class ArbitraryConditionalDensity(nn.Module):
         """
         return self._terms(codes, known).sum(-1)
 
-    def log_prob_of_each(self, codes: Tensor, context: None = None) -> Tensor:
+    def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(value | values of columns before it, conditions) in nats, (n, D), which sum to log_prob.
 
         It is 0 for conditions and where a value is missing.
         """
         return self._terms(codes, self.conditions.expand(codes.shape))
 
-    def _terms(self, codes: Tensor, known: Tensor) -> Tensor:
-        """The terms of the chain rule in the order of the columns, (n, D); 0 for known and missing values."""
-        prepared = self.prepare(codes)
-        known = known & prepared.there
-        terms = []
-        for column in range(self.features):
-            asked = prepared.there[:, column] & ~known[:, column]
-            terms.append(torch.zeros(len(codes), dtype=torch.float64, device=codes.device))
-            if bool(asked.any()):
-                parameters = self.flow.conditionals(prepared.inputs, known, column)
-                value = self._log_each(parameters, prepared, torch.tensor([column]))[:, 0]
-                terms[-1] = torch.where(asked, value, 0.0).double()
-            known = known.clone()
-            known[:, column] |= asked
-        return torch.stack(terms, -1)
+    def check_shares(self) -> None:
+        """Nothing: `log_prob_of_each` has the shares of columns."""
+
+    @torch.no_grad()
+    def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """Codes drawn, (*shape, *batch, D), float64.
+
+        Arguments:
+            shape: how many draws; with conditions, how many for each of their rows.
+            context: (*batch, C) codes of the conditions, NaN where a value is missing and is drawn; default all drawn.
+        """
+        batch = () if context is None else context.shape[:-1]
+        codes = torch.full((*shape, *batch, self.features), math.nan, dtype=torch.float64)
+        if context is not None:
+            codes[..., self.conditions] = context
+        return self.fill(codes.reshape(-1, self.features)).view(codes.shape)
 
     @torch.no_grad()
     def fill(self, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw what is missing from p(missing | there), one column after the other; float64, (n, D)."""
+        """Draw missing values from p(missing | present), one column after the other; float64, (n, D)."""
         codes = codes.clone()
         for column in range(self.features):
             empty = codes[:, column].isnan()
@@ -137,14 +135,12 @@ class ArbitraryConditionalDensity(nn.Module):
 
     @torch.no_grad()
     def quantiles(self, codes: Tensor, column: int, levels: Sequence[float]) -> Tensor:
-        """Quantiles of p(column | values that are there) of each row, (n, levels), as codes.
+        """Quantiles of p(column | present values) of each row, (n, levels), as codes.
 
-        The column's own value is not used. Of a category they follow the order of its levels, of an angle they start
+        The column's own value is not used. Those of a category follow the order of its levels, those of an angle begin
         opposite to where most rows are.
         """
-        codes = codes.clone()
-        codes[:, column] = math.nan
-        parameters = self._conditional(codes, column)
+        parameters = self._conditional(_without(codes, column), column)
         found = []
         for level in levels:
             latent = torch.special.ndtri(torch.tensor(level, dtype=parameters.dtype)).expand(len(codes), 1)
@@ -155,158 +151,163 @@ class ArbitraryConditionalDensity(nn.Module):
 
     @torch.no_grad()
     def likeliest(self, codes: Tensor, column: int) -> Tensor:
-        """The median of p(column | values that are there), or the likeliest level of a category, (n,), as codes."""
+        """The median of p(column | present values), or the likeliest level of a category, (n,), as codes."""
         kind = self.kinds[column]
         levels = kind.all_codes()
         if kind.plain_condition or kind.circular or levels is None:
             return self.quantiles(codes, column, [0.5])[:, 0]
-        grid = torch.from_numpy(levels).double()
-        return self.log_prob_on_grid(codes, column, grid).argmax(1).double()
+        return self.log_prob_on_grid(codes, column, torch.from_numpy(levels).double()).argmax(1).double()
 
     @torch.no_grad()
     def log_prob_on_grid(self, codes: Tensor, column: int, grid: Tensor) -> Tensor:
-        """log p(column = value | values that are there) of each row and each of some codes, (n, grid).
+        """log p(column = value | present values) of each row and each of some codes, (n, grid).
 
         The column's own value is not used.
         """
-        codes = codes.clone()
-        codes[:, column] = math.nan
-        parameters = self._conditional(codes, column)
+        parameters = self._conditional(_without(codes, column), column)
         rows = torch.full((len(grid), self.features), math.nan, dtype=torch.float64)
         rows[:, column] = grid
-        prepared, only = self.prepare(rows), torch.tensor([column])
+        observed, only = self._observed(rows), torch.tensor([column])
         values = []
         # Some points at a time, each with every row.
         for points in torch.arange(len(grid)).split(max(1, EVALUATIONS // max(1, len(codes)))):
             every = points.repeat_interleave(len(codes))
-            at = Prepared(*(part[every] for part in prepared))
-            values.append(self._log_each(parameters.repeat(len(points), 1, 1), at, only).view(len(points), len(codes)))
+            at = Observed(*(part[every] for part in observed))
+            log_prob = _log_prob_of_values(self.flow, parameters.repeat(len(points), 1, 1), at, only)
+            values.append(log_prob.view(len(points), len(codes)))
         return torch.cat(values).t()
 
     @torch.no_grad()
     def distribution_function(self, codes: Tensor, column: int) -> Tensor:
-        """P(column < its value | other values that are there), (n,); in the middle of a value's probability."""
-        prepared = self.prepare(codes)
-        known = prepared.there.clone()
-        known[:, column] = False
-        parameters, only = self.flow.conditionals(prepared.inputs, known, column), torch.tensor([column])
-        ends = [
-            torch.special.ndtr(
-                self.flow.to_latent(parameters, end[:, only].clamp(-40, 40).to(parameters.dtype), only)[0]
-            )
-            for end in (prepared.low, prepared.high)
-        ]
+        """P(column < its value | other present values), (n,); for a value with a probability, half of that is added."""
+        observed, only = self._observed(codes), torch.tensor([column])
+        parameters = self._conditional(_without(codes, column), column)
+        ends = []
+        for end in (observed.low, observed.high):
+            inside = end[:, only].clamp(-FURTHEST_SCORE, FURTHEST_SCORE).to(parameters.dtype)
+            ends.append(torch.special.ndtr(self.flow.to_latent(parameters, inside, only)[0]))
         return (0.5 * (ends[0] + ends[1]))[:, 0].double()
 
-    def prepare(self, codes: Tensor) -> Prepared:
-        """Codes as the flow takes them."""
-        there = ~codes.isnan()
-        low, high, log_term = self.columns.intervals(codes.double())
-        mass = high > low
-        scores = []
-        slope = torch.zeros_like(low)
-        for end in (low, high):
-            inside = torch.where(there & end.isfinite(), end, self._middle())
-            score, of_spline = self.flow.marginal.each_inverse(inside)
-            if self.columns.circular:
-                score = score.clone()
-                score[:, self.columns.circular] = inside[:, self.columns.circular]
-                of_spline = of_spline.clone()
-                of_spline[:, self.columns.circular] = 0.0
-            scores.append(torch.where(end.isinf(), end, score))
-            slope = of_spline
-        log_term = torch.where(mass | ~there, 0.0, log_term + slope)
-        return Prepared(scores[0], scores[1], log_term, mass & there, self._inputs(codes, *scores), there)
+    def _observed(self, codes: Tensor) -> Observed:
+        return observe(codes, self.columns, self.kinds, self.flow.marginal)
 
-    def _middle(self) -> Tensor:
-        knots = self.flow.marginal.x_knots
-        return knots[:, knots.shape[1] // 2].double()
+    def _terms(self, codes: Tensor, known: Tensor) -> Tensor:
+        """The terms of the chain rule in the order of the columns, (n, D); 0 for known and missing values."""
+        observed = self._observed(codes)
+        known = known & observed.present
+        terms = []
+        for column in range(self.features):
+            asked = observed.present[:, column] & ~known[:, column]
+            terms.append(torch.zeros(len(codes), dtype=torch.float64, device=codes.device))
+            if bool(asked.any()):
+                parameters = self.flow.conditionals(observed.inputs, known, column)
+                value = _log_prob_of_values(self.flow, parameters, observed, torch.tensor([column]))[:, 0]
+                terms[-1] = torch.where(asked, value, 0.0).double()
+            known = known.clone()
+            known[:, column] |= asked
+        return torch.stack(terms, -1)
 
-    def _inputs(self, codes: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """What the network is shown of each column: scores, levels one by one, cosines and sines, and atoms."""
-        # The middle of an interval in probability, so that an open end is no place of its own.
-        middle = torch.special.ndtri(0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high)))
-        middle = torch.where(high > low, middle, low).clamp(-40, 40)
-        parts = list(middle.unbind(1))
-        for column, kind in enumerate(self.kinds):
-            if kind.circular:
-                parts[column] = torch.zeros_like(parts[column])
-            parts += kind.network_inputs(codes[:, column], low[:, column], high[:, column]).unbind(1)
-        return torch.stack(parts, 1)
-
-    @torch.no_grad()
-    def learn_covariance(self, codes: Tensor) -> None:
-        """Give the flow the covariance of the scores of rows: of those columns of which a score says all."""
-        if self.features > MOST_CORRELATED:
-            return
-        prepared = self.prepare(codes)
-        scores = prepared.inputs[:, : self.features].masked_fill(~prepared.there, math.nan)
-        ordered = [column for column, kind in enumerate(self.kinds) if kind.plain_condition]
-        if ordered:
-            covariance = torch.eye(self.features, dtype=torch.float64)
-            places = torch.tensor(ordered)
-            covariance[places[:, None], places] = covariance_of(scores[:, places])
-            self.flow.covariance.copy_(covariance)
-
-    def _estimate(self, prepared: Prepared) -> Tensor:
-        """Each row: a random part of its values known, the rest predicted from these."""
-        asked = prepared.there & ~self.conditions
-        count = asked.sum(1)
-        order = torch.rand(asked.shape, device=asked.device)
-        natural = torch.rand(len(asked), 1, device=asked.device) < 0.5
-        order = torch.where(natural, torch.arange(self.features, device=asked.device) / self.features, order)
-        rank = order.masked_fill(~asked, 2.0).argsort(1).argsort(1)
-        known_count = (torch.rand(len(asked), device=asked.device) * count).floor()
-        known = asked & (rank < known_count[:, None])
-        # Conditions are all known, or some of them in rows of random order.
-        kept = natural | (torch.rand(asked.shape, device=asked.device) < 0.7)
-        known |= self.conditions & prepared.there & kept
-        parameters = self.flow.conditionals(prepared.inputs, known)
-        predicted = asked & ~known
-        value = torch.where(predicted, self._log_each(parameters, prepared, None), 0.0).sum(1)
-        # The next column in the order stands for all that are still to come.
-        return value * (count / (count - known_count).clamp_min(1))
-
-    def _log_each(self, parameters: Tensor, prepared: Prepared, columns: Tensor | None) -> Tensor:
-        """log p of each value, (n, k), by its density or its mass."""
-        columns = torch.arange(self.features) if columns is None else columns
-        dtype = parameters.dtype
-        low, high, log_term, mass = (
-            part[:, columns] for part in (prepared.low, prepared.high, prepared.log_term, prepared.mass)
-        )
-        rows = max(len(parameters), len(low))
-        low, high, log_term, mass = (part.expand(rows, -1) for part in (low, high, log_term, mass))
-        point = torch.where(mass | low.isnan(), 0.0, low).to(dtype)
-        value = self.flow.log_density(parameters, point, columns) + log_term.to(dtype)
-        discrete = mass.any(0)
-        if bool(discrete.any()):
-            there = mass[:, discrete]
-            of_mass = self.flow.log_mass(
-                parameters[:, discrete],
-                torch.where(there, low[:, discrete], -1.0),
-                torch.where(there, high[:, discrete], 1.0),
-                columns[discrete],
-            ).to(dtype)
-            value = value.clone()
-            value[:, discrete] = torch.where(there, of_mass, value[:, discrete])
-        return value
+    def _estimate(self, codes: Tensor) -> Tensor:
+        """log p of each row by one of its conditionals: a random set of values is known, the others are predicted."""
+        observed = self._observed(codes)
+        asked = observed.present & ~self.conditions
+        known, weight = _random_known(asked, self.conditions & observed.present)
+        parameters = self.flow.conditionals(observed.inputs, known)
+        value = _log_prob_of_values(self.flow, parameters, observed, torch.arange(self.features))
+        return torch.where(asked & ~known, value, 0.0).sum(1) * weight
 
     def _conditional(self, codes: Tensor, column: int) -> Tensor:
-        prepared = self.prepare(codes)
-        return self.flow.conditionals(prepared.inputs, prepared.there, column)
+        """Parameters of p(column | present values), (n, 1, P)."""
+        observed = self._observed(codes)
+        return self.flow.conditionals(observed.inputs, observed.present, column)
 
     def _codes_of(self, parameters: Tensor, latent: Tensor, column: int) -> Tensor:
         """The codes, (n,), of a column's latent numbers, (n, 1)."""
         score = self.flow.to_score(parameters, latent, torch.tensor([column])).double()
-        scores = torch.zeros(len(score), self.features, dtype=torch.float64)
-        scores[:, column] = score[:, 0]
-        y = self.flow.marginal.each_forward(scores)[0]
-        if column in self.columns.circular:
-            y = y.clone()
-            y[:, column] = score[:, 0]
-        return self.columns.decode_angles(y)[:, column]
+        return codes_of(score[:, 0], column, self.columns, self.flow.marginal)
 
 
-def input_widths(schema: Schema, names: Sequence[str]) -> list[int]:
-    """How many inputs of the network each column has beside its score."""
-    return [schema[name].input_width for name in names]
+@torch.no_grad()
+def learn_covariance(density: ArbitraryConditionalDensity, codes: Tensor) -> None:
+    """Give a flow the covariance of the scores of rows, (n, D), for the columns that a score describes completely."""
+    if density.features > MOST_CORRELATED:
+        return
+    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
+    scores = observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
+    ordered = [column for column, kind in enumerate(density.kinds) if kind.plain_condition]
+    if ordered:
+        covariance = torch.eye(density.features, dtype=torch.float64)
+        places = torch.tensor(ordered)
+        covariance[places[:, None], places] = covariance_of(scores[:, places])
+        density.flow.covariance.copy_(covariance)
+
+
+def required_density(model: TableModel) -> ArbitraryConditionalDensity:
+    """Return the density of a model of any columns given any others.
+
+    Raises:
+        InputError: the model is not one.
+    """
+    if not model.arbitrary_conditions:
+        raise InputError(
+            "This model answers one question only, the one that it was fitted for; fit again with "
+            "--arbitrary-conditions, which learns p(any columns | any others)."
+        )
+    return cast(ArbitraryConditionalDensity, model.density)
+
+
+def _without(codes: Tensor, column: int) -> Tensor:
+    """Rows without the values of one column."""
+    codes = codes.clone()
+    codes[:, column] = math.nan
+    return codes
+
+
+def _random_known(asked: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose the values of each row that are known in one step of training.
+
+    Half of the rows know the first columns, as the chain rule asks, the others any.
+
+    Arguments:
+        asked: (n, D) the present values that have a density.
+        conditions: (n, D) the conditions that are present.
+
+    Returns:
+        (n, D), True for known values; and (n,) the weight of a row's predictions: the next column in its order stands
+        for all that follow.
+    """
+    features, device = asked.shape[1], asked.device
+    count = asked.sum(1)
+    order = torch.rand(asked.shape, device=device)
+    natural = torch.rand(len(asked), 1, device=device) < 0.5
+    order = torch.where(natural, torch.arange(features, device=device) / features, order)
+    rank = order.masked_fill(~asked, 2.0).argsort(1).argsort(1)
+    known_count = (torch.rand(len(asked), device=device) * count).floor()
+    known = asked & (rank < known_count[:, None])
+    # Rows in the natural order know all conditions, the others most of them.
+    kept = natural | (torch.rand(asked.shape, device=device) < CONDITIONS_KEPT)
+    return known | (conditions & kept), count / (count - known_count).clamp_min(1)
+
+
+def _log_prob_of_values(
+    flow: ArbitraryConditionalFlow, parameters: Tensor, observed: Observed, columns: Tensor
+) -> Tensor:
+    """log p of each value of some columns, (n, k), by its density or its probability; parameters are (n, k, P)."""
+    dtype = parameters.dtype
+    parts = (observed.low, observed.high, observed.log_term, observed.mass)
+    rows = max(len(parameters), len(observed.low))
+    low, high, log_term, mass = (part[:, columns].expand(rows, -1) for part in parts)
+    point = torch.where(mass | low.isnan(), 0.0, low).to(dtype)
+    value = flow.log_density(parameters, point, columns) + log_term.to(dtype)
+    discrete = mass.any(0)
+    if bool(discrete.any()):
+        has_mass = mass[:, discrete]
+        of_mass = flow.log_mass(
+            parameters[:, discrete],
+            torch.where(has_mass, low[:, discrete], -1.0),
+            torch.where(has_mass, high[:, discrete], 1.0),
+            columns[discrete],
+        ).to(dtype)
+        value = value.clone()
+        value[:, discrete] = torch.where(has_mass, of_mass, value[:, discrete])
+    return value

@@ -1,8 +1,8 @@
-"""A flow that answers p(any features | any others): one network, told which features are known."""
+"""A flow of p(any features | any others): one network, which is told which features are known."""
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -13,16 +13,21 @@ from pushforward.bijections import MarginalSpline, RationalQuadraticSpline
 from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
+from pushforward.table_models.conditional_gaussian import conditional_moments
+from pushforward.zoo.options import Features
+from pushforward.zoo.registry import architecture
 
 # Of the spline's box, and of log scales.
 BOUND, LOG_SCALE_BOUND = 5.0, math.log(1e3)
-# Scores beyond this are shown to the network as this.
+# Larger scores are shown to the network as this.
 FURTHEST_INPUT = 6.0
-# The Gaussian has no smaller variance, and no more features.
-LEAST_VARIANCE, MOST_CORRELATED = 1e-8, 64
-# Ends of intervals beyond this are taken for this, unless they are infinite.
+# The Gaussian correlates at most this many features.
+MOST_CORRELATED = 64
+# Finite ends of intervals beyond this are moved to it.
 FURTHEST_END = 40.0
-# An interval narrower than this, in scores, has the mass density times width, to a relative 1e-5.
+# The latent number of an infinite end, beyond which no mass is left.
+INFINITE_END = 1e4
+# The mass of an interval narrower than this, in scores, is density times width, to a relative 1e-5.
 NARROW = 0.02
 
 
@@ -31,28 +36,29 @@ class ArbitraryConditionalFlow(nn.Module):
 
     s[d] = mean + deviation · (shift + exp(log_scale) · spline(z[d])), z normal. Mean and deviation are those of a
     Gaussian given the known features, in closed form. Shift, log_scale and the spline's parameters are the output of a
-    residual network that sees the known features, which they are, and how far each lies from what the others say.
+    residual network. It is shown the known features, which of them are known, and how far each lies from its mean given
+    the others.
 
-    A feature that is neither known nor asked for does not enter: it is marginalised by the model itself, without an
-    integral. A joint density is the product of its conditionals in the features' order, so each query is a normalised
-    density with an exact value and exact draws; that queries agree with each other is learned, not built in. Circular
-    features are angles in radians with a circular spline and a rotation.
+    A feature that is neither known nor asked for does not enter: the model itself marginalizes it, without an integral.
+    A joint density is the product of its conditionals in the features' order, so each query is a normalized density
+    with an exact value and exact draws; that queries agree with each other is learned, not built in. Circular features
+    are angles in radians with a circular spline and a rotation.
 
     Arguments:
         features: D.
-        widths: (D,) how many inputs each feature has in the network beside its score, default none.
+        widths: (D,) how many inputs of the network each feature has beside its score, default none.
         circular: features that are angles, default none.
         hidden: width of the network, default 256.
         blocks: residual pairs of layers, default 2.
         bins: of the splines, default 12.
         knots: of the splines that make features nearly normal, default 32.
-        bounded: whether those have bounds, default False.
+        bounded: whether those splines have bounds, default False.
 
     Attributes:
-        marginal: from normal scores s to features y, fixed; see `MarginalSpline`.
-        covariance: (D, D) of the Gaussian, of scores; the identity unless set. Beyond 64 features it is not used.
+        marginal: the fixed map from normal scores s to features y; see `MarginalSpline`.
+        covariance: (D, D) of the Gaussian over scores; the identity unless set. It is not used beyond 64 features.
 
-    Cost: a conditional is one pass of the network, a joint density or draw D of them.
+    Cost: a conditional takes one pass of the network, a joint density or a draw takes D.
 
     Source: order-agnostic autoregression: Uria, Murray and Larochelle 2014, arXiv:1310.1757, Hoogeboom et al. 2022,
     arXiv:2110.02037; any conditional of a flow: Li, Akbar and Oliva 2020, arXiv:1909.06319.
@@ -65,6 +71,7 @@ class ArbitraryConditionalFlow(nn.Module):
         torch.Size([1, 3])
     """
 
+    allows_gaps: Literal[True] = True
     circular: Tensor
     owner: Tensor
     covariance: Tensor
@@ -84,7 +91,7 @@ class ArbitraryConditionalFlow(nn.Module):
         widths = [0] * features if widths is None else list(widths)
         self.features = features
         self.context_features = 0
-        self.config: dict[str, Any] = {
+        self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
         }  # fmt: skip
@@ -105,65 +112,28 @@ class ArbitraryConditionalFlow(nn.Module):
             for _ in range(blocks)
         )
         self.last = nn.Linear(hidden, features * self.parameter_count)
-        # At first all features are independent, and normal in their scores.
+        # A new flow has independent features with normal scores.
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    @classmethod
-    def checked(
-        cls,
-        features: Annotated[int, Field(ge=1, le=100_000)],
-        widths: list[Annotated[int, Field(ge=0, le=10_000)]],
-        circular: list[Annotated[int, Field(ge=0)]],
-        hidden: Annotated[int, Field(ge=1, le=100_000)],
-        blocks: Annotated[int, Field(ge=0, le=1_000)],
-        bins: Annotated[int, Field(ge=1, le=1_000)],
-        knots: Annotated[int, Field(ge=4, le=10_000)],
-        bounded: bool,
-    ) -> "ArbitraryConditionalFlow":
-        """The flow of a config whose values come from a file, and are within these limits."""
-        if len(widths) != features or any(feature >= features for feature in circular):
-            raise InputError("arbitrary_conditional: widths must be as many as features, and circular ones among them.")
-        return cls(features, widths, circular, hidden, blocks, bins, knots, bounded)
-
-    @torch.no_grad()
-    def gaussian(self, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the Gaussian says of each feature, all (n, D), float64.
-
-        Arguments:
-            scores: (n, D), of which the known ones count.
-            known: (n, D).
-
-        Returns:
-            Mean and deviation of each feature that is not known, given those that are; 0 and 1 of known ones. And how
-            far each known one lies from its mean given the other known ones, in deviations; 0 of others.
-        """
-        x = torch.where(known, scores, 0.0).double()
-        if self.features > MOST_CORRELATED:
-            return torch.zeros_like(x), torch.ones_like(x), x
-        covariance, there = self.covariance.double(), known.double()
-        # Of the known features; the identity of the others, which then have no part in the inverse.
-        among = there[:, :, None] * covariance * there[:, None, :] + torch.diag_embed(1 - there)
-        precision = torch.linalg.inv(among)
-        weighted = (precision @ x[..., None])[..., 0] * there
-        towards = covariance * there[:, None, :]
-        variance = covariance.diagonal() - ((towards @ precision) * towards).sum(-1)
-        deviation = variance.clamp_min(LEAST_VARIANCE).sqrt()
-        away = weighted / precision.diagonal(dim1=1, dim2=2).clamp_min(LEAST_VARIANCE).sqrt()
-        return (weighted @ covariance).masked_fill(known, 0.0), deviation.masked_fill(known, 1.0), away
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision and on the device of the base."""
+        return self.base.reference
 
     def conditionals(self, inputs: Tensor, known: Tensor, feature: int | None = None) -> Tensor:
-        """Parameters of p(s[d] | known) for every feature, (n, D, P + 2), or for one, (n, 1, P + 2).
+        """Return the parameters of p(s[d] | known) for every feature, (n, D, P + 2), or for one, (n, 1, P + 2).
 
         Arguments:
-            inputs: (n, D + Σ widths), scores first; those of features that are not known do not count, and may be NaN.
+            inputs: (n, D + Σ widths), scores first; those of unknown features do not matter, and may be NaN.
             known: (n, D), True where a feature is known.
             feature: which one, default all.
         """
         dtype = self.first.weight.dtype
-        mean, deviation, away = self.gaussian(inputs[:, : self.features], known)
+        mean, deviation, distance = self._gaussian(inputs[:, : self.features], known)
         seen = torch.where(known[:, self.owner], inputs, 0.0)
-        shown = [part.to(dtype).clamp(-FURTHEST_INPUT, FURTHEST_INPUT) for part in (seen, mean, deviation.log(), away)]
+        parts = (seen, mean, deviation.log(), distance)
+        shown = [part.to(dtype).clamp(-FURTHEST_INPUT, FURTHEST_INPUT) for part in parts]
         hidden = self.first(torch.cat([*shown, known.to(dtype)], -1))
         for pair in self.pairs:
             hidden = hidden + pair(hidden)
@@ -177,7 +147,7 @@ class ArbitraryConditionalFlow(nn.Module):
         return torch.cat([own, base[:, feature : feature + 1]], -1)
 
     def to_latent(self, parameters: Tensor, s: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z of scores, and log ∂z/∂s, both (n, k).
+        """Return z of scores, and log ∂z/∂s, both (n, k).
 
         Arguments:
             parameters: (n, k, P + 2).
@@ -198,7 +168,7 @@ class ArbitraryConditionalFlow(nn.Module):
         return z, log_slope
 
     def to_score(self, parameters: Tensor, z: Tensor, features: Tensor | None = None) -> Tensor:
-        """Scores of z, (n, k); angles are found up to whole turns."""
+        """Return the scores of z, (n, k), angles up to whole turns; arguments as for `to_latent`."""
         circular = self.circular if features is None else self.circular[features]
         s, _ = self.spline.forward(z, self._spline_part(parameters))
         shift, log_scale = self._line(parameters)
@@ -212,13 +182,13 @@ class ArbitraryConditionalFlow(nn.Module):
         return s
 
     def log_density(self, parameters: Tensor, s: Tensor, features: Tensor | None = None) -> Tensor:
-        """log p(s[d] | known), (n, k); arguments as for `to_latent`."""
+        """Return log p(s[d] | known), (n, k); arguments as for `to_latent`."""
         z, log_slope = self.to_latent(parameters, s, features)
         circular = self.circular if features is None else self.circular[features]
         return torch.where(circular, -math.log(2 * math.pi), -0.5 * (z.square() + math.log(2 * math.pi))) + log_slope
 
     def log_mass(self, parameters: Tensor, low: Tensor, high: Tensor, features: Tensor | None = None) -> Tensor:
-        """log P(low < s[d] < high | known), (n, k), low < high, perhaps infinite; arguments as for `to_latent`."""
+        """Return log P(low < s[d] < high | known), (n, k); low < high, perhaps infinite; otherwise as `to_latent`."""
         circular = self.circular if features is None else self.circular[features]
         width = high - low
         narrow = width < NARROW
@@ -228,12 +198,19 @@ class ArbitraryConditionalFlow(nn.Module):
         for end, apart in ((low, -1.0), (high, 1.0)):
             inside = torch.where(narrow, apart, end).clamp(-FURTHEST_END, FURTHEST_END).to(parameters.dtype)
             z = self.to_latent(parameters, inside, features)[0]
-            ends.append(torch.where(end.isinf(), math.copysign(1e4, apart), z))
+            ends.append(torch.where(end.isinf(), math.copysign(INFINITE_END, apart), z))
         part = torch.where(circular, ends[1] - ends[0], 1.0) / (2 * math.pi)
         return torch.where(narrow, density, torch.where(circular, part.log(), _log_between(ends[0], ends[1])))
 
+    def _gaussian(self, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, deviation and distance of `conditional_moments`; of independent features if there are too many."""
+        if self.features > MOST_CORRELATED:
+            known_scores = torch.where(known, scores, 0.0).double()
+            return torch.zeros_like(known_scores), torch.ones_like(known_scores), known_scores
+        return conditional_moments(self.covariance, scores, known)
+
     def _line(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """shift and log_scale, on top of the Gaussian's mean and deviation."""
+        """shift and log_scale, with the Gaussian's mean and deviation in them."""
         mean, log_deviation = parameters[..., -2], parameters[..., -1]
         log_scale = soft_bound(parameters[..., 1], LOG_SCALE_BOUND)
         return mean + log_deviation.exp() * parameters[..., 0], log_deviation + log_scale
@@ -242,29 +219,23 @@ class ArbitraryConditionalFlow(nn.Module):
         return parameters[..., 2 : 2 + self.spline.parameter_count]
 
 
-def covariance_of(scores: Tensor, passes: int = 30) -> Tensor:
-    """The covariance about 0 of rows with gaps, NaN, by expectation-maximisation, (D, D).
-
-    Source: Dempster, Laird and Rubin 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
-    """
-    flow = ArbitraryConditionalFlow(scores.shape[1], hidden=1, blocks=0)
-    known = ~scores.isnan()
-    x = torch.where(known, scores, 0.0).double()
-    there = known.double()
-    # From pairs of values that are both there.
-    flow.covariance = (x.t() @ x) / (there.t() @ there).clamp_min(1)
-    size, directions = torch.linalg.eigh(flow.covariance)
-    flow.covariance = directions @ torch.diag(size.clamp_min(1e-4)) @ directions.t()
-    for _ in range(0 if bool(known.all()) else passes):
-        mean, _, _ = flow.gaussian(scores, known)
-        whole = torch.where(known, x, mean)
-        among = there[:, :, None] * flow.covariance * there[:, None, :] + torch.diag_embed(1 - there)
-        towards = flow.covariance * there[:, None, :]
-        rest = flow.covariance - towards @ torch.linalg.inv(among) @ towards.transpose(1, 2)
-        absent = 1 - there
-        spread = (rest * absent[:, :, None] * absent[:, None, :]).sum(0)
-        flow.covariance = (whole.t() @ whole + spread) / len(x)
-    return flow.covariance + 1e-6 * torch.eye(len(flow.covariance), dtype=torch.float64)
+@architecture
+def arbitrary_conditional(
+    features: Features,
+    widths: list[Annotated[int, Field(ge=0, le=10_000)]],
+    circular: list[Annotated[int, Field(ge=0)]],
+    hidden: Annotated[int, Field(ge=1, le=100_000)],
+    blocks: Annotated[int, Field(ge=0, le=1_000)],
+    bins: Annotated[int, Field(ge=1, le=1_000)],
+    knots: Annotated[int, Field(ge=4, le=10_000)],
+    bounded: bool,
+) -> ArbitraryConditionalFlow:
+    """An `ArbitraryConditionalFlow` with options within limits, as a model file describes it."""
+    if len(widths) != features or any(feature >= features for feature in circular):
+        raise InputError(
+            "arbitrary_conditional: there must be one width for each feature, and circular features must exist."
+        )
+    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded)
 
 
 def _log_between(low: Tensor, high: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Columns that stand beside those that are modelled: how much each row counts, and how well it was measured."""
+"""Columns that are not modelled but say how much each row counts, and how well it was measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.tables import check_columns
-from pushforward.tables.columns.encoding import numbers
+from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
 
 
@@ -19,8 +19,8 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
     Arguments:
         table: a table or batch of pyarrow.
         weight: the name of a column, or one number for each row.
-        source: what sentences call the table.
-        first_row: the number of the first row, for sentences.
+        source: what errors call the table.
+        first_row: the number of the first row, for errors.
 
     Raises:
         InputError: a weight is missing, negative or not finite; the first row concerned is named.
@@ -34,7 +34,7 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
     if len(bad):
         raise InputError(
             f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {first_row + int(bad[0])}; weights are '
-            "numbers from 0 on, and none is missing."
+            "numbers from 0 on, and none may be missing."
         )
     return values
 
@@ -51,8 +51,8 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1)
     Arguments:
         table: a table or batch of pyarrow.
         names: the columns that hold them.
-        source: what sentences call the table.
-        first_row: the number of the first row, for sentences.
+        source: what errors call the table.
+        first_row: the number of the first row, for errors.
 
     Raises:
         InputError: an error is missing, negative or not finite; the first row concerned is named.
@@ -64,7 +64,7 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1)
         if len(bad):
             raise InputError(
                 f'column "{name}" of {source} holds {found[bad[0], place]:g} in row {first_row + int(bad[0])}; errors '
-                "are standard deviations from 0 on, and none is missing."
+                "are standard deviations from 0 on, and none may be missing."
             )
     return found
 
@@ -72,14 +72,14 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1)
 def check_errors(
     errors: Mapping[str, str], names: Sequence[str], columns: Sequence[str] | None, given: Sequence[str], source: str
 ) -> None:
-    """Refuse errors of columns that a table has not, or that are not modelled.
+    """Refuse errors of columns that a table does not have, or that are not modelled.
 
     Arguments:
         errors: {column: column of its errors}.
         names: the table's columns.
-        columns: those that are modelled, or None for all but the given ones.
+        columns: the modelled ones, or None for all but the given ones.
         given: those that are conditioned on.
-        source: what sentences call the table.
+        source: what errors call the table.
     """
     for name in errors:
         check_columns([name], names, source=source)

@@ -10,17 +10,17 @@ import numpy as np
 
 from pushforward.errors import InputError
 
-# Ranks are exact for so many of the lowest log-densities, where p-values matter; of the others so many are kept.
+# Ranks are exact for this many of the lowest log-densities, where p-values matter; of the others this many are kept.
 LOWEST, OTHERS = 1000, 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Log-densities of held-out rows, to rank those of new rows among.
+    """Log-densities of held-out rows, among which those of new rows are ranked.
 
-    p(log_prob) = (1 + #{held-out rows whose log-density is at most log_prob}) / (n + 1), the conformal p-value: of new
-    rows from the density that the held-out rows are from, a share of at most α has a p-value of at most α, however well
-    or badly the model fits. No p-value is smaller than 1 / (n + 1).
+    p(log_prob) = (1 + #{held-out rows whose log-density is at most log_prob}) / (n + 1), the conformal p-value: among
+    new rows from the same distribution as the held-out rows, a share of at most α has a p-value of at most α, however
+    well or badly the model fits. No p-value is smaller than 1 / (n + 1).
 
     Of more than 2000 held-out rows the 1000 lowest log-densities are kept and 1000 quantiles of the others; between
     those, p-values are rounded up, by less than 0.001.
@@ -45,19 +45,19 @@ class Calibration:
 
     @classmethod
     def of(cls, log_prob: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
-        """Keep what is needed of the held-out rows' log-densities, (n,) with n at least 1.
+        """Keep as many of the held-out rows' log-densities, (n,) with n at least 1, as ranks need.
 
-        Rows with weights, (n,), all above 0, count as so many rows as they are worth, (Σ weights)² / Σ weights², at
+        Rows with weights, (n,), all above 0, count as their effective number of rows, (Σ weights)² / Σ weights², at
         evenly spaced quantiles of their weighted distribution.
 
-        Source: Kish 1965, Scan Sampling, of the effective number of rows.
+        Source: Kish 1965, Survey Sampling, of the effective number of rows.
         """
         ordered = np.sort(log_prob)
         if weights is not None:
             order = np.argsort(log_prob, kind="stable")
             shares = weights[order].cumsum() / weights.sum()
-            worth = max(1, int(weights.sum() ** 2 / (weights**2).sum() * (1 + 1e-9)))
-            places = np.searchsorted(shares, (np.arange(worth) + 0.5) / worth)
+            effective = max(1, int(weights.sum() ** 2 / (weights**2).sum() * (1 + 1e-9)))
+            places = np.searchsorted(shares, (np.arange(effective) + 0.5) / effective)
             ordered = log_prob[order][np.minimum(places, len(order) - 1)]
         kept = np.arange(len(ordered))
         if len(ordered) > LOWEST + OTHERS:
@@ -65,21 +65,21 @@ class Calibration:
         return cls(len(ordered), ordered[kept], np.searchsorted(ordered, ordered[kept], side="left"))
 
     def p_values(self, log_prob: np.ndarray) -> np.ndarray:
-        """The p-value of each log-density, (n,): the smaller, the odder."""
+        """The p-value of each log-density, (n,): the smaller, the more unusual."""
         at_most = np.append(self.below, self.rows)[np.searchsorted(self.log_prob, log_prob, side="right")]
         p_values: np.ndarray = (1 + at_most) / (self.rows + 1)
         return p_values
 
     def as_json(self) -> dict[str, Any]:
-        """What `parse` reads, at most 60 kB."""
+        """Plain JSON that `parse` reads, at most 60 kB."""
         return {"rows": self.rows, "log_prob": self.log_prob.tolist(), "below": self.below.tolist()}
 
     @classmethod
     def parse(cls, found: Any, *, source: str) -> Calibration:
-        """Read what `as_json` gave.
+        """Read the result of `as_json`.
 
         Raises:
-            InputError: it is something else; `source` says of what file.
+            InputError: it is something else; `source` names the file in the message.
         """
         try:
             rows, below = found["rows"], found["below"]

@@ -1,4 +1,4 @@
-"""Densities of quantities that were measured with known errors."""
+"""Densities of quantities that are measured with known errors."""
 
 import math
 from collections.abc import Sequence
@@ -7,23 +7,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Draws of the noise for each row: fresh ones in training, fixed ones for scores.
+from pushforward.errors import InputError
+from pushforward.flow import Density
+
+# Draws of the noise for each row: new ones in training, fixed ones for scores.
 DRAWS_IN_TRAINING, DRAWS = 8, 128
 
 
 class DeconvolvedDensity(nn.Module):
-    """The density of measured values x' = x + error · ε, ε standard normal, where p(x) is that of the true ones.
+    """The density of measured values x' = x + error · ε, ε standard normal, where p(x) is that of the true values.
 
     log p(x' | error) = log ∫ p(x' - error · ε) N(ε) dε ≈ log 1/K Σ_k p(x' - error · ε_k): the mean of the densities
-    over K draws is right on average, and its logarithm too low by about half the relative variance of that mean. This
-    bias falls as 1/K, and is small where the error is no larger than the structure of p. Training on this is maximum
-    likelihood of p(x) itself, deconvolved. In training mode the draws are fresh; in evaluation mode they are a fixed
-    set that fills the cube evenly, so that a row always has the same value.
+    over K draws is unbiased, and its logarithm is too low by about half the relative variance of that mean. This bias
+    falls as 1/K, and is small unless the error is larger than the structure of p. Training on this is maximum
+    likelihood of p(x) itself, deconvolved. In training mode the draws are new at every call; in evaluation mode they
+    are a fixed set that fills the cube evenly, so that a row always has the same value.
 
     Arguments:
-        density: p(x), with log_prob(x, context).
-        features: D.
-        measured: which features have errors.
+        density: p(x) of the true values.
+        measured: which of its D features have errors.
         draws: K of evaluation mode, default 128.
 
     Source: Bovy, Hogg and Roweis 2011, extreme deconvolution, arXiv:0905.2979; with flows and importance weights,
@@ -32,12 +34,12 @@ class DeconvolvedDensity(nn.Module):
     Cost: that of p(x), K times.
     """
 
+    allows_gaps = False
     draws: Tensor
 
-    def __init__(self, density: Any, features: int, measured: Sequence[int], draws: int = DRAWS) -> None:
+    def __init__(self, density: Density, measured: Sequence[int], draws: int = DRAWS) -> None:
         super().__init__()
         self.density = density
-        self.columns = features
         self.measured = list(measured)
         engine = torch.quasirandom.SobolEngine(len(self.measured), scramble=True, seed=0)
         uniform = engine.draw(draws, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
@@ -46,17 +48,25 @@ class DeconvolvedDensity(nn.Module):
     @property
     def features(self) -> int:
         """D and the number of errors: what log_prob takes."""
-        return self.columns + len(self.measured)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The density and which features have errors, as plain JSON: what a checkpoint is of."""
-        return {"density": getattr(self.density, "config", None), "measured": self.measured}
+        return self.density.features + len(self.measured)
 
     @property
     def context_features(self) -> int:
         """C, the length of a context."""
-        return int(self.density.context_features)
+        return self.density.context_features
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The density and which features have errors, as plain JSON: enough to tell two densities apart."""
+        return {"density": self.density.config, "measured": self.measured}
+
+    @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        return (
+            "the density of measured values: that of the true ones convolved with the noise of their errors, "
+            f"averaged over {len(self.draws)} draws of it"
+        )
 
     def log_prob(self, rows: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(x' | error, context) in nats, (n,).
@@ -65,7 +75,7 @@ class DeconvolvedDensity(nn.Module):
             rows: (n, D and errors): measured values, then the error of each measured feature, not negative.
             context: (n, C).
         """
-        x, errors = rows.split([self.columns, len(self.measured)], -1)
+        x, errors = rows.split([self.density.features, len(self.measured)], -1)
         count = DRAWS_IN_TRAINING if self.training else len(self.draws)
         noise = torch.randn(count, *errors.shape, dtype=x.dtype, device=x.device)
         if not self.training:
@@ -73,5 +83,22 @@ class DeconvolvedDensity(nn.Module):
         true = x.repeat(count, 1, 1)
         true[..., self.measured] = true[..., self.measured] - errors * noise
         context = None if context is None else context.repeat(count, 1)
-        log_prob = self.density.log_prob(true.reshape(-1, self.columns), context).reshape(count, -1)
+        log_prob = self.density.log_prob(true.reshape(-1, self.density.features), context).reshape(count, -1)
         return log_prob.logsumexp(0) - math.log(count)
+
+    def check_shares(self) -> None:
+        """Refuse: a mean of densities is not a product of conditionals.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("This model has no shares of columns: its scores average over measurement errors.")
+
+    def log_prob_of_each(self, rows: Tensor, context: Tensor | None = None) -> Tensor:
+        """Refused, as by `check_shares`."""
+        self.check_shares()
+        raise NotImplementedError
+
+    def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
+        """True values drawn, (*shape, *batch, D), without errors."""
+        return self.density.sample(shape, context)

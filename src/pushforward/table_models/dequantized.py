@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.bijections.ordering import log_prob_of_each
-from pushforward.flow import Flow
+from pushforward.errors import InputError
+from pushforward.flow import Flow, log_prob_of_each
 from pushforward.tables.columns.columns import Columns
 
 # Points of the noise at which probabilities of discrete columns are averaged.
@@ -17,16 +17,15 @@ POINTS, POINTS_IN_TRAINING = 16, 4
 class DequantizedDensity(nn.Module):
     """p(codes | context) of rows with discrete, bounded and other columns.
 
-    log p(code) = log q(y(code, v)) + log_term(code, v), v uniform noise that dequantises discrete columns. In training
-    mode v is drawn anew at every call, and the value is a lower bound in the mean. In evaluation mode v takes a fixed
-    set of points that fill the cube evenly, the same for every row, over which the probability is averaged: it then
-    converges to the exact one as the points become many, and a row always has the same value. Without discrete columns
-    there is no noise, and the value is exact.
+    log p(code) = log q(y(code, v)) + log_term(code, v), v uniform noise that dequantizes discrete columns. In training
+    mode v is new at every call, and the value is a lower bound on average. In evaluation mode the probability is
+    averaged over a fixed set of points v that fill the cube evenly, the same for every row: it converges to the exact
+    one with the number of points, and a row always has the same value. Without discrete columns the value is exact.
 
     Arguments:
         columns: the maps of the columns.
         flow: the density of y.
-        points: in evaluation mode, default 16.
+        points: how many in evaluation mode, default 16.
 
     Source: Theis, van den Oord and Bethge 2016, arXiv:1511.01844; the average over points, Burda, Grosse and
     Salakhutdinov 2016, arXiv:1509.00519.
@@ -34,6 +33,7 @@ class DequantizedDensity(nn.Module):
     Cost: log_prob one of the flow for each point; sample one of the flow.
     """
 
+    allows_gaps = False
     points: Tensor
 
     def __init__(self, columns: Columns, flow: Flow, points: int = POINTS) -> None:
@@ -52,13 +52,23 @@ class DequantizedDensity(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The columns and the flow, as plain JSON: what a checkpoint is of."""
+        """The columns and the flow, as plain JSON: enough to tell two densities apart."""
         return {"columns": self.columns.config, "flow": self.flow.config}
 
     @property
     def context_features(self) -> int:
         """C, the length of a context."""
         return self.flow.context_features
+
+    @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+        if not self.columns.discrete:
+            return "a density in the units of the columns, exact"
+        return (
+            "a density in the units of continuous columns times the probability of discrete ones, which is averaged "
+            f"over {len(self.points)} points of the dequantizing noise"
+        )
 
     def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(codes | context) in nats, (n,): densities of continuous columns, probabilities of discrete ones.
@@ -72,8 +82,26 @@ class DequantizedDensity(nn.Module):
         bounds = [self._bound(codes, context, noise) for noise in self.points]
         return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
 
+    def check_shares(self) -> None:
+        """Refuse `log_prob_of_each` of discrete columns, or of a flow whose layers have no order in common.
+
+        Raises:
+            InputError: it has no shares of columns.
+        """
+        if self.columns.discrete:
+            name = self.columns.with_probabilities[0]
+            raise InputError(
+                f'This model has no shares of columns: the probability of its column "{name}" is an average over '
+                "noise; fit with --arbitrary-conditions, whose probabilities are exact."
+            )
+        if self.flow.bijection.order() is None:
+            raise InputError(
+                "This model has no shares of columns: its layers mix columns or run in different orders; fit with "
+                "--arbitrary-conditions, or see --explain."
+            )
+
     def log_prob_of_each(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
-        """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; no column is discrete.
+        """log p(code[d] | codes before d, context) in nats, (n, D), which sum to log_prob; without discrete columns.
 
         Arguments:
             codes: (n, D), float64.

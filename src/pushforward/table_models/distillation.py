@@ -1,14 +1,13 @@
-"""Distillation of a model fitted to a table into one that draws rows quicker."""
+"""Distillation of a model of a table into one that draws rows faster."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 from typing import Any
 
 from pushforward.errors import InputError
-from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.support.progress import Announce, silent
 from pushforward.table_models.model import TableModel
 from pushforward.tables import read_columns
 from pushforward.training import DistillationReport, distill
@@ -24,29 +23,29 @@ def distill_table(
     given: str | os.PathLike[str] | None = None,
     seed: int = 0,
     max_time: float | None = None,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Announce = silent,
     **options: Any,
 ) -> tuple[TableModel, DistillationReport]:
-    """Distil p(columns | given) into an inverse autoregressive spline flow, which draws a row in one pass.
+    """Distill p(columns | given) into an inverse autoregressive spline flow, which draws a row in one pass.
 
-    Student and teacher are flows behind the same maps of columns: the KL divergence between them, which is that of
-    dequantised values, is no less than that between what they say of discrete columns themselves.
+    Student and teacher are flows behind the same maps of columns. The KL divergence between them is that of dequantized
+    values: an upper bound of the one between their probabilities of discrete columns.
 
     Arguments:
-        model: the teacher, from `fit_table`; it is left as it is.
-        given: CSV, Parquet or Feather file with the given columns, of a model that has them: the conditions that the
-            student shall be good for.
+        model: the teacher, from `fit_table`, which is not changed.
+        given: CSV, Parquet or Feather file with the given columns, for a model that has them: the conditions on which
+            the student is trained.
         seed: of the student's weights and of all draws.
         max_time: most seconds of the distillation; default 5000 steps.
         announce: is told, before the training, what was chosen and why.
-        options: of `pushforward.distill`, instead of those chosen: max_steps, device, progress, log_path, ....
+        options: of `pushforward.distill`, in place of those chosen: max_steps, device, progress, log_path, ....
 
     Returns:
         The student, over the same columns, and the report.
 
     Raises:
-        InputError: the file of the given columns is missing, not wanted, or cannot be used; a model of any columns
-            given any others; or a bad option.
+        InputError: the file of the given columns is missing, superfluous or unusable; a model of any columns given any
+            others; or a bad option.
         TrainingError: training met too many numbers that are not finite.
 
     Example:
@@ -57,7 +56,7 @@ def distill_table(
         >>> student.columns, report.dimensions
         (['0', '1'], 2)
     """
-    if isinstance(model.flow, ArbitraryConditionalFlow):
+    if model.flow.allows_gaps is True:
         raise InputError(
             "This model is one of any columns given any others: distillation is for models of p(columns | given), "
             "fitted without --arbitrary-conditions to a table without gaps."

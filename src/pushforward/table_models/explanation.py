@@ -10,24 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.evaluation.surprise import conditional_surprise
 from pushforward.table_models.model import TableModel
+from pushforward.table_models.surprise import conditional_surprise
 
-# Draws that tell the scales of the columns.
+# Draws that give the scales of the columns.
 DRAWS = 1000
-# A smaller share, or an excess of fewer nats, is not worth a word.
+# A smaller share, or an excess of fewer nats, is not mentioned.
 SMALLEST_SHARE, SMALLEST_EXCESS = 0.1, 1.0
 BATCH_ROWS = 4096
 
 
 class OddestRows:
-    """The rows of lowest log-density of a stream.
+    """The rows of a stream with the lowest log-density.
 
     Arguments:
         count: how many.
 
     Attributes:
-        numbers: (count,) the rows' numbers, from the oddest on.
+        numbers: (count,) the rows' numbers, the oddest first.
         matrix: (count, columns) the rows' codes.
         log_prob: (count,) their log-densities in nats, ascending.
 
@@ -46,7 +46,13 @@ class OddestRows:
         self.matrix = np.zeros((0, 0))
 
     def add(self, first_row: int, matrix: np.ndarray, log_prob: np.ndarray) -> None:
-        """Look at some more rows, the first of which has this number."""
+        """Add rows of the stream.
+
+        Arguments:
+            first_row: the number of the first of them.
+            matrix: (n, columns) their codes.
+            log_prob: (n,) their log-densities.
+        """
         lowest = np.argsort(log_prob, kind="stable")[: self.count]
         matrix, both = matrix[lowest], np.concatenate([self.log_prob, log_prob[lowest]])
         kept = np.argsort(both, kind="stable")[: self.count]
@@ -61,11 +67,11 @@ class OddColumn:
 
     Attributes:
         column: its name.
-        share: its part of the row's surprise, from 0 to 1; those of all columns make 1, or all are 0.
-        excess: how much more surprising the value is than one expects of the column, in nats.
-        value: of the row, in the column's own terms; None where it is missing.
-        low: below it lie 5 % of the values that the column takes with the row's other values.
-        high: above it lie 5 %.
+        share: its part of the row's surprise, from 0 to 1; the shares of all columns sum to 1, or all are 0.
+        excess: how much more surprising the value is than expected, in nats.
+        value: the row's value as the table has it; None where it is missing.
+        low: the 5 % quantile of the column given the row's other values.
+        high: the 95 % quantile.
     """
 
     column: str
@@ -84,7 +90,7 @@ class OddRow:
         row: its number.
         log_prob: in nats.
         p_value: None for a model without calibration.
-        columns: the columns by their shares, the largest first.
+        columns: the columns, the largest share first.
     """
 
     row: int
@@ -93,7 +99,7 @@ class OddRow:
     columns: tuple[OddColumn, ...]
 
     def __str__(self) -> str:
-        """One line for people: the columns with a share of a tenth or more, if they exceed by a nat or more."""
+        """One line for people: the columns with a share of at least a tenth and an excess of at least a nat."""
         named = [
             f"{one.column} {one.share:.0%} ({_shown(one.value)}; {_shown(one.low)} to {_shown(one.high)})"
             for one in self.columns
@@ -105,27 +111,27 @@ class OddRow:
 
 
 def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], None] = lambda part: None) -> list[OddRow]:
-    """Say which columns make rows odd: how much more surprising each value is, given the others, than expected.
+    """Find the columns that make rows odd: how much more surprising each value is, given the others, than expected.
 
     excess[d] = -log p(x[d] | other columns, given) - its mean over p(x[d] | other columns, given)
 
-    A category or a whole number of few values has probabilities in place of densities. Angles and columns with atoms
-    are taken as they are, like the given columns: `explainable` has the others.
+    Categories and whole numbers with few values have probabilities instead of densities. Angles and columns with atoms
+    are only conditioned on, like the given columns; `explainable` returns the others.
 
-    A column's share is its part of the sum of all positive excesses. Draws that tell the columns' scales are the same
-    at every call, and leave the random state as it was.
+    A column's share is its part of the sum of all positive excesses. The draws that give the columns' scales are the
+    same at every call, and leave the global random state as it was.
 
     Arguments:
         model: the density.
         oddest: the rows.
-        report: is told the share that is done, from 0 to 1.
+        report: called with the share that is done, from 0 to 1.
 
     Returns:
-        The rows, from the oddest on.
+        The rows, the oddest first.
 
     Cost: 200 evaluations of log_prob for each row and column.
 
-    Source: the attribution is `pushforward.evaluation.surprise.conditional_surprise`.
+    Source: the attribution is that of `pushforward.table_models.surprise.conditional_surprise`.
 
     Example:
         >>> import pushforward as pf
@@ -154,7 +160,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
         full = whole.repeat(len(rows) // len(whole), 1)
         full[:, places] = rows
         values = torch.cat([model.log_prob_anywhere(part) for part in full.split(BATCH_ROWS)])
-        # The maps of columns go on beyond what the columns can be.
+        # The maps of columns continue beyond the columns' support.
         return torch.where(((rows < ends[0]) | (rows > ends[1])).any(1), -torch.inf, values)
 
     x = whole[:, places]
@@ -183,7 +189,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
 
 
 def explainable(model: TableModel) -> list[str]:
-    """The modelled columns that vary and that surprise can be found of: all but angles and those with atoms."""
+    """Return the modelled columns that vary and are neither angles nor columns with atoms."""
     kinds = model.schema
     return [name for name in model.columns if kinds[name].explainable]
 

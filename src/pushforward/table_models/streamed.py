@@ -1,36 +1,50 @@
-"""A table that stays in its file while a flow is fitted to it."""
+"""A table that stays in its file while a density is fitted to it: held-out rows, a sample, and batches."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import progress
 from pushforward.table_models.auxiliary_columns import errors_of, weights_of
-from pushforward.table_models.in_memory import Split
-from pushforward.table_models.streaming import RowGroups, scan, stream_table
-from pushforward.tables import TableReader, encode, infer_schema
-from pushforward.tables.columns.encoding import numbers, plain
+from pushforward.table_models.source import Codes, Split
+from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
+from pushforward.tables.columns.kinds import Column
+from pushforward.tables.files.formats import check_readable
+from pushforward.tables.files.row_groups import RowGroups
+from pushforward.tables.files.scan import Scan, hashes, scan
+from pushforward.tables.missing import plain
+from pushforward.tables.numbers import numbers
 from pushforward.tables.schema.inference import columns_of_text
-from pushforward.tables.schema.kinds import Column, Schema
-from pushforward.training.rows import Table
-from pushforward.training.streamed import StreamedRows
+from pushforward.training.batches import Part, StreamedRows
+from pushforward.training.rows import Rows
+from pushforward.training.splitting import far_from
 
 HEAD_ROWS = 1000
+# A table of more bytes than this, as float64 numbers, is not read into memory, where it would be copied several times.
+LARGEST_IN_MEMORY = 2**27
+# A number takes about twice as many characters of a CSV as bytes in memory.
+CHARACTERS_PER_BYTE = 2
 BATCH_ROWS = 2**14
+
+# Takes a batch, and the number of rows before it.
+Encoder = Callable[[pa.RecordBatch | pa.Table, int], np.ndarray]
 
 
 class StreamedTable:
     """A table of which one pass keeps a sample, the rows held out, and the rows that its schema must allow for.
 
+    `TableSource` says what each method does.
+
     Arguments:
         path: the file.
         names: the columns wanted.
-        declared: what a user says of columns.
+        declared: the columns that the user has described.
         seed: of the choice of rows.
         fraction: the share of rows held out.
         weight: the column of row weights, or None.
@@ -38,15 +52,17 @@ class StreamedTable:
         quiet: whether to leave out the progress bars.
 
     Attributes:
-        found: what the pass found.
+        found: the result of the pass.
         sample: rows that are trained on, from which quantiles are taken.
         weights: those of the sample, (n,), or None.
         noise_of: the measurement errors of the sample, (n, errors).
 
     Raises:
-        InputError: a number that is infinite, or that float64 cannot hold, a weight or an error that cannot be; its row
-            is named. Or too few rows have a weight.
+        InputError: a number that is infinite or that float64 cannot hold, or a weight or an error that is not allowed;
+            its row is named. Or too few rows have a weight above 0.
     """
+
+    streamed = True
 
     def __init__(
         self,
@@ -61,15 +77,15 @@ class StreamedTable:
     ) -> None:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
-        aside = [*self.errors, *([] if weight is None else [weight])]
-        self.names = [name for name in names if name not in aside]
+        auxiliary = [*self.errors, *([] if weight is None else [weight])]
+        self.names = [name for name in names if name not in auxiliary]
         self.declared, self.seed = declared, seed
-        columns = list(dict.fromkeys([*self.names, *aside]))
+        columns = list(dict.fromkeys([*self.names, *auxiliary]))
         with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.pieces = RowGroups(path, columns, columns_of_text(head, declared, source=self.source))
-        with progress("surveying", quiet) as report:
-            self.found = scan(self.pieces, seed, fraction, self._weigh, report)
+        self.row_groups = RowGroups(path, columns, columns_of_text(head, declared, source=self.source))
+        with progress("scanning", quiet) as report:
+            self.found = scan(self.row_groups, seed, fraction, self._weigh, report)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
             raise InputError(
                 f"Too few rows of {self.source} have a weight above 0: write those to a file of their own."
@@ -80,52 +96,45 @@ class StreamedTable:
 
     @property
     def reasons(self) -> list[str]:
-        """What is done, for people."""
+        """That the table is streamed."""
         return [
             f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
             f"{len(self.sample)} gives the quantiles"
         ]
 
-    def learn(self) -> Schema:
-        """The schema of the sample, but for columns of which other rows show that they are more than that."""
+    def infer_schema(self) -> Schema:
+        """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        learned = infer_schema(self.sample, self.declared, source=self.source)
-        wider = [name for name in self.names if not self._allows(learned[name], extremes, name)]
+        schema = infer_schema(self.sample, self.declared, source=self.source)
+        wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            learned |= infer_schema(whole.select(wider), declared, source=self.source)
+            schema |= infer_schema(whole.select(wider), declared, source=self.source)
         for name in self.found.gaps:
-            if not learned[name].missing:
-                learned[name] = learned[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
-        return learned
+            if not schema[name].missing:
+                schema[name] = schema[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
+        return schema
 
-    def check(self, schema: Schema, names: Sequence[str]) -> None:
-        """Read all rows once more, if their codes might be refused.
-
-        Raises:
-            InputError: a value is not of its column's kind; the first row concerned is named.
-        """
+    def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
+        """The codes of the sample; all rows are read once more if a column's kind may refuse their values."""
         strict = [name for name in names if schema[name].strict]
         if strict:
             with progress("checking", self.quiet) as report:
-                for piece in range(len(self.pieces)):
-                    for first, batch in self.pieces.read(piece, BATCH_ROWS):
+                for group in range(len(self.row_groups)):
+                    for first, batch in self.row_groups.read(group, BATCH_ROWS):
                         encode(batch, schema, strict, source=self.source, first_row=first + 1)
-                        report(self.pieces.progress)
-
-    def gaps(self, matrix: np.ndarray, names: Sequence[str]) -> Mapping[str, int]:
-        """The first row without a value, counted from 1, of columns that have such rows, in the sample or not."""
-        return self.found.gaps
+                        report(self.row_groups.progress)
+        return Codes(encode(self.sample, schema, names, source=self.source), self.found.gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
-        """The sample, the rows held out, and a stream of all others; arguments as for `InMemoryTable.split`."""
+        """The sample, the rows held out, and a stream of all others."""
         streamed = self.rows(schema, names[:features], names[features:])
         held_out = streamed.held_out
         weights = held_out.weights
         return Split(
             matrix,
-            _beside(held_out, features),
+            _side_by_side(held_out, features),
             self.weights,
             None if weights is None else weights[held_out.rows].numpy(),
             streamed.rows,
@@ -133,16 +142,16 @@ class StreamedTable:
         )
 
     def rows(self, schema: Schema, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:
-        """The codes of all rows, and the errors beside those of the columns, for `pushforward.fit`."""
+        """The codes of all rows, with the errors after those of the columns, for `pushforward.fit`."""
 
-        def coding(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
+        def encode_batch(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
             matrix = encode(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
             noise_of = errors_of(batch, self.errors, self.source, before + 1)
             return np.hstack([matrix[:, : len(columns)], noise_of, matrix[:, len(columns) :]])
 
         features = [*columns, *self.errors]
         weigh = None if self.weight is None else self._weights
-        return stream_table(self.pieces, self.found, coding, features, given, self.seed, weigh)
+        return stream_table(self.row_groups, self.found, encode_batch, features, given, self.seed, weigh)
 
     def _allows(self, column: Column, rows: pa.Table, name: str) -> bool:
         if not (column.modelled or column.strict):
@@ -169,8 +178,86 @@ class StreamedTable:
                 numbers(column, name, self.source, before + 1)
 
 
-def _beside(table: Table, features: int) -> np.ndarray:
-    """The rows of a table as one matrix: features, context, and the errors that stand beside the features."""
+def _side_by_side(table: Rows, features: int) -> np.ndarray:
+    """The rows of a table as one matrix: features, context, and the errors that follow the features in `x`."""
     x, *others = table.take(table.rows)
     context = [] if table.context is None else [others[0].numpy()]
     return np.hstack([x[:, :features].numpy(), *context, x[:, features:].numpy()])
+
+
+def is_large(path: str | os.PathLike[str], columns: Sequence[str] | None) -> bool:
+    """Whether a table is streamed from its file: more than 128 MB as float64 numbers, or 256 MB of CSV.
+
+    Arguments:
+        path: the file.
+        columns: the names of the columns wanted, default all.
+
+    Raises:
+        InputError: as for `TableReader`.
+    """
+    if table_format(path) == "csv":
+        check_readable(path)
+        return os.path.getsize(path) > LARGEST_IN_MEMORY * CHARACTERS_PER_BYTE
+    with TableReader(path) as reader:
+        return (reader.rows or 0) * len(columns or reader.names) * 8 > LARGEST_IN_MEMORY
+
+
+def stream_table(
+    row_groups: RowGroups,
+    found: Scan,
+    encode_batch: Encoder,
+    features: Sequence[str],
+    given: Sequence[str],
+    seed: int,
+    weigh: Encoder | None = None,
+) -> StreamedRows:
+    """The rows of a table for `pushforward.fit`, which never holds more than some megabytes of them.
+
+    Arguments:
+        row_groups: the table.
+        found: the result of the first pass over it, with the same seed.
+        encode_batch: gives a float64 matrix of the features and then the given columns.
+        features: names of the modelled columns.
+        given: names of the columns that are conditioned on.
+        seed: of the choice of rows.
+        weigh: gives the weights of the rows, (n,), not negative, as in the scan; default all alike.
+    """
+    scale = found.training_rows / found.training_weight
+
+    def read(group: int) -> Iterator[Part]:
+        for first, batch in row_groups.read(group, BATCH_ROWS):
+            numbers = np.arange(first, first + batch.num_rows)
+            chosen = hashes(numbers, seed) >= found.held_out_share * 2.0**64
+            matrix = encode_batch(batch, first)
+            if weigh is not None:
+                weights = weigh(batch, first)
+                chosen &= weights > 0
+                matrix = np.column_stack([matrix, weights * scale])
+            yield numbers[chosen], matrix[chosen]
+
+    def table(rows: pa.Table, numbers: np.ndarray | None) -> Rows:
+        matrix = torch.from_numpy(encode_batch(rows, 0))
+        x, context = matrix[:, : len(features)], matrix[:, len(features) :]
+        return Rows(
+            x,
+            context if given else None,
+            name="x",
+            columns=features,
+            context_columns=given,
+            numbers=None if numbers is None else torch.from_numpy(numbers),
+            weights=None if weigh is None else torch.from_numpy(weigh(rows, 0)),
+        )
+
+    sample, held_out = table(found.sample, None), table(found.held_out, found.held_out_rows)
+    # One row far from all others, perhaps a mistake, would decide which weights are best.
+    far = far_from(
+        *(torch.cat([one for one in part.take(part.rows)[:2] if one is not None], 1) for part in (held_out, sample))
+    )
+    return StreamedRows(
+        read,
+        len(row_groups),
+        found.training_rows,
+        held_out if bool(far.all()) else held_out.with_rows(held_out.rows[~far]),
+        sample,
+        f"{found.digest} {seed}",
+    )

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from pushforward.errors import InputError
-from pushforward.tables.checks import FRAME, check_columns, check_distinct, numeric_matrix
-from pushforward.tables.columns.encoding import numbers
+from pushforward.tables.checks import FRAME, check_columns, check_distinct
+from pushforward.tables.numbers import numeric_matrix
 
 
 def matrix_from_frame(
@@ -20,46 +20,38 @@ def matrix_from_frame(
 
     Arguments:
         data: a data frame of pandas, polars or any library that narwhals knows (lazy ones are collected; a pandas
-            index is ignored), a table of pyarrow, an array or tensor of shape `(rows, columns)` or `(rows,)`, or
-            lists of rows.
+            index is ignored), a table of pyarrow, an array or tensor of shape (rows, columns) or (rows,), or a list of
+            rows. Text of numbers is read as in a file.
         columns: the names of the columns wanted, default all; for data without names, the names to give them.
         gaps: whether values may be missing, which are NaN then; default False.
 
     Returns:
-        The matrix, of shape `(rows, columns)`, and the names of its columns, or None for data without names.
+        The matrix, of shape (rows, columns), and the names of its columns, or None for data without names.
 
     Raises:
-        InputError: the data are no table, a column is missing or not numeric, or a value is no finite number. Rows
-            are numbered from 1; columns without names are called by their numbers, from 1 too.
+        InputError: the data are not a table, a column is missing or not numeric, or a value is not a finite number.
+            Rows are counted from 1, and so are columns without names.
 
     Example:
         >>> matrix_from_frame([[1, 2.5], [3, 4]])
         (array([[1. , 2.5],
                [3. , 4. ]]), None)
     """
-    if gaps:
-        table = table_from_frame(data, columns)
-        matrix = np.column_stack([numbers(table.column(name), name, FRAME) for name in table.column_names])
-        return np.ascontiguousarray(matrix), table.column_names
-    if isinstance(data, pa.Table | pa.RecordBatch):
-        names = list(data.schema.names) if columns is None else list(columns)
-        return numeric_matrix(data, names, source=FRAME), names
-    if hasattr(data, "detach") and hasattr(data, "cpu"):
-        return _from_array(_from_tensor(data), columns)
-    if isinstance(data, np.ndarray | list | tuple):
-        return _from_array(data, columns)
-    return _from_frame(data, columns)
+    if isinstance(data, np.ndarray | list | tuple) or _is_tensor(data):
+        return _from_array(data, columns, gaps)
+    table = table_from_frame(data, columns)
+    return numeric_matrix(table, table.column_names, source=FRAME, gaps=gaps), table.column_names
 
 
 def table_from_frame(data: Any, columns: Sequence[str] | None = None) -> pa.Table:
-    """Turn a data frame, an array, a tensor or nested lists into a table of pyarrow, in the types they have.
+    """Turn a data frame, an array, a tensor or nested lists into a table of pyarrow, keeping the types of columns.
 
     Arguments:
         data: as for `matrix_from_frame`; columns of arrays and lists are called 0, 1, ....
         columns: the names of the columns wanted, default all.
 
     Raises:
-        InputError: the data are no table, or a column is missing or cannot be represented.
+        InputError: the data are not a table, or a column is missing or has no type in pyarrow.
 
     Example:
         >>> table_from_frame([[1, "a"], [3, None]]).to_pydict()
@@ -67,7 +59,7 @@ def table_from_frame(data: Any, columns: Sequence[str] | None = None) -> pa.Tabl
     """
     if isinstance(data, pa.Table | pa.RecordBatch):
         table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-    elif hasattr(data, "detach") and hasattr(data, "cpu"):
+    elif _is_tensor(data):
         table = _table_of_array(_from_tensor(data))
     elif isinstance(data, np.ndarray | list | tuple):
         table = _table_of_array(data)
@@ -84,14 +76,14 @@ def to_table(matrix: np.ndarray, names: Sequence[str]) -> pa.Table:
     """Turn a matrix into a table.
 
     Arguments:
-        matrix: numbers, shape `(rows, columns)`.
+        matrix: numbers, shape (rows, columns).
         names: the names of the columns.
 
     Returns:
         A table with float64 columns.
 
     Raises:
-        InputError: there are not as many names as columns, or a name occurs twice.
+        InputError: the numbers of names and columns differ, or a name occurs twice.
 
     Example:
         >>> to_table(np.array([[1.0, 2.0]]), ["x", "y"]).to_pylist()
@@ -101,6 +93,10 @@ def to_table(matrix: np.ndarray, names: Sequence[str]) -> pa.Table:
     check_distinct(names, source=FRAME)
     values = np.asarray(matrix, dtype=np.float64)
     return pa.table([pa.array(np.ascontiguousarray(column)) for column in values.T], names=list(names))
+
+
+def _is_tensor(data: Any) -> bool:
+    return hasattr(data, "detach") and hasattr(data, "cpu")
 
 
 def _from_tensor(tensor: Any) -> np.ndarray:
@@ -117,7 +113,7 @@ def _array(data: Any) -> np.ndarray:
     try:
         values = np.asarray(data)
         if values.dtype.kind not in "iufb" and not isinstance(data, np.ndarray):
-            values = np.asarray(data, dtype=object)  # numpy would turn numbers beside text into text
+            values = np.asarray(data, dtype=object)  # or numpy would turn numbers beside text into text
     except ValueError:
         raise InputError(f"{FRAME} has rows of different lengths; give each the same number of values.") from None
     if values.ndim == 1:
@@ -133,8 +129,8 @@ def _table_of_array(data: Any) -> pa.Table:
     return pa.table([_column(values[:, index], name) for index, name in enumerate(names)], names=names)
 
 
-def _from_array(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str] | None]:
-    values = _array(data)
+def _from_array(data: Any, columns: Sequence[str] | None, gaps: bool) -> tuple[np.ndarray, list[str] | None]:
+    values = _array(_from_tensor(data) if _is_tensor(data) else data)
     names = None if columns is None else list(columns)
     if names is not None:
         _check_count(values, names)
@@ -146,7 +142,7 @@ def _from_array(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, l
         values = matrix
     called = names or [str(number) for number in range(1, values.shape[1] + 1)]
     table = pa.table([_column(values[:, index], name) for index, name in enumerate(called)], names=called)
-    return numeric_matrix(table, called, source=FRAME), names
+    return numeric_matrix(table, called, source=FRAME, gaps=gaps), names
 
 
 def _column(values: np.ndarray, name: str) -> Any:
@@ -157,17 +153,12 @@ def _column(values: np.ndarray, name: str) -> Any:
         raise _not_numbers(name, str(values.dtype)) from None
 
 
-def _from_frame(data: Any, columns: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
-    table = _table_of_frame(data, columns)
-    return numeric_matrix(table, table.column_names, source=FRAME), table.column_names
-
-
 def _table_of_frame(data: Any, columns: Sequence[str] | None) -> pa.Table:
     try:
         frame = nw.from_native(data, allow_series=True, pass_through=True)
     except nw.exceptions.DuplicateError:
         repeated = Counter(str(name) for name in data.columns).most_common(1)[0][0]
-        raise InputError(f'{FRAME} has several columns named "{repeated}"; give each a name of its own.') from None
+        raise InputError(f'{FRAME} has several columns named "{repeated}"; give each column its own name.') from None
     if frame is data:
         raise InputError(
             f"{FRAME} is a {type(data).__name__}; give a data frame, an array of shape (rows, columns) or a tensor."

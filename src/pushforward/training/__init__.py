@@ -1,4 +1,4 @@
-"""Training: one loop that owns optimiser, schedule, averaging, early stopping and the guard, and its objectives."""
+"""Training: one loop that owns optimizer, schedule, averaging, early stopping and the guard, and its objectives."""
 
 from pushforward.errors import TrainingError
 from pushforward.training.distillation import DistillationReport, distill, evaluate_student
@@ -6,7 +6,9 @@ from pushforward.training.distillation.reweighting import Chains, Reweighted, in
 from pushforward.training.history import History
 from pushforward.training.likelihood import evaluate
 from pushforward.training.maximum_likelihood import fit
-from pushforward.training.variational import VariationalFit, evaluate_on_target, fit_to_target
+from pushforward.training.settings import TrainingOptions
+from pushforward.training.variational import fit_to_target
+from pushforward.training.variational_fit import VariationalFit, evaluate_on_target
 
 __all__ = [
     "Chains",
@@ -14,6 +16,7 @@ __all__ = [
     "History",
     "Reweighted",
     "TrainingError",
+    "TrainingOptions",
     "VariationalFit",
     "distill",
     "evaluate",

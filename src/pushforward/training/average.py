@@ -12,12 +12,12 @@ from torch import Tensor, nn
 class WeightAverage:
     """An exponential moving average of a module's trainable parameters, in their own dtype.
 
-    The decay warms up as min(decay, (1 + t) / (10 + t)), so that the first weights are soon forgotten. Parameters
-    shared between modules are averaged once; buffers are not averaged, they stay the module's own. PyTorch's
-    `AveragedModel` is not used because it deep-copies the whole module.
+    The decay warms up as min(decay, (1 + t) / (10 + t)), so that the initial weights soon lose their influence.
+    Parameters shared between modules are averaged once; buffers are not averaged. PyTorch's `AveragedModel` is not used
+    because it deep-copies the whole module.
 
     Arguments:
-        module: The module to follow; its present weights start the average.
+        module: The module to follow; the average starts at its present weights.
         decay: The weight of the past in one update, in [0, 1).
     """
 
@@ -29,7 +29,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Draw the average towards the module's present weights."""
+        """Move the average toward the module's present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(self._average, self._parameters, 1.0 - decay)
         self.updates += 1
@@ -40,7 +40,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def restore(self, snapshot: list[Tensor]) -> None:
-        """Go back to averaged weights copied by `snapshot`."""
+        """Restore averaged weights copied by `snapshot`."""
         torch._foreach_copy_(self._average, snapshot)
 
     @torch.no_grad()
@@ -50,7 +50,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the module hold the averaged weights inside the `with` block, its own again after it."""
+        """Give the module the averaged weights inside the `with` block, and its own again afterwards."""
         own = [p.detach().clone() for p in self._parameters]
         self.copy_to_module()
         try:

@@ -1,65 +1,53 @@
-"""Checkpoints: all that a training run needs to go on, after it was killed, as if nothing had happened."""
+"""Checkpoints: everything that a training run needs to continue after it was killed, as if nothing had happened."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.flow import Density
 from pushforward.support.atomic import atomic_path
-from pushforward.training.history import History
 from pushforward.training.settings import Settings
 
-if TYPE_CHECKING:
-    from pushforward.training.loop import _Run
-
-# A killed run loses no more than this, or than twenty times the seconds that writing takes.
+# A killed run loses at most this, or twenty times the seconds that writing takes.
 SECONDS_BETWEEN = 30.0
 LARGEST_SHARE = 0.05
 FORMAT = 1
-# What a run counts, by the names of its attributes.
-COUNTS = (
-    "step",
-    "rate_scale",
-    "failures",
-    "best_value",
-    "evaluations_since_best",
-    "evaluated_step",
-    "evaluated_at",
-    "evaluation_seconds",
-    "time_budget",
-    "loss_sum",
-    "norm_sum",
-    "rows_seen",
-    "steps_seen",
-    "last_rate",
-)
-# They change what is shown, not what is computed.
+# They do not change what is computed; whether the kind of device is the same is checked by itself.
 SHOWN = ("progress", "log_path", "device", "checkpoint", "resume")
 
-Saved = tuple[dict[str, Any], dict[str, Tensor]]
+
+class Stateful(Protocol):
+    """What can be saved: its state consists of tensors and plain JSON, and of dictionaries of these."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state; any exception says that the state is not that of such a run."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that a run writes its state to, and perhaps goes on from.
+    """A file to which a run saves its state, and from which it may resume.
 
-    One safetensors file, written atomically: weights, their average, the best and the last good ones, the optimiser's
+    One safetensors file, written atomically: weights, their average, the best and the last good ones, the optimizer's
     moments and the states of the random generators as tensors; counts, history and the place in the batches as JSON.
     Reading it runs no code from the file.
 
     Arguments:
-        path: the file.
-        origin: what the run is of, as plain JSON: its data, flow and options. Only a run of the same origin may go on.
-        resume: whether to go on from the file, where it exists.
+        path: The file.
+        origin: What the run is of, as plain JSON: its data, flow and options. Only a run of the same origin may resume.
+        resume: Whether to resume from the file, if it exists.
     """
 
     path: Path
@@ -68,72 +56,94 @@ class Checkpoint:
 
     @property
     def found(self) -> bool:
-        """Whether there is a file to go on from, and it is wanted."""
+        """Whether there is a file to resume from, and it is wanted."""
         return self.resume and self.path.exists()
 
-    def write(self, run: _Run, finished: bool = False) -> None:
-        """Write the state of a run between two steps.
+    def write(self, run: Stateful) -> None:
+        """Save the state of a run between two steps.
 
         Raises:
-            InputError: the file cannot be written; the older one, if there is one, is still whole.
+            InputError: The file cannot be written; an older one is still whole.
         """
-        tensors, facts = _state_of(run)
-        about = {"format": FORMAT, "origin": self.origin, "finished": finished, **facts}
+        tensors: dict[str, Tensor] = {}
+        facts: dict[str, Any] = {"format": FORMAT, "origin": self.origin}
+        for part, value in run.state_dict().items():
+            if isinstance(value, Tensor):
+                tensors[part] = value
+            elif isinstance(value, dict):
+                tensors |= {f"{part}.{name}": entry for name, entry in value.items() if isinstance(entry, Tensor)}
+                facts[part] = {name: entry for name, entry in value.items() if not isinstance(entry, Tensor)}
+            else:
+                facts[part] = value
+        # Tied weights and views would be refused: each tensor is written whole and by itself.
+        tensors = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
         with atomic_path(self.path) as temporary:
-            temporary.write_bytes(to_bytes(tensors, {"pushforward_checkpoint": json.dumps(about)}))
+            temporary.write_bytes(to_bytes(tensors, {"pushforward_checkpoint": json.dumps(facts)}))
 
-    def restore(self, run: _Run, saved: Saved) -> None:
-        """Give a run that is prepared, but has taken no step, the state that was read.
+    def restore(self, run: Stateful, state: dict[str, Any]) -> None:
+        """Give a run that has taken no step the state that was read.
 
         Raises:
-            InputError: the state is not that of such a run.
+            InputError: The state is not that of such a run.
         """
         try:
-            _restore(run, saved[1], saved[0])
+            run.load_state_dict(state)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
-            raise InputError(f"{self.path} is a damaged checkpoint; delete it to start anew.") from None
+            raise self._damaged() from None
 
-    def read(self) -> Saved:
-        """Read the file.
-
-        Returns:
-            Its facts and its tensors.
+    def read(self) -> dict[str, Any]:
+        """Read the state from the file.
 
         Raises:
-            InputError: the file is no whole checkpoint, or one of other data, another flow or other options.
+            InputError: The file is not a whole checkpoint, or it is one of other data, another flow or other options.
         """
         try:
             with safe_open(self.path, framework="pt") as file:
                 text = (file.metadata() or {}).get("pushforward_checkpoint")
-                # Copies, which start at whole cache lines, as they did before.
+                # Copies start at whole cache lines, as the tensors did before.
                 tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, OSError) as error:
             raise InputError(
-                f"{self.path} is no checkpoint, or it is cut short ({str(error)[:200]}); delete it to start anew."
+                f"{self.path} is not a checkpoint, or it is cut short ({str(error)[:200]}); delete it to start again."
             ) from None
         if text is None:
             raise InputError(
-                f"{self.path} is no checkpoint of a fit but another safetensors file; give another name, or delete it."
+                f"{self.path} is another safetensors file, not a checkpoint of a fit; give another name, or delete it."
             )
         try:
-            about = json.loads(text)
-            file_format = int(about["format"])
-            whole = isinstance(about["origin"], dict)
-        except (KeyError, TypeError, ValueError, RecursionError):
-            whole, file_format = False, FORMAT
-        if not whole:
-            raise InputError(f"{self.path} is a damaged checkpoint; delete it to start anew.")
+            state = json.loads(text)
+            file_format = int(state.pop("format"))
+            origin = state.pop("origin")
+            if file_format == FORMAT:
+                _check_origin(self.path, dict(origin), self.origin)
+                _insert(state, tensors)
+        except InputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            raise self._damaged() from None
         if file_format != FORMAT:
             raise InputError(
-                f"{self.path} is a checkpoint of format {file_format}, this version reads format {FORMAT}; finish the "
-                "fit with the version that began it, or delete the file to start anew."
+                f"{self.path} is a checkpoint of format {file_format}, and this version reads format {FORMAT}; finish "
+                "the fit with the version that started it, or delete the file to start again."
             )
-        _check_origin(self.path, about["origin"], self.origin)
-        return about, tensors
+        return state
+
+    def _damaged(self) -> InputError:
+        return InputError(f"{self.path} is a damaged checkpoint; delete it to start again.")
+
+
+def _insert(state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Put tensors into the parts of a state that their names start with."""
+    for key, value in tensors.items():
+        part, dot, name = key.partition(".")
+        if dot:
+            state.setdefault(part, {})[name] = value
+        else:
+            state[part] = value
 
 
 def pause_after(seconds: float) -> float:
-    """How long to wait with the next checkpoint when the last one took so many seconds to write.
+    """Return how many seconds to wait for the next checkpoint, given the seconds that writing the last one took.
 
     >>> pause_after(0.1), pause_after(3.0)
     (30.0, 60.0)
@@ -142,46 +152,41 @@ def pause_after(seconds: float) -> float:
 
 
 def checkpoint_for(
-    path: str | Path | None,
-    resume: bool,
-    flow: nn.Module,
+    flow: Density,
     data: dict[str, Tensor | str | None],
     settings: Settings,
     device: torch.device,
     **options: Any,
 ) -> Checkpoint | None:
-    """The checkpoint of a run: of hashes of its data, the flow's config, the shapes of its weights, and all options.
+    """Return the checkpoint of a run, whose origin is hashes of its data, the flow's config, shapes and options.
 
     Arguments:
-        path: the file; None for a run without checkpoints.
-        resume: whether to go on from it.
-        flow: the flow to be trained; the values of its weights do not count.
-        data: matrices, or hashes of them, by their names; None for those that are not given.
-        settings: the choices of the run, of which only those that change its course count.
-        device: where it runs, whose kind counts.
-        options: further choices, plain JSON.
+        flow: The flow to be trained; the values of its weights do not count.
+        data: Matrices, or hashes of them, by their names; None for those that are not given.
+        settings: The choices of the run: the file, whether to resume, and those that change its course, which count.
+        device: Where it runs; its kind counts.
+        options: Further choices, plain JSON.
 
-    Raises:
-        InputError: `resume` without a path.
+    Returns:
+        The checkpoint, or None for a run without one.
     """
-    if path is None:
-        if resume:
-            raise InputError("resume=True needs the checkpoint to go on from: give its path as checkpoint=.")
+    if settings.checkpoint is None:
         return None
-    shapes = {name: f"{value.dtype} {tuple(value.shape)}" for name, value in _tensors(flow).items()}
+    weights = {name: value for name, value in flow.state_dict().items() if isinstance(value, Tensor)}
+    shapes = {name: f"{value.dtype} {tuple(value.shape)}" for name, value in weights.items()}
     origin = {
         "data": {name: content(part) if isinstance(part, Tensor) else part for name, part in data.items()},
-        "flow": json.loads(json.dumps(getattr(flow, "config", None))),
+        "flow": json.loads(json.dumps(flow.config)),
         "weights": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
         "device": device.type,
         **{name: value for name, value in asdict(settings).items() if name not in SHOWN},
         **options,
     }
-    return Checkpoint(Path(path), origin, resume)
+    return Checkpoint(Path(settings.checkpoint), origin, settings.resume)
 
 
 def content(matrix: Tensor) -> str:
-    """A hash of a matrix: its numbers, dtype and shape."""
+    """Return a hash of a matrix: of its numbers, dtype and shape."""
     digest = hashlib.sha256(f"{matrix.dtype} {tuple(matrix.shape)}".encode())
     for part in matrix.split(2**16):
         digest.update(part.contiguous().cpu().view(torch.uint8).numpy().data)
@@ -201,89 +206,6 @@ def _check_origin(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> N
     else:
         what = f"{changed} {theirs.get(changed)!r}, and now it is {ours[changed]!r}"
     raise InputError(
-        f"{path} is the checkpoint of a fit with {what}; go on with the data and the options it was begun with, or "
-        "delete it to start anew."
+        f"{path} is the checkpoint of a fit with {what}; resume it with the data and options that it was started with, "
+        "or delete it to start again."
     )
-
-
-def _state_of(run: _Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Everything that changes in the course of a run: tensors by name, and the rest as JSON."""
-    good, good_average, good_step = run.good
-    batches = run.batches.state_dict()  # type: ignore[attr-defined]
-    tensors = {
-        **_named("weights", _tensors(run.objective)),
-        **_named("good", {name: value for name, value in good.items() if isinstance(value, Tensor)}),
-        **_named("good_average", dict(enumerate(good_average))),
-        **_named("average", dict(enumerate(run.average.snapshot() if run.average is not None else ()))),
-        **_named("batches", {name: value for name, value in batches.items() if isinstance(value, Tensor)}),
-        "random": torch.default_generator.get_state(),
-    }
-    if run.best_state is not None:
-        tensors |= _named("best", {k: v for k, v in run.best_state.items() if isinstance(v, Tensor)})
-    if run.fabric.device.type == "cuda":
-        tensors["random_cuda"] = torch.cuda.get_rng_state(run.fabric.device)
-    for index, moments in run.optimizer.optimizer.state_dict()["state"].items():
-        tensors |= _named(f"optimizer.{index}", moments)
-    facts = {
-        "counts": {name: getattr(run, name) for name in COUNTS},
-        "elapsed": run.elapsed(),
-        "good_step": good_step,
-        "has_best": run.best_state is not None,
-        "average_updates": run.average.updates if run.average is not None else 0,
-        "batches": {name: value for name, value in batches.items() if not isinstance(value, Tensor)},
-        "history": asdict(run.history),
-    }
-    # Tied or viewed weights would be refused: each is written whole and by itself.
-    return {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}, facts
-
-
-def _restore(run: _Run, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    device = run.fabric.device
-    state, names = run.objective.state_dict(), _tensors(run.objective)
-    for kind in ("weights", "good", "best") if facts["has_best"] else ("weights", "good"):
-        kept = _part(tensors, kind)
-        if kept.keys() != names.keys() or any(kept[name].shape != names[name].shape for name in names):
-            raise ValueError(f"{kind} of another shape")
-    run.objective.load_state_dict({**state, **_part(tensors, "weights")})
-    good, best = ({**state, **_part(tensors, kind)} for kind in ("good", "best"))
-    averages = [
-        [value.to(device) for _, value in sorted(_part(tensors, name).items(), key=lambda entry: int(entry[0]))]
-        for name in ("average", "good_average")
-    ]
-    run.good = (good, averages[1], facts["good_step"])
-    run.best_state = best if facts["has_best"] else None
-    if run.average is not None:
-        run.average.restore(averages[0])
-        run.average.updates = int(facts["average_updates"])
-
-    optimizer: torch.optim.Optimizer = run.optimizer.optimizer
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimizer").items():
-        index, moment = name.split(".")
-        moments.setdefault(int(index), {})[moment] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-
-    for name in COUNTS:
-        setattr(run, name, type(getattr(run, name))(facts["counts"][name]))
-    history = {field.name: facts["history"][field.name] for field in fields(History)}
-    run.history = History(**{**history, "rows": tuple(history["rows"])})
-    run.batches.load_state_dict({**facts["batches"], **_part(tensors, "batches")})  # type: ignore[attr-defined]
-    run.started -= float(facts["elapsed"])
-    run.finished = bool(facts["finished"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(tensors["random_cuda"], device)
-    # Last: nothing from here to the next step draws.
-    torch.default_generator.set_state(tensors["random"])
-
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)}
-
-
-def _named(prefix: str, tensors: dict[Any, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

@@ -14,12 +14,12 @@ Batch = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a second look at a batch found.
+    """What a second run of a batch found.
 
     Attributes:
         rows: Positions in the batch of the rows whose own loss is not finite, (k,).
         module: The first module, in order of execution, with an output that is not finite.
-        parameter: The first parameter that is not finite itself or has a gradient that is not.
+        parameter: The first parameter that is not finite, or whose gradient is not.
     """
 
     rows: Tensor
@@ -31,18 +31,18 @@ class Diagnosis:
             return self.parameter
         if self.module is not None:
             return f"the first output that is not finite comes from module {self.module!r}"
-        return "no module or parameter by itself is to blame"
+        return "no single module or parameter is at fault"
 
 
 def diagnose(
     objective: nn.Module, forward: Callable[..., Tensor], backward: Callable[[Tensor], None], batch: Batch
 ) -> Diagnosis:
-    """Run a batch again and see which rows, module or parameter are not finite.
+    """Run a batch again, and find the rows, the module or the parameter that is not finite.
 
     Arguments:
-        objective: The module that owns the submodules and parameters to look at.
+        objective: The module whose submodules and parameters are checked.
         forward: Gives the loss of each row of a batch, through `objective`.
-        backward: Leaves gradients of a loss on the parameters.
+        backward: Computes the gradients of a loss with respect to the parameters.
         batch: The arguments of `forward`.
     """
     broken: list[str] = []
@@ -79,7 +79,7 @@ def diagnose(
 
 
 class _OutputCheck:
-    """A forward hook that notes a module's name if its output is not finite."""
+    """A forward hook that records a module's name if its output is not finite."""
 
     def __init__(self, name: str, broken: list[str]) -> None:
         self.name = name

@@ -15,7 +15,7 @@ from torch import nn
 
 
 class MixedOperations(MixedPrecision):
-    """Autocast inside the model only: Fabric's own also rounds the data to bfloat16, which would change the density."""
+    """Autocast inside the model only: Fabric's own class also rounds the data, which would change the density."""
 
     def convert_input(self, data: Any) -> Any:
         """Leave the data as they are."""
@@ -23,7 +23,7 @@ class MixedOperations(MixedPrecision):
 
 
 class DoubleThroughout(DoublePrecision):
-    """Double precision to the end: Fabric's own rounds the losses to the default dtype."""
+    """Double precision throughout: Fabric's own class rounds the losses to the default dtype."""
 
     def convert_output(self, data: Any) -> Any:
         """Leave the losses as they are."""
@@ -49,7 +49,7 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
 
 @contextmanager
 def quiet_fabric() -> Iterator[None]:
-    """Keep Fabric's remarks about hardware off the screen inside the `with` block; its warnings still appear."""
+    """Silence Fabric's messages about hardware inside the `with` block; its warnings still appear."""
     logger = logging.getLogger("lightning_fabric")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -59,8 +59,8 @@ def quiet_fabric() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def equalise_processes(fabric: Fabric, module: nn.Module) -> None:
-    """Give every process the first one's weights and buffers (layers may have initialised themselves on their rows)."""
+def equalize_processes(fabric: Fabric, module: nn.Module) -> None:
+    """Give every process the first one's weights and buffers: layers may have initialized themselves on their rows."""
     if fabric.world_size == 1:
         return
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What a training run did: its values over time, its best, and why it ended."""
+"""What happened in a training run: its values over time, its best, and why it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pushforward.errors import InputError
 
 @dataclass(repr=False)
 class History:
-    """What a training run did; all values are log-likelihoods in nats per row (higher is better).
+    """What happened in a training run; all values are log-likelihoods in nats per row (higher is better).
 
     Attributes:
         step: Steps taken at each evaluation; the first evaluation is at step 0, before any step.
@@ -24,11 +24,11 @@ class History:
         best_held_out: Highest held-out log-likelihood; NaN if none was finite.
         best_step: Step of that evaluation, whose weights the flow holds.
         steps: Steps taken.
-        epochs: Passes over the training rows, a fraction counted as such.
+        epochs: Passes over the training rows, including a fraction of one.
         total_seconds: Duration of the run.
         stopped: "finished", "early stopping", "time" or "interrupted".
         rows: Numbers of training and held-out rows.
-        events: One sentence for each thing out of the ordinary, in order.
+        events: One sentence for each unusual event, in order.
     """
 
     step: list[int] = field(default_factory=list)
@@ -45,6 +45,14 @@ class History:
     rows: tuple[int, int] = (0, 0)
     events: list[str] = field(default_factory=list)
 
+    def append(self, step: int, seconds: float, train: float, held_out: float, learning_rate: float) -> None:
+        """Add the values of an evaluation."""
+        self.step.append(step)
+        self.seconds.append(seconds)
+        self.train.append(train)
+        self.held_out.append(held_out)
+        self.learning_rate.append(learning_rate)
+
     def __repr__(self) -> str:
         rows = f" ({self.rows[0]} training rows, {self.rows[1]} held out)" if any(self.rows) else ""
         events = f"\n{len(self.events)} event(s), the last: {self.events[-1]}" if self.events else ""
@@ -57,7 +65,7 @@ class History:
 class CsvLog:
     """A file with one line of values per evaluation, written and flushed as they come.
 
-    Begin with `start`, or with `go_on` after a checkpoint.
+    Call `start` first, or `resume` after a checkpoint.
 
     Arguments:
         path: The file; None writes nothing.
@@ -73,7 +81,7 @@ class CsvLog:
         if path is None:
             return
         try:
-            # Not emptied yet: a run that goes on keeps its lines.
+            # Not emptied yet: a run that resumes keeps its lines.
             self._file = open(path, "a+", newline="", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
         except OSError as error:
             raise InputError(f"The training log {str(path)!r} cannot be written: {error.strerror}.") from error
@@ -84,8 +92,8 @@ class CsvLog:
             self._file.truncate(0)
         self.write(*self.COLUMNS)
 
-    def go_on(self, lines: int) -> None:
-        """Keep so many lines of values, those that the checkpoint knows of."""
+    def resume(self, lines: int) -> None:
+        """Keep this number of lines, those written before the checkpoint."""
         if self._file is None:
             return
         self._file.seek(0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-# Above this the variance of the weights is so heavy-tailed that averages over them settle too slowly to be of use
+# Above this the variance of the weights is so heavy-tailed that averages over them converge too slowly to be useful
 # (Vehtari, Simpson, Gelman, Yao and Gabry 2024, arXiv:1507.02646).
 LARGEST_PARETO_K = 0.7
 
 
 def pareto_k(log_weights: Tensor) -> float:
-    """Return the shape k̂ of the generalised Pareto tail of the weights; above 0.7 nothing that rests on them holds.
+    """Return the shape k̂ of the generalized Pareto tail of the weights; above 0.7 do not trust averages over them.
 
     Arguments:
         log_weights: (draws,), finite, up to a constant.
@@ -24,7 +24,7 @@ def pareto_k(log_weights: Tensor) -> float:
     # Imported here: it brings scipy.
     from arviz_stats.base import array_stats
 
-    # Weights that are all the same have no tail, and a generalised Pareto would not fit one.
+    # Equal weights have no tail to which a generalized Pareto could be fitted.
     if float(log_weights.max() - log_weights.min()) < 1e-6:
         return 0.0
     # ArviZ takes log-likelihoods of left-out points, whose weights are their inverses.

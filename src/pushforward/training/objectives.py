@@ -1,4 +1,4 @@
-"""What a training run minimises: modules whose forward gives one loss per row."""
+"""What a training run minimizes: modules whose forward gives one loss per row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from pushforward.flow import Flow
+    from pushforward.flow import Density
 
 
 class MaximumLikelihood(nn.Module):
@@ -20,7 +20,7 @@ class MaximumLikelihood(nn.Module):
         flow: The density to train; reachable afterwards as `.flow`.
     """
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Density) -> None:
         super().__init__()
         self.flow = flow
 
@@ -31,9 +31,9 @@ class MaximumLikelihood(nn.Module):
 
 
 def log_prob_of_still_weights(density: nn.Module, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """Return log q(x | context), (batch,), whose gradient reaches weights through x alone.
+    """Return log q(x | context), (batch,), whose gradient reaches the weights only through x.
 
-    With x drawn from q this is the path gradient (sticking the landing), whose variance vanishes where q is perfect.
+    With x drawn from q this is the path gradient (sticking the landing), whose variance vanishes at the optimum.
 
     Source: Roeder, Wu and Duvenaud 2017, arXiv:1703.09194.
     """

@@ -1,4 +1,4 @@
-"""Whether data lie in the box where a flow's splines bend."""
+"""Whether data lie in the box in which a flow's splines bend."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.bijections import Bijection, Compose, RationalQuadraticSpline, Standardized
-from pushforward.flow import Flow
+from pushforward.flow import Density, Flow
 
-# A standard normal has six rows in ten million outside ±5: more than this share is no matter of a few outliers.
+# A standard normal has six rows in ten million outside ±5: a share above this is more than a few outliers.
 LARGEST_SHARE = 0.01
 
 
-def warn_of_tails(flow: nn.Module, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
+def warn_of_tails(flow: Density, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
     """Warn with a RuntimeWarning if many rows lie outside the box of the splines that data meet first.
 
-    Out there a spline is a straight line: such rows are modelled, but hardly better than by a Gaussian.
+    Outside its box a spline is a straight line: such rows are modeled hardly better than by a Gaussian.
 
     Arguments:
-        flow: the flow about to be trained; without splines there is nothing to warn of.
+        flow: the flow to be trained; without splines there is no warning.
         x: some rows, (n, D).
         context: their context, (n, C), or None.
-        column_name: what messages call a column of x.
+        column_name: gives the name of a column of x in messages.
     """
     if not isinstance(flow, Flow):  # a density of the user's own
         return
@@ -40,7 +40,7 @@ def warn_of_tails(flow: nn.Module, x: Tensor, context: Tensor | None, column_nam
     if float(share[worst]) > LARGEST_SHARE:
         warnings.warn(
             f"{float(share[worst]):.1%} of {column_name(worst)} lies outside the box of the splines (±{bound:g} in "
-            "their units), where they are straight lines; use a larger bound, or bring the data into the box with "
+            "their units), where they are straight lines; use a larger bound, or scale the data with "
             "pushforward.standardized.",
             RuntimeWarning,
             stacklevel=3,
@@ -48,7 +48,7 @@ def warn_of_tails(flow: nn.Module, x: Tensor, context: Tensor | None, column_nam
 
 
 def _meet(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, float | None]:
-    """What the first spline layer on the way from x to z is given, and its bound; z and None where there is none."""
+    """The input of the first spline layer from x to z, and its bound; z and None if there is no spline."""
     if isinstance(bijection, Compose):
         for part in reversed(list(bijection)):
             x, bound = _meet(part, x, context)

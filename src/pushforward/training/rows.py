@@ -1,4 +1,4 @@
-"""Rows of data as training sees them: checked, drawn in shuffled batches, named when they make trouble."""
+"""Rows of data for training: checked, taken in batches, and named in messages."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.support.modules import tensors
 
 # In standard deviations of a column.
 LARGEST_ROUNDING = 1e-3
 
 
-class Table:
-    """Some rows of a matrix x, each perhaps with a row of context.
+class Rows:
+    """Some rows of a matrix x, perhaps with rows of a context matrix beside them.
 
     Arguments:
         x: All rows (n, features).
         context: All context rows (n, context features), or None.
-        rows: Which rows belong here: indices (m,); all of them unless given.
+        rows: Indices of the rows meant, (m,); all of them unless given.
         name: What x is called in messages: "x" or "validation".
         columns: Names of the columns of x, if they have any.
         context_columns: Names of the columns of the context, if they have any.
-        numbers: What messages call the rows of x, (n,), counted from 0; default their indices.
+        numbers: The numbers of the rows of x in messages, (n,), counted from 0; default their indices.
         weights: Weights of all rows (n,), or None; they are scaled so that their mean over `rows` is 1.
     """
 
@@ -53,11 +54,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def with_rows(self, rows: Tensor) -> Table:
+    def with_rows(self, rows: Tensor) -> Rows:
         """Other rows of the same matrices."""
         return self._like(self.x, self.context, rows)
 
-    def with_matrices(self, x: Tensor, context: Tensor | None) -> Table:
+    def with_matrices(self, x: Tensor, context: Tensor | None) -> Rows:
         """The same rows of matrices in another precision or on another device."""
         return self._like(x, context, self.rows)
 
@@ -87,10 +88,10 @@ class Table:
             suspects: Rows of x and context side by side, of this table or of one like it.
             numbers: Their numbers, counted from 0.
         """
-        # A missing value is no suspect.
+        # A missing value is never at fault.
         everything = torch.cat([part.double().nan_to_num(0.0) for part in self._numbers(self.rows)], dim=1)
         suspects = suspects.double().nan_to_num(0.0)
-        # Brought to order one first, or the square of a huge entry would overflow and hide it.
+        # Scaled first, because the square of a huge entry would overflow and hide it.
         scale = everything.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
         mean, spread = (everything / scale).mean(0), (everything / scale).std(0, correction=0)
         distance = ((suspects / scale - mean) / spread).nan_to_num(0.0, posinf=0.0, neginf=0.0)
@@ -104,67 +105,13 @@ class Table:
             where = entry(context, numbers[row], column - features, self.context_columns)
         return f"{where} (value {value:.6g}, {deviations:+.3g} standard deviations from the mean)"
 
-    def _like(self, x: Tensor, context: Tensor | None, rows: Tensor) -> Table:
+    def _like(self, x: Tensor, context: Tensor | None, rows: Tensor) -> Rows:
         names = (self.name, self.columns, self.context_columns)
-        return Table(x, context, rows, *names, numbers=self.numbers, weights=self.weights)
+        return Rows(x, context, rows, *names, numbers=self.numbers, weights=self.weights)
 
     def _numbers(self, rows: Tensor) -> list[Tensor]:
         """x, and the context if there is one."""
         return [part for part in self.take(rows)[:2] if part is not None]
-
-
-class ShuffledBatches:
-    """Batches of a table in a new random order on every pass; the last, smaller batch is kept.
-
-    Arguments:
-        table: The rows.
-        batch_size: Rows in a batch.
-        seed: Seed of the order, which has a generator of its own.
-        process: Number of this process, which takes every `processes`-th row of a batch.
-        processes: How many processes share each batch.
-    """
-
-    def __init__(self, table: Table, batch_size: int, seed: int, process: int = 0, processes: int = 1) -> None:
-        self.table = table
-        self.batch_size = batch_size
-        self.process = process
-        self.processes = processes
-        self._generator = torch.Generator().manual_seed(seed)
-        self._last_rows = table.rows[:0]
-        self._pass_began = self._generator.get_state()
-        self._taken = 0  # batches of this pass
-        self._goes_on = False
-
-    def __len__(self) -> int:
-        return -(-len(self.table) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        if self._goes_on:
-            self._goes_on = False
-        else:
-            self._pass_began = self._generator.get_state()
-            self._taken = 0
-        order = self.table.rows[torch.randperm(len(self.table), generator=self._generator)]
-        # Gathered batch by batch: quicker than gathering a whole pass at once, and without a second copy of the table.
-        for rows in order.split(self.batch_size)[self._taken :]:
-            self._taken += 1
-            if len(rows) >= self.processes > 1:
-                rows = rows[self.process :: self.processes]
-            self._last_rows = rows
-            yield self.table.take(rows)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The place in the order, after the batch yielded last."""
-        return {"pass_began": self._pass_began, "taken": self._taken}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Make the next pass go on after the batch that was yielded last when the state was taken."""
-        self._generator.set_state(state["pass_began"])
-        self._pass_began, self._taken, self._goes_on = state["pass_began"], int(state["taken"]), True
-
-    def name_rows(self, positions: Tensor) -> str:
-        """Name the most extreme entry among these positions in the batch yielded last."""
-        return self.table.most_extreme(self._last_rows[positions.cpu()])
 
 
 def as_matrix(
@@ -176,10 +123,10 @@ def as_matrix(
         data: A tensor, an array or a data frame.
         name: What the data are called in messages.
         columns: Columns to take from a data frame; all unless given.
-        gaps: Whether values may be missing, which are NaN then.
+        gaps: Whether values may be missing; those are NaN.
 
     Raises:
-        InputError: The data are no such matrix; the message names the first row and column at fault.
+        InputError: The data are not such a matrix; the message names the first row and column at fault.
 
     >>> as_matrix(torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), "x")
     Traceback (most recent call last):
@@ -201,7 +148,7 @@ def as_matrix(
         raise InputError(f"{name} must be a matrix of rows by columns{hint}; its shape is {tuple(matrix.shape)}.")
     if not matrix.is_floating_point():
         raise InputError(f"{name} holds {matrix.dtype}; a density needs floating-point numbers, such as x.float().")
-    # The sum is finite unless an entry is not or it overflows: one quick pass settles nearly every case.
+    # The sum is finite unless an entry is not or it overflows: one quick pass is nearly always enough.
     if not bool(matrix.sum().isfinite()):
         bad = (matrix.isinf() if gaps else ~matrix.isfinite()).nonzero()
         if len(bad):
@@ -215,7 +162,7 @@ def as_weights(weights: Any, rows: int, name: str) -> Tensor | None:
     """Return row weights as float64 (rows,), or None for none.
 
     Raises:
-        InputError: They are not as many as rows, or negative or not finite; the first row at fault is named.
+        InputError: Their number is not that of the rows, or one is negative or not finite; the message names the first.
 
     >>> as_weights([1, 2], 2, "weights")
     tensor([1., 2.], dtype=torch.float64)
@@ -231,12 +178,12 @@ def as_weights(weights: Any, rows: int, name: str) -> Tensor | None:
     return found
 
 
-def in_dtype_of(flow: nn.Module, matrix: Tensor, name: str) -> Tensor:
+def in_dtype_of(flow: Any, matrix: Tensor, name: str) -> Tensor:
     """Return a matrix in the widest floating-point dtype among a flow's parameters and buffers.
 
     Warns with a RuntimeWarning if that rounds a column by more than a thousandth of its standard deviation.
     """
-    held = [t.dtype for t in (*flow.parameters(), *flow.buffers()) if t.is_floating_point()]
+    held = [t.dtype for t in tensors(flow) if t.is_floating_point()]
     widest = max(held, key=_digits, default=matrix.dtype)
     if _digits(widest) < _digits(matrix.dtype) and len(matrix) > 1:
         rounding = matrix.abs().amax(0) * torch.finfo(widest).eps / 2
@@ -265,7 +212,7 @@ def entry(name: str, row: int, column: int, columns: Sequence[str] | None) -> st
     """
     if columns is None:
         return f"{name}[{row}, {column}]"
-    # The column's name says already whether it is one of x or of the context.
+    # The name of the column says whether it belongs to x or to the context.
     which = "" if name in ("x", "context") else f" of {name}"
     return f'row {row + 1}, column "{columns[column]}"{which}'
 

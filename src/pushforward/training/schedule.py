@@ -1,4 +1,4 @@
-"""How far a run has come and the learning rate that belongs there."""
+"""The share of a run that is over, and the learning rate at that point."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONGEST_WARMUP = 0.1
 
 
 def run_progress(step: int, total_steps: float, elapsed: float, time_budget: float) -> float:
-    """Return the share of the run that is over, from 0 to 1: the nearer of the two limits (either may be infinite).
+    """Return the share of the run that is over, from 0 to 1, by the nearer of two limits (either may be infinite).
 
     >>> run_progress(30, 100, 5.0, 10.0)
     0.5

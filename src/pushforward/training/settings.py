@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -18,10 +18,38 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class TrainingOptions(TypedDict, total=False):
-    """The options of a training run, as `pushforward.fit`, `fit_table` and others take them.
+    """The options of a training run, as keyword arguments of `pushforward.fit`, `pushforward.fit_table` and others.
 
-    Each function has defaults of its own for the options that are not given; None asks for the default as well, except
-    for `average_decay` and `patience`, which it switches off. `pushforward.fit` says what each one means.
+    The defaults are those of `pushforward.fit`; other functions say where theirs differ.
+
+    Arguments:
+        batch_size: Rows, or draws, in a training batch; default 512.
+        epochs: Most passes over the training rows. Without `epochs`, `max_steps` and `max_time`: 100 passes, but at
+            least 2000 steps.
+        max_steps: Most steps.
+        max_time: Most seconds from the first batch to the last evaluation; the learning rate reaches zero in time.
+        learning_rate: Peak learning rate of AdamW; default 1e-3.
+        weight_decay: Weight decay of matrices; default 1e-6. Vectors such as biases and log-scales never decay.
+        warmup_steps: Steps of linear warm-up, at most a tenth of the run; default 100.
+        gradient_clip: Largest norm of the gradient; default 5, math.inf for no clipping.
+        average_decay: Decay of the weight average; default 0.999, None to evaluate and keep the weights themselves.
+        patience: Evaluations in a row without a new best before the run stops early; default 20, None for never.
+        evaluate_every: Steps between evaluations. By default about once a pass, but every 20 to 1000 steps, at least
+            ten times a run, and less often if evaluation would take more than about a tenth of the time. With
+            `max_time` evaluations also come at least twenty times a run, within the same bound.
+        seed: Seed of the split, the batches, and any noise in the flow; default 0.
+        device: "auto" (default; CUDA if there is one, else the CPU), "cpu", "cuda" or "mps".
+        precision: "32-true" (default; the flow's own dtype), "64-true" (makes the flow float64) or "bf16-mixed"
+            (autocast of the flow's operations; data, weights and held-out values are not rounded).
+        progress: Whether to show a progress bar on standard error; None (default) shows one in a terminal after two
+            seconds.
+        log_path: CSV file (overwritten) with a line per evaluation: step, epoch, seconds, train_nats, held_out_nats,
+            learning_rate and gradient_norm; values that vary from step to step are means since the line before.
+        checkpoint: File to which the state of the run is written, atomically, about every 30 seconds and at the end; an
+            older one is overwritten. If it cannot be written, a RuntimeWarning says so and the run continues.
+        resume: Whether to resume from `checkpoint` if that file exists; default False. On the CPU the run ends with
+            exactly the weights that it would have had without the interruption; seconds spent before it count towards
+            `max_time`. A finished run returns its result at once.
     """
 
     batch_size: int
@@ -119,6 +147,29 @@ def settings_from(options: Mapping[str, Any], **defaults: Any) -> Settings:
         if name not in known:
             raise InputError(f"A training run has no option {name}; {nearest(name, known, most=len(known))}")
     return Settings(**{**defaults, **options})
+
+
+def settings_for_draws(
+    function: str, options: Mapping[str, Any], steps: int, refused: Sequence[str] = ("epochs",)
+) -> Settings:
+    """Complete the options of a run that trains on its own draws.
+
+    Arguments:
+        function: The name of the function that was called, for messages.
+        options: Some `TrainingOptions`.
+        steps: Most steps if there is no other limit.
+        refused: The options that the function does not take.
+
+    >>> settings_for_draws("distill", {"epochs": 3}, steps=5000)
+    Traceback (most recent call last):
+    pushforward.errors.InputError: distill does not take the option epochs.
+    """
+    for name in refused:
+        if options.get(name):
+            raise InputError(f"{function} does not take the option {name}.")
+    limited = options.get("max_steps") is not None or options.get("max_time") is not None
+    defaults = {"evaluate_every": 100, "weight_decay": 0.0, "patience": None}
+    return settings_from(options if limited else {**options, "max_steps": steps}, **defaults)
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""What a fit does when it is told nothing: architecture, size and training, from the table and the time allowed."""
+"""The defaults of a fit: architecture, size and training, from the table and the time allowed."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from torch import Tensor
 from pushforward.bijections import LU, Standardized
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
-from pushforward.zoo.registry import build, gaussianized
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import gaussianized
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, WIDTH = 5, 128
-# Deeper networks and more bins gain more a step, and a step takes twice as long: that pays from about 4,000 steps on,
-# which take so many seconds on two cores, and so many more for each column.
+# Deeper networks and more bins gain more in each step, which takes twice as long: that pays from about 4,000 steps on,
+# which take this many seconds on two cores, and this many more for each column.
 SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
-# Of two columns all that there is to learn is one conditional density, of which many rows show finer structure.
+# For two columns only one conditional density is to be learned, of which many rows show finer structure.
 ROWS_FOR_FINE, FINE_FEATURES = 20_000, 2
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
 ARBITRARY_CONDITIONAL_LEARNING_RATE = 2e-3
-# Up to so many rows a network learns them by heart, unless its units are left out at random; larger ones are no better.
+# Up to this many rows a network memorizes them without dropout; a larger share is not better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
-# Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which take a skew and heavy
-# tails away. Below 320 rows one for 40, but 4 at least: more of them would follow the rows themselves.
+# Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which remove skew and heavy
+# tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
 ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
-# Rows for each column from which on a covariance is worth starting from; and the least share of the identity in it.
+# The fewest rows for each column for which a covariance is worth starting from; and its smallest share of the identity.
 ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
-# Passes without a time limit, and the steps that they must come to.
+# Passes without a time limit, and limits on their number of steps.
 PASSES = 60
 FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
 
@@ -41,7 +42,7 @@ class Recipe:
     """A choice of flow and training.
 
     Attributes:
-        flow: the flow's config, all but its numbers of features and context features.
+        flow: the flow's config without its numbers of features and context features.
         knots: of the spline that makes each column nearly normal.
         training: options of `pushforward.fit`.
         reasons: lines for people: what was chosen, and why.
@@ -55,12 +56,12 @@ class Recipe:
     def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **of_data: Any) -> Flow:
         """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
 
-        With rows enough, its first linear layer takes the correlations away that are left: see `decorrelate`.
+        With enough rows, its first linear layer removes the remaining correlations: see `decorrelate`.
 
         Arguments:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
-            seed: of the weights; the global random state is left as it was.
+            seed: of the weights; the global random state is unchanged.
             of_data: bounds, columns that are normal already, weights, as `pushforward.gaussianized` takes them.
         """
         with seeded(seed):
@@ -74,7 +75,7 @@ class Recipe:
 
 @torch.no_grad()
 def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
-    """Let the LU layer next to the data start where it leaves the columns, made normal, without correlations.
+    """Let the LU layer next to the data start where it leaves the columns, made normal, uncorrelated.
 
     Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA).
 
@@ -91,7 +92,7 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     mean = share @ y
     deviations = y - mean
     covariance = (deviations * share[:, None]).t() @ deviations
-    # As if as many rows as there are columns had been without correlations: no direction is without variance.
+    # As if as many further rows as there are columns were uncorrelated: every direction has variance.
     of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
     covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
     variance, directions = torch.linalg.eigh(covariance)
@@ -157,7 +158,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
 
 
 def choose_arbitrary_conditional(rows: int, features: int, max_time: float | None = None) -> Recipe:
-    """Choose the flow, and its training, of a table with gaps, or of which any condition may be asked.
+    """Choose a flow of arbitrary conditionals, and its training: for tables with missing values, or any conditions.
 
     Arguments:
         rows: rows to train on.
@@ -171,7 +172,7 @@ def choose_arbitrary_conditional(rows: int, features: int, max_time: float | Non
     large = max_time is None or max_time >= SECONDS_FOR_LARGE
     blocks = 3 if large else 2
     batch = min(BATCH_ROWS, max(32, rows // 8))
-    # Every pass asks of each row another question, so that there is more to learn from it.
+    # Every pass conditions each row on other columns, so that there is more to learn from it.
     training: dict[str, Any] = {"batch_size": batch, "learning_rate": ARBITRARY_CONDITIONAL_LEARNING_RATE}
     if max_time is None:
         training["max_steps"] = min(max(2 * PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
@@ -191,7 +192,7 @@ def choose_arbitrary_conditional(rows: int, features: int, max_time: float | Non
 
 
 def knots_for(rows: int) -> int:
-    """How many knots the splines that make columns nearly normal have.
+    """The number of knots of the splines that make columns nearly normal.
 
     >>> knots_for(100), knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
     (4, 8, 50, 512)

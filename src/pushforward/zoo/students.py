@@ -1,4 +1,4 @@
-"""A student that suits a teacher: as quick to sample as can be, in the teacher's order and units."""
+"""A student for a teacher: fast to sample, in the order and the units of the teacher."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pushforward.distributions import BASES
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of, frozen
 from pushforward.support.seeding import seeded
-from pushforward.zoo.registry import build, in_units_of, standardized
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import in_units_of, standardized
 
 LAYERS, HIDDEN, BINS = 3, (128, 128), 8
-# Draws of a teacher that is in the units of the data, to find those units.
+# Draws of a teacher, to find the units of its data.
 DRAWS_FOR_UNITS = 4096
 
 
@@ -29,15 +30,15 @@ def student_for(
     """An inverse autoregressive spline flow, untrained, for `pushforward.distill` to teach.
 
     It has the teacher's order of features where the teacher has one, LU layers where the teacher has them, and the
-    teacher's base. A teacher made by `standardized` or `gaussianized` gives it copies of its maps into the units of the
-    data; to any other, it is standardised by draws of the teacher.
+    teacher's base. If the teacher was made by `standardized` or `gaussianized`, the student gets copies of its maps
+    into the units of the data; otherwise it is standardized by draws of the teacher.
 
     Arguments:
         teacher: the flow to be distilled.
         layers: of splines, default 3.
         hidden: widths of each layer's hidden layers, default (128, 128).
         bins: pieces of each spline, default 8.
-        context: rows to draw contexts from, (N, C), for a conditional teacher that is not standardised.
+        context: rows to draw contexts from, (N, C), for a conditional teacher that is not standardized.
         seed: of the weights, and of the draws of the teacher.
 
     Returns:
@@ -49,10 +50,11 @@ def student_for(
         >>> import pushforward as pf
         >>> teacher = pf.standardized(pf.maf(3, layers=1), 5 + 2 * torch.randn(100, 3))
         >>> student = student_for(teacher)
-        >>> student.bijection.cost, student.sample((1000,)).mean(0).round().int().tolist()
-        (Cost(forward='1 pass', inverse='3 × D steps'), [5, 5, 5])
+        >>> student.bijection.cost, torch.equal(student.bijection.data.shift, teacher.bijection.data.shift)
+        (Cost(forward='1 pass', inverse='3 × D steps'), True)
     """
-    orders = {tuple(module.order) for module in teacher.modules() if isinstance(module, Autoregressive)}
+    autoregressive = [module for module in teacher.modules() if isinstance(module, Autoregressive)]
+    orders = {tuple(found) for layer in autoregressive if (found := layer.order()) is not None}
     order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
     linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
     base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))

@@ -5,12 +5,26 @@ import torch
 from torch.distributions import Normal
 
 import pushforward as pf
-from pushforward.bijections import ActNorm, Autoregressive, Compose, Inverse, LogisticMixture, Permutation
+from pushforward.bijections import (
+    ActNorm,
+    Affine,
+    Autoregressive,
+    Compose,
+    Coupling,
+    Inverse,
+    LogisticMixture,
+    MarginalSpline,
+    Permutation,
+    TailTransform,
+)
 from pushforward.distributions import Logistic, StandardNormal, StudentT
+from pushforward.networks import Conditioner
 from pushforward.training.distillation import ConditionalStudent, ConditionalTeacher, FlowConditionals, NoConditionals
-from pushforward.training.distillation.conditionals import StackedConditionals
+from pushforward.training.distillation.conditionals import TransformedConditionals, gaussians_behind
+from pushforward.zoo.units import in_units_of
 
 ORDER = (2, 0, 3, 1)
+AFFINE = Affine()
 
 
 def rough(flow, seed=0):
@@ -26,11 +40,10 @@ def rough(flow, seed=0):
 def mixed(context=0):
     """Masked and inverse layers, and fixed affine ones between them, in one order."""
     torch.manual_seed(0)
-    affine = pf.bijections.Affine()
     layers = [
-        Autoregressive(4, affine, (8,), context, ORDER),
+        Autoregressive(4, AFFINE, Conditioner((8,)), context, ORDER),
         ActNorm(4),
-        Inverse(Compose([Autoregressive(4, affine, (8,), context, ORDER), ActNorm(4)])),
+        Inverse(Compose([Autoregressive(4, AFFINE, Conditioner((8,)), context, ORDER), ActNorm(4)])),
     ]
     return pf.Flow(Compose(layers), StandardNormal(4))
 
@@ -43,13 +56,32 @@ FLOWS = {
     "masked and inverse": (mixed, Normal),
     "masked and inverse with a context": (lambda: mixed(2), Normal),
     "in units of data": (lambda: pf.standardized(pf.maf(4, layers=2, hidden=(8,), order=ORDER), DATA), Normal),
-    "logistic base": (lambda: pf.iaf(4, layers=2, hidden=(8,), order=ORDER, base="logistic"), StackedConditionals),
+    "logistic base": (lambda: pf.iaf(4, layers=2, hidden=(8,), order=ORDER, base="logistic"), TransformedConditionals),
     "inverse splines": (
-        lambda: pf.nsf(4, kind="inverse_autoregressive", layers=2, hidden=(8,), order=ORDER), StackedConditionals,
+        lambda: pf.nsf(4, kind="inverse_autoregressive", layers=2, hidden=(8,), order=ORDER), TransformedConditionals,
     ),
-    "splines": (lambda: pf.nsf(4, layers=2, hidden=(8,), order=ORDER), StackedConditionals),
+    "splines": (lambda: pf.nsf(4, layers=2, hidden=(8,), order=ORDER), TransformedConditionals),
+    "through the quantiles of data": (lambda: gaussianized(pf.maf(4, layers=2, hidden=(8,), order=ORDER)),
+                                      TransformedConditionals),
+    "through the quantiles of data, with bounds and a context": (
+        lambda: gaussianized(pf.iaf(4, context=2, layers=2, hidden=(8,), order=ORDER), low=[0.0] * 4),
+        TransformedConditionals,
+    ),
+    "with heavy tails": (lambda: pf.Flow(Compose([mixed().bijection, TailTransform(4, 0.2)]), StandardNormal(4)),
+                         TransformedConditionals),
+    "a base with a parameter for each feature": (
+        lambda: pf.Flow(pf.maf(4, layers=1, hidden=(8,), order=ORDER).bijection, StudentT(4)), TransformedConditionals,
+    ),
+    "with a coupling": (lambda: pf.Flow(Compose([mixed().bijection, Coupling([1, 1, 0, 1], AFFINE, Conditioner((8,)))]),
+                                        StandardNormal(4)), Normal),
 }  # fmt: skip
 DATA = 10 + 3 * torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def gaussianized(flow, **bounds):
+    """The flow behind splines through the quantiles of skewed data."""
+    context = DATA[:, :2] if flow.context_features else None
+    return pf.gaussianized(flow, (DATA / 10).exp(), context, knots=8, **bounds)
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -87,7 +119,17 @@ def test_a_conditional_depends_on_the_features_before_it_alone(name):
     assert bool((jacobian[earlier].abs() > 1e-9).any())
 
 
-@pytest.mark.parametrize("name", ["three inverse layers", "logistic base", "inverse splines", "splines"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "three inverse layers",
+        "logistic base",
+        "inverse splines",
+        "splines",
+        "through the quantiles of data",
+        "with a coupling",
+    ],
+)
 def test_each_conditional_integrates_to_one_and_is_drawn_from(name):
     flow = rough(FLOWS[name][0]())
     x = flow.sample((1,))
@@ -103,6 +145,45 @@ def test_each_conditional_integrates_to_one_and_is_drawn_from(name):
     assert bool(((centre - mean) / width).abs().max() < 5 / 20_000**0.5 + 2e-2)
 
 
+def test_conditionals_of_a_table_are_ratios_of_marginals():
+    flow = rough(pf.gaussianized(pf.maf(2, layers=2, hidden=(8,), order="same"), (DATA[:, :2] / 10).exp()))
+    x = flow.sample((5,))
+    law = FlowConditionals(flow).conditionals(x)
+    # p(x₁ | x₀) = p(x₀, x₁) / ∫ p(x₀, x₁) dx₁, the integral by the trapezoidal rule over sinh(t).
+    t = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
+    grid = x[:, None].repeat(1, len(t), 1)
+    grid[..., 1] = 3 + t.sinh()
+    marginal = torch.trapezoid(flow.log_prob(grid).exp() * t.cosh(), t)
+    expected = torch.stack([marginal.log(), flow.log_prob(x) - marginal.log()], -1)
+    torch.testing.assert_close(law.log_prob(x), expected, rtol=0, atol=1e-3)
+
+
+def test_the_divergence_of_transformed_laws_is_that_of_the_gaussians_behind_them():
+    teacher = rough(gaussianized(pf.maf(4, layers=2, hidden=(8,), order=ORDER)))
+    student = rough(in_units_of(pf.iaf(4, layers=1, hidden=(8,), order=ORDER), teacher), seed=1)
+    x, of_student = FlowConditionals(student).rsample_with_conditionals((3,))
+    of_teacher = FlowConditionals(teacher).conditionals(x)
+    found = torch.distributions.kl_divergence(*gaussians_behind(of_student, of_teacher))
+    torch.manual_seed(1)
+    drawn = of_student.rsample((40_000,))
+    ratios = of_student.log_prob(drawn) - of_teacher.log_prob(drawn)
+    assert bool(((ratios.mean(0) - found).abs() < 5 * ratios.std(0) / len(ratios) ** 0.5).all())
+
+
+def test_only_the_same_fixed_maps_are_left_out_of_a_divergence():
+    flow = rough(gaussianized(pf.maf(4, layers=1, hidden=(8,), order=ORDER)))
+    other = rough(pf.gaussianized(pf.maf(4, layers=1, hidden=(8,), order=ORDER), DATA, knots=8))
+    trained = rough(pf.Flow(Compose([mixed().bijection, TailTransform(4)]), StandardNormal(4)))
+    fixed = rough(pf.Flow(Compose([mixed().bijection, TailTransform(4).requires_grad_(False)]), StandardNormal(4)))
+    laws = [FlowConditionals(one).conditionals(flow.sample((2,))) for one in (flow, other, trained, fixed)]
+    assert isinstance(flow.bijection.data, MarginalSpline)
+    for first, one in enumerate(laws):
+        for second, another in enumerate(laws):
+            same = first == second and one is not laws[2]
+            assert (gaussians_behind(one, another) is not None) == same
+    assert gaussians_behind(laws[0], FlowConditionals(rough(mixed())).conditionals(DATA)) is None
+
+
 def test_draws_come_with_their_log_densities():
     law = FlowConditionals(rough(FLOWS["inverse splines"][0]())).rsample_with_conditionals((3,))[1]
     x, log_prob = law.rsample_with_log_prob((5,))
@@ -114,20 +195,25 @@ def test_precision_of_the_data_side_is_kept():
     x, law = FlowConditionals(flow).rsample_with_conditionals((5,))
     assert x.dtype == law.loc.dtype == torch.float64
     torch.testing.assert_close(law.log_prob(x).sum(-1), flow.log_prob(x).double(), rtol=1e-4, atol=1e-4)
+    # Splines in float32 behind maps in float64.
+    flow = gaussianized(pf.nsf(4, layers=2, hidden=(8,), order="same"))
+    x, law = FlowConditionals(flow).rsample_with_conditionals((5,))
+    assert x.dtype == law.rsample((2,)).dtype == torch.float64
+    torch.testing.assert_close(law.log_prob(x).sum(-1), flow.log_prob(x).double(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("flow", "words"),
     [
         (lambda: pf.maf(3), "do not follow one order of the features.*one goes 0, 1, 2, another 2, 1, 0"),
-        (lambda: pf.realnvp(3), "its layer Coupling does not keep to one order"),
+        (lambda: pf.realnvp(3), "do not follow one order of the features.*one goes 0, 2, 1, another 1, 0, 2"),
+        (lambda: pf.planar(3, layers=1), "its layer Planar does not keep to one order"),
         (lambda: pf.nsf(3, order="same", linear="lu"), "its layer LU does not keep"),
         (
             lambda: pf.Flow(Compose([pf.maf(3, layers=1).bijection, Permutation([1, 0, 2])]), StandardNormal(3)),
             "its layer Permutation does not keep",
         ),
-        (lambda: pf.maf(3, layers=1, base="mixture"), "its base, GaussianMixture, is not one fixed density"),
-        (lambda: pf.Flow(pf.maf(3, layers=1).bijection, StudentT(3)), "its base, StudentT"),
+        (lambda: pf.maf(3, layers=1, base="mixture"), "the features of its base, GaussianMixture, are not independent"),
     ],
 )
 def test_flows_without_conditionals_say_why(flow, words):
@@ -136,7 +222,7 @@ def test_flows_without_conditionals_say_why(flow, words):
 
 
 def test_the_protocols_know_their_own():
-    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), (8,))), Logistic(2))
+    flow = pf.Flow(Inverse(Autoregressive(2, LogisticMixture(3), Conditioner((8,)))), Logistic(2))
     assert isinstance(FlowConditionals(flow), ConditionalTeacher) and isinstance(
         FlowConditionals(flow), ConditionalStudent
     )

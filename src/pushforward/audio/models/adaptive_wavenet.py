@@ -15,9 +15,10 @@ from pushforward.audio.models.architectures import Channels, Hop, KernelSize, La
 from pushforward.audio.models.conditionals import moved
 from pushforward.audio.models.heads import Head, head_of
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
-from pushforward.kernels.wavenet import CompiledState, has_kernel
+from pushforward.kernels.wavenet import CompiledState
 from pushforward.networks.wavenet import State, WaveNet
-from pushforward.zoo.registry import Context, architecture
+from pushforward.zoo.options import Context
+from pushforward.zoo.registry import architecture
 
 
 class AdaptiveWaveNet(AutoregressiveWaveNet):
@@ -70,10 +71,9 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
         """The features of the last samples, (rows, F), and what network and scale remember of those before them."""
         nothing = self.reference.new_zeros(rows, self.adaptive.feature_count)
         recent = self.adaptive.initial_state(rows)
-        if has_kernel(self.network, self.network.inputs):
-            remembered = torch.cat([nothing, recent.latest, torch.stack(recent.powers, 1)], 1)
-            return nothing, CompiledState(self.network, rows, _numbers(self.adaptive), remembered)
-        return nothing, (self.network.initial_state(rows), recent)
+        remembered = torch.cat([nothing, recent.latest, torch.stack(recent.powers, 1)], 1)
+        compiled = self.network.compiled(rows, _numbers(self.adaptive), remembered)
+        return nothing, compiled or (self.network.initial_state(rows), recent)
 
     def _continue(
         self, noise: Tensor, state: tuple[Tensor, Any], context: Tensor | None, temperature: float

@@ -10,7 +10,8 @@ from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.bijections import Affine, Chain, RationalQuadraticSpline, RelativeAffine, Univariate
 from pushforward.errors import InputError
 from pushforward.networks.wavenet import WaveNet
-from pushforward.zoo.registry import Context, architecture
+from pushforward.zoo.options import Context
+from pushforward.zoo.registry import architecture
 
 Channels = Annotated[int, Field(ge=1, le=10_000)]
 LayersOfStack = Annotated[int, Field(ge=1, le=20)]

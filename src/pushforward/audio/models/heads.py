@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
 
-from pushforward.audio.models.logistic import Logistic, logistic_noise
+from pushforward.audio.models.logistic import Logistic
 from pushforward.bijections.univariate.base import soft_bound
+from pushforward.distributions import logistic_noise
 from pushforward.kernels.wavenet import HeadShape
 
 # No log-scale goes beyond ±LOG_SCALE_BOUND: a scale of 2e-9 .. 5e8. Far wider than sound asks for (a step of 16 bits is

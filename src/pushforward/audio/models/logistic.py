@@ -1,4 +1,4 @@
-"""The logistic distribution, which torch has not."""
+"""The logistic distribution, which torch does not have."""
 
 import math
 
@@ -6,6 +6,8 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
+
+from pushforward.distributions import logistic_noise
 
 
 class Logistic(Distribution):
@@ -66,12 +68,3 @@ class Logistic(Distribution):
     def expand(self, batch_shape: Size | list[int] | tuple[int, ...], _instance: object = None) -> "Logistic":
         """The same distribution with a larger batch shape."""
         return Logistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), validate_args=False)
-
-
-@torch.no_grad()
-def logistic_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Standard logistic numbers of the shape, device and precision of `like`."""
-    # The log-ratio of two exponentials is logistic; logit(uniform) would cut the tails where its bits end.
-    first, second = (torch.empty_like(like).exponential_(generator=generator) for _ in range(2))
-    smallest = torch.finfo(like.dtype).tiny
-    return first.clamp_min(smallest).log() - second.clamp_min(smallest).log()

@@ -30,7 +30,8 @@ from pushforward.audio.models.conditionals import moved
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.bijections import Univariate
 from pushforward.networks.wavenet import WaveNet
-from pushforward.zoo.registry import Context, architecture
+from pushforward.zoo.options import Context
+from pushforward.zoo.registry import architecture
 
 
 class PredictiveParallelWaveNet(ParallelWaveNet):

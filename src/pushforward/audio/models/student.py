@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from pushforward.audio.models.conditionals import Pushed
-from pushforward.audio.models.logistic import Logistic, logistic_noise
+from pushforward.audio.models.logistic import Logistic
 from pushforward.audio.models.sequences import SequenceDensity
 from pushforward.bijections import Affine, RelativeAffine, Univariate
-from pushforward.kernels.wavenet import CompiledState, HeadShape, has_kernel
+from pushforward.distributions import logistic_noise
+from pushforward.kernels.wavenet import CompiledState, HeadShape
 from pushforward.networks.wavenet import WaveNet, shifted
 
 # What the compiled loop calls the inverses of these families.
@@ -158,10 +159,7 @@ class ParallelWaveNet(SequenceDensity):
 
     def _start(self, rows: int) -> tuple[list[Any], list[Tensor]]:
         """For each flow, what its network remembers, and the last of the values that it heard, (rows, 1)."""
-        states = [
-            CompiledState(network, rows) if has_kernel(network) else network.initial_state(rows)
-            for network in self._flows()
-        ]
+        states = [network.compiled(rows) or network.initial_state(rows) for network in self._flows()]
         return states, [self.reference.new_zeros(rows, 1)] * len(states)
 
     def _continue(
@@ -212,9 +210,10 @@ def solve_in_time(
     Cost: T steps, which are together the arithmetic of one pass.
     """
     network.check_context(context, x.shape[1])
-    if isinstance(univariate, Affine) and x.dtype is torch.float32 and has_kernel(network):
+    compiled = network.compiled(len(x)) if x.dtype is torch.float32 else None
+    if compiled is not None and isinstance(univariate, Affine):
         head = HeadShape(INVERSE_HEADS[type(univariate)], univariate.log_scale_bound)
-        z, log_det = CompiledState(network, len(x)).loop(x, context, head)
+        z, log_det = compiled.loop(x, context, head)
         return z, log_det.to(x.dtype)
     state, last = network.initial_state(len(x)), torch.zeros_like(x[:, :1]).sum(1)
     samples, total = [], last

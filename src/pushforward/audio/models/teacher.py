@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 from pushforward.audio.models.conditionals import moved
 from pushforward.audio.models.heads import Head
 from pushforward.audio.models.sequences import SequenceDensity
-from pushforward.kernels.wavenet import CompiledState, has_kernel
+from pushforward.kernels.wavenet import CompiledState
 from pushforward.networks.wavenet import WaveNet
 
 
@@ -91,8 +91,7 @@ class AutoregressiveWaveNet(SequenceDensity):
 
     def _start(self, rows: int) -> tuple[Tensor, Any]:
         """The last samples, in units of the network, and what it remembers of those before them."""
-        compiled = CompiledState(self.network, rows) if has_kernel(self.network) else None
-        return self.reference.new_zeros(rows), compiled or self.network.initial_state(rows)
+        return self.reference.new_zeros(rows), self.network.compiled(rows) or self.network.initial_state(rows)
 
     def _continue(
         self, noise: Tensor, state: tuple[Tensor, Any], context: Tensor | None, temperature: float

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.audio.recordings.files import STEP, Recordings
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.errors import InputError
-from pushforward.training.maximum_likelihood import split_rows
+from pushforward.training.splitting import split_rows
 
 # Root mean square of what counts as silence where silence is dropped: three 16-bit steps.
 SILENCE = 3 * STEP

@@ -21,7 +21,8 @@ from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import Tiles
 from pushforward.errors import InputError
 from pushforward.networks.wavenet import WaveNet
-from pushforward.store.model_file import describe, load, save
+from pushforward.store.description import describe
+from pushforward.store.model_file import load, save
 
 # Samples of a row when a likelihood is computed, and what it may look back on besides the network's receptive field:
 # enough for the slowest average of the adaptive scale to forget how it began.

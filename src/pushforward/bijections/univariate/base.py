@@ -5,13 +5,19 @@ its parameters arrive as a tensor (*batch, D, P), P numbers for each feature.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from pushforward.bijections.base import Cost
-from pushforward.kernels.autoregressive import FAMILIES
+
+# The least derivative of the families that are flexible within a box.
+SMALLEST_SLOPE = 1e-3
+# A parameter of 0 gives slope 1.
+SLOPE_SHIFT = math.log(math.expm1(1 - SMALLEST_SLOPE))
 
 
 class Univariate:
@@ -20,10 +26,12 @@ class Univariate:
     Attributes:
         parameter_count: P, how many parameters one feature needs. All of them 0 must give a map near the identity.
         cost: what each direction costs for all features at once, default one pass.
+        affine: whether every map of the family is affine in z, default False.
     """
 
     parameter_count: int
     cost: Cost = Cost()
+    affine: ClassVar[bool] = False
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Map latent to data.
@@ -50,10 +58,41 @@ class Univariate:
         raise NotImplementedError
 
 
+UNIVARIATES: dict[str, type[Univariate]] = {}
+Family = TypeVar("Family", bound=type[Univariate])
+
+
+def univariate(name: str) -> Callable[[Family], Family]:
+    """Register a family under a name, by which the zoo, model files, the command line and the tests know it.
+
+    The family is a frozen dataclass whose fields, all with defaults, are its options: numbers, booleans or strings,
+    which a model file keeps as JSON.
+
+    Arguments:
+        name: of the family, as in `pushforward.autoregressive(features, univariate=name)`.
+
+    Raises:
+        ValueError: another family has this name.
+
+    Example:
+        >>> from pushforward.bijections import Affine
+        >>> UNIVARIATES["affine"] is Affine
+        True
+    """
+
+    def register(family: Family) -> Family:
+        if name in UNIVARIATES:
+            raise ValueError(f"There is already a univariate family {name!r}, {UNIVARIATES[name].__name__}.")
+        UNIVARIATES[name] = family
+        return family
+
+    return register
+
+
 def soft_bound(value: Tensor, bound: float) -> Tensor:
     """Squeeze the real line into (-bound, bound): 2/π · bound · arctan(π/2 · value / bound).
 
-    The slope is 1 at 0 and falls like 1/value², never to 0, so a value far out still feels its gradient. It acts on
+    The slope is 1 at 0 and falls like 1/value², never to 0, so a value far out still has a gradient. It acts on
     each number by itself: nothing depends on the rest of the batch.
 
     Example:
@@ -64,82 +103,11 @@ def soft_bound(value: Tensor, bound: float) -> Tensor:
     return torch.atan(value * slope) * (1 / slope)
 
 
-@dataclass(frozen=True)
-class Additive(Univariate):
-    """x = z + shift, volume preserving: log ∂x/∂z = 0. Source: NICE, Dinh et al. 2014, arXiv:1410.8516."""
-
-    parameter_count = 1
-
-    def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """x = z + shift."""
-        x = z + parameters[..., 0]
-        return x, torch.zeros_like(x)
-
-    def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """z = x - shift."""
-        z = x - parameters[..., 0]
-        return z, torch.zeros_like(z)
-
-
-@dataclass(frozen=True)
-class Affine(Univariate):
-    """x = shift + exp(log_scale) · z, log ∂x/∂z = log_scale.
-
-    log_scale is the second parameter under `soft_bound`, so that no layer scales by more than exp(±log_scale_bound) and
-    training cannot run away, while every gradient stays alive.
-
-    Arguments:
-        log_scale_bound: default log 1000, a scale within 1e-3 .. 1e3 in each layer.
-
-    Source: RealNVP, Dinh et al. 2016, arXiv:1605.08803; MAF, Papamakarios et al. 2017, arXiv:1705.07057.
-    """
-
-    log_scale_bound: float = math.log(1e3)
-    parameter_count = 2
-
-    def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """x = shift + exp(log_scale) · z."""
-        shift, log_scale = parameters.unbind(-1)
-        log_scale = soft_bound(log_scale, self.log_scale_bound)
-        x = torch.addcmul(shift, log_scale.exp(), z)
-        return x, log_scale.expand_as(x)
-
-    def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """z = (x - shift) · exp(-log_scale)."""
-        shift, log_scale = parameters.unbind(-1)
-        log_derivative = -soft_bound(log_scale, self.log_scale_bound)
-        z = (x - shift) * log_derivative.exp()
-        return z, log_derivative.expand_as(z)
-
-
-class RelativeAffine(Affine):
-    """x = exp(log_scale) · (z + shift), log ∂x/∂z = log_scale: the maps of `Affine`, shifts in units of the scale.
-
-    Where scales span decades, as those of sound do between a pause and a vowel, the same change of this shift does the
-    same to a density everywhere; that of `Affine` weighs most where the scale is least.
-
-    Arguments:
-        log_scale_bound: default log 1000, a scale within 1e-3 .. 1e3 in each layer.
+def positive_slope(parameter: Tensor) -> Tensor:
+    """A derivative from any number, 1 at 0 and above `SMALLEST_SLOPE`.
 
     Example:
-        >>> RelativeAffine().forward(torch.tensor(1.0), torch.tensor([0.5, 0.0]))[0]
-        tensor(1.5000)
+        >>> positive_slope(torch.tensor([-1e9, 0.0, 1e3]))
+        tensor([1.0000e-03, 1.0000e+00, 1.0005e+03])
     """
-
-    def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """x = exp(log_scale) · (z + shift)."""
-        shift, log_scale = parameters.unbind(-1)
-        log_scale = soft_bound(log_scale, self.log_scale_bound)
-        x = log_scale.exp() * (z + shift)
-        return x, log_scale.expand_as(x)
-
-    def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """z = x · exp(-log_scale) - shift."""
-        shift, log_scale = parameters.unbind(-1)
-        log_derivative = -soft_bound(log_scale, self.log_scale_bound)
-        z = x * log_derivative.exp() - shift
-        return z, log_derivative.expand_as(z)
-
-
-FAMILIES[Additive] = lambda additive: (0, 0, 0, 0.0, 0.0, 0.0, 0.0)
-FAMILIES[Affine] = lambda affine: (1, 0, 0, affine.log_scale_bound, 0.0, 0.0, 0.0)
+    return SMALLEST_SLOPE + softplus(parameter + SLOPE_SHIFT)

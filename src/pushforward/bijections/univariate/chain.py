@@ -13,7 +13,7 @@ from pushforward.bijections.univariate.base import Univariate
 class Chain(Univariate):
     """Several families as one: z → the first → ... → the last → x, with the parameters of all side by side.
 
-    A spline bends within its box and keeps to it; followed by `Affine` it can also move and stretch the box.
+    A spline bends within its box and maps the box to itself; followed by `Affine` it also moves and stretches the box.
 
     Arguments:
         families: at least one.
@@ -21,7 +21,7 @@ class Chain(Univariate):
     Raises:
         ValueError: no family.
 
-    Cost: that of all families together.
+    Cost: the sum over all families.
 
     Example:
         >>> import torch
@@ -36,35 +36,35 @@ class Chain(Univariate):
     families: Sequence[Univariate]
 
     def __post_init__(self) -> None:
-        """Refuse an empty chain."""
+        """Check that there is a family."""
         if not self.families:
             raise ValueError("A chain of univariate maps needs at least one.")
 
     @property
     def parameter_count(self) -> int:  # type: ignore[override]
-        """Those of all families."""
+        """The sum over all families."""
         return sum(family.parameter_count for family in self.families)
 
     @property
     def cost(self) -> Cost:  # type: ignore[override]
-        """Whatever is not one pass."""
-        dear = [[c for c in costs if c != "1 pass"] for costs in zip(*(f.cost for f in self.families), strict=True)]
-        return Cost(*(" + ".join(costs) or "1 pass" for costs in dear))
+        """Everything that is not one pass."""
+        costly = [[c for c in costs if c != "1 pass"] for costs in zip(*(f.cost for f in self.families), strict=True)]
+        return Cost(*(" + ".join(costs) or "1 pass" for costs in costly))
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Family by family, log-derivatives added up."""
-        return self._through(z, parameters, backwards=False)
+        return self._through(z, parameters, inverse=False)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Family by family from the last, log-derivatives added up."""
-        return self._through(x, parameters, backwards=True)
+        return self._through(x, parameters, inverse=True)
 
-    def _through(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
+    def _through(self, value: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         parts = parameters.split([family.parameter_count for family in self.families], -1)
         pairs = list(zip(self.families, parts, strict=True))
         total = None
-        for family, own in reversed(pairs) if backwards else pairs:
-            value, log_derivative = family.inverse(value, own) if backwards else family.forward(value, own)
+        for family, own in reversed(pairs) if inverse else pairs:
+            value, log_derivative = family.inverse(value, own) if inverse else family.forward(value, own)
             total = log_derivative if total is None else total + log_derivative
         assert total is not None
         return value, total

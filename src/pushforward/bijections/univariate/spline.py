@@ -1,4 +1,4 @@
-"""Rational quadratic splines: increasing maps of one number, flexible within a box and a straight line outside."""
+"""Rational quadratic splines: increasing maps of one number, flexible within a box and straight lines outside."""
 
 import math
 from dataclasses import dataclass
@@ -7,19 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn.functional import softplus
 
-from pushforward.bijections.univariate.base import Univariate
-from pushforward.kernels.autoregressive import FAMILIES
+from pushforward.bijections.univariate.base import SLOPE_SHIFT, SMALLEST_SLOPE, Univariate, positive_slope, univariate
+from pushforward.kernels import structures
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
-from pushforward.kernels.spline import SplineShape, has_kernel, spline_apply, spline_gradients
+from pushforward.kernels.spline import has_kernel, spline_apply, spline_gradients
+from pushforward.kernels.univariate import FAMILIES
 
 SMALLEST_BIN = 1e-3
-SMALLEST_SLOPE = 1e-3
 TAILS = ("identity", "linear", "circular")
-_SLOPE_SHIFT = math.log(math.expm1(1 - SMALLEST_SLOPE))  # a parameter of 0 gives slope 1
 
 
+@univariate("spline")
 @dataclass(frozen=True)
 class RationalQuadraticSpline(Univariate):
     """A spline of K pieces between (-bound, -bound) and (bound, bound), each a quotient of two quadratics.
@@ -59,7 +58,7 @@ class RationalQuadraticSpline(Univariate):
     tails: str = "identity"
 
     def __post_init__(self) -> None:
-        """Refuse what makes no spline."""
+        """Check the options."""
         if self.bins < 1 or not 0 < self.bound < math.inf or self.tails not in TAILS:
             raise ValueError(
                 f"A spline needs at least one bin, a positive bound and tails out of {', '.join(TAILS)}; got "
@@ -73,46 +72,46 @@ class RationalQuadraticSpline(Univariate):
 
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """x = bottom + height · (s θ² + a θ (1 - θ)) / (s (θ² + (1 - θ)²) + (a + b) θ (1 - θ))."""
-        return self._apply(z, parameters, backwards=False)
+        return self._apply(z, parameters, inverse=False)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """z = left + width · θ, θ the root of a quadratic, polished by a Newton step."""
-        return self._apply(x, parameters, backwards=True)
+        return self._apply(x, parameters, inverse=True)
 
-    def _apply(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
+    def _apply(self, value: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         batch = torch.broadcast_shapes(value.shape, parameters.shape[:-1])
         if not batch:
-            there, log_derivative = self._apply(value[None], parameters[None], backwards)
-            return there[0], log_derivative[0]
+            mapped, log_derivative = self._apply(value[None], parameters[None], inverse)
+            return mapped[0], log_derivative[0]
         # The parameters of one kind lie side by side for all rows, as a conditioner makes them.
         value = value.expand(batch).movedim(0, -1)
         parameters = parameters.expand(*batch, -1).movedim(0, -1)
         if value.numel() and has_kernel(value, parameters, self.bins):
             count = value.shape[-1]
             results = _Spline.apply(
-                value.reshape(-1, count), parameters.reshape(-1, self.parameter_count, count), self, backwards
+                value.reshape(-1, count), parameters.reshape(-1, self.parameter_count, count), self, inverse
             )
-            there, log_derivative = (result.view(value.shape) for result in results)
+            mapped, log_derivative = (result.view(value.shape) for result in results)
         else:
-            there, log_derivative = self._plainly(value, parameters, backwards)
-        return there.movedim(-1, 0), log_derivative.movedim(-1, 0)
+            mapped, log_derivative = self._with_torch(value, parameters, inverse)
+        return mapped.movedim(-1, 0), log_derivative.movedim(-1, 0)
 
-    def _plainly(self, value: Tensor, parameters: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
+    def _with_torch(self, value: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         """The spline of values (..., n) by parameters (..., P, n), in operations of torch."""
         widths, heights, slopes = self._knots(parameters)
         inside, outside = self._split(value)
-        there, log_derivative = through_knots(
-            inside, widths, heights, slopes, _bin_of(inside, heights if backwards else widths), backwards
+        mapped, log_derivative = through_knots(
+            inside, widths, heights, slopes, _bin_of(inside, heights if inverse else widths), inverse
         )
         if self.tails == "linear":
             end = torch.where(outside < 0, slopes[..., 0, :], slopes[..., -1, :])
-            outside = outside / end if backwards else outside * end
-        return there + outside, log_derivative
+            outside = outside / end if inverse else outside * end
+        return mapped + outside, log_derivative
 
     @property
-    def _shape(self) -> SplineShape:
-        return SplineShape(
-            self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, _SLOPE_SHIFT
+    def _shape(self) -> structures.Spline:
+        return structures.Spline(
+            self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
         )
 
     @property
@@ -120,9 +119,9 @@ class RationalQuadraticSpline(Univariate):
         return min(SMALLEST_BIN, 0.5 / self.bins)
 
     def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions of the K + 1 knots in z and in x, and slopes there, each (..., K + 1, n)."""
+        """Positions of the K + 1 knots in z and in x, and the slopes at them, each (..., K + 1, n)."""
         widths, heights, slopes = parameters.tensor_split([self.bins, 2 * self.bins], -2)
-        slopes = SMALLEST_SLOPE + softplus(slopes + _SLOPE_SHIFT)
+        slopes = positive_slope(slopes)
         if self.tails == "circular":
             slopes = torch.cat([slopes, slopes[..., :1, :]], -2)
         elif self.tails == "identity":
@@ -138,30 +137,30 @@ class RationalQuadraticSpline(Univariate):
         return torch.cat([-end, inner, end], -2)
 
     def _split(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest point of the box, and how far outside the value lies; by whole turns if circular."""
+        """The nearest point of the box, and how far outside the value lies; in full turns if circular."""
         if self.tails == "circular":
             turns = ((value + self.bound) / (2 * self.bound)).floor() * (2 * self.bound)
             return (value - turns).clamp(-self.bound, self.bound), turns.detach()
-        # Before any arithmetic: what is computed of points outside must have gradients too.
+        # Before any arithmetic, so that points outside have finite gradients too.
         inside = value.clamp(-self.bound, self.bound)
         return inside, value - inside
 
 
-FAMILIES[RationalQuadraticSpline] = lambda spline: (2, *spline._shape)
+FAMILIES[RationalQuadraticSpline] = lambda spline: structures.Univariate(structures.SPLINE, 0.0, spline._shape)
 
 
 def through_knots(
-    inside: Tensor, z_knots: Tensor, x_knots: Tensor, slopes: Tensor, bin_of: Tensor, backwards: bool
+    inside: Tensor, z_knots: Tensor, x_knots: Tensor, slopes: Tensor, bin_of: Tensor, inverse: bool
 ) -> tuple[Tensor, Tensor]:
     """Follow a rational quadratic spline between its first and its last knot.
 
     Arguments:
         inside: (..., n) values that lie between the outermost knots.
-        z_knots: (..., K + 1, m), increasing; with m = n knots of their own for each value, with m = 1 for all the same.
+        z_knots: (..., K + 1, m), increasing; with m = n knots of their own for each value, with m = 1 the same for all.
         x_knots: (..., K + 1, m), increasing.
         slopes: (..., K + 1, m), ∂x/∂z at the knots.
         bin_of: (..., n), the piece that each value lies in, 0 .. K - 1.
-        backwards: from x to z in place of z to x.
+        inverse: from x to z instead of z to x.
 
     Returns:
         The value at the other side and the logarithm of the derivative, both (..., n).
@@ -179,7 +178,7 @@ def through_knots(
     (left, right), (bottom, top), (a, b) = ends(z_knots), ends(x_knots), ends(slopes)
     width, height = right - left, top - bottom
     s = height / width
-    if backwards:
+    if inverse:
         theta = _solve((inside - bottom) / height, s, a, b)
         return left + width * theta, -_log_slope(theta, s, a, b)
     theta = (inside - left) / width
@@ -216,11 +215,11 @@ def _solve(share: Tensor, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
     bend = a + b - 2 * s
     q = a - share * bend
     other = q > s
-    share_there = torch.where(other, 1 - share, share)
-    q = torch.where(other, b - share_there * bend, q)
-    root = (q.square() + 4 * (s - q) * s * share_there).sqrt()
+    share_from_end = torch.where(other, 1 - share, share)
+    q = torch.where(other, b - share_from_end * bend, q)
+    root = (q.square() + 4 * (s - q) * s * share_from_end).sqrt()
     # Of the two ways to write the solution, the one that adds numbers of one sign.
-    theta = torch.where(q >= 0, 2 * s * share_there, root - q) / torch.where(q >= 0, q + root, 2 * (s - q))
+    theta = torch.where(q >= 0, 2 * s * share_from_end, root - q) / torch.where(q >= 0, q + root, 2 * (s - q))
     theta = torch.where(other, 1 - theta, theta)
     with torch.no_grad():
         start = theta.clamp(0, 1)
@@ -235,20 +234,24 @@ class _Spline(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, value: Tensor, parameters: Tensor, spline: RationalQuadraticSpline, backwards: bool
+        ctx: Any, value: Tensor, parameters: Tensor, spline: RationalQuadraticSpline, inverse: bool
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(value, parameters)
-        ctx.spline, ctx.backwards = spline, backwards
-        return spline_apply(spline._shape, value, parameters, backwards)
+        ctx.spline, ctx.inverse = spline, inverse
+        return spline_apply(spline._shape, value, parameters, inverse)
 
     @staticmethod
-    def backward(ctx: Any, of_there: Tensor, of_log: Tensor) -> tuple:
-        spline, backwards = ctx.spline, ctx.backwards
-        if takes_gradients(of_there, of_log):
+    def backward(ctx: Any, of_mapped: Tensor, of_log: Tensor) -> tuple:
+        spline, inverse = ctx.spline, ctx.inverse
+        if takes_gradients(of_mapped, of_log):
             value, parameters = ctx.saved_tensors
-            return *spline_gradients(spline._shape, value, parameters, backwards, of_there, of_log), None, None
+            return *spline_gradients(spline._shape, value, parameters, inverse, of_mapped, of_log), None, None
 
-        def plainly(value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-            return spline._plainly(value, parameters, backwards)
+        def with_torch(value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+            return spline._with_torch(value, parameters, inverse)
 
-        return *gradients_by_torch(plainly, ctx.saved_tensors, ctx.needs_input_grad[:2], (of_there, of_log)), None, None
+        return (
+            *gradients_by_torch(with_torch, ctx.saved_tensors, ctx.needs_input_grad[:2], (of_mapped, of_log)),
+            None,
+            None,
+        )

@@ -1,42 +1,43 @@
 // An autoregressive layer with a masked network, in either direction, for a few rows at a time.
 //
-// The units of every layer are sorted by degree: see networks/made.py. Those of degree p see what has a degree of at
-// most p, and feature p of x has degree p + 1. So degree by degree, everything is computed once and from what is
-// finished, whichever direction: x[p] is either given or the last thing that degree p computes.
+// The units of every layer are sorted by degree: see networks/made.py. Those of degree p depend on degrees up to p, and
+// feature p of x has degree p + 1. So degree by degree, everything is computed once and from finished values, in both
+// directions: x[p] is either given or the last value that degree p computes.
 #pragma once
 #include <cstdlib>
 
 #include "univariate.h"
 
-// No name of this file may be seen by the linker, which would keep one set of instructions for all.
+// Each of the three builds has its own copy of everything here, compiled for its own instructions.
 namespace {
 namespace autoregressive_layer {
 
 // A chunk of rows goes through the whole layer before the next one starts, so that its units stay in the cache.
 constexpr long ROWS = 2 * LANES;
 
-// One register of the processor, and how many units a product takes at a time with all of their sums in registers.
+// One register of the processor, and how many units a tile has with all of their sums in registers.
 constexpr long WIDTH = REGISTER_LANES, MOST_UNITS = WIDTH == 16 ? 8 : 6;
 typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 constexpr int MOST_LAYERS = 64;
 
 enum Activation { RELU = 0, ELU = 1, SILU = 2, GELU = 3, TANH = 4 };
-// What the layer `source` gives, weight · source: its unit k meets column `columns[k]` of the weight.
-struct Product {
+
+// weight · source, a term of a layer; unit k of the layer `source` belongs to column `columns[k]` of the weight.
+struct Term {
     const float *weight;
     const int64_t *columns;
     long stride;
     int source;
 };
 
-// bias + products + skip: what one layer is made of. Unit u of it is row `rows[u]` of the bias and of every weight.
+// bias + terms + skip. Unit u of the layer is row `rows[u]` of the bias and of every weight.
 struct Layer {
-    const int64_t *rows, *starts; // starts[p] units have a degree below p
+    const int64_t *rows, *starts; // starts[p] is the number of units of a degree below p
     const float *bias;
-    Product products[3];
-    int product_count;
-    int skip; // the layer that is added as it was before its activation, or -1
+    Term terms[3];
+    int term_count;
+    int skip; // the layer whose values before their activation are added, or -1
     bool is_skipped_to;
 };
 
@@ -92,15 +93,15 @@ void tiles(const float *const *weights, const int64_t *columns, long count, cons
 }
 
 // out[u - first] += Σ over k of weight[u][k] · known[k], for the units first .. last - 1, columns left .. right - 1.
-void add_product(const Layer &layer, const Product &product, long first, long last, long left, long right,
+void add_term(const Layer &layer, const Term &term, long first, long last, long left, long right,
                  const float *known, float *out, long width) {
     if (left >= right) return;
-    // Parts of equal size, since a small one is as slow as a whole one.
+    // Parts of equal size, since a small part takes as long as a full one.
     for (long parts = (last - first + MOST_UNITS - 1) / MOST_UNITS; parts > 0; parts--) {
         const long units = (last - first + parts - 1) / parts;
         const float *weights[MOST_UNITS];
-        for (long u = 0; u < units; u++) weights[u] = product.weight + layer.rows[first + u] * product.stride;
-        const int64_t *columns = product.columns + left;
+        for (long u = 0; u < units; u++) weights[u] = term.weight + layer.rows[first + u] * term.stride;
+        const int64_t *columns = term.columns + left;
         const float *from = known + left * ROWS;
 #define CASE(n)                                                                                                        \
     case n:                                                                                                            \
@@ -115,7 +116,7 @@ void add_product(const Layer &layer, const Product &product, long first, long la
     }
 }
 
-// Memory that a thread keeps, since to have it anew from the system at every call costs more than to fill it.
+// Memory that a thread keeps: to allocate it at every call takes longer than to fill it.
 struct Scratch {
     float *memory = nullptr;
     size_t size = 0;
@@ -135,7 +136,7 @@ struct Network {
     int layers; // x, the hidden ones, the parameters, the context
     const Layer *layer;
     Activation activation;
-    long block; // how many degrees share a product with all that was there before them
+    long block; // how many degrees share the terms of all degrees before them
     const int64_t *order;
     Univariate map;
     bool inverse;
@@ -184,15 +185,15 @@ void activate(Activation activation, const float *from, float *to, long units, l
     }
 }
 
-// Units first .. last - 1 of a layer before any product.
+// The biases of units first .. last - 1 of a layer.
 void start(const Layer &layer, long first, long last, long width, float *out) {
     for (long u = first; u < last; u++, out += ROWS)
         for (long lane = 0; lane < width; lane += LANES) store(out + lane, all(layer.bias[layer.rows[u]]));
 }
 
-// `values` has room for all units of each layer but the parameters, `plain` for those before their activation where a
-// skip reads them; of the parameters there is room for those of a block of features.
-void run_chunk(const Network &network, const Data &data, long row, float *const *values, float *const *plain) {
+// `values` has room for all units of each layer but the parameters, and for the parameters of a block of features;
+// `unactivated` for the units before their activation where a skip reads them.
+void run_chunk(const Network &network, const Data &data, long row, float *const *values, float *const *unactivated) {
     const long here = data.count - row < ROWS ? data.count - row : ROWS;
     const long width = (here + LANES - 1) / LANES * LANES, numbers = network.parameters;
     const int last = network.layers - 2;
@@ -213,19 +214,19 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
     vec log_det[ROWS / LANES] = {};
     for (long low = 0; low < network.features; low += network.block) {
         const long high = low + network.block < network.features ? low + network.block : network.features;
-        // Where the units of a layer stand from the block's first one on; before their activation.
+        // The units of a layer from the block's first one on, before their activation.
         auto place = [&](int k) {
-            float *all_of_it = plain[k] ? plain[k] : values[k];
-            return k == last ? parameters : all_of_it + network.layer[k].starts[low] * ROWS;
+            float *units = unactivated[k] ? unactivated[k] : values[k];
+            return k == last ? parameters : units + network.layer[k].starts[low] * ROWS;
         };
         for (int k = 1; k <= last; k++) {
             const Layer &layer = network.layer[k];
             const long first = layer.starts[low], end = layer.starts[high];
             start(layer, first, end, width, place(k));
-            for (int i = 0; i < layer.product_count; i++) {
-                const Product &product = layer.products[i];
-                const long known = network.layer[product.source].starts[low];
-                add_product(layer, product, first, end, 0, known, values[product.source], place(k), width);
+            for (int i = 0; i < layer.term_count; i++) {
+                const Term &term = layer.terms[i];
+                const long known = network.layer[term.source].starts[low];
+                add_term(layer, term, first, end, 0, known, values[term.source], place(k), width);
             }
         }
         for (long p = low; p < high; p++) {
@@ -234,14 +235,14 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
                 const long first = layer.starts[p], units = layer.starts[p + 1] - first;
                 if (!units) continue;
                 float *out = place(k) + (first - layer.starts[low]) * ROWS;
-                for (int i = 0; i < layer.product_count; i++) {
-                    const Product &product = layer.products[i];
-                    const int64_t *seen = network.layer[product.source].starts;
-                    add_product(layer, product, first, first + units, seen[low], seen[p + 1], values[product.source],
-                                out, width);
+                for (int i = 0; i < layer.term_count; i++) {
+                    const Term &term = layer.terms[i];
+                    const int64_t *starts = network.layer[term.source].starts;
+                    add_term(layer, term, first, first + units, starts[low], starts[p + 1], values[term.source], out,
+                             width);
                 }
                 if (layer.skip >= 0) {
-                    const float *skipped = plain[layer.skip] + first * ROWS;
+                    const float *skipped = unactivated[layer.skip] + first * ROWS;
                     for (long i = 0; i < units * ROWS; i += LANES)
                         store(out + i, load(out + i) + load(skipped + i));
                 }
@@ -269,23 +270,58 @@ void run(const Network &network, const Data &data, int threads) {
 #pragma omp parallel num_threads(threads)
     {
         thread_local Scratch scratch;
-        // The last feature has a degree that nobody sees, so it is not counted.
+        // Nothing depends on the last feature, so its degree is not counted.
         auto units = [&](int k) {
             if (k == network.layers - 2) return network.block * network.parameters;
             return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
         };
         long total = 0;
         for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
-        float *rest = scratch.of(total * ROWS), *values[MOST_LAYERS] = {}, *plain[MOST_LAYERS] = {};
+        float *rest = scratch.of(total * ROWS), *values[MOST_LAYERS] = {}, *unactivated[MOST_LAYERS] = {};
         auto take = [&](long count) { return (rest += count * ROWS) - count * ROWS; };
         for (int k = 0; k < network.layers; k++) {
             values[k] = take(units(k));
-            if (network.layer[k].is_skipped_to) plain[k] = take(units(k));
+            if (network.layer[k].is_skipped_to) unactivated[k] = take(units(k));
         }
 #pragma omp for schedule(dynamic)
         for (long chunk = 0; chunk < chunks; chunk++)
-            run_chunk(network, data, chunk * ROWS, values, plain);
+            run_chunk(network, data, chunk * ROWS, values, unactivated);
     }
+}
+
+// Take the call apart: the layers are x, the hidden ones, the parameters and the context.
+void run(const AutoregressiveCall &call) {
+    const long features = call.features;
+    const int last = call.hidden + 1;
+    const int64_t *order = call.structure, *skips = order + features, *starts = skips + last + 1;
+    const int64_t *outputs = starts + (last + 2) * (features + 1), *each = outputs + features * call.parameters;
+    const float *const *weights = call.weights;
+    Layer layers[MOST_LAYERS] = {};
+    for (int k = 0; k <= last + 1; k++, starts += features + 1) {
+        layers[k].starts = starts;
+        layers[k].skip = -1;
+    }
+    auto add = [&](int target, int source) {
+        const float *weight = *weights++;
+        const long units = source == 0 ? features : layers[source].starts[features];
+        if (weight)
+            layers[target].terms[layers[target].term_count++] = {weight, source ? each : order, units, source};
+    };
+    for (int k = 1; k <= last; k++) {
+        layers[k].rows = k == last ? outputs : each;
+        layers[k].skip = (int)skips[k];
+        if (layers[k].skip >= 0) layers[layers[k].skip].is_skipped_to = true;
+        layers[k].bias = *weights++;
+        add(k, k - 1);
+    }
+    add(1, last + 1);
+    add(last, 0);
+    add(last, last + 1);
+    run({features, call.parameters, last + 2, layers, (Activation)call.activation, call.block, order, call.univariate,
+         call.inverse != 0},
+        {call.value, call.context, call.row_stride, call.feature_stride, call.context_row_stride,
+         call.context_feature_stride, call.mapped, call.log_det, call.count},
+        call.threads);
 }
 
 } // namespace autoregressive_layer

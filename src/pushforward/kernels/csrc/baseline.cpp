@@ -1,12 +1,13 @@
-// For the instructions that every processor of the kind has.
+// For the instructions that every processor of the architecture has.
 #define NAME(function) function##_baseline
 #define REGISTER_LANES 4
 #include "kernels.inc"
+#include "sizes.inc"
 
 #include <Python.h>
 
 // The most of the sets below that this processor can run: 0 baseline, 1 AVX2, 2 AVX-512.
-extern "C" int instruction_set() {
+extern "C" int32_t instruction_set() {
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
@@ -17,6 +18,6 @@ extern "C" int instruction_set() {
     return 0;
 }
 
-// The functions are called by address; an empty module lets Python's own tools build and find the file.
+// Python calls the functions through ctypes; the empty module lets its own tools build and find the file.
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
 PyMODINIT_FUNC PyInit__native() { return PyModule_Create(&definition); }

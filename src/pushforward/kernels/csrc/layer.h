@@ -1,41 +1,26 @@
-// A whole layer, a network of rectifiers and the univariate maps whose parameters it gives, forwards and backwards, for
-// 64 rows at a time: all that lies between input and result stays in the processor's caches.
+// A whole layer, a network of rectifiers and the univariate maps whose parameters it supplies, with its gradients, for 64
+// rows at a time: everything between input and result stays in the processor's caches.
 #pragma once
 #include <cstring>
 #include <type_traits>
 
+#include "tile.h"
 #include "univariate.h"
 
 // Each of the three builds has its own copy of everything here, compiled for its own instructions.
 namespace {
 namespace whole_layer {
 
-constexpr long ROWS = 64, UNITS = 4;
-// Of numbers to be gone through once: fewer are done before a second thread wakes.
+constexpr long ROWS = 64;
+// One pass over fewer numbers is over before a second thread wakes.
 constexpr long WORTH_THREADS = 16384;
-#ifdef __AVX512F__
-constexpr long WIDE = 4; // 16 registers of sums
-#else
-constexpr long WIDE = 1;
-#endif
-
-// weight (units, inputs) · mask, and bias; entries of `rows` (units, 2) say from which input to which a unit is alive,
-// those of `columns` (inputs, 2) the same of the transpose. Null: no mask, all alive. With `skip` what came out two
-// products before, not yet rectified, is added. The gradients go to `of_`.
-struct Dense {
-    long units, inputs, skip;
-    const float *weight, *mask, *bias;
-    const int *rows, *columns;
-    float *of_weight, *of_bias;
-};
 
 INLINE long least(long a, long b) { return a < b ? a : b; }
 INLINE long most(long a, long b) { return a > b ? a : b; }
-INLINE long padded(long count) { return (count + LANES - 1) / LANES * LANES; }
 INLINE long weight_size(const Dense &dense) { return padded(dense.units) * padded(dense.inputs); }
 
-// Where the entries from first to end, UNITS at most, are alive, all together.
-INLINE void alive(const int *reach, long first, long end, long count, long &from, long &to) {
+// The stretch in which the entries from first to end, at most UNITS, are alive.
+INLINE void alive(const int32_t *reach, long first, long end, long count, long &from, long &to) {
     if (!reach) {
         from = 0, to = count;
         return;
@@ -44,25 +29,6 @@ INLINE void alive(const int *reach, long first, long end, long count, long &from
     for (long k = first; k < least(first + UNITS, end); k++)
         if (reach[2 * k] < reach[2 * k + 1]) from = least(from, reach[2 * k]), to = most(to, reach[2 * k + 1]);
     from = least(from, to);
-}
-
-// c[u, v] (+)= Σ_k a[u, k] b[k, v], for UNITS u and V registers of v: sums begin with what `start` gives and go to `end`.
-template <long V, class Start, class End>
-INLINE void tile(long inner, const float *a, long a_unit, long a_inner, const float *b, long b_inner, long b_register,
-                 Start start, End end) {
-    vec sum[UNITS][V];
-    for (long u = 0; u < UNITS; u++)
-        for (long v = 0; v < V; v++) sum[u][v] = start(u, v);
-    for (long k = 0; k < inner; k++) {
-        vec row[V];
-        for (long v = 0; v < V; v++) row[v] = load(b + k * b_inner + v * b_register);
-        for (long u = 0; u < UNITS; u++) {
-            const vec factor = all(a[u * a_unit + k * a_inner]);
-            for (long v = 0; v < V; v++) sum[u][v] += factor * row[v];
-        }
-    }
-    for (long u = 0; u < UNITS; u++)
-        for (long v = 0; v < V; v++) end(u, v, sum[u][v]);
 }
 
 // weight · mask, with rows and columns padded by zeros.
@@ -82,10 +48,10 @@ INLINE void mask_weights(const Dense &dense, float *to, int threads) {
     }
 }
 
-// weight h + bias, and what stands in `added`, if anything: h (inputs, ROWS) to (units, ROWS), rectified if not `last`;
-// and to `plain` as it is, if that is wanted.
+// weight h + bias + added, h (inputs, ROWS) to (units, ROWS), rectified unless `last`, and before that copied to
+// `unrectified`. `added` and `unrectified` may be null.
 INLINE void dense_forward(const Dense &dense, const float *weight, const float *h, const float *added, float *to,
-                          float *plain, bool last) {
+                          float *unrectified, bool last) {
     const long width = padded(dense.inputs);
     for (long unit = 0; unit < dense.units; unit += UNITS) {
         long from, until;
@@ -99,13 +65,13 @@ INLINE void dense_forward(const Dense &dense, const float *weight, const float *
                 },
                 [&](long u, long v, vec sum) {
                     const long at = (unit + u) * ROWS + row + v * LANES;
-                    if (plain) store(plain + at, sum);
+                    if (unrectified) store(unrectified + at, sum);
                     store(to + at, last ? sum : maximum(sum, vec{}));
                 });
     }
 }
 
-// Weights in panels of UNITS inputs, of which all that a tile of the transpose reads lies side by side, and is there.
+// Weights in panels of UNITS inputs: what a tile of the transpose reads is contiguous.
 INLINE void into_panels(const Dense &dense, const float *weight, float *panels, int threads) {
     const long width = padded(dense.inputs), height = padded(dense.units);
 #pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= WORTH_THREADS)
@@ -117,7 +83,7 @@ INLINE void into_panels(const Dense &dense, const float *weight, float *panels, 
     }
 }
 
-// weightᵀ g: g (units, ROWS) to (inputs, ROWS), zero where `rectified` is, and then with `added`.
+// weightᵀ g, g (units, ROWS) to (inputs, ROWS), zero where `rectified` is zero, plus `added`.
 INLINE void dense_transposed(const Dense &dense, const float *panels, const float *g, float *to, const float *rectified,
                              const float *added) {
     const long height = padded(dense.units);
@@ -136,11 +102,11 @@ INLINE void dense_transposed(const Dense &dense, const float *panels, const floa
     }
 }
 
-// of_weight += g hᵀ where weights are alive, or, of the `first` rows, = g hᵀ; padded as the weights are: g (units, ROWS),
-// and h as `turn` gives it.
-INLINE void dense_outer(const Dense &dense, const float *g, const float *turned, float *of_weight, bool first) {
+// of_weight += g hᵀ where weights are alive, or = g hᵀ for the `first` rows; padded like the weights. g is (units, ROWS),
+// `transposed` is h as `transpose` lays it out.
+INLINE void dense_outer(const Dense &dense, const float *g, const float *transposed, float *of_weight, bool first) {
     const long width = padded(dense.inputs);
-    // A stretch of columns for all units, so that it stays in the nearest cache.
+    // A few columns for all units, so that they stay in the nearest cache.
     auto take = [&](auto wide, long column) {
         constexpr long V = decltype(wide)::value;
         for (long unit = 0; unit < dense.units; unit += UNITS) {
@@ -149,7 +115,7 @@ INLINE void dense_outer(const Dense &dense, const float *g, const float *turned,
             if (until <= column || from >= column + V * LANES) continue;
             float *to = of_weight + unit * width + column;
             tile<V>(
-                ROWS, g + unit * ROWS, ROWS, 1, turned + column * ROWS, LANES, ROWS * LANES,
+                ROWS, g + unit * ROWS, ROWS, 1, transposed + column * ROWS, LANES, ROWS * LANES,
                 [&](long u, long v) { return first ? vec{} : load(to + u * width + v * LANES); },
                 [&](long u, long v, vec sum) { store(to + u * width + v * LANES, sum); });
         }
@@ -159,8 +125,8 @@ INLINE void dense_outer(const Dense &dense, const float *g, const float *turned,
     for (; column < width; column += LANES) take(std::integral_constant<long, 1>{}, column);
 }
 
-// Sixteen by sixteen numbers turned about their diagonal, by swapping quarters, and quarters of those, and so on.
-INLINE void turn_block(vec *block) {
+// The transpose of sixteen by sixteen numbers, by swapping quarters, then quarters of these, and so on.
+INLINE void transpose_block(vec *block) {
 #if __has_builtin(__builtin_shufflevector)
 #define EXCHANGE(STEP, ...)                                                                                            \
     for (long i = 0; i < LANES; i++)                                                                                   \
@@ -186,26 +152,26 @@ INLINE void turn_block(vec *block) {
 #endif
 }
 
-// (inputs, ROWS) to (padded inputs / LANES, ROWS, LANES): whole rows, a power of two apart, would push each other out of
+// (inputs, ROWS) to (padded inputs / LANES, ROWS, LANES): whole rows, a power of two apart, would evict each other from
 // the nearest cache.
-INLINE void turn(const float *h, long inputs, float *to) {
+INLINE void transpose(const float *h, long inputs, float *to) {
     for (long k = 0; k < inputs; k += LANES)
         for (long row = 0; row < ROWS; row += LANES) {
             vec block[LANES];
             for (long i = 0; i < LANES; i++) block[i] = load(h + (k + i) * ROWS + row);
-            turn_block(block);
+            transpose_block(block);
             for (long i = 0; i < LANES; i++) store(to + k * ROWS + (row + i) * LANES, block[i]);
         }
 }
 
-// What one layer is made of, and how much of `saved` each part takes: first the masked weights, then for each 64 rows
-// its inputs and the results of every product.
+// The parts of a call, and how much of `saved` each takes: first the masked weights, then for each 64 rows the inputs and
+// the results of every dense layer.
 struct Layer {
     long depth;
     const Dense *dense;
     Univariate map;
-    bool inverse;
 
+    explicit Layer(const LayerCall &call) : depth(call.depth), dense(call.dense), map(call.univariate) {}
     long inputs() const { return dense[0].inputs; }
     long features() const { return dense[depth - 1].units / parameter_count(map); }
     long weights() const {
@@ -223,10 +189,11 @@ struct Layer {
         for (long l = 0; l < depth; l++) widest = most(widest, padded(dense[l].units));
         return widest;
     }
-    // Whether what comes out of a product is added two products later.
+    // Whether the result of a dense layer is added two layers later.
     bool is_skipped_to(long l) const { return l + 2 < depth && dense[l + 2].skip; }
-    // Per thread and backwards: gradients of weights and, unsummed, of biases, and four blocks of rows.
+    // Of each thread: gradients of weights and, unsummed, of biases, and four blocks of rows.
     long workspace() const { return weights() + units() * LANES + 4 * widest() * ROWS; }
+    LayerSizes sizes() const { return {weights(), units() * ROWS, widest() * ROWS, workspace()}; }
 };
 
 INLINE void load_rows(const float *from, long count, long features, long row, float *to) {
@@ -235,16 +202,11 @@ INLINE void load_rows(const float *from, long count, long features, long row, fl
     for (long f = 0; f < features; f++) std::memcpy(to + f * ROWS, from + f * count + row, sizeof(float) * here);
 }
 
-// What a layer is given: the values that it maps (features, count), what its network sees (inputs, count), which may be
-// the same, and perhaps what a context adds to the first product (units, count).
-struct Given {
-    long count;
-    const float *value, *seen, *added;
-};
-
-INLINE void layer_forward(const Layer &layer, const Given &given, float *there, float *log_det, float *saved,
-                          int threads) {
-    const long count = given.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
+INLINE void layer_forward(const LayerCall &call) {
+    const Layer layer(call);
+    const long count = call.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
+    const long threads = call.threads;
+    float *const saved = call.saved;
     float *weights = saved;
     for (long l = 0; l < layer.depth; l++) {
         mask_weights(layer.dense[l], weights, threads);
@@ -258,12 +220,12 @@ INLINE void layer_forward(const Layer &layer, const Given &given, float *there, 
         float *h = saved + layer.weights() + chunk * layer.units() * ROWS;
         float *stream = streams + thread * layer.widest() * ROWS;
         const float *weight = saved;
-        load_rows(given.seen, count, layer.inputs(), row, h);
+        load_rows(call.known, count, layer.inputs(), row, h);
         for (long l = 0; l < layer.depth; l++) {
             const Dense &dense = layer.dense[l];
             float *to = h + padded(dense.inputs) * ROWS;
-            if (l == 0 && given.added) load_rows(given.added, count, dense.units, row, to);
-            const float *added = l == 0 && given.added ? to : dense.skip ? stream : nullptr;
+            if (l == 0 && call.added) load_rows(call.added, count, dense.units, row, to);
+            const float *added = l == 0 && call.added ? to : dense.skip ? stream : nullptr;
             dense_forward(dense, weight, h, added, to, layer.is_skipped_to(l) ? stream : nullptr, l + 1 == layer.depth);
             weight += weight_size(dense);
             h = to;
@@ -274,31 +236,28 @@ INLINE void layer_forward(const Layer &layer, const Given &given, float *there, 
             for (long f = 0; f < layer.features(); f++) {
                 vec p[3 * MOST_BINS + 1];
                 for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
-                const vec v = here == LANES ? load(given.value + f * count + at) : load_some(given.value + f * count + at, here);
-                const Pair pair = apply(layer.map, layer.inverse, v, p);
-                store_some(there + f * count + at, pair.value, here);
+                const float *value = call.value + f * count + at;
+                const vec v = here == LANES ? load(value) : load_some(value, here);
+                const Pair pair = apply(layer.map, call.inverse, v, p);
+                store_some(call.mapped + f * count + at, pair.value, here);
                 total += pair.log_derivative;
             }
-            store_some(log_det + at, total, here);
+            store_some(call.log_det + at, total, here);
         }
     }
 }
 
-// Where the gradients go, of what is in `Given` by the same names. Those that are null are not wanted; where `seen` is
-// `value`, both are summed.
-struct Gradients {
-    float *value, *seen, *added;
-};
-
-INLINE void layer_gradients(const Layer &layer, const Given &given, const float *saved, const float *of_there,
-                            const float *of_log_det, const Gradients &of, float *workspace, int threads) {
-    const long count = given.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
-    threads = (int)least(threads, chunks);
+INLINE void layer_gradients(const LayerCall &call) {
+    const Layer layer(call);
+    const long count = call.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
+    const long threads = least(call.threads, chunks);
+    const float *const saved = call.saved;
+    float *workspace = call.workspace;
     float *panels = workspace;
     workspace += layer.weights();
     const float *masked = saved;
     for (long l = 0; l < layer.depth; l++) {
-        if (l || of.seen) into_panels(layer.dense[l], masked, panels, threads);
+        if (l || call.of_known) into_panels(layer.dense[l], masked, panels, threads);
         masked += weight_size(layer.dense[l]), panels += weight_size(layer.dense[l]);
     }
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -306,7 +265,7 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
         float *of_weights = workspace + thread * layer.workspace();
         float *of_biases = of_weights + layer.weights(), *g = of_biases + layer.units() * LANES;
         float *g_next = g + layer.widest() * ROWS, *g_before = g_next + layer.widest() * ROWS;
-        float *turned = g_before + layer.widest() * ROWS;
+        float *transposed = g_before + layer.widest() * ROWS;
         std::memset(of_biases, 0, sizeof(float) * (layer.units() * LANES + 3 * layer.widest() * ROWS));
         for (long chunk = thread * chunks / threads; chunk < (thread + 1) * chunks / threads; chunk++) {
             const long row = chunk * ROWS;
@@ -315,17 +274,18 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
             for (long at = row; at < row + ROWS; at += LANES) {
                 const long here = most(0, least(LANES, count - at));
                 vec of_log = {};
-                for (long i = 0; i < here; i++) of_log[i] = of_log_det[at + i];
+                for (long i = 0; i < here; i++) of_log[i] = call.of_log_det[at + i];
                 for (long f = 0; f < layer.features(); f++) {
-                    vec p[3 * MOST_BINS + 1], of_p[3 * MOST_BINS + 1], v = {}, g_there = {};
+                    const float *value = call.value + f * count + at, *of_mapped = call.of_mapped + f * count + at;
+                    vec p[3 * MOST_BINS + 1], of_p[3 * MOST_BINS + 1], v = {}, g_mapped = {};
                     for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
                     if (here == LANES) {
-                        v = load(given.value + f * count + at), g_there = load(of_there + f * count + at);
+                        v = load(value), g_mapped = load(of_mapped);
                     } else {
-                        for (long i = 0; i < here; i++) v[i] = given.value[f * count + at + i], g_there[i] = of_there[f * count + at + i];
+                        for (long i = 0; i < here; i++) v[i] = value[i], g_mapped[i] = of_mapped[i];
                     }
-                    const vec of_v = gradients(layer.map, layer.inverse, v, p, g_there, of_log, of_p);
-                    store_some(of.value + f * count + at, of_v, here);
+                    const vec of_v = gradients(layer.map, call.inverse, v, p, g_mapped, of_log, of_p);
+                    store_some(call.of_value + f * count + at, of_v, here);
                     for (long k = 0; k < numbers; k++) store(g + (f * numbers + k) * ROWS + at - row, of_p[k]);
                 }
             }
@@ -335,28 +295,28 @@ INLINE void layer_gradients(const Layer &layer, const Given &given, const float 
                 const Dense &dense = layer.dense[l];
                 panel -= weight_size(dense), of_weight -= weight_size(dense);
                 of_bias -= padded(dense.units) * LANES, h -= padded(dense.inputs) * ROWS;
-                turn(h, dense.inputs, turned);
-                dense_outer(dense, g, turned, of_weight, chunk == thread * chunks / threads);
+                transpose(h, dense.inputs, transposed);
+                dense_outer(dense, g, transposed, of_weight, chunk == thread * chunks / threads);
                 for (long u = 0; u < dense.units; u++) {
                     vec total = load(of_bias + u * LANES);
                     for (long v = 0; v < ROWS; v += LANES) total += load(g + u * ROWS + v);
                     store(of_bias + u * LANES, total);
                 }
-                if (l == 0 && of.added)
+                if (l == 0 && call.of_added)
                     for (long u = 0; u < dense.units; u++)
-                        std::memcpy(of.added + u * count + row, g + u * ROWS, sizeof(float) * least(ROWS, count - row));
-                if (l == 0 && !of.seen) break;
+                        std::memcpy(call.of_added + u * count + row, g + u * ROWS, sizeof(float) * least(ROWS, count - row));
+                if (l == 0 && !call.of_known) break;
                 const bool skipped = l && layer.is_skipped_to(l - 1);
                 dense_transposed(dense, panel, g, g_next, l ? h : nullptr, skipped ? g_before : nullptr);
                 float *other = g_before;
                 g_before = g, g = g_next, g_next = other;
             }
-            if (!of.seen) continue;
+            if (!call.of_known) continue;
             const long here = least(ROWS, count - row);
             for (long f = 0; f < layer.inputs(); f++)
                 for (long i = 0; i < here; i++) {
-                    float *to = of.seen + f * count + row + i;
-                    *to = g[f * ROWS + i] + (of.seen == of.value ? *to : 0.0f);
+                    float *to = call.of_known + f * count + row + i;
+                    *to = g[f * ROWS + i] + (call.of_known == call.of_value ? *to : 0.0f);
                 }
         }
     }

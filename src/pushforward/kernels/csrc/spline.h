@@ -1,28 +1,23 @@
-// The rational quadratic spline of sixteen numbers, see bijections/splines.py for the formulas.
+// The rational quadratic spline of sixteen numbers, see bijections/univariate/spline.py for the formulas.
 #pragma once
+#include "structures.h"
 #include "vector.h"
 
 constexpr int MOST_BINS = 64;
 enum Tails { IDENTITY = 0, LINEAR = 1, CIRCULAR = 2 };
 
-struct Spline {
-    int bins;
-    Tails tails;
-    float bound, smallest_bin, smallest_slope, slope_shift;
-};
-
 INLINE int parameter_count(const Spline &spline) {
     return 3 * spline.bins - 1 + (spline.tails == LINEAR ? 2 : spline.tails == CIRCULAR ? 1 : 0);
 }
 
-// Which of the slope parameters belongs to a knot; -1 where the slope is 1.
+// The slope parameter of a knot; -1 where the slope is 1.
 INLINE int slope_index(const Spline &spline, int knot) {
     if (spline.tails == LINEAR) return knot;
     if (spline.tails == CIRCULAR) return knot == spline.bins ? 0 : knot;
     return knot == 0 || knot == spline.bins ? -1 : knot - 1;
 }
 
-// The bin that a value lies in, and all that the formulas need of it.
+// The bin that a value lies in, with everything that the formulas need of it.
 struct Bin {
     vec left, width, bottom, height, a, b, raw_a, raw_b;
     ivec index;
@@ -60,7 +55,7 @@ INLINE Bin find_bin(const Spline &spline, vec value, const vec *p, bool by_heigh
         searched[k] *= scale;
         other[k] *= scale_other;
         vec size = least + span * free * searched[k], size_other = least + span * free * other[k];
-        // The first bin takes all that comes, also what is not a number.
+        // The first bin takes every value, NaN included.
         ivec here = k == 0 ? ivec{} - 1 : (ivec)(value >= start);
         left = here ? start : left;
         width = here ? size : width;
@@ -71,18 +66,18 @@ INLINE Bin find_bin(const Spline &spline, vec value, const vec *p, bool by_heigh
         index = here ? ivec{} + k : index;
         start += size;
         start_other += size_other;
-        if (k == bins - 2) { // the last bin ends at the box's corner, whatever rounding has left of it
+        if (k == bins - 2) { // the last bin ends exactly at the corner of the box, despite rounding
             vec last = spline.bound - start, last_other = spline.bound - start_other;
-            ivec there = (ivec)(value >= start);
+            ivec beyond = (ivec)(value >= start);
             searched[k + 1] *= scale;
             other[k + 1] *= scale_other;
-            left = there ? start : left;
-            width = there ? last : width;
-            bottom = there ? start_other : bottom;
-            height = there ? last_other : height;
-            raw_a = there ? raw(k + 1) : raw_a;
-            raw_b = there ? raw(k + 2) : raw_b;
-            index = there ? ivec{} + (k + 1) : index;
+            left = beyond ? start : left;
+            width = beyond ? last : width;
+            bottom = beyond ? start_other : bottom;
+            height = beyond ? last_other : height;
+            raw_a = beyond ? raw(k + 1) : raw_a;
+            raw_b = beyond ? raw(k + 2) : raw_b;
+            index = beyond ? ivec{} + (k + 1) : index;
             break;
         }
     }
@@ -142,11 +137,11 @@ INLINE vec log_slope(vec theta, vec s, vec a, vec b) {
 INLINE vec solve(vec share, vec s, vec a, vec b) {
     vec bend = a + b - 2.0f * s, q = a - share * bend;
     ivec other = q > s;
-    vec share_there = other ? 1.0f - share : share;
-    q = other ? b - share_there * bend : q;
-    vec square = q * q + 4.0f * (s - q) * s * share_there;
+    vec share_from_end = other ? 1.0f - share : share;
+    q = other ? b - share_from_end * bend : q;
+    vec square = q * q + 4.0f * (s - q) * s * share_from_end;
     vec r = root(square < 0.0f ? vec{} : square);
-    vec theta = q >= 0.0f ? 2.0f * s * share_there / (q + r) : (r - q) / (2.0f * (s - q));
+    vec theta = q >= 0.0f ? 2.0f * s * share_from_end / (q + r) : (r - q) / (2.0f * (s - q));
     theta = other ? 1.0f - theta : theta;
     vec start = theta < 0.0f ? vec{} : theta > 1.0f ? all(1.0f) : theta;
     vec polished = start - (rise(start, s, a, b) - share) / relative_slope(start, s, a, b);
@@ -158,36 +153,37 @@ INLINE vec end_slope(const Spline &spline, vec value, const vec *p) {
     return slope_of(spline, value < 0.0f ? slopes[0] : slopes[spline.bins]);
 }
 
-// From value to spline(value) and log of the slope there, or backwards.
-ALONE Pair apply(const Spline &spline, vec value, const vec *p, bool backwards) {
+// spline(value) and the logarithm of the slope, or those of the inverse.
+ALONE Pair apply(const Spline &spline, vec value, const vec *p, bool inverse) {
     vec outside, shares[2 * MOST_BINS];
     vec inside = split(spline, value, outside);
-    Bin bin = find_bin(spline, inside, p, backwards, shares);
-    vec s = bin.height / bin.width, theta, there, sign = all(backwards ? -1.0f : 1.0f);
-    if (backwards) {
+    Bin bin = find_bin(spline, inside, p, inverse, shares);
+    vec s = bin.height / bin.width, theta, mapped, sign = all(inverse ? -1.0f : 1.0f);
+    if (inverse) {
         theta = solve((inside - bin.bottom) / bin.height, s, bin.a, bin.b);
-        there = bin.left + bin.width * theta;
+        mapped = bin.left + bin.width * theta;
     } else {
         theta = (inside - bin.left) / bin.width;
-        there = bin.bottom + bin.height * rise(theta, s, bin.a, bin.b);
+        mapped = bin.bottom + bin.height * rise(theta, s, bin.a, bin.b);
     }
     if (spline.tails == LINEAR) {
         vec end = end_slope(spline, value, p);
-        // Zero times infinity is no number, and a value inside has nothing outside.
-        outside = outside == 0.0f ? outside : backwards ? outside / end : outside * end;
+        // Zero times infinity is NaN, and nothing of a value inside lies outside.
+        outside = outside == 0.0f ? outside : inverse ? outside / end : outside * end;
     }
-    return {there + outside, sign * log_slope(theta, s, bin.a, bin.b)};
+    return {mapped + outside, sign * log_slope(theta, s, bin.a, bin.b)};
 }
 
 // Gradients of apply's results, with respect to the value and, in `of_p`, the parameters.
-ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool backwards, vec of_there, vec of_log, vec *of_p) {
+ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool inverse, vec of_mapped, vec of_log,
+                   vec *of_p) {
     const int bins = spline.bins;
     vec outside, shares[2 * MOST_BINS];
     vec inside = split(spline, value, outside);
-    Bin bin = find_bin(spline, inside, p, backwards, shares);
+    Bin bin = find_bin(spline, inside, p, inverse, shares);
     vec s = bin.height / bin.width;
-    // Backwards θ is found again: of the result, rounded as it is, a narrow bin would not have enough digits.
-    vec theta = backwards ? solve((inside - bin.bottom) / bin.height, s, bin.a, bin.b) : (inside - bin.left) / bin.width;
+    // For the inverse θ is solved for again: computed from the rounded result it would lack digits in a narrow bin.
+    vec theta = inverse ? solve((inside - bin.bottom) / bin.height, s, bin.a, bin.b) : (inside - bin.left) / bin.width;
     theta = theta < 0.0f ? vec{} : theta > 1.0f ? all(1.0f) : theta;
     vec rest = 1.0f - theta, both = theta * rest, corner = 1.0f - 2.0f * both;
     vec numerator = s * theta * theta + bin.a * both;
@@ -195,7 +191,7 @@ ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool backward
     vec upper = bin.b * theta * theta + 2.0f * s * both + bin.a * rest * rest;
     vec per = 1.0f / denominator, per_upper = 1.0f / upper, ratio = numerator * per;
     vec slope = s * s * upper * per * per; // ∂x/∂z
-    // Of the rise R and the log of the slope, with respect to θ, s, a and b.
+    // Derivatives of the rise R and of the logarithm of the slope with respect to θ, s, a and b.
     vec rise_theta = slope / s;
     vec rise_s = (theta * theta - ratio * corner) * per;
     vec rise_a = (1.0f - ratio) * both * per, rise_b = -ratio * both * per;
@@ -203,27 +199,27 @@ ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool backward
                     2.0f * (bin.a + bin.b - 2.0f * s) * (1.0f - 2.0f * theta) * per;
     vec log_s = 2.0f * both * per_upper + 2.0f / s - 2.0f * corner * per;
     vec log_a = rest * rest * per_upper - 2.0f * both * per, log_b = theta * theta * per_upper - 2.0f * both * per;
-    // Outside the box neither x nor the slope depends on where exactly the value is, but for the straight line.
+    // Outside the box only the straight line depends on the value, not the point of the spline or its slope.
     ivec within = spline.tails == CIRCULAR ? ivec{} - 1 : (ivec)(outside == 0.0f);
     vec log_z = within ? log_theta / bin.width : vec{};
     vec end = spline.tails == LINEAR ? end_slope(spline, value, p) : all(1.0f);
     vec total_slope = within ? slope : end;
-    vec of_x = of_there, of_log_slope = of_log, of_value;
-    if (backwards) { // the implicit function theorem: ∂z = -∂x / slope
+    vec of_x = of_mapped, of_log_slope = of_log, of_value;
+    if (inverse) { // the implicit function theorem: ∂z = -∂x / slope
         of_log_slope = -of_log;
-        of_value = (of_there + of_log_slope * log_z) / total_slope;
+        of_value = (of_mapped + of_log_slope * log_z) / total_slope;
         of_x = -of_value;
     } else {
         of_value = of_x * total_slope + of_log_slope * log_z;
     }
-    // Down to the bin: left, width, bottom, height, a, b. At a corner of the box, outside, R does not move.
+    // Gradients of the bin: left, width, bottom, height, a, b. Outside, R stays at a corner of the box.
     vec through_theta = of_x * bin.height * rise_theta + of_log_slope * log_theta;
     vec through_s = of_x * bin.height * rise_s + of_log_slope * log_s;
     vec of_left = -through_theta / bin.width;
     vec of_width = -(through_theta * theta + through_s * s) / bin.width;
     vec of_bottom = of_x;
     vec of_height = of_x * ratio + through_s / bin.width;
-    // A point outside is held to the box's corner, which does not move with the bin.
+    // A point outside maps to the corner of the box, which does not move with the bin.
     of_left = within ? of_left : vec{};
     of_width = within ? of_width : vec{};
     of_bottom = within ? of_bottom : vec{};
@@ -255,7 +251,7 @@ ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool backward
     if (spline.tails == LINEAR) {
         // x = ±bound + (z ∓ bound) · end, so that ∂x/∂end is the distance in z.
         const vec *slopes = p + 2 * bins;
-        vec of_end = within ? vec{} : of_x * (backwards ? outside / end : outside);
+        vec of_end = within ? vec{} : of_x * (inverse ? outside / end : outside);
         vec raw = value < 0.0f ? slopes[0] : slopes[bins];
         of_end *= sigmoid(raw + spline.slope_shift);
         of_slopes[0] += value < 0.0f ? of_end : vec{};

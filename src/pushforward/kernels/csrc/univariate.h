@@ -4,18 +4,12 @@
 
 enum Family { ADDITIVE = 0, AFFINE = 1, SPLINE = 2 };
 
-struct Univariate {
-    Family family;
-    float log_scale_bound;
-    Spline spline;
-};
-
 INLINE int parameter_count(const Univariate &map) {
     return map.family == ADDITIVE ? 1 : map.family == AFFINE ? 2 : parameter_count(map.spline);
 }
 
-// x and log ∂x/∂z from z, or `inverse`, z and log ∂z/∂x from x. The logarithm of an affine map's scale is softly
-// bounded, see bijections/univariate.py.
+// x and log ∂x/∂z from z or, with `inverse`, z and log ∂z/∂x from x. The logarithm of an affine map's scale is softly
+// bounded; see bijections/univariate/.
 INLINE Pair apply(const Univariate &map, bool inverse, vec value, const vec *p) {
     if (map.family == ADDITIVE) return {inverse ? value - p[0] : value + p[0], vec{}};
     if (map.family == AFFINE) {
@@ -27,19 +21,20 @@ INLINE Pair apply(const Univariate &map, bool inverse, vec value, const vec *p) 
     return apply(map.spline, value, p, inverse);
 }
 
-// The gradient of `value`, and into `of_p` that of its parameters, from those of what `apply` returns.
-INLINE vec gradients(const Univariate &map, bool inverse, vec value, const vec *p, vec of_there, vec of_log, vec *of_p) {
+// The gradient of `value` and, in `of_p`, that of its parameters, from the gradients of both results of `apply`.
+INLINE vec gradients(const Univariate &map, bool inverse, vec value, const vec *p, vec of_mapped, vec of_log,
+                     vec *of_p) {
     if (map.family == ADDITIVE) {
-        of_p[0] = inverse ? -of_there : of_there;
-        return of_there;
+        of_p[0] = inverse ? -of_mapped : of_mapped;
+        return of_mapped;
     }
     if (map.family == AFFINE) {
         const float slope = 1.5707963268f / map.log_scale_bound;
         const vec bent = p[1] * slope, log_scale = arctangent(bent) * (1.0f / slope);
-        const vec of_value = of_there * exponential(inverse ? -log_scale : log_scale);
-        of_p[0] = inverse ? -of_value : of_there;
+        const vec of_value = of_mapped * exponential(inverse ? -log_scale : log_scale);
+        of_p[0] = inverse ? -of_value : of_mapped;
         of_p[1] = (inverse ? -of_value * (value - p[0]) - of_log : of_value * value + of_log) / (1.0f + bent * bent);
         return of_value;
     }
-    return gradients(map.spline, value, p, inverse, of_there, of_log, of_p);
+    return gradients(map.spline, value, p, inverse, of_mapped, of_log, of_p);
 }

@@ -1,22 +1,22 @@
-// Sixteen float32 numbers at a time, and the functions that the maps need of them.
+// Sixteen float32 numbers at a time, and the functions of them that the maps need.
 //
-// The compiler turns a `vec` into whatever registers there are: one of AVX-512, two of AVX2, four of SSE or NEON.
+// The compiler keeps a `vec` in whatever registers there are: one of AVX-512, two of AVX2, four of SSE or NEON.
 #pragma once
 #include <cstdint>
 
 #define INLINE static inline __attribute__((always_inline))
-// What is long and called from several places, or it would be compiled for each.
+// For long functions with several callers: inlining would compile them once for each.
 #define ALONE static __attribute__((noinline))
 
 constexpr long LANES = 16;
-// May stand at any address, as rows of a tensor do.
+// At any address, as rows of a tensor are.
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(64), aligned(4), may_alias));
 
 INLINE vec all(float value) { return value - vec{}; }
 INLINE vec load(const float *from) { return *(const vec *)from; }
 INLINE void store(float *to, vec value) { *(vec *)to = value; }
-// The first `count` lanes; the others repeat the first, so that they are as tame as it is.
+// The first `count` lanes; the others repeat the first lane, so that they hold ordinary numbers.
 INLINE vec load_some(const float *from, long count) {
     vec value = all(from[0]);
     for (long i = 0; i < count; i++) value[i] = from[i];
@@ -25,6 +25,9 @@ INLINE vec load_some(const float *from, long count) {
 INLINE void store_some(float *to, vec value, long count) {
     for (long i = 0; i < count; i++) to[i] = value[i];
 }
+
+// The next multiple of LANES.
+INLINE long padded(long size) { return (size + LANES - 1) / LANES * LANES; }
 
 INLINE vec minimum(vec a, vec b) { return b < a ? b : a; }
 INLINE vec maximum(vec a, vec b) { return b > a ? b : a; }
@@ -35,28 +38,46 @@ INLINE vec root(vec a) {
     return out;
 }
 
+// exp(x) - 1 for |x| ≤ 0.35, exact also where x is tiny.
+INLINE vec exponential_minus_one_of_small(vec x) {
+    vec p = all(1.9875691500e-4f);
+    p = p * x + 1.3981999507e-3f;
+    p = p * x + 8.3334519073e-3f;
+    p = p * x + 4.1665795894e-2f;
+    p = p * x + 1.6666665459e-1f;
+    p = p * x + 5.0000001201e-1f;
+    return p * x * x + x;
+}
+
+// exp(x) = mantissa · 2^power, for |x| < 89.
+struct Scaled {
+    vec mantissa;
+    ivec power;
+};
+INLINE Scaled scaled_exponential(vec x) {
+    const vec shifted = x * 1.44269504f + 12582912.0f; // rounds to an integer, which is in the low bits
+    const vec n = shifted - 12582912.0f, rest = x - n * 0.693359375f + n * 2.12194440e-4f;
+    return {exponential_minus_one_of_small(rest) + 1.0f, (ivec)shifted - 0x4b400000};
+}
+
 // exp, within 2 units in the last place; 0 below -87.3, infinity above 88.7, NaN of NaN.
 INLINE vec exponential(vec x) {
-    vec y = maximum(minimum(x, all(88.73f)), all(-87.33f));
-    vec shifted = y * 1.44269504f + 12582912.0f; // rounds to an integer, which stands in the low bits
-    vec n = shifted - 12582912.0f;
-    vec r = y - n * 0.693359375f + n * 2.12194440e-4f;
-    vec p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    // In two factors, since 2^128 is no float.
-    ivec power = (ivec)shifted - 0x4b400000, half = power >> 1;
-    vec out = p * (vec)((half + 127) << 23) * (vec)((power - half + 127) << 23);
+    const Scaled scaled = scaled_exponential(maximum(minimum(x, all(88.73f)), all(-87.33f)));
+    // In two factors, since 2^128 is not a float.
+    const ivec half = scaled.power >> 1;
+    vec out = scaled.mantissa * (vec)((half + 127) << 23) * (vec)((scaled.power - half + 127) << 23);
     out = x < -87.33f ? vec{} : out;
     out = x > 88.7228f ? all(__builtin_inff()) : out;
     return x == x ? out : x;
 }
 
-// The natural logarithm, within 2 units in the last place; -infinity of 0, NaN of what is negative or NaN.
+// exp of a number that is not positive, without what `exponential` does for others; e^-87 below -87.
+INLINE vec exponential_of_negative(vec x) {
+    const Scaled scaled = scaled_exponential(maximum(x, all(-87.0f)));
+    return scaled.mantissa * (vec)((scaled.power + 127) << 23);
+}
+
+// The natural logarithm, within 2 units in the last place; -infinity of 0, NaN of negative numbers and NaN.
 INLINE vec logarithm(vec x) {
     ivec tiny = x < 1.17549435e-38f;
     vec y = tiny ? x * 8388608.0f : x; // so that subnormal numbers have all their digits
@@ -83,12 +104,12 @@ INLINE vec logarithm(vec x) {
 }
 
 // log(1 + e) for e ≥ 0, exact also where e is tiny.
-INLINE vec logarithm_of_one_and(vec e) {
+INLINE vec logarithm_of_one_plus(vec e) {
     vec u = e + 1.0f, rest = u - 1.0f;
     return rest == 0.0f ? e : logarithm(u) * e / rest;
 }
 
-INLINE vec softplus(vec x) { return maximum(x, vec{}) + logarithm_of_one_and(exponential(-absolute(x))); }
+INLINE vec softplus(vec x) { return maximum(x, vec{}) + logarithm_of_one_plus(exponential(-absolute(x))); }
 INLINE vec sigmoid(vec x) {
     vec e = exponential(-absolute(x)), share = 1.0f / (1.0f + e);
     return x < 0.0f ? e * share : share;
@@ -110,13 +131,7 @@ INLINE vec arctangent(vec x) {
 
 // exp(x) - 1, exact also where x is tiny.
 INLINE vec exponential_minus_one(vec x) {
-    vec p = all(1.9875691500e-4f);
-    p = p * x + 1.3981999507e-3f;
-    p = p * x + 8.3334519073e-3f;
-    p = p * x + 4.1665795894e-2f;
-    p = p * x + 1.6666665459e-1f;
-    p = p * x + 5.0000001201e-1f;
-    return absolute(x) < 0.34f ? p * x * x + x : exponential(x) - 1.0f;
+    return absolute(x) < 0.34f ? exponential_minus_one_of_small(x) : exponential(x) - 1.0f;
 }
 
 INLINE vec hyperbolic_tangent(vec x) {

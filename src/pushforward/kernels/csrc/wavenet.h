@@ -1,24 +1,23 @@
 // A WaveNet (networks/wavenet.py) one sample after the other, for one sequence at a time.
 //
-// A register holds channels: a product adds column after column of the weights, each times one number. All sizes but
-// those of columns are rounded up to whole registers, with weights of zero.
+// A vector holds channels: a matrix times a vector is the sum of the matrix's columns, each times one number. All sizes
+// but those of columns are rounded up to whole vectors, with weights of zero.
 #pragma once
 #include <cstdlib>
 
+#include "structures.h"
 #include "vector.h"
 
-// No name of this file may be seen by the linker, which would keep one set of instructions for all.
+// Each of the three builds has its own copy of everything here, compiled for its own instructions.
 namespace {
 
-INLINE long padded(long size) { return (size + LANES - 1) / LANES * LANES; }
-
-// Where everything lies. Weights are column by column, each of as many numbers as the product's result, after the bias.
+// Sizes and weights. Each matrix comes after its bias, column by column.
 struct Network {
     long inputs, channels, skip, outputs, layers, taps;
     const int64_t *dilations;
     long wide, wide_skip, wide_outputs; // rounded up
     const float *input, *layer, *skips, *hidden, *output;
-    long layer_size; // of the weights of one layer: gates, then what it adds to h
+    long layer_size; // of the weights of one layer: gates, then residual
 
     Network(const int64_t *sizes, const float *weights)
         : inputs(sizes[0]), channels(sizes[1]), skip(sizes[2]), outputs(sizes[3]), layers(sizes[4]), taps(sizes[5]),
@@ -37,43 +36,29 @@ struct Network {
     }
 };
 
-// to += weight · from for `REGISTERS` registers of the result, in two sums so that no addition waits for the last one.
-template <int REGISTERS> INLINE void add_columns(const float *weight, long stride, long columns, const float *from, float *to) {
-    vec even[REGISTERS], odd[REGISTERS];
-    for (int r = 0; r < REGISTERS; r++) even[r] = load(to + r * LANES), odd[r] = vec{};
+// to += weight · from for `VECTORS` vectors of the result, in two sums so that no addition waits for the previous one.
+template <int VECTORS> INLINE void add_columns(const float *weight, long stride, long columns, const float *from, float *to) {
+    vec even[VECTORS], odd[VECTORS];
+    for (int r = 0; r < VECTORS; r++) even[r] = load(to + r * LANES), odd[r] = vec{};
     long j = 0;
     for (; j + 1 < columns; j += 2) {
         const vec first = all(from[j]), second = all(from[j + 1]);
-        for (int r = 0; r < REGISTERS; r++) {
+        for (int r = 0; r < VECTORS; r++) {
             even[r] += load(weight + j * stride + r * LANES) * first;
             odd[r] += load(weight + (j + 1) * stride + r * LANES) * second;
         }
     }
     if (j < columns)
-        for (int r = 0; r < REGISTERS; r++) even[r] += load(weight + j * stride + r * LANES) * all(from[j]);
-    for (int r = 0; r < REGISTERS; r++) store(to + r * LANES, even[r] + odd[r]);
+        for (int r = 0; r < VECTORS; r++) even[r] += load(weight + j * stride + r * LANES) * all(from[j]);
+    for (int r = 0; r < VECTORS; r++) store(to + r * LANES, even[r] + odd[r]);
 }
 
 // to += weight · from, for a result of `rows` numbers, a multiple of LANES.
-void add_product(const float *weight, long rows, long columns, const float *from, float *to) {
+void add_linear(const float *weight, long rows, long columns, const float *from, float *to) {
     long r = 0;
     for (; r + 4 * LANES <= rows; r += 4 * LANES) add_columns<4>(weight + r, rows, columns, from, to + r);
     for (; r + 2 * LANES <= rows; r += 2 * LANES) add_columns<2>(weight + r, rows, columns, from, to + r);
     for (; r < rows; r += LANES) add_columns<1>(weight + r, rows, columns, from, to + r);
-}
-
-// exp of a number that is not positive, as `exponential` computes it without what others need; e^-87 below -87.
-INLINE vec exponential_of_negative(vec x) {
-    const vec y = maximum(x, all(-87.0f)), shifted = y * 1.44269504f + 12582912.0f, count = shifted - 12582912.0f;
-    const vec r = y - count * 0.693359375f + count * 2.12194440e-4f;
-    vec p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    return p * (vec)(((ivec)shifted - 0x4b400000 + 127) << 23);
 }
 
 // tanh(a) · σ(b) with one division; nothing overflows.
@@ -87,7 +72,7 @@ INLINE void rectify(float *values, long count) {
     for (long i = 0; i < count; i += LANES) store(values + i, maximum(load(values + i), vec{}));
 }
 
-// Scratch of one step; large enough for `Network`'s sizes.
+// The memory that one step works in.
 struct Scratch {
     float *h, *gates, *out, *skip, *hidden, *parameters;
     static long size(const Network &n) { return 4 * n.wide + 2 * n.wide_skip + n.wide_outputs; }
@@ -96,12 +81,12 @@ struct Scratch {
           parameters(hidden + n.wide_skip) {}
 };
 
-// The parameters of sample `time`, into scratch.parameters, from what describes the sample before. `ring` holds each
-// layer's past, `added` what the context adds to each layer's gates, or is null.
+// The parameters of sample `time`, in scratch.parameters, from what describes the sample before. `ring` holds each
+// layer's past; `added` is what the context adds to each layer's gates, or null.
 void step(const Network &n, const float *inputs, long time, float *ring, const float *added, const Scratch &s) {
     const long wide = n.wide;
     __builtin_memcpy(s.h, n.input, wide * sizeof(float));
-    add_product(n.input + wide, wide, n.inputs, inputs, s.h);
+    add_linear(n.input + wide, wide, n.inputs, inputs, s.h);
     __builtin_memcpy(s.skip, n.skips, n.wide_skip * sizeof(float));
     const float *skips = n.skips + n.wide_skip;
     for (long l = 0; l < n.layers; l++) {
@@ -112,45 +97,40 @@ void step(const Network &n, const float *inputs, long time, float *ring, const f
         weight += 2 * wide;
         for (long tap = n.taps - 1; tap > 0; tap--) {
             const long place = (time + length - tap * n.dilations[l]) % length;
-            add_product(weight, 2 * wide, n.channels, ring + place * wide, s.gates);
+            add_linear(weight, 2 * wide, n.channels, ring + place * wide, s.gates);
             weight += n.channels * 2 * wide;
         }
-        add_product(weight, 2 * wide, n.channels, s.h, s.gates);
+        add_linear(weight, 2 * wide, n.channels, s.h, s.gates);
         weight += n.channels * 2 * wide;
         __builtin_memcpy(ring + time % length * wide, s.h, wide * sizeof(float));
         ring += length * wide;
         for (long i = 0; i < wide; i += LANES) store(s.out + i, gated(load(s.gates + i), load(s.gates + wide + i)));
-        add_product(skips, n.wide_skip, n.channels, s.out, s.skip);
+        add_linear(skips, n.wide_skip, n.channels, s.out, s.skip);
         skips += n.channels * n.wide_skip;
         if (l + 1 < n.layers) {
             for (long i = 0; i < wide; i += LANES) store(s.h + i, load(s.h + i) + load(weight + i));
-            add_product(weight + wide, wide, n.channels, s.out, s.h);
+            add_linear(weight + wide, wide, n.channels, s.out, s.h);
         }
     }
     rectify(s.skip, n.wide_skip);
     __builtin_memcpy(s.hidden, n.hidden, n.wide_skip * sizeof(float));
-    add_product(n.hidden + n.wide_skip, n.wide_skip, n.skip, s.skip, s.hidden);
+    add_linear(n.hidden + n.wide_skip, n.wide_skip, n.skip, s.skip, s.hidden);
     rectify(s.hidden, n.wide_skip);
     __builtin_memcpy(s.parameters, n.output, n.wide_outputs * sizeof(float));
-    add_product(n.output + n.wide_outputs, n.wide_outputs, n.skip, s.hidden, s.parameters);
+    add_linear(n.output + n.wide_outputs, n.wide_outputs, n.skip, s.hidden, s.parameters);
 }
 
-// 2/π · bound · arctan(π/2 · value / bound), as bijections/univariate.py has it.
+// 2/π · bound · arctan(π/2 · value / bound), see `soft_bound` in bijections/univariate/.
 INLINE float soft_bound(float value, float bound) {
     const float slope = 1.57079633f / bound;
     return __builtin_atanf(value * slope) / slope;
 }
 
-// What parameters make of a number: see audio/heads.py.
-struct Head {
-    enum Kind { AFFINE = 0, AFFINE_INVERSE = 1, MIXTURE = 2, RELATIVE_INVERSE = 3 } kind;
-    long components;
-    float bound, reach, scale, temperature;
-};
+enum HeadKind { AFFINE = 0, AFFINE_INVERSE = 1, MIXTURE = 2, RELATIVE_INVERSE = 3 };
 
 // A value from its noise, one number or, for a mixture, two; adds the logarithm of the slope to `log_det`.
 INLINE float draw(const Head &head, const float *p, const float *noise, double &log_det) {
-    if (head.kind == Head::MIXTURE) {
+    if (head.kind == MIXTURE) {
         const long count = head.components;
         float largest = p[0], total = 0, passed = 0;
         for (long k = 1; k < count; k++) largest = p[k] > largest ? p[k] : largest;
@@ -165,11 +145,11 @@ INLINE float draw(const Head &head, const float *p, const float *noise, double &
         return centre + head.temperature * scale * noise[1];
     }
     const float log_scale = soft_bound(p[1], head.bound);
-    if (head.kind == Head::AFFINE_INVERSE) {
+    if (head.kind == AFFINE_INVERSE) {
         log_det -= log_scale;
         return (noise[0] - p[0]) * __builtin_expf(-log_scale);
     }
-    if (head.kind == Head::RELATIVE_INVERSE) {
+    if (head.kind == RELATIVE_INVERSE) {
         log_det -= log_scale;
         return noise[0] * __builtin_expf(-log_scale) - p[0];
     }
@@ -177,7 +157,7 @@ INLINE float draw(const Head &head, const float *p, const float *noise, double &
     return p[0] + __builtin_expf(log_scale) * head.temperature * noise[0];
 }
 
-// The prediction and the scale of a sample from those before it: see audio/adaptive.py, whose names these are.
+// The prediction and the scale of a sample from those before it: see audio/models/adaptive.py, which has the same names.
 struct Adaptive {
     long order, spans;
     float gain, floor, ceiling;
@@ -187,7 +167,7 @@ struct Adaptive {
         : order((long)numbers[0]), spans((long)numbers[1]), gain(numbers[2]), floor(numbers[3]), ceiling(numbers[4]),
           each_span(numbers + 5), coefficients(each_span + spans) {}
     long features() const { return 3 + spans; }
-    // What is remembered besides the features: the last samples, latest first, and the averages.
+    // What is kept besides the features: the last samples, latest first, and the averages.
     long memory() const { return order + spans + 1; }
 };
 
@@ -202,8 +182,8 @@ INLINE float location_of(const Adaptive &a, const float *latest) {
     return location;
 }
 
-// Take in one sample: what is remembered, and the features that describe it.
-void hear(const Adaptive &a, float x, float *features, float *latest) {
+// Update with one sample x what is kept, and the features that describe it.
+void describe(const Adaptive &a, float x, float *features, float *latest) {
     float *powers = latest + a.order;
     const float residual = x - location_of(a, latest);
     for (long j = 0; j < a.spans; j++) powers[j] += (residual * residual - powers[j]) / a.each_span[j];

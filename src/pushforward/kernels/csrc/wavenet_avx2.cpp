@@ -2,6 +2,5 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #pragma GCC target("avx2,fma")
 #define NAME(function) function##_avx2
-#define TILE 1
 #include "wavenet.inc"
 #endif

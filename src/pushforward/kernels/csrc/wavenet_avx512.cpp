@@ -2,6 +2,5 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,prefer-vector-width=512")
 #define NAME(function) function##_avx512
-#define TILE 4
 #include "wavenet.inc"
 #endif

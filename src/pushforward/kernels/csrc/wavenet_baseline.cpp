@@ -1,4 +1,3 @@
-// For the instructions that every processor of the kind has.
+// For the instructions that every processor of the architecture has.
 #define NAME(function) function##_baseline
-#define TILE 1
 #include "wavenet.inc"

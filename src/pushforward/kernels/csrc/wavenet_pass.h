@@ -1,36 +1,30 @@
 // A WaveNet (networks/wavenet.py) for many samples of one sequence at once.
 //
-// Here a register holds samples: a product takes a few rows of the result and `SPAN` samples at a time, with all sums in
-// registers. The order of additions is the same for every sample, wherever it stands in a call.
+// Here a vector holds samples: `SPAN` of them are computed at a time. The order of additions is the same for every sample,
+// wherever it is in a call.
 #pragma once
+#include "tile.h"
 #include "wavenet.h"
 
-// No name of this file may be seen by the linker, which would keep one set of instructions for all.
+// Each of the three builds has its own copy of everything here, compiled for its own instructions.
 namespace {
 
-constexpr long SPAN = 64, ROWS_OF_TILE = 4, REGISTERS_OF_TILE = TILE;
-// So many samples go through the whole network before the next ones, and stay in the cache.
+constexpr long SPAN = 64;
+// This many samples go through the whole network before the next ones, so that they stay in the cache.
 constexpr long MOST_SAMPLES = 1024;
 
-INLINE long tiled(long size) { return (size + ROWS_OF_TILE - 1) / ROWS_OF_TILE * ROWS_OF_TILE; }
+INLINE long tiled(long size) { return (size + UNITS - 1) / UNITS * UNITS; }
 
 // to += weight · from for SPAN samples; row r and column j of the weight is weight[j * stride + r].
 void add_span(const float *weight, long stride, long rows, long columns, const float *from, long from_stride, float *to,
-                     long to_stride) {
-    for (long r = 0; r < rows; r += ROWS_OF_TILE)
-        for (long t = 0; t < SPAN; t += REGISTERS_OF_TILE * LANES) {
-            vec sums[ROWS_OF_TILE][REGISTERS_OF_TILE];
-            for (long a = 0; a < ROWS_OF_TILE; a++)
-                for (long b = 0; b < REGISTERS_OF_TILE; b++) sums[a][b] = load(to + (r + a) * to_stride + t + b * LANES);
-            for (long j = 0; j < columns; j++) {
-                const float *w = weight + j * stride + r, *x = from + j * from_stride + t;
-                for (long b = 0; b < REGISTERS_OF_TILE; b++) {
-                    const vec here = load(x + b * LANES);
-                    for (long a = 0; a < ROWS_OF_TILE; a++) sums[a][b] += all(w[a]) * here;
-                }
-            }
-            for (long a = 0; a < ROWS_OF_TILE; a++)
-                for (long b = 0; b < REGISTERS_OF_TILE; b++) store(to + (r + a) * to_stride + t + b * LANES, sums[a][b]);
+              long to_stride) {
+    for (long r = 0; r < rows; r += UNITS)
+        for (long t = 0; t < SPAN; t += WIDE * LANES) {
+            float *out = to + r * to_stride + t;
+            tile<WIDE>(
+                columns, weight + r, 1, stride, from + t, from_stride, LANES,
+                [&](long u, long v) { return load(out + u * to_stride + v * LANES); },
+                [&](long u, long v, vec sum) { store(out + u * to_stride + v * LANES, sum); });
         }
 }
 
@@ -38,7 +32,7 @@ INLINE void fill(float *to, long count, float value) {
     for (long i = 0; i < count; i++) to[i] = value;
 }
 
-// Rows of SPAN samples, all of them its bias.
+// Rows of SPAN samples, each filled with its bias.
 INLINE void fill_span(const float *bias, long rows, float *to, long to_stride) {
     for (long r = 0; r < rows; r++)
         for (long t = 0; t < SPAN; t += LANES) store(to + r * to_stride + t, all(bias[r]));
@@ -48,7 +42,7 @@ INLINE void rectify_span(long rows, float *values, long stride) {
     for (long r = 0; r < rows; r++) rectify(values + r * stride, SPAN);
 }
 
-// What one pass works in, for at most MOST_SAMPLES samples.
+// The memory that one pass works in, for at most MOST_SAMPLES samples.
 struct Room {
     long rows, rows_of_skip, rows_of_output, past, stride;
     float *now, *next, *gates, *out, *skip, *hidden, *parameters;
@@ -58,11 +52,11 @@ struct Room {
         past = padded((n.taps - 1) * past);
         stride = past + MOST_SAMPLES;
         const long inputs = n.inputs * MOST_SAMPLES;
-        const long heard = (rows * stride > inputs ? rows * stride : inputs);
-        const long size = rows * stride + heard + 3 * rows * SPAN + rows_of_skip * (MOST_SAMPLES + SPAN) + rows_of_output * SPAN;
+        const long inputs_or_next = (rows * stride > inputs ? rows * stride : inputs);
+        const long size = rows * stride + inputs_or_next + 3 * rows * SPAN + rows_of_skip * (MOST_SAMPLES + SPAN) + rows_of_output * SPAN;
         now = (float *)std::calloc(size, sizeof(float));
         next = now + rows * stride;
-        gates = next + heard;
+        gates = next + inputs_or_next;
         out = gates + 2 * rows * SPAN;
         skip = out + rows * SPAN;
         hidden = skip + rows_of_skip * MOST_SAMPLES;
@@ -70,7 +64,7 @@ struct Room {
     }
 };
 
-// The bias of a layer's gates and what the context adds to each frame's samples, from sample `time` on.
+// The bias of a layer's gates plus what the context adds to the samples of each frame, from sample `time` on.
 void start_gates(const Network &n, const Room &room, const float *bias, const float *added, long of_frame, long first,
                         long hop, long time, long here) {
     for (long half = 0; half < 2; half++)
@@ -82,7 +76,7 @@ void start_gates(const Network &n, const Room &room, const float *bias, const fl
                 continue;
             }
             for (long t = 0; t < SPAN;) {
-                // Beyond the last sample is filling, which belongs to the last frame.
+                // What fills the span after the last sample counts as part of the last frame.
                 const long inside = t < here ? t : here - 1, frame = (time + inside) / hop;
                 long end = t < here ? (frame + 1) * hop - time : SPAN;
                 if (end > SPAN) end = SPAN;
@@ -92,15 +86,15 @@ void start_gates(const Network &n, const Room &room, const float *bias, const fl
         }
 }
 
-// Parameters, (outputs, samples) with rows `to_stride` apart, of at most MOST_SAMPLES samples from `time` on, of what
-// describes the sample before each, (inputs, samples) with rows `from_stride` apart. `history` holds each layer's past,
-// (channels, length), and is brought up to date.
-void pass(const Network &n, const Room &room, const float *from, long from_stride, long samples, long time,
-                 float *history, const float *added, long of_frame, long first, long hop, float *to, long to_stride) {
+// Parameters, (outputs, samples) with rows `to_stride` apart, of at most MOST_SAMPLES samples from `time` on, from what
+// describes the sample before each, (inputs, samples) with rows `from_stride` apart. `history`, each layer's past
+// (channels, length), is updated.
+void run_pass(const Network &n, const Room &room, const float *from, long from_stride, long samples, long time,
+              float *history, const float *added, long of_frame, long first, long hop, float *to, long to_stride) {
     float *now = room.now, *next = room.next;
     const long stride = room.stride, past = room.past;
     const long spans = (samples + SPAN - 1) / SPAN;
-    // What is heard is copied, so that whole spans can be read of it.
+    // A copy, so that whole spans can be read.
     for (long j = 0; j < n.inputs; j++) {
         float *row = next + j * MOST_SAMPLES;
         __builtin_memcpy(row, from + j * from_stride, samples * sizeof(float));
@@ -126,10 +120,10 @@ void pass(const Network &n, const Room &room, const float *from, long from_strid
             const long at = s * SPAN, here = samples - at < SPAN ? samples - at : SPAN;
             start_gates(n, room, bias, added ? added + l * 2 * n.wide : nullptr, of_frame, first, hop, time + at, here);
             for (long tap = 0; tap < n.taps; tap++) {
-                const float *heard = now + past + at - (n.taps - 1 - tap) * n.dilations[l];
+                const float *tapped = now + past + at - (n.taps - 1 - tap) * n.dilations[l];
                 const float *columns = weight + tap * n.channels * 2 * n.wide;
                 for (long half = 0; half < 2; half++)
-                    add_span(columns + half * n.wide, 2 * n.wide, room.rows, n.channels, heard, stride,
+                    add_span(columns + half * n.wide, 2 * n.wide, room.rows, n.channels, tapped, stride,
                              room.gates + half * room.rows * SPAN, SPAN);
             }
             for (long i = 0; i < room.rows * SPAN; i += LANES)

@@ -1,10 +1,10 @@
 """Columns as bijections: from the codes of each kind of column to numbers on the whole line, and back into its support.
 
-Whatever has probabilities in place of a density (levels, whole numbers, atoms) is dequantised: uniform noise v spreads
-each value over an interval, and log q(y) + log_term is in the mean over v a lower bound of the log-probability (Theis,
-van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have
-intervals of [0, 1] as wide as their frequencies, seen through the normal quantile function (the randomised probability
-integral transform), so that a column by itself comes out exactly standard normal.
+Values with a probability instead of a density (levels, whole numbers, atoms) are dequantized: uniform noise v spreads
+each over an interval, and the mean of log q(y) + log_term over v is a lower bound of the log-probability (Theis,
+van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have intervals of [0, 1] as wide as their frequencies,
+mapped by the normal quantile function (the randomized probability integral transform), so that a column on its own
+becomes exactly standard normal.
 """
 
 import math
@@ -14,18 +14,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pushforward.tables.columns.maps import EDGE, map_of
-from pushforward.tables.schema.kinds import Mixed, Periodic, Schema
-from pushforward.tables.schema.serialization import as_json
+from pushforward.tables.columns.base import Schema
+from pushforward.tables.columns.maps.base import EDGE
 
 
 class Intervals(NamedTuple):
-    """What codes are on the line of y, without noise, each (n, D).
+    """The points and intervals of y that codes stand for, without noise, each (n, D).
 
     Attributes:
         low: y of a value with a density; the lower end of the interval of one with a probability.
         high: the same as low, or the upper end.
-        log_term: log |dy/dx| of values with a density, 0 of others.
+        log_term: log |dy/dx| of values with a density, 0 for others.
     """
 
     low: Tensor
@@ -37,11 +36,12 @@ class Columns(nn.Module):
     """The map of every column, from codes to y and back.
 
     Arguments:
-        schema: learned, of at least these columns.
-        names: the columns, all of them modelled.
+        schema: complete, of at least these columns.
+        names: the columns, all of which vary.
 
     Attributes:
-        discrete: whether noise matters: some column has probabilities.
+        with_probabilities: the names of the columns of which single values have a probability.
+        discrete: whether noise matters: there are such columns.
         trivial: whether y is the code, for every column.
         low: lower bounds of y, (D,), -inf for none.
         high: upper bounds of y, (D,), inf for none.
@@ -50,7 +50,7 @@ class Columns(nn.Module):
         config: the columns as plain JSON.
 
     Example:
-        >>> from pushforward.tables.schema.kinds import Category
+        >>> from pushforward.tables.columns.kinds import Category
         >>> columns = Columns({"sex": Category(levels=["f", "m"], frequencies=[0.5, 0.5])}, ["sex"])
         >>> y, log_term = columns.encode(torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([[0.5]]))
         >>> y, columns.decode(y)
@@ -60,17 +60,18 @@ class Columns(nn.Module):
     def __init__(self, schema: Schema, names: Sequence[str]) -> None:
         super().__init__()
         kinds = [schema[name] for name in names]
-        self.config = as_json({name: schema[name] for name in names})
+        self.config = {name: schema[name].as_json() for name in names}
         self.features = len(names)
-        self.discrete = any(kind.discrete or isinstance(kind, Mixed) for kind in kinds)
+        self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
+        self.discrete = bool(self.with_probabilities)
         groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):
-            groups.setdefault(map_of(kind), []).append(place)
+            groups.setdefault(kind.map, []).append(place)
         self.places = [torch.tensor(places) for places in groups.values()]
         self.maps: Any = nn.ModuleList(made([kinds[place] for place in places]) for made, places in groups.items())
         self.trivial = all(part.trivial for part in self.maps)
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
-        self.circular = [place for place, kind in enumerate(kinds) if isinstance(kind, Periodic)]
+        self.circular = [place for place, kind in enumerate(kinds) if kind.circular]
         self.normal: list[int] = []
         for made, places in groups.items():
             for place in places:
@@ -83,7 +84,7 @@ class Columns(nn.Module):
 
         Arguments:
             codes: (n, D), NaN where a value is missing.
-            noise: (n, D) or (D,) uniform in [0, 1], which counts for discrete columns alone.
+            noise: (n, D) or (D,) uniform in [0, 1], which matters for discrete columns only.
 
         Returns:
             y, NaN where the code is, and log_term, (n, D), 0 where the code is NaN: log p(code) is log q(y) + log_term.
@@ -104,8 +105,8 @@ class Columns(nn.Module):
         for places, part in zip(self.places, self.maps, strict=True):
             missing = codes[:, places].isnan()
             found = part.intervals(torch.where(missing, part.filler.to(codes.dtype), codes[:, places]))
-            for whole, piece, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
-                whole[:, places] = piece.masked_fill(missing, gap)
+            for whole, some, gap in zip((low, high, log_term), found, (math.nan, math.nan, 0.0), strict=True):
+                whole[:, places] = some.masked_fill(missing, gap)
         return Intervals(low, high, log_term)
 
     def decode_angles(self, y: Tensor) -> Tensor:

@@ -12,23 +12,23 @@ import pyarrow.parquet
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
 
-# A few kilobytes may unpack to billions of equal numbers, which no reader would come to the end of.
+# A few kilobytes may unpack to billions of equal numbers, more than can be read in a reasonable time.
 LARGEST_UNCHECKED, MOST_NUMBERS_PER_BYTE = 2**24, 200
 
-# A few kilobytes may also unpack to many copies of one long text, of which a batch holds no more bytes than this.
+# A few kilobytes may also unpack to many copies of one long text; a batch holds no more bytes of text than this.
 LARGEST_TEXT = 2**28
 
 _BUFFER = 2**20  # bytes of a Parquet column read at a time, instead of the whole column of a row group
 
 
 class ColumnarFile(Protocol):
-    """An open file that knows its columns and its number of rows."""
+    """An open file with its columns and its number of rows."""
 
     schema: Any
     rows: int
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the named columns; `rows` is a wish for the size of the batches, not a promise."""
+        """Stream the named columns; batches have about `rows` rows."""
 
     def close(self) -> None:
         """Close the file."""
@@ -41,7 +41,7 @@ class ParquetTable:
         path: the file; it exists and is not empty.
 
     Raises:
-        InputError: the file is damaged or is no Parquet file.
+        InputError: the file is damaged or is not a Parquet file.
     """
 
     def __init__(self, path: str) -> None:
@@ -59,15 +59,15 @@ class ParquetTable:
         numbers = self.rows * len(self.schema)
         if numbers > LARGEST_UNCHECKED and numbers > os.path.getsize(path) * MOST_NUMBERS_PER_BYTE:
             raise InputError(
-                f"{path} claims to hold {numbers} numbers in {os.path.getsize(path)} bytes: nothing that was measured "
-                "packs so tightly; write it again without columns that never change."
+                f"{path} claims to hold {numbers} numbers in {os.path.getsize(path)} bytes: measured values do "
+                "not pack so tightly; write it again without columns that never change."
             )
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Stream the named columns, at most `rows` rows at a time."""
         return self._stream(columns, rows, None)
 
-    def piece(self, index: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def row_group(self, index: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Stream one row group."""
         return self._stream(columns, rows, [index])
 
@@ -82,7 +82,7 @@ class ParquetTable:
         self._file.close()
 
     def _open(self, path: str, text: Sequence[str]) -> Any:
-        # Text stays packed, each value once, until it is known how much it unpacks to.
+        # Text stays packed, each value once, until its unpacked size is known.
         return pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=list(text))
 
     def _unpacked(self, column: Any, field: Any) -> Any:
@@ -113,7 +113,7 @@ class FeatherTable:
         path: the file; it exists and is not empty.
 
     Raises:
-        InputError: the file is damaged or is no Feather file.
+        InputError: the file is damaged or is not a Feather file.
     """
 
     def __init__(self, path: str) -> None:
@@ -121,7 +121,7 @@ class FeatherTable:
             self._map = pa.memory_map(path)
             self._file = pa.ipc.open_file(self._map)
             self.schema = self._file.schema
-            # Counting with one column only keeps compressed files from being unpacked as a whole.
+            # Counting the rows of one column avoids unpacking a whole compressed file.
             options = pa.ipc.IpcReadOptions(included_fields=[0] if len(self.schema) else None)
             counter = pa.ipc.open_file(self._map, options=options)
             self.sizes = [counter.get_batch(index).num_rows for index in range(counter.num_record_batches)]
@@ -130,11 +130,11 @@ class FeatherTable:
             raise _foreign(path, "Feather (Arrow IPC)", error) from error
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the named columns, batch by batch as they stand in the file."""
+        """Stream the named columns in the batches of the file."""
         for index in range(self._file.num_record_batches):
             yield self._file.get_batch(index).select(list(columns))
 
-    def piece(self, index: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def row_group(self, index: int, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Stream one batch of the file, cut into smaller ones."""
         batch = self._file.get_batch(index).select(list(columns))
         for start in range(0, batch.num_rows, rows):
@@ -148,4 +148,4 @@ class FeatherTable:
 def _foreign(path: str, kind: str, error: Exception) -> InputError:
     if isinstance(error, OSError) and error.errno:
         return InputError(f"{path} cannot be read: {reason(error)}.")
-    return InputError(f"{path} is damaged, or is no {kind} file although its name says so; write it again.")
+    return InputError(f"{path} is damaged, or is not a {kind} file although its name says so; write it again.")

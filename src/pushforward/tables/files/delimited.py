@@ -1,13 +1,11 @@
-"""Reading CSV files as a stream of text, and turning the text of a column into numbers.
+"""Reading CSV files as a stream of text.
 
 All columns are read as text first: a type inferred from the first block could fail in a later one, the text of a
-column that is only passed through must stay as it was, and the row of a value that is no number is at hand.
+column that is only copied must stay as it was, and the row of a value that is not a number must be known.
 """
 
 import os
-import re
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,17 +16,14 @@ import pyarrow.csv
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
 
-BLOCK = 2**20  # bytes read at a time (pyarrow reads some forty blocks ahead), and the longest row that can be read
+BLOCK = 2**20  # bytes read at a time (pyarrow reads about forty blocks ahead), and the longest row that can be read
 SEPARATORS = {
     ";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators",
 }  # fmt: skip
-_MISSING = ["", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"]
-_INTEGER = r"^[+-]?[0-9]+$"
-_EXACT = 2.0**53  # float64 holds every integer up to here; the next one would become this one
 
 
 def header_names(path: str) -> list[str]:
-    """Read the names in a CSV file's header, and see that rows follow it.
+    """Read the names in a CSV file's header, and check that rows follow it.
 
     Arguments:
         path: the file; it exists and is not empty.
@@ -37,7 +32,7 @@ def header_names(path: str) -> list[str]:
         The names, in the order of the file.
 
     Raises:
-        InputError: the file is not text in UTF-8, has no rows, isn't separated by commas, or has no header.
+        InputError: the file is not text in UTF-8, has no rows, is not separated by commas, or has no header.
     """
     _check_text(path)
     try:
@@ -49,7 +44,7 @@ def header_names(path: str) -> list[str]:
             except pa.ArrowException as error:
                 raise _explained(error, path, malformed, after=0) from error
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8: its header cannot be decode; save it as UTF-8.") from None
+        raise InputError(f"{path} is not text in UTF-8: its header cannot be decoded; save it as UTF-8.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}.") from error
     _check_header(path, names)
@@ -63,7 +58,7 @@ def text_batches(file: Any, path: str, columns: Sequence[str], last_name: str) -
 
     Arguments:
         file: the file, opened by pyarrow for reading.
-        path: its name, for sentences.
+        path: its name, for messages.
         columns: the names of the columns wanted, in the order wanted.
         last_name: the name of the file's last column, which shows whether the last quotation mark was closed.
 
@@ -71,8 +66,8 @@ def text_batches(file: Any, path: str, columns: Sequence[str], last_name: str) -
         Batches of string columns, each a block of `BLOCK` bytes of the file; an empty cell is an empty string.
 
     Raises:
-        InputError: a row has the wrong number of fields, holds bytes that are not UTF-8 text, or begins a quotation
-            that never ends.
+        InputError: a row has the wrong number of fields, holds bytes that are not text in UTF-8, or has a quotation
+            mark that is never closed.
     """
     stream, malformed = _open(file, path, list(dict.fromkeys([*columns, last_name])))
     row = 1
@@ -95,40 +90,6 @@ def text_batches(file: Any, path: str, columns: Sequence[str], last_name: str) -
         raise InputError(_never_closed(path, f"in row {row - 1}"))
 
 
-def parsed_numbers(text: Any, name: str, *, path: str, first_row: int) -> Any:
-    """Turn the text of a column into numbers.
-
-    Arguments:
-        text: string array.
-        name: the column's name, for sentences.
-        path: the file's name, for sentences.
-        first_row: the number of the first row within the whole file.
-
-    Returns:
-        Float64 array of the same length, null where the text stands for a missing value.
-
-    Raises:
-        InputError: some text is no number, or is an integer that float64 can't hold exactly.
-
-    Example:
-        >>> parsed_numbers(pa.array(["1", " 2.5", "NA"]), "x", path="stars.csv", first_row=1).to_pylist()
-        [1.0, 2.5, None]
-    """
-    try:
-        values = pc.cast(text, pa.float64())
-    except pa.ArrowInvalid:
-        text = pc.utf8_trim_whitespace(text)
-        missing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(_MISSING))
-        text = pc.if_else(missing, pa.scalar(None, pa.string()), text)
-        try:
-            values = pc.cast(text, pa.float64())
-        except pa.ArrowInvalid:
-            row = _first_failure(text)
-            raise InputError(_not_a_number(text[row].as_py(), name, path, first_row + row)) from None
-    _check_integers(text, values, name, path, first_row)
-    return values
-
-
 def _open(file: Any, path: str, columns: Sequence[str] | None) -> tuple[Any, list[Any]]:
     """Open a stream of raw bytes; rows with the wrong number of fields are noted in the list returned with it."""
     malformed: list[Any] = []
@@ -139,7 +100,7 @@ def _open(file: Any, path: str, columns: Sequence[str] | None) -> tuple[Any, lis
 
     convert = pa.csv.ConvertOptions(check_utf8=False)
     if columns is not None:
-        # Bytes rather than strings, so that the row of a byte that is no UTF-8 can be found.
+        # Bytes rather than strings, so that the row of a byte that is not UTF-8 can be found.
         types = dict.fromkeys(columns, pa.binary())
         convert = pa.csv.ConvertOptions(include_columns=list(columns), column_types=types, strings_can_be_null=False)
     try:
@@ -156,7 +117,7 @@ def _open(file: Any, path: str, columns: Sequence[str] | None) -> tuple[Any, lis
 
 
 def _explained(error: Exception, path: str, malformed: list[Any], after: int) -> InputError:
-    """Put what pyarrow said into one sentence."""
+    """Say in one sentence what pyarrow found."""
     if malformed:
         row = malformed[0]
         # The header is the first of the rows that pyarrow numbers.
@@ -186,7 +147,7 @@ def _counted(fields: int) -> str:
 
 
 def _check_text(path: str) -> None:
-    """Refuse a file that is plainly something else than text in UTF-8."""
+    """Refuse a file that is clearly not text in UTF-8."""
     with open(path, "rb") as file:
         start = file.read(4096)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -199,10 +160,10 @@ def _check_header(path: str, names: list[str]) -> None:
     """Refuse a header that shows another separator, or that is really the first row of numbers."""
     if len(names) == 1:
         for separator, called in SEPARATORS.items():
-            # Semicolons and tabs are hardly ever in a name; the others are, so that the first row must have them too.
+            # Names rarely contain semicolons or tabs; they may contain the others, so the first row must have them too.
             if separator in names[0] and (separator in ";\t" or _separates_numbers(path, names[0], separator)):
                 raise InputError(f"{path} separates its columns by {called}; save it with commas.")
-    # Whole numbers such as 0, 1, 2 do serve as names of columns; 0.37 doesn't.
+    # Whole numbers such as 0, 1, 2 are used as names of columns; 0.37 is not.
     if all(_is_number(name) for name in names) and not all(name.strip().isdigit() for name in names):
         raise InputError(f"{path} has numbers where its header should be; put the columns' names in the first line.")
 
@@ -244,46 +205,3 @@ def _is_utf8(value: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _first_failure(text: Any) -> int:
-    """Find the first text that is no number, by halving."""
-    low, high = 0, len(text)  # all before low are numbers; one before high is not
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            pc.cast(text.slice(low, middle - low), pa.float64())
-        except pa.ArrowInvalid:
-            high = middle
-        else:
-            low = middle
-    return low
-
-
-def _not_a_number(text: str, name: str, path: str, row: int) -> str:
-    if "\n" in text:
-        return _never_closed(path, f'in row {row}, or a text of several lines in the numeric column "{name}"')
-    shown = text if len(text) <= 40 else f"{text[:40]}…"
-    advice = "correct that row"
-    if re.fullmatch(r"[+-]?[0-9.]*,[0-9]+", text):
-        advice = "write the decimals with a point and no commas between digits"
-    return (
-        f'column "{name}" of {path} holds the text "{shown}" in row {row}, where a number is needed; {advice}, '
-        "or leave the column out with --columns."
-    )
-
-
-def _check_integers(text: Any, values: Any, name: str, path: str, first_row: int) -> None:
-    """Refuse an integer, such as a long identifier, that would silently become another number."""
-    large = pc.fill_null(pc.greater_equal(pc.abs(values), _EXACT), False)
-    if not pc.any(large).as_py():
-        return
-    digits = pc.match_substring_regex(pc.utf8_trim_whitespace(text), _INTEGER)
-    for row in np.flatnonzero(pc.and_(large, pc.fill_null(digits, False)).to_numpy(zero_copy_only=False)):
-        written, value = Decimal(text[int(row)].as_py().strip()), values[int(row)].as_py()
-        # Writers of CSV also pad the digits that identify a float64 with zeros: that is no loss.
-        if np.isfinite(value) and written not in (Decimal(value), Decimal(repr(value))):
-            raise InputError(
-                f'column "{name}" of {path} holds the integer {written} in row {first_row + row}, which float64 '
-                "cannot hold exactly; use smaller numbers, or leave the column out with --columns."
-            )

@@ -1,4 +1,4 @@
-"""Which format a file has, by its ending, and whether it can be opened at all."""
+"""Which format a file has, by its ending, and whether it can be opened."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ ENDINGS: dict[str, TableFormat] = {".csv": "csv", ".parquet": "parquet", ".feath
 
 
 def table_format(path: str | os.PathLike[str]) -> TableFormat:
-    """Tell the format of a table by the ending of its name.
+    """Return the format of a table by the ending of its name.
 
     Arguments:
         path: the name of the file; capital letters in the ending are fine.
@@ -22,7 +22,7 @@ def table_format(path: str | os.PathLike[str]) -> TableFormat:
         `csv`, `parquet` or `feather`.
 
     Raises:
-        InputError: the ending is not one of those accepted.
+        InputError: the ending is not that of a table.
 
     Example:
         >>> table_format("measured.CSV")
@@ -37,20 +37,20 @@ def table_format(path: str | os.PathLike[str]) -> TableFormat:
 
 
 def check_readable(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that is no readable file with something in it.
+    """Refuse a path that is not a readable file, or is empty.
 
     Arguments:
         path: the file to be read.
 
     Raises:
-        InputError: the file is missing, a folder, not permitted to be read, or empty.
+        InputError: the file is missing, a folder, empty, or its permissions do not allow reading.
     """
     if not os.path.exists(path):
         raise InputError(f"{path} does not exist; check the name and the folder.")
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give the name of a table file.")
     if not os.path.isfile(path):
-        # A pipe would be waited for without end.
+        # Reading a pipe could wait forever.
         raise InputError(f"{path} is not an ordinary file; give the name of a table file.")
     try:
         with open(path, "rb") as file:

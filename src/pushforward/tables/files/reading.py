@@ -1,23 +1,23 @@
-"""Reading tables from files: as a stream in constant memory, or as one matrix."""
+"""Reading tables from files: as a stream in constant memory, or whole."""
 
 import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
-from pushforward.tables.checks import check_columns, check_distinct, numeric_matrix
+from pushforward.tables.checks import check_columns, check_distinct
 from pushforward.tables.files.columnar import ColumnarFile, FeatherTable, ParquetTable
-from pushforward.tables.files.delimited import BLOCK, header_names, parsed_numbers, text_batches
+from pushforward.tables.files.delimited import BLOCK, header_names, text_batches
 from pushforward.tables.files.formats import check_readable, table_format
+from pushforward.tables.numbers import parsed_numbers
 
 _CHUNK = 2**16  # rows read at a time when a whole table is wanted
-_MOST_BYTES = 2**28  # of rows that are joined to a batch
-_LARGEST_TABLE = 2**30  # bytes of a table that is read whole; numbers alone are streamed long before
+_MOST_BYTES = 2**28  # of rows that are joined into a batch
+_LARGEST_TABLE = 2**30  # bytes of a table that is read whole; tables of numbers are streamed from far fewer
 
 
 class TableReader:
@@ -27,11 +27,11 @@ class TableReader:
 
     Arguments:
         path: the file; its ending tells the format.
-        numeric: the names of the columns that are to be numbers. In a CSV these are read as float64, whatever their
-            first rows look like, and all others as text. Default: none.
-        keep_text: give also the numeric columns of a CSV as the text they are in the file, so that they can be written
-            again unchanged; `matrices` has their numbers. Default false.
-        only_numeric: leave all other columns out of the batches, default false.
+        numeric: the names of the columns that are numbers. In a CSV these are read as float64, whatever their first
+            rows look like, and all others as text. Default: none.
+        keep_text: leave the numeric columns of a CSV as the text they are in the file, so that they can be written
+            again unchanged; default False.
+        only_numeric: leave all other columns out of the batches; default False.
 
     Attributes:
         path: the file's name as given.
@@ -40,16 +40,16 @@ class TableReader:
         rows: the number of rows, or None for a CSV, which has to be read to be counted.
 
     Raises:
-        InputError: the file can't be read, has no rows, has two columns of one name, or lacks a numeric column.
+        InputError: the file cannot be read, has no rows, has two columns of the same name, or lacks a numeric column.
 
     Example:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = pathlib.Path(folder) / "stars.csv"
         ...     _ = file.write_text("name,mass\nVega,2.10\nSirius,2\n")
-        ...     with TableReader(file, ["mass"], keep_text=True) as table:
-        ...         [(batch.to_pylist(), matrix.tolist()) for batch, matrix in table.matrices(rows=1)]
-        [([{'name': 'Vega', 'mass': '2.10'}], [[2.1]]), ([{'name': 'Sirius', 'mass': '2'}], [[2.0]])]
+        ...     with TableReader(file, ["mass"]) as table:
+        ...         [batch.to_pylist() for batch in table.batches(rows=1)]
+        [[{'name': 'Vega', 'mass': 2.1}], [{'name': 'Sirius', 'mass': 2.0}]]
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class TableReader:
         self.rows: int | None = None
         self._file: ColumnarFile | None = None
         self._stream: Any = None  # the CSV file while it is read
-        self._given = 0  # rows handed out so far
-        self._blocks = 0  # blocks of a CSV taken so far
+        self._read = 0  # rows yielded so far
+        self._blocks = 0  # blocks of a CSV read so far
         self._ended = False
         self._numeric = None if numeric is None else list(numeric)
         self._keep_text = keep_text
@@ -108,47 +108,27 @@ class TableReader:
 
     @property
     def progress(self) -> float:
-        """The part of the table that has been handed out, from 0 to 1; for a CSV in steps of a block of the file."""
+        """The part of the table that has been read, from 0 to 1; for a CSV in steps of a block of the file."""
         if self._ended:
             return 1.0
         if self.rows is not None:
-            return self._given / self.rows
+            return self._read / self.rows
         return min(1.0, self._blocks * BLOCK / max(1, os.path.getsize(self.path)))
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the table from its first row on.
+        """Stream the table from its first row.
 
         Arguments:
-            rows: the most rows of a batch; all but the last have just as many, unless text of more than 256 MB is
-                in the way.
+            rows: the number of rows of a batch; the last batch may have fewer, and so may batches of more than 256 MB.
 
         Yields:
             Batches with the columns and types of `schema`, in the order of the file.
 
         Raises:
-            InputError: a row of a CSV is malformed, a value in a numeric column is no number, or the file is damaged.
+            InputError: a row of a CSV is malformed, a numeric column holds something else, or the file is damaged.
         """
         for first_row, batch in self._raw_batches(rows):
             yield batch if self._keep_text else self._with_numbers(batch, first_row)
-
-    def matrices(self, rows: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
-        """Stream the table together with the numbers in its numeric columns.
-
-        Arguments:
-            rows: the most rows of a batch.
-
-        Yields:
-            Pairs of a batch, as `batches` gives it, and a float64 array of shape `(rows, numeric columns)`.
-
-        Raises:
-            InputError: as for `batches`; or a numeric column holds something else than finite numbers.
-        """
-        if self._numeric is None:
-            raise ValueError("matrices needs to be told which columns are numeric")
-        for first_row, batch in self._raw_batches(rows):
-            numbers = self._with_numbers(batch, first_row)
-            matrix = numeric_matrix(numbers, self._numeric, source=self.path, first_row=first_row)
-            yield batch if self._keep_text else numbers, matrix
 
     def _schema(self) -> Any:
         if self._file is not None:
@@ -158,14 +138,14 @@ class TableReader:
         return pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in self._columns])
 
     def _raw_batches(self, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Stream batches as they stand in the file, each with the number of its first row."""
+        """Stream batches as they are in the file, each with the number of its first row."""
         if rows < 1:
             raise ValueError("a batch needs at least one row")
-        self._given = self._blocks = 0
+        self._read = self._blocks = 0
         self._ended = False
         for batch in resized(self._source(rows), rows):
-            first_row = self._given + 1
-            self._given += batch.num_rows
+            first_row = self._read + 1
+            self._read += batch.num_rows
             yield first_row, batch
         self._ended = True
 
@@ -198,18 +178,18 @@ class TableReader:
             return batch
         numeric = set(self._numeric)
         columns = [
-            parsed_numbers(column, name, path=self.path, first_row=first_row) if name in numeric else column
+            parsed_numbers(column, name, source=self.path, first_row=first_row) if name in numeric else column
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         ]
         return pa.record_batch(columns, names=batch.schema.names)
 
 
 def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Cut and join batches so that each has the same number of rows, or fewer where these are more than 256 MB.
+    """Cut and join batches so that each has the same number of rows, or fewer where those would exceed 256 MB.
 
     Arguments:
         batches: batches of any sizes, all with the same columns.
-        rows: how many rows each is to have; the last one, and those of long text, may have fewer.
+        rows: how many rows each gets; the last one, and those of long text, may have fewer.
 
     Yields:
         The same rows in the same order.
@@ -224,11 +204,11 @@ def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
     for batch in batches:
         start = 0
         while start < batch.num_rows:
-            piece = batch.slice(start, rows - count)
-            waiting.append(piece)
-            start += piece.num_rows
-            count += piece.num_rows
-            size += piece.nbytes
+            part = batch.slice(start, rows - count)
+            waiting.append(part)
+            start += part.num_rows
+            count += part.num_rows
+            size += part.nbytes
             if count == rows or size > _MOST_BYTES:
                 yield from _joined(waiting)
                 waiting, count, size = [], 0, 0
@@ -241,42 +221,14 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()
 
 
-def read_matrix(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
-    r"""Read a whole table as a matrix of float64 numbers.
-
-    Arguments:
-        path: a CSV, Parquet or Feather file.
-        columns: the names of the columns wanted, in this order; default all, which then must all be numeric.
-
-    Returns:
-        The matrix, of shape `(rows, columns)`, and the names of its columns.
-
-    Raises:
-        InputError: the file can't be read, a column is missing or isn't numeric, or a value is no finite number.
-
-    Example:
-        >>> import tempfile, pathlib
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = pathlib.Path(folder) / "stars.csv"
-        ...     _ = file.write_text("mass,radius\n1,2.5\n3,4\n")
-        ...     read_matrix(file)
-        (array([[1. , 2.5],
-               [3. , 4. ]]), ['mass', 'radius'])
-    """
-    if columns is None:
-        columns = column_names(path)
-    with TableReader(path, columns, only_numeric=True) as table:
-        return np.concatenate([matrix for _, matrix in table.matrices(_CHUNK)]), list(columns)
-
-
 def column_names(path: str | os.PathLike[str]) -> list[str]:
-    """The names of all columns of a table, of which none may be the row index of a data frame.
+    """Return the names of all columns of a table, none of which may be the row index of a data frame.
 
     Arguments:
         path: a CSV, Parquet or Feather file.
 
     Raises:
-        InputError: the file can't be read, or a column has no name.
+        InputError: the file cannot be read, or a column has no name.
     """
     with TableReader(path) as table:
         names = table.names
@@ -285,14 +237,14 @@ def column_names(path: str | os.PathLike[str]) -> list[str]:
 
 
 def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
-    r"""Read a whole table, or some of its columns, in the types that the file has: those of a CSV are all text.
+    r"""Read a whole table, or some of its columns, in the types of the file; a CSV is all text.
 
     Arguments:
         path: a CSV, Parquet or Feather file.
         columns: the names of the columns wanted, in this order; default all.
 
     Raises:
-        InputError: the file can't be read, or a column is missing.
+        InputError: the file cannot be read, or a column is missing.
 
     Example:
         >>> import tempfile, pathlib
@@ -305,10 +257,10 @@ def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = N
     if columns is None:
         columns = column_names(path)
     with TableReader(path, columns, keep_text=True, only_numeric=True) as table:
-        return pa.Table.from_batches(_bounded(table), table.schema).select(list(columns))
+        return pa.Table.from_batches(_limited(table), table.schema).select(list(columns))
 
 
-def _bounded(table: TableReader) -> Iterator[pa.RecordBatch]:
+def _limited(table: TableReader) -> Iterator[pa.RecordBatch]:
     size = 0
     for batch in table.batches(_CHUNK):
         size += batch.nbytes
@@ -321,7 +273,7 @@ def _bounded(table: TableReader) -> Iterator[pa.RecordBatch]:
 
 
 def _check_index(names: Sequence[str], source: str) -> None:
-    """Refuse to take the row numbers that pandas may have written for a quantity."""
+    """Refuse to model the row numbers that pandas may have written."""
     for name in names:
         if name == "" or name.startswith("__index_level_"):
             called = "without a name" if name == "" else f'named "{name}"'

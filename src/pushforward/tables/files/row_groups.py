@@ -1,4 +1,4 @@
-"""A table in a file as pieces that can be read in any order, each as a stream."""
+"""A table in a file as row groups that can be read in any order, each as a stream."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,23 +8,23 @@ import pyarrow.parquet
 
 from pushforward.errors import InputError
 from pushforward.tables.files.columnar import FeatherTable, ParquetTable
-from pushforward.tables.files.delimited import parsed_numbers
 from pushforward.tables.files.formats import table_format
 from pushforward.tables.files.reading import TableReader
+from pushforward.tables.numbers import parsed_numbers
 
 
 class RowGroups:
-    """The row groups of a Parquet file or the batches of a Feather file; a CSV is one piece.
+    """The row groups of a Parquet file or the batches of a Feather file; a CSV is one row group.
 
     Arguments:
         path: the file.
         columns: the names of the columns wanted.
-        text: those of them that stay text in a CSV, where all others are numbers; default none.
+        text: the columns of a CSV that stay text; all others are numbers. Default: none.
 
     Attributes:
-        starts: the number of rows before each piece.
+        starts: the number of rows before each row group.
         rows: the number of rows, or None for a CSV, which has to be read to be counted.
-        progress: the part of the table up to the end of the batch read last, from 0 to 1.
+        progress: the part of the table up to the end of the last batch, from 0 to 1.
 
     Raises:
         InputError: as for `TableReader`.
@@ -48,20 +48,20 @@ class RowGroups:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def read(self, piece: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Stream a piece.
+    def read(self, group: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Stream one row group.
 
         Arguments:
-            piece: its number.
+            group: its position, from 0.
             rows: the most rows of a batch.
 
         Yields:
             The number of rows before a batch in the whole table, and the batch.
 
         Raises:
-            InputError: the file is damaged, or a value in a column of a CSV is no number.
+            InputError: the file is damaged, or a value in a numeric column of a CSV is not a number.
         """
-        first = self.starts[piece]
+        first = self.starts[group]
         kind = table_format(self.path)
         if kind == "csv":
             with TableReader(self.path, self.columns, keep_text=True, only_numeric=True) as reader:
@@ -72,7 +72,7 @@ class RowGroups:
             return
         file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
         try:
-            for batch in file.piece(piece, self.columns, rows):
+            for batch in file.row_group(group, self.columns, rows):
                 self.progress = (first + batch.num_rows) / (self.rows or 1)
                 yield first, batch
                 first += batch.num_rows
@@ -83,7 +83,7 @@ class RowGroups:
 
     def _with_numbers(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         columns = [
-            column if name in self.text else parsed_numbers(column, name, path=self.path, first_row=before + 1)
+            column if name in self.text else parsed_numbers(column, name, source=self.path, first_row=before + 1)
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         ]
         return pa.record_batch(columns, names=batch.schema.names)

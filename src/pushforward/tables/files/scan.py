@@ -1,4 +1,4 @@
-"""One pass over a table that is too large for memory: which rows are held out, and a sample of the others."""
+"""One pass over a table that is too large for memory: it chooses the held-out rows and a sample of the others."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.tables.columns.encoding import is_text, plain
+from pushforward.tables.columns.levels import MOST_LEVELS
 from pushforward.tables.files.row_groups import RowGroups
-from pushforward.tables.schema.kinds import MOST_LEVELS
+from pushforward.tables.missing import is_text, plain
 
-# Rows kept of each kind: enough for the quantiles of 512 knots, and for held-out nats to a few thousandths.
+# Rows that are kept: enough for the quantiles of 512 knots, and for held-out nats to a few thousandths.
 MOST_SAMPLED, MOST_HELD_OUT = 2**18, 100_000
 BATCH_ROWS = 2**14
 
@@ -27,11 +27,11 @@ class Scan:
         training_weight: the sum of their weights.
         held_out: the rows that are not trained on.
         held_out_rows: their numbers, counted from 0.
-        held_out_share: a row with a weight is held out if its number's hash lies below this share of the range of
+        held_out_share: a row with a weight is held out if the hash of its number lies below this share of the range of
             hashes.
-        sample: some of the others, each with the same chance: quantiles and sizes are taken from them.
-        extremes: the rows with the smallest and the largest number of each column, with the first that is not whole,
-            and the first with each text: which no sample need have.
+        sample: some of the others, each with the same probability: quantiles and scales are taken from them.
+        extremes: the rows with the smallest and the largest number of each column, with its first fraction, and with
+            the first occurrence of each text, any of which a sample may lack.
         gaps: {column: number of its first row without a value, counted from 1}.
         digest: a hash of the table's contents.
     """
@@ -49,7 +49,7 @@ class Scan:
 
 
 def scan(
-    pieces: RowGroups,
+    groups: RowGroups,
     seed: int,
     fraction: float,
     weigh: Callable[[pa.RecordBatch | pa.Table, int], np.ndarray] = lambda batch, before: np.ones(batch.num_rows),
@@ -61,39 +61,39 @@ def scan(
     pass: see `hashes`.
 
     Arguments:
-        pieces: the table.
+        groups: the table.
         seed: of the choice.
-        fraction: the share of rows held out, but no more than 100,000 rows.
-        weigh: is given each batch and the number of rows before it, and gives the weights of its rows, (n,), or refuses
-            them; rows of weight 0 are neither held out nor sampled. Default: all weigh 1.
-        report: is told the share that is done, from 0 to 1.
+        fraction: the share of rows held out, up to 100,000 rows.
+        weigh: called with each batch and the number of rows before it; returns the weights of its rows, (n,), or
+            refuses them. Rows of weight 0 are neither held out nor sampled. Default: all weights are 1.
+        report: called with the share that is done, from 0 to 1.
 
     Returns:
         What was found.
     """
-    held_out, sample = _Chosen(fraction, MOST_HELD_OUT), _Chosen(1.0, MOST_SAMPLED)
+    held_out, sample = _Sample(fraction, MOST_HELD_OUT), _Sample(1.0, MOST_SAMPLED)
     digest = hashlib.sha256()
     rows = weighty = 0
     weight = 0.0
     extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]] = {}
-    others = _FirstRows()
-    for piece in range(len(pieces)):
-        for first, batch in pieces.read(piece, BATCH_ROWS):
+    others = _FirstOccurrences()
+    for group in range(len(groups)):
+        for first, batch in groups.read(group, BATCH_ROWS):
             weights = weigh(batch, first)
             digest.update(batch.serialize())
             numbers = np.arange(first, first + batch.num_rows)
             _note_extremes(extremes, batch)
             others.note(batch, first)
-            there = weights > 0
-            some = batch if there.all() else batch.filter(pa.array(there))
-            numbers = numbers[there]
+            counted = weights > 0
+            some = batch if counted.all() else batch.filter(pa.array(counted))
+            numbers = numbers[counted]
             held_out.add(some, numbers, hashes(numbers, seed))
-            # Another seed, or the sample would be the held-out rows.
+            # Another seed, so that the sample is not the held-out rows.
             sample.add(some, numbers, hashes(numbers, seed + 1))
             rows += batch.num_rows
             weighty += len(numbers)
             weight += float(weights.sum())
-            report(pieces.progress)
+            report(groups.progress)
     kept, kept_rows = held_out.table()
     sampled, sampled_rows = sample.table()
     training = hashes(sampled_rows, seed) >= held_out.share * 2.0**64
@@ -112,12 +112,13 @@ def scan(
 
 
 def hashes(numbers: np.ndarray, seed: int) -> np.ndarray:
-    """Hashes of whole numbers, as good as independent and uniform over [0, 2^64): splitmix64.
+    """Return hashes of whole numbers, practically independent and uniform over [0, 2^64): splitmix64.
 
     Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
 
-    >>> hashes(np.arange(3), seed=0).tolist() == hashes(np.arange(5), seed=0)[:3].tolist()
-    True
+    Example:
+        >>> hashes(np.arange(3), seed=0).tolist() == hashes(np.arange(5), seed=0)[:3].tolist()
+        True
     """
     with np.errstate(over="ignore"):
         start = np.uint64(seed % 2**64) * np.uint64(0xD1342543DE82EF95)
@@ -127,7 +128,7 @@ def hashes(numbers: np.ndarray, seed: int) -> np.ndarray:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-class _Chosen:
+class _Sample:
     """The rows whose hashes lie below a share of the range, which is halved whenever they become too many."""
 
     def __init__(self, share: float, most: int) -> None:
@@ -153,7 +154,7 @@ class _Chosen:
         return pa.concat_tables(self._batches).combine_chunks(), np.concatenate(self._numbers)
 
     def _keep(self, table: pa.Table, numbers: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> None:
-        # Taken, not masked by reference: the batch itself is let go.
+        # A copy of the rows, so that the batch itself can be freed.
         self._batches.append(table.take(pa.array(np.flatnonzero(chosen))))
         self._numbers.append(numbers[chosen])
         self._hashes.append(values[chosen])
@@ -173,13 +174,13 @@ def _note_extremes(extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]
                     extremes[name, largest] = (value, batch.take(pa.array([row])))
 
 
-class _FirstRows:
-    """The first rows with a number that is not whole, with each text, and without a value, column by column."""
+class _FirstOccurrences:
+    """The first rows with a fraction, with each text, and without a value, column by column."""
 
     def __init__(self) -> None:
         self.rows: list[pa.RecordBatch] = []
         self.gaps: dict[str, int] = {}
-        self._broken: set[str] = set()
+        self._fractional: set[str] = set()
         self._texts: dict[str, set] = {}
 
     def note(self, batch: pa.RecordBatch, before: int) -> None:
@@ -190,15 +191,15 @@ class _FirstRows:
                 missing = pc.is_null(column, nan_is_null=floating)
                 if pc.any(missing).as_py():
                     self.gaps[name] = before + pc.index(missing, True).as_py() + 1
-            if floating and name not in self._broken:
-                broken = pc.and_(pc.is_finite(column), pc.not_equal(column, pc.floor(column)))
-                if pc.any(broken).as_py():
-                    self._broken.add(name)
-                    self._keep(batch, pc.index(broken, True).as_py())
+            if floating and name not in self._fractional:
+                fractional = pc.and_(pc.is_finite(column), pc.not_equal(column, pc.floor(column)))
+                if pc.any(fractional).as_py():
+                    self._fractional.add(name)
+                    self._keep(batch, pc.index(fractional, True).as_py())
             if is_text(column) or pa.types.is_boolean(column.type):
                 texts = self._texts.setdefault(name, set())
                 for value in pc.unique(column.drop_null()).to_pylist():
-                    # One too many is enough to tell that they are no levels.
+                    # One too many is enough to show that they are not levels.
                     if value not in texts and len(texts) <= MOST_LEVELS:
                         texts.add(value)
                         self._keep(batch, pc.index(column, value).as_py())

@@ -1,4 +1,4 @@
-"""Writing tables to files, so that only a complete table ever stands under the final name."""
+"""Writing tables to files, so that the final name only ever belongs to a complete table."""
 
 import contextlib
 import os
@@ -26,10 +26,10 @@ _LINES = 2**14  # rows turned into lines of CSV at a time
 
 
 class TableWriter:
-    """A table to be written to a CSV, Parquet or Feather file.
+    """A table that is written to a CSV, Parquet or Feather file.
 
     Use it as a context manager. The rows go to a temporary file in the same folder, which takes the final name when
-    the block ends; if it ends by an exception, the temporary file is removed and an older file stays as it was.
+    the block ends; if it ends with an exception, the temporary file is removed and an older file stays as it was.
 
     Arguments:
         path: the file, whose ending tells the format; `-` is CSV to the standard output.
@@ -37,8 +37,8 @@ class TableWriter:
             Parquet.
 
     Raises:
-        InputError: the ending or a column's type can't be written, two columns have one name, or (on entering the
-            block or later) the file can't be written.
+        InputError: the ending or a column's type cannot be written, two columns have the same name, or (on entering
+            the block or later) the file cannot be written.
 
     Example:
         >>> with TableWriter("-", pa.schema([("name", pa.string()), ("mass", pa.float64())])) as table:
@@ -83,7 +83,7 @@ class TableWriter:
             batch: the rows, with the columns of the schema in the same order.
 
         Raises:
-            InputError: the file can't be written, for instance since the disk is full.
+            InputError: the file cannot be written, for instance because the disk is full.
         """
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         if table.schema.names != self._schema.names:
@@ -93,7 +93,7 @@ class TableWriter:
             self._waiting.append(table)
             self._waiting_rows += table.num_rows
             self._waiting_bytes += table.nbytes
-            # Lines of CSV gain nothing from waiting, and whoever reads the standard output would have to.
+            # Collecting lines of CSV gains nothing, and would delay whoever reads the standard output.
             if self._format == "csv" or self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
                 self._flush()
 
@@ -121,11 +121,11 @@ class TableWriter:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Put what the system or pyarrow says into one sentence."""
+        """Say in one sentence what the system or pyarrow reports."""
         try:
             yield
         except BrokenPipeError:
-            raise  # whoever read the standard output has gone, which the command line handles
+            raise  # the reader of the standard output has left, which the command line handles
         except OSError as error:
             raise InputError(f"cannot write {self._called}: {reason(error)}.") from error
         except pa.ArrowException as error:
@@ -160,7 +160,7 @@ class _CsvOutput:
         nothing = pa.scalar("", pa.large_string())
         lines = pc.binary_join_element_wise(*quoted, pa.scalar(",", pa.large_string()))
         lines = pc.binary_join_element_wise(lines, nothing, end)
-        # An array of strings keeps them one after the other, which is just what a file of lines is.
+        # An array of strings stores them one after the other, exactly like a file of lines.
         return memoryview(lines.buffers()[2])
 
 
@@ -180,7 +180,7 @@ def _csv_to_standard_output(schema: pa.Schema) -> Iterator[_CsvOutput]:
 
 
 def _parquet_file(sink: Any, schema: pa.Schema) -> pa.parquet.ParquetWriter:
-    # A dictionary of floats that hardly repeat is work for nothing; split into their bytes they pack better, sooner.
+    # Floats rarely repeat, so a dictionary of them gains nothing; split into bytes they pack better and faster.
     floats = [field.name for field in schema if field.type in (pa.float32(), pa.float64())]
     others = [field.name for field in schema if field.name not in floats]
     return pa.parquet.ParquetWriter(
@@ -207,11 +207,11 @@ def _as_text(column: Any) -> Any:
 
 
 def _quoted_where_needed(text: Any, *, empty: bool) -> Any:
-    """Quote text that would otherwise be read as something else; missing values become empty text."""
+    """Quote text that would be read differently without quotation marks; missing values become empty text."""
     text = pc.fill_null(text, pa.scalar("", pa.large_string()))
     needed = pc.match_substring_regex(text, '[",\r\n]')
     if empty:
-        # A line with nothing in it would be skipped by most readers.
+        # Most readers skip an empty line.
         needed = pc.or_(needed, pc.equal(pc.binary_length(text), 0))
     if not pc.any(needed).as_py():
         return text
@@ -221,7 +221,7 @@ def _quoted_where_needed(text: Any, *, empty: bool) -> Any:
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Replace categorical types by those of their values: the categories may change from batch to batch."""
+    """Replace categorical types with those of their values, because the categories may change from batch to batch."""
     fields = [
         field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in schema
     ]
@@ -229,7 +229,7 @@ def _plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def _check_flat(schema: pa.Schema, called: str) -> None:
-    """Refuse columns that have no representation as text."""
+    """Refuse columns that cannot be written as text."""
     for field in schema:
         kind = field.type
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):

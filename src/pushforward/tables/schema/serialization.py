@@ -1,29 +1,27 @@
-"""Schemas as JSON: what a user or a model file says of columns, checked, and what a model file is to say of them."""
+"""Schemas as JSON: reading and checking what a user or a model file says of columns, and writing it."""
 
-import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from pushforward.errors import InputError
-from pushforward.tables.schema.kinds import KINDS, AnyColumn, Column, Schema
-
-_COLUMN: TypeAdapter = TypeAdapter(AnyColumn)
+from pushforward.support.suggestions import nearest
+from pushforward.tables.columns.kinds import KINDS, Column, Schema
 
 
 def parse_schema(declared: Any, *, source: str = "the schema") -> Schema:
     """Read a schema, whole or of some columns, from what a user or a model file says.
 
     Arguments:
-        declared: {column: {"kind": kind, option: value, ...}}; a kind alone may stand for its dict. Columns that are
-            checked already are taken as they are.
-        source: what sentences call it.
+        declared: {column: {"kind": kind, option: value, ...}}; the name of a kind may replace a dict without options.
+            Columns that are checked already are taken as they are.
+        source: what messages call it.
 
     Raises:
-        InputError: an unknown kind or option (the nearest is named), or a value that is none of the option's.
+        InputError: an unknown kind or option (the nearest is named), or a value that the option cannot have.
 
     Example:
         >>> schema = parse_schema({"phase": {"kind": "periodic", "period": 360}, "sex": "category"})
@@ -42,7 +40,7 @@ def read_schema(path: str | os.PathLike[str]) -> Schema:
     """Read a schema from a JSON file.
 
     Raises:
-        InputError: the file cannot be read, is no JSON, or is no schema.
+        InputError: the file cannot be read, is not JSON, or is not a schema.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -55,18 +53,8 @@ def read_schema(path: str | os.PathLike[str]) -> Schema:
 
 
 def as_json(schema: Schema) -> dict[str, Any]:
-    """A schema as plain JSON, which `parse_schema` reads again without loss."""
-    return {name: column.model_dump(mode="json", exclude_none=True) for name, column in schema.items()}
-
-
-def nearest(word: str, known: Iterable[str], most: int = 12) -> str:
-    """Words that offer the name closest to an unknown one, and list those there are."""
-    names = list(known)
-    close = difflib.get_close_matches(word.casefold(), [name.casefold() for name in names], n=1, cutoff=0.5)
-    listed = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-    if not close:
-        return f"there are {listed}."
-    return f'did you mean "{next(name for name in names if name.casefold() == close[0])}"? There are {listed}.'
+    """Return a schema as plain JSON, which `parse_schema` reads without loss."""
+    return {name: column.as_json() for name, column in schema.items()}
 
 
 def _parsed(name: str, entry: Any, source: str) -> Column:
@@ -84,7 +72,7 @@ def _parsed(name: str, entry: Any, source: str) -> Column:
             known = [field for field in kind.model_fields if field != "kind"]
             raise InputError(f'{what}, {entry["kind"]}, has no option "{option}"; {nearest(str(option), known)}')
     try:
-        return _COLUMN.validate_python(dict(entry))
+        return kind.model_validate(dict(entry))
     except (ValidationError, RecursionError) as error:
         raise InputError(f"{what}, {entry['kind']}: {_reason(error)}.") from None
 
@@ -93,6 +81,6 @@ def _reason(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return "nested too deeply"
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:] if not str(part).startswith("function"))
+    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function"))
     reason = str(first["msg"]).removeprefix("Value error, ")
     return f"{where} cannot be {repr(first['input'])[:80]}: {reason}" if where else reason

@@ -7,8 +7,8 @@ With x = f(z) drawn from the student, and q_t, p_t the laws of x[t] given x[befo
     conditional_mc   Σ_t mean_n log q_t(x'_n) - log p_t(x'_n),  x'_n ~ q_t fresh, the teacher run once, on x
     closed_form      Σ_t KL(q_t || p_t) = Σ_t log(σ_p / σ_q) + (σ_q² + (μ_q - μ_p)²) / (2 σ_p²) - 1/2
 
-all of the same expectation. The last two are the first with x[t] averaged out given x[before t] (Rao-Blackwell), and
-need teacher and student to follow one order.
+all with the same expectation. The last two are the first with x[t] averaged out given x[before t] (Rao-Blackwell);
+they need a teacher and a student that follow one order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.seeding import seeded
-from pushforward.training.distillation.conditionals import NoConditionals, StackedConditionals
+from pushforward.training.distillation.conditionals import (
+    NoConditionals,
+    TransformedConditionals,
+    gaussians_behind,
+)
 from pushforward.training.distillation.protocol import (
     ConditionalStudent,
     ConditionalTeacher,
@@ -39,7 +43,7 @@ ESTIMATORS = ("auto", "closed_form", "conditional_mc", "joint", "path")
 
 @dataclass(frozen=True)
 class Draw:
-    """What a step has drawn from the student: what penalties are given.
+    """What a step has drawn from the student, which penalties receive.
 
     Attributes:
         x: draws, (rows, D), differentiable in the student's weights.
@@ -63,7 +67,7 @@ class Divergence(nn.Module):
     """An estimate of KL(student || teacher) in nats for each draw, and the penalties.
 
     Arguments:
-        teacher: p, which is no part of what is trained.
+        teacher: p, which is not trained.
         student: q.
         estimator: one of the four.
         inner_samples: N of `conditional_mc`.
@@ -71,7 +75,7 @@ class Divergence(nn.Module):
         penalties: pairs of a weight and a function of a `Draw`, which gives one number, or one for each row.
 
     Raises:
-        NoConditionals: the estimator or the regularisation needs conditionals that there are not.
+        NoConditionals: the estimator or the regularization needs conditionals that do not exist.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class Divergence(nn.Module):
         self.inner_samples = inner_samples
         self.log_scale_regularization = log_scale_regularization
         self.penalties = tuple(penalties)
-        # In a tuple, so that it is no submodule: neither trained, nor averaged, nor copied with the best weights.
+        # In a tuple, so that it is not a submodule: it is not trained, averaged or copied with the best weights.
         self._teacher = (teacher,)
         self._conditionals: tuple[ConditionalTeacher, ConditionalStudent] | None = None
         if estimator in ("closed_form", "conditional_mc") or log_scale_regularization:
@@ -101,7 +105,7 @@ class Divergence(nn.Module):
         return self._teacher[0]
 
     def train(self, mode: bool = True) -> Divergence:
-        """Leave the student in eval mode: its own draws must not initialise layers that start from data."""
+        """Leave the student in eval mode: its own draws must not initialize layers that start from data."""
         super().train(mode)
         self.student.eval()
         return self
@@ -120,9 +124,9 @@ class Divergence(nn.Module):
         if self._conditionals is None:
             x, log_q = self.student.rsample_with_log_prob(shape, context)  # type: ignore[operator]
         else:
-            of_teacher, of_student = self._conditionals
-            x, student_law = of_student.rsample_with_conditionals(shape, context)
-            teacher_law = of_teacher.conditionals(x, context)
+            teacher, student = self._conditionals
+            x, student_law = student.rsample_with_conditionals(shape, context)
+            teacher_law = teacher.conditionals(x, context)
         if student_law is not None and teacher_law is not None and estimator != "path":
             loss = self._by_conditionals(estimator, x, student_law, teacher_law)
         else:
@@ -130,12 +134,9 @@ class Divergence(nn.Module):
                 log_q = log_prob_of_still_weights(self.student, x, context)
             loss = log_q - self.teacher.log_prob(x, context)
         if self.log_scale_regularization:
-            if not (isinstance(student_law, Normal) and isinstance(teacher_law, Normal)):
-                raise InputError(
-                    "log_scale_regularization needs Gaussian conditionals of teacher and student; "
-                    f"they are {_kind(teacher_law)} and {_kind(student_law)}."
-                )
-            difference = student_law.scale.log() - teacher_law.scale.log()
+            assert student_law is not None and teacher_law is not None
+            of_student, of_teacher = _gaussians(student_law, teacher_law, "log_scale_regularization")
+            difference = of_student.scale.log() - of_teacher.scale.log()
             loss = loss + self.log_scale_regularization * difference.square().sum(-1)
         for weight, penalty in self.penalties:
             loss = loss + weight * penalty(Draw(x, context, rows, student_law, teacher_law))
@@ -145,7 +146,7 @@ class Divergence(nn.Module):
         self, estimator: str, x: Tensor, student_law: Distribution, teacher_law: Distribution
     ) -> Tensor:
         if estimator == "closed_form":
-            return kl_divergence(student_law, teacher_law).sum(-1)
+            return kl_divergence(*_gaussians(student_law, teacher_law, "estimator='closed_form'")).sum(-1)
         if estimator == "joint":
             return (student_law.log_prob(x) - teacher_law.log_prob(x)).sum(-1)
         inner, log_q = _rsample_with_log_prob(student_law, torch.Size((self.inner_samples,)))
@@ -172,35 +173,34 @@ def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Ten
         )
     if wanted in ("path", "joint"):
         return wanted, "asked for"
-    kinds: tuple[str, str] | None = None
+    laws: tuple[Distribution, Distribution] | None = None
     obstacle = ""
     try:
-        kinds = _conditional_kinds(teacher, student, context)
+        laws = _example_conditionals(teacher, student, context)
     except NoConditionals as error:
         obstacle = str(error)
     if wanted != "auto":
-        if kinds is None:
+        if laws is None:
             raise InputError(f"estimator={wanted!r} compares conditionals in one order, and {obstacle}.")
-        if wanted == "closed_form" and kinds != ("Normal", "Normal"):
-            raise InputError(
-                "estimator='closed_form' needs Gaussian conditionals of teacher and student; "
-                f"they are {kinds[0]} and {kinds[1]}: use 'conditional_mc'."
-            )
+        if wanted == "closed_form":
+            _gaussians(*laws, "estimator='closed_form'", "; use 'conditional_mc'")
         return wanted, "asked for"
-    if kinds == ("Normal", "Normal"):
-        return "closed_form", "teacher and student have Gaussian conditionals in one order"
-    if kinds is not None:
-        return "conditional_mc", f"conditionals in one order are {kinds[0]} (teacher) and {kinds[1]} (student)"
+    if laws is not None and gaussians_behind(*laws) is not None:
+        behind = "" if isinstance(laws[0], Normal) else ", transformed by the same maps of single features"
+        return "closed_form", f"teacher and student have Gaussian conditionals in one order{behind}"
+    if laws is not None:
+        of_student, of_teacher = map(_kind, laws)
+        return "conditional_mc", f"conditionals in one order are {of_teacher} (teacher) and {of_student} (student)"
     if isinstance(student, Flow) and student.bijection.cost.inverse == "1 pass":
         return "path", f"{obstacle}; the student's density takes one pass"
     return "joint", f"{obstacle}; the student's density takes more than one pass"
 
 
 def conditionals_in_one_order(teacher: Any, student: Any) -> tuple[ConditionalTeacher, ConditionalStudent]:
-    """Teacher and student, or what stands for them, with their conditionals.
+    """Teacher and student with their conditionals, wrapped if they are flows.
 
     Raises:
-        NoConditionals: One of them has none, or they follow different orders; the message says which.
+        NoConditionals: one of them has none, or they follow different orders; the message says which.
     """
     name = "teacher"
     try:
@@ -217,21 +217,34 @@ def conditionals_in_one_order(teacher: Any, student: Any) -> tuple[ConditionalTe
     return of_teacher, of_student
 
 
-def _conditional_kinds(teacher: Any, student: nn.Module, context: Tensor | None) -> tuple[str, str]:
-    """What the conditionals of teacher and student are, by name."""
+def _example_conditionals(
+    teacher: Any, student: nn.Module, context: Tensor | None
+) -> tuple[Distribution, Distribution]:
+    """The conditionals of student and teacher at one draw of the student."""
     of_teacher, of_student = conditionals_in_one_order(teacher, student)
     with torch.no_grad(), seeded(0, device_of(student)):
         x, student_law = of_student.rsample_with_conditionals((1,) if context is None else (), context)
         teacher_law = of_teacher.conditionals(x, context)
-    return _kind(teacher_law), _kind(student_law)
+    return student_law, teacher_law
+
+
+def _gaussians(student: Distribution, teacher: Distribution, asks: str, hint: str = "") -> tuple[Normal, Normal]:
+    """The Gaussian laws of `gaussians_behind`, which something asks for."""
+    pair = gaussians_behind(student, teacher)
+    if pair is None:
+        raise InputError(
+            f"{asks} needs Gaussian conditionals of teacher and student, or Gaussian ones behind the same fixed maps "
+            f"of single features; they are {_kind(teacher)} and {_kind(student)}{hint}."
+        )
+    return pair
 
 
 def _rsample_with_log_prob(law: Distribution, shape: torch.Size) -> tuple[Tensor, Tensor]:
-    if isinstance(law, StackedConditionals):  # in one pass through its maps, not two
+    if isinstance(law, TransformedConditionals):  # in one pass through its maps, not two
         return law.rsample_with_log_prob(shape)
     x = law.rsample(shape)
     return x, law.log_prob(x)
 
 
-def _kind(law: Distribution | None) -> str:
+def _kind(law: Distribution) -> str:
     return type(law).__name__

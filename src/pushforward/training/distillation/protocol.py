@@ -1,4 +1,4 @@
-"""What distillation asks of a teacher and of a student, and what either may offer beyond that."""
+"""What distillation requires of a teacher and of a student, and what either may offer beyond that."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pushforward.training.distillation.conditionals import FlowConditionals, NoC
 class Teacher(Protocol):
     """A density p that can be evaluated: a flow, a WaveNet, a density of the user's own.
 
-    Events are vectors (D,), or sequences of D steps in time. `log_prob` must be differentiable in x. Methods that are
-    used where they exist: `sample(shape, context)`, to compare the spread and the speed of sampling.
+    Events are vectors (D,), or sequences of D steps in time. `log_prob` must be differentiable in x. Optional methods:
+    `sample(shape, context)`, to compare the spread and the speed of sampling.
     """
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -28,8 +28,8 @@ class Student(Protocol):
     """A module that draws from its density q, differentiably, and knows the density of its draws.
 
     Without a context it is asked for `shape` = (rows,), with a context of one row a draw, (rows, ...), for shape (). A
-    student of sequences of any length is given as one that has settled on a length, or reads it off its context.
-    Methods that are used where they exist: `log_prob(x, context)`, by the path estimator, and `sample(shape, context)`.
+    student of sequences of any length must have a fixed length, or take it from its context. Optional methods:
+    `log_prob(x, context)`, by the path estimator, and `sample(shape, context)`.
     """
 
     def rsample_with_log_prob(
@@ -91,7 +91,7 @@ class ConditionalStudent(Protocol):
 
 
 def conditional_teacher(teacher: Any) -> ConditionalTeacher:
-    """The teacher, or what stands for it, with its conditionals.
+    """The teacher with its conditionals, wrapped if it is a flow.
 
     Raises:
         NoConditionals: it has none in one order; the message says why.
@@ -104,7 +104,7 @@ def conditional_teacher(teacher: Any) -> ConditionalTeacher:
 
 
 def conditional_student(student: Any) -> ConditionalStudent:
-    """The student, or what stands for it, with its conditionals.
+    """The student with its conditionals, wrapped if it is a flow.
 
     Raises:
         NoConditionals: it has none in one order; the message says why.

@@ -1,4 +1,4 @@
-"""Exact expectations under a teacher from the draws of its student."""
+"""Exact expectations under a teacher from draws of its student."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.support.modules import device_of, frozen
 from pushforward.support.seeding import seeded
-from pushforward.training.distillation.report import context_rows, draws_of
+from pushforward.training.distillation.measurement import context_rows, draws_of
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
 
 
 @dataclass
 class Reweighted:
-    """Draws of a student with the weights that make them stand for its teacher.
+    """Draws of a student with the weights that make them represent its teacher.
 
     Attributes:
         x: (draws, D).
-        weights: (draws,), float64, self-normalised: proportional to p(x) / q(x), of sum 1.
+        weights: (draws,), float64, self-normalized: proportional to p(x) / q(x), of sum 1.
         effective_sample_size: 1 / Σ weights², how many draws of the teacher they are worth.
-        pareto_k: shape of the tail of the weights; above 0.7 nothing that rests on them is to be trusted.
+        pareto_k: shape of the tail of the weights; above 0.7 they cannot be trusted.
     """
 
     x: Tensor
@@ -55,7 +55,7 @@ class Chains:
     Attributes:
         x: (steps, chains, D).
         acceptance_rate: share of proposals that were accepted.
-        longest_stay: most steps in a row that a chain stood still.
+        longest_stay: the largest number of steps in a row for which a chain did not move.
     """
 
     x: Tensor
@@ -64,13 +64,13 @@ class Chains:
 
 
 def reweight(teacher: Any, student: Any, draws: int = 20_000, *, context: Any = None, seed: int = 0) -> Reweighted:
-    """Draw from a student, and weigh the draws so that they stand for its teacher: importance sampling.
+    """Draw from a student, and weight the draws so that they represent its teacher: importance sampling.
 
-    E_p[h(x)] = Σ w h(x) / Σ w with w = p(x) / q(x): exact as the draws grow, whatever the student has got wrong, as
-    long as it misses no part of the teacher.
+    E_p[h(x)] = Σ w h(x) / Σ w with w = p(x) / q(x): exact in the limit of many draws, whatever the errors of the
+    student, as long as it covers all of the teacher.
 
     Arguments:
-        teacher: p, has `log_prob(x, context)`; it need not be normalised.
+        teacher: p, has `log_prob(x, context)`; it need not be normalized.
         student: q, has `rsample_with_log_prob(shape, context)`.
         draws: how many.
         context: the one context, (C,) or (...), of conditional densities.
@@ -78,7 +78,7 @@ def reweight(teacher: Any, student: Any, draws: int = 20_000, *, context: Any = 
 
     Returns:
         Draws, weights, effective sample size and Pareto k̂; `.expectation(h)` gives the teacher's expectations. Warns
-        with a RuntimeWarning where the weights are not to be trusted.
+        with a RuntimeWarning where the weights cannot be trusted.
 
     Raises:
         InputError: fewer than two draws have a weight.
@@ -104,8 +104,8 @@ def reweight(teacher: Any, student: Any, draws: int = 20_000, *, context: Any = 
     if shape > LARGEST_PARETO_K:
         warnings.warn(
             f"The importance weights have Pareto k {shape:.2f}, above {LARGEST_PARETO_K}, and {draws} draws are worth "
-            f"{size:.0f}: the student misses a part of the teacher. Trust no expectation; distil longer, or take a "
-            "richer student.",
+            f"{size:.0f}: the student misses a part of the teacher. Do not trust the expectations; distill longer, or "
+            "use a more flexible student.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -125,10 +125,10 @@ def independence_metropolis(
     """Draw from a teacher by Metropolis-Hastings with proposals of its student.
 
     Each step proposes x' from q, whatever x is, and goes there with probability min(1, p(x') q(x) / (p(x) q(x'))). The
-    law of the chains tends to p itself, the quicker the better the student is.
+    law of the chains converges to p, faster the better the student is.
 
     Arguments:
-        teacher: p, has `log_prob(x, context)`; it need not be normalised.
+        teacher: p, has `log_prob(x, context)`; it need not be normalized.
         student: q, has `rsample_with_log_prob(shape, context)`.
         steps: of each chain, after the warm-up.
         chains: how many run side by side.
@@ -167,7 +167,7 @@ def independence_metropolis(
     places, accepted, longest = [], 0, 0
     for step in range(total):
         proposed = log_weights[step + 1]
-        # From a place of weight 0 any proposal is taken.
+        # From a point of weight 0 any proposal is accepted.
         goes = (weight == -torch.inf) | (thresholds[step] < proposed - weight)
         place, weight = torch.where(goes, step + 1, place), torch.where(goes, proposed, weight)
         if step >= warm_up:

@@ -1,0 +1,133 @@
+"""Conditioned maps, univariate(value; conditioner(known, context)), and the one choice of the code that computes them.
+
+`Autoregressive` and `Coupling` state the formula; this file takes the first of these that can compute it:
+
+1. a compiled kernel for a whole autoregressive layer, where nothing is to be differentiated;
+2. compiled kernels for a whole layer and its gradients;
+3. operations of torch, which compute everything, on every device and to any order of derivative.
+
+All three give the same results up to rounding. The kernels need float32 on a processor and a network and a family that
+they know.
+"""
+
+from torch import Tensor
+
+from pushforward.bijections.univariate.base import Univariate
+from pushforward.kernels.autoregressive import autoregressive
+from pushforward.kernels.eligibility import derivatives_wanted, is_float32_on_cpu
+from pushforward.kernels.layer import whole_layer
+from pushforward.kernels.univariate import may_run_compiled
+from pushforward.networks.made import MADE
+from pushforward.networks.mlp import MLP, batch_of, unit_by_unit
+from pushforward.solvers.sequential import solve_sequentially
+
+
+def forward(
+    univariate: Univariate, conditioner: MADE | MLP, z: Tensor, known: Tensor, context: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """x = univariate(z; conditioner(known, context)).
+
+    Arguments:
+        univariate: the family of maps.
+        conditioner: the network that supplies its parameters.
+        z: (*batch, D).
+        known: (*batch, inputs), the features that the conditioner reads.
+        context: (*batch, C), broadcast against the batch of z, or None.
+
+    Returns:
+        x, (*batch, D), and log|det ∂x/∂z|, (*batch).
+    """
+    return _evaluate(univariate, conditioner, z, known, context, inverse=False)
+
+
+def inverse(
+    univariate: Univariate, conditioner: MADE | MLP, x: Tensor, known: Tensor, context: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The z of x = univariate(z; conditioner(known, context)).
+
+    Arguments:
+        univariate: the family of maps.
+        conditioner: the network that supplies its parameters.
+        x: (*batch, D).
+        known: (*batch, inputs), the features that the conditioner reads.
+        context: (*batch, C), broadcast against the batch of x, or None.
+
+    Returns:
+        z, (*batch, D), and log|det ∂z/∂x|, (*batch).
+    """
+    return _evaluate(univariate, conditioner, x, known, context, inverse=True)
+
+
+def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The x of x[d] = univariate(z[d]; conditioner(x[before d], context)), one feature after the other.
+
+    Arguments:
+        univariate: the family of maps.
+        conditioner: a masked network.
+        z: (*batch, D).
+        context: (*batch, C), broadcast against the batch of z, or None.
+
+    Returns:
+        x, (*batch, D), and log|det ∂x/∂z|, (*batch).
+    """
+    batch = batch_of(z, context, conditioner.context_features)
+    z = z.expand(*batch, conditioner.features)
+    if may_run_compiled(univariate, z):
+        found = _without_derivatives(univariate, conditioner, z, context, inverse=False)
+        if found is not None:
+            return found
+    return solve_sequentially(univariate.forward, conditioner, z, context)
+
+
+def _evaluate(
+    univariate: Univariate,
+    conditioner: MADE | MLP,
+    value: Tensor,
+    known: Tensor,
+    context: Tensor | None,
+    inverse: bool,
+) -> tuple[Tensor, Tensor]:
+    batch = batch_of(known, context, conditioner.context_features)
+    rows = value.expand(*batch, value.shape[-1])
+    others = None if known is value else known
+    drops = conditioner.dropout and conditioner.training
+    if not drops and may_run_compiled(univariate, value):
+        found = _without_derivatives(univariate, conditioner, rows, context, inverse)
+        if found is None and rows.dim() == 2 and rows.numel():
+            found = _with_gradients(univariate, conditioner, rows, others, context, inverse)
+        if found is not None:
+            return found
+    if others is None and value.dim() == 2:
+        # Feature by feature in memory, as the parameters are, and as the next layer then finds its input.
+        value = known = value.t().contiguous().t()
+    direction = univariate.inverse if inverse else univariate.forward
+    mapped, log_derivative = direction(value, conditioner(known, context))
+    return mapped, log_derivative.sum(-1)
+
+
+def _without_derivatives(
+    univariate: Univariate, conditioner: MADE | MLP, rows: Tensor, context: Tensor | None, inverse: bool
+) -> tuple[Tensor, Tensor] | None:
+    """By the kernel of autoregressive layers, or None where it cannot compute this."""
+    if derivatives_wanted() or not (context is None or is_float32_on_cpu(context)):
+        return None
+    network = conditioner.as_sorted()
+    return None if network is None else autoregressive(network, univariate, rows, context, inverse)
+
+
+def _with_gradients(
+    univariate: Univariate,
+    conditioner: MADE | MLP,
+    rows: Tensor,
+    others: Tensor | None,
+    context: Tensor | None,
+    inverse: bool,
+) -> tuple[Tensor, Tensor] | None:
+    """By the kernels of whole layers, or None where they cannot compute this."""
+    network = conditioner.as_dense()
+    if network is None:
+        return None
+    batch = rows.shape[:-1]
+    known = None if others is None else others.expand(*batch, others.shape[-1])
+    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    return whole_layer(network, univariate, inverse, rows, known, added)

@@ -1,0 +1,68 @@
+"""pushforward speech distill MODEL WAVS -o FAST"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Seed, Verbose
+from pushforward.cli.output import command, reporting
+from pushforward.cli.speech.saving import save
+
+
+@command
+def distill(
+    teacher: Model,
+    output: ModelOutput,
+    wavs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The recordings of the teacher's fit, for mel frames and the power loss.",
+            metavar="WAVS",
+        ),
+    ] = None,
+    flows: Annotated[int, typer.Option(help="Flows of the student.")] = 2,
+    channels: Annotated[int, typer.Option(help="Channels of each flow.")] = 16,
+    layers: Annotated[int, typer.Option(help="Layers of each flow.")] = 8,
+    spline: Annotated[bool, typer.Option("--spline", help="Put splines before the affine maps.")] = False,
+    power: Annotated[float, typer.Option(help="Weight of the power loss; 0 leaves it out.")] = 0.3,
+    regularization: Annotated[
+        float, typer.Option(help="Weight of ClariNet's regularization of log-scales; 0 leaves it out.")
+    ] = 0.0,
+    contrastive: Annotated[
+        float, typer.Option(help="Weight of the contrastive loss, for mel frames; 0 leaves it out.")
+    ] = 0.0,
+    max_time: MaxTime = None,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a parallel WaveNet, which generates all samples at once, to imitate a WaveNet."""
+    from pushforward.audio.speech.distillation import distill_speech
+    from pushforward.audio.speech.model import SpeechModel
+    from pushforward.store.model_file import check_model_path
+
+    check_model_path(output)
+    result = distill_speech(
+        SpeechModel.load(teacher),
+        wavs or [],
+        flows=flows,
+        channels=channels,
+        layers=layers,
+        univariate="spline" if spline else "relative_affine",
+        power=power,
+        log_scale_regularization=regularization,
+        contrastive=contrastive,
+        max_time=max_time,
+        seed=seed,
+        **reporting(output, quiet),
+    )
+    notes = result.model.notes
+    reference = "the recordings" if wavs else "its teacher"
+    lines = [
+        f"KL(student || teacher) {notes['kl_nats_per_sample']:.4f} nats per sample, "
+        f"{notes['kl_nats_per_segment']:.1f} ± {notes['kl_error']:.1f} for {notes['segment']} samples",
+        f"volume of the student over that of {reference}: {notes['spread']:.2f}",
+        *(f"Alarm: {alarm}" for alarm in result.alarms),
+    ]
+    save(result.model, output, lines, json, quiet)

@@ -1,0 +1,56 @@
+"""pushforward speech fit WAVS -o MODEL"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
+from pushforward.cli.output import command, reporting
+from pushforward.cli.speech.saving import save
+
+
+@command
+def fit(
+    wavs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Mono .wav or .flac files of one sample rate, folders or patterns.",
+            metavar="WAVS",
+            show_default=False,
+        ),
+    ],
+    output: ModelOutput,
+    mel: Annotated[bool, typer.Option("--mel", help="Condition on log-mel frames: p(sound | frames).")] = False,
+    channels: Annotated[int, typer.Option(help="Channels of the WaveNet.")] = 16,
+    layers: Annotated[int, typer.Option(help="Layers of each of its two stacks.")] = 7,
+    mixture: Annotated[
+        bool, typer.Option("--mixture", help="Use mixtures of logistics instead of normal distributions.")
+    ] = False,
+    drop_silence: Annotated[bool, typer.Option("--drop-silence", help="Leave out silent segments.")] = False,
+    max_time: MaxTime = None,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Learn the density of recordings: p(sound), or p(sound | mel frames)."""
+    from pushforward.audio.speech.fitting import fit_speech
+    from pushforward.store.model_file import check_model_path
+
+    check_model_path(output)
+    result = fit_speech(
+        wavs,
+        mel=mel,
+        channels=channels,
+        layers=layers,
+        head="logistic_mixture" if mixture else "gaussian",
+        drop_silence=drop_silence,
+        max_time=max_time,
+        seed=seed,
+        **reporting(output, quiet),
+    )
+    history = result.history
+    lines = [f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})"]
+    lines += [f"  {name:44} {value:8.3f} nats per sample" for name, value in result.baselines.items()]
+    lines += [f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)"]
+    save(result.model, output, lines, json, quiet)

@@ -1,0 +1,39 @@
+"""pushforward speech sample MODEL -o SOUND"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
+from pushforward.cli.output import command, print_json, progress, say
+
+
+@command
+def sample(
+    model: Model,
+    output: Annotated[str, typer.Option("--output", "-o", help="Sound file to write (.wav, .flac).")],
+    seconds: Annotated[
+        float | None, typer.Option(help="Length in seconds; with --like at most the length of that sound.")
+    ] = None,
+    like: Annotated[str | None, typer.Option(help="Sound whose mel frames a conditional model follows.")] = None,
+    temperature: Annotated[float, typer.Option(help="Factor on the noise; 1 samples from the density.")] = 1.0,
+    seed: SeedOfDraws = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Generate a sound."""
+    from pushforward.audio.recordings.files import check_audio_path, write_audio
+    from pushforward.audio.speech.model import SpeechModel
+
+    check_audio_path(output)
+    speech = SpeechModel.load(model)
+    with progress("sampling", quiet) as report:
+        drawn = speech.sample(seconds, like=like, seed=seed, temperature=temperature, report=report)
+    clipped = write_audio(output, drawn, speech.rate)
+    length = len(drawn) / speech.rate
+    if json:
+        figures = {"samples": len(drawn), "rate": speech.rate, "seconds": length, "clipped": clipped}
+        print_json({"output": output, **figures})
+    beyond = f"; {clipped} samples beyond full scale were clipped" if clipped else ""
+    say(f"{length:.2f} s of sound in {output}{beyond}", quiet)

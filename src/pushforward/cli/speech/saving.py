@@ -1,0 +1,19 @@
+"""How a model of recordings is saved and summed up."""
+
+from typing import TYPE_CHECKING
+
+from pushforward.cli.output import metrics_path, print_json, say
+
+if TYPE_CHECKING:
+    from pushforward.audio.speech.model import SpeechModel
+
+
+def save(model: "SpeechModel", output: str, lines: list[str], json: bool, quiet: bool) -> None:
+    """Save a model, print its notes as JSON if they are wanted, and print its summary."""
+    model.save(output)
+    if json:
+        # The two left out are long, and in the file.
+        notes = {name: value for name, value in model.notes.items() if name not in ("ladder", "teacher")}
+        print_json({"model": output, "metrics": str(metrics_path(output)), **notes})
+    for line in [*lines, f"{'student' if model.is_student else 'model'} in {output}"]:
+        say(line, quiet)

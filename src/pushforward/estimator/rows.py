@@ -1,0 +1,108 @@
+"""Rows as the estimators take them: their weights, their names, and whether they have a density."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import _check_sample_weight
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.flow import Flow
+from pushforward.support.modules import device_of
+from pushforward.training.likelihood import CHUNK_ROWS
+
+FLOATS = (np.float64, np.float32)
+# Enough to train on, where a straight line does not go through every row.
+FEWEST_ROWS = 4
+# Eigenvalues of a correlation matrix below this are rounding.
+RESOLUTION = 1e-12
+
+
+def map_rows(function: Callable[..., Tensor], flow: Flow, *arrays: np.ndarray, rows: int = CHUNK_ROWS) -> np.ndarray:
+    """Apply a function of tensors to arrays a few rows at a time, on the flow's device and without gradients.
+
+    Arguments:
+        function: of one tensor for each array, with results of as many rows.
+        flow: says where and in which precision: float32 arrays are not widened for a float64 flow.
+        arrays: of equal lengths, at least one row.
+        rows: most rows at a time.
+
+    Returns:
+        The results one below the other.
+    """
+    device = device_of(flow)
+
+    def chunk(array: np.ndarray, start: int) -> Tensor:
+        # Copied if it is read-only, which torch does not support.
+        return torch.from_numpy(np.require(array[start : start + rows], requirements=["C", "W"])).to(device)
+
+    with torch.no_grad():
+        parts = [function(*(chunk(array, start) for array in arrays)) for start in range(0, len(arrays[0]), rows)]
+    result: np.ndarray = torch.cat([part.cpu() for part in parts]).numpy()
+    return result
+
+
+def rows_with_weight(sample_weight: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows whose weight is above zero, and their weights, (m,), or None if all are equal.
+
+    >>> rows_with_weight([2, 0, 2, 2, 1], np.arange(5))
+    (array([0, 2, 3, 4]), array([2., 2., 2., 1.]))
+    """
+    if sample_weight is None:
+        return rows, None
+    if not np.asarray(sample_weight).any():
+        raise InputError("All sample weights are zero; give some rows a weight above zero.")
+    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    positive = weights > 0
+    if positive.sum() < FEWEST_ROWS:
+        raise InputError(
+            f"{positive.sum()} rows have a sample weight above zero; a density needs at least {FEWEST_ROWS} to fit."
+        )
+    weights = weights[positive]
+    # Equal weights are dropped: the fit is then exactly that of the remaining rows.
+    return rows[positive], None if (weights == weights[0]).all() else weights
+
+
+def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:
+    """The mean of log p, (n,), by the weights of its rows, (n,), or the plain mean without weights."""
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, log_prob, dtype=np.float64, ensure_non_negative=True)
+    return float(np.average(log_prob, weights=sample_weight))
+
+
+def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse a column that is constant, which has no density, and warn of one that is a linear function of others.
+
+    >>> check_density(np.array([[1.0, 2.0], [1.0, 3.0]]), ["mass", "radius"])
+    Traceback (most recent call last):
+    pushforward.errors.InputError: Column "mass" is 1.0 in every row that is trained on: a density does not exist for
+    it; leave it out.
+    """
+    constant = np.flatnonzero(constant_columns(rows))
+    if constant.size:
+        raise InputError(
+            f'Column "{names[constant[0]]}" is {rows[0, constant[0]]} in every row that is trained on: a density does '
+            "not exist for it; leave it out."
+        )
+    if 1 < rows.shape[1] < len(rows):
+        values, vectors = np.linalg.eigh(np.corrcoef(rows, rowvar=False))
+        if values[0] < RESOLUTION:
+            name = names[int(np.abs(vectors[:, 0]).argmax())]
+            warnings.warn(
+                f'Column "{name}" is a linear function of others in every row that is trained on: their joint density '
+                "is infinite there, and the fitted one grows as long as it is trained; leave it out.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def constant_columns(rows: np.ndarray) -> np.ndarray:
+    """Which columns vary by no more than rounding, (columns,)."""
+    low, high = rows.min(0), rows.max(0)
+    constant: np.ndarray = high - low <= RESOLUTION * np.maximum(np.abs(low), np.abs(high))
+    return constant

@@ -1,0 +1,87 @@
+"""What a model file says of itself, read without torch."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from pushforward.errors import InputError
+from pushforward.store.formats import FORMAT, OLDEST_FORMAT, in_present_names
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """Describe a model file without loading its weights.
+
+    Arguments:
+        path: a file written by `save`.
+
+    Returns:
+        {"version", "format", "config", "dtype", "notes", "parameters"}: config and notes as given to `save`, in the
+        names of this version if an earlier one wrote the file; parameters the number of stored numbers.
+
+    Raises:
+        InputError: as for `load`.
+    """
+    path = Path(path)
+    metadata = read_metadata(path)
+    with opened(path) as file:
+        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
+    return {**metadata, "parameters": sum(math.prod(shape) for shape in shapes)}
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Read version, format, config, dtype and notes of a model file.
+
+    Raises:
+        InputError: the file is not a model file that this version reads.
+    """
+    with opened(path) as file:
+        texts = file.metadata() or {}
+    if "pushforward" not in texts:
+        raise InputError(f"{path} is not a pushforward model: it is a safetensors file of something else.")
+    try:
+        metadata = {key: json.loads(texts[key]) for key in ("pushforward", "config", "dtype", "notes")}
+        about = metadata.pop("pushforward")
+        version, file_format = str(about["version"]), int(about["format"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
+    if file_format > FORMAT:
+        raise InputError(
+            f"{path} was written by pushforward {version} in format {file_format}; this version reads up to format "
+            f"{FORMAT}: upgrade pushforward."
+        )
+    if file_format < OLDEST_FORMAT:
+        raise InputError(
+            f"{path} was written by pushforward {version} in format {file_format}, which is no longer read: fit again."
+        )
+    if metadata["dtype"] not in ("float16", "bfloat16", "float32", "float64") or not isinstance(
+        metadata["config"], dict
+    ):
+        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.")
+    try:
+        config, notes = in_present_names(metadata["config"], metadata["notes"], file_format)
+    except RecursionError:
+        raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
+    return {"version": version, "format": file_format, "config": config, "dtype": metadata["dtype"], "notes": notes}
+
+
+def shortened(error: object, most: int = 300) -> str:
+    """Shorten what an error or a file says, which may be of any length, for a message."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{text[:most]}…" if len(text) > most else text
+
+
+def opened(path: Path, framework: str = "np") -> Any:
+    """Open a safetensors file; its tensors are arrays of numpy ("np") or tensors of torch ("pt")."""
+    if not path.exists():
+        raise InputError(f"There is no file {path}.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a model file.")
+    if not path.is_file():
+        raise InputError(f"{path} is not an ordinary file; give the name of a model file.")
+    try:
+        return safe_open(path, framework=framework)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a model file, or it is cut short ({shortened(error)}).") from None

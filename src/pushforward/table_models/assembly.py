@@ -1,0 +1,103 @@
+"""The second step of a fit: a fresh flow for a table, and the density of its rows that is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pushforward.bijections import MarginalSpline
+from pushforward.flow import Density, Flow
+from pushforward.support.seeding import seeded
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_covariance
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.table_models.deconvolved import DeconvolvedDensity
+from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
+from pushforward.table_models.preparation import Prepared
+from pushforward.tables.columns.columns import Columns
+from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
+from pushforward.zoo.registry import config_of
+
+# Rows that give the covariance on which a model of any columns given any others builds.
+COVARIANCE_ROWS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """A flow with fresh weights, and the density that is trained.
+
+    Attributes:
+        flow: becomes part of the model.
+        density: of codes, with the flow inside.
+        approximate: whether the density averages over fewer points of the dequantizing noise than scores do.
+    """
+
+    flow: Flow | ArbitraryConditionalFlow
+    density: Density
+    approximate: bool
+
+
+def choose(prepared: Prepared, architecture: str | None, max_time: float | None) -> Recipe:
+    """Choose a flow and its training by the size of the table, or take a named architecture with its own defaults."""
+    rows, roles = prepared.rows.training_rows, prepared.roles
+    if roles.allows_gaps:
+        return choose_arbitrary_conditional(rows, len(roles.features), max_time)
+    if architecture is None:
+        return choose_recipe(rows, len(roles.features), len(roles.context), max_time)
+    return Recipe(config_of(architecture), knots_for(rows), {}, ())
+
+
+def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
+    """Build the flow of a recipe and put the maps of the columns, and of measurement errors, before it.
+
+    Arguments:
+        prepared: the table.
+        recipe: chosen for it.
+        seed: of the weights; the global random state is left as it was.
+    """
+    roles, rows = prepared.roles, prepared.rows
+    maps = Columns(roles.schema, roles.features)
+    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
+    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    y = maps.encode(x, noise)[0]
+    if roles.allows_gaps:
+        widths = [roles.schema[name].input_width for name in roles.features]
+        any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
+        any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
+        learn_covariance(any_density, x[:COVARIANCE_ROWS])
+        return Assembled(any_flow, any_density, approximate=False)
+    bounds = {"low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
+    flow = recipe.make(y, context if context.shape[1] else None, seed, **bounds)
+    density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
+    if roles.errors:
+        return Assembled(flow, DeconvolvedDensity(density, roles.measured), approximate=False)
+    return Assembled(flow, density, approximate=maps.discrete)
+
+
+def _arbitrary_conditional_flow(
+    recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int, weights: torch.Tensor | None
+) -> ArbitraryConditionalFlow:
+    """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
+    bounded = any(np.isfinite([*maps.low, *maps.high]))
+    options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
+    with seeded(seed):
+        flow = ArbitraryConditionalFlow(
+            maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options
+        )
+    flow.marginal.double()
+    for place in set(range(maps.features)) - set(maps.normal):
+        present = ~y[:, place].isnan()
+        spline = MarginalSpline.from_data(
+            y[present, place][:, None],
+            recipe.knots,
+            low=[maps.low[place]],
+            high=[maps.high[place]],
+            weights=None if weights is None else weights[present],
+        )
+        fitted = dict(spline.named_buffers())
+        for name, buffer in flow.marginal.named_buffers():
+            if name in fitted:
+                buffer[place] = fitted[name][0]
+    return flow

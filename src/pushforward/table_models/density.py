@@ -1,0 +1,42 @@
+"""The density of a table's codes: what each of the densities offers, and which of them belongs to a flow."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from pushforward.flow import Density, Flow
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.table_models.deconvolved import DeconvolvedDensity
+from pushforward.table_models.dequantized import DequantizedDensity
+from pushforward.table_models.roles import ColumnRoles
+from pushforward.tables.columns.columns import Columns
+
+
+class TableDensity(Density, Protocol):
+    """What a density of codes offers to the scores and draws of a table."""
+
+    @property
+    def meaning(self) -> str:
+        """What log_prob is the logarithm of."""
+
+    def check_shares(self) -> None:
+        """Refuse `log_prob_of_each` of a density that is not a product of conditionals in the order of its columns.
+
+        Raises:
+            InputError: it is not; the sentence says why.
+        """
+
+    def log_prob_of_each(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
+        """The terms of the chain rule, (n, D), which sum to log_prob."""
+
+
+def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> TableDensity:
+    """The density of codes that a flow stands for, in evaluation mode."""
+    maps = Columns(roles.schema, roles.features)
+    if flow.allows_gaps is True:
+        return ArbitraryConditionalDensity(maps, flow, roles.schema, roles.features, roles.given).eval()
+    density = DequantizedDensity(maps, flow)
+    return (DeconvolvedDensity(density, roles.measured) if roles.errors else density).eval()

@@ -1,0 +1,87 @@
+"""Codes of columns as an arbitrary conditional flow takes them: scores, their intervals, and inputs of a network."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.bijections import MarginalSpline
+from pushforward.tables.columns.base import Column
+from pushforward.tables.columns.columns import Columns
+
+# Scores beyond this are moved to it; float64 has no probabilities left there.
+FURTHEST_SCORE = 40.0
+
+
+class Observed(NamedTuple):
+    """Rows of codes, all (n, D) but the inputs.
+
+    Attributes:
+        low: scores of values with a density, or the lower ends of the intervals of those with a probability.
+        high: the same scores, or the upper ends.
+        log_term: log |∂ score / ∂ code| of values with a density, 0 for others.
+        mass: whether a value has a probability.
+        inputs: what the network is shown, (n, D + Σ widths), scores first.
+        present: whether there is a value.
+    """
+
+    low: Tensor
+    high: Tensor
+    log_term: Tensor
+    mass: Tensor
+    inputs: Tensor
+    present: Tensor
+
+
+def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], marginal: MarginalSpline) -> Observed:
+    """Turn codes into scores and inputs of a network.
+
+    Arguments:
+        codes: (n, D), NaN where a value is missing.
+        columns: the maps of the columns.
+        kinds: the columns.
+        marginal: from scores to the numbers of the maps; angles have none, their score is the angle in radians.
+    """
+    present = ~codes.isnan()
+    low, high, log_term = columns.intervals(codes.double())
+    mass = high > low
+    middle = marginal.x_knots[:, marginal.x_knots.shape[1] // 2].double()
+    scores = []
+    slope = torch.zeros_like(low)
+    for end in (low, high):
+        # Missing and infinite ends are computed with a number that surely has a score.
+        inside = torch.where(present & end.isfinite(), end, middle)
+        score, slope = marginal.each_inverse(inside)
+        if columns.circular:
+            score, slope = score.clone(), slope.clone()
+            score[:, columns.circular] = inside[:, columns.circular]
+            slope[:, columns.circular] = 0.0
+        scores.append(torch.where(end.isinf(), end, score))
+    log_term = torch.where(mass | ~present, 0.0, log_term + slope)
+    inputs = _inputs(codes, scores[0], scores[1], kinds)
+    return Observed(scores[0], scores[1], log_term, mass & present, inputs, present)
+
+
+def codes_of(score: Tensor, column: int, columns: Columns, marginal: MarginalSpline) -> Tensor:
+    """Return the codes of scores of one column, both (n,), float64."""
+    scores = torch.zeros(len(score), columns.features, dtype=torch.float64)
+    scores[:, column] = score
+    y = marginal.each_forward(scores)[0]
+    if column in columns.circular:
+        y = y.clone()
+        y[:, column] = score
+    return columns.decode_angles(y)[:, column]
+
+
+def _inputs(codes: Tensor, low: Tensor, high: Tensor, kinds: Sequence[Column]) -> Tensor:
+    """The scores, and what each kind shows beside them."""
+    # The middle of an interval in probability, which is finite for an open end too.
+    middle = torch.special.ndtri(0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high)))
+    middle = torch.where(high > low, middle, low).clamp(-FURTHEST_SCORE, FURTHEST_SCORE)
+    parts = list(middle.unbind(1))
+    for column, kind in enumerate(kinds):
+        if kind.circular:
+            parts[column] = torch.zeros_like(parts[column])
+        parts += kind.network_inputs(codes[:, column], low[:, column], high[:, column]).unbind(1)
+    return torch.stack(parts, 1)

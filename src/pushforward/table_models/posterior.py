@@ -1,0 +1,182 @@
+"""The density of one column given others, row by row: on a grid, or by its quantiles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pushforward.errors import InputError
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
+from pushforward.tables import TableReader, TableWriter, check_columns, encode, table_format
+
+if TYPE_CHECKING:
+    from pushforward.table_models.model import TableModel
+
+BATCH_ROWS = 1024
+GRID_POINTS = 200
+# The normal scores between which the default grid lies.
+LARGEST_SCORE = 3.5
+
+
+def posterior(
+    model: TableModel,
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    of: str,
+    given: Sequence[str] | None = None,
+    quantiles: Sequence[float] | None = None,
+    grid: tuple[float, float, int] | None = None,
+    report: Callable[[float], None] = lambda part: None,
+) -> int:
+    """Write p(one column | others) for each row of a table: its density on a grid, or some quantiles.
+
+    The density has a line for each row and point: `row`, counted from 1, the value, and `density`, in the unit of the
+    column, or `probability` if single values have one. Quantiles are written beside the columns of the table.
+
+    Arguments:
+        model: of any columns given any others.
+        data: CSV, Parquet or Feather file with the given columns; a missing value is not conditioned on.
+        output: file to write, "-" for CSV to standard output.
+        of: the column whose density is wanted; its values in the table are not used.
+        given: the columns that are known; default all others of the model that the table has.
+        quantiles: levels between 0 and 1, instead of the grid.
+        grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, or
+            all values of a column with few.
+        report: called with the share that is done, from 0 to 1.
+
+    Returns:
+        The number of rows read.
+
+    Raises:
+        InputError: the model is not one of any columns given any others, a column is unknown, a level or a grid makes
+            no sense, or a value is not of its column's kind.
+    """
+    density = required_density(model)
+    with TableReader(data) as reader:
+        names = reader.names
+    known = _known_columns(model, of, given, names)
+    answer: _Quantiles | _Curve
+    if quantiles:
+        answer = _Quantiles(model, density, of, quantiles)
+        answer.check(names, os.fspath(data))
+    else:
+        answer = _Curve(model, density, of, grid)
+    keep_text = bool(quantiles) and (output == "-" or table_format(output) == "csv")
+    rows = 0
+    numeric = [name for name in known if model.schema[name].numeric]
+    with (
+        TableReader(data, numeric, keep_text=keep_text) as reader,
+        TableWriter(output, answer.schema(reader.schema)) as writer,
+    ):
+        for batch in reader.batches(BATCH_ROWS):
+            codes = np.full((batch.num_rows, len(model.modelled)), np.nan)
+            if known:
+                places = [model.modelled.index(name) for name in known]
+                codes[:, places] = encode(batch, model.schema, known, source=reader.path, first_row=rows + 1)
+            writer.write(answer.table(batch, torch.from_numpy(codes), rows))
+            rows += batch.num_rows
+            report(reader.progress)
+    return rows
+
+
+class _Quantiles:
+    """Quantiles beside the columns of the table."""
+
+    def __init__(
+        self, model: TableModel, density: ArbitraryConditionalDensity, of: str, levels: Sequence[float]
+    ) -> None:
+        for level in levels:
+            if not 0 < level < 1:
+                raise InputError(f"The level of a quantile must lie between 0 and 1; {level:g} does not.")
+        self.column, self.place = model.schema[of], model.modelled.index(of)
+        self.density = density
+        self.levels = {f"{of}_q{level:g}": level for level in levels}
+
+    def check(self, names: Sequence[str], source: str) -> None:
+        """Refuse a table that has such columns already."""
+        for name in self.levels:
+            if name in names:
+                raise InputError(f'{source} already has a column "{name}"; rename or remove it first.')
+
+    def schema(self, table: pa.Schema) -> pa.Schema:
+        """The columns of a table, and one for each level."""
+        return pa.schema([*table, *(pa.field(name, self.column.arrow_type) for name in self.levels)])
+
+    def table(self, batch: pa.RecordBatch, codes: torch.Tensor, before: int) -> pa.Table:
+        """The rows with their quantiles."""
+        found = self.density.quantiles(codes, self.place, list(self.levels.values())).numpy()
+        table = pa.Table.from_batches([batch])
+        for name, column in zip(self.levels, found.T, strict=True):
+            table = table.append_column(name, self.column.decode(np.ascontiguousarray(column)))
+        return table
+
+
+class _Curve:
+    """A line for each row and point of a grid."""
+
+    def __init__(
+        self,
+        model: TableModel,
+        density: ArbitraryConditionalDensity,
+        of: str,
+        grid: tuple[float, float, int] | None,
+    ) -> None:
+        self.of, self.column, self.place = of, model.schema[of], model.modelled.index(of)
+        self.density = density
+        self.points = self.column.grid(_spread(density, self.place), _asked(grid))
+
+    def schema(self, table: pa.Schema) -> pa.Schema:
+        """Row, value, and density or probability."""
+        called = "probability" if self.column.discrete else "density"
+        return pa.schema([("row", pa.int64()), (self.of, self.column.arrow_type), (called, pa.float64())])
+
+    def table(self, batch: pa.RecordBatch, codes: torch.Tensor, before: int) -> pa.Table:
+        """The lines of some rows."""
+        log_prob = self.density.log_prob_on_grid(codes, self.place, torch.from_numpy(self.points))
+        return pa.table(
+            [
+                pa.array(np.repeat(np.arange(before + 1, before + len(codes) + 1), len(self.points))),
+                self.column.decode(np.tile(self.points, len(codes)).astype(float)),
+                pa.array(log_prob.double().exp().numpy().ravel()),
+            ],
+            schema=self.schema(batch.schema),
+        )
+
+
+def _known_columns(model: TableModel, of: str, given: Sequence[str] | None, names: Sequence[str]) -> list[str]:
+    """The columns that are conditioned on."""
+    check_columns([of], model.modelled, source="the model")
+    if of in model.given:
+        raise InputError(f'"{of}" is a given column of this model, whose density was not learned.')
+    if given is None:
+        return [name for name in model.modelled if name != of and name in names]
+    if given:
+        check_columns(given, model.modelled, source="the model")
+    if of in given:
+        raise InputError(f'"{of}" cannot be given: it is the column whose density is wanted.')
+    return list(given)
+
+
+def _spread(density: ArbitraryConditionalDensity, place: int) -> np.ndarray:
+    """Codes of one column at equally spaced normal scores."""
+    scores = torch.zeros(GRID_POINTS, density.features, dtype=torch.float64)
+    scores[:, place] = torch.linspace(-LARGEST_SCORE, LARGEST_SCORE, GRID_POINTS, dtype=torch.float64)
+    return density.columns.decode(density.flow.marginal.each_forward(scores)[0])[:, place].numpy()
+
+
+def _asked(grid: tuple[float, float, int] | None) -> np.ndarray | None:
+    """The points that a user wants."""
+    if grid is None:
+        return None
+    low, high, count = grid
+    if not low < high or count < 2:
+        raise InputError(
+            f"A grid runs from a value to a larger one in at least 2 points; {low:g},{high:g},{count} does not."
+        )
+    return np.linspace(low, high, count)

@@ -1,0 +1,196 @@
+"""The first step of a fit: what the columns of a table are, and which rows are held out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pushforward.errors import InputError
+from pushforward.table_models.auxiliary_columns import check_errors
+from pushforward.table_models.gaussian import gaussian_held_out
+from pushforward.table_models.in_memory import InMemoryTable
+from pushforward.table_models.roles import ColumnRoles
+from pushforward.table_models.source import Split, TableSource
+from pushforward.table_models.streamed import StreamedTable, is_large
+from pushforward.tables import (
+    Schema,
+    check_columns,
+    check_for_fitting,
+    column_names,
+    parse_schema,
+    read_columns,
+    read_schema,
+    table_from_frame,
+)
+from pushforward.tables.columns.kinds import Continuous
+
+MINIMUM_ROWS = 20
+VALIDATION_FRACTION = 0.1
+MOST_LINES = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A table that a density can be fitted to.
+
+    Attributes:
+        roles: the columns.
+        rows: those that are trained on and those that are held out, codes of the features and then of the context.
+        gaussian: mean log-likelihood of the held-out rows under a Gaussian, nats per row; None where there is none.
+        reasons: what was found in the table, line by line.
+    """
+
+    roles: ColumnRoles
+    rows: Split
+    gaussian: float | None
+    reasons: tuple[str, ...]
+
+
+def prepare(
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    given: Sequence[str] = (),
+    flow: str | None = None,
+    schema: Any = None,
+    arbitrary_conditions: bool = False,
+    weight: Any = None,
+    errors: Mapping[str, str] | None = None,
+    seed: int = 0,
+    quiet: bool = True,
+) -> Prepared:
+    """Read a table, infer its schema, and hold out some of its rows; arguments as for `fit_table`.
+
+    A table in memory, or a file of moderate size, is held in memory; a larger file is streamed.
+
+    Raises:
+        InputError: a table that cannot be fitted.
+    """
+    source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
+    errors = dict(errors or {})
+    declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
+    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
+    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet)
+    if given:
+        check_columns(given, table.names, source=source)
+    columns = [name for name in table.names if name not in given] if columns is None else list(columns)
+    if not columns:
+        raise InputError(f"{source} has no columns left to model: all of them are given.")
+    inferred = {
+        name: column.as_condition() if name in given and name not in declared else column
+        for name, column in table.infer_schema().items()
+    }
+    names = [*columns, *given]
+    codes = table.encode(inferred, names)
+    roles = ColumnRoles(columns, list(given), errors, inferred)
+    if arbitrary_conditions or _needs_arbitrary_conditions(roles, codes.gaps, flow, source, table.streamed):
+        if errors:
+            raise InputError("Measurement errors need a complete table of numbers: leave out gaps and angles.")
+        if flow is not None:
+            raise InputError(
+                f"A model of any columns given any others has an architecture of its own; leave out {flow}."
+            )
+        roles = ColumnRoles(columns, list(given), errors, inferred, allows_gaps=True)
+    _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
+    if not roles.modelled:
+        raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
+    varying = [*roles.features, *roles.context]
+    places = {name: place for place, name in enumerate(names)}
+    matrix = codes.matrix[:, [places[name] for name in varying]]
+    rows = table.split(inferred, matrix, varying, len(roles.features))
+    _check_dense(rows.train, varying, roles, f"the training part of {source}", 2)
+    # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
+    gaussian = None
+    if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
+        gaussian = gaussian_held_out(
+            rows.train, rows.held_out, len(roles.modelled), rows.weights, rows.held_out_weights
+        )
+    return Prepared(roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred)))
+
+
+def open_table(
+    data: Any,
+    columns: Sequence[str] | None,
+    given: Sequence[str],
+    declared: Schema,
+    weight: Any,
+    errors: Mapping[str, str],
+    seed: int,
+    source: str,
+    quiet: bool,
+) -> TableSource:
+    """The wanted columns of a file or of a table in memory, with their weights and errors."""
+    both = [name for name in columns or () if name in given]
+    if both:
+        raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
+    auxiliary = list(dict.fromkeys([*errors.values(), *([weight] if isinstance(weight, str) else [])]))
+    for name in auxiliary:
+        if name in (columns or ()) or name in given:
+            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *auxiliary]))
+    is_file = isinstance(data, str | os.PathLike)
+    streamed = is_file and is_large(data, wanted)
+    if streamed and not (weight is None or isinstance(weight, str)):
+        raise InputError(
+            f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
+        )
+    whole = None if streamed else read_columns(data, wanted) if is_file else table_from_frame(data, wanted)
+    found = whole.column_names if whole is not None else wanted or column_names(data)
+    if auxiliary:
+        check_columns(auxiliary, found, source=source)
+    check_errors(errors, found, columns, given, source)
+    error_columns = list(errors.values())
+    if whole is None:
+        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet)
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns)
+
+
+def _needs_arbitrary_conditions(
+    roles: ColumnRoles, gaps: Mapping[str, int], flow: str | None, source: str, streamed: bool
+) -> bool:
+    """Whether a table needs a model of any columns given any others; an error where a flow was named."""
+    hints = [
+        f'column "{name}" of {source} has no value in row {gaps[name]}'
+        for name in [*roles.features, *roles.context]
+        if name in gaps
+    ]
+    hints += [
+        f'the given column "{name}" of {source} is {roles.schema[name].describe()}'
+        for name in roles.context
+        if not roles.schema[name].plain_condition
+    ]
+    if hints and flow is not None:
+        raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
+    # With a named flow an angle is cut open where the fewest rows are.
+    angles = any(roles.schema[name].circular for name in roles.modelled)
+    return bool(hints) or (flow is None and not streamed and angles)
+
+
+def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
+    """Refuse too few rows, and columns that should have a joint density and have none."""
+    complete = []
+    for place, name in enumerate(names):
+        present = ~np.isnan(matrix[:, place])
+        if roles.schema[name].dense and present.all():
+            complete.append(place)
+        elif roles.schema[name].dense:
+            check_for_fitting(matrix[present, place][:, None], [name], source=source, minimum_rows=2)
+    check_for_fitting(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
+
+
+def _lines_of_schema(schema: Schema) -> list[str]:
+    """A line for each column that is not a plain number, and one about gaps."""
+    plain = Continuous(heavy=False)
+    special = [name for name, column in schema.items() if column.model_copy(update={"missing": 0.0}) != plain]
+    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    if len(special) > MOST_LINES:
+        lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+    gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
+    if gaps:
+        worst = max(gaps, key=lambda name: gaps[name])
+        lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')
+    return lines

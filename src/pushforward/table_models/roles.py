@@ -1,0 +1,112 @@
+"""The part that each column of a table plays in a model: modelled, given, or a measurement error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from pushforward.tables import Schema, decode, encode
+from pushforward.tables.columns.kinds import Continuous
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnRoles:
+    """Which columns a density is over, which it is given, and where they are in a matrix of codes.
+
+    A matrix of codes has a column for each of `names`: first the modelled columns, then the given ones, then the
+    measurement errors.
+
+    Attributes:
+        columns: the modelled columns.
+        given: the columns that are conditioned on.
+        errors: {column: column of its measurement errors}.
+        schema: what each column is; one that it does not name is continuous.
+        allows_gaps: whether values may be missing; the given columns are then features of the density, not its context.
+
+    Example:
+        >>> roles = ColumnRoles(["mass"], ["age"], {}, {})
+        >>> roles.names, roles.features, roles.context
+        (['mass', 'age'], ['mass'], ['age'])
+    """
+
+    columns: Sequence[str]
+    given: Sequence[str]
+    errors: dict[str, str]
+    schema: Schema
+    allows_gaps: bool = False
+
+    def __post_init__(self) -> None:
+        """Complete the schema."""
+        schema = {name: self.schema.get(name, Continuous(heavy=False)) for name in self.names}
+        object.__setattr__(self, "schema", schema)
+
+    @property
+    def names(self) -> list[str]:
+        """The modelled columns, the given ones, and the measurement errors: those of a matrix of codes."""
+        return [*self.columns, *self.given, *self.errors.values()]
+
+    @property
+    def modelled(self) -> list[str]:
+        """The modelled columns that vary."""
+        return self._varying(self.columns)
+
+    @property
+    def features(self) -> list[str]:
+        """The features of the density: the modelled columns that vary, with the given ones if it allows gaps."""
+        return [*self.modelled, *self._varying(self.given)] if self.allows_gaps else self.modelled
+
+    @property
+    def context(self) -> list[str]:
+        """The context of the density: the given columns that vary, unless they are features."""
+        return [] if self.allows_gaps else self._varying(self.given)
+
+    @property
+    def measured(self) -> list[int]:
+        """Which features have measurement errors."""
+        return [self.features.index(name) for name in self.errors]
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether single values of some feature have a probability."""
+        return any(self.schema[name].has_probabilities for name in self.features)
+
+    def numeric(self, names: Sequence[str]) -> list[str]:
+        """Those of some columns that are read as numbers."""
+        return [name for name in names if self.schema[name].numeric]
+
+    def inputs(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the density takes of codes, (n, names): the features and their errors, and the context or None."""
+        features = [*self.features, *self.errors.values()]
+        context = codes[:, self._places(self.context)] if self.context else None
+        return codes[:, self._places(features)], context
+
+    def conditions(self, given: Tensor) -> Tensor | None:
+        """What a draw is conditioned on, of codes of the given columns, (n, given); None if none of them varies."""
+        places = [self.given.index(name) for name in self._varying(self.given)]
+        return given[:, places] if places else None
+
+    def encode(
+        self, table: pa.Table | pa.RecordBatch, names: Sequence[str], source: str, first_row: int = 1
+    ) -> np.ndarray:
+        """The codes of some columns of a table, (n, names).
+
+        Raises:
+            InputError: a column is missing, or a value is not of its column's kind; the first such row is named.
+        """
+        return encode(table, self.schema, names, source=source, first_row=first_row, gaps=self.allows_gaps)
+
+    def decode(self, codes: np.ndarray, names: Sequence[str]) -> Any:
+        """The table that codes of some columns, (n, names), stand for."""
+        return decode(codes, self.schema, names)
+
+    def _varying(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if self.schema[name].modelled]
+
+    def _places(self, names: Sequence[str]) -> list[int]:
+        place = {name: index for index, name in enumerate(self.names)}
+        return [place[name] for name in names]

@@ -1,0 +1,88 @@
+"""What a fit needs of a table, whether it is in memory or stays in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from pushforward.tables import Schema
+
+
+class Codes(NamedTuple):
+    """The codes of a table, or of a sample of its rows.
+
+    Attributes:
+        matrix: (n, columns), NaN where a value is missing.
+        gaps: the first row without a value, counted from 1, of each column that has such a row.
+    """
+
+    matrix: np.ndarray
+    gaps: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows that are trained on and rows that are held out, as codes of the modelled columns and then of the given ones.
+
+    Attributes:
+        train: rows trained on, or a sample of them, (n, columns).
+        held_out: rows held out, followed by their measurement errors, (m, columns + errors).
+        weights: of `train`, (n,), or None.
+        held_out_weights: of `held_out`, (m,), or None.
+        training_rows: how many rows are trained on.
+        data: the x of `pushforward.fit`.
+        context: its context, or None.
+        data_weights: its weights, or None.
+    """
+
+    train: np.ndarray
+    held_out: np.ndarray
+    weights: np.ndarray | None
+    held_out_weights: np.ndarray | None
+    training_rows: int
+    data: Any
+    context: Any = None
+    data_weights: np.ndarray | None = None
+
+
+class TableSource(Protocol):
+    """A table to which a density is fitted: its columns, without weights and errors, in four steps."""
+
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the rows stay in a file."""
+
+    @property
+    def reasons(self) -> list[str]:
+        """What is special about the route that the table takes, line by line."""
+
+    def infer_schema(self) -> Schema:
+        """What each column is.
+
+        Raises:
+            InputError: a column that cannot be modelled.
+        """
+
+    def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
+        """The codes of some columns: of all rows, or of a sample if the rows are streamed.
+
+        Raises:
+            InputError: a value of any row is not of its column's kind; the first such row is named.
+        """
+
+    def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
+        """Choose the rows to hold out.
+
+        Arguments:
+            schema: inferred.
+            matrix: the codes of `names`, as `encode` gives them.
+            names: the columns, first the features of the density and then its context.
+            features: how many are features.
+        """

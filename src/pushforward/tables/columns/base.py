@@ -1,0 +1,260 @@
+"""What every kind of column can do; each kind is a class of its own, in the file of its name.
+
+A schema says column by column what a table holds: numbers, bounded numbers, whole numbers, categories, angles, times,
+and mixtures of them. It is inferred from a table (`pushforward.tables.schema.inference`), kept in the model file as
+JSON, and a user may declare it for some columns. Whatever a declaration leaves open (None) is inferred.
+"""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from pushforward.errors import InputError
+from pushforward.tables.columns.values import Values
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.tables.columns.maps.base import Map
+
+STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+Share = Annotated[float, Field(gt=0, le=1)]
+# Half a row is added to the rows of each level, so that a declared level that does not occur keeps a probability.
+PSEUDO_ROWS = 0.5
+
+# Every kind by the name it has in JSON; a kind is added when its class is made.
+KINDS: dict[str, type["Column"]] = {}
+
+
+class Column(BaseModel):
+    """A column of a table.
+
+    A kind derives from this class, gives the field `kind` its name as a Literal, and overrides what is different from a
+    number on the whole line. A column is complete when nothing is left to infer; codes are the float64 numbers that a
+    model works with, NaN for a missing value.
+
+    Attributes:
+        missing: the share of rows without a value, inferred.
+        kind: the name of the kind.
+    """
+
+    model_config = STRICT
+
+    missing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    kind: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Make the kind known by its name."""
+        KINDS[cls.model_fields["kind"].default] = cls
+
+    # What it is.
+
+    @property
+    def modelled(self) -> bool:
+        """Whether the column varies, so that it has a density."""
+        return True
+
+    @property
+    def discrete(self) -> bool:
+        """Whether every value has a probability rather than a density."""
+        return False
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether some single values have a probability."""
+        return self.discrete
+
+    @property
+    def dense(self) -> bool:
+        """Whether every value has a density and none has a probability."""
+        return False
+
+    @property
+    def circular(self) -> bool:
+        """Whether the values lie on a circle."""
+        return False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values are read as numbers."""
+        return True
+
+    @property
+    def kept_as_text(self) -> bool | None:
+        """Whether a CSV's column is read as text; None if that depends on what it holds."""
+        return False
+
+    @property
+    def strict(self) -> bool:
+        """Whether some values of the right type are refused."""
+        return True
+
+    @property
+    def plain_condition(self) -> bool:
+        """Whether a flow can take the codes as its context, because they are numbers on a line."""
+        return True
+
+    @property
+    def explainable(self) -> bool:
+        """Whether the surprise of a value can be found by quadrature along the column."""
+        return self.modelled
+
+    def as_condition(self) -> "Column":
+        """Return the column to model in its place when others are conditioned on it and nobody declared it.
+
+        A condition may take values that were not seen, so a column of numbers has no bounds and no levels.
+        """
+        return self
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the options that are not None as plain JSON."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def describe(self) -> str:
+        """Return the kind and its most important options, in a few words."""
+        return self.kind
+
+    # What it is inferred from.
+
+    @classmethod
+    def infer(cls, values: Values) -> Self | None:
+        """Return the complete column if the values are evidence for this kind, else None.
+
+        Kinds are asked in the order of `pushforward.tables.columns.kinds.INFERENCE_ORDER`; a kind that is not in that
+        list is used only when it is declared.
+        """
+        return None
+
+    def complete(self, values: Values) -> Self:
+        """Infer what is left open.
+
+        Raises:
+            InputError: the values contradict the column.
+        """
+        _ = values.numbers  # which refuses what is not a number
+        return self
+
+    def declared_for(self, values: Values) -> Self:
+        """Complete a column that a user declared.
+
+        Raises:
+            InputError: there are no values, or they contradict the column.
+        """
+        if values.missing == len(values):
+            raise InputError(f"{values.what} has no values at all, and cannot be {self.kind}.")
+        return self.complete(values).with_missing(values)
+
+    def with_missing(self, values: Values) -> Self:
+        """Return the column with the share of missing values."""
+        return self.model_copy(update={"missing": values.missing / len(values) if len(values) else 1.0})
+
+    # Codes and values.
+
+    @property
+    def arrow_type(self) -> Any:
+        """The type of pyarrow in which draws are written."""
+        return pa.float64()
+
+    def encode(self, values: Values) -> np.ndarray:
+        """Turn values into codes, (n,) float64, NaN where a value is missing.
+
+        Raises:
+            BadValue: a value is not of this kind.
+        """
+        return values.numbers
+
+    def decode(self, codes: np.ndarray) -> Any:
+        """Turn codes, (n,), into an array of pyarrow of `arrow_type`, null where a code is NaN."""
+        present = ~np.isnan(codes)
+        if pa.types.is_integer(self.arrow_type):
+            return pa.array(np.where(present, codes, 0).astype(np.int64), self.arrow_type, mask=~present)
+        return pa.array(codes, self.arrow_type, mask=~present)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of the interval in which the codes lie, infinite for none."""
+        return -math.inf, math.inf
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The smallest and the largest code."""
+        return self.bounds
+
+    @property
+    def lattice(self) -> tuple[int, int]:
+        """The step between neighboring codes of a discrete column, and a code that they are counted from."""
+        return 1, 0
+
+    def all_codes(self) -> np.ndarray | None:
+        """Every code, increasing, of a column with few; None for others."""
+        return None
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Return the codes at which a density is shown.
+
+        Arguments:
+            spread: codes at equally spaced normal scores, over the range of the training rows.
+            asked: equally spaced codes that a user wants instead; default none.
+        """
+        return np.linspace(spread[0], spread[-1], len(spread)) if asked is None else asked
+
+    # How models see it.
+
+    @property
+    def map(self) -> type["Map"]:
+        """The class of the map from codes to the whole line."""
+        # Imported only here, so that a schema can be read without torch.
+        from pushforward.tables.columns.maps.identity import Identity
+
+        return Identity
+
+    @property
+    def input_width(self) -> int:
+        """How many numbers a network is shown of a value beside its score."""
+        return 0
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """Return what a network is shown of values beside their scores, (n, input_width).
+
+        Arguments:
+            codes: (n,), NaN where a value is missing.
+            low: (n,) scores of the values, or of the lower ends of their intervals.
+            high: (n,) scores of the upper ends.
+        """
+        return low.new_zeros(len(low), 0)
+
+
+Schema = dict[str, Column]
+
+
+def smoothed(counts: np.ndarray) -> list[float]:
+    """Return frequencies from numbers of rows, all of them above 0.
+
+    Example:
+        >>> smoothed(np.array([2, 0]))
+        [0.8333333333333334, 0.16666666666666666]
+    """
+    counts = counts + PSEUDO_ROWS
+    return (counts / counts.sum()).tolist()
+
+
+def ends(low: float | None, high: float | None) -> tuple[float, float]:
+    """Return bounds as numbers, infinite for None."""
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def check_order(low: float | None, high: float | None) -> None:
+    """Refuse bounds that do not increase."""
+    if low is not None and high is not None and not low < high:
+        raise ValueError(f"low must be less than high; they are {low} and {high}")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Describe bounds, of which at least one is given."""
+    if high is None:
+        return f"from {low:g}"
+    return f"up to {high:g}" if low is None else f"{low:g} to {high:g}"

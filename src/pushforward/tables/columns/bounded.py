@@ -1,0 +1,59 @@
+"""A number within an interval."""
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from pushforward.tables.columns.base import Column, check_order, ends, interval
+from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.values import Values
+
+
+class Bounded(Column):
+    """A number within an interval, its ends included.
+
+    Attributes:
+        low: the lower end, or None for none.
+        high: the upper end, or None for none.
+    """
+
+    kind: Literal["bounded"] = "bounded"
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Bounded":
+        if self.low is None and self.high is None:
+            raise ValueError("a bounded column needs low, high or both")
+        check_order(self.low, self.high)
+        return self
+
+    @property
+    def dense(self) -> bool:
+        """True."""
+        return True
+
+    def as_condition(self) -> Column:
+        """A continuous column."""
+        return Continuous(missing=self.missing, heavy=False)
+
+    def describe(self) -> str:
+        """The kind and its bounds."""
+        return f"bounded, {interval(self.low, self.high)}"
+
+    @classmethod
+    def infer(cls, values: Values) -> Self | None:
+        """Numbers that fill an interval or a half-line up to its ends."""
+        low, high = values.bounds
+        return None if low is None and high is None else cls(low=low, high=high)
+
+    def encode(self, values: Values) -> np.ndarray:
+        """The numbers."""
+        values.refuse_outside(*self.bounds)
+        return values.numbers
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of the interval."""
+        return ends(self.low, self.high)

@@ -1,0 +1,185 @@
+"""One of some levels."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from pushforward.errors import InputError
+from pushforward.tables.checks import leave_out
+from pushforward.tables.columns.base import Column, Share, smoothed
+from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.levels import MOST_LEVELS, Level, arrow_type_of, is_number, positions, short
+from pushforward.tables.columns.values import Values
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.tables.columns.maps.base import Map
+
+# Texts are names of rows, and not levels, if there are more than MOST_LEVELS, or more than this many of which most
+# rows have their own.
+LEVELS_OF_ANY_TABLE = 50
+# At most so many different numbers, each with so many rows on average, are levels and not measurements.
+MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+MOST_DECLARED = 4_096
+
+
+class Category(Column):
+    """One of some levels: text, booleans, or numbers that are names.
+
+    The code of a value is the position of its level.
+
+    Attributes:
+        levels: all of one type; inferred if None, the most frequent first (numbers by size).
+        frequencies: of the levels, smoothed; inferred.
+    """
+
+    kind: Literal["category"] = "category"
+    levels: Annotated[list[Level], Field(min_length=1, max_length=MOST_DECLARED)] | None = None
+    frequencies: list[Share] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Category":
+        if self.levels is not None:
+            if len({(is_number(level), isinstance(level, bool)) for level in self.levels}) > 1:
+                raise ValueError("levels must be all text, all numbers or all booleans")
+            if len(set(self.levels)) < len(self.levels):
+                raise ValueError("a level is named twice")
+        if self.frequencies is not None and len(self.frequencies) != len(self.levels or ()):
+            raise ValueError("there must be one frequency for each level")
+        return self
+
+    @property
+    def discrete(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the levels are numbers."""
+        return bool(self.levels) and is_number(self.levels[0])  # type: ignore[index]
+
+    @property
+    def kept_as_text(self) -> bool | None:
+        """False if the levels are numbers."""
+        return False if self.numeric else None
+
+    @property
+    def plain_condition(self) -> bool:
+        """Whether there are at most two levels: more are not in an order that means something."""
+        return self.input_width == 0
+
+    def as_condition(self) -> Column:
+        """A continuous column, if the levels are numbers."""
+        return Continuous(missing=self.missing, heavy=False) if self.numeric else self
+
+    def describe(self) -> str:
+        """The kind and its levels."""
+        if self.levels is None:
+            return "category"
+        shown = ", ".join(short(level) for level in self.levels[:4])
+        return f"category, {len(self.levels)} levels: {shown}{', …' if len(self.levels) > 4 else ''}"
+
+    @classmethod
+    def infer(cls, values: Values) -> Self | None:
+        """Booleans, text, and few different numbers."""
+        if not values.is_numeric:
+            return cls().complete(values)
+        different, counts = values.distinct
+        if len(different) > MOST_NUMERIC_LEVELS or counts.sum() < ROWS_OF_LEVEL * len(different):
+            return None
+        return cls(levels=different.tolist(), frequencies=smoothed(counts))
+
+    def complete(self, values: Values) -> Self:
+        """Find the levels and their frequencies."""
+        found = _counts(values)
+        levels = self.levels or _levels(found, values)
+        like = levels[0]
+        rows: Counter = Counter()
+        for level, count in found.items():
+            rows[_key(level, like)] += count
+        counts = np.array([rows[_key(level, like)] for level in levels])
+        return type(self)(levels=levels, frequencies=smoothed(counts))
+
+    @property
+    def arrow_type(self) -> Any:
+        """That of the levels."""
+        return arrow_type_of(self.levels[0] if self.levels else None)
+
+    def encode(self, values: Values) -> np.ndarray:
+        """The positions of the levels."""
+        return positions(values, self.levels or [])
+
+    def decode(self, codes: np.ndarray) -> Any:
+        """The levels."""
+        present = ~np.isnan(codes)
+        places = pa.array(np.where(present, codes, 0).astype(np.int64), mask=~present)
+        return pa.array(self.levels, self.arrow_type).take(places)
+
+    def all_codes(self) -> np.ndarray | None:
+        """The positions of all levels."""
+        return np.arange(len(self.levels or ()))
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """All levels."""
+        return np.arange(len(self.levels or ()), dtype=float)
+
+    @property
+    def map(self) -> type["Map"]:
+        """Cells of known probability."""
+        from pushforward.tables.columns.maps.cells import Cells
+
+        return Cells
+
+    @property
+    def input_width(self) -> int:
+        """The number of levels, if there are more than two."""
+        count = len(self.levels or ())
+        return count if count > 2 else 0
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """1 for the value's level and 0 for all others."""
+        level = codes.nan_to_num(0.0)[:, None]
+        return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
+
+
+def _counts(values: Values) -> dict[Any, int]:
+    """How many rows have each value."""
+    column = values.column.drop_null()
+    if pa.types.is_floating(column.type):
+        column = column.filter(pc.is_finite(column))
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+
+
+def _levels(found: dict[Any, int], values: Values) -> list[Level]:
+    """Numbers by size, other levels by frequency."""
+    if not all(isinstance(level, bool | int | float | str) for level in found):
+        raise InputError(
+            f"{values.what} is of type {values.type}, which cannot be levels of a category (text, booleans or "
+            f"numbers); declare another kind, or {leave_out(values.source)}."
+        )
+    rows = sum(found.values())
+    if len(found) > MOST_LEVELS or (len(found) > LEVELS_OF_ANY_TABLE and len(found) > rows / 2):
+        raise InputError(
+            f"{values.what} has {len(found)} different texts in {rows} rows, too many for levels of a category: they "
+            f"look like names of rows; {leave_out(values.source)}."
+        )
+    if all(is_number(level) for level in found):
+        return sorted(found)
+    return sorted(found, key=lambda level: (-found[level], str(level)))
+
+
+def _key(level: Any, like: Level) -> Any:
+    """A level as it compares with declared ones: numbers by value, whatever they are written as."""
+    if isinstance(like, bool):
+        return str(level).lower()
+    if isinstance(like, str):
+        return str(level)
+    try:
+        return float(level)
+    except (TypeError, ValueError):
+        return level

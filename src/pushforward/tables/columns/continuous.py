@@ -1,0 +1,99 @@
+"""Any real number."""
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from pushforward.tables.columns.base import STRICT, Column
+from pushforward.tables.columns.detection import heavy_tails
+from pushforward.tables.columns.values import Values
+
+if TYPE_CHECKING:
+    from pushforward.tables.columns.maps.base import Map
+
+# Of the tail transform: a light tail is given nearly exponential tails, and no tail a heavier index than the largest.
+SMALLEST_INDEX, LARGEST_INDEX = 0.02, 2.0
+
+
+class Tail(BaseModel):
+    """The heavy tails of a column: those of generalized Pareto distributions, see `TailTransform`.
+
+    Attributes:
+        lower: λ of the lower tail, P(X < -x) ~ x^(-1/λ).
+        upper: λ of the upper tail.
+        shift: the column's median.
+        scale: of the transform.
+    """
+
+    model_config = STRICT
+
+    lower: Annotated[float, Field(gt=0, le=10)]
+    upper: Annotated[float, Field(gt=0, le=10)]
+    shift: float
+    scale: Annotated[float, Field(gt=0)]
+
+
+class Continuous(Column):
+    """Any real number.
+
+    Attributes:
+        heavy: whether its tails are heavier than exponential ones; inferred if None.
+        tail: what is inferred of heavy tails.
+    """
+
+    kind: Literal["continuous"] = "continuous"
+    heavy: bool | None = None
+    tail: Tail | None = None
+
+    @property
+    def dense(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def strict(self) -> bool:
+        """False: any finite number is allowed."""
+        return False
+
+    def describe(self) -> str:
+        """The kind, and its tails if they are heavy."""
+        if self.tail is None:
+            return "continuous"
+        return f"continuous, heavy tails (index {self.tail.lower:.2f} and {self.tail.upper:.2f})"
+
+    @classmethod
+    def infer(cls, values: Values) -> Self | None:
+        """Any numbers are."""
+        return cls().complete(values)
+
+    def complete(self, values: Values) -> Self:
+        """Find the tails."""
+        observed = values.observed
+        if self.tail is not None or self.heavy is False:
+            return self
+        lower, upper = heavy_tails(observed, always=bool(self.heavy))
+        if lower == upper == 0:
+            return self.model_copy(update={"heavy": False})
+        quartiles = np.quantile(observed, [0.25, 0.5, 0.75])
+        if not quartiles[0] < quartiles[1] < quartiles[2]:
+            return self.model_copy(update={"heavy": False})
+        tails = [min(max(index, SMALLEST_INDEX), LARGEST_INDEX) for index in (lower, upper)]
+        # Half of all draws of the transform lie between its quartiles.
+        quarter = [np.expm1(index * np.log(2)) / index for index in tails]
+        scale = 0.5 * ((quartiles[1] - quartiles[0]) / quarter[0] + (quartiles[2] - quartiles[1]) / quarter[1])
+        tail = Tail(lower=tails[0], upper=tails[1], shift=float(quartiles[1]), scale=float(scale))
+        return self.model_copy(update={"heavy": True, "tail": tail})
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Equal steps, or equal steps of the score if the tails are heavy."""
+        return spread if asked is None and self.tail is not None else super().grid(spread, asked)
+
+    @property
+    def map(self) -> type["Map"]:
+        """The identity, or the tail transform if the tails are heavy."""
+        if self.tail is None:
+            return super().map
+        from pushforward.tables.columns.maps.tails import Tails
+
+        return Tails

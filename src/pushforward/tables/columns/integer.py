@@ -1,0 +1,152 @@
+"""A whole number, or another multiple of a step."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from pushforward.tables.columns.base import Column, Share, check_order, ends, interval, smoothed
+from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.detection import LARGEST_INTEGER
+from pushforward.tables.columns.values import Values
+
+if TYPE_CHECKING:
+    from pushforward.tables.columns.maps.base import Map
+
+# Observed values within so few steps have a probability each; others are made continuous by uniform noise.
+FEW_VALUES = 32
+# Between declared bounds so many values may have a probability each.
+MOST_VALUES = 4_096
+
+
+class Integer(Column):
+    """A whole number, or another multiple of a step.
+
+    Attributes:
+        low: the smallest value, or None for none.
+        high: the largest value, or None for none.
+        step: the distance between neighbors; inferred if None, 1 unless all values are multiples of more.
+        offset: a value, from which the others are multiples of the step away.
+        frequencies: of all values from low to high, smoothed; inferred where there are few.
+    """
+
+    kind: Literal["integer"] = "integer"
+    low: int | None = None
+    high: int | None = None
+    step: Annotated[int, Field(ge=1)] | None = None
+    offset: int = 0
+    frequencies: list[Share] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Integer":
+        if self.frequencies is not None and (
+            self.low is None
+            or self.high is None
+            or self.step is None
+            or len(self.frequencies) != (self.high - self.low) // self.step + 1
+        ):
+            raise ValueError("frequencies need low, high and step, and there must be one for each value")
+        check_order(self.low, self.high)
+        return self
+
+    @property
+    def discrete(self) -> bool:
+        """True."""
+        return True
+
+    def as_condition(self) -> Column:
+        """A continuous column."""
+        return Continuous(missing=self.missing, heavy=False)
+
+    def describe(self) -> str:
+        """The kind, its bounds and its step."""
+        step = "" if self.step in (None, 1) else f", steps of {self.step}"
+        bounds = "" if self.low is None and self.high is None else f", {interval(self.low, self.high)}"
+        return f"integer{bounds}{step}"
+
+    @classmethod
+    def infer(cls, values: Values) -> Self | None:
+        """Numbers that are all whole and not too large."""
+        if not values.is_numeric:
+            return None
+        observed = values.observed
+        whole = np.abs(observed).max() < LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
+        return cls().complete(values) if whole else None
+
+    def complete(self, values: Values) -> Self:
+        """Find the step, the bounds, and the frequencies of few values."""
+        observed = values.observed
+        smallest, largest = int(observed.min()), int(observed.max())
+        low, high, step, offset = self.low, self.high, self.step, self.offset
+        if step is None:
+            offset = smallest if low is None else low
+            step = int(np.gcd.reduce((observed - offset).astype(np.int64))) or 1
+        few = low is None and high is None and (largest - smallest) // step < FEW_VALUES
+        if few:
+            low, high = smallest, largest
+            if low == high:  # declared as an integer, and constant
+                return self.model_copy(update={"step": step, "offset": offset})
+        elif low is None and high is None and smallest >= 0:
+            low = 0
+        frequencies = None
+        if low is not None and high is not None and (high - low) // step < MOST_VALUES:
+            offset = offset if few else low
+            high = low + (high - low) // step * step
+            frequencies = _frequencies(observed, low, high, step)
+        return type(self)(low=low, high=high, step=step, offset=offset, frequencies=frequencies)
+
+    @property
+    def arrow_type(self) -> Any:
+        """64-bit integers."""
+        return pa.int64()
+
+    def encode(self, values: Values) -> np.ndarray:
+        """The numbers."""
+        step, offset = self.lattice
+        values.refuse(
+            ((values.numbers - offset) % step != 0) & ~np.isnan(values.numbers),
+            f"which is not a multiple of {step} above {offset}" if step > 1 else "which is not a whole number",
+        )
+        values.refuse_outside(*self.bounds)
+        return values.numbers
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest value."""
+        return ends(self.low, self.high)
+
+    @property
+    def lattice(self) -> tuple[int, int]:
+        """Step and offset."""
+        return self.step or 1, self.offset
+
+    def all_codes(self) -> np.ndarray | None:
+        """All values, if their frequencies are known."""
+        if self.frequencies is None:
+            return None
+        return (self.low or 0) + (self.step or 1) * np.arange(len(self.frequencies))
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """All values if their frequencies are known, else those nearest to equal steps."""
+        every, (step, offset) = self.all_codes(), self.lattice
+        points = every if asked is None and every is not None else super().grid(spread, asked)
+        return np.unique(offset + np.round((points - offset) / step) * step)
+
+    @property
+    def map(self) -> type["Map"]:
+        """Cells of known probability if the frequencies are known, else steps of equal length."""
+        if self.frequencies is None:
+            from pushforward.tables.columns.maps.steps import Steps
+
+            return Steps
+        from pushforward.tables.columns.maps.cells import Cells
+
+        return Cells
+
+
+def _frequencies(observed: np.ndarray, low: int, high: int, step: int) -> list[float]:
+    """Of the values from low to high; others do not count."""
+    count = (high - low) // step + 1
+    places = ((observed - low) / step).astype(np.int64)
+    return smoothed(np.bincount(places[(places >= 0) & (places < count)], minlength=count))

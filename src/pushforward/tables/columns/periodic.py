@@ -1,0 +1,144 @@
+"""A number on a circle."""
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from pushforward.tables.columns.base import Column
+from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS
+from pushforward.tables.columns.values import Values
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.tables.columns.maps.base import Map
+
+# Where the values of an angle begin, and its period; a column fills a circle if it reaches within EDGE of both ends.
+CIRCLES = ((0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0), (0.0, 24.0))
+EDGE = 0.05
+NAMES = re.compile(
+    r"(^|[^a-z])(angle|phase|azimuth|bearing|heading|direction|longitude|lon|theta|phi|psi|hour)([^a-z]|$)", re.I
+)
+# The circle is cut open in the emptiest of so many sectors.
+SECTORS = 36
+
+
+class Periodic(Column):
+    """An angle, an hour of the day: a number on a circle.
+
+    Attributes:
+        period: the length of one turn.
+        low: where values begin: they lie in [low, low + period).
+        step: the distance between neighbors, where values are multiples of one; inferred if None, 0 for none.
+        start: where the circle is cut open, the place with the fewest rows; inferred.
+    """
+
+    kind: Literal["periodic"] = "periodic"
+    period: Annotated[float, Field(gt=0)]
+    low: float = 0.0
+    step: Annotated[float, Field(ge=0)] | None = None
+    start: float | None = None
+
+    @property
+    def discrete(self) -> bool:
+        """Whether there is a step."""
+        return bool(self.step)
+
+    @property
+    def circular(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def plain_condition(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def explainable(self) -> bool:
+        """False."""
+        return False
+
+    def describe(self) -> str:
+        """The kind, its period and its step."""
+        return f"periodic, {self.period:g} from {self.low:g}" + (f", steps of {self.step:g}" if self.step else "")
+
+    @classmethod
+    def infer(cls, values: Values) -> Self | None:
+        """Numbers in a column named like an angle that fill a circle."""
+        if not NAMES.search(values.name) or not values.is_numeric or len(values.observed) < ROWS_FOR_BOUNDS:
+            return None
+        smallest, largest = values.observed.min(), values.observed.max()
+        for low, period in CIRCLES:
+            edge = EDGE * period
+            if low <= smallest < low + edge and low + period - edge < largest <= low + period:
+                return cls(period=period, low=low).complete(values)
+        return None
+
+    def complete(self, values: Values) -> Self:
+        """Find the step, and where to cut the circle open."""
+        observed, period = values.observed, self.period
+        step = self.step
+        if step is None:
+            step = 1.0 if float(period).is_integer() and bool((observed == np.floor(observed)).all()) else 0.0
+        start = self.start
+        if start is None:
+            angle = np.mod(observed - self.low, period)
+            counts = np.bincount(np.minimum((angle / period * SECTORS).astype(int), SECTORS - 1), minlength=SECTORS)
+            smooth = counts + np.roll(counts, 1) + np.roll(counts, -1)
+            start = self.low + (int(smooth.argmin()) + 0.5) * period / SECTORS
+            if step:
+                start = self.low + np.floor((start - self.low) / step) * step
+        return self.model_copy(update={"step": step, "start": float(start)})
+
+    @property
+    def arrow_type(self) -> Any:
+        """64-bit integers if all values are whole numbers."""
+        whole = bool(self.step) and float(self.step or 0.5).is_integer() and self.low.is_integer()
+        return pa.int64() if whole else pa.float64()
+
+    def encode(self, values: Values) -> np.ndarray:
+        """The numbers in [low, low + period) at the same place of the circle."""
+        codes = self.low + np.mod(values.numbers - self.low, self.period)
+        # A tiny negative number modulo the period is the period itself.
+        codes[codes >= self.low + self.period] = self.low
+        if self.step:
+            nearest = self.low + np.round((codes - self.low) / self.step) * self.step
+            values.refuse(np.abs(codes - nearest) > 1e-6 * self.step, f"which is not a multiple of {self.step:g}")
+            codes = np.where(nearest >= self.low + self.period * (1 - 1e-9), self.low, nearest)
+        return codes
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """One turn."""
+        return self.low, self.low + self.period
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """One turn in equal steps, or in those of the column."""
+        if asked is not None:
+            return asked
+        if self.step:
+            return self.low + np.arange(0, self.period - 0.5 * self.step, self.step)
+        return np.linspace(self.low, self.low + self.period, len(spread), endpoint=False)
+
+    @property
+    def map(self) -> type["Map"]:
+        """The circle, cut open."""
+        from pushforward.tables.columns.maps.circle import Circle
+
+        return Circle
+
+    @property
+    def input_width(self) -> int:
+        """2: cosine and sine."""
+        return 2
+
+    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
+        """Cosine and sine of the middle of a value's interval."""
+        import torch
+
+        angle = 0.5 * (low + high)
+        return torch.stack([angle.cos(), angle.sin()], 1)

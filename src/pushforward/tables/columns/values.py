@@ -1,0 +1,149 @@
+"""The values of one column as the kinds of columns look at them."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pushforward.tables.columns.detection import bounds_of
+from pushforward.tables.missing import is_text, plain
+from pushforward.tables.numbers import BadValue, numbers
+
+# If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
+MOSTLY_NUMBERS = 0.5
+_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+_INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
+
+
+class Values:
+    """One column of some rows, what it holds, and how a message calls it; each answer is found when first asked for.
+
+    Arguments:
+        column: array of pyarrow.
+        name: the column's name.
+        source: what messages call the table.
+        first_row: the number of the first row in the whole table, counted from 1; default 1.
+
+    Example:
+        >>> values = Values(pa.array(["1", "NA", "3"]), "x", "stars.csv")
+        >>> values.is_numeric, values.numbers, values.observed
+        (True, array([ 1., nan,  3.]), array([1., 3.]))
+    """
+
+    def __init__(self, column: Any, name: str, source: str, first_row: int = 1) -> None:
+        self._column = column
+        self.name, self.source, self.first_row = name, source, first_row
+        self.what = f'column "{name}" of {source}'
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @cached_property
+    def column(self) -> Any:
+        """The values as pyarrow has them, without categorical encoding and with nulls for missing text."""
+        return plain(self._column)
+
+    @property
+    def type(self) -> Any:
+        """Their type in pyarrow."""
+        return self.column.type
+
+    @cached_property
+    def missing(self) -> int:
+        """How many are missing."""
+        count = self.column.null_count
+        if pa.types.is_floating(self.type):
+            count += int(pc.sum(pc.is_nan(self.column)).as_py() or 0)
+        return int(count)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether they are text."""
+        return is_text(self.column)
+
+    @property
+    def is_dates(self) -> bool:
+        """Whether they are dates or timestamps by their type."""
+        return bool(pa.types.is_date(self.type) or pa.types.is_timestamp(self.type))
+
+    @cached_property
+    def is_numeric(self) -> bool:
+        """Whether they are to be read as numbers: neither booleans nor dates, nor text of other things.
+
+        Raises:
+            InputError: most of a column of text is numbers, and some is not.
+        """
+        if not self.is_text:
+            return not (pa.types.is_boolean(self.type) or self.is_dates)
+        number = pc.fill_null(pc.match_substring_regex(self.column, _NUMBER), True)
+        infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), _INFINITE), False)
+        number = pc.or_(number, infinite)
+        share = pc.mean(pc.cast(number.filter(pc.is_valid(self.column)), pa.float64())).as_py() or 0.0
+        if share < MOSTLY_NUMBERS:
+            return False
+        _ = self.numbers  # which refuses the first that is not a number
+        return True
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """(n,) float64, NaN where a value is missing.
+
+        Raises:
+            InputError: a value is not a finite number.
+        """
+        return numbers(self.column, self.name, self.source, self.first_row)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """The numbers that are not missing."""
+        return self.numbers[~np.isnan(self.numbers)]
+
+    @cached_property
+    def distinct(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different numbers, increasing, and how many rows have each."""
+        different, counts = np.unique(self.observed, return_counts=True)
+        return different, counts
+
+    @cached_property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The natural bounds that the numbers fill."""
+        return bounds_of(self.observed, self.observed)
+
+    def first(self) -> Any:
+        """The first value that is not missing."""
+        return self.column.drop_null()[0].as_py()
+
+    def refuse(self, bad: np.ndarray, problem: str, remedy: str = "") -> None:
+        """Raise an error about the first value that is marked as bad, if any.
+
+        Arguments:
+            bad: (n,) booleans.
+            problem: what is wrong, such as "which is not positive".
+            remedy: what to do; default to correct it or to fit with another schema.
+
+        Raises:
+            BadValue: some value is bad.
+        """
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            raise self.bad_value(int(rows[0]), f"{self.numbers[rows[0]]:.12g}", problem, remedy)
+
+    def refuse_outside(self, low: float, high: float) -> None:
+        """Raise an error about the first number below or above a bound, if any."""
+        self.refuse(self.numbers < low, f"below its bound {low:g}")
+        self.refuse(self.numbers > high, f"above its bound {high:g}")
+
+    def bad_value(self, place: int, shown: str, problem: str, remedy: str = "") -> BadValue:
+        """The error about one value.
+
+        Arguments:
+            place: its position, counted from 0.
+            shown: the value as a message shows it.
+            problem: what is wrong with it.
+            remedy: what to do; default to correct it or to fit with another schema.
+        """
+        row = self.first_row + place
+        remedy = remedy or "correct it, or fit with a schema that allows it"
+        return BadValue(row, f"{self.what} holds {shown} in row {row}, {problem}; {remedy}.")

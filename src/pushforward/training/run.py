@@ -1,0 +1,242 @@
+"""The state of a training run: its steps, its evaluations, its best weights and its history."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.training.batches import Batches, ResumableBatches
+from pushforward.training.diagnosis import Batch
+from pushforward.training.history import History
+from pushforward.training.schedule import run_progress
+from pushforward.training.settings import Settings
+from pushforward.training.steps import Stepper, tensors_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+# Runs with a time limit are evaluated at least this often, as far as evaluation keeps to its share of the time.
+EVALUATIONS_PER_TIMED_RUN = 20
+LARGEST_EVALUATION_SHARE = 0.1
+# The attributes of a run that are saved as numbers, beside those of its steps.
+COUNTS = (
+    "best_value",
+    "evaluations_since_best",
+    "evaluated_step",
+    "evaluated_at",
+    "evaluation_seconds",
+    "time_budget",
+    "loss_sum",
+    "norm_sum",
+    "rows_seen",
+    "steps_seen",
+    "last_rate",
+)
+
+
+class Run:
+    """A training run, which can be saved between two steps.
+
+    Arguments:
+        fabric: Device, precision and processes.
+        objective: Its forward takes a batch and gives one loss per row, (rows,).
+        batches: The training batches; they must be `ResumableBatches` for the run to be saved.
+        held_out: The value to maximize; raises FloatingPointError with a reason if it has none.
+        settings: All other choices.
+        name_rows: Describes rows of the last batch, given their positions in it, for messages.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        objective: nn.Module,
+        batches: Batches,
+        held_out: Callable[[], float],
+        settings: Settings,
+        name_rows: Callable[[Tensor], str] | None = None,
+    ) -> None:
+        self.fabric = fabric
+        self.objective = objective
+        self.batches = batches
+        self.held_out = held_out
+        self.settings = settings
+        self.history = History()
+        self.started = time.monotonic()
+        self.stepper = Stepper(fabric, objective, settings, name_rows, self.warn)
+
+        limits = [settings.max_steps, None if settings.epochs is None else settings.epochs * len(batches)]
+        self.total_steps: float = min((limit for limit in limits if limit is not None), default=math.inf)
+        self.max_time = math.inf if settings.max_time is None else settings.max_time
+        self.time_budget = self.max_time
+
+        self.best_value = -math.inf
+        self.best_state: dict[str, Any] | None = None
+        self.evaluations_since_best = 0
+        self.evaluated_step = -1
+        self.evaluated_at = 0.0
+        self.evaluation_seconds = 0.0
+        self.finished = False
+        self.last_rate = 0.0
+        self._reset_means()
+
+    @property
+    def step(self) -> int:
+        """The number of steps taken."""
+        return self.stepper.step
+
+    @property
+    def epochs(self) -> float:
+        """The number of passes over the batches, a fraction included."""
+        return self.step / len(self.batches)
+
+    def elapsed(self) -> float:
+        """Seconds of training, those before a checkpoint included."""
+        elapsed = time.monotonic() - self.started
+        # All processes must take the same decisions, so the first one's clock counts.
+        return elapsed if self.fabric.world_size == 1 else self.fabric.broadcast(elapsed)
+
+    def progress(self, elapsed: float) -> float:
+        """The share of the run that is over."""
+        return run_progress(self.step, self.total_steps, elapsed, self.time_budget)
+
+    def start(self, first: Batch) -> None:
+        """Initialize the objective on the first batch, which is trained on as well."""
+        losses = self.stepper.initialize(first)
+        self._note(float(losses.mean()), math.nan, len(losses), self.stepper.learning_rate(0.0))
+
+    def take_step(self, batch: Batch, progress: float) -> None:
+        """Take a step at the learning rate that belongs to this share of the run."""
+        learning_rate = self.stepper.learning_rate(progress)
+        taken = self.stepper.take(self.stepper.on_device(batch), learning_rate)
+        if taken is not None:
+            self._note(*taken, learning_rate)
+
+    def evaluation_due(self, elapsed: float) -> bool:
+        """Whether it is time to evaluate between two steps."""
+        if self.evaluated_step == self.step or self.step >= self.total_steps:
+            return False
+        if self.step % self.settings.evaluate_every == 0:
+            return True
+        # By the clock only if the run is not repeatable anyway.
+        pause = max(self.max_time / EVALUATIONS_PER_TIMED_RUN, self.evaluation_seconds / LARGEST_EVALUATION_SHARE)
+        return elapsed - self.evaluated_at >= pause
+
+    def evaluate(self) -> tuple[float, ...]:
+        """Evaluate the averaged weights, and keep them if they are the best so far.
+
+        Returns:
+            The line of this evaluation for `CsvLog`.
+        """
+        started = self.elapsed()
+        self.evaluated_step = self.step
+        average = self.stepper.average
+        self.stepper.model.eval()
+        with torch.no_grad(), average.applied() if average is not None else nullcontext():
+            reason = ""
+            try:
+                value = self.held_out()
+            except FloatingPointError as error:
+                value, reason = math.nan, f": {error}"
+            if self.fabric.world_size > 1:
+                value = self.fabric.broadcast(value)
+            self.evaluations_since_best += 1
+            if math.isfinite(value) and value > self.best_value:
+                self.evaluations_since_best = 0
+                self.best_value = value
+                self.best_state = copy.deepcopy(self.objective.state_dict())
+                self.history.best_held_out, self.history.best_step = value, self.step
+        self.stepper.model.train()
+        if math.isfinite(value):
+            self.stepper.mark_good()
+        else:
+            self.warn(f"Step {self.step}: the held-out value is not finite{reason}. These weights are not kept.")
+        line = self._record(value)
+        self.evaluated_at = self.elapsed()
+        self.evaluation_seconds = self.evaluated_at - started
+        # The evaluation at the end is within the time limit as well.
+        self.time_budget = max(self.max_time - self.evaluation_seconds, self.max_time / 2)
+        return line
+
+    def finish(self) -> None:
+        """Leave the objective with its best weights in eval mode, and complete the history."""
+        if self.best_state is not None:
+            self.objective.load_state_dict(self.best_state)
+        elif self.stepper.average is not None:
+            self.stepper.average.copy_to_module()
+        self.stepper.drop_gradients()
+        self.objective.eval()
+        self.history.steps = self.step
+        self.history.epochs = self.epochs
+        self.history.total_seconds = time.monotonic() - self.started
+
+    def warn(self, sentence: str) -> None:
+        """Warn of an event, and record it."""
+        self.history.events.append(sentence)
+        if self.fabric.is_global_zero:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON."""
+        steps = self.stepper.state_dict()
+        state = {
+            **steps,
+            "best": tensors_of(self.best_state or {}),
+            "has_best": self.best_state is not None,
+            "counts": {**steps["counts"], **{name: getattr(self, name) for name in COUNTS}},
+            "elapsed": self.elapsed(),
+            "finished": self.finished,
+            "history": asdict(self.history),
+            "batches": cast(ResumableBatches, self.batches).state_dict(),
+            "random": torch.default_generator.get_state(),
+        }
+        if self.fabric.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state, in place of `start`.
+
+        Raises:
+            Exception: The state is not that of such a run.
+        """
+        self.stepper.load_state_dict(state)
+        self.best_state = self.stepper.complete(state["best"]) if state["has_best"] else None
+        for name in COUNTS:
+            setattr(self, name, type(getattr(self, name))(state["counts"][name]))
+        history = {field.name: state["history"][field.name] for field in fields(History)}
+        self.history = History(**{**history, "rows": tuple(history["rows"])})
+        cast(ResumableBatches, self.batches).load_state_dict(state["batches"])
+        self.started -= float(state["elapsed"])
+        self.finished = bool(state["finished"])
+        if self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"], self.fabric.device)
+        # Last: nothing between here and the next step draws random numbers.
+        torch.default_generator.set_state(state["random"])
+
+    def _record(self, held_out: float) -> tuple[float, ...]:
+        elapsed = self.elapsed()
+        train = -self.loss_sum / self.rows_seen if self.rows_seen else math.nan
+        norm = self.norm_sum / self.steps_seen if self.steps_seen else math.nan
+        self.history.append(self.step, elapsed, train, held_out, self.last_rate)
+        self._reset_means()
+        return self.step, round(self.epochs, 4), round(elapsed, 3), train, held_out, self.last_rate, norm
+
+    def _note(self, loss: float, norm: float, rows: int, learning_rate: float) -> None:
+        self.loss_sum += loss * rows
+        self.rows_seen += rows
+        self.norm_sum += norm
+        self.steps_seen += 1
+        self.last_rate = learning_rate
+
+    def _reset_means(self) -> None:
+        self.loss_sum = self.norm_sum = 0.0
+        self.rows_seen = self.steps_seen = 0

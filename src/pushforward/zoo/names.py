@@ -1,0 +1,42 @@
+"""What can be made by name, and where it is: known without importing any of it, or torch."""
+
+import re
+from pathlib import Path
+
+# Densities of a number of features, by the module that makes them.
+ARCHITECTURES = {
+    "autoregressive": "pushforward.zoo.autoregressive",
+    "coupling": "pushforward.zoo.coupling",
+    "iaf": "pushforward.zoo.autoregressive",
+    "maf": "pushforward.zoo.autoregressive",
+    "mixture_cdf": "pushforward.zoo.mixtures",
+    "nice": "pushforward.zoo.coupling",
+    "nsf": "pushforward.zoo.splines",
+    "planar": "pushforward.zoo.planar",
+    "radial": "pushforward.zoo.planar",
+    "realnvp": "pushforward.zoo.coupling",
+    "sylvester": "pushforward.zoo.planar",
+}
+# Everything else that a model file may hold.
+OTHERS = {
+    "adaptive_wavenet": "pushforward.audio.models.adaptive_wavenet",
+    "arbitrary_conditional": "pushforward.table_models.arbitrary_conditional_flow",
+    "gaussianized": "pushforward.zoo.units",
+    "parallel_wavenet": "pushforward.audio.models.architectures",
+    "predictive_parallel_wavenet": "pushforward.audio.models.predictive_student",
+    "standardized": "pushforward.zoo.units",
+    "wavenet": "pushforward.audio.models.architectures",
+}
+
+_REGISTERED = re.compile(r'^@univariate\("(\w+)"\)$', re.MULTILINE)
+
+
+def univariate_names() -> list[str]:
+    """The names of the univariate families, as their files register them.
+
+    Example:
+        >>> "spline" in univariate_names()
+        True
+    """
+    folder = Path(__file__).parent.parent / "bijections" / "univariate"
+    return sorted(name for file in folder.glob("*.py") for name in _REGISTERED.findall(file.read_text("utf-8")))

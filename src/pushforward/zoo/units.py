@@ -1,0 +1,195 @@
+"""Flows in the units of data, and flows over a support."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions.constraints import Constraint
+
+from pushforward.bijections import Bijection, Compose, Constrained, ElementwiseAffine, MarginalSpline, Standardized
+from pushforward.errors import InputError
+from pushforward.flow import Flow
+from pushforward.zoo.registry import build, register
+
+MOST_KNOTS = 10_000
+
+
+def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
+    """The flow in the units of data x: x and context are standardized first, and log_prob accounts for it.
+
+    x = mean + deviation · f(z; (context - context_mean) / context_deviation)
+
+    Arguments:
+        flow: the flow in standardized units; it is used, not copied.
+        x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
+        context: (N, C), for a conditional flow.
+
+    Returns:
+        A flow that takes and gives x in its own units and in the precision of the x given here.
+
+    Raises:
+        ValueError: fewer than two rows, or a feature or context that is constant or not finite.
+
+    Example:
+        >>> import pushforward as pf
+        >>> x = 1000 + 5 * torch.randn(100, 2, dtype=torch.float64)
+        >>> flow = standardized(pf.maf(features=2), x)
+        >>> flow.sample((10,)).dtype
+        torch.float64
+    """
+    return _standardized(
+        flow, _standardization(x, "x"), None if context is None else _standardization(context, "context")
+    )
+
+
+def gaussianized(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None = None,
+    knots: int = 32,
+    *,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    normal: Sequence[int] = (),
+    weights: Tensor | None = None,
+) -> Flow:
+    """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
+
+    x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skew,
+    heavy tails, bounds and outliers are removed feature by feature, and the flow has only to learn how features depend
+    on each other.
+
+    Arguments:
+        flow: the flow in standardized units; it is used, not copied.
+        x: (N, D) data that gives the splines; give float64 to keep the data side in float64.
+        context: (N, C), for a conditional flow; it is standardized by mean and deviation.
+        knots: of each spline, 4 to 10 000, default 32.
+        low: lower bounds of the features, which no sample passes; -inf for none.
+        high: upper bounds of the features, inf for none.
+        normal: features that are nearly normal already and are left unchanged.
+        weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
+
+    Returns:
+        A flow that takes and gives x in its own units and in the precision of the x given here.
+
+    Raises:
+        InputError: a number of knots outside its limits.
+        ValueError: fewer than two rows, or a feature or context that is constant or not finite.
+
+    Example:
+        >>> import pushforward as pf
+        >>> x = torch.randn(200, 2, dtype=torch.float64).exp()
+        >>> flow = gaussianized(pf.maf(features=2), x)
+        >>> flow.log_prob(x).shape, flow.sample((10,)).dtype
+        (torch.Size([200]), torch.float64)
+    """
+    spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights)
+    return _gaussianized(flow, spline, None if context is None else _standardization(context, "context", weights))
+
+
+def in_units_of(flow: Flow, other: Flow) -> Flow:
+    """The flow in the units of another one made by `standardized` or `gaussianized`, with copies of its fixed maps.
+
+    Arguments:
+        flow: the flow in standardized units; it is used, not copied.
+        other: the flow whose units are taken.
+
+    Raises:
+        ValueError: the other flow was made by neither.
+
+    Example:
+        >>> import pushforward as pf
+        >>> other = standardized(pf.maf(features=2), 1000 + torch.randn(50, 2))
+        >>> abs(float(in_units_of(pf.iaf(features=2), other).sample((1000,)).mean()) - 1000) < 5
+        True
+    """
+    units = copy.deepcopy(other.bijection)
+    if not isinstance(units, Standardized):
+        raise ValueError("The other flow was made by neither standardized nor gaussianized: it has no units to take.")
+    if isinstance(units.data, MarginalSpline):
+        return _gaussianized(flow, units.data, units.context)
+    if isinstance(units.data, ElementwiseAffine):
+        return _standardized(flow, units.data, units.context)
+    return _in_units_of_data(flow, units.data, units.context, None)
+
+
+def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:
+    """The flow followed by a map into a support: positive numbers, intervals, simplices, ordered numbers.
+
+    Arguments:
+        flow: a flow over the free coordinates; it is used, not copied.
+        blocks: pairs of a constraint of `torch.distributions.constraints` and its number of coordinates, in their
+            order; a constraint alone stands for one coordinate. A simplex of K coordinates takes K - 1 free ones.
+
+    Returns:
+        A flow over the support. It has no config: save its `state_dict()`.
+
+    Raises:
+        ValueError: the free coordinates are not as many as the flow's features.
+
+    Example:
+        >>> import pushforward as pf
+        >>> from torch.distributions import constraints
+        >>> flow = constrained(pf.maf(features=3), [constraints.positive, (constraints.simplex, 3)])
+        >>> x = flow.sample((100,))
+        >>> bool((x[:, 0] > 0).all()), x.shape
+        (True, torch.Size([100, 4]))
+    """
+    return Flow(Compose([flow.bijection, Constrained(blocks)]), flow.base)
+
+
+@register("standardized")
+def _build_standardized(flow: dict[str, Any]) -> Flow:
+    return _standardized(build(flow))
+
+
+@register("gaussianized")
+def _build_gaussianized(flow: dict[str, Any], knots: Any, bounded: bool = False) -> Flow:
+    inner = build(flow)
+    return _gaussianized(inner, MarginalSpline(inner.features, _checked_knots(knots), bounded))
+
+
+def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:
+    data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
+    config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
+    return _in_units_of_data(flow, data, context, config)
+
+
+def _gaussianized(flow: Flow, data: MarginalSpline, context: ElementwiseAffine | None = None) -> Flow:
+    config = None
+    if flow.config is not None:
+        config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
+        if data.low is not None:
+            config["bounded"] = True
+    return _in_units_of_data(flow, data, context, config)
+
+
+def _in_units_of_data(
+    flow: Flow, data: Bijection, context: ElementwiseAffine | None, config: dict[str, Any] | None
+) -> Flow:
+    if context is None and flow.context_features:
+        context = ElementwiseAffine(shift=torch.zeros(flow.context_features))
+    return Flow(Standardized(flow.bijection, data, context), flow.base, config)
+
+
+def _checked_knots(knots: object) -> int:
+    if not isinstance(knots, int) or not 4 <= knots <= MOST_KNOTS:
+        raise InputError(f"gaussianized: option knots must be a number from 4 to {MOST_KNOTS}, got {knots!r}.")
+    return knots
+
+
+def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:
+    if rows.dim() != 2 or len(rows) < 2:
+        raise ValueError(f"{name} must have shape (N, features) with at least two rows, got {tuple(rows.shape)}.")
+    # Always in float64: a float32 sum over millions of rows would lose the mean.
+    deviation, mean = torch.std_mean(rows.double(), 0, correction=0)
+    if weights is not None:
+        shares = (weights.double() / weights.double().sum())[:, None]
+        mean = (shares * rows.double()).sum(0)
+        deviation = (shares * (rows.double() - mean) ** 2).sum(0).sqrt()
+    if not bool((torch.isfinite(deviation) & (deviation > 0)).all()):
+        bad = int((~(torch.isfinite(deviation) & (deviation > 0))).nonzero()[0])
+        raise ValueError(f"Column {bad} of {name} is constant or not finite: it cannot be standardized.")
+    return ElementwiseAffine(shift=mean.to(rows.dtype), scale=deviation.to(rows.dtype))

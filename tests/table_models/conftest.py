@@ -1,0 +1,11 @@
+"""The chosen flow is a small one here."""
+
+import pytest
+from small_fits import small_flows
+
+
+@pytest.fixture(autouse=True, scope="session")
+def small_recipe():
+    with pytest.MonkeyPatch.context() as patch:
+        small_flows(patch)
+        yield
