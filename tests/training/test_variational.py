@@ -234,4 +234,6 @@ def test_a_log_normal_is_fitted_on_its_support():
     x = flow.sample((20_000,))
     assert -5 * fit.elbo_error - 1e-5 < fit.kl < 1e-3 and bool((x > 0).all())
     # Five standard errors of the mean of log x are 0.025, of its deviation 0.018.
-    assert float(x.log().mean()) == pytest.approx(0.5, abs=0.05) and float(x.log().std()) == pytest.approx(0.7, abs=0.05)
+    assert float(x.log().mean()) == pytest.approx(0.5, abs=0.05) and float(x.log().std()) == pytest.approx(
+        0.7, abs=0.05
+    )
