@@ -19,7 +19,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pushforward.cli.allocator import KEPT, LARGEST_BLOCK
+
 HERE = Path(__file__).parent
+# Every library keeps freed memory for the next step, as the commands of pushforward do.
+MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(KEPT), "MALLOC_MMAP_THRESHOLD_": str(LARGEST_BLOCK)}
 OURS = ("pushforward", "compiled")
 PEERS = ("zuko", "nflows", "flowjax")
 # Per case: sizes, the peers, repetitions, and for each operation how many times faster than the best peer is the aim.
@@ -68,7 +72,11 @@ class Worker:
 
     def __init__(self, library: str, python: str) -> None:
         self.process = subprocess.Popen(
-            [python, str(HERE / "worker.py"), library], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(HERE / "worker.py"), library],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | MEMORY,
         )
 
     def seconds(self, case: dict, operation: str, warm_up: int) -> float:

@@ -1,6 +1,7 @@
 """Base densities against scipy, quadrature and their own samples."""
 
 import pytest
+import scipy.optimize
 import scipy.stats
 import torch
 from catalogue import randomize
@@ -42,7 +43,8 @@ def test_mixture_against_scipy():
 @EVERY
 def test_features_are_independent_copies_that_integrate_to_one(name):
     base = make(name, 1)
-    grid = torch.linspace(-2000, 2000, 4_000_001, dtype=torch.float64)[:, None]
+    # Far into the tails, and of the edges of the uniform density no more than half a step is lost.
+    grid = torch.linspace(-9, 9, 100_001, dtype=torch.float64).sinh()[:, None]
     total = torch.trapezoid(base.log_prob(grid).exp().detach(), grid[:, 0])
     assert float(total) == pytest.approx(1, abs=2e-3 if name == "uniform" else 1e-6)
 
@@ -68,7 +70,8 @@ def test_samples_follow_the_density(name):
                 "student_t": scipy.stats.t(10),
             }
             cdf = reference[name].cdf
-        assert scipy.stats.kstest(draws[:, d].numpy(), cdf).pvalue > 1e-4
+        # The p-value of five standard deviations.
+        assert scipy.stats.kstest(draws[:, d].numpy(), cdf).pvalue > 5.7e-7
 
 
 @EVERY
@@ -110,19 +113,27 @@ def test_student_t_learns_its_degrees_of_freedom():
         optimizer.zero_grad()
         (-base.log_prob(data).mean()).backward()
         optimizer.step()
-    assert float(base.log_degrees_of_freedom.exp()) == pytest.approx(3, rel=0.08)
+    # The most likely degrees of freedom of these very rows.
+    found = scipy.optimize.minimize_scalar(
+        lambda degrees: -scipy.stats.t(degrees).logpdf(data.double().numpy()).mean(), bounds=(1, 10), method="bounded"
+    )
+    assert float(base.log_degrees_of_freedom.exp()) == pytest.approx(found.x, rel=0.01)
 
 
 def test_gradients_through_mixture_samples_match_the_gradient_of_the_exact_moment():
     # E|z|² = Σ weight (|mean|² + Σ scale²), so its gradient is known in closed form.
     torch.manual_seed(0)
     base = randomize(GaussianMixture(2, components=3).double(), seed=4, scale=0.8)
-    estimate = base.rsample((400_000,)).square().sum(-1).mean()
     weights = base.logits.softmax(0)
     exact = (weights * (base.means.square() + (2 * base.log_scales).exp()).sum(-1)).sum()
-    estimated_gradients = torch.autograd.grad(estimate, list(base.parameters()))
-    for estimated, truth in zip(estimated_gradients, torch.autograd.grad(exact, list(base.parameters())), strict=True):
-        torch.testing.assert_close(estimated, truth, rtol=0.03, atol=0.02)
+    estimates = [
+        torch.autograd.grad(base.rsample((2000,)).square().sum(-1).mean(), list(base.parameters())) for _ in range(200)
+    ]
+    truths = torch.autograd.grad(exact, list(base.parameters()))
+    for estimated, truth in zip(map(torch.stack, zip(*estimates, strict=True)), truths, strict=True):
+        error = estimated.std(0) / 200**0.5
+        assert bool(((estimated.mean(0) - truth).abs() < 5 * error + 1e-12).all())
+        assert bool((error < 0.05).all())
 
 
 @pytest.mark.parametrize(

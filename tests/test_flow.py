@@ -25,8 +25,8 @@ def make(name, features=2, context=0, **options):
 @pytest.mark.parametrize(
     ("name", "base"),
     [
-        # Its roots on 800,000 points take seconds, and other bases do not change them.
-        pytest.param(name, base, marks=[pytest.mark.slow] if name == "mixture_cdf" and base != "normal" else [])
+        # A map does not know its base: each map with one base and each base with one map are what is to be shown.
+        pytest.param(name, base, marks=[pytest.mark.slow] if name != "maf" and base != "normal" else [])
         for name in ARCHITECTURES
         for base in ("normal", "student_t", "mixture", "logistic")
     ],
@@ -37,10 +37,10 @@ def test_the_density_integrates_to_one(name, base):
         torch.nn.init.constant_(flow.base.log_degrees_of_freedom, math.log(6))
     # The grid is fine in the middle and reaches far into the tails.
     reach = 400.0 if base == "student_t" else 60.0
-    axis = torch.sinh(torch.linspace(-math.asinh(reach), math.asinh(reach), 901, dtype=torch.float64))
+    axis = torch.sinh(torch.linspace(-math.asinh(reach), math.asinh(reach), 401, dtype=torch.float64))
     grid = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
-        density = flow.log_prob(grid).exp().reshape(901, 901)
+        density = flow.log_prob(grid).exp().reshape(401, 401)
     total = torch.trapezoid(torch.trapezoid(density, axis), axis)
     assert float(total) == pytest.approx(1, abs=5e-3)
 
@@ -69,9 +69,9 @@ def test_samples_have_the_moments_of_the_density(name):
         density = flow.log_prob(axis, context).exp()
         draws = flow.sample((40_000,), context)[:, 0]
     mean = float(torch.trapezoid(density * axis[:, 0], axis[:, 0]))
-    variance = float(torch.trapezoid(density * (axis[:, 0] - mean) ** 2, axis[:, 0]))
+    variance, fourth = (float(torch.trapezoid(density * (axis[:, 0] - mean) ** k, axis[:, 0])) for k in (2, 4))
     assert float(draws.mean()) == pytest.approx(mean, abs=5 * math.sqrt(variance / 40_000))
-    assert float(draws.var()) == pytest.approx(variance, rel=0.06)
+    assert float(draws.var()) == pytest.approx(variance, abs=5 * math.sqrt((fourth - variance**2) / 40_000))
 
 
 @EVERY

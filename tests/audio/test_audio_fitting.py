@@ -58,7 +58,7 @@ def test_a_fit_climbs_the_ladder_and_stays_above_the_entropy(fitted):
     entropy = np.log(SCALES).mean() + 0.5 * math.log(2 * math.pi * math.e)
     independent, linear, adaptive = fitted.baselines.values()
     # The scale of a sample is guessed from those before it, which costs a little. One file of 6000 samples is held out.
-    assert entropy - 4 * math.sqrt(0.5 / 6000) < fitted.held_out < min(independent, linear, adaptive) - 0.01
+    assert entropy - 5 * math.sqrt(0.5 / 6000) < fitted.held_out < min(independent, linear, adaptive) - 0.01
     assert fitted.model.notes["held_out_nats_per_sample"] == fitted.held_out
     assert len(fitted.model.notes["held_out_files"]) == 1
 

@@ -74,7 +74,8 @@ def test_draws_follow_the_conditionals(head):
     with torch.no_grad():
         u = model.conditionals(x).cdf(x).sort(0).values
     steps = (torch.arange(20_000, dtype=torch.float64) + 0.5)[:, None] / 20_000
-    assert float((u - steps).abs().max()) < 1.63 / math.sqrt(20_000)  # Kolmogorov-Smirnov, one in a hundred
+    # Kolmogorov-Smirnov, with the probability of five standard deviations.
+    assert float((u - steps).abs().max()) < 2.75 / math.sqrt(20_000)
 
 
 @EVERY_HEAD
@@ -115,7 +116,7 @@ def test_temperature_scales_the_noise():
     model = teacher()
     first = model.conditionals(torch.zeros(1, 1, dtype=torch.float64))
     cold = model.sample((20_000,), length=1, temperature=0.5, generator=seeded())[:, 0]
-    assert abs(float(cold.std() / first.scale[0, 0].detach()) - 0.5) < 0.02
+    assert abs(float(cold.std() / first.scale[0, 0].detach()) - 0.5) < 5 * 0.5 / math.sqrt(2 * 20_000)
     assert torch.equal(model.sample((2,), length=9, temperature=0.0), model.sample((2,), length=9, temperature=0.0))
 
 
@@ -334,4 +335,4 @@ def test_a_teacher_learns_the_known_entropy_of_a_resonance():
         # The first two samples are not known so well: they cost the stationary spread.
         nats = -model.conditionals(held_out).log_prob(held_out)[:, 50:].mean()
     error = 1 / math.sqrt(2 * 64 * 950)
-    assert entropy - 3 * error < float(nats) < entropy + 0.02
+    assert entropy - 5 * error < float(nats) < entropy + 0.02

@@ -116,8 +116,8 @@ class TestCoupling:
         layer = randomize(Coupling([True, False, True], Additive(), Conditioner((8,))))
         assert torch.equal(layer(torch.randn(5, 3))[1], torch.zeros(5))
 
-    def test_at_least_one_feature_must_move(self):
-        with pytest.raises(ValueError, match="must move at least one"):
+    def test_at_least_one_feature_must_be_transformed(self):
+        with pytest.raises(ValueError, match="must transform at least one"):
             Coupling([False, False], Affine())
 
 

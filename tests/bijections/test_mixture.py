@@ -58,8 +58,8 @@ def test_zero_parameters_are_nearly_the_identity_and_components_differ(component
 @pytest.mark.parametrize("components", [1, 8])
 def test_returns_where_it_began(dtype, spread, components):
     mixture = LogisticMixture(components)
-    parameters = spread * normal(20_000, mixture.parameter_count, dtype=dtype)
-    x = 3 * normal(20_000, seed=1, dtype=dtype)
+    parameters = spread * normal(4000, mixture.parameter_count, dtype=dtype)
+    x = 3 * normal(4000, seed=1, dtype=dtype)
     z, log_derivative = mixture.inverse(x, parameters)
     mapped, log_derivative_back = mixture.forward(z, parameters)
     z_again, _ = mixture.inverse(mapped, parameters)
@@ -130,17 +130,19 @@ def test_no_component_is_refused():
         LogisticMixture(0)
 
 
-@pytest.mark.parametrize("kind", ["autoregressive", "coupling"])
+@pytest.mark.parametrize("kind", ["autoregressive", pytest.param("coupling", marks=pytest.mark.slow)])
 def test_mixture_cdf_learns_what_an_affine_flow_cannot(kind):
     torch.manual_seed(0)
-    x = torch.randn(20_000, 2) + 4 * torch.randint(0, 2, (20_000, 1)) - 2
-    flow = pf.mixture_cdf(2, kind=kind, layers=2, hidden=(32, 32), components=4)
-    pf.fit(flow, x, max_steps=400, learning_rate=5e-3)
-    fresh = torch.randn(4000, 2) + 4 * torch.randint(0, 2, (4000, 1)) - 2
+    # Two clusters four deviations from their middle: a normal first feature, all that an affine layer has, is
+    # log(17) / 2 - log(2) = 0.72 nats short of its density.
+    x, fresh = (torch.randn(4000, 2) / 2 + 4 * torch.randint(0, 2, (4000, 1)) - 2 for _ in range(2))
+    flow = pf.mixture_cdf(2, kind=kind, layers=2, hidden=(16, 16), components=4)
+    pf.fit(flow, x, max_steps=300, learning_rate=1e-2)
     exact = torch.logsumexp(
-        torch.stack([torch.distributions.Normal(m, 1.0).log_prob(fresh).sum(1) for m in (-2.0, 2.0)]), 0
+        torch.stack([torch.distributions.Normal(m, 0.5).log_prob(fresh).sum(1) for m in (-2.0, 2.0)]), 0
     ) - math.log(2)
-    assert float((exact - flow.log_prob(fresh)).detach().mean()) < 0.06
+    missing = (exact - flow.log_prob(fresh)).detach()
+    assert float(missing.mean()) + 5 * float(missing.std()) / 4000**0.5 < 0.36
     samples, log_prob = flow.sample_with_log_prob((500,))
     torch.testing.assert_close(flow.log_prob(samples), log_prob, atol=1e-3, rtol=0)
 

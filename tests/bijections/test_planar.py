@@ -108,8 +108,9 @@ def test_first_and_second_derivatives_of_the_inverse(name, context):
         replaced = {f"layer.{n}": w for n, w in zip(names, weights, strict=True)}
         return torch.func.functional_call(Back(), replaced, (x,))
 
-    assert torch.autograd.gradcheck(inverse, (x, *weights))
-    assert torch.autograd.gradgradcheck(inverse, (x, *weights))
+    # Along random directions, which takes a tenth of the time of every entry.
+    assert torch.autograd.gradcheck(inverse, (x, *weights), fast_mode=True)
+    assert torch.autograd.gradgradcheck(inverse, (x, *weights), fast_mode=True)
 
 
 def test_sylvester_columns_are_orthonormal_and_rank_one_is_planar():
@@ -145,12 +146,13 @@ def test_radial_at_its_centre():
 @pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])
 def test_layers_begin_near_the_identity_and_learn(name):
     torch.manual_seed(0)
-    flow = getattr(pf, name)(features=2, layers=6)
+    flow = getattr(pf, name)(features=2, layers=3)
     z = torch.randn(1000, 2)
     with torch.no_grad():
         assert float((flow.to_data(z) - z).abs().mean()) < 1.5
-    angle = 3.14159 * torch.rand(2000, generator=torch.Generator().manual_seed(0))
-    x = torch.stack([2 * angle.cos(), 2 * angle.sin()], 1) + 0.2 * torch.randn(2000, 2)
-    before = float(pf.evaluate(flow, x).mean())
-    history = pf.fit(flow, x, max_steps=300, learning_rate=1e-2)
-    assert history.best_held_out > before + 0.5
+    angle = 3.14159 * torch.rand(1000)
+    x = torch.stack([2 * angle.cos(), 2 * angle.sin()], 1) + 0.2 * torch.randn(1000, 2)
+    before = pf.evaluate(flow, x[500:])
+    pf.fit(flow, x[:500], max_steps=60, batch_size=100, learning_rate=2e-2, average_decay=None)
+    gain = pf.evaluate(flow, x[500:]) - before
+    assert float(gain.mean()) > 5 * float(gain.std()) / 500**0.5

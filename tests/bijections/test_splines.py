@@ -59,8 +59,8 @@ def test_zero_parameters_are_the_identity(tails, bins):
 @pytest.mark.parametrize("spread", [1.0, 5.0])
 def test_float32_returns_where_it_began(tails, bound, spread):
     spline = RationalQuadraticSpline(8, bound, tails)
-    parameters = spread * normal(100_000, spline.parameter_count, dtype=torch.float32)
-    value = bound * 0.7 * normal(100_000, seed=1, dtype=torch.float32)
+    parameters = spread * normal(10_000, spline.parameter_count, dtype=torch.float32)
+    value = bound * 0.7 * normal(10_000, seed=1, dtype=torch.float32)
     value[:4] = torch.tensor([bound, -bound, 0.0, 1.5 * bound])
     # Draws come back, however steep or flat the spline is.
     x, log_derivative = spline.forward(value, parameters)
@@ -85,9 +85,10 @@ def test_gradients_inside_outside_and_at_the_edge(tails, direction):
     parameters = 2 * normal(7, spline.parameter_count)
     inputs = [value.requires_grad_(), parameters.requires_grad_()]
     apply = getattr(spline, direction)
-    assert torch.autograd.gradcheck(apply, inputs, check_forward_ad=True)
+    # Each row has derivatives of its own: along random directions all are seen.
+    assert torch.autograd.gradcheck(apply, inputs, check_forward_ad=True, fast_mode=True)
     inner = [part[1:6].detach().requires_grad_() for part in inputs]
-    assert torch.autograd.gradgradcheck(apply, inner)
+    assert torch.autograd.gradgradcheck(apply, inner, fast_mode=True)
     edge = torch.tensor([-2.0, 2.0], dtype=torch.float64, requires_grad=True)
     result = apply(edge, parameters[:2])
     gradients = torch.autograd.grad(sum(part.sum() for part in result), [edge, parameters])
@@ -155,16 +156,18 @@ def test_what_makes_no_spline_is_refused(options):
         RationalQuadraticSpline(**options)
 
 
-@pytest.mark.parametrize("kind", ["autoregressive", "coupling"])
+@pytest.mark.parametrize("kind", ["autoregressive", pytest.param("coupling", marks=pytest.mark.slow)])
 def test_nsf_learns_what_an_affine_flow_cannot(kind):
     torch.manual_seed(0)
-    x = torch.randn(20_000, 2) + 4 * torch.randint(0, 2, (20_000, 1)) - 2
-    flow = pf.nsf(2, kind=kind, layers=3, hidden=(32, 32))
-    pf.fit(flow, x, max_steps=600, learning_rate=5e-3)
-    fresh = torch.randn(4000, 2) + 4 * torch.randint(0, 2, (4000, 1)) - 2
+    # Two clusters four deviations from their middle: a normal first feature, all that an affine layer has, is
+    # log(17) / 2 - log(2) = 0.72 nats short of its density.
+    x, fresh = (0.25 * torch.randn(4000, 2) + 2.0 * torch.randint(0, 2, (4000, 1)) - 1 for _ in range(2))
+    flow = pf.nsf(2, kind=kind, layers=2, hidden=(16, 16))
+    pf.fit(flow, x, max_steps=300, learning_rate=1e-2)
     exact = torch.logsumexp(
-        torch.stack([torch.distributions.Normal(m, 1.0).log_prob(fresh).sum(1) for m in (-2.0, 2.0)]), 0
+        torch.stack([torch.distributions.Normal(m, 0.25).log_prob(fresh).sum(1) for m in (-1.0, 1.0)]), 0
     ) - math.log(2)
-    assert float((exact - flow.log_prob(fresh)).mean()) < 0.06
+    missing = (exact - flow.log_prob(fresh)).detach()
+    assert float(missing.mean()) + 5 * float(missing.std()) / 4000**0.5 < 0.36
     samples, log_prob = flow.sample_with_log_prob((500,))
     torch.testing.assert_close(flow.log_prob(samples), log_prob, atol=1e-3, rtol=0)

@@ -103,25 +103,23 @@ def test_gradients_of_the_parameters(backwards):
 
 
 def test_the_survival_function_falls_with_the_power_of_the_tail():
-    torch.manual_seed(0)
     layer = layer_with(0.25, 0.75)
-    with torch.no_grad():
-        x = layer(torch.randn(400_000, 1, dtype=torch.float64))[0][:, 0]
-    for side, tail in ((-x, 0.25), (x, 0.75)):
-        far = torch.quantile(side[:200_000], torch.tensor([0.999, 0.9999], dtype=torch.float64))
-        near, further = ((side > edge).double().mean().log() for edge in far)
-        slope = float((further - near) / (far[1] / far[0]).log())
-        # Before the limit it is -1 / λ · (λ x / (1 + λ x)); a tenth is what a few hundred draws leave open.
-        middle = float(far.prod().sqrt())
-        assert slope == pytest.approx(-1 / tail * tail * middle / (1 + tail * middle), rel=0.3)
+    x = torch.logspace(-2, 8, 60, dtype=torch.float64)
+    for sign, tail in ((-1, 0.25), (1, 0.75)):
+        with torch.no_grad():
+            z = layer.inverse(sign * x[:, None])[0][:, 0]
+        # P(X > x) = P(Z > z) = (1 + λ x)^(-1/λ) / 2.
+        survival = torch.special.log_ndtr(-sign * z)
+        torch.testing.assert_close(survival, -torch.log1p(tail * x) / tail - math.log(2), rtol=1e-9, atol=1e-9)
 
 
 class TestFromData:
     def test_finds_the_tails_of_what_it_is_given(self):
-        torch.manual_seed(0)
         truth = layer_with(0.4, 1.2, shift=-7.0, scale=3.0)
+        # The quantiles of 100,000 rows in the place of draws.
+        levels = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
         with torch.no_grad():
-            x = truth(torch.randn(100_000, 1, dtype=torch.float64))[0]
+            x = truth(torch.special.ndtri(levels)[:, None])[0]
         found = TailTransform.from_data(x)
         torch.testing.assert_close(found.tails, truth.tails, rtol=0.25, atol=0)
         torch.testing.assert_close(found.shift, truth.shift, rtol=0, atol=0.1)
@@ -156,10 +154,11 @@ def test_a_spline_flow_with_it_fits_heavy_tails_better_than_without():
     x, fresh = (torch.distributions.StudentT(2.0).sample((5000, 2)) for _ in range(2))
     scores = []
     for last in (None, TailTransform.from_data(x)):
-        inner = pf.nsf(2, layers=2, hidden=(32, 32))
+        inner = pf.nsf(2, layers=1, hidden=(16,))
         flow = inner if last is None else pf.Flow(Compose([inner.bijection, last]), inner.base)
-        pf.fit(flow, x, max_steps=300, learning_rate=3e-3)
-        scores.append(float(flow.eval().log_prob(fresh).detach().mean()))
-    truth = float(torch.distributions.StudentT(2.0).log_prob(fresh).sum(1).mean())
-    assert scores[1] > scores[0] + 0.2
-    assert truth - scores[1] < 0.05
+        pf.fit(flow, x, max_steps=100, learning_rate=3e-3)
+        scores.append(flow.eval().log_prob(fresh).detach())
+    # Without it the tails are normal, and the mean square of this density has no bound.
+    assert float(scores[1].mean() - scores[0].mean()) > 1
+    missing = torch.distributions.StudentT(2.0).log_prob(fresh).sum(1) - scores[1]
+    assert float(missing.mean()) < 0.05 + 5 * float(missing.std()) / 5000**0.5

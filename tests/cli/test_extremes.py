@@ -26,7 +26,8 @@ def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, many_steps, f
         assert result.status == 0, result.err
         write(tmp_path / "new.csv", make_rows(1000, seed=1))
         scores.append(scored(run, "new.csv"))
-    # The outermost five rows of a column lie in one piece of its spline with the outlier, and lose.
+    # The outermost five rows of a column lie in one piece of its spline with the outlier, and lose. Fits to the clean
+    # rows differ by some hundredths; in units that the outlier stretched all rows would lose tens of nats.
     assert np.median(scores[1]) > np.median(scores[0]) - 0.3
     assert scores[1].mean() > scores[0].mean() - 1
     assert np.isfinite(scored(run, "t.csv")).all()

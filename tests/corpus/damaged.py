@@ -287,18 +287,6 @@ def _parquet(folder: Path) -> Iterator[Case]:
     yield from _flipped("altered Parquet", "parquet", whole, len(whole) - footer - 8, 20, both)
     for name, table in _odd_tables():
         yield Case("odd tables", f"{name}.parquet", _parquet_bytes(table), both)
-    many = pa.table(
-        {name: pa.DictionaryArray.from_arrays(pa.array(np.zeros(10**7, np.int32)), pa.array([1.5])) for name in "abc"}
-    )
-    bomb = _parquet_bytes(many, compression="zstd", row_group_size=10**7)
-    yield Case("bombs", "thirty million numbers in little.parquet", bomb, both)
-    # Four thousand copies of a megabyte of text, which stands in the file once, and packed.
-    rows = 4096
-    note = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["x" * 2**20]))
-    numbers = {name: np.random.default_rng(0).normal(size=rows) for name in "abc"}
-    options = {"compression": "zstd", "store_schema": False, "dictionary_pagesize_limit": 2**24}
-    text = _parquet_bytes(pa.table({**numbers, "note": note}), **options)
-    yield Case("bombs", "four gigabytes of text in little.parquet", text, both)
     named = _parquet_bytes(_table().rename_columns(["a ", "B", "c\n"]))
     yield Case("odd tables", "other names.parquet", named, ("score",))
 
@@ -492,6 +480,18 @@ def _large(folder: Path) -> Iterator[Case]:
     wide = pa.Table.from_arrays([pa.array([1.0, 2.0])] * 10**5, names=names[: 10**5])
     yield Case("too wide", "hundred thousand columns.parquet", _parquet_bytes(wide), large=True)
     yield Case("too wide", "hundred thousand columns.feather", _feather_bytes(wide), large=True)
+    many = pa.table(
+        {name: pa.DictionaryArray.from_arrays(pa.array(np.zeros(10**7, np.int32)), pa.array([1.5])) for name in "abc"}
+    )
+    bomb = _parquet_bytes(many, compression="zstd", row_group_size=10**7)
+    yield Case("bombs", "thirty million numbers in little.parquet", bomb, large=True)
+    # Four thousand copies of a megabyte of text, which stands in the file once, and packed.
+    rows = 4096
+    note = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["x" * 2**20]))
+    numbers = {name: np.random.default_rng(0).normal(size=rows) for name in "abc"}
+    options = {"compression": "zstd", "store_schema": False, "dictionary_pagesize_limit": 2**24}
+    text = _parquet_bytes(pa.table({**numbers, "note": note}), **options)
+    yield Case("bombs", "four gigabytes of text in little.parquet", text, large=True)
     sink = io.BytesIO()
     column = pa.array(np.full(10**7, 1.5))
     group = pa.table(dict.fromkeys("abc", column))

@@ -27,10 +27,12 @@ DISTILL, FIT = "distill", "fit"
 RENAMED = {
     '"any_given":': '"arbitrary_conditions":',
     '"any_given"': '"arbitrary_conditional"',
-    "it is the density of those that are there, which the model has learned": (
-        "it is the learned density of the values that are present"
-    ),
 }
+# In what is computed today, not in notes that the file holds.
+REWORDED = (
+    "it is the density of those that are there, which the model has learned",
+    "it is the learned density of the values that are present",
+)
 
 HERE = Path(__file__).resolve().parent
 FLOWS, SOUND, TABLES, COMMANDS = (HERE / name for name in ("flows", "sound", "tables", "commands"))

@@ -17,10 +17,10 @@ built = pytest.mark.skipif(kernels.load() is None, reason="The kernels were not 
 def test_a_library_of_other_structures_is_refused():
     sizes = {structure.__name__: ctypes.sizeof(structure) for structure in structures.STRUCTURES}
     kernels.check_sizes("_native.so", sizes)
-    with pytest.raises(ImportError, match=r"structure Dense has 88 bytes in _native.so and 80 bytes in Python"):
+    with pytest.raises(ImportError, match=r"structure Dense has 88 bytes in _native\.so and 80 bytes in Python"):
         kernels.check_sizes("_native.so", {**sizes, "Dense": sizes["Dense"] + 8})
     del sizes["Dense"]
-    with pytest.raises(ImportError, match=r"Dense has no size in _native.so .* Build them again"):
+    with pytest.raises(ImportError, match=r"Dense has no size in _native\.so .* Build them again"):
         kernels.check_sizes("_native.so", sizes)
 
 

@@ -68,7 +68,6 @@ def test_a_made_drops_in_training_alone_and_keeps_its_triangle(activation, resid
     dropped = made(x)
     assert float((dropped - exact).detach().abs()[:, 1:].mean()) > 0.05
     assert torch.equal(dropped[:, 0], exact[:, 0])  # a constant: no hidden unit reaches the first feature
-    assert torch.equal(made(x, dropout=False), exact)
     jacobian = torch.autograd.functional.jacobian(lambda v: made(v), x[0])
     assert bool((jacobian.sum(1).triu() == 0).all())
 
@@ -98,9 +97,10 @@ def test_no_dropout_draws_no_random_numbers(name):
 @pytest.mark.parametrize("kind", ["autoregressive", "coupling"])
 def test_nsf_trains_with_residual_pairs_and_dropout(kind):
     torch.manual_seed(0)
-    x = torch.randn(2000, 2).cumsum(1)
-    flow = pf.nsf(2, kind=kind, layers=2, hidden=(16, 16, 16), residual=True, dropout=0.1)
+    x = 2 * torch.randn(1000, 2).cumsum(1)
+    flow = pf.nsf(2, kind=kind, layers=2, hidden=(8, 8, 8), residual=True, dropout=0.1)
     assert flow.config["residual"] is True and flow.config["dropout"] == 0.1
-    before = float(flow.eval().log_prob(x).detach().mean())
-    pf.fit(flow, x, max_steps=100, learning_rate=5e-3)
-    assert float(flow.eval().log_prob(x).detach().mean()) > before + 0.1
+    before = flow.eval().log_prob(x).detach()
+    pf.fit(flow, x, max_steps=60, learning_rate=1e-2, average_decay=None)
+    gain = flow.eval().log_prob(x).detach() - before
+    assert float(gain.mean()) > 5 * float(gain.std()) / 1000**0.5

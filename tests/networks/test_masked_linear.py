@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import linear
 
 from pushforward.networks import MADE, Conditioner
-from pushforward.networks.masked_product import Block, Blocks, _Product, blocks_of, masked_linear
-from pushforward.networks.matmul import is_quicker_with_onednn, product
+from pushforward.networks.masked_product import Block, Blocks, _MaskedLinear, blocks_of, masked_linear
+from pushforward.networks.matmul import is_faster_with_onednn, matmul
 
 MASK = torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]], dtype=torch.float64)
 BLOCKS = Blocks(
@@ -26,7 +26,7 @@ def test_the_product_is_that_of_the_whole_matrix(batch, with_bias, blocks):
     h, weight, bias = normal(4, batch), normal(5, 4), normal(5) if with_bias else None
     expected = linear(h.T, weight * MASK, bias).T
     torch.testing.assert_close(masked_linear(h, weight, MASK, bias, blocks), expected)
-    torch.testing.assert_close(_Product.apply(h, weight, MASK, bias, blocks), expected)
+    torch.testing.assert_close(_MaskedLinear.apply(h, weight, MASK, bias, blocks), expected)
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
@@ -36,7 +36,7 @@ def test_first_and_second_derivatives(with_bias, mask, blocks):
     inputs += [normal(5, seed=2).requires_grad_()] if with_bias else []
 
     def linear_map(h, weight, bias=None):
-        return _Product.apply(h, weight, mask, bias, blocks)
+        return _MaskedLinear.apply(h, weight, mask, bias, blocks)
 
     assert torch.autograd.gradcheck(linear_map, inputs, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(linear_map, inputs, check_fwd_over_rev=True)
@@ -48,7 +48,7 @@ def test_function_transforms(mask):
     blocks, whole = (None, torch.ones(5, 4)) if mask is None else (BLOCKS, mask)
 
     def linear_map(h, weight):
-        return _Product.apply(h, weight, mask, None, blocks)
+        return _MaskedLinear.apply(h, weight, mask, None, blocks)
 
     jacobian = torch.func.jacrev(lambda v: linear_map(v[:, None], weight)[:, 0])(h[:, 0])
     torch.testing.assert_close(jacobian, weight * whole)
@@ -98,9 +98,9 @@ def test_large_products_are_those_in_float64_wherever_their_factors_lie():
         (wide.T[:256].T, b[:, ::2]),
     ]
     for left, right in kinds:
-        assert not torch.backends.mkldnn.is_available() or is_quicker_with_onednn(left, right)
+        assert not torch.backends.mkldnn.is_available() or is_faster_with_onednn(left, right)
         expected = (left.double() @ right.double()).float()
-        torch.testing.assert_close(product(left, right), expected, atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(matmul(left, right), expected, atol=1e-4, rtol=1e-5)
 
 
 def test_a_wide_float32_network_and_its_gradients_are_those_in_float64():

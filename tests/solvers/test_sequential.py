@@ -51,7 +51,7 @@ def conditioner(features, univariate, hidden, context=0, seed=0, **options):
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     features=st.integers(1, 14),
     hidden=st.lists(st.integers(1, 30), max_size=3),
@@ -114,8 +114,9 @@ def test_gradients_to_input_context_and_every_weight(univariate, hidden):
     def solve(z, context, *weights):
         return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (z, context))
 
-    assert torch.autograd.gradcheck(solve, (z, context, *weights))
-    assert torch.autograd.gradgradcheck(solve, (z, context, *weights))
+    # Along random directions: entry by entry, the spline alone takes a minute.
+    assert torch.autograd.gradcheck(solve, (z, context, *weights), fast_mode=True)
+    assert torch.autograd.gradgradcheck(solve, (z, context, *weights), fast_mode=True)
 
 
 def test_a_row_that_is_not_finite_stays_alone():

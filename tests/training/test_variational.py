@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Gamma, MultivariateNormal, Normal, constraints
+from torch.distributions import LogNormal, MultivariateNormal, Normal, constraints
 
 import pushforward as pf
 from pushforward.bijections import Constrained, ordered
@@ -27,6 +27,15 @@ def affine_flow(mean, scale):
     return pf.Flow(rescaling, flow.base)
 
 
+def linear_flow(features):
+    """x = L U z + shift: every Gaussian is reached, and a fit has one optimum."""
+    return pf.Flow(pf.bijections.LU(features), pf.distributions.StandardNormal(features))
+
+
+# As long as it takes any run to get there, without an average over weights from before.
+LONG = {"max_steps": 400, "learning_rate": 5e-2, "average_decay": None}
+
+
 def gradients(flow, log_density, estimator, count, samples=1, repeats=300):
     """Independent gradients of the mean loss of so many draws."""
     objective = ReverseKL(flow, log_density, estimator, samples)
@@ -42,7 +51,7 @@ def test_both_estimators_have_the_same_expectation(samples):
     target = MultivariateNormal(torch.zeros(2), torch.tensor([[1.0, 0.5], [0.5, 1.0]]))
     path, plain = (gradients(flow, target.log_prob, e, 100 * samples, samples) for e in ("path", "plain"))
     error = ((path.var(0) + plain.var(0)) / len(path)).sqrt()
-    assert bool(((path.mean(0) - plain.mean(0)).abs() < 4.5 * error).all())
+    assert bool(((path.mean(0) - plain.mean(0)).abs() < 5 * error).all())
     assert float(path.mean(0).abs().max()) > 0.05
 
 
@@ -62,28 +71,27 @@ def test_a_gaussian_is_recovered(estimator):
     covariance = torch.tensor([[1.0, 0.8], [0.8, 2.0]])
     target = MultivariateNormal(torch.tensor([3.0, -1.0]), covariance)
     torch.manual_seed(0)
-    flow = pf.maf(2, layers=2, hidden=(16,))
+    flow = linear_flow(2)
     fit = pf.fit_to_target(
-        flow, lambda x: target.log_prob(x) + 7.0, estimator=estimator, log_normalizer=7.0, max_steps=500,
-        learning_rate=1e-2,
+        flow, lambda x: target.log_prob(x) + 7.0, estimator=estimator, log_normalizer=7.0, **LONG
     )  # fmt: skip
-    assert -0.01 < fit.kl < 0.03 and abs(fit.log_normalizer - 7) < 5 * fit.log_normalizer_error + 1e-3
-    assert fit.effective_sample_size > 0.9
-    x = flow.sample((20_000,))
-    torch.testing.assert_close(x.mean(0), target.mean, atol=0.1, rtol=0)
-    torch.testing.assert_close(x.T.cov(), covariance, atol=0.2, rtol=0)
-    assert fit.history.best_held_out == pytest.approx(fit.elbo, abs=0.05)
+    assert -5 * fit.elbo_error - 1e-5 < fit.kl < 1e-3
+    assert abs(fit.log_normalizer - 7) < 5 * fit.log_normalizer_error + 1e-5
+    assert fit.effective_sample_size > 0.99
+    x, _ = flow.bijection(torch.cat([torch.zeros(1, 2), torch.eye(2)]))
+    torch.testing.assert_close(x[0], target.mean, atol=0.05, rtol=0)
+    torch.testing.assert_close((x[1:] - x[0]).T @ (x[1:] - x[0]), covariance, atol=0.1, rtol=0)
+    assert fit.history.best_held_out == pytest.approx(fit.elbo, abs=0.01)
     assert "Pareto k" in str(fit) and "KL" in str(fit)
 
 
 def test_regression_moments_and_evidence():
     target = linear_regression(4, rows=15)
     torch.manual_seed(0)
-    flow = pf.maf(4, layers=2, hidden=(32,))
-    fit = pf.fit_to_target(
-        flow, target.log_density, log_normalizer=target.log_normalizer, max_steps=800, learning_rate=5e-3
-    )
-    assert -0.01 < fit.kl < 0.05
+    flow = linear_flow(4)
+    fit = pf.fit_to_target(flow, target.log_density, log_normalizer=target.log_normalizer, **LONG)
+    assert -5 * fit.elbo_error - 1e-4 < fit.kl < 1e-3
+    # Five standard errors of a mean are 0.035 deviations, of a deviation 0.025 of it.
     x = flow.sample((20_000,))
     assert float(((x.mean(0) - target.mean) / target.deviation).abs().max()) < 0.1
     assert float((x.std(0) / target.deviation - 1).abs().max()) < 0.1
@@ -93,19 +101,23 @@ def test_the_importance_weighted_bound_is_tighter():
     flow = affine_flow([0.0], [0.5])
     target = Normal(0.0, 1.0)
     torch.manual_seed(0)
-    bounds = [
-        -float(ReverseKL(flow, lambda x: target.log_prob(x[:, 0]), e, k)(20_000, 1.0).mean().detach())
+    losses = [
+        ReverseKL(flow, lambda x: target.log_prob(x[:, 0]), e, k)(20_000, 1.0).detach()
         for e, k in (("plain", 1), ("plain", 10), ("path", 10))
     ]
+    bounds = [-float(loss.mean()) for loss in losses]
+    error = max(float(loss.std()) / len(loss) ** 0.5 for loss in losses)
     exact = -math.log(2) - 0.5 * (0.25 - 1)
-    assert bounds[0] == pytest.approx(-(-exact - 2 * math.log(2)) - 2 * math.log(2), abs=0.02)
-    assert bounds[0] + 0.05 < bounds[1] < 0.02 and bounds[2] == pytest.approx(bounds[1], abs=0.05)
+    assert abs(bounds[0] - exact) < 5 * error
+    # The gap of one draw is 0.32 nats, of ten no more than a half of that.
+    assert bounds[0] + 0.1 < bounds[1] < 5 * error and abs(bounds[2] - bounds[1]) < 5 * 2**0.5 * error
 
 
 def test_a_bad_fit_warns_and_a_good_one_does_not(recwarn):
+    # Too narrow in fifty features: the logarithms of the weights have a deviation of 4.5.
     wide = Normal(0.0, 1.0)
     with pytest.warns(RuntimeWarning, match="Pareto k"):
-        bad = pf.evaluate_on_target(affine_flow([0.0], [0.3]), lambda x: wide.log_prob(x[:, 0]))
+        bad = pf.evaluate_on_target(affine_flow([0.0] * 50, [0.3] * 50), lambda x: wide.log_prob(x).sum(-1))
     assert bad.pareto_k > 0.7 and "do not trust it" in str(bad)
     recwarn.clear()
     good = pf.evaluate_on_target(affine_flow([0.0], [1.05]), lambda x: Normal(0.0, 1.0).log_prob(x[:, 0]))
@@ -214,13 +226,14 @@ def test_supports_pickle_and_are_refused_in_a_sentence():
         support.inverse(torch.zeros(2, 2))
 
 
-def test_a_gamma_is_fitted_on_its_support():
-    target = Gamma(3.0, 2.0)
+def test_a_log_normal_is_fitted_on_its_support():
+    target = LogNormal(0.5, 0.7)
     torch.manual_seed(0)
-    flow = pf.constrained(pf.planar(1, layers=6), [constraints.positive])
-    fit = pf.fit_to_target(
-        flow, lambda x: target.log_prob(x[:, 0]), log_normalizer=0.0, max_steps=600, learning_rate=1e-2
-    )
+    flow = pf.constrained(linear_flow(1), [constraints.positive])
+    fit = pf.fit_to_target(flow, lambda x: target.log_prob(x[:, 0]), log_normalizer=0.0, **LONG)
     x = flow.sample((20_000,))
-    assert -0.01 < fit.kl < 0.03 and bool((x > 0).all())
-    assert float(x.mean()) == pytest.approx(1.5, abs=0.05) and float(x.var()) == pytest.approx(0.75, abs=0.08)
+    assert -5 * fit.elbo_error - 1e-5 < fit.kl < 1e-3 and bool((x > 0).all())
+    # Five standard errors of the mean of log x are 0.025, of its deviation 0.018.
+    assert float(x.log().mean()) == pytest.approx(0.5, abs=0.05) and float(x.log().std()) == pytest.approx(
+        0.7, abs=0.05
+    )

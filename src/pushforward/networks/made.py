@@ -97,29 +97,29 @@ class MADE(nn.Module):
         if self.adjacency is None:
             self.structure = structure_of(self.order, self.units, parameter_count, self.skips, context, self.activation)
         masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
-        # With one feature no input is alive: what is left of the first product is its bias.
+        # With one feature no input is alive, and the first layer is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
         direct, outputs = seen.direct, parameter_count * features
         self.direct = None if direct is None else MaskedLinear(direct.repeat_interleave(parameter_count, 0), False)
         self.direct_context = nn.Linear(context, outputs, bias=False) if direct is not None and context else None
 
-    def forward(self, x: Tensor, context: Tensor | None = None, dropout: bool = True) -> Tensor:
-        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C); without dropout if it is False."""
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
         batch = batch_of(x, context, self.context_features)
-        # From here on a unit's values for all rows lie side by side: see `masked_product`.
+        # From here on the values of a unit for all rows are contiguous: see `masked_product`.
         x = unit_by_unit(x, batch)
         first, *rest = self.layers
         hidden = first(x)
         if self.context is not None:
             hidden = hidden + unit_by_unit(self.context(context), batch)
         outputs = [hidden]
-        # A rectifier's gradient needs its result alone, so it may overwrite what no skip reads.
+        # The gradient of a rectifier needs only its result, so it may overwrite what no skip reads.
         overwrite = isinstance(self.activation, nn.ReLU) and isinstance(first, MaskedLinear) and not self.residual
         activate = torch.relu_ if overwrite else self.activation
         for layer, skip in zip(rest, self.skips[1:], strict=True):
             activated = activate(hidden)
-            if self.dropout and self.training and dropout:
+            if self.dropout and self.training:
                 activated = functional.dropout(activated, self.dropout)
             hidden = layer(activated)
             if skip is not None:
@@ -159,10 +159,10 @@ class MADE(nn.Module):
 
 
 class MaskedLinear(nn.Module):
-    """A product with some weights held at zero, (mask · weight) h + bias.
+    """A linear layer with some weights held at zero, (mask · weight) h + bias.
 
-    Each row starts uniform within ±1/√(its number of live inputs), so that units that see few inputs are as lively as
-    the others.
+    Each row starts uniform within ±1/√(its number of live inputs), so that units with few inputs vary as much as the
+    others.
 
     Arguments:
         mask: (outputs, inputs), True where a weight is alive.
@@ -178,8 +178,8 @@ class MaskedLinear(nn.Module):
     def __init__(self, mask: Tensor, bias: bool = True):
         super().__init__()
         outputs, inputs = mask.shape
-        # Made again from the configuration at loading, so it is not part of the saved state. Multiplying by numbers is
-        # quicker than by booleans, which are turned into numbers each time.
+        # Built from the configuration at loading, so it is not part of the saved state. Multiplying by numbers is
+        # faster than by booleans, which are converted each time.
         self.register_buffer("mask", mask.to(torch.get_default_dtype()), persistent=False)
         self.blocks = blocks_of(mask)
         for name, part in (("rows", mask), ("columns", mask.t())):

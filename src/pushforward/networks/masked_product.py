@@ -1,12 +1,12 @@
-"""Products with matrices whose live entries form a staircase: the dead half is not computed.
+"""Products with matrices whose live entries are block-triangular: the other half is not computed.
 
 The hidden units of a MADE are sorted by degree, so each row of a masked matrix is alive on a contiguous stretch of
-columns. Rows are taken in blocks, each multiplied over the columns that any of its rows needs. What they multiply lies
-unit by unit in memory, (units, n): so the units that a block needs are a contiguous part of it, and so is its result.
+columns. Rows are computed in blocks, each over the columns that any of its rows needs. The other factor is unit by unit
+in memory, (units, n): so the units that a block needs are a contiguous part of it, and so is the block's result.
 
-With M the mask and L(h, W) = (M · W) h, the product, its transpose T(y, W) = (M · W)ᵀ y and its gradient with respect
-to W, O(y, h) = M · (y hᵀ), are closed under differentiation: each one's gradients are the other two. So derivatives of
-any order come cheap.
+With M the mask, the product L(h, W) = (M · W) h, its transpose T(y, W) = (M · W)ᵀ y and its gradient with respect to W,
+O(y, h) = M · (y hᵀ), are closed under differentiation: the gradients of each are the other two. So derivatives of every
+order have the same cost.
 """
 
 from typing import Any, NamedTuple
@@ -16,17 +16,17 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from pushforward.networks.matmul import is_quicker_with_onednn, product
+from pushforward.networks.matmul import is_faster_with_onednn, matmul
 
-# Smaller products are quicker whole.
+# Smaller products are faster whole.
 SMALLEST = 2**17
 ROWS = 3
-# Matrix products are written for this many rows at a time: 31 take twice as long as 32.
+# Matrix products compute this many rows at a time: 31 take twice as long as 32.
 GRAIN = 16
 
 
 class Block(NamedTuple):
-    """Rows `top` to `bottom` are alive at most in columns `left` to `right`, ends not included."""
+    """Rows `top` to `bottom` are alive only in columns `left` to `right`; both ends are exclusive."""
 
     top: int
     bottom: int
@@ -35,14 +35,14 @@ class Block(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Blocks that hold every live entry of a mask: its rows cut up, and the same of its transpose."""
+    """Blocks that contain every live entry of a mask, of its rows and of the rows of its transpose."""
 
     of_rows: list[Block]
     of_columns: list[Block]
 
 
 def blocks_of(mask: Tensor) -> Blocks | None:
-    """Cut a mask, (rows, columns), into blocks; None where that does not pay.
+    """Cut a mask, (rows, columns), into blocks; None where the whole product is faster.
 
     Example:
         >>> mask = torch.ones(480, 480).tril().bool()
@@ -58,7 +58,7 @@ Block(top=320, bottom=480, left=0, right=480)]
 
 
 def reach_of(mask: Tensor) -> Tensor:
-    """The stretch of columns in which each row of a mask is alive: from, and to (not included), (rows, 2) of int32.
+    """The stretch of columns in which each row of a mask is alive: from, and to (exclusive), (rows, 2) of int32.
 
     Example:
         >>> reach_of(torch.tensor([[False, True, True], [False, False, False]]))
@@ -95,19 +95,19 @@ def masked_linear(
         bias: (rows,) or None.
         blocks: of the mask; None to multiply it whole.
     """
-    if torch.is_autocast_enabled(h.device.type):  # which knows plain products only
+    if torch.is_autocast_enabled(h.device.type):  # which only covers ordinary products
         return functional.linear(h.t(), weight if mask is None else weight * mask, bias).t()
     if torch.compiler.is_compiling():
         cuts = blocks.of_rows if blocks else [Block(0, len(weight), 0, len(h))]
         parts = [_live(weight, mask, *cut) @ h[cut.left : cut.right] for cut in cuts]
         out = torch.cat(parts) if len(parts) > 1 else parts[0]
         return out if bias is None else out + bias[:, None]
-    if blocks or is_quicker_with_onednn(weight, h):
-        return _Product.apply(h, weight, mask, bias, blocks)
-    return _plainly(h, weight, mask, bias)
+    if blocks or is_faster_with_onednn(weight, h):
+        return _MaskedLinear.apply(h, weight, mask, bias, blocks)
+    return _whole(h, weight, mask, bias)
 
 
-def _plainly(h: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None) -> Tensor:
+def _whole(h: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None) -> Tensor:
     weight = weight if mask is None else weight * mask
     return weight @ h if bias is None else torch.addmm(bias[:, None], weight, h)
 
@@ -118,30 +118,30 @@ def _live(weight: Tensor, mask: Tensor | None, top: int, bottom: int, left: int,
 
 
 def _save(ctx: Any, *tensors: Tensor) -> None:
-    """Keep tensors for both kinds of derivative."""
+    """Keep tensors for derivatives in both modes."""
     ctx.save_for_backward(*tensors)
     ctx.save_for_forward(*tensors)
 
 
 def _bilinear(function: type[Function], ctx: Any, first_tangent: Any, second_tangent: Any) -> Tensor:
-    """The derivative of a product of two, f(∂a, b) + f(a, ∂b), where a missing tangent is zero."""
+    """The derivative of a bilinear function, f(∂a, b) + f(a, ∂b), where a missing tangent is zero."""
     first, second, mask = ctx.saved_tensors
     parts = [] if first_tangent is None else [function.apply(first_tangent, second, mask, ctx.blocks)]
     parts += [] if second_tangent is None else [function.apply(first, second_tangent, mask, ctx.blocks)]
     return sum(parts[1:], parts[0])
 
 
-class _Product(Function):
+class _MaskedLinear(Function):
     """L: h, (columns, n), and weight to (mask · weight) h + bias, (rows, n)."""
 
     @staticmethod
     def forward(h: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None, blocks: Blocks | None) -> Tensor:
         if blocks is None:
-            out = product(weight if mask is None else weight * mask, h)
+            out = matmul(weight if mask is None else weight * mask, h)
             return out if bias is None else out.add_(bias[:, None])
         out = h.new_empty(len(weight), h.shape[1])
         for top, bottom, left, right in blocks.of_rows:
-            part = product(_live(weight, mask, top, bottom, left, right), h[left:right])
+            part = matmul(_live(weight, mask, top, bottom, left, right), h[left:right])
             if bias is None:
                 out[top:bottom] = part
             else:
@@ -167,16 +167,16 @@ class _Product(Function):
         h, weight, mask = ctx.saved_tensors
         parts = []
         if h_tangent is not None:
-            parts.append(_Product.apply(h_tangent, weight, mask, None, ctx.blocks))
+            parts.append(_MaskedLinear.apply(h_tangent, weight, mask, None, ctx.blocks))
         if weight_tangent is not None:
-            parts.append(_Product.apply(h, weight_tangent, mask, None, ctx.blocks))
+            parts.append(_MaskedLinear.apply(h, weight_tangent, mask, None, ctx.blocks))
         if bias_tangent is not None:
             parts.append(bias_tangent[:, None].expand(-1, h.shape[1]))
         return sum(parts[1:], parts[0])
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple, h: Tensor, weight: Tensor, mask: Any, bias: Any, blocks: Any) -> tuple:
-        return torch.vmap(_plainly, in_dims[:4])(h, weight, mask, bias), 0
+        return torch.vmap(_whole, in_dims[:4])(h, weight, mask, bias), 0
 
 
 class _Transposed(Function):
@@ -185,10 +185,10 @@ class _Transposed(Function):
     @staticmethod
     def forward(y: Tensor, weight: Tensor, mask: Tensor | None, blocks: Blocks | None) -> Tensor:
         if blocks is None:
-            return product((weight if mask is None else weight * mask).t(), y)
+            return matmul((weight if mask is None else weight * mask).t(), y)
         out = y.new_empty(weight.shape[1], y.shape[1])
         for left, right, top, bottom in blocks.of_columns:
-            out[left:right] = product(_live(weight, mask, top, bottom, left, right).t(), y[top:bottom])
+            out[left:right] = matmul(_live(weight, mask, top, bottom, left, right).t(), y[top:bottom])
         return out
 
     @staticmethod
@@ -199,7 +199,7 @@ class _Transposed(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple:
         y, weight, mask = ctx.saved_tensors
-        of_y = _Product.apply(gradient, weight, mask, None, ctx.blocks) if ctx.needs_input_grad[0] else None
+        of_y = _MaskedLinear.apply(gradient, weight, mask, None, ctx.blocks) if ctx.needs_input_grad[0] else None
         of_weight = _Outer.apply(y, gradient, mask, ctx.blocks) if ctx.needs_input_grad[1] else None
         return of_y, of_weight, None, None
 
@@ -221,12 +221,12 @@ class _Outer(Function):
     @staticmethod
     def forward(y: Tensor, h: Tensor, mask: Tensor | None, blocks: Blocks | None) -> Tensor:
         if blocks is None:
-            out = product(y, h.t())
+            out = matmul(y, h.t())
             return out if mask is None else out.mul_(mask)
         out = h.new_zeros(len(y), len(h))
         for top, bottom, left, right in blocks.of_rows:
             within = slice(top, bottom), slice(left, right)
-            part = product(y[top:bottom], h[left:right].t())
+            part = matmul(y[top:bottom], h[left:right].t())
             out[within] = part if mask is None else part.mul_(mask[within])
         return out
 
@@ -238,7 +238,7 @@ class _Outer(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple:
         y, h, mask = ctx.saved_tensors
-        of_y = _Product.apply(h, gradient, mask, None, ctx.blocks) if ctx.needs_input_grad[0] else None
+        of_y = _MaskedLinear.apply(h, gradient, mask, None, ctx.blocks) if ctx.needs_input_grad[0] else None
         of_h = _Transposed.apply(y, gradient, mask, ctx.blocks) if ctx.needs_input_grad[1] else None
         return of_y, of_h, None, None
 

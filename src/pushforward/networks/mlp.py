@@ -47,7 +47,7 @@ class MLP(nn.Module):
         self.skips = conditioner.skips
         self.dropout = conditioner.dropout
         widths = [*conditioner.hidden, outputs * parameter_count]
-        # A product with no inputs is the bias alone.
+        # A linear layer without inputs is its bias.
         self.first = Linear(inputs, widths[0]) if inputs else Bias(widths[0])
         self.context = nn.Linear(context, widths[0], bias=False) if context else None
         self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(widths))
@@ -74,7 +74,7 @@ class MLP(nn.Module):
         return weights_of([self.first, *self.layers], self.skips, self.activation)
 
     def as_sorted(self) -> None:
-        """None: the kernel of autoregressive layers computes masked networks alone."""
+        """None: the kernel of autoregressive layers only computes masked networks."""
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
@@ -112,7 +112,7 @@ def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activat
 
 
 class Linear(nn.Linear):
-    """weight h + bias, (outputs, n), from h, (inputs, n): one unit's values for all rows lie side by side."""
+    """weight h + bias, (outputs, n), from h, (inputs, n): the values of a unit for all rows are contiguous."""
 
     def forward(self, h: Tensor) -> Tensor:
         """weight h + bias."""
@@ -120,7 +120,7 @@ class Linear(nn.Linear):
 
 
 class Bias(nn.Module):
-    """A learned vector in place of a product with no inputs."""
+    """A learned vector in place of a linear layer without inputs."""
 
     def __init__(self, outputs: int):
         super().__init__()
@@ -139,7 +139,7 @@ def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.
 
 
 def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:
-    """Bring (*batch, units) into the order of units, (units, n); n = 1 if there is one row for the whole batch."""
+    """Lay (*batch, units) out unit by unit, (units, n); n = 1 if one row serves the whole batch."""
     units = value.shape[-1]
     if units and value.numel() == units:
         return value.reshape(1, units).t()

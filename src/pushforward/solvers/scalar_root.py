@@ -76,11 +76,11 @@ def monotone_root(function: Function, lower: Tensor, upper: Tensor) -> Tensor:
         )
     if not derivatives_wanted():
         return root
-    step = root = root.detach()  # forward-mode derivatives ran through the search too
+    step = root = root.detach()  # forward-mode derivatives went through the search too
     for _ in range(2):
         value, slope = function(step)
         step = step - value / slope.detach()
-    # The value stays that of the search: a step at the root is rounding.
+    # The value stays that of the search: a step at the root is only rounding.
     return root + (step - step.detach())
 
 
@@ -102,7 +102,7 @@ def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor,
     rounding = ROUNDINGS * eps * scale
     known = lower.isfinite() & upper.isfinite()
     zero = torch.zeros_like(lower)
-    # A bracket that is exact on paper may miss the root by a rounding.
+    # Rounding can move the ends of an exact bracket past the root.
     low, high = torch.where(known, lower - rounding, zero), torch.where(known, upper + rounding, zero)
     a = low + (high - low) / 2
     last_step = high - low
@@ -114,12 +114,12 @@ def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor,
         low, high = torch.where(below, a, low), torch.where(above, a, high)
         seen_below, seen_above = seen_below | below, seen_above | above
         newton, middle = a - value / slope, low + (high - low) / 2
-        # Bisect where Newton would leave the bracket, or creeps.
+        # Bisect where Newton would leave the bracket, or converges too slowly.
         trusted = (newton > low) & (newton < high) & ((newton - a).abs() < last_step.abs() / 2)
         trusted |= value == 0
         following = torch.where(trusted, newton, middle)
         following = torch.where(value == 0, a, following)
-        # No float is nearer, or only a few are. Steps in a are what counts: the function may be in any units.
+        # No float is nearer, or only a few are. The criterion is the step in a: the function may have any units.
         settled = (following == a) | (middle <= low) | (middle >= high)
         settled |= value.abs() <= 4 * eps * a.abs() * slope
         done = done | settled
@@ -127,8 +127,8 @@ def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor,
             break
         last_step = torch.where(done, last_step, following - a)
         a = torch.where(done, a, following)
-        value_there, slope_there = function(a)
-        value, slope = torch.where(done, value, value_there), torch.where(done, slope, slope_there)
+        next_value, next_slope = function(a)
+        value, slope = torch.where(done, value, next_value), torch.where(done, slope, next_slope)
         steps = steps + (~done).long()
     # The last step, of a few floats at most.
     newton = a - value / slope

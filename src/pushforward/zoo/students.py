@@ -50,8 +50,8 @@ def student_for(
         >>> import pushforward as pf
         >>> teacher = pf.standardized(pf.maf(3, layers=1), 5 + 2 * torch.randn(100, 3))
         >>> student = student_for(teacher)
-        >>> student.bijection.cost, student.sample((1000,)).mean(0).round().int().tolist()
-        (Cost(forward='1 pass', inverse='3 × D steps'), [5, 5, 5])
+        >>> student.bijection.cost, torch.equal(student.bijection.data.shift, teacher.bijection.data.shift)
+        (Cost(forward='1 pass', inverse='3 × D steps'), True)
     """
     autoregressive = [module for module in teacher.modules() if isinstance(module, Autoregressive)]
     orders = {tuple(found) for layer in autoregressive if (found := layer.order()) is not None}

@@ -38,6 +38,11 @@ def pair():
     """A Gaussian autoregressive teacher and student of two features in one order."""
     teacher = random_flow(lambda: pf.maf(2, layers=1, hidden=(8,), activation="tanh"), 0)
     student = random_flow(lambda: pf.iaf(2, layers=1, hidden=(8,), activation="tanh"), 1)
+    # Means a deviation apart, whatever the other weights: the divergence is about one nat.
+    with torch.no_grad():
+        of_teacher, of_student = teacher.bijection[0], student.bijection[0].bijection
+        for layer, mean in ((of_teacher, 0.5), (of_student, 0.5)):
+            layer.conditioner.layers[-1].bias[::2] = mean
     return teacher, student
 
 
@@ -82,9 +87,9 @@ def test_value_and_gradient_are_those_of_quadrature(estimator):
         torch.manual_seed(2)
         values, rows = gradients(Divergence(teacher, student, estimator, inner_samples=4), count=200, repeats=200)
     kl = float(exact.detach())
-    assert kl > 0.1 and abs(float(values.mean()) - kl) < 4 * float(values.std()) / len(values) ** 0.5 + 1e-3
+    assert kl > 0.1 and abs(float(values.mean()) - kl) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-4
     error = rows.std(0) / len(rows) ** 0.5
-    assert bool(((rows.mean(0) - exact_gradient).abs() < 4.5 * error + 1e-3).all())
+    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-4).all())
     assert float(exact_gradient.abs().max()) > 20 * float(error.max())
 
 
@@ -96,9 +101,9 @@ def test_conditionals_that_are_not_gaussian(estimator):
         exact_gradient = torch.cat([g.flatten() for g in torch.autograd.grad(exact, list(student.parameters()))])
         torch.manual_seed(2)
         values, rows = gradients(Divergence(teacher, student, estimator, inner_samples=4), count=200, repeats=100)
-    assert abs(float(values.mean() - exact.detach())) < 4 * float(values.std()) / len(values) ** 0.5 + 1e-3
+    assert abs(float(values.mean() - exact.detach())) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-4
     error = rows.std(0) / len(rows) ** 0.5
-    assert bool(((rows.mean(0) - exact_gradient).abs() < 4.5 * error + 2e-3).all())
+    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-4).all())
 
 
 def test_averaging_out_each_feature_lowers_the_variance():
@@ -119,7 +124,7 @@ def test_the_divergence_of_diagonal_gaussians_is_exact():
     exact = (log_scale + (1 + shift.square()) / (2 * (2 * log_scale).exp()) - 0.5).sum()
     torch.testing.assert_close(loss, exact.expand(5), atol=1e-6, rtol=0)
     report = pf.evaluate_student(teacher, student, draws=20_000, timing_rows=0)
-    assert abs(report.kl - float(exact)) < 4 * report.kl_error
+    assert abs(report.kl - float(exact)) < 5 * report.kl_error
 
 
 def linear_teacher(features=6):
@@ -143,22 +148,22 @@ class Density:
         return self.distribution.log_prob(x)
 
 
-@pytest.mark.slow
 def test_a_linear_gaussian_teacher_is_matched():
     normal = linear_teacher()
     torch.manual_seed(0)
-    # The conditionals are linear, which ELU networks fit closely.
-    student = pf.iaf(6, layers=1, hidden=(64,), activation="elu", order="same")
+    # The conditionals are linear, and so are those of a student without a hidden layer: it can match them exactly.
+    student = pf.iaf(6, layers=1, hidden=(), order="same")
     reference = normal.sample((4000,))
     report = pf.distill(
-        Density(normal), student, estimator="joint", max_steps=1000, batch_size=256, learning_rate=1e-2,
-        evaluate_every=250, reference=reference,
+        Density(normal), student, estimator="path", max_steps=500, batch_size=128, learning_rate=5e-2,
+        average_decay=None, reference=reference,
     )  # fmt: skip
     assert report.kl_per_dimension < 1e-3
     assert report.effective_sample_size > 0.98 and report.speed is None and report.nonfinite == 0
     assert report.spread.reference == "reference rows" and 0.9 < report.spread.middle < 1.1 and not report.alarms
     x = student.sample((50_000,))
-    torch.testing.assert_close(x.T.cov(), normal.covariance_matrix, atol=0.03, rtol=0)
+    error = ((1 + 1) / 50_000) ** 0.5 * float(normal.variance.max())
+    torch.testing.assert_close(x.T.cov(), normal.covariance_matrix, atol=5 * error + 0.01, rtol=0)
 
 
 def test_the_teacher_is_as_it_was():
@@ -203,12 +208,16 @@ def test_contexts_are_drawn_from_data():
     generator = torch.Generator().manual_seed(0)
     context = 3 + torch.randn(500, 2, generator=generator)
     torch.manual_seed(0)
-    student = pf.iaf(2, context=2, layers=1, hidden=(32,), activation="elu")
-    report = pf.distill(Shifted(), student, context=context, max_steps=800, learning_rate=1e-2, draws=4000)
-    assert report.kl < 0.02
+    # Without a hidden layer the student is linear in the context, as the teacher is.
+    student = pf.iaf(2, context=2, layers=1, hidden=())
+    report = pf.distill(
+        Shifted(), student, context=context, max_steps=500, learning_rate=5e-2, average_decay=None, draws=4000
+    )
+    assert report.kl < 0.01
     at = torch.tensor([4.0, 2.0])
     drawn = student.sample((5000,), at)
-    torch.testing.assert_close(drawn.mean(0), at, atol=0.15, rtol=0)
+    # Five standard errors of the mean are 0.035, and 0.01 nats a tenth of the deviation 0.5.
+    torch.testing.assert_close(drawn.mean(0), at, atol=0.1, rtol=0)
     with pytest.raises(pf.InputError, match="context has no rows"):
         pf.distill(Shifted(), student, context=context[:0])
 
@@ -227,9 +236,9 @@ def test_penalties_see_the_draw_and_move_the_student():
             return teacher.log_prob(x)
 
     torch.manual_seed(0)
-    student = pf.iaf(2, context=1, layers=1, hidden=(8,))
+    student = pf.iaf(2, context=1, layers=1, hidden=())
     report = pf.distill(
-        WithContext(), student, context=context, penalties=[(0.5, pull)], max_steps=500, learning_rate=2e-2,
+        WithContext(), student, context=context, penalties=[(0.5, pull)], max_steps=300, learning_rate=5e-2,
         average_decay=None, draws=2000,
     )  # fmt: skip
     draw = seen[0]
@@ -238,7 +247,7 @@ def test_penalties_see_the_draw_and_move_the_student():
     # x² / 2 + (x - 2)² / 2 is least at 1 with precision 2.
     x = student.sample((20_000,), torch.zeros(1))
     assert float(x.mean()) == pytest.approx(1.0, abs=0.05) and float(x.var()) == pytest.approx(0.5, abs=0.05)
-    # Minus the loss: KL to a normal density, and the penalty.
+    # Minus the loss: KL to a normal density, and the penalty. Their sum is the same for every draw at the optimum.
     exact = -(2 * (0.5 * math.log(2) + (0.5 + 1) / 2 - 0.5) + 0.5 * 2 * (0.5 + 1))
     assert report.history.best_held_out == pytest.approx(exact, abs=0.1)
 
@@ -376,7 +385,10 @@ def test_two_far_modes_cost_an_affine_student_log_two_a_feature_and_raise_the_al
     torch.manual_seed(0)
     # It starts near one mode, and so settles for it everywhere: else the mode of one feature may change with the other.
     nearby = pf.bijections.ElementwiseAffine([0.8, 0.8], [0.3, 0.3])
-    student = pf.Flow(Compose([*pf.iaf(2, layers=1, hidden=(16,)).bijection, nearby]), StandardNormal(2))
+    student = pf.Flow(Compose([*pf.iaf(2, layers=1, hidden=()).bijection, nearby]), StandardNormal(2))
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.zero_()
     with pytest.warns(RuntimeWarning, match=r"collapsed: dimension \d spreads 0\.\d+ times as wide as teacher draws"):
         report = pf.distill(
             TwoModes(),
@@ -414,7 +426,7 @@ def test_draws_without_a_density_are_counted():
     student = pf.Flow(pf.bijections.ElementwiseAffine([0.0], [1.0]), StandardNormal(1))
     with pytest.warns(RuntimeWarning, match="density that is not finite"):
         report = pf.evaluate_student(Half(), student, draws=4000)
-    assert report.nonfinite == pytest.approx(0.5, abs=0.05) and math.isfinite(report.kl)
+    assert report.nonfinite == pytest.approx(0.5, abs=5 * 0.5 / 4000**0.5) and math.isfinite(report.kl)
     student = pf.Flow(pf.bijections.ElementwiseAffine([-50.0], [1.0]), StandardNormal(1))
     with pytest.raises(pf.InputError, match="share a support"):
         pf.evaluate_student(Half(), student, draws=100)
@@ -427,7 +439,7 @@ def test_figures_of_the_report_against_closed_forms():
         warnings.simplefilter("error")
         report = pf.evaluate_student(teacher, student, draws=50_000, timing_rows=100)
     exact = math.log(1.1) + 1 / (2 * 1.1**2) - 0.5
-    assert abs(report.kl - exact) < 4 * report.kl_error
+    assert abs(report.kl - exact) < 5 * report.kl_error
     # E_q[(p/q)²] of two centred normals of scales 1.1 and 1.
     second = 1 / (1.1 * math.sqrt(2 - 1.1**2))
     assert report.effective_sample_size == pytest.approx(1 / second, abs=0.01)

@@ -93,7 +93,7 @@ def test_all_estimators_agree_on_a_whole_sequence():
     for estimator in ("closed_form", "conditional_mc", "joint"):
         with torch.no_grad():
             loss = Divergence(Teacher(), student, estimator)(20_000)
-        assert float(loss.mean()) == pytest.approx(exact, abs=4.5 * float(loss.std()) / 20_000**0.5)
+        assert float(loss.mean()) == pytest.approx(exact, abs=5 * float(loss.std()) / 20_000**0.5)
 
 
 def test_a_student_of_the_other_order_is_refused():

@@ -31,7 +31,7 @@ def test_weights_give_the_moments_of_the_teacher():
         (lambda x: (x > 0).double(), [0.8413447, 0.5]),
     ):
         mean, error = found.expectation(function)
-        assert bool(((mean - torch.tensor(exact)).abs() < 4 * error).all()) and float(error.max()) < 0.05
+        assert bool(((mean - torch.tensor(exact)).abs() < 5 * error).all()) and float(error.max()) < 0.05
     # E_q[w²] of two normals, feature by feature.
     second = 1.0
     for (m_p, s_p), (m_q, s_q) in (((1.0, 1.0), (0.5, 1.5)), ((0.0, 0.5), (0.1, 0.8))):
@@ -45,15 +45,16 @@ def test_standard_errors_are_right():
     teacher, student = normal([0.3], [1.0]), normal([0.0], [1.3])
     deviations = [
         float((mean - 0.3) / error)
-        for mean, error in (pf.reweight(teacher, student, 500, seed=seed).expectation() for seed in range(200))
+        for mean, error in (pf.reweight(teacher, student, 500, seed=seed).expectation() for seed in range(400))
     ]
+    # Five standard errors of a deviation from 400 numbers are 0.18.
     assert 0.8 < float(torch.tensor(deviations).std()) < 1.2
 
 
 def test_a_teacher_without_a_normaliser_and_with_an_edge():
     found = pf.reweight(Exponential(), normal([1.0], [2.0]), 50_000)
     mean, error = found.expectation()
-    assert abs(float(mean) - 1) < 4 * float(error) and bool((found.weights[found.x[:, 0] < 0] == 0).all())
+    assert abs(float(mean) - 1) < 5 * float(error) and bool((found.weights[found.x[:, 0] < 0] == 0).all())
 
 
 def test_a_student_that_misses_a_part_raises_the_alarm():
@@ -66,15 +67,16 @@ def test_a_student_that_misses_a_part_raises_the_alarm():
 
 
 def test_chains_have_the_law_of_the_teacher():
-    found = pf.independence_metropolis(Exponential(), normal([1.0], [2.0]), steps=4000, chains=16, seed=1)
+    found = pf.independence_metropolis(Exponential(), normal([1.0], [2.0]), steps=1000, chains=64, seed=1)
     x = found.x[..., 0].double()
-    assert x.shape == (4000, 16) and bool((x > 0).all())
-    # Chains are independent: their means give the standard error.
+    assert x.shape == (1000, 64) and bool((x > 0).all())
+    # Chains are independent: the means of 64, after the first steps, give the standard error.
+    x = x[100:]
     for function, exact in (
         (lambda v: v, 1.0), (torch.square, 2.0), (lambda v: (v > 2).double(), math.exp(-2)),
     ):  # fmt: skip
         means = function(x).mean(0)
-        assert abs(float(means.mean()) - exact) < 4.5 * float(means.std()) / 4 + 1e-3
+        assert abs(float(means.mean()) - exact) < 5 * float(means.std()) / 8
     assert 0.2 < found.acceptance_rate < 0.7 and found.longest_stay >= 3
 
 
@@ -85,8 +87,11 @@ def test_the_acceptance_rate_is_that_of_the_formula():
     p, q = Normal(0.0, 1.0).log_prob(grid), Normal(0.0, 1.5).log_prob(grid)
     ratio = ((p - q)[None, :] - (p - q)[:, None]).clamp_max(0).exp()
     exact = float((p.exp()[:, None] * q.exp() * ratio).sum() * (grid[1] - grid[0]) ** 2)
-    found = pf.independence_metropolis(teacher, student, steps=3000, chains=16)
-    assert found.acceptance_rate == pytest.approx(exact, abs=0.01)
+    found = pf.independence_metropolis(teacher, student, steps=800, chains=64)
+    # A chain has moved where its value changed: the shares of 64 chains give the standard error.
+    rates = (found.x[1:] != found.x[:-1]).any(-1).double().mean(0)
+    assert abs(float(rates.mean()) - exact) < 5 * float(rates.std()) / 8
+    assert found.acceptance_rate == pytest.approx(float(rates.mean()), abs=5e-3)
 
 
 def test_draws_repeat_by_seed_and_leave_the_random_state_alone():
@@ -109,9 +114,10 @@ def test_one_context():
     torch.manual_seed(0)
     student = pf.standardized(pf.iaf(1, context=1, layers=1, hidden=(4,)), 2 * torch.randn(100, 1), torch.randn(100, 1))
     mean, error = pf.reweight(Shifted(), student, 20_000, context=[0.5]).expectation()
-    assert abs(float(mean) - 0.5) < 4 * float(error)
-    found = pf.independence_metropolis(Shifted(), student, steps=1000, context=torch.tensor([0.5]))
-    assert float(found.x.mean()) == pytest.approx(0.5, abs=0.1)
+    assert abs(float(mean) - 0.5) < 5 * float(error)
+    found = pf.independence_metropolis(Shifted(), student, steps=500, chains=64, context=torch.tensor([0.5]))
+    means = found.x[100:, :, 0].mean(0)
+    assert abs(float(means.mean()) - 0.5) < 5 * float(means.std()) / 8
 
 
 def test_numbers_out_of_range_are_refused():
