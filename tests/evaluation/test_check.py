@@ -174,10 +174,15 @@ def test_a_dependency_too_many_is_caught():
     assert "dependencies" in names and "log_det by autograd" in names
 
 
-def test_wanted_dependencies_can_be_given():
-    wanted = torch.eye(3).bool()
-    assert pf.check_bijection(Scaling(), dependencies=wanted).passed
-    assert not pf.check_bijection(Compose([Scaling(), Permutation([1, 2, 0])]), dependencies=wanted).passed
+def test_a_chain_of_dependencies_passes():
+    chain = [[False, False, False], [True, False, False], [False, True, False]]
+    assert pf.check_bijection(Autoregressive(3, Affine(), Conditioner((16,), "elu"), adjacency=chain)).passed
+
+
+def test_dependencies_can_be_declared():
+    declared = torch.eye(3).bool()
+    assert pf.check_bijection(Scaling(), dependencies=declared).passed
+    assert not pf.check_bijection(Compose([Scaling(), Permutation([1, 2, 0])]), dependencies=declared).passed
 
 
 def test_a_direction_that_is_not_offered_is_no_failure():
