@@ -15,7 +15,7 @@ from torch import nn
 
 import pushforward
 from pushforward.errors import InputError
-from pushforward.training import loop
+from pushforward.training import run
 from pushforward.training.likelihood import evaluate
 from pushforward.training.maximum_likelihood import fit
 
