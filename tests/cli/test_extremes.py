@@ -36,7 +36,7 @@ def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, many_steps, f
 def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path):
     # Powers of two round nothing, so that both fits take the same steps.
     scales = np.array([2.0**-30, 1.0, 2.0**30])
-    means = []
+    means, draws = [], []
     for scale in (np.ones(3), scales):
         write(tmp_path / "t.csv", make_rows(1000) * scale)
         result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "realnvp")
@@ -44,9 +44,9 @@ def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path
         means.append(scored(run, "t.csv").mean() + np.log(scale).sum())
         drawn = run("sample", "m.safetensors", "-n", 1000, "-o", "d.csv", "--seed", 0)
         assert drawn.status == 0
-        spread = np.genfromtxt("d.csv", delimiter=",", skip_header=1).std(0) / (make_rows(1000) * scale).std(0)
-        assert np.all((spread > 0.7) & (spread < 1.4))
+        draws.append(np.genfromtxt("d.csv", delimiter=",", skip_header=1) / scale)
     assert means[1] == pytest.approx(means[0], abs=1e-3)
+    np.testing.assert_allclose(draws[1], draws[0], rtol=1e-3)
 
 
 def test_one_column(run, tmp_path, many_steps):

@@ -57,7 +57,7 @@ def calls(monkeypatch):
 @DIRECTIONS
 @pytest.mark.parametrize("bins", [1, 2, 8, 33, 64])
 @pytest.mark.parametrize("tails", TAILS)
-def test_values_and_gradients_are_as_near_the_truth_as_those_of_torch(tails, bins, direction, monkeypatch):
+def test_values_and_gradients_are_as_near_the_truth_as_float32_can_be(tails, bins, direction, monkeypatch):
     seen = calls(monkeypatch)
     for rows, spread, bound in ((1, 1.0, 40.0), (7, 5.0, 5.0), (16, 0.3, 5.0), (100, 5.0, 40.0)):
         spline = RationalQuadraticSpline(bins, bound, tails)
@@ -66,13 +66,18 @@ def test_values_and_gradients_are_as_near_the_truth_as_those_of_torch(tails, bin
         found = with_gradients(getattr(spline, direction), *inputs)
         plain = with_gradients(in_torch(spline, direction), *inputs)
         truth = with_gradients(in_torch(spline, direction), *inputs, dtype=torch.float64)
+        # Numbers rounded at random to float32: how torch rounds depends on the processor.
+        rounded = [
+            part.double() * (1 + torch.finfo(torch.float32).eps * normal(*part.shape, seed=2)) for part in inputs
+        ]
+        nearby = with_gradients(in_torch(spline, direction), *rounded, dtype=torch.float64)
         assert seen == ["_apply", "_gradients"]
         seen.clear()
-        for one, other, exact in zip(found, plain, truth, strict=True):
+        for one, others, exact in zip(found, zip(plain, nearby, strict=True), truth, strict=True):
             # At a knot derivatives jump, and a rounding decides on which side a value lies: so not of every number.
             size = 1 + exact.abs()
-            error, yardstick = (((got - exact).abs() / size).quantile(0.99) for got in (one, other))
-            assert float(error) < 3 * float(yardstick) + 2 * torch.finfo(torch.float32).eps
+            error, *yardsticks = (((got - exact).abs() / size).quantile(0.99) for got in (one, *others))
+            assert float(error) < 10 * max(map(float, yardsticks)) + 2 * torch.finfo(torch.float32).eps
 
 
 @DIRECTIONS
