@@ -5,7 +5,7 @@
 // directions: x[p] is either given or the last value that degree p computes.
 #pragma once
 #include <cstdlib>
-#ifdef __FMA__
+#if REGISTER_LANES > 4
 #include <immintrin.h>
 #endif
 
@@ -25,9 +25,9 @@ typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias))
 // a · b + c, rounded once where the processor can: if the compiler chose, a row alone and the same row among others could
 // be rounded differently.
 INLINE reg multiply_add(reg a, reg b, reg c) {
-#if defined(__AVX512F__)
+#if REGISTER_LANES == 16
     return (reg)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__FMA__)
+#elif REGISTER_LANES == 8
     return (reg)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #else
     return a * b + c;
