@@ -161,7 +161,7 @@ def test_the_conditionals_of_a_draw_multiply_to_its_density(flow, context):
     model, rows = student(**options_of(flow, context)), context_of(context)
     x, law = model.rsample_with_conditionals(() if context != "none" else (2,), rows, length=30)
     torch.testing.assert_close(law.log_prob(x).sum(-1), model.log_prob(x, rows), rtol=0, atol=1e-10)
-    kind = {"logistic": pf.audio.Logistic, "spline": pf.audio.models.conditionals.Pushed}.get(
+    kind = {"logistic": pf.audio.Logistic, "spline": pf.audio.models.conditionals.MappedDistribution}.get(
         flow, torch.distributions.Normal
     )
     assert type(law) is kind

@@ -8,7 +8,7 @@ from catalogue import randomize
 from pushforward.networks import WaveNet
 
 
-def network_of(outputs=2, context="none", seed=0, **options):
+def make_network(outputs=2, context="none", seed=0, **options):
     options = {"channels": 5, "skip_channels": 16, "dilations": (1, 2, 4), **CONTEXTS[context], **options}
     return randomize(WaveNet(outputs, **options).double(), seed, scale=0.5)
 
@@ -22,7 +22,7 @@ def jacobian_of(network, samples, context=None):
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("kernel_size", [2, 3])
 def test_parameters_see_exactly_the_samples_before_within_the_receptive_field(context, kernel_size):
-    network = network_of(context=context, kernel_size=kernel_size)
+    network = make_network(context=context, kernel_size=kernel_size)
     rows = context_of(context)
     jacobian = jacobian_of(network, 30, None if rows is None else rows[:1])
     t, s = torch.meshgrid(torch.arange(30), torch.arange(30), indexing="ij")
@@ -37,7 +37,7 @@ def test_the_receptive_field_of_seven_layers_twice_is_255():
 
 
 def test_the_first_parameters_are_a_function_of_the_context_alone():
-    network = network_of(context="class")
+    network = make_network(context="class")
     context = context_of("class")
     first, other = network(normal(2, 9), context), network(normal(2, 9, seed=1), context)
     assert torch.equal(first[:, 0], other[:, 0])
@@ -45,7 +45,7 @@ def test_the_first_parameters_are_a_function_of_the_context_alone():
 
 
 def test_a_frame_counts_for_its_own_samples_and_those_after():
-    network = network_of(context="frames")
+    network = make_network(context="frames")
     x, context = normal(1, 21), context_of("frames")[:1]
     jacobian = torch.func.jacrev(lambda c: network(x, c)[0, :, 0])(context)[:, 0, :, 0]
     for frame in range(context.shape[1]):
@@ -58,36 +58,34 @@ def test_a_frame_counts_for_its_own_samples_and_those_after():
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("kernel_size", [2, 3])
 def test_steps_and_chunks_and_the_whole_agree(context, kernel_size):
-    network = network_of(context=context, kernel_size=kernel_size)
+    network = make_network(context=context, kernel_size=kernel_size)
     x, rows = normal(2, 50), context_of(context)
     whole = network(x, rows)
     previous = torch.cat([torch.zeros(2, 1), x], 1)
     state, steps = network.initial_state(2), []
     for t in range(50):
-        parameters, state = network.step(previous[:, t], state, network.context_at(rows, t))
-        steps.append(parameters)
+        steps.append(state.step(previous[:, t], rows))
     torch.testing.assert_close(torch.stack(steps, 1), whole, rtol=0, atol=1e-12)
     state, start, chunks = network.initial_state(2), 0, []
     for size in (1, 13, 0, 2, 34):  # a step may follow a chunk, and a chunk a step
         if size == 1:
-            parameters, state = network.step(previous[:, start], state, network.context_at(rows, start))
-            parameters = parameters[:, None]
+            parameters = state.step(previous[:, start], rows)[:, None]
         else:
-            parameters, state = network.advance(previous[:, start : start + size], state, rows)
+            parameters = state.parameters(previous[:, start : start + size], rows)
         chunks.append(parameters)
         start += size
     torch.testing.assert_close(torch.cat(chunks, 1), whole, rtol=0, atol=1e-12)
 
 
 def test_every_weight_has_a_gradient():
-    network = network_of(context="frames")
+    network = make_network(context="frames")
     network(normal(2, 20), context_of("frames")).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and bool((parameter.grad != 0).any()), name
 
 
 def test_a_network_that_starts_at_zero_gives_zeros_and_can_learn():
-    network = network_of()
+    network = make_network()
     network.start_at_zero()
     parameters = network(normal(2, 20))
     assert bool((parameters == 0).all())
@@ -121,10 +119,10 @@ def test_sizes_that_make_no_network_are_refused(options, said):
 )
 def test_a_context_that_does_not_fit_is_refused(kind, context, said):
     with pytest.raises(ValueError, match=said):
-        network_of(context=kind)(normal(2, 20), context)
+        make_network(context=kind)(normal(2, 20), context)
 
 
 def test_sequences_of_no_samples_and_batches_of_no_rows():
-    network = network_of()
+    network = make_network()
     assert network(normal(2, 0)).shape == (2, 0, 2)
     assert network(normal(0, 9)).shape == (0, 9, 2)

@@ -105,7 +105,7 @@ def test_a_fit_that_meets_nan_again_and_again_stops_with_one_sentence(run, tmp_p
 def spoil(monkeypatch, failures):
     """Make the networks give NaN for what is far out, in some steps."""
     # Compiled layers do without the networks' own forward.
-    monkeypatch.setattr("pushforward.kernels.layer.native", None)
+    monkeypatch.setattr("pushforward.kernels.univariate.native", None)
     forward = MLP.forward
     left = [failures]
 

@@ -173,10 +173,15 @@ def test_a_dependency_too_many_is_caught():
     assert "dependencies" in names and "log_det by autograd" in names
 
 
-def test_wanted_dependencies_can_be_given():
-    wanted = torch.eye(3).bool()
-    assert pf.check_bijection(Scaling(), dependencies=wanted).passed
-    assert not pf.check_bijection(Compose([Scaling(), Permutation([1, 2, 0])]), dependencies=wanted).passed
+def test_a_chain_of_dependencies_passes():
+    chain = [[False, False, False], [True, False, False], [False, True, False]]
+    assert pf.check_bijection(Autoregressive(3, Affine(), Conditioner((16,), "elu"), adjacency=chain)).passed
+
+
+def test_dependencies_can_be_declared():
+    declared = torch.eye(3).bool()
+    assert pf.check_bijection(Scaling(), dependencies=declared).passed
+    assert not pf.check_bijection(Compose([Scaling(), Permutation([1, 2, 0])]), dependencies=declared).passed
 
 
 def test_a_direction_that_is_not_offered_is_no_failure():
@@ -201,6 +206,18 @@ def test_what_is_right_passes_and_is_left_alone(seed):
         assert str(report).endswith("checks ok")
         assert torch.equal(torch.rand(1), expected) and bijection.training
         assert all(torch.equal(value, before[key]) for key, value in bijection.state_dict().items())
+
+
+# Tests of draws, which reject two in a thousand flows that are right.
+STATISTICAL = {"samples follow the density", "samples resemble the rows given"}
+
+
+def failures(flow, **options):
+    """The names of the checks that fail, those of draws with two seeds: by chance, four in a million."""
+    names = {check.name for check in pf.check_flow(flow, **options).failures}
+    if names & STATISTICAL:
+        names &= {check.name for check in pf.check_flow(flow, seed=1, **options).failures}
+    return names
 
 
 SLOW = pytest.mark.slow
@@ -241,8 +258,7 @@ FLOWS = {
 @pytest.mark.parametrize("name", FLOWS)
 def test_faults_of_flows_are_caught(name):
     make, expected = FLOWS[name]
-    names = {check.name for check in pf.check_flow(make()).failures}
-    assert expected <= names
+    assert expected <= failures(make())
 
 
 class Wide(Scaling):
@@ -255,11 +271,9 @@ class Wide(Scaling):
 
 
 def test_faults_in_many_dimensions_are_caught_too():
-    assert pf.check_flow(pf.Flow(Wide(), StandardNormal(6))).passed
-    names = {check.name for check in pf.check_flow(pf.Flow(Wide(), Unnormalised(6))).failures}
-    assert names == {"integrates to 1"}
-    names = {check.name for check in pf.check_flow(pf.Flow(Wide(), WideBase(6))).failures}
-    assert names >= {"samples follow the density"}
+    assert not failures(pf.Flow(Wide(), StandardNormal(6)))
+    assert failures(pf.Flow(Wide(), Unnormalised(6))) == {"integrates to 1"}
+    assert failures(pf.Flow(Wide(), WideBase(6))) >= {"samples follow the density"}
 
 
 @pytest.mark.parametrize(
@@ -273,13 +287,12 @@ def test_faults_in_many_dimensions_are_caught_too():
 )
 def test_flows_that_are_right_pass(name, features):
     torch.manual_seed(1)
-    report = pf.check_flow(getattr(pf, name)(features, context=1, layers=2, hidden=(8,)))
-    assert report.passed, str(report)
+    assert not failures(getattr(pf, name)(features, context=1, layers=2, hidden=(8,)))
 
 
 def test_samples_are_compared_with_rows_given():
     flow = pf.Flow(Scaling(), StandardNormal(3))
     with torch.no_grad():
         rows = flow.sample((2000,))
-    assert pf.check_flow(flow, x=rows).passed
-    assert {c.name for c in pf.check_flow(flow, x=1.5 * rows).failures} == {"samples resemble the rows given"}
+    assert not failures(flow, x=rows)
+    assert failures(flow, x=1.5 * rows) == {"samples resemble the rows given"}

@@ -26,6 +26,8 @@ import numpy as np
 import pytest
 import torch
 
+# The questions were drawn, and some answers are drawn, from the seeds of the record.
+pytestmark = pytest.mark.recorded
 EXACT = os.environ.get("PUSHFORWARD_GOLDEN_EXACT") == "1"
 TOLERANCES = {"float64": 0.0, "float32": 1e-6} if EXACT else {"float64": 1e-10, "float32": 2e-5}
 # Maps of data in float64 about a network in float32.
@@ -33,9 +35,6 @@ TOLERANCES["stored"] = TOLERANCES["float32"]
 # A row whose log-density is that of a held-out row, but for rounding, may gain or lose a rank among twenty or more.
 RANK = 0.0 if EXACT else 0.06
 QUESTIONS = json.loads((golden.TABLES / "questions.json").read_text())
-
-
-pytestmark = pytest.mark.recorded
 
 
 @pytest.fixture(autouse=True)

@@ -80,7 +80,7 @@ def test_weights_that_cannot_be_are_refused(weight, words):
 
 
 class Normal2(torch.nn.Module):
-    context_features = 0
+    features, context_features = 2, 0
 
     def log_prob(self, x, context=None):
         truth = torch.distributions.MultivariateNormal(MEAN, COVARIANCE)

@@ -21,7 +21,7 @@ from pushforward.support.atomic import atomic_path
 
 _DATA = "#8c8c8c"
 _DATA_LINE = "#3c3c3c"
-_SAMPLES = "#d55e00"  # vermilion: stands out from grey for every common kind of colour vision
+_SAMPLES = "#d55e00"  # vermilion: stands out from gray for every common kind of color vision
 _DATA_MAP = LinearSegmentedColormap.from_list("data", ["#f0f0f0", "#b4b4b4", "#6e6e6e", "#3c3c3c"])
 _SAMPLES_MAP = LinearSegmentedColormap.from_list("samples", ["#fdece1", "#f6b58c", "#d55e00", "#7a3300"])
 _REGIONS = (0.5, 0.9, 0.99)
@@ -43,11 +43,11 @@ def corner(
 ) -> Figure:
     """Draw the data against a flow's samples: every column, and every pair of columns.
 
-    On the diagonal the data's histogram is filled grey and the samples' is a coloured line. Below the diagonal stands
-    the data's two-dimensional histogram in grey, above it, mirrored, the samples' in colour, with equal shades for
-    equal densities on a logarithmic scale. Lines enclose the densest 50, 90 and 99 % of the rows: the samples' in
-    colour below the diagonal, the data's in grey above it. Each axis reaches from the 0.1 % to the 99.9 % quantile of
-    the data and a little further; rows beyond are counted but not seen. Rows with a value that is not finite are left
+    On the diagonal the data's histogram is filled gray and the samples' is a colored line. Below the diagonal is the
+    two-dimensional histogram of the data in gray, above it, mirrored, that of the samples in color, with equal shades
+    for equal densities on a logarithmic scale. Lines enclose the densest 50, 90 and 99 % of the rows: the samples' in
+    color below the diagonal, the data's in gray above it. Each axis reaches from the 0.1 % to the 99.9 % quantile of
+    the data and a little further; rows beyond are counted but not shown. Rows with a value that is not finite are left
     out.
 
     Arguments:
@@ -62,7 +62,7 @@ def corner(
         The figure, 1600 pixels wide up to ten columns and wider beyond.
 
     Raises:
-        InputError: the shapes or the number of names do not fit, no finite rows are there, or the file cannot be
+        InputError: the shapes or the number of names do not fit, there are no finite rows, or the file cannot be
             written.
     """
     drawn_data = _finite_rows(data, "data", maximum_rows)
@@ -107,8 +107,8 @@ def corner(
                 pair_edges = (edges[column], edges[row])
                 below = row > column
                 _draw_density(axes, drawn_data[:, pair], drawn_samples[:, pair], pair_edges, filled_data=below)
-                lines, colour = (drawn_samples, _SAMPLES) if below else (drawn_data, _DATA_LINE)
-                _draw_regions(axes, lines[:, pair], pair_edges, colour)
+                lines, color = (drawn_samples, _SAMPLES) if below else (drawn_data, _DATA_LINE)
+                _draw_regions(axes, lines[:, pair], pair_edges, color)
             _dress(axes, row, column, columns, font)
             if row == columns - 1:
                 label = axes.set_xlabel(labels[column], fontsize=_fitting(labels, font, cell), labelpad=3)
@@ -191,8 +191,8 @@ def _draw_density(
     # One scale for both halves, set by the data: equal shades mean equal densities.
     lowest = 0.7 / max(len(data), len(samples))
     norm = LogNorm(lowest, max(data_density.max(), 2.0 * lowest), clip=True)
-    colours = _DATA_MAP if filled_data else _SAMPLES_MAP
-    axes.pcolormesh(edges[0], edges[1], shown, cmap=colours, norm=norm, rasterized=True, linewidth=0)
+    colors = _DATA_MAP if filled_data else _SAMPLES_MAP
+    axes.pcolormesh(edges[0], edges[1], shown, cmap=colors, norm=norm, rasterized=True, linewidth=0)
 
 
 def _share_per_cell(rows: np.ndarray, edges: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -200,7 +200,7 @@ def _share_per_cell(rows: np.ndarray, edges: tuple[np.ndarray, np.ndarray]) -> n
     return counts / len(rows)
 
 
-def _draw_regions(axes: Axes, rows: np.ndarray, edges: tuple[np.ndarray, np.ndarray], colour: str) -> None:
+def _draw_regions(axes: Axes, rows: np.ndarray, edges: tuple[np.ndarray, np.ndarray], color: str) -> None:
     """Draw the outlines of the smallest regions that hold given shares of the rows."""
     padded, breadths = [], []
     for edge in edges:
@@ -212,7 +212,7 @@ def _draw_regions(axes: Axes, rows: np.ndarray, edges: tuple[np.ndarray, np.ndar
     share = _share_per_cell(rows, (padded[0], padded[1]))
     sharp = gaussian_filter(share, breadths, mode="constant")
     blurred = gaussian_filter(share, [1.8 * breadth for breadth in breadths], mode="constant")
-    # Where rows are few, the outline would follow each of them: blur more there, and less where the shape is known.
+    # Where rows are few, the outline would follow each of them: blur more in such places, and less elsewhere.
     trust = len(rows) * blurred / (len(rows) * blurred + 2.0)
     density = trust * sharp + (1.0 - trust) * blurred
     # Rows beyond the padded frame lie outside of every region.
@@ -226,9 +226,9 @@ def _draw_regions(axes: Axes, rows: np.ndarray, edges: tuple[np.ndarray, np.ndar
             outlines[float(descending[index])] = line_width
     if outlines and density.max() > density.min():
         levels = sorted(outlines)
-        centres = [0.5 * (edge[1:] + edge[:-1]) for edge in padded]
+        centers = [0.5 * (edge[1:] + edge[:-1]) for edge in padded]
         widths = [outlines[level] for level in levels]
-        axes.contour(*centres, density.T, levels=levels, colors=colour, linewidths=widths)
+        axes.contour(*centers, density.T, levels=levels, colors=color, linewidths=widths)
 
 
 def _dress(axes: Axes, row: int, column: int, columns: int, font: float) -> None:

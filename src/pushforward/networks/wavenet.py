@@ -2,27 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
-from pushforward.kernels.wavenet import CompiledState, WaveNetWeights, may_run_compiled, padded
-
-
-@dataclass
-class State:
-    """What a WaveNet remembers of the samples before `time`.
-
-    Attributes:
-        rings: for each layer its last (kernel_size - 1) · dilation inputs, each (channels, batch); the input of time t
-            lies at place t modulo their number.
-        time: the sample whose parameters come next.
-    """
-
-    rings: list[list[Tensor]]
-    time: int = 0
+from pushforward.kernels.wavenet import CompiledState, WaveNetWeights, may_run_compiled
+from pushforward.networks.wavenet_packing import packed
 
 
 class WaveNet(nn.Module):
@@ -33,31 +18,30 @@ class WaveNet(nn.Module):
 
     o[l] = tanh(a) · σ(b),   h[l+1] = h[l] + V o[l],   parameters = C relu(B relu(A [o[0], o[1], ...])).
 
-    Before the first sample, x and every h are 0: the first sample's parameters are a function of the context alone, and
-    no sample is left without them.
+    Before the first sample, x and every h are 0, so the parameters of the first sample depend on the context alone.
 
     Arguments:
-        outputs: P, how many parameters each sample needs.
-        channels: of h, default 16.
-        skip_channels: of the two layers after the convolutions, default as many as channels.
-        dilations: of the layers, default (1, 2, 4 ... 64) twice.
-        kernel_size: at least 2 (default).
-        context: C, number of context features, default 0.
-        hop: how many samples each frame of the context is for; default None, one context for the whole sequence, as of
-            a class or a speaker (one-hot).
-        inputs: F, how many numbers describe a sample, default 1, the sample itself. With more, x is (batch, T, F)
-            wherever it is (batch, T) below, and (batch, F) wherever it is (batch,).
+        outputs: P, the number of parameters of each sample.
+        channels: Channels of h; default 16.
+        skip_channels: Channels of the two layers after the convolutions; default the same as `channels`.
+        dilations: Dilation of each layer; default (1, 2, 4 ... 64) twice.
+        kernel_size: At least 2 (default).
+        context: C, the number of context features; default 0.
+        hop: Samples per frame of the context; default None, one context for the whole sequence, such as a class or a
+            speaker (one-hot).
+        inputs: F, the number of features that describe a sample; default 1, the sample itself. With more, x is
+            (batch, T, F) wherever it is (batch, T) below, and (batch, F) wherever it is (batch,).
 
     Attributes:
-        receptive_field: how many earlier samples a sample's parameters see.
+        receptive_field: The number of earlier samples that the parameters of a sample depend on.
 
     Raises:
-        ValueError: a size that is not positive, a kernel_size below 2, no layer, or a hop without a context; when it
-            is called, a shape that does not fit.
+        ValueError: A size is not positive, kernel_size is below 2, there is no layer, or there is a hop without a
+            context; when called, a shape does not fit.
 
-    Cost: `forward` and `advance` 1 pass for all samples; `step` the arithmetic of one sample.
+    Cost: `forward` takes 1 pass for all samples; `WaveNetState.step` the arithmetic of one sample.
 
-    Source: van den Oord et al. 2016, arXiv:1609.03499; the rings: Le Paine et al. 2016, arXiv:1611.09482.
+    Source: van den Oord et al. 2016, arXiv:1609.03499; the ring buffers: Le Paine et al. 2016, arXiv:1611.09482.
 
     Example:
         >>> network = WaveNet(outputs=2, dilations=(1, 2, 4, 8))
@@ -101,7 +85,7 @@ class WaveNet(nn.Module):
         self.gates: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(kernel_size * channels, 2 * channels) for _ in range(depth)
         )
-        # What the last layer adds to h, no one reads.
+        # The last layer needs no residual connection: nothing reads its h.
         self.residuals: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(channels, channels) for _ in range(depth - 1)
         )
@@ -112,14 +96,14 @@ class WaveNet(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many earlier samples a sample's parameters see."""
+        """The number of earlier samples that the parameters of a sample depend on."""
         return 1 + (self.kernel_size - 1) * sum(self.dilations)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The parameters of every sample at once.
+        """Compute the parameters of all samples at once.
 
         Arguments:
-            x: (batch, T). Its last sample is not looked at: no parameters depend on it.
+            x: (batch, T). No parameters depend on its last sample.
             context: (batch, C), or with a hop (batch, frames, C), frames · hop at least T.
 
         Returns:
@@ -133,20 +117,20 @@ class WaveNet(nn.Module):
         histories = [x.new_zeros(self.channels, len(x), length) for length in self._ring_lengths()]
         return self._run(previous, histories, context, start=0)[0]
 
-    def initial_state(self, batch: int) -> State:
-        """The state before the first of `batch` sequences' samples: nothing was heard."""
-        nothing = self.input.weight.new_zeros(self.channels, batch)
-        return State([[nothing] * length for length in self._ring_lengths()])
+    def initial_state(self, batch: int) -> "WaveNetState":
+        """Return the state before the first sample of `batch` sequences."""
+        zeros = self.input.weight.new_zeros(self.channels, batch)
+        return WaveNetState(self, [[zeros] * length for length in self._ring_lengths()])
 
     def compiled(
         self, rows: int, adaptive: Tensor | None = None, remembered: Tensor | None = None
     ) -> CompiledState | None:
-        """The state before the first samples for the compiled kernels, or None where they cannot compute this network.
+        """Return the initial state for the compiled kernels, or None where they cannot compute this network.
 
         Arguments:
-            rows: how many sequences.
-            adaptive: the numbers of an adaptive scale, as `CompiledState` takes them; default None.
-            remembered: what describes the sample before the first, and what an adaptive scale keeps of it; default 0.
+            rows: The number of sequences.
+            adaptive: The parameters of an adaptive scale, in the layout of `CompiledState`; default None.
+            remembered: The features of the sample before the first, and the state of the adaptive scale; default 0.
         """
         if not may_run_compiled(self.input.weight):
             return None
@@ -167,72 +151,20 @@ class WaveNet(nn.Module):
                     *self.dilations,
                 ]
             ),
-            _packed(self),
+            packed(self.input, self.gates, self.residuals, [self.skip, self.hidden, self.output]),
             None if self.context is None else self.context.weight,
             self.hop,
         )
         return CompiledState(weights, rows, adaptive, remembered)
 
-    def step(self, previous: Tensor, state: State, context: Tensor | None = None) -> tuple[Tensor, State]:
-        """The parameters of one sample, from the sample before it and what is remembered of earlier ones.
-
-        Arguments:
-            previous: (batch,) the sample before; 0 before the first.
-            state: from `initial_state`, or from the step before; it is used up.
-            context: (batch, C), this sample's.
-
-        Returns:
-            Parameters, (batch, P), the same as `forward` gives for this sample; and the next sample's state.
-        """
-        time, channels = state.time, self.channels
-        h = _linear(self.input, previous.reshape(-1, self.inputs).t())
-        added = self._of_context(context)
-        outs = []
-        for layer, (dilation, ring, gates) in enumerate(zip(self.dilations, state.rings, self.gates, strict=True)):
-            taps = [ring[(time - k * dilation) % len(ring)] for k in range(self.kernel_size - 1, 0, -1)]
-            ring[time % len(ring)] = h
-            gate = _linear(gates, torch.cat([*taps, h]))
-            if added is not None:
-                gate = gate + added[layer]
-            outs.append(gate[:channels].tanh() * gate[channels:].sigmoid())
-            if layer < len(self.residuals):
-                h = h + _linear(self.residuals[layer], outs[-1])
-        return self._head(outs).t(), State(state.rings, time + 1)
-
-    def advance(self, previous: Tensor, state: State, context: Tensor | None = None) -> tuple[Tensor, State]:
-        """The parameters of the next T samples at once, as T calls of `step` would give them.
-
-        Arguments:
-            previous: (batch, T) for each of them the sample before.
-            state: from `initial_state`, or from what came before.
-            context: (batch, C), or with a hop (batch, frames, C), the frames of the whole sequence from its start.
-
-        Returns:
-            Parameters, (batch, T, P), and the state after them.
-        """
-        time = state.time
-        histories = [torch.stack([ring[(time + k) % len(ring)] for k in range(len(ring))], -1) for ring in state.rings]
-        parameters, histories = self._run(previous, histories, context, time)
-        time += previous.shape[1]
-        rings = []
-        for history in histories:
-            # In order of time; the first belongs to the place that `time` comes back to.
-            latest, length = list(history.unbind(-1)), history.shape[-1]
-            rings.append([latest[(place - time) % length] for place in range(length)])
-        return parameters, State(rings, time)
-
-    def context_at(self, context: Tensor | None, time: int) -> Tensor | None:
-        """The context of one sample, (batch, C), as `step` wants it, out of that of the whole sequence."""
-        return context if context is None or self.hop is None else context[:, time // self.hop]
-
     @torch.no_grad()
     def start_at_zero(self) -> None:
-        """Let all parameters be 0 whatever the input, until training."""
+        """Set the last layer to zero: before training, all parameters are 0 for any input."""
         self.output.weight.zero_()
         self.output.bias.zero_()
 
     def check_context(self, context: Tensor | None, samples: int) -> None:
-        """Refuse a context that does not fit the network or sequences of so many samples."""
+        """Raise a ValueError if a context does not fit the network, or sequences of this many samples."""
         if not self.context_features:
             if context is not None:
                 raise ValueError("This WaveNet takes no context: build it with context=C to make it conditional.")
@@ -261,78 +193,127 @@ class WaveNet(nn.Module):
     def _run(
         self, previous: Tensor, histories: list[Tensor], context: Tensor | None, start: int
     ) -> tuple[Tensor, list[Tensor]]:
-        """Parameters and the histories after them, from those before; a history is (channels, batch, length)."""
+        """Return parameters and updated histories; the history of a layer is (channels, batch, length)."""
         batch, samples = previous.shape[:2]
         self.check_context(context, start + samples)
         channels, count = self.channels, batch * samples
-        added = self._of_context(context)
-        # Channel by channel in memory: each layer is then one product of small weights with long rows.
+        contribution = self._context_contribution(context)
+        # Channels first in memory: each layer is then one multiplication of a small matrix by long rows.
         h = _linear(self.input, previous.reshape(count, self.inputs).t()).view(channels, batch, samples)
         outs, after = [], []
         for layer, (dilation, history, gates) in enumerate(zip(self.dilations, histories, self.gates, strict=True)):
-            heard = torch.cat([history, h], -1)
-            taps = [heard[..., k * dilation : k * dilation + samples] for k in range(self.kernel_size - 1)]
+            extended = torch.cat([history, h], -1)
+            taps = [extended[..., k * dilation : k * dilation + samples] for k in range(self.kernel_size - 1)]
             gate = _linear(gates, torch.cat([*taps, h]).flatten(1))
-            if added is not None:
-                gate = gate + self._upsampled(added[layer], start, samples).reshape(2 * channels, count)
+            if contribution is not None:
+                gate = gate + self._upsampled(contribution[layer], start, samples).reshape(2 * channels, count)
             outs.append(gate[:channels].tanh() * gate[channels:].sigmoid())
-            after.append(heard[..., samples:])
+            after.append(extended[..., samples:])
             if layer < len(self.residuals):
                 h = h + _linear(self.residuals[layer], outs[-1]).view(channels, batch, samples)
         return self._head(outs).view(self.parameter_count, batch, samples).permute(1, 2, 0), after
 
     def _head(self, outs: list[Tensor]) -> Tensor:
-        """From the layers' outputs, each (channels, n), to parameters, (P, n)."""
+        """Map the outputs of the layers, each (channels, n), to parameters, (P, n)."""
         return _linear(self.output, _linear(self.hidden, _linear(self.skip, torch.cat(outs)).relu()).relu())
 
-    def _of_context(self, context: Tensor | None) -> list[Tensor] | None:
-        """What the context adds to each layer's gates: (2 · channels, batch), or (2 · channels, batch, frames)."""
+    def _context_contribution(self, context: Tensor | None) -> list[Tensor] | None:
+        """The context's term in each layer's gates: (2 · channels, batch), or (2 · channels, batch, frames)."""
         if self.context is None or context is None:
             return None
-        added = self.context(context).movedim(-1, 0)
-        return list(added.split(2 * self.channels))
+        contribution = self.context(context).movedim(-1, 0)
+        return list(contribution.split(2 * self.channels))
 
-    def _upsampled(self, added: Tensor, start: int, samples: int) -> Tensor:
-        """What holds for each frame, (2 · channels, batch, frames), for samples `start` and after."""
+    def _upsampled(self, contribution: Tensor, start: int, samples: int) -> Tensor:
+        """Repeat a term per frame, (2 · channels, batch, frames), for each sample from `start` on."""
         if self.hop is None:
-            return added[..., None].expand(-1, -1, samples)
+            return contribution[..., None].expand(-1, -1, samples)
         first, last = start // self.hop, math.ceil((start + samples) / self.hop)
-        each = added[..., first:last, None].expand(-1, -1, -1, self.hop).flatten(2)
+        each = contribution[..., first:last, None].expand(-1, -1, -1, self.hop).flatten(2)
         return each[..., start - first * self.hop :][..., :samples]
 
 
+class WaveNetState:
+    """The past of a batch of sequences, from which the parameters of their next samples follow.
+
+    Each layer keeps its last (kernel_size - 1) · dilation inputs in a ring buffer.
+
+    Arguments:
+        network: The network.
+        rings: For each layer its past inputs, each (channels, batch); the input of time t is at index t modulo their
+            number.
+
+    Attributes:
+        time: The index of the next sample.
+
+    Example:
+        >>> state = WaveNet(outputs=2, dilations=(1, 2)).initial_state(3)
+        >>> state.step(torch.zeros(3)).shape, state.parameters(torch.zeros(3, 10)).shape, state.time
+        (torch.Size([3, 2]), torch.Size([3, 10, 2]), 11)
+    """
+
+    def __init__(self, network: WaveNet, rings: list[list[Tensor]]) -> None:
+        self.network = network
+        self.time = 0
+        self._rings = rings
+
+    def step(self, previous: Tensor, context: Tensor | None = None) -> Tensor:
+        """Compute the parameters of the next sample.
+
+        Arguments:
+            previous: The sample before it, (batch,); 0 before the first.
+            context: (batch, C), or with a hop (batch, frames, C), the frames of the whole sequence from its start.
+
+        Returns:
+            (batch, P), the same as `WaveNet.forward` gives for this sample.
+        """
+        network, time, channels = self.network, self.time, self.network.channels
+        h = _linear(network.input, previous.reshape(-1, network.inputs).t())
+        if context is not None and network.hop is not None:
+            context = context[:, time // network.hop]
+        contribution = network._context_contribution(context)
+        outs = []
+        for layer, (dilation, ring, gates) in enumerate(
+            zip(network.dilations, self._rings, network.gates, strict=True)
+        ):
+            taps = [ring[(time - k * dilation) % len(ring)] for k in range(network.kernel_size - 1, 0, -1)]
+            ring[time % len(ring)] = h
+            gate = _linear(gates, torch.cat([*taps, h]))
+            if contribution is not None:
+                gate = gate + contribution[layer]
+            outs.append(gate[:channels].tanh() * gate[channels:].sigmoid())
+            if layer < len(network.residuals):
+                h = h + _linear(network.residuals[layer], outs[-1])
+        self.time += 1
+        return network._head(outs).t()
+
+    def parameters(self, previous: Tensor, context: Tensor | None = None) -> Tensor:
+        """Compute the parameters of the next T samples at once, the same as T calls of `step` give.
+
+        Arguments:
+            previous: The sample before each of them, (batch, T).
+            context: As for `step`.
+
+        Returns:
+            (batch, T, P).
+        """
+        time, rings = self.time, self._rings
+        histories = [torch.stack([ring[(time + k) % len(ring)] for k in range(len(ring))], -1) for ring in rings]
+        parameters, histories = self.network._run(previous, histories, context, time)
+        self.time = time = time + previous.shape[1]
+        self._rings = []
+        for history in histories:
+            # A history is in the order of time; its first input belongs at index `time` modulo its length.
+            inputs, length = list(history.unbind(-1)), history.shape[-1]
+            self._rings.append([inputs[(index - time) % length] for index in range(length)])
+        return parameters
+
+
 def shifted(x: Tensor, before: Tensor) -> Tensor:
-    """For each sample of x, (batch, T), the sample before it; `before` is (batch, 1)."""
+    """Return the sample before each sample of x, (batch, T); the one before the first is `before`, (batch, 1)."""
     return torch.cat([before, x], 1)[:, : x.shape[1]]
 
 
 def _linear(layer: nn.Linear, h: Tensor) -> Tensor:
-    """W h + b for values channel by channel in memory, (channels, n)."""
+    """W h + b for h with channels first in memory, (channels, n)."""
     return torch.addmm(layer.bias[:, None], layer.weight, h)
-
-
-def _packed(network: WaveNet) -> Tensor:
-    """All weights in the order of `Network` in kernels/csrc/wavenet.h, in one tensor."""
-    wide, wide_skip = padded(network.channels), padded(network.hidden.out_features)
-    parts = _columns(network.input, wide)
-    nothing = network.input.weight.new_zeros(network.channels + 1, wide)
-    for layer, gates in enumerate(network.gates):
-        # Each half, before the tanh and before the sigmoid, is filled up by itself.
-        halves = [_columns(gates, wide, half) for half in range(2)]
-        parts += [torch.cat(pair, -1) for pair in zip(*halves, strict=True)]
-        residuals = network.residuals
-        parts += _columns(residuals[layer], wide) if layer < len(residuals) else [nothing]
-    parts += _columns(network.skip, wide_skip)
-    parts += _columns(network.hidden, wide_skip)
-    parts += _columns(network.output, padded(network.parameter_count))
-    return torch.cat([part.detach().reshape(-1) for part in parts])
-
-
-def _columns(layer: nn.Linear, rows: int, half: int | None = None) -> list[Tensor]:
-    """Bias and columns of a linear layer, or of half of its outputs, padded with zeros: (rows,) and (inputs, rows)."""
-    weight: Tensor = layer.weight
-    bias: Tensor = layer.bias
-    if half is not None:
-        weight, bias = weight.chunk(2)[half], bias.chunk(2)[half]
-    missing = rows - len(bias)
-    return [pad(bias, (0, missing)), pad(weight.t(), (0, missing))]

@@ -158,6 +158,8 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
         "seed": seed,
     }
     calibration = Calibration.of(log_prob, weights)
+    # Tables are scored and drawn on the processor, wherever the training ran.
+    assembled.flow.cpu()
     columns, given = list(roles.columns), list(roles.given)
     model = TableModel(assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration)
     return Fit(model, history, held_out, prepared.gaussian)

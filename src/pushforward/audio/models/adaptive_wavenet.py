@@ -1,4 +1,4 @@
-"""The WaveNet teacher behind an adaptive scale: made for recordings, from digital silence to full scale."""
+"""The WaveNet with an adaptive scale, for recordings from digital silence to full scale."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.distributions import Distribution
 
-from pushforward.audio.models.adaptive import AdaptiveScale, AdaptiveState
-from pushforward.audio.models.architectures import Channels, Hop, KernelSize, LayersOfStack, Length, Stacks, network_of
-from pushforward.audio.models.conditionals import moved
-from pushforward.audio.models.heads import Head, head_of
+from pushforward.audio.models.adaptive import AdaptiveScale
+from pushforward.audio.models.architectures import (
+    Channels,
+    Hop,
+    KernelSize,
+    LayersOfStack,
+    Length,
+    Stacks,
+    make_network,
+)
+from pushforward.audio.models.heads import Head, make_head
+from pushforward.audio.models.sequences import Sampler
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
-from pushforward.kernels.wavenet import CompiledState
-from pushforward.networks.wavenet import State, WaveNet
+from pushforward.networks.wavenet import WaveNet
 from pushforward.zoo.options import Context
 from pushforward.zoo.registry import architecture
 
@@ -26,16 +32,16 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
 
         x[t] = location[t] + scale[t] y[t],   y[t] ~ head(network(features before t, context)),
 
-    with location, scale and features of an `AdaptiveScale`. Sounds span five decades; the network sees, and is asked
-    for, numbers of order one at any volume. With a fresh network of zero last layer the density is that of the Gaussian
+    with location, scale and features of an `AdaptiveScale`. Sounds span five decades; inputs and outputs of the network
+    are of order one at any volume. With a new network, whose last layer is zero, the density is that of the Gaussian
     autoregression with adaptive scale.
 
     Arguments:
-        network: with as many outputs as the head has parameters, and as many inputs as the scale has features.
+        network: With as many outputs as the head has parameters, and as many inputs as the scale has features.
         head: `GaussianHead()` or `LogisticMixtureHead(components)`.
-        adaptive: the scale, see `pushforward.audio.models.adaptive.fit_adaptive_scale`.
-        length: samples of a draw that is not told its length, default 8000.
-        config: how to build this again, set by `pushforward.audio.models.adaptive_wavenet`.
+        adaptive: The scale; see `pushforward.audio.models.adaptive.fit_adaptive_scale`.
+        length: Default length of a draw; default 8000 samples.
+        config: The named architecture and its options, set by `pushforward.audio.models.adaptive_wavenet`.
 
     Cost: as for `AutoregressiveWaveNet`.
 
@@ -59,39 +65,36 @@ class AdaptiveWaveNet(AutoregressiveWaveNet):
         super().__init__(network, head, 1.0, length, config)
         self.adaptive = adaptive
 
-    def conditionals(self, x: Tensor, context: Tensor | None = None) -> Distribution:
-        """The distributions of all x[t] given x[before t], of batch shape (*batch, T); arguments as for `log_prob`."""
-        rows, row_context, batch = self._as_rows(x, context)
+    @property
+    def prediction_coefficients(self) -> Tensor | None:
+        """The coefficients of the adaptive scale's linear prediction; None if its order is 0."""
+        return self.adaptive.coefficients if self.adaptive.order else None
+
+    def _standardized(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         location, log_scale, features = self.adaptive(rows)
-        parameters = self.network(features, row_context)
-        law = self.head.distribution(parameters.reshape(*batch, *parameters.shape[1:]))
-        return moved(law, location.reshape(*batch, -1), log_scale.exp().reshape(*batch, -1))
+        return location, log_scale.exp(), features
 
-    def _start(self, rows: int) -> tuple[Tensor, Any]:
-        """The features of the last samples, (rows, F), and what network and scale remember of those before them."""
-        nothing = self.reference.new_zeros(rows, self.adaptive.feature_count)
-        recent = self.adaptive.initial_state(rows)
-        remembered = torch.cat([nothing, recent.latest, torch.stack(recent.powers, 1)], 1)
-        compiled = self.network.compiled(rows, _numbers(self.adaptive), remembered)
-        return nothing, compiled or (self.network.initial_state(rows), recent)
+    def _sampler(self, rows: int) -> Sampler:
+        last = self.reference.new_zeros(rows, self.adaptive.feature_count)
+        scale_state = self.adaptive.initial_state(rows)
+        remembered = torch.cat([last, scale_state.latest, torch.stack(scale_state.powers, 1)], 1)
+        compiled = self.network.compiled(rows, _packed(self.adaptive), remembered)
+        if compiled is not None:
+            return self._compiled_sampler(compiled)
+        state = self.network.initial_state(rows)
 
-    def _continue(
-        self, noise: Tensor, state: tuple[Tensor, Any], context: Tensor | None, temperature: float
-    ) -> tuple[Tensor, tuple[Tensor, Any]]:
-        last, remembered = state
-        if isinstance(remembered, CompiledState):
-            return super()._continue(noise, state, context, temperature)
-        heard: State
-        recent: AdaptiveState
-        heard, recent = remembered
-        self.network.check_context(context, heard.time + noise.shape[1])
-        samples: list[Tensor] = []
-        for now in noise.unbind(1):
-            location, log_scale = self.adaptive.predict(recent)
-            parameters, heard = self.network.step(last, heard, self.network.context_at(context, heard.time))
-            samples.append(location + log_scale.exp() * self.head.draw(parameters, now, temperature))
-            last, recent = self.adaptive.step(samples[-1], recent)
-        return torch.stack(samples, 1) if samples else noise[..., 0], (last, (heard, recent))
+        def sampler(noise: Tensor, context: Tensor | None, temperature: float) -> Tensor:
+            nonlocal last, scale_state
+            self.network.check_context(context, state.time + noise.shape[1])
+            samples: list[Tensor] = []
+            for sample_noise in noise.unbind(1):
+                location, log_scale = self.adaptive.predict(scale_state)
+                y = self.head.draw(state.step(last, context), sample_noise, temperature)
+                samples.append(location + log_scale.exp() * y)
+                last, scale_state = self.adaptive.step(samples[-1], scale_state)
+            return torch.stack(samples, 1) if samples else noise[..., 0]
+
+        return sampler
 
 
 @architecture
@@ -109,21 +112,21 @@ def adaptive_wavenet(
     components: Annotated[int, Field(ge=1, le=1_000)] = 10,
     length: Length = 8000,
 ) -> AdaptiveWaveNet:
-    """A WaveNet behind an adaptive scale, for recordings with pauses: `AdaptiveWaveNet`.
+    """A WaveNet with an adaptive scale, for recordings with pauses: `AdaptiveWaveNet`.
 
     Arguments:
-        order: samples that the linear prediction looks back, default 16; its coefficients are 0 until they are fitted.
-        spans: samples over which the scale's averages reach; the first one gives the scale.
-        channels: of the convolutions, default 16.
-        skip_channels: of the two layers after them, default as many as channels.
-        layers: in each stack, dilated by 1, 2, 4 ..., default 7.
-        stacks: default 2: 255 samples are then seen, and longer averages.
-        kernel_size: default 2.
-        context: C, number of context features, default 0.
-        hop: samples for each frame of the context, default None: one context for the whole sequence.
+        order: Order of the linear prediction; default 16. Its coefficients are 0 until they are fitted.
+        spans: Time constants of the scale's averages, in samples; the first one gives the scale.
+        channels: Channels of the convolutions; default 16.
+        skip_channels: Channels of the two layers after them; default the same as `channels`.
+        layers: Layers of each stack, with dilations 1, 2, 4 ...; default 7.
+        stacks: Stacks of layers; default 2, a receptive field of 255 samples besides the averages.
+        kernel_size: Kernel size of the convolutions; default 2.
+        context: C, the number of context features; default 0.
+        hop: Samples per frame of the context; default None, one context for the whole sequence.
         head: "gaussian" (default) or "logistic_mixture".
-        components: of the mixture, default 10.
-        length: samples of a draw that is not told its length, default 8000.
+        components: Components of the mixture; default 10.
+        length: Default length of a draw; default 8000 samples.
 
     Cost: log_prob 1 pass; sample T steps.
 
@@ -133,10 +136,10 @@ def adaptive_wavenet(
         >>> adaptive_wavenet(order=2, layers=4, stacks=1).log_prob(torch.zeros(3, 100)).shape
         torch.Size([3])
     """
-    made_head = head_of(head, components)
+    sample_head = make_head(head, components)
     adaptive = AdaptiveScale(torch.zeros(order), spans)
-    network = network_of(
-        made_head.parameter_count,
+    network = make_network(
+        sample_head.parameter_count,
         channels,
         skip_channels,
         layers,
@@ -146,11 +149,11 @@ def adaptive_wavenet(
         hop,
         inputs=adaptive.feature_count,
     )
-    return AdaptiveWaveNet(network, made_head, adaptive, length)
+    return AdaptiveWaveNet(network, sample_head, adaptive, length)
 
 
-def _numbers(adaptive: AdaptiveScale) -> Tensor:
-    """An adaptive scale as the compiled kernel takes it."""
+def _packed(adaptive: AdaptiveScale) -> Tensor:
+    """Return the parameters of an adaptive scale in the layout of the compiled kernel."""
     sizes = adaptive.coefficients.new_tensor([adaptive.order, len(adaptive.spans)])
     scales = [adaptive.gain, adaptive.gain.new_tensor(adaptive.floor), adaptive.ceiling]
     return torch.cat([sizes, torch.stack(scales), sizes.new_tensor(adaptive.spans), adaptive.coefficients])

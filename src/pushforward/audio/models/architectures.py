@@ -1,10 +1,10 @@
-"""The named models of sound, made and rebuilt as the flows of `pushforward.zoo.registry` are."""
+"""The named models of sound, registered like the flows of `pushforward.zoo`."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pushforward.audio.models.heads import LOG_SCALE_BOUND, head_of
+from pushforward.audio.models.heads import LOG_SCALE_BOUND, make_head
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.bijections import Affine, Chain, RationalQuadraticSpline, RelativeAffine, Univariate
@@ -44,17 +44,17 @@ def wavenet(
     log p(x) = Σ_t log p(x[t] | x[before t], context), the parameters of each from dilated causal convolutions.
 
     Arguments:
-        channels: of the convolutions, default 16.
-        skip_channels: of the two layers after them, default as many as channels.
-        layers: in each stack, dilated by 1, 2, 4 ..., default 7.
-        stacks: default 2: 255 samples are then seen.
-        kernel_size: default 2.
-        context: C, number of context features, default 0.
-        hop: samples for each frame of the context, default None: one context for the whole sequence.
+        channels: Channels of the convolutions; default 16.
+        skip_channels: Channels of the two layers after them; default the same as `channels`.
+        layers: Layers of each stack, with dilations 1, 2, 4 ...; default 7.
+        stacks: Stacks of layers; default 2, a receptive field of 255 samples.
+        kernel_size: Kernel size of the convolutions; default 2.
+        context: C, the number of context features; default 0.
+        hop: Samples per frame of the context; default None, one context for the whole sequence.
         head: "gaussian" (default) or "logistic_mixture".
-        components: of the mixture, default 10.
-        scale: the standard deviation of the data, default 1.
-        length: samples of a draw that is not told its length, default 8000.
+        components: Components of the mixture; default 10.
+        scale: The standard deviation of the data; default 1.
+        length: Default length of a draw; default 8000 samples.
 
     Cost: log_prob 1 pass; sample T steps, together the arithmetic of 1 pass.
 
@@ -68,9 +68,11 @@ def wavenet(
         >>> x.shape, teacher.log_prob(x, mel).shape
         (torch.Size([2, 320]), torch.Size([2]))
     """
-    made_head = head_of(head, components)
-    network = network_of(made_head.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
-    return AutoregressiveWaveNet(network, made_head, scale, length)
+    sample_head = make_head(head, components)
+    network = make_network(
+        sample_head.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop
+    )
+    return AutoregressiveWaveNet(network, sample_head, scale, length)
 
 
 @architecture
@@ -90,28 +92,28 @@ def parallel_wavenet(
     scale: Scale = 1.0,
     length: Length = 8000,
 ) -> ParallelWaveNet:
-    """Parallel WaveNet: inverse autoregressive flows with WaveNets, which make all samples of a sequence at once.
+    """Parallel WaveNet: inverse autoregressive flows with WaveNets, which generate all samples at once.
 
-    z_k[t] = univariate(z_{k-1}[t]; network_k(z_{k-1}[before t], context)), x = scale · z_flows. It starts as the base
-    times scale.
+    z_k[t] = univariate(z_{k-1}[t]; network_k(z_{k-1}[before t], context)), x = scale · z_flows. A new model
+    is the base times scale.
 
     Arguments:
-        flows: number of flows, all in the order of time, default 2.
-        channels: of each flow's convolutions, default 16.
-        skip_channels: of the two layers after them, default as many as channels.
-        layers: in each stack, dilated by 1, 2, 4 ..., default 8.
-        stacks: of each flow, default 1.
-        kernel_size: default 2.
-        context: C, number of context features, default 0.
-        hop: samples for each frame of the context, default None: one context for the whole sequence.
-        univariate: "affine" (default), which keeps each sample's distribution given those before it normal (or
-            logistic); "relative_affine", the same with shifts in units of the scale; or "spline", which bends it: a
-            rational quadratic spline before each affine map.
-        bins: of the spline, default 8.
-        bound: half the side of the spline's box, default 5.
+        flows: Number of flows, all in the order of time; default 2.
+        channels: Channels of each flow's convolutions; default 16.
+        skip_channels: Channels of the two layers after them; default the same as `channels`.
+        layers: Layers of each stack, with dilations 1, 2, 4 ...; default 8.
+        stacks: Stacks of each flow; default 1.
+        kernel_size: Kernel size of the convolutions; default 2.
+        context: C, the number of context features; default 0.
+        hop: Samples per frame of the context; default None, one context for the whole sequence.
+        univariate: "affine" (default), with normal (or logistic) conditional distributions; "relative_affine", the same
+            with shifts in units of the scale; or "spline", with a rational quadratic spline before each affine map, for
+            conditional distributions of any shape.
+        bins: Bins of the spline; default 8.
+        bound: The spline acts on [-bound, bound]; default 5.
         base: "normal" (default) or "logistic".
-        scale: of x at the start, default 1; take the standard deviation of the data.
-        length: samples of a draw that is not told its length, default 8000.
+        scale: Scale of x in a new model; default 1. Use the standard deviation of the data.
+        length: Default length of a draw; default 8000 samples.
 
     Cost: sample `flows` passes; log_prob flows · T steps.
 
@@ -122,16 +124,16 @@ def parallel_wavenet(
         >>> student.sample((3,), length=100).shape
         torch.Size([3, 100])
     """
-    family = family_of(univariate, bins, bound)
+    maps = make_univariate(univariate, bins, bound)
     networks = [
-        network_of(family.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
+        make_network(maps.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
         for _ in range(flows)
     ]
-    return ParallelWaveNet(networks, family, base, scale, length)
+    return ParallelWaveNet(networks, maps, base, scale, length)
 
 
-def family_of(univariate: Family, bins: int = 8, bound: float = 5.0) -> Univariate:
-    """The maps of a parallel WaveNet's flows, by their name and the sizes of a spline."""
+def make_univariate(univariate: Family, bins: int = 8, bound: float = 5.0) -> Univariate:
+    """Return the univariate maps of a parallel WaveNet, by their name and the sizes of a spline."""
     if univariate == "affine":
         return Affine(LOG_SCALE_BOUND)
     relative = RelativeAffine(LOG_SCALE_BOUND)
@@ -140,7 +142,7 @@ def family_of(univariate: Family, bins: int = 8, bound: float = 5.0) -> Univaria
     return Chain([RationalQuadraticSpline(bins, bound, "linear"), relative])
 
 
-def network_of(
+def make_network(
     outputs: int,
     channels: int,
     skip_channels: int | None,
@@ -151,13 +153,13 @@ def network_of(
     hop: int | None,
     inputs: int = 1,
 ) -> WaveNet:
-    """A network whose layers are dilated by powers of two, stack by stack, and whose last layer is zero.
+    """Return a network whose layers are dilated by powers of two in each stack, and whose last layer is zero.
 
     Raises:
-        InputError: a hop without a context.
+        InputError: There is a hop without a context.
     """
     if hop is not None and not context:
-        raise InputError("hop is the number of samples for each frame of a context: it needs context=C.")
+        raise InputError("hop is the number of samples per frame of a context: it needs context=C.")
     dilations = [2**layer for layer in range(layers)] * stacks
     network = WaveNet(outputs, channels, skip_channels, dilations, kernel_size, context, hop, inputs)
     network.start_at_zero()

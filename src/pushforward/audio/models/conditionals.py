@@ -1,4 +1,4 @@
-"""Distributions of numbers that are pushed through univariate maps with known parameters, or moved."""
+"""Conditional distributions of samples: the base mapped by univariate maps, shifted and scaled."""
 
 import math
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from pushforward.audio.models.logistic import Logistic
 from pushforward.bijections.univariate.base import Univariate
 
 
-class Pushed(Distribution):
+class MappedDistribution(Distribution):
     """The distribution of x = scale · univariate(... univariate(z; parameters[0]) ...; parameters[-1]), z of the base.
 
     Arguments:
-        base: of any batch shape.
-        univariate: the family of maps.
-        parameters: of each map, (*batch, P), from z to x.
-        scale: positive.
+        base: Of any batch shape.
+        univariate: The family of maps.
+        parameters: Of each map, (*batch, P), in the order from z to x.
+        scale: Positive.
     """
 
-    arg_constraints: dict = {}  # noqa: RUF012 (torch's own spelling)
+    arg_constraints: dict = {}  # noqa: RUF012 (torch's own declaration)
     support = constraints.real
     has_rsample = True
 
@@ -40,7 +40,7 @@ class Pushed(Distribution):
         super().__init__(base.batch_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density in nats."""
+        """Return the log-density in nats."""
         value, total = value / self.scale, torch.full_like(value, -math.log(self.scale))
         for parameters in reversed(self.parameters):
             value, log_derivative = self.univariate.inverse(value, parameters)
@@ -48,29 +48,32 @@ class Pushed(Distribution):
         return self.base.log_prob(value) + total
 
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]
-        """Draws, differentiable in the parameters."""
+        """Draw values, differentiable in the parameters."""
         value = self.base.rsample(Size(sample_shape))
         for parameters in self.parameters:
             value, _ = self.univariate.forward(value, parameters)
         return self.scale * value
 
 
-def moved(law: Distribution, location: Tensor, scale: Tensor) -> Distribution:
-    """The distribution of location + scale · (a value of it), of the same kind where that has locations and scales.
+def shifted_and_scaled(distribution: Distribution, location: Tensor, scale: Tensor) -> Distribution:
+    """Return the distribution of location + scale · y, with y from a distribution.
+
+    A normal, a logistic, and a mixture of them stay of their kind.
 
     Arguments:
-        law: of any batch shape.
-        location: broadcasts to that shape.
-        scale: positive, broadcasts to that shape.
+        distribution: Of y, with any batch shape.
+        location: Broadcasts to that shape.
+        scale: Positive; broadcasts to that shape.
 
     Example:
         >>> from torch.distributions import Normal
-        >>> moved(Normal(torch.zeros(2), 1.0), torch.tensor(3.0), torch.tensor(0.5)).mean
+        >>> shifted_and_scaled(Normal(torch.zeros(2), 1.0), torch.tensor(3.0), torch.tensor(0.5)).mean
         tensor([3., 3.])
     """
-    if isinstance(law, Normal | Logistic):
-        return type(law)(location + scale * law.loc, scale * law.scale, validate_args=False)
-    if isinstance(law, MixtureSameFamily):
-        components = moved(law.component_distribution, location[..., None], scale[..., None])
-        return MixtureSameFamily(law.mixture_distribution, components, validate_args=False)
-    return TransformedDistribution(law, AffineTransform(location, scale), validate_args=False)
+    if isinstance(distribution, Normal | Logistic):
+        location, scale = location + scale * distribution.loc, scale * distribution.scale
+        return type(distribution)(location, scale, validate_args=False)
+    if isinstance(distribution, MixtureSameFamily):
+        components = shifted_and_scaled(distribution.component_distribution, location[..., None], scale[..., None])
+        return MixtureSameFamily(distribution.mixture_distribution, components, validate_args=False)
+    return TransformedDistribution(distribution, AffineTransform(location, scale), validate_args=False)

@@ -1,4 +1,4 @@
-"""A parallel WaveNet behind a linear filter: it makes what a linear prediction misses, the filter the sound of it."""
+"""A parallel WaveNet of the errors of a linear prediction, followed by the filter that turns them into sound."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from pushforward.audio.models.architectures import (
     Length,
     Scale,
     Stacks,
-    family_of,
-    network_of,
+    make_network,
+    make_univariate,
 )
-from pushforward.audio.models.conditionals import moved
+from pushforward.audio.models.conditionals import shifted_and_scaled
+from pushforward.audio.models.sequences import Sampler
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.bijections import Univariate
 from pushforward.networks.wavenet import WaveNet
@@ -35,26 +36,26 @@ from pushforward.zoo.registry import architecture
 
 
 class PredictiveParallelWaveNet(ParallelWaveNet):
-    """A parallel WaveNet of the errors e of a linear prediction, and the sound that has them:
+    """A parallel WaveNet of the errors e of a linear prediction, and the sound that has these errors:
 
         x[t] = Σ_k coefficients[k] x[t - 1 - k] + e[t],   e from the flows of `ParallelWaveNet`.
 
-    The last step is one more autoregressive layer in the order of time. Its Jacobian is 1, and x[t] given x[before t]
-    is e[t] given e[before t], moved by the prediction: with affine maps as normal as before, with splines as bent. A
-    student starts with the average spectrum of its teacher's data instead of white noise.
+    The last step is one more autoregressive layer in the order of time. Its Jacobian determinant is 1, and x[t] given
+    x[before t] is e[t] given e[before t], shifted by the prediction. A student starts with the average spectrum of its
+    teacher's data instead of white noise.
 
     Arguments:
-        networks: K, each with as many outputs as the family has parameters, all with one context and hop.
-        univariate: the family, as for `ParallelWaveNet`.
-        coefficients: of a stable linear prediction, latest sample first, (order,): see
+        networks: K, each with as many outputs as the family has parameters, all with the same context and hop.
+        univariate: The family, as for `ParallelWaveNet`.
+        coefficients: Of a stable linear prediction, latest sample first, (order,): see
             `pushforward.audio.models.adaptive.linear_prediction`.
         base: "normal" (default) or "logistic".
-        scale: of e where all parameters are 0, default 1.
-        length: samples of a draw that is not told its length, default 8000.
-        config: how to build this again, set by `pushforward.audio.predictive_parallel_wavenet`.
+        scale: Scale of e where all parameters are 0; default 1.
+        length: Default length of a draw; default 8000 samples.
+        config: The named architecture and its options, set by `pushforward.audio.predictive_parallel_wavenet`.
 
-    Cost: as for `ParallelWaveNet`, and a recursive filter of few multiplications a sample; where gradients are wanted
-    that is a convolution by fast Fourier transforms, in float64.
+    Cost: as for `ParallelWaveNet`, plus a recursive filter of `order` multiplications per sample; with gradients the
+    filter is a convolution by fast Fourier transforms, in float64.
 
     Example:
         >>> student = predictive_parallel_wavenet(order=2, layers=4)
@@ -82,9 +83,9 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         self, shape: int | tuple[int, ...] = (), context: Tensor | None = None, length: int | None = None
     ) -> tuple[Tensor, Distribution]:
         """Draw sequences with the distributions of all x[t] given x[before t]; as for `ParallelWaveNet`."""
-        x, law = super().rsample_with_conditionals(shape, context, length)
+        x, distribution = super().rsample_with_conditionals(shape, context, length)
         location = predicted(x.reshape(-1, x.shape[-1]), self.coefficients).reshape(x.shape)
-        return x, moved(law, location, torch.ones_like(location))
+        return x, shifted_and_scaled(distribution, location, torch.ones_like(location))
 
     def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
         errors, log_det, stack = super()._forward(z, context)
@@ -94,25 +95,32 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         rows = x.reshape(-1, x.shape[-1])
         return super()._inverse((rows - predicted(rows, self.coefficients)).reshape(x.shape), context)
 
-    def _start(self, rows: int) -> Any:
-        """What the flows remember, and the filter."""
-        return super()._start(rows), np.zeros((rows, len(self.coefficients)))
+    @property
+    def prediction_coefficients(self) -> Tensor | None:
+        """The coefficients of the filter."""
+        return self.coefficients
 
-    def _continue(self, noise: Tensor, state: Any, context: Tensor | None, temperature: float) -> tuple[Tensor, Any]:
+    def _sampler(self, rows: int) -> Sampler:
         from scipy.signal import lfilter
 
-        of_flows, memory = state
-        errors, of_flows = super()._continue(noise, of_flows, context, temperature)
-        made, memory = lfilter([1.0], _denominator(self.coefficients), errors.double().cpu().numpy(), zi=memory)
-        return torch.from_numpy(made).to(errors), (of_flows, memory)
+        errors_sampler = super()._sampler(rows)
+        memory = np.zeros((rows, len(self.coefficients)))
+
+        def sampler(noise: Tensor, context: Tensor | None, temperature: float) -> Tensor:
+            nonlocal memory
+            errors = errors_sampler(noise, context, temperature)
+            x, memory = lfilter([1.0], _denominator(self.coefficients), errors.double().cpu().numpy(), zi=memory)
+            return torch.from_numpy(x).to(errors)
+
+        return sampler
 
 
 def synthesized(errors: Tensor, coefficients: Tensor) -> Tensor:
-    """The sound whose linear prediction misses just these errors: x[t] = Σ_k coefficients[k] x[t - 1 - k] + errors[t].
+    """Return the sound with given errors of its linear prediction: x[t] = Σ_k coefficients[k] x[t - 1 - k] + errors[t].
 
     Arguments:
         errors: (*batch, T).
-        coefficients: of a stable prediction, latest sample first, (order,).
+        coefficients: Of a stable prediction, latest sample first, (order,).
 
     Returns:
         x, (*batch, T), differentiable in the errors.
@@ -136,7 +144,7 @@ def synthesized(errors: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def _denominator(coefficients: Tensor) -> np.ndarray:
-    """Of the filter 1 / (1 - Σ_k coefficients[k] delay^(k + 1))."""
+    """Return the denominator of the filter 1 / (1 - Σ_k coefficients[k] delay^(k + 1))."""
     return np.array([1.0, *(-value for value in coefficients.tolist())])
 
 
@@ -158,24 +166,24 @@ def predictive_parallel_wavenet(
     scale: Scale = 1.0,
     length: Length = 8000,
 ) -> PredictiveParallelWaveNet:
-    """A parallel WaveNet behind a linear filter: `PredictiveParallelWaveNet`.
+    """A parallel WaveNet followed by a linear filter: `PredictiveParallelWaveNet`.
 
     Arguments:
-        order: samples that the linear prediction looks back, default 16; its coefficients are 0 until they are set.
-        flows: number of flows, default 2.
-        channels: of each flow's convolutions, default 16.
-        skip_channels: of the two layers after them, default as many as channels.
-        layers: in each stack, dilated by 1, 2, 4 ..., default 8.
-        stacks: of each flow, default 1.
-        kernel_size: default 2.
-        context: C, number of context features, default 0.
-        hop: samples for each frame of the context, default None: one context for the whole sequence.
+        order: Order of the linear prediction; default 16. Its coefficients are 0 until they are set.
+        flows: Number of flows; default 2.
+        channels: Channels of each flow's convolutions; default 16.
+        skip_channels: Channels of the two layers after them; default the same as `channels`.
+        layers: Layers of each stack, with dilations 1, 2, 4 ...; default 8.
+        stacks: Stacks of each flow; default 1.
+        kernel_size: Kernel size of the convolutions; default 2.
+        context: C, the number of context features; default 0.
+        hop: Samples per frame of the context; default None, one context for the whole sequence.
         univariate: "affine" (default), "relative_affine" or "spline", as for `pushforward.parallel_wavenet`.
-        bins: of the spline, default 8.
-        bound: half the side of the spline's box, default 5.
+        bins: Bins of the spline; default 8.
+        bound: The spline acts on [-bound, bound]; default 5.
         base: "normal" (default) or "logistic".
-        scale: of the prediction's errors at the start, default 1.
-        length: samples of a draw that is not told its length, default 8000.
+        scale: Scale of the prediction's errors in a new model; default 1.
+        length: Default length of a draw; default 8000 samples.
 
     Cost: sample `flows` passes and a filter; log_prob flows · T steps.
 
@@ -185,9 +193,9 @@ def predictive_parallel_wavenet(
         >>> predictive_parallel_wavenet(order=2, layers=4).sample((3,), length=100).shape
         torch.Size([3, 100])
     """
-    family = family_of(univariate, bins, bound)
+    maps = make_univariate(univariate, bins, bound)
     networks = [
-        network_of(family.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
+        make_network(maps.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
         for _ in range(flows)
     ]
-    return PredictiveParallelWaveNet(networks, family, torch.zeros(order), base, scale, length)
+    return PredictiveParallelWaveNet(networks, maps, torch.zeros(order), base, scale, length)

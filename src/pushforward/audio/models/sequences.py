@@ -1,7 +1,7 @@
-"""Densities of sequences of any length, in the order of time: what their shapes mean, and how they are drawn."""
+"""Densities of sequences of any length, in the order of time: their shapes, and how they are sampled."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,29 +10,34 @@ from torch import Tensor, nn
 from pushforward.audio.models.streams import BLOCK, block_sizes, in_chunks
 from pushforward.networks.wavenet import WaveNet
 
+# Turns the noise of the next samples, (rows, T, ...), into these samples, (rows, T), and remembers them for the next
+# call. Its arguments are the noise, the context of the whole sequences from their first sample on, and the temperature.
+Sampler = Callable[[Tensor, Tensor | None, float], Tensor]
+
 
 class SequenceDensity(nn.Module):
     """p(x | context) of sequences x, (*batch, T) for any T: log p(x) = Σ_t log p(x[t] | x[before t], context).
 
-    A sequence is drawn block by block, each a function of new noise and of what is remembered of the blocks before it.
-    A subclass says what that is: `log_prob`, `_noise`, `_start` and `_continue`.
+    A sequence is drawn block by block; each block is a function of new noise and of the blocks before it. A subclass
+    implements `log_prob`, `wavenets`, `round_trip_error`, `_noise` and `_sampler`.
 
     Arguments:
-        networks: at least one, all with one context and hop.
-        scale: of x where all parameters of the networks are 0, default 1.
-        length: samples of a draw that is not told its length, default 8000.
-        config: how to build this again.
+        networks: At least one, all with the same context and hop.
+        scale: Scale of x where all parameters of the networks are 0; default 1.
+        length: Default length of a draw; default 8000 samples.
+        config: The named architecture and its options, from which a saved model is rebuilt.
 
     Attributes:
         autoregressive_order: "time".
-        context_features: C, the length of a context or of each of its frames, 0 for an unconditional density.
-        hop: samples for each frame of the context; None for one context for the whole sequence.
+        samples_in_parallel: Whether all samples of a draw are computed at once.
+        context_features: C, the length of a context or of each of its frames; 0 for an unconditional density.
+        hop: Samples per frame of the context; None for one context for the whole sequence.
 
     Raises:
-        ValueError: scale or length is not positive, networks with different contexts; in every method, a shape that
-            does not fit, a context missing, or given to an unconditional density.
+        ValueError: scale or length is not positive, or the networks have different contexts; in every method, a shape
+            does not fit, a context is missing, or an unconditional density is given one.
 
-    Cost: as its subclasses say; the memory of `sample` and `stream` is that of a block, however long they go on.
+    Cost: depends on the subclass; `sample` and `stream` need the memory of one block for any length.
 
     Example:
         >>> import pushforward as pf
@@ -45,6 +50,7 @@ class SequenceDensity(nn.Module):
     """
 
     autoregressive_order = "time"
+    samples_in_parallel = False
     reference: Tensor
 
     def __init__(
@@ -67,11 +73,34 @@ class SequenceDensity(nn.Module):
         self.register_buffer("reference", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The same as `log_prob`."""
+        """Return `log_prob`."""
         return self.log_prob(x, context)
 
+    @property
+    def receptive_field(self) -> int:
+        """The number of earlier samples that a sample depends on: of data for a teacher, of noise for a student."""
+        return sum(network.receptive_field for network in self.wavenets())
+
+    @property
+    def prediction_coefficients(self) -> Tensor | None:
+        """The coefficients of the linear prediction that is part of the density, latest sample first; None without."""
+        return None
+
+    def wavenets(self) -> list[WaveNet]:
+        """Return the networks, in the order in which noise passes through them."""
+        raise NotImplementedError
+
+    def round_trip_error(self, samples: int, context: Tensor | None = None) -> float:
+        """Return the largest difference between the noise of a draw and the noise recovered from the draw.
+
+        Arguments:
+            samples: Length of the draw.
+            context: Of one sequence, with a batch dimension of 1.
+        """
+        raise NotImplementedError
+
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Log-density of sequences, from their first sample on.
+        """Return the log-density of sequences, from their first sample on.
 
         Arguments:
             x: (*batch, T).
@@ -90,14 +119,14 @@ class SequenceDensity(nn.Module):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw sequences: exactly from the density that `log_prob` gives.
+        """Draw sequences, exactly from the density that `log_prob` gives.
 
         Arguments:
-            shape: how many draws; with a context, how many for each of its rows.
+            shape: The number of draws; with a context, of draws for each of its rows.
             context: (*batch, C), or with a hop (*batch, frames, C).
-            length: T; default as long as the context's frames last, or `length` of the model.
-            temperature: factor on the scale of the noise, default 1; any other draws from another density.
-            generator: of the random numbers, default torch's own.
+            length: T; default the duration of the context's frames, or `length` of the model.
+            temperature: Factor on the scale of the noise; default 1. Any other value draws from a different density.
+            generator: Source of the random numbers; default torch's own.
 
         Returns:
             x, (*shape, *batch, T), without gradients.
@@ -115,15 +144,15 @@ class SequenceDensity(nn.Module):
         generator: torch.Generator | None = None,
         chunk: int = BLOCK,
     ) -> Iterator[Tensor]:
-        """Draw sequences in chunks, as they are made; together, the very sequences that `sample` draws from a seed.
+        """Draw sequences and yield them in chunks; for one seed they are the sequences that `sample` draws.
 
         Arguments:
-            shape: as for `sample`.
-            context: as for `sample`.
-            length: T; default as long as the context's frames last, and without frames for ever.
-            temperature: as for `sample`.
-            generator: as for `sample`.
-            chunk: samples of each chunk but the last, default 1024, which is how many are made at a time.
+            shape: As for `sample`.
+            context: As for `sample`.
+            length: T; default the duration of the context's frames; without frames the stream never ends.
+            temperature: As for `sample`.
+            generator: As for `sample`.
+            chunk: Samples of each chunk but the last; default 1024, the number generated at a time.
 
         Yields:
             (*shape, *batch, chunk) samples, without gradients.
@@ -141,35 +170,27 @@ class SequenceDensity(nn.Module):
         temperature: float,
         generator: torch.Generator | None,
     ) -> Iterator[Tensor]:
-        """The blocks of a draw, each (*batch, samples)."""
-        nothing, row_context, _ = self._as_rows(self.reference.new_empty(*batch, 0), context)
-        state = self._start(len(nothing))
+        """Yield the blocks of a draw, each (*batch, samples)."""
+        empty, row_context, _ = self._as_rows(self.reference.new_empty(*batch, 0), context)
+        sampler = self._sampler(len(empty))
         for size in block_sizes(length):
-            noise = self._noise((len(nothing), size), generator)
-            x, state = self._continue(noise, state, row_context, temperature)
-            yield x.reshape(*batch, size)
+            noise = self._noise((len(empty), size), generator)
+            yield sampler(noise, row_context, temperature).reshape(*batch, size)
 
     def _noise(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
-        """The random numbers, (*shape, ...), that samples of this shape are made of."""
+        """Return the random numbers, (*shape, ...), from which samples of this shape are computed."""
         raise NotImplementedError
 
-    def _start(self, rows: int) -> Any:
-        """What is remembered before the first sample of so many sequences."""
-        raise NotImplementedError
-
-    def _continue(self, noise: Tensor, state: Any, context: Tensor | None, temperature: float) -> tuple[Tensor, Any]:
-        """The next samples, (rows, T), from their noise, (rows, T, ...), and what is then remembered.
-
-        The context is that of the whole sequences, from their first sample on.
-        """
+    def _sampler(self, rows: int) -> Sampler:
+        """Return the sampler of `rows` sequences, before their first sample."""
         raise NotImplementedError
 
     def _batch_of(self, context: Tensor | None) -> tuple[int, ...]:
-        """The batch that a context brings along: without its features, and without frames if it has them."""
+        """Return the batch shape of a context: without its features, and without frames if it has them."""
         return () if context is None else tuple(context.shape[: -1 if self.hop is None else -2])
 
     def _as_rows(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, torch.Size]:
-        """x, (*batch, T), and its context, broadcast against each other and laid out in rows, and that batch."""
+        """Broadcast x, (*batch, T), and its context against each other; return both as rows, and the batch shape."""
         if x.dim() == 0:
             raise ValueError("Expected sequences of shape (..., T), got a single number.")
         known = self._batch_of(context)
@@ -183,7 +204,7 @@ class SequenceDensity(nn.Module):
     def _shape_of_draws(
         self, shape: int | tuple[int, ...], context: Tensor | None, length: int | None
     ) -> tuple[int, ...]:
-        """(*shape, *batch of the context, T): T as told, or as the frames of the context last, or the model's own."""
+        """Return (*shape, *batch of the context, T): T as given, or of the context's frames, or the model's default."""
         if length is None:
             framed = context is not None and self.hop is not None and context.dim() >= 2
             length = context.shape[-2] * self.hop if framed else self.length  # type: ignore[union-attr, operator]

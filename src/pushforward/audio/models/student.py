@@ -1,22 +1,22 @@
-"""Parallel WaveNet: inverse autoregressive flows with WaveNets, which make all samples of a sequence at once."""
+"""Parallel WaveNet: inverse autoregressive flows with WaveNets, which generate all samples of a sequence at once."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from pushforward.audio.models.conditionals import Pushed
+from pushforward.audio.models.conditionals import MappedDistribution
 from pushforward.audio.models.logistic import Logistic
-from pushforward.audio.models.sequences import SequenceDensity
+from pushforward.audio.models.sequences import Sampler, SequenceDensity
 from pushforward.bijections import Affine, RelativeAffine, Univariate
 from pushforward.distributions import logistic_noise
-from pushforward.kernels.wavenet import CompiledState, HeadShape
+from pushforward.kernels.wavenet import HeadShape
 from pushforward.networks.wavenet import WaveNet, shifted
 
-# What the compiled loop calls the inverses of these families.
+# The numbers by which the compiled loop knows the inverses of these families.
 INVERSE_HEADS: dict[type[Affine], int] = {Affine: 1, RelativeAffine: 3}
 BASES: dict[str, type[Normal] | type[Logistic]] = {"normal": Normal, "logistic": Logistic}
 
@@ -26,25 +26,26 @@ class ParallelWaveNet(SequenceDensity):
 
     z_k[t] = univariate(z_{k-1}[t]; network_k(z_{k-1}[before t], context)),   x = scale · z_K,
 
-    with independent z_0[t] of the base. As z_{k-1} is known when z_k is made, one pass of each network serves all
-    samples. What came before t in any z_k and in x are functions of each other: so x[t] given x[before t] is z_0[t]
-    pushed through the K univariate maps, whose parameters are all known with the draw; if they are affine,
+    with independent z_0[t] of the base. z_{k-1} is known before z_k is computed, so one pass of each network gives all
+    samples. The values before t of any z_k and of x determine each other: x[t] given x[before t] is therefore z_0[t]
+    mapped by K univariate maps whose parameters are known with the draw. If the maps are affine,
 
-    x[t] = location[t] + exp(log_scale[t]) · z_0[t],   location <- shift_k + exp(log_scale_k) · location,
-    log_scale <- log_scale + log_scale_k,
+        x[t] = location[t] + exp(log_scale[t]) · z_0[t],
+        location <- shift_k + exp(log_scale_k) · location,   log_scale <- log_scale + log_scale_k,
 
-    where shift_k is exp(log_scale_k) times that of the network if the family is `RelativeAffine`.
+    where shift_k is exp(log_scale_k) times the network's shift if the family is `RelativeAffine`.
 
     Arguments:
-        networks: K, each with as many outputs as the family has parameters, all with one context and hop.
-        univariate: the family, `Affine` as in the papers, `RelativeAffine` or a spline.
+        networks: K, each with as many outputs as the family has parameters, all with the same context and hop.
+        univariate: The family: `Affine` as in the papers, `RelativeAffine` or a spline.
         base: "normal" (default) or "logistic".
-        scale: of x where all parameters are 0, default 1.
-        length: samples of a draw that is not told its length, default 8000.
-        config: how to build this again, set by `pushforward.parallel_wavenet`.
+        scale: Scale of x where all parameters are 0; default 1.
+        length: Default length of a draw; default 8000 samples.
+        config: The named architecture and its options, set by `pushforward.parallel_wavenet`.
 
     Raises:
-        ValueError: no network, networks that do not fit, an unknown base; see also `SequenceDensity`.
+        ValueError: There is no network, the networks do not fit the family, or the base is unknown; see also
+            `SequenceDensity`.
 
     Cost: draws with their density K passes; `log_prob` and `to_latent` of any other x K · T steps.
 
@@ -58,6 +59,8 @@ class ParallelWaveNet(SequenceDensity):
         >>> torch.allclose(student.log_prob(x), log_prob, atol=1e-3)
         True
     """
+
+    samples_in_parallel = True
 
     def __init__(
         self,
@@ -76,9 +79,13 @@ class ParallelWaveNet(SequenceDensity):
         super().__init__(networks, scale, length, config)
         if any(network.parameter_count != univariate.parameter_count for network in networks):
             raise ValueError(f"{univariate} needs {univariate.parameter_count} outputs of each network.")
-        self.networks = nn.ModuleList(networks)
+        self.networks: Sequence[WaveNet] = nn.ModuleList(networks)  # type: ignore[assignment]
         self.univariate = univariate
         self.base = base
+
+    def wavenets(self) -> list[WaveNet]:
+        """Return the network of each flow, from noise to data."""
+        return list(self.networks)
 
     def rsample_with_log_prob(
         self, shape: int | tuple[int, ...] = (), context: Tensor | None = None, length: int | None = None
@@ -86,9 +93,9 @@ class ParallelWaveNet(SequenceDensity):
         """Draw sequences with their log-density, differentiable in weights and context.
 
         Arguments:
-            shape: how many draws; with a context, how many for each of its rows.
+            shape: The number of draws; with a context, of draws for each of its rows.
             context: (*batch, C), or with a hop (*batch, frames, C).
-            length: T; default as long as the context's frames last, or `length` of the model.
+            length: T; default the duration of the context's frames, or `length` of the model.
 
         Returns:
             x, (*shape, *batch, T), and log q(x | context) in nats, (*shape, *batch).
@@ -100,22 +107,21 @@ class ParallelWaveNet(SequenceDensity):
     def rsample_with_conditionals(
         self, shape: int | tuple[int, ...] = (), context: Tensor | None = None, length: int | None = None
     ) -> tuple[Tensor, Distribution]:
-        """Draw sequences with the distributions of all x[t] given x[before t]; arguments as for the method above.
+        """Draw sequences with the distributions of all x[t] given x[before t]; as for `rsample_with_log_prob`.
 
         Returns:
             x, (*shape, *batch, T), and a distribution of this batch shape: `torch.distributions.Normal` or `Logistic`
-            where the flows are affine, else what the base is pushed to. Both are differentiable in weights and context.
+            if the flows are affine, otherwise `MappedDistribution`. Both are differentiable in weights and context.
         """
         z = self._noise(self._shape_of_draws(shape, context, length))
         x, _, parameters = self._forward(z, context)
         if not isinstance(self.univariate, Affine):
-            return x, Pushed(self._base_of(x), self.univariate, parameters, self.scale)
+            return x, MappedDistribution(self._base_of(x), self.univariate, parameters, self.scale)
         location, log_scale = torch.zeros_like(x), torch.zeros_like(x)
-        for of_flow in parameters:
-            location, log_derivative = self.univariate.forward(location, of_flow)
+        for flow_parameters in parameters:
+            location, log_derivative = self.univariate.forward(location, flow_parameters)
             log_scale = log_scale + log_derivative
-        law = BASES[self.base](location * self.scale, log_scale.exp() * self.scale, validate_args=False)
-        return x, law
+        return x, BASES[self.base](location * self.scale, log_scale.exp() * self.scale, validate_args=False)
 
     def sample_with_log_prob(
         self, shape: int | tuple[int, ...] = (), context: Tensor | None = None, length: int | None = None
@@ -125,23 +131,23 @@ class ParallelWaveNet(SequenceDensity):
             return self.rsample_with_log_prob(shape, context, length)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """log q(x | context), (*batch), of any sequences, by the way back to z_0; as for `SequenceDensity`."""
+        """Return log q(x | context), (*batch), of any sequences, from their z_0; as for `SequenceDensity`."""
         z, log_det = self._inverse(x, context)
         return self._base_of(z).log_prob(z).sum(-1) + log_det
 
     def to_latent(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The noise z_0, (*batch, T), that makes x, (*batch, T)."""
+        """Return the noise z_0, (*batch, T), of sequences x, (*batch, T)."""
         return self._inverse(x, context)[0]
 
     def to_data(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """The sequences x, (*batch, T), that noise z_0, (*batch, T), makes."""
+        """Return the sequences x, (*batch, T), of noise z_0, (*batch, T)."""
         return self._forward(z, context)[0]
 
     def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """x of z_0, log|det ∂x/∂z_0|, and each flow's parameters, (*batch, T, P)."""
+        """Return x of z_0, log|det ∂x/∂z_0|, and the parameters of each flow, (*batch, T, P)."""
         value, rows, batch = self._as_rows(z, context)
         total, stack = torch.full_like(value, math.log(self.scale)), []
-        for network in self._flows():
+        for network in self.wavenets():
             parameters = network(value, rows)
             value, log_derivative = self.univariate.forward(value, parameters)
             total = total + log_derivative
@@ -149,40 +155,35 @@ class ParallelWaveNet(SequenceDensity):
         return (value * self.scale).reshape(*batch, value.shape[-1]), total.sum(-1).reshape(batch), stack
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """z_0 of x, and log|det ∂z_0/∂x|."""
+        """Return z_0 of x, and log|det ∂z_0/∂x|."""
         value, rows, batch = self._as_rows(x / self.scale, context)
         total = torch.full_like(value, -math.log(self.scale)).sum(-1)
-        for network in reversed(list(self._flows())):
+        for network in reversed(self.wavenets()):
             value, log_det = solve_in_time(network, self.univariate, value, rows)
             total = total + log_det
         return value.reshape(*batch, value.shape[-1]), total.reshape(batch)
 
-    def _start(self, rows: int) -> tuple[list[Any], list[Tensor]]:
-        """For each flow, what its network remembers, and the last of the values that it heard, (rows, 1)."""
-        states = [network.compiled(rows) or network.initial_state(rows) for network in self._flows()]
-        return states, [self.reference.new_zeros(rows, 1)] * len(states)
+    @torch.no_grad()
+    def round_trip_error(self, samples: int, context: Tensor | None = None) -> float:
+        """Return the largest difference between noise and the noise recovered, step by step, from a draw."""
+        noise = self._noise((1, samples))
+        return float((self.to_latent(self.to_data(noise, context), context) - noise).abs().max())
 
-    def _continue(
-        self, noise: Tensor, state: tuple[list[Any], list[Tensor]], context: Tensor | None, temperature: float
-    ) -> tuple[Tensor, tuple[list[Any], list[Tensor]]]:
-        value = temperature * noise
-        states: list[Any] = []
-        last = []
-        for network, heard, before in zip(self._flows(), *state, strict=True):
-            previous = shifted(value, before)
-            if isinstance(heard, CompiledState):
-                network.check_context(context, heard.time + value.shape[1])
-                parameters = heard.parameters(previous, context)
-                states.append(heard)
-            else:
-                parameters, after = network.advance(previous, heard, context)
-                states.append(after)
-            last.append(value[:, -1:])
-            value, _ = self.univariate.forward(value, parameters)
-        return value * self.scale, (states, last)
+    def _sampler(self, rows: int) -> Sampler:
+        states = [network.compiled(rows) or network.initial_state(rows) for network in self.wavenets()]
+        # For each flow the last of the values that its network has seen.
+        last = [self.reference.new_zeros(rows, 1)] * len(states)
 
-    def _flows(self) -> Iterator[WaveNet]:
-        return iter(self.networks)  # type: ignore[arg-type]
+        def sampler(noise: Tensor, context: Tensor | None, temperature: float) -> Tensor:
+            value = temperature * noise
+            for flow, (network, state) in enumerate(zip(self.wavenets(), states, strict=True)):
+                network.check_context(context, state.time + value.shape[1])
+                parameters = state.parameters(shifted(value, last[flow]), context)
+                last[flow] = value[:, -1:]
+                value, _ = self.univariate.forward(value, parameters)
+            return value * self.scale
+
+        return sampler
 
     def _base_of(self, like: Tensor) -> Distribution:
         zero, one = torch.zeros_like(like), torch.ones_like(like)
@@ -199,15 +200,15 @@ def solve_in_time(
     """Solve x[t] = univariate(z[t]; network(z[before t], context)) for z, sample by sample.
 
     Arguments:
-        network: supplies the parameters.
-        univariate: the family of maps.
+        network: Gives the parameters.
+        univariate: The family of maps.
         x: (batch, T).
-        context: as the network takes it.
+        context: As for the network.
 
     Returns:
         z, (batch, T), and log|det ∂z/∂x|, (batch,), differentiable where gradients are enabled.
 
-    Cost: T steps, which are together the arithmetic of one pass.
+    Cost: T steps, which together are the arithmetic of one pass.
     """
     network.check_context(context, x.shape[1])
     compiled = network.compiled(len(x)) if x.dtype is torch.float32 else None
@@ -217,9 +218,8 @@ def solve_in_time(
         return z, log_det.to(x.dtype)
     state, last = network.initial_state(len(x)), torch.zeros_like(x[:, :1]).sum(1)
     samples, total = [], last
-    for now in x.unbind(1):
-        parameters, state = network.step(last, state, network.context_at(context, state.time))
-        last, log_derivative = univariate.inverse(now, parameters)
+    for value in x.unbind(1):
+        last, log_derivative = univariate.inverse(value, state.step(last, context))
         samples.append(last)
         total = total + log_derivative
     return torch.stack(samples, 1) if samples else x, total
