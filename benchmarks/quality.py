@@ -92,7 +92,7 @@ def load_split(name: str) -> Split:
     if name not in toys.TOYS:
         return datasets.load(name)
     parts = (toys.draw(name, rows, seed) for seed, rows in enumerate(TOY_ROWS.values()))
-    return Split(*parts, columns=("x1", "x2"), standardised=False)
+    return Split(*parts, columns=("x1", "x2"), standardized=False)
 
 
 def run_ours(name: str, seconds: float, seed: int, log_path: Path | None) -> dict:
@@ -103,7 +103,7 @@ def run_ours(name: str, seconds: float, seed: int, log_path: Path | None) -> dic
     from pushforward.training import fabric  # noqa: F401 (imports come before the clock)
 
     torch.set_num_threads(THREADS)
-    # The first optimiser imports the compiler.
+    # The first optimizer imports the compiler.
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     split = load_split(name)
     start = time.perf_counter()
@@ -175,14 +175,14 @@ def kernel_log_likelihood(train: np.ndarray, validation: np.ndarray, x: np.ndarr
     """
     import torch
 
-    centres = torch.from_numpy(train[:KERNEL_ROWS]).double()
-    factor = torch.linalg.cholesky(torch.cov(centres.T))
+    centers = torch.from_numpy(train[:KERNEL_ROWS]).double()
+    factor = torch.linalg.cholesky(torch.cov(centers.T))
 
     def white(rows: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.solve_triangular(factor, (rows - centres.mean(0)).T, upper=False).T
+        return torch.linalg.solve_triangular(factor, (rows - centers.mean(0)).T, upper=False).T
 
-    middle = white(centres)
-    constant = math.log(len(centres)) + float(factor.diagonal().log().sum())
+    middle = white(centers)
+    constant = math.log(len(centers)) + float(factor.diagonal().log().sum())
     constant += 0.5 * train.shape[1] * math.log(2 * math.pi)
 
     def log_density(rows: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -35,7 +35,7 @@ PACKAGE, VERSION = "asterisk-core-sounds-en-wav", "1.6.1-1"
 SHA256 = "2be3ea287d83299d143815fa804f11179a75b7affd4a758b98b55f5afc18a35d"
 SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
 TEST_SHARE, TEST_SEED = 0.1, 0
-# The papers' losses: the divergence alone, ClariNet's regularisation of log-scales, a power loss.
+# The papers' losses: the divergence alone, ClariNet's regularization of log-scales, a power loss.
 LOSSES = {
     "kl": {"power": 0.0},
     "regularized": {"power": 0.0, "log_scale_regularization": 4.0},

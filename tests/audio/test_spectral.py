@@ -98,7 +98,7 @@ def test_an_unknown_kind_is_refused():
         PowerLoss("mel")
 
 
-def test_distances_tell_volume_and_colour_apart():
+def test_distances_tell_volume_and_color_apart():
     white = noise(20, 8000)
     assert log_spectral_distance(white, white) == 0
     assert log_spectral_distance(10 * white, white) == pytest.approx(20)

@@ -261,7 +261,7 @@ def test_a_model_of_any_columns_has_shares_of_columns_of_every_kind():
     model = pf.fit_table(frame, given=["c"], max_steps=20, progress=False).model
     codes = model.encode(frame)
     shares = model.shares(codes)
-    assert model.roles.modelled == ["a", "b", "kind"]
+    assert model.roles.modeled == ["a", "b", "kind"]
     np.testing.assert_allclose(shares.sum(1), model.log_prob(codes), atol=1e-9)
     assert (shares[::5, 1] == 0).all() and (shares[:, 2] <= 0).all()
     # The first share is the density of the first column given the conditions alone.

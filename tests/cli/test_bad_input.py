@@ -68,7 +68,7 @@ def test_fit_refuses_an_empty_file(refused, tmp_path):
     [
         (["--given", "masss"], ['has no column "masss"', 'did you mean "mass"']),
         (["--columns", "mass,height"], ['has no column "height"']),
-        (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modelled and given']),
+        (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modeled and given']),
         (["--given", "mass,radius,flux"], ["no columns left to model"]),
         (["--flow", "realnpv"], ["'realnpv'", 'did you mean "realnvp"']),
         (["--device", "gpu"], ["device must be one of", "'gpu'"]),

@@ -17,10 +17,10 @@ def scored(run, table):
 @pytest.mark.parametrize("flow", ["default", "realnvp"])
 def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, many_steps, flow):
     clean = make_rows(1000)
-    spoilt = clean.copy()
-    spoilt[[3, 500], [0, 2]] = [1e12, -1e12]
+    spoiled = clean.copy()
+    spoiled[[3, 500], [0, 2]] = [1e12, -1e12]
     scores = []
-    for matrix in (clean, spoilt):
+    for matrix in (clean, spoiled):
         write(tmp_path / "t.csv", matrix)
         result = run("fit", "t.csv", "-o", "m.safetensors", *([] if flow == "default" else ["--flow", flow]))
         assert result.status == 0, result.err
@@ -109,7 +109,7 @@ def spoil(monkeypatch, failures):
     forward = MLP.forward
     left = [failures]
 
-    def spoilt(self, x, *arguments):
+    def spoiled(self, x, *arguments):
         parameters = forward(self, x, *arguments)
         extreme = (x.detach().abs() > 2.4).any(-1)
         if parameters.requires_grad and left[0] and bool(extreme.any()):
@@ -121,7 +121,7 @@ def spoil(monkeypatch, failures):
             parameters = parameters.masked_fill(extreme.view(-1, *[1] * (parameters.dim() - 1)), float("nan"))
         return parameters
 
-    monkeypatch.setattr(MLP, "forward", spoilt)
+    monkeypatch.setattr(MLP, "forward", spoiled)
 
 
 def with_an_extreme_row():

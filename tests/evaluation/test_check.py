@@ -246,7 +246,7 @@ class OtherSampler(Scaling):
 
 FLOWS = {
     "draws wider than the density": (lambda: pf.Flow(Scaling(), WideBase(3)), {"samples follow the density"}),
-    "not normalised": (lambda: pf.Flow(Scaling(), Unnormalised(3)), {"integrates to 1"}),
+    "not normalized": (lambda: pf.Flow(Scaling(), Unnormalised(3)), {"integrates to 1"}),
     "not each other's inverse": (
         lambda: pf.Flow(OtherSampler(), StandardNormal(3)),
         {"round trip", "density of a sample", "samples follow the density"},

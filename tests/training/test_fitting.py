@@ -85,7 +85,7 @@ def test_flow_is_left_in_eval_mode_unwrapped_and_holding_the_best():
     assert history.rows == (600, 157)
 
 
-def test_layers_that_initialise_themselves_do_so_before_the_weights_are_copied():
+def test_layers_that_initialize_themselves_do_so_before_the_weights_are_copied():
     class SelfInitialising(AffineGaussian):
         def __init__(self):
             super().__init__()

@@ -190,7 +190,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
 
 
 def explainable(model: TableModel) -> list[str]:
-    """Return the modelled columns that vary and are neither angles nor columns with atoms."""
+    """Return the modeled columns that vary and are neither angles nor columns with atoms."""
     kinds = model.schema
     return [name for name in model.columns if kinds[name].explainable]
 

@@ -71,7 +71,7 @@ def fit_table(
         arbitrary_conditions: whether the model answers p(any columns | any others), default False. Tables with missing
             values or angles, and those with categories or angles among the given columns, have such a model always.
             A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.
-        weight: a column of row weights, which is not modelled, or one number for each row: by these rows count in the
+        weight: a column of row weights, which is not modeled, or one number for each row: by these rows count in the
             split, the quantiles, the loss, the held-out value, the Gaussian and the p-values; rows of weight 0 are left
             out. Of a table that is streamed from its file it is a column.
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model

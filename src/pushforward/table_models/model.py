@@ -32,7 +32,7 @@ class TableModel:
 
     Attributes:
         flow: the flow over `columns`, with `given` as its context.
-        columns: the modelled columns, in the flow's order.
+        columns: the modeled columns, in the flow's order.
         given: the columns that are conditioned on; none for p(columns).
         notes: a record of the fit: rows, held-out nats, seed.
         schema: what each column is; those that it does not name are continuous.
@@ -79,7 +79,7 @@ class TableModel:
         return self.flow.allows_gaps
 
     @property
-    def modelled(self) -> list[str]:
+    def modeled(self) -> list[str]:
         """The columns of the density's codes: those that vary; with the given ones if `arbitrary_conditions`."""
         return self.roles.features
 
@@ -144,7 +144,7 @@ class TableModel:
             matrix: codes, float64, (n, names).
 
         Returns:
-            (n, modelled columns that vary), nats, which sum to `log_prob`; 0 where a value is missing.
+            (n, modeled columns that vary), nats, which sum to `log_prob`; 0 where a value is missing.
 
         Raises:
             InputError: layers that mix columns or run in different orders, discrete columns whose probabilities are
@@ -170,7 +170,7 @@ class TableModel:
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities.
-            shares: whether to add a column `share_NAME` for each modelled column, its term of the chain rule.
+            shares: whether to add a column `share_NAME` for each modeled column, its term of the chain rule.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.

@@ -149,7 +149,7 @@ def _of_continuous(
 
 
 def _log_masses(points: Tensor, heights: Tensor) -> Tensor:
-    """log ∫ exp(height) between neighbouring points, (n, P - 1), where height is a straight line between them."""
+    """log ∫ exp(height) between neighboring points, (n, P - 1), where height is a straight line between them."""
     higher, lower = torch.maximum(heights[:, 1:], heights[:, :-1]), torch.minimum(heights[:, 1:], heights[:, :-1])
     fall = torch.where(higher == lower, 0.0, higher - lower)
     # (1 - exp(-fall)) / fall, which is 1 - fall / 2 for small ones.

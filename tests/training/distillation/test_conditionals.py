@@ -136,13 +136,13 @@ def test_each_conditional_integrates_to_one_and_is_drawn_from(name):
     law = FlowConditionals(flow).conditionals(x)
     torch.manual_seed(1)
     drawn = law.rsample((20_000,))
-    centre, width = drawn.mean(0), drawn.std(0)
-    grid = centre + width * torch.linspace(-40, 40, 20_001, dtype=torch.float64)[:, None, None]
+    center, width = drawn.mean(0), drawn.std(0)
+    grid = center + width * torch.linspace(-40, 40, 20_001, dtype=torch.float64)[:, None, None]
     density = law.log_prob(grid).exp()
     mass = torch.trapezoid(density, grid, dim=0)
     torch.testing.assert_close(mass, torch.ones_like(mass), atol=2e-3, rtol=0)
     mean = torch.trapezoid(density * grid, grid, dim=0)
-    assert bool(((centre - mean) / width).abs().max() < 5 / 20_000**0.5 + 2e-2)
+    assert bool(((center - mean) / width).abs().max() < 5 / 20_000**0.5 + 2e-2)
 
 
 def test_conditionals_of_a_table_are_ratios_of_marginals():

@@ -254,7 +254,7 @@ def test_penalties_see_the_draw_and_move_the_student():
     assert report.history.best_held_out == pytest.approx(exact, abs=0.1)
 
 
-def test_the_regularisation_of_log_scales_is_its_formula():
+def test_the_regularization_of_log_scales_is_its_formula():
     teacher, student = pair()
     torch.manual_seed(0)
     plain = Divergence(teacher, student, "closed_form")(50)
@@ -442,7 +442,7 @@ def test_figures_of_the_report_against_closed_forms():
         report = pf.evaluate_student(teacher, student, draws=50_000, timing_rows=100)
     exact = math.log(1.1) + 1 / (2 * 1.1**2) - 0.5
     assert abs(report.kl - exact) < 5 * report.kl_error
-    # E_q[(p/q)²] of two centred normals of scales 1.1 and 1.
+    # E_q[(p/q)²] of two centered normals of scales 1.1 and 1.
     second = 1 / (1.1 * math.sqrt(2 - 1.1**2))
     assert report.effective_sample_size == pytest.approx(1 / second, abs=0.01)
     assert report.spread.ratios == pytest.approx([1 / 1.1], abs=0.05)

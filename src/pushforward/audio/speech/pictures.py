@@ -16,7 +16,7 @@ from pushforward.audio.recordings.spectral import TINY, power_spectrum
 from pushforward.support.atomic import atomic_path
 
 _DATA = "#3c3c3c"
-# Told apart by every common kind of colour vision.
+# Told apart by every common kind of color vision.
 _COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DPI = 110
 # Decibels below the loudest that are shown: rounding noise of 16 bits lies about 100 below full scale.
@@ -73,12 +73,12 @@ def average_spectra(data: Tensor, draws: Sequence[tuple[str, Tensor]], rate: int
     figure = Figure(figsize=(8.5, 3.2), dpi=_DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
-    for (name, x), colour, width in zip(
+    for (name, x), color, width in zip(
         [("recordings", data), *draws], [_DATA, *_COLOURS * (1 + len(draws))], [2.2, *[1.2] * len(draws)], strict=False
     ):
         power = power_spectrum(x.double()).flatten(0, -2).mean(0) + TINY
         frequencies = torch.arange(len(power)) * rate / 1000 / (2 * (len(power) - 1))
-        axis.plot(frequencies, 10 * power.log10(), color=colour, linewidth=width, label=name)
+        axis.plot(frequencies, 10 * power.log10(), color=color, linewidth=width, label=name)
     axis.set_xlabel("kHz")
     axis.set_ylabel("decibels")
     axis.set_xlim(0, rate / 2000)
