@@ -37,9 +37,6 @@ RANK = 0.0 if EXACT else 0.06
 QUESTIONS = json.loads((golden.TABLES / "questions.json").read_text())
 
 
-pytestmark = pytest.mark.recorded
-
-
 @pytest.fixture(autouse=True)
 def _one_thread():
     threads = torch.get_num_threads()

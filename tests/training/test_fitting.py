@@ -175,7 +175,8 @@ def test_mixed_precision_does_not_round_the_data():
 def test_rounding_that_matters_is_said_and_standardized_flows_need_none():
     x = 1e6 + 0.01 * gaussian_rows().double()
     with pytest.warns(RuntimeWarning, match=r"coarse for x\[:, 0\]; pushforward.standardized keeps float64 data exact"):
-        fit(small_maf(seed=1), x, max_steps=1)
+        # An affine layer may overflow so far out.
+        fit(AffineGaussian(), x, max_steps=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(pushforward.standardized(small_maf(), x), x, max_steps=1)
