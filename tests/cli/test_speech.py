@@ -59,7 +59,8 @@ def spoken(tmp_path_factory):
 
 def test_fit_says_what_it_did(run, spoken, monkeypatch):
     speech_steps(monkeypatch, 60)
-    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--seed", 1, "--json")
+    small = ("--channels", 8, "--layers", 5, "--seed", 1)
+    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", *small, "--json")
     assert result.status == 0
     about = result.json()
     assert len(about["baselines"]) == 3 and about["held_out_nats_per_sample"] < about["baselines"]["independent"]

@@ -193,7 +193,7 @@ INFORMATION = 0.5 * (np.log(np.diag(COVARIANCE)).sum() - np.linalg.slogdet(COVAR
 def gaussian():
     rows = np.random.default_rng(0).multivariate_normal(MEAN, COVARIANCE, size=5000)
     rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
-    return pf.fit_table(rows, max_steps=600, progress=False).model
+    return pf.fit_table(rows, max_steps=300, progress=False).model
 
 
 def conditional(known, target):
