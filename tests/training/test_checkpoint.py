@@ -66,8 +66,17 @@ def course(history):
     return history.step, history.train, history.held_out, history.learning_rate, history.best_step, history.stopped
 
 
-@pytest.mark.parametrize("name", FLOWS)
-@pytest.mark.parametrize("more", [{}, {"average_decay": None}, {"patience": 2, "learning_rate": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        *((name, {}) for name in FLOWS),
+        *(
+            ("a density of the user's own", more)
+            for more in ({"average_decay": None}, {"patience": 2, "learning_rate": 0.3})
+        ),
+    ],
+    ids=str,
+)
 def test_a_run_that_is_killed_twice_ends_as_if_it_had_not_been(tmp_path, kill, name, more):
     x, options = gaussian_rows() / 4, {**OPTIONS, **more}  # inside the box of the splines
     whole = make(name)

@@ -269,14 +269,13 @@ class _MapChecks:
         if getattr(self.bijection.cost, direction) == "1 pass":
             self._add("compiles", direction, contracts.compiles, value, self.context)
         self._add("other sizes refused", direction, contracts.refuses_other_sizes, value, self.context)
-        declared = self.declared
+        declared, exactly = self.declared, True
         if declared is None:
-            declared = _known_dependencies(self.bijection)
+            declared, exactly = _known_dependencies(self.bijection, direction)
         elif direction == "inverse":
             return
         if declared is not None:
-            # The inverse may depend on less: with an adjacency, on the parents of a feature, not on all ancestors.
-            arguments = (declared, value[:8], self._context_of(0), direction == "forward")
+            arguments = (declared, value[:8], self._context_of(0), exactly)
             self._add("dependencies", direction, contracts.depends_as_declared, *arguments)
 
     def _add(
@@ -311,10 +310,14 @@ def _in_double(module: Any) -> Any:
     return copy.deepcopy(module).double().eval()
 
 
-def _known_dependencies(bijection: Bijection) -> Tensor | None:
-    """Which output of an autoregressive layer depends on which input, the same in both directions."""
+def _known_dependencies(bijection: Bijection, direction: str) -> tuple[Tensor | None, bool]:
+    """Which output of an autoregressive layer depends on which input, and whether it does so on each of them.
+
+    The dependencies are the same in both directions, but with an adjacency: the inverse then depends on the parents of
+    a feature, not on all ancestors.
+    """
     while isinstance(bijection, Inverse):
-        bijection = bijection.bijection
+        bijection, direction = bijection.bijection, contracts.opposite(direction)
     if not isinstance(bijection, Autoregressive):
-        return None
-    return bijection.dependencies()
+        return None, True
+    return bijection.dependencies(), direction == "forward" or bijection.conditioner.adjacency is None

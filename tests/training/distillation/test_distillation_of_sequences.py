@@ -61,7 +61,7 @@ def test_the_impulse_response_is_learned(conditional):
     context = torch.randn(200, STEPS, 1, generator=torch.Generator().manual_seed(0)) if conditional else None
     student, said = Student(), []
     report = pf.distill(
-        Teacher(), student, context=context, max_steps=600, batch_size=64, learning_rate=2e-2, gradient_clip=100.0,
+        Teacher(), student, context=context, max_steps=400, batch_size=64, learning_rate=2e-2, gradient_clip=100.0,
         draws=2000, announce=said.append,
     )  # fmt: skip
     assert report.estimator == "closed_form" and said and report.dimensions == STEPS
