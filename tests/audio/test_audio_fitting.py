@@ -105,7 +105,7 @@ def test_a_model_comes_back_from_its_file(fitted, conditional, tmp_path, mel):
         assert torch.equal(again.frames.of(samples), model.frames.of(samples))
 
 
-def test_frames_are_standardised_on_the_training_files(sounds):
+def test_frames_are_standardized_on_the_training_files(sounds):
     recordings = read_recordings([sounds])
     mel = LogMel(RATE)
     frames = MelFrames(mel, *mel_statistics(mel, recordings))

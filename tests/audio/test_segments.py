@@ -34,7 +34,7 @@ def test_noise_is_uniform_over_a_step_and_new_each_time():
 
 
 def test_the_likelihood_of_silence_is_bounded_by_its_steps():
-    # A perfect model of dequantised silence is uniform over a step: ln 32768 nats, not infinity.
+    # A perfect model of dequantized silence is uniform over a step: ln 32768 nats, not infinity.
     x = dequantized(np.zeros(1000, dtype=np.int16)).double()
     assert float(torch.distributions.Uniform(-0.5 / 32768, 0.5 / 32768).log_prob(x).mean()) == pytest.approx(
         10.397, abs=1e-3
