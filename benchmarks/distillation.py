@@ -80,7 +80,7 @@ STUDENTS: dict[str, tuple[Callable[[], pf.Flow], dict]] = {
 
 
 def run(teacher, student: pf.Flow, **options) -> tuple[pf.DistillationReport, float]:
-    """Distil with warnings kept for the table, and say what processor time it took."""
+    """Distill with warnings kept for the table, and say what processor time it took."""
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -2,13 +2,13 @@
 
     python benchmarks/gaps.py [--seconds 120 | --steps 3000] [--part redshift|gaps]
 
-`redshift`: p(redshift | six magnitudes) on the test rows: the held-out negative log-likelihood in nats, in standardised
+`redshift`: p(redshift | six magnitudes) on the test rows: the held-out negative log-likelihood in nats, in standardized
 units, of the model of any columns given any others, of a flow fitted to this question alone, and of the Gaussian; and
 the calibration of the first two, as the Kolmogorov-Smirnov distance of its probability-integral transforms from uniform
 (about 1.36 / √rows at the 5 % level for a calibrated model) and as the coverage of central intervals.
 
 `gaps`: 20 % of all cells are removed at random, from training and test rows. The model and a Gaussian (fitted by
-expectation-maximisation) are trained on what is left, and asked for what was removed: log p(removed | left) in nats per
+expectation-maximization) are trained on what is left, and asked for what was removed: log p(removed | left) in nats per
 removed cell, and the root-mean-square error of medians and of conditional means.
 """
 
@@ -32,12 +32,12 @@ def conditional_gaussian(mean, covariance, rows, asked):
     known = [column for column in range(len(mean)) if column not in asked]
     asked = list(asked)
     slope = np.linalg.solve(covariance[np.ix_(known, known)], covariance[np.ix_(known, asked)])
-    centre = mean[asked] + (rows[:, known] - mean[known]) @ slope
-    return centre, covariance[np.ix_(asked, asked)] - covariance[np.ix_(asked, known)] @ slope
+    center = mean[asked] + (rows[:, known] - mean[known]) @ slope
+    return center, covariance[np.ix_(asked, asked)] - covariance[np.ix_(asked, known)] @ slope
 
 
 def gaussian_with_gaps(rows, passes=50):
-    """Mean and covariance of the maximum likelihood Gaussian of rows with gaps, by expectation-maximisation."""
+    """Mean and covariance of the maximum likelihood Gaussian of rows with gaps, by expectation-maximization."""
     mean, covariance = np.nanmean(rows, 0), np.diag(np.nanvar(rows, 0))
     patterns, which = np.unique(np.isnan(rows), axis=0, return_inverse=True)
     groups = [(pattern, np.flatnonzero(which.ravel() == number)) for number, pattern in enumerate(patterns)]
@@ -50,8 +50,8 @@ def gaussian_with_gaps(rows, passes=50):
             if len(asked) == rows.shape[1]:
                 whole[members], extra = mean, extra + len(members) * covariance
                 continue
-            centre, rest = conditional_gaussian(mean, covariance, rows[members], asked)
-            whole[np.ix_(members, asked)] = centre
+            center, rest = conditional_gaussian(mean, covariance, rows[members], asked)
+            whole[np.ix_(members, asked)] = center
             extra[np.ix_(asked, asked)] += len(members) * rest
         mean = whole.mean(0)
         covariance = ((whole - mean).T @ (whole - mean) + extra) / len(rows)
@@ -79,8 +79,8 @@ def redshift(train, test, columns, limit):
         transforms["this alone"] = torch.special.ndtr(latent[:, 0]).numpy()
     only = alone.log_prob(test)
     mean, covariance = train.mean(0), np.cov(train.T)
-    centre, rest = conditional_gaussian(mean, covariance, test, [0])
-    gaussian = stats.norm.logpdf(test[:, 0], centre[:, 0], math.sqrt(rest[0, 0]))
+    center, rest = conditional_gaussian(mean, covariance, test, [0])
+    gaussian = stats.norm.logpdf(test[:, 0], center[:, 0], math.sqrt(rest[0, 0]))
     for name, values in (("any given", log_prob), ("this alone", only), ("Gaussian", gaussian)):
         print(
             f"NLL of redshift | magnitudes, {name:10} {-values.mean():8.4f} ± {values.std() / len(values) ** 0.5:.4f}"
@@ -110,12 +110,12 @@ def gaps(train, test, columns, limit):
     for row in np.flatnonzero(removed.any(1)):
         asked = np.flatnonzero(removed[row])
         if len(asked) == len(columns):
-            centre, rest = mean, covariance
+            center, rest = mean, covariance
         else:
-            centres, rest = conditional_gaussian(mean, covariance, test[row : row + 1], asked)
-            centre = centres[0]
-        means[row, asked] = centre
-        gaussian[row] = stats.multivariate_normal(centre, rest).logpdf(test[row, asked])
+            centers, rest = conditional_gaussian(mean, covariance, test[row : row + 1], asked)
+            center = centers[0]
+        means[row, asked] = center
+        gaussian[row] = stats.multivariate_normal(center, rest).logpdf(test[row, asked])
     cells = removed.sum()
     for name, values, filled in (("any given", log_prob, medians), ("Gaussian", gaussian, means)):
         error = np.sqrt(np.nanmean((filled - test) ** 2))

@@ -92,7 +92,7 @@ def load_split(name: str) -> Split:
     if name not in toys.TOYS:
         return datasets.load(name)
     parts = (toys.draw(name, rows, seed) for seed, rows in enumerate(TOY_ROWS.values()))
-    return Split(*parts, columns=("x1", "x2"), standardised=False)
+    return Split(*parts, columns=("x1", "x2"), standardized=False)
 
 
 def run_ours(name: str, seconds: float, seed: int, log_path: Path | None) -> dict:
@@ -175,14 +175,14 @@ def kernel_log_likelihood(train: np.ndarray, validation: np.ndarray, x: np.ndarr
     """
     import torch
 
-    centres = torch.from_numpy(train[:KERNEL_ROWS]).double()
-    factor = torch.linalg.cholesky(torch.cov(centres.T))
+    centers = torch.from_numpy(train[:KERNEL_ROWS]).double()
+    factor = torch.linalg.cholesky(torch.cov(centers.T))
 
     def white(rows: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.solve_triangular(factor, (rows - centres.mean(0)).T, upper=False).T
+        return torch.linalg.solve_triangular(factor, (rows - centers.mean(0)).T, upper=False).T
 
-    middle = white(centres)
-    constant = math.log(len(centres)) + float(factor.diagonal().log().sum())
+    middle = white(centers)
+    constant = math.log(len(centers)) + float(factor.diagonal().log().sum())
     constant += 0.5 * train.shape[1] * math.log(2 * math.pi)
 
     def log_density(rows: np.ndarray, bandwidth: float) -> np.ndarray:
@@ -430,7 +430,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="runs of ours; default 3, with --toys 1")
     parser.add_argument("--toys", action="store_true", help="ours on the two-dimensional densities")
     parser.add_argument("--curve", type=Path, metavar="FILE", help="one run of ours on one set, its course in FILE")
-    parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
+    parser.add_argument("--again", action="store_true", help="measure again what was measured before")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--ours-only", action="store_true")
     who.add_argument("--peers-only", action="store_true")

@@ -63,7 +63,7 @@ def test_silence_is_finite_and_rounding_noise_stands_just_above_it():
 def test_every_filter_is_a_triangle_of_height_one_or_a_single_frequency():
     filters = mel_filters(8000, 40, 256)
     assert (filters.sum(1) > 0).all() and (filters <= 1).all()
-    # Between the first and the last middle, neighbouring triangles share every frequency.
+    # Between the first and the last middle, neighboring triangles share every frequency.
     wide = mel_filters(8000, 8, 1024)
     total = wide.sum(0)
     inside = slice(int(wide[0].argmax()) + 1, int(wide[-1].argmax()))

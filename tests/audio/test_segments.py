@@ -73,7 +73,7 @@ def test_every_sample_is_scored_equally_often():
                 counts[value] = counts.get(value, 0) + 1
             scored_in_all += int(scored.sum())
     expected = scored_in_all / 265
-    # Rows are random: 5 standard deviations of a Poisson count. (Half a step of noise may round to a neighbour.)
+    # Rows are random: 5 standard deviations of a Poisson count. (Half a step of noise may round to a neighbor.)
     everything = np.concatenate(files.samples).tolist()
     assert max(abs(counts[value] - expected) for value in everything) < 5 * math.sqrt(expected)
     rows = 300 * len(segments) * 50

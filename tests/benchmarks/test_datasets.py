@@ -18,14 +18,14 @@ def test_power_has_the_published_gaussian():
 
 def test_the_split_takes_tenths_from_the_end_and_standardises_by_the_rest():
     rows = np.random.default_rng(0).normal([3.0, -1.0], [2.0, 0.1], (105, 2))
-    train, validation, test = datasets.split(rows, standardised=True)
+    train, validation, test = datasets.split(rows, standardized=True)
     # A tenth of 105 rounds down to 10, a tenth of the other 95 to 9.
     assert [len(part) for part in (train, validation, test)] == [86, 9, 10]
     seen = np.concatenate([train, validation])
     np.testing.assert_allclose(seen.mean(0), 0, atol=1e-12)
     np.testing.assert_allclose(seen.std(0), 1, rtol=1e-12)
     np.testing.assert_allclose(test * rows[:95].std(0) + rows[:95].mean(0), rows[95:], rtol=1e-12)
-    for part, meant in zip(datasets.split(rows, standardised=False), (rows[:86], rows[86:95], rows[95:]), strict=True):
+    for part, meant in zip(datasets.split(rows, standardized=False), (rows[:86], rows[86:95], rows[95:]), strict=True):
         np.testing.assert_array_equal(part, meant)
 
 

@@ -11,7 +11,7 @@ from significance import FIVE_SIGMA
 DRAWS = 5_000
 
 
-def centres(radius, count):
+def centers(radius, count):
     angle = 2 * np.pi * np.arange(count) / count
     return radius * np.stack([np.cos(angle), np.sin(angle)], -1)
 
@@ -59,7 +59,7 @@ def two_spirals(x):
 
 
 def ring(radius, radii, deviation):
-    """Density of blurred circles at a distance from the centre."""
+    """Density of blurred circles at a distance from the center."""
     parts = [
         np.exp(-0.5 * ((radius - r) / deviation) ** 2) * i0e(radius * r / deviation**2) / (2 * np.pi * deviation**2)
         for r in radii
@@ -90,7 +90,7 @@ def pinwheel(x):
 
 RINGS = {"circles": ([1.5, 3.0], 0.24), "rings": ([0.75, 1.5, 2.25, 3.0], 0.08)}
 ON_THE_PLANE = {
-    "8gaussians": blurred(centres(4 / 1.414, 8), 0.5 / 1.414),
+    "8gaussians": blurred(centers(4 / 1.414, 8), 0.5 / 1.414),
     "2spirals": in_blocks(two_spirals),
     "moons": blurred(moons_curve(), 0.2),
     "swissroll": blurred(swiss_roll_curve(), 0.2),
