@@ -158,7 +158,7 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     if len(samples) == 0:
         raise InputError(f"{path} contains no samples.")
     if len(samples) < expected:
-        raise InputError(f"{path} is cut short: it has {len(samples)} of {expected} samples.")
+        raise InputError(f"{path} is cut short: {len(samples)} of {expected} samples are present.")
     return samples, rate
 
 
@@ -238,7 +238,7 @@ def _refuse_short_wav(raw: BinaryIO, path: Path) -> None:
         if name == b"data":
             available = os.fstat(raw.fileno()).st_size - raw.tell()
             if size > available and size not in _UNKNOWN_LENGTHS:
-                raise InputError(f"{path} is cut short: it has {available} of {size} bytes of sound.")
+                raise InputError(f"{path} is cut short: {available} of {size} bytes of sound are present.")
             return
     raise InputError(f"{path} is cut short: it has a header but no sound.")
 
