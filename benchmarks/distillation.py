@@ -2,7 +2,7 @@
 
     python benchmarks/distillation.py chain     # a masked teacher of eight features: estimators, order, depth, splines
     python benchmarks/distillation.py linear    # a linear Gaussian teacher, which a student can match exactly
-    python benchmarks/distillation.py modes     # two far modes in each feature, which an affine student cannot represent
+    python benchmarks/distillation.py modes     # two far modes in each feature, out of reach for an affine student
     python benchmarks/distillation.py table     # the default flow of the demo's table: KL and speed of sampling
 
 Each prints a table, and all that have been run go to benchmarks/distillation.md, from benchmarks/distillation.json. One

@@ -75,7 +75,7 @@ def redshift(train, test, columns, limit):
         transforms = {"arbitrary": arbitrary_conditions.density.distribution_function(rows, 0).numpy()}
         # The latent feature of a single continuous column is Φ⁻¹ of its distribution function.
         coded, _ = alone.density.columns.encode(rows[:, :1], torch.zeros(len(rows), 1, dtype=rows.dtype))
-        latent = alone.density.flow.to_latent(coded, alone.context_of(test[:, 1:]))
+        latent = alone.density.flow.to_latent(coded, alone.roles.conditions(torch.from_numpy(test[:, 1:])))
         transforms["this alone"] = torch.special.ndtr(latent[:, 0]).numpy()
     only = alone.log_prob(test)
     mean, covariance = train.mean(0), np.cov(train.T)

@@ -103,7 +103,7 @@ def run_ours(name: str, seconds: float, seed: int, log_path: Path | None) -> dic
     from pushforward.training import fabric  # noqa: F401 (imports come before the clock)
 
     torch.set_num_threads(THREADS)
-    # The first optimiser imports the compiler.
+    # The first optimizer imports the compiler.
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     split = load_split(name)
     start = time.perf_counter()

@@ -215,7 +215,7 @@ def main(library):
 
         __import__(library + ".flows")
         torch.set_num_threads(task["threads"])
-        # The first optimiser imports the compiler, which takes seconds; imports come before the clock for all.
+        # The first optimizer imports the compiler, which takes seconds; imports come before the clock for all.
         torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     train, validation, test = (np.load(file) for file in task["files"])
     model, steps, seconds = fit(BUILD[library], train, validation, task["seconds"], task["seed"])

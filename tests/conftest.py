@@ -12,6 +12,8 @@ THREADS = int(os.environ.get("PUSHFORWARD_TEST_THREADS", "1"))
 # OpenMP reads these once, when torch is imported. Threads that wait actively take the processor from other processes.
 os.environ["OMP_WAIT_POLICY"] = "passive"
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
+# Tests compare with numbers on the processor, also on a machine with an accelerator.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402

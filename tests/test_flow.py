@@ -224,7 +224,7 @@ class TestStandardized:
         assert draws.dtype == torch.float64 and log_prob.dtype == torch.float32
         assert float((flow.log_prob(draws) - log_prob).abs().max()) < 1e-4
 
-    def test_context_is_standardised_too(self):
+    def test_context_is_standardized_too(self):
         context = 1e6 + torch.randn(50, 1).double()
         flow = pf.standardized(make("maf", 2, context=1), torch.randn(50, 2).double(), context)
         inner = pf.Flow(flow.bijection.bijection, flow.base)

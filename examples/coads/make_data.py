@@ -34,8 +34,8 @@ PHYSICAL = (
     ("air_temperature", "AIRT", "degC", "air temperature"),
     ("specific_humidity", "SPEH", "g/kg", "specific humidity of the air"),
     ("wind_speed", "WSPD", "m/s", "mean wind speed"),
-    ("wind_u", "UWND", "m/s", "mean zonal wind (towards the east)"),
-    ("wind_v", "VWND", "m/s", "mean meridional wind (towards the north)"),
+    ("wind_u", "UWND", "m/s", "mean zonal wind (toward the east)"),
+    ("wind_v", "VWND", "m/s", "mean meridional wind (toward the north)"),
     ("pressure", "SLP", "hPa", "sea level pressure"),
 )
 
@@ -70,8 +70,8 @@ def complete_cells(content: bytes) -> pa.Table:
 
     columns = {
         "month": ((month + 1).astype(np.int8), "TIME", "1", "month of the year, 1 = January"),
-        "latitude": (latitudes[row], "COADSY", "degrees_north", "centre of the grid cell"),
-        "longitude": (longitudes[column], "COADSX", "degrees_east", "centre of the grid cell, -180 .. 180"),
+        "latitude": (latitudes[row], "COADSY", "degrees_north", "center of the grid cell"),
+        "longitude": (longitudes[column], "COADSX", "degrees_east", "center of the grid cell, -180 .. 180"),
     }
     for index, (name, variable, unit, meaning) in enumerate(PHYSICAL):
         columns[name] = (np.ascontiguousarray(known[:, index]), variable, unit, meaning)

@@ -16,7 +16,7 @@ def test_power_has_the_published_gaussian():
     assert gaussian_log_likelihood(data.train, data.test).mean() == pytest.approx(-7.742, abs=5e-4)
 
 
-def test_the_split_takes_tenths_from_the_end_and_standardises_by_the_rest():
+def test_the_split_takes_tenths_from_the_end_and_standardizes_by_the_rest():
     rows = np.random.default_rng(0).normal([3.0, -1.0], [2.0, 0.1], (105, 2))
     train, validation, test = datasets.split(rows, standardized=True)
     # A tenth of 105 rounds down to 10, a tenth of the other 95 to 9.

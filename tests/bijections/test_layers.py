@@ -26,7 +26,7 @@ from pushforward.networks import Conditioner
 
 
 class TestActNorm:
-    def test_the_first_training_batch_comes_out_standardised(self):
+    def test_the_first_training_batch_comes_out_standardized(self):
         layer, x = ActNorm(3), 5 + torch.tensor([1.0, 10.0, 0.01]) * torch.randn(500, 3)
         z, log_det = layer.inverse(x)
         torch.testing.assert_close(z.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
@@ -47,7 +47,7 @@ class TestActNorm:
         assert not layer.initialized
         assert torch.equal(layer.shift, torch.zeros(2))
 
-    def test_a_batch_of_one_neither_initialises_nor_breaks(self):
+    def test_a_batch_of_one_neither_initializes_nor_breaks(self):
         layer = ActNorm(2)
         z, log_det = layer.inverse(torch.ones(1, 2))
         assert bool(torch.isfinite(z).all()) and bool(torch.isfinite(log_det).all())

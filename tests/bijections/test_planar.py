@@ -133,14 +133,14 @@ def test_sylvester_columns_are_orthonormal_and_rank_one_is_planar():
         Sylvester(3, 4)
 
 
-def test_radial_at_its_centre():
+def test_radial_at_its_center():
     layer = randomize(Radial(3).double())
-    centre = layer.parameters_of.start[:3].detach()
-    jacobian = torch.func.jacrev(lambda z: layer(z)[0])(centre)
+    center = layer.parameters_of.start[:3].detach()
+    jacobian = torch.func.jacrev(lambda z: layer(z)[0])(center)
     off = jacobian - torch.eye(3).double() * jacobian[0, 0]
     torch.testing.assert_close(off, torch.zeros(3, 3).double(), atol=1e-12, rtol=0)
-    torch.testing.assert_close(layer(centre)[1], 3 * jacobian[0, 0].log())
-    torch.testing.assert_close(layer.inverse(centre)[0], centre)
+    torch.testing.assert_close(layer(center)[1], 3 * jacobian[0, 0].log())
+    torch.testing.assert_close(layer.inverse(center)[0], center)
 
 
 @pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])

@@ -22,7 +22,7 @@ def layer_with(lower, upper, shift=0.0, scale=1.0, dtype=torch.float64):
 
 
 @pytest.mark.parametrize(("lower", "upper"), [(0.05, 0.05), (0.5, 2.0), (1e-4, 0.3)])
-def test_of_a_normal_it_makes_two_generalised_pareto_halves(lower, upper):
+def test_of_a_normal_it_makes_two_generalized_pareto_halves(lower, upper):
     flow = pf.Flow(layer_with(lower, upper, shift=1.5, scale=0.3), StandardNormal(1).double())
     x = torch.cat([torch.logspace(-6, 6, 200), -torch.logspace(-6, 6, 200)]).double() + 1.5
     y, tail = (x - 1.5).abs() / 0.3, (x > 1.5).double() * (upper - lower) + lower

@@ -12,6 +12,7 @@ from known import NAMES, make_rows, write
 from safetensors.torch import save_file
 
 import pushforward as pf
+from pushforward.store.formats import FORMAT
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_fit_refuses_an_empty_file(refused, tmp_path):
     [
         (["--given", "masss"], ['has no column "masss"', 'did you mean "mass"']),
         (["--columns", "mass,height"], ['has no column "height"']),
-        (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modelled and given']),
+        (["--columns", "mass,radius", "--given", "mass"], ['"mass" is both modeled and given']),
         (["--given", "mass,radius,flux"], ["no columns left to model"]),
         (["--flow", "realnpv"], ["'realnpv'", 'did you mean "realnvp"']),
         (["--device", "gpu"], ["device must be one of", "'gpu'"]),
@@ -221,7 +222,7 @@ def broken_models(path):
     pf.save(pf.nice(2), path / "whole.safetensors")
     whole = (path / "whole.safetensors").read_bytes()
     (path / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])
-    (path / "newer.safetensors").write_bytes(whole.replace(b'{\\"format\\": 2', b'{\\"format\\": 9'))
+    (path / "newer.safetensors").write_bytes(whole.replace(f'{{\\"format\\": {FORMAT}'.encode(), b'{\\"format\\": 9'))
     (path / "text.safetensors").write_text("no model")
     save_file({"weight": torch.zeros(2)}, path / "foreign.safetensors")
 

@@ -1,6 +1,7 @@
 """What the commands do with good input."""
 
 import csv
+import dataclasses
 import importlib.util
 import json
 
@@ -90,8 +91,7 @@ def test_explain_names_the_columns_of_the_oddest_rows(run, fitted, tmp_path):
 def test_a_model_without_held_out_rows_has_no_p_values_and_says_so(run, fitted, tmp_path):
     write(tmp_path / "t.csv", make_rows(30))
     model = pf.TableModel.load(fitted / "model.safetensors")
-    model.calibration = None
-    model.save(tmp_path / "m.safetensors")
+    dataclasses.replace(model, calibration=None).save(tmp_path / "m.safetensors")
     score = run("score", "m.safetensors", "t.csv", "-o", "s.csv", "--json")
     assert "no p-values" in score.err and score.json()["held_out_rows"] is None
     assert (tmp_path / "s.csv").read_text().splitlines()[0] == "mass,radius,flux,log_prob"

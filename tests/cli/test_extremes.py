@@ -17,10 +17,10 @@ def scored(run, table):
 @pytest.mark.parametrize("flow", ["default", "realnvp"])
 def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, many_steps, flow):
     clean = make_rows(1000)
-    spoilt = clean.copy()
-    spoilt[[3, 500], [0, 2]] = [1e12, -1e12]
+    spoiled = clean.copy()
+    spoiled[[3, 500], [0, 2]] = [1e12, -1e12]
     scores = []
-    for matrix in (clean, spoilt):
+    for matrix in (clean, spoiled):
         write(tmp_path / "t.csv", matrix)
         result = run("fit", "t.csv", "-o", "m.safetensors", *([] if flow == "default" else ["--flow", flow]))
         assert result.status == 0, result.err
@@ -36,7 +36,7 @@ def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, many_steps, f
 def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path):
     # Powers of two round nothing, so that both fits take the same steps.
     scales = np.array([2.0**-30, 1.0, 2.0**30])
-    means = []
+    means, draws = [], []
     for scale in (np.ones(3), scales):
         write(tmp_path / "t.csv", make_rows(1000) * scale)
         result = run("fit", "t.csv", "-o", "m.safetensors", "--flow", "realnvp")
@@ -44,9 +44,9 @@ def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path
         means.append(scored(run, "t.csv").mean() + np.log(scale).sum())
         drawn = run("sample", "m.safetensors", "-n", 1000, "-o", "d.csv", "--seed", 0)
         assert drawn.status == 0
-        spread = np.genfromtxt("d.csv", delimiter=",", skip_header=1).std(0) / (make_rows(1000) * scale).std(0)
-        assert np.all((spread > 0.7) & (spread < 1.4))
+        draws.append(np.genfromtxt("d.csv", delimiter=",", skip_header=1) / scale)
     assert means[1] == pytest.approx(means[0], abs=1e-3)
+    np.testing.assert_allclose(draws[1], draws[0], rtol=1e-3)
 
 
 def test_one_column(run, tmp_path, many_steps):
@@ -105,11 +105,11 @@ def test_a_fit_that_meets_nan_again_and_again_stops_with_one_sentence(run, tmp_p
 def spoil(monkeypatch, failures):
     """Make the networks give NaN for what is far out, in some steps."""
     # Compiled layers do without the networks' own forward.
-    monkeypatch.setattr("pushforward.kernels.layer.native", None)
+    monkeypatch.setattr("pushforward.kernels.univariate.native", None)
     forward = MLP.forward
     left = [failures]
 
-    def spoilt(self, x, *arguments):
+    def spoiled(self, x, *arguments):
         parameters = forward(self, x, *arguments)
         extreme = (x.detach().abs() > 2.4).any(-1)
         if parameters.requires_grad and left[0] and bool(extreme.any()):
@@ -121,7 +121,7 @@ def spoil(monkeypatch, failures):
             parameters = parameters.masked_fill(extreme.view(-1, *[1] * (parameters.dim() - 1)), float("nan"))
         return parameters
 
-    monkeypatch.setattr(MLP, "forward", spoilt)
+    monkeypatch.setattr(MLP, "forward", spoiled)
 
 
 def with_an_extreme_row():

@@ -66,7 +66,7 @@ def test_rows_far_out_have_a_density_or_are_named(gaussian):
 
 
 # y | x is normal about x² with a deviation that grows with |x|.
-def centre(x):
+def center(x):
     return x**2
 
 
@@ -77,7 +77,7 @@ def width(x):
 def curve_rows(count, seed=0):
     generator = np.random.default_rng(seed)
     x = generator.uniform(-2, 2, size=count)
-    return x[:, None], centre(x) + width(x) * generator.normal(size=count)
+    return x[:, None], center(x) + width(x) * generator.normal(size=count)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def curve():
 def test_quantiles_and_densities_are_those_of_a_known_conditional(curve):
     X, y = curve_rows(1000, seed=1)
     found = curve.score_samples(X, y)
-    truth = stats.norm(centre(X[:, 0]), width(X[:, 0])).logpdf(y)
+    truth = stats.norm(center(X[:, 0]), width(X[:, 0])).logpdf(y)
     # KL(truth || flow) is at least 0, and less than half of what the condition tells: without it y has one Gaussian.
     loss, gain = truth - found, truth - stats.norm(y.mean(), y.std()).logpdf(y)
     error = loss.std() / np.sqrt(1000)

@@ -20,8 +20,8 @@ def rows():
 @pytest.fixture
 def two_clusters():
     generator = np.random.default_rng(4)
-    centres = np.array([[-4.0, 0.0, 1.0], [4.0, 2.0, -1.0]])
-    return centres[generator.integers(0, 2, 1500)] + generator.normal(size=(1500, 3))
+    centers = np.array([[-4.0, 0.0, 1.0], [4.0, 2.0, -1.0]])
+    return centers[generator.integers(0, 2, 1500)] + generator.normal(size=(1500, 3))
 
 
 def test_gaussian_agrees_with_scipy(rows):

@@ -141,20 +141,19 @@ FAULTS = {
 }
 
 
+# What is wrong with these has no other consequence.
+ONE_FAULT = (MissingFactor, DeadParameter, LooseTensor, NanGradient, ContextIgnored)
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_planted_faults_are_caught_by_the_right_row(fault):
     report = pf.check_bijection(fault())
     names = {check.name for check in report.failures}
     assert names & FAULTS[fault], str(report)
+    assert names <= FAULTS[fault] or fault not in ONE_FAULT, str(report)
     assert not report.passed and "FAILED" in str(report)
     with pytest.raises(ContractError, match=fault.__name__):
         report.raise_if_failed()
-
-
-@pytest.mark.parametrize("fault", [MissingFactor, DeadParameter, LooseTensor, NanGradient, ContextIgnored])
-def test_and_by_no_other(fault):
-    names = {check.name for check in pf.check_bijection(fault()).failures}
-    assert names <= FAULTS[fault]
 
 
 def test_a_lost_dependency_is_caught():
@@ -174,10 +173,15 @@ def test_a_dependency_too_many_is_caught():
     assert "dependencies" in names and "log_det by autograd" in names
 
 
-def test_wanted_dependencies_can_be_given():
-    wanted = torch.eye(3).bool()
-    assert pf.check_bijection(Scaling(), dependencies=wanted).passed
-    assert not pf.check_bijection(Compose([Scaling(), Permutation([1, 2, 0])]), dependencies=wanted).passed
+def test_a_chain_of_dependencies_passes():
+    chain = [[False, False, False], [True, False, False], [False, True, False]]
+    assert pf.check_bijection(Autoregressive(3, Affine(), Conditioner((16,), "elu"), adjacency=chain)).passed
+
+
+def test_dependencies_can_be_declared():
+    declared = torch.eye(3).bool()
+    assert pf.check_bijection(Scaling(), dependencies=declared).passed
+    assert not pf.check_bijection(Compose([Scaling(), Permutation([1, 2, 0])]), dependencies=declared).passed
 
 
 def test_a_direction_that_is_not_offered_is_no_failure():
@@ -190,7 +194,7 @@ def test_a_direction_that_is_not_offered_is_no_failure():
     assert missing and all("not offered" in check.detail for check in missing)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_what_is_right_passes_and_is_left_alone(seed):
     for bijection in (Scaling(), Inverse(Scaling()), Autoregressive(3, Affine(), Conditioner((8,)), context=2)):
         before = {key: value.clone() for key, value in bijection.state_dict().items()}
@@ -202,6 +206,22 @@ def test_what_is_right_passes_and_is_left_alone(seed):
         assert str(report).endswith("checks ok")
         assert torch.equal(torch.rand(1), expected) and bijection.training
         assert all(torch.equal(value, before[key]) for key, value in bijection.state_dict().items())
+
+
+# Tests of draws, which reject two in a thousand flows that are right.
+STATISTICAL = {"samples follow the density", "samples resemble the rows given"}
+
+
+def failures(flow, **options):
+    """The names of the checks that fail, those of draws with two seeds: by chance, four in a million."""
+    names = {check.name for check in pf.check_flow(flow, **options).failures}
+    if names & STATISTICAL:
+        names &= {check.name for check in pf.check_flow(flow, seed=1, **options).failures}
+    return names
+
+
+SLOW = pytest.mark.slow
+AT_ONCE = [("maf", 2), ("iaf", 1), ("planar", 2)]
 
 
 class WideBase(StandardNormal):
@@ -226,7 +246,7 @@ class OtherSampler(Scaling):
 
 FLOWS = {
     "draws wider than the density": (lambda: pf.Flow(Scaling(), WideBase(3)), {"samples follow the density"}),
-    "not normalised": (lambda: pf.Flow(Scaling(), Unnormalised(3)), {"integrates to 1"}),
+    "not normalized": (lambda: pf.Flow(Scaling(), Unnormalised(3)), {"integrates to 1"}),
     "not each other's inverse": (
         lambda: pf.Flow(OtherSampler(), StandardNormal(3)),
         {"round trip", "density of a sample", "samples follow the density"},
@@ -238,8 +258,7 @@ FLOWS = {
 @pytest.mark.parametrize("name", FLOWS)
 def test_faults_of_flows_are_caught(name):
     make, expected = FLOWS[name]
-    names = {check.name for check in pf.check_flow(make()).failures}
-    assert expected <= names
+    assert expected <= failures(make())
 
 
 class Wide(Scaling):
@@ -252,24 +271,28 @@ class Wide(Scaling):
 
 
 def test_faults_in_many_dimensions_are_caught_too():
-    assert pf.check_flow(pf.Flow(Wide(), StandardNormal(6))).passed
-    names = {check.name for check in pf.check_flow(pf.Flow(Wide(), Unnormalised(6))).failures}
-    assert names == {"integrates to 1"}
-    names = {check.name for check in pf.check_flow(pf.Flow(Wide(), WideBase(6))).failures}
-    assert names >= {"samples follow the density"}
+    assert not failures(pf.Flow(Wide(), StandardNormal(6)))
+    assert failures(pf.Flow(Wide(), Unnormalised(6))) == {"integrates to 1"}
+    assert failures(pf.Flow(Wide(), WideBase(6))) >= {"samples follow the density"}
 
 
-@pytest.mark.parametrize("name", ["nice", "maf", "iaf", "planar", "radial"])
-@pytest.mark.parametrize("features", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "features"),
+    [
+        # A whole examination takes seconds: each kind of inverse once, and all in the slow tier.
+        pytest.param(name, features, marks=[] if (name, features) in AT_ONCE else SLOW)
+        for name in ("nice", "maf", "iaf", "planar", "radial")
+        for features in (1, 2)
+    ],
+)
 def test_flows_that_are_right_pass(name, features):
     torch.manual_seed(1)
-    report = pf.check_flow(getattr(pf, name)(features, context=1, layers=2, hidden=(8,)))
-    assert report.passed, str(report)
+    assert not failures(getattr(pf, name)(features, context=1, layers=2, hidden=(8,)))
 
 
 def test_samples_are_compared_with_rows_given():
     flow = pf.Flow(Scaling(), StandardNormal(3))
     with torch.no_grad():
         rows = flow.sample((2000,))
-    assert pf.check_flow(flow, x=rows).passed
-    assert {c.name for c in pf.check_flow(flow, x=1.5 * rows).failures} == {"samples resemble the rows given"}
+    assert not failures(flow, x=rows)
+    assert failures(flow, x=1.5 * rows) == {"samples resemble the rows given"}

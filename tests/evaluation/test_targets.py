@@ -44,7 +44,7 @@ def test_formulas_of_the_energies_at_a_point():
         assert float(target.log_density(point)) == pytest.approx(-energy, abs=1e-9)
 
 
-def test_the_funnel_and_the_wells_are_normalised_in_two_dimensions():
+def test_the_funnel_and_the_wells_are_normalized_in_two_dimensions():
     two = many_well(2)
     assert integral(two.log_density, -9, 9, 1501) == pytest.approx(two.log_normalizer, abs=1e-5)
     assert many_well(32).log_normalizer == pytest.approx(164.6957, abs=1e-4)

@@ -11,6 +11,9 @@ same numbers on every machine.
 demands more, on the machine and with the torch that made the record: float64 bit for bit, float32 to 1e-6. It is for
 changes of structure, which must not even change the order of a sum. All runs on one thread, in either case.
 
+Flows and models of sound are asked in float64, and models of tables in float32, as they were fitted. The other
+precision of each is in the slow tier, unless the answers are to be exact.
+
 What a fit or a distillation finds depends on the time it has: only the form of what they print is compared. The names
 that a renaming may touch are at the top of answers.py.
 """
@@ -23,6 +26,8 @@ import numpy as np
 import pytest
 import torch
 
+# The questions were drawn, and some answers are drawn, from the seeds of the record.
+pytestmark = pytest.mark.recorded
 EXACT = os.environ.get("PUSHFORWARD_GOLDEN_EXACT") == "1"
 TOLERANCES = {"float64": 0.0, "float32": 1e-6} if EXACT else {"float64": 1e-10, "float32": 2e-5}
 # Maps of data in float64 about a network in float32.
@@ -40,8 +45,17 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
-def names(folder):
-    return sorted(path.stem for path in folder.glob("*.npz"))
+def every(folder, first):
+    """Each file of answers in each precision; but for the precisions in `first`, in the slow tier alone."""
+    return pytest.mark.parametrize(
+        ("name", "precision"),
+        [
+            pytest.param(path.stem, precision, marks=[] if EXACT or precision in first else pytest.mark.slow)
+            for path in sorted(folder.glob("*.npz"))
+            for precision in golden.load_arrays(path)
+            if precision != "questions"
+        ],
+    )
 
 
 def compare(found, stored, precision):
@@ -68,29 +82,26 @@ def compare(found, stored, precision):
     assert not wrong, "\n".join([precision, *wrong])
 
 
-@pytest.mark.parametrize("name", names(golden.FLOWS))
-def test_flows_answer_as_they_did(name):
+@every(golden.FLOWS, first=("float64", "stored"))
+def test_flows_answer_as_they_did(name, precision):
     stored = golden.load_arrays(golden.FLOWS / f"{name}.npz")
-    questions = stored.pop("questions")
-    for precision, expected in stored.items():
-        compare(golden.flow_answers(golden.FLOWS / f"{name}.safetensors", questions, precision), expected, precision)
+    answers = golden.flow_answers(golden.FLOWS / f"{name}.safetensors", stored["questions"], precision)
+    compare(answers, stored[precision], precision)
 
 
-@pytest.mark.parametrize("name", names(golden.SOUND))
-def test_models_of_sound_answer_as_they_did(name):
+@every(golden.SOUND, first=("float64", "stored"))
+def test_models_of_sound_answer_as_they_did(name, precision):
     stored = golden.load_arrays(golden.SOUND / f"{name}.npz")
-    questions = stored.pop("questions")
-    for precision, expected in stored.items():
-        compare(golden.sound_answers(golden.SOUND / f"{name}.safetensors", questions, precision), expected, precision)
+    answers = golden.sound_answers(golden.SOUND / f"{name}.safetensors", stored["questions"], precision)
+    compare(answers, stored[precision], precision)
 
 
-@pytest.mark.parametrize("name", names(golden.TABLES))
-def test_models_of_tables_answer_as_they_did(name, tmp_path):
+@every(golden.TABLES, first=("float32",))
+def test_models_of_tables_answer_as_they_did(name, precision, tmp_path):
     stored = golden.load_arrays(golden.TABLES / f"{name}.npz")
     model, rows = (golden.TABLES / f"{name}.{ending}" for ending in ("safetensors", "parquet"))
-    for precision, expected in stored.items():
-        with golden.inside(tmp_path):
-            compare(golden.table_answers(model, rows, precision, QUESTIONS[name]), expected, precision)
+    with golden.inside(tmp_path):
+        compare(golden.table_answers(model, rows, precision, QUESTIONS[name]), stored[precision], precision)
 
 
 @pytest.mark.parametrize("name", golden.READING)
@@ -100,6 +111,7 @@ def test_commands_say_the_same_of_a_stored_model(name, tmp_path):
         check_json(golden.command_json(name), stored, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", golden.TRAINING)
 def test_commands_that_train_say_it_in_the_same_form(name, tmp_path):
     stored = recorded("training.json")[name]

@@ -140,7 +140,7 @@ def test_layouts_of_memory():
 
 @pytest.mark.parametrize("univariate", FAMILIES, ids=NAMES)
 @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
-def test_a_row_does_not_depend_on_its_neighbours(instructions, univariate, activation):
+def test_a_row_does_not_depend_on_its_neighbors(instructions, univariate, activation):
     layer, value = layer_of(7, univariate, activation=activation, context=2), normal(75, 7)
     context = normal(75, 2)
     together = both_ways(layer, value, context)
@@ -157,12 +157,12 @@ def test_what_is_not_finite_shows_as_in_torch_and_stays_in_its_row(
     instructions, monkeypatch, univariate, bad, activation
 ):
     layer, value = layer_of(6, univariate, activation=activation), normal(20, 6)
-    spoilt = value.clone()
+    spoiled = value.clone()
     first = layer.order()[0]
-    spoilt[3, first] = bad
-    expected, found = both_ways(layer, value), both_ways(layer, spoilt)
+    spoiled[3, first] = bad
+    expected, found = both_ways(layer, value), both_ways(layer, spoiled)
     monkeypatch.setattr(eligibility, "native", None)
-    plain = both_ways(layer, spoilt)
+    plain = both_ways(layer, spoiled)
     others = [row for row in range(20) if row != 3]
     for clean, dirty, in_torch in zip(expected, found, plain, strict=True):
         assert torch.equal(clean[others], dirty[others])

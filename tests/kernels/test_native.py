@@ -42,9 +42,7 @@ def test_each_supported_instruction_set_can_be_chosen():
 
 
 def test_an_unknown_instruction_set_is_refused():
-    with pytest.raises(
-        ValueError, match="PUSHFORWARD_KERNELS must be none or one of baseline, avx2, avx512, got 'sse'"
-    ):
+    with pytest.raises(ValueError, match=r"PUSHFORWARD_KERNELS must be none or one of .*, got 'sse'\."):
         kernels.load("sse")
 
 

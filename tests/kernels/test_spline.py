@@ -27,20 +27,20 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def plainly(spline, direction):
+def in_torch(spline, direction):
     """The same map in operations of torch, whatever the dtype; value (n, F), parameters (n, F, P)."""
 
-    def there(value, parameters):
+    def apply(value, parameters):
         results = spline._with_torch(value.movedim(0, -1), parameters.movedim(0, -1), direction == "inverse")
         return tuple(result.movedim(-1, 0) for result in results)
 
-    return there
+    return apply
 
 
-def with_gradients(there, value, parameters, dtype=torch.float32):
+def with_gradients(apply, value, parameters, dtype=torch.float32):
     """Both results, and the gradients of a random sum of them."""
     inputs = [tensor.to(dtype).detach().requires_grad_() for tensor in (value, parameters)]
-    results = there(*inputs)
+    results = apply(*inputs)
     loss = sum((normal(*value.shape, seed=seed) * result).sum() for seed, result in enumerate(results))
     return [tensor.detach().double() for tensor in (*results, *torch.autograd.grad(loss, inputs))]
 
@@ -57,22 +57,27 @@ def calls(monkeypatch):
 @DIRECTIONS
 @pytest.mark.parametrize("bins", [1, 2, 8, 33, 64])
 @pytest.mark.parametrize("tails", TAILS)
-def test_values_and_gradients_are_as_near_the_truth_as_those_of_torch(tails, bins, direction, monkeypatch):
+def test_values_and_gradients_are_as_near_the_truth_as_float32_can_be(tails, bins, direction, monkeypatch):
     seen = calls(monkeypatch)
     for rows, spread, bound in ((1, 1.0, 40.0), (7, 5.0, 5.0), (16, 0.3, 5.0), (100, 5.0, 40.0)):
         spline = RationalQuadraticSpline(bins, bound, tails)
-        features = 2000 // rows
+        features = 400 // rows
         inputs = 0.7 * bound * normal(rows, features), spread * normal(rows, features, spline.parameter_count, seed=1)
         found = with_gradients(getattr(spline, direction), *inputs)
-        plain = with_gradients(plainly(spline, direction), *inputs)
-        truth = with_gradients(plainly(spline, direction), *inputs, dtype=torch.float64)
+        plain = with_gradients(in_torch(spline, direction), *inputs)
+        truth = with_gradients(in_torch(spline, direction), *inputs, dtype=torch.float64)
+        # Numbers rounded at random to float32: how torch rounds depends on the processor.
+        rounded = [
+            part.double() * (1 + torch.finfo(torch.float32).eps * normal(*part.shape, seed=2)) for part in inputs
+        ]
+        nearby = with_gradients(in_torch(spline, direction), *rounded, dtype=torch.float64)
         assert seen == ["_apply", "_gradients"]
         seen.clear()
-        for one, other, exact in zip(found, plain, truth, strict=True):
+        for one, others, exact in zip(found, zip(plain, nearby, strict=True), truth, strict=True):
             # At a knot derivatives jump, and a rounding decides on which side a value lies: so not of every number.
             size = 1 + exact.abs()
-            error, yardstick = (((got - exact).abs() / size).quantile(0.99) for got in (one, other))
-            assert float(error) < 3 * float(yardstick) + 2 * torch.finfo(torch.float32).eps
+            error, *yardsticks = (((got - exact).abs() / size).quantile(0.99) for got in (one, *others))
+            assert float(error) < 10 * max(map(float, yardsticks)) + 2 * torch.finfo(torch.float32).eps
 
 
 @DIRECTIONS
@@ -83,15 +88,15 @@ def test_what_is_not_finite_stays_in_its_own_entry(tails, direction):
     bad_value, bad_parameters = value.clone(), parameters.clone()
     bad_value[3, 0], bad_value[17, 1], bad_value[18, 1] = math.nan, math.inf, -math.inf
     bad_parameters[5, 1] = math.nan
-    there = getattr(spline, direction)
-    x, log_derivative = there(bad_value, bad_parameters)
+    apply = getattr(spline, direction)
+    x, log_derivative = apply(bad_value, bad_parameters)
     assert math.isnan(x[3, 0]) and math.isnan(x[5, 1]) and math.isnan(log_derivative[5, 1])
     assert not bool(x[17:19, 1].isfinite().any())
     if tails != "circular":
         assert x[17:19, 1].tolist() == [math.inf, -math.inf]
     untouched = torch.ones(20, 2, dtype=torch.bool)
     untouched[[3, 5, 17, 18], [0, 1, 1, 1]] = False
-    found, expected = (with_gradients(there, *inputs) for inputs in ((bad_value, bad_parameters), (value, parameters)))
+    found, expected = (with_gradients(apply, *inputs) for inputs in ((bad_value, bad_parameters), (value, parameters)))
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one[untouched], other[untouched])
 
@@ -106,7 +111,7 @@ def test_on_the_bound_and_beyond(tails, bound, direction):
     # Where the spline and what is outside meet, the derivative of a circular one may be that of either side.
     inputs = (value[4:], parameters[4:]) if tails == "circular" else (value, parameters)
     found = with_gradients(getattr(spline, direction), *inputs)
-    exact = with_gradients(plainly(spline, direction), *inputs, dtype=torch.float64)
+    exact = with_gradients(in_torch(spline, direction), *inputs, dtype=torch.float64)
     for one, other in zip(found, exact, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
     edge = getattr(spline, direction)(value[:2], parameters[:2])[0]
@@ -140,7 +145,7 @@ def test_layouts_do_not_matter(direction, monkeypatch):
 def test_higher_derivatives_and_transforms_are_those_of_torch(tails, direction):
     spline = RationalQuadraticSpline(4, 2.0, tails)
     value, parameters = normal(5, 2), normal(5, 2, spline.parameter_count, seed=1)
-    there, plain = getattr(spline, direction), plainly(spline, direction)
+    apply, plain = getattr(spline, direction), in_torch(spline, direction)
 
     def penalty(function):
         inputs = [value.clone().requires_grad_(), parameters.clone().requires_grad_()]
@@ -160,7 +165,7 @@ def test_higher_derivatives_and_transforms_are_those_of_torch(tails, direction):
         lambda function: torch.func.hessian(loss(lambda v, p: function(v[None], p[None])))(value[0]),
         lambda function: torch.func.jacrev(torch.func.grad(loss(lambda v, p: function(v[None], p[None]))))(value[0]),
     ):
-        torch.testing.assert_close(transform(there), transform(plain), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(transform(apply), transform(plain), rtol=1e-3, atol=1e-3)
 
 
 @DIRECTIONS
@@ -181,12 +186,12 @@ def test_what_the_kernels_do_not_take_runs_in_torch_to_the_same_results(case, mo
     value, parameters = normal(7, 3).to(dtype), normal(7, 3, spline.parameter_count, seed=1).to(dtype)
     with_kernel = spline.inverse(value, parameters)
     seen = calls(monkeypatch)
-    there = spline.inverse
+    apply = spline.inverse
     if case == "compiled":
-        there = torch.compile(lambda v, p: spline.inverse(v, p), fullgraph=True, backend="aot_eager")
+        apply = torch.compile(lambda v, p: spline.inverse(v, p), fullgraph=True, backend="aot_eager")
     if case == "not built":
         monkeypatch.setattr(kernel, "native", None)
-    torch.testing.assert_close(there(value, parameters), with_kernel, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(apply(value, parameters), with_kernel, rtol=1e-4, atol=1e-5)
     assert not seen
 
 

@@ -77,7 +77,7 @@ def test_the_teachers_draws_are_those_of_torch(calls, sizes, head, context):
 def test_the_students_way_back_is_that_of_torch(calls, sizes, univariate, context):
     model = float32_of(pf.parallel_wavenet, sizes, univariate=univariate, **CONTEXTS[context])
     truth = copy.deepcopy(model).double()
-    x, rows = 0.3 * normal(2, 100), context_of(context, frames=15)
+    x, rows = 0.3 * normal(2, 40), context_of(context, frames=15)
     wide = (x, rows)
     narrow = (x.float(), None if rows is None else rows.float())
     with torch.no_grad():

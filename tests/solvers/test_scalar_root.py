@@ -52,7 +52,7 @@ def test_against_brentq_on_hard_equations():
         assert abs(found - truth) <= 8 * min(rounding / slope, rounding ** (1 / 3))
 
 
-def test_one_root_does_not_depend_on_its_neighbours():
+def test_one_root_does_not_depend_on_its_neighbors():
     right = torch.tensor([0.1, 1e8, 3.0, -700.0], dtype=torch.float64)
     factor = torch.tensor([-1 + 1e-12, 5.0, 0.0, 1e4], dtype=torch.float64)
     together = tanh_root(right, factor)

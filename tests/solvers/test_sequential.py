@@ -125,10 +125,10 @@ def test_a_row_that_is_not_finite_stays_alone():
     bad = z.clone()
     bad[2, 3] = torch.inf
     with torch.no_grad():
-        x, spoilt = (solve_sequentially(Affine().forward, made, value)[0] for value in (z, bad))
+        x, spoiled = (solve_sequentially(Affine().forward, made, value)[0] for value in (z, bad))
     others = [0, 1, 3, 4]
-    assert torch.equal(x[others], spoilt[others])
-    assert not bool(spoilt[2].isfinite().all())
+    assert torch.equal(x[others], spoiled[others])
+    assert not bool(spoiled[2].isfinite().all())
 
 
 def test_round_trip_at_many_features():

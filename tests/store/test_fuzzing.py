@@ -14,7 +14,9 @@ FUZZING = settings(
 )
 MAKERS = {
     "gaussianized": lambda: pf.gaussianized(pf.nice(2, layers=1, hidden=(4,)), _rows(), None, 8),
-    "nsf": lambda: pf.nsf(2, layers=1, hidden=(4,), bins=4, linear="lu", context=1),
+    "autoregressive": lambda: pf.autoregressive(
+        2, "spline", layers=1, hidden=(4,), bins=4, linear="lu", context=1, adjacency=((0, 0), (1, 0))
+    ),
 }
 JSON = st.recursive(
     st.none()
@@ -22,7 +24,9 @@ JSON = st.recursive(
     | st.integers()
     | st.sampled_from([0, -1, 1, 2, 3, 10**5, 10**9, 10**30])
     | st.floats()
-    | st.sampled_from(["", "nice", "nsf", "standardized", "gaussianized", "normal", "relu", "float32", "a" * 1000])
+    | st.sampled_from(
+        ["", "nice", "coupling", "bernstein", "standardized", "gaussianized", "normal", "relu", "float32", "a" * 1000]
+    )
     | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=6,

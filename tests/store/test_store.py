@@ -44,7 +44,7 @@ def test_every_architecture_comes_back_with_the_same_numbers(name, dtype, tmp_pa
     assert all(p.requires_grad for p in loaded.parameters())
 
 
-def test_standardised_flows_keep_float64_units(tmp_path):
+def test_standardized_flows_keep_float64_units(tmp_path):
     x = 1e6 + torch.randn(50, 2, dtype=torch.float64)
     flow = pf.standardized(pf.realnvp(2, layers=2, hidden=(8,)), x).eval()
     pf.save(flow, tmp_path / "flow.safetensors")

@@ -1,4 +1,4 @@
-"""Any columns given any others: normalised for every kind and condition, and right where the answer is known."""
+"""Any columns given any others: normalized for every kind and condition, and right where the answer is known."""
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +52,7 @@ def with_gaps(rows, share=0.3, seed=0):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_conditional_is_normalised(everything, name):
+def test_every_conditional_is_normalized(everything, name):
     density, rows = everything
     place = NAMES.index(name)
     conditions = with_gaps(rows[:3])

@@ -116,7 +116,7 @@ def test_the_extremes_are_found(small, tmp_path):
 def test_a_sorted_file_comes_well_mixed(small, tmp_path):
     _, rows = stream(write(tmp_path / "t.parquet", make()))
     order = torch.cat(a_pass(streamed.StreamedBatches(rows, 64, 0, torch.float64)))[:, 0].numpy()
-    # Neighbours in the pass: in a perfect shuffle a third of the table apart in the mean.
+    # Neighbors in the pass: in a perfect shuffle a third of the table apart in the mean.
     assert np.abs(np.diff(order)).mean() > 0.2 * ROWS
 
 

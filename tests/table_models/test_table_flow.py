@@ -36,7 +36,7 @@ def test_every_kind_of_table_gives_the_same_model(tmp_path):
             torch.testing.assert_close(model.flow.state_dict()[key], tensor)
 
 
-def test_columns_are_modelled_in_the_order_asked_for():
+def test_columns_are_modeled_in_the_order_asked_for():
     frame = pd.DataFrame(make_rows(), columns=NAMES)
     model = fit(frame, columns=["radius"], given=["mass"]).model
     assert (model.columns, model.given) == (["radius"], ["mass"])

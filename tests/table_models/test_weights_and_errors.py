@@ -80,7 +80,7 @@ def test_weights_that_cannot_be_are_refused(weight, words):
 
 
 class Normal2(torch.nn.Module):
-    context_features = 0
+    features, context_features = 2, 0
 
     def log_prob(self, x, context=None):
         truth = torch.distributions.MultivariateNormal(MEAN, COVARIANCE)
@@ -140,7 +140,7 @@ def test_errors_are_deconvolved(tmp_path):
 @pytest.mark.parametrize(
     ("errors", "words"),
     [({"y": "e"}, 'no column "y"'), ({"x": "f"}, 'no column "f"'), ({"x": "bad"}, "holds -1 in row 3"),
-     ({"g": "e"}, "has errors, and is not modelled")],
+     ({"g": "e"}, "has errors, and is not modeled")],
 )  # fmt: skip
 def test_errors_that_cannot_be_are_refused(errors, words):
     frame = pd.DataFrame({"x": np.arange(60) / 7, "g": np.arange(60) ** 1.5, "e": 1.0, "bad": [1.0, 1.0, -1.0] * 20})

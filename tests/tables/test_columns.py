@@ -204,7 +204,7 @@ def test_atoms_and_the_rest_sum_to_one(schema, name):
     columns = Columns(schema, [name])
     density = DequantizedDensity(columns, Tilted(), points=1024).eval()
     mass = float(density.log_prob(torch.tensor([[atom]]).double()).exp())
-    # The density of the rest, without the atom itself; even steps in log x where it rises towards a bound.
+    # The density of the rest, without the atom itself; even steps in log x where it rises toward a bound.
     x = np.exp(np.linspace(-30, 5, 400_001)) if name == "zeros" else np.linspace(-40, 40, 400_000)
     density = (
         DequantizedDensity(columns, Tilted(), points=1).eval().log_prob(torch.from_numpy(x)[:, None]).exp().numpy()

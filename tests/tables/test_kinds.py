@@ -114,7 +114,7 @@ def test_what_a_kind_answers_is_consistent(kind):
     assert column.kind == kind
     codes = encode(table, {name: column}, [name], source="t")[:, 0]
     assert column.decode(codes).type == column.arrow_type
-    if not column.modelled:
+    if not column.modeled:
         return
     low, high = column.support
     assert codes.min() >= low and codes.max() <= high

@@ -109,7 +109,7 @@ def test_the_parameter_with_a_bad_gradient_is_named():
         def log_prob(self, x, context=None):
             value = super().log_prob(x, context)
             self.calls += self.training
-            # The first call initialises, the seventh is the sixth step, and the two after it look into the failure.
+            # The first call initializes, the seventh is the sixth step, and the two after it look into the failure.
             if 7 <= self.calls <= 9:
                 # Zero with an infinite derivative: the loss stays finite.
                 value = value + torch.sqrt(self.log_scale[0] - self.log_scale[0].detach())

@@ -15,7 +15,7 @@ from torch import nn
 
 import pushforward
 from pushforward.errors import InputError
-from pushforward.training import loop
+from pushforward.training import run
 from pushforward.training.likelihood import evaluate
 from pushforward.training.maximum_likelihood import fit
 
@@ -52,9 +52,10 @@ def test_context_rows_stay_with_their_rows():
     fit(flow, x, context, max_steps=1000, learning_rate=3e-2, batch_size=200, **everything)
     line = torch.linalg.lstsq(torch.cat([context, torch.ones(800, 1)], 1), x)
     slope, shift = line.solution[:, 0].tolist()
+    deviation = float((x - slope * context - shift).square().mean().sqrt())
     assert flow.slope.weight.item() == pytest.approx(slope, abs=0.01)
     assert flow.shift.item() == pytest.approx(shift, abs=0.01)
-    assert flow.log_scale.exp().item() == pytest.approx((float(line.residuals) / 800) ** 0.5, rel=0.05)
+    assert flow.log_scale.exp().item() == pytest.approx(deviation, rel=0.05)
 
 
 def test_same_seed_same_weights_and_the_caller_keeps_the_random_state():
@@ -84,7 +85,7 @@ def test_flow_is_left_in_eval_mode_unwrapped_and_holding_the_best():
     assert history.rows == (600, 157)
 
 
-def test_layers_that_initialise_themselves_do_so_before_the_weights_are_copied():
+def test_layers_that_initialize_themselves_do_so_before_the_weights_are_copied():
     class SelfInitialising(AffineGaussian):
         def __init__(self):
             super().__init__()
@@ -141,7 +142,7 @@ def test_limits_are_met_exactly_and_the_rate_anneals():
 def test_time_limit_anneals_and_stops(monkeypatch):
     # A clock that goes on by a millisecond whenever somebody looks at it.
     ticks = itertools.count()
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 1000))
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 1000))
     history = fit(AffineGaussian(), gaussian_rows(), max_time=1.0, learning_rate=1e-2, patience=None)
     assert history.stopped == "time"
     assert 0.9 < history.total_seconds < 1.1
@@ -174,7 +175,8 @@ def test_mixed_precision_does_not_round_the_data():
 def test_rounding_that_matters_is_said_and_standardized_flows_need_none():
     x = 1e6 + 0.01 * gaussian_rows().double()
     with pytest.warns(RuntimeWarning, match=r"coarse for x\[:, 0\]; pushforward.standardized keeps float64 data exact"):
-        fit(small_maf(seed=1), x, max_steps=1)
+        # An affine layer may overflow so far out.
+        fit(AffineGaussian(), x, max_steps=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(pushforward.standardized(small_maf(), x), x, max_steps=1)

@@ -160,11 +160,11 @@ class MarginalSpline(Elementwise):
             beyond = torch.expm1(curved) + straight
             mapped, log_derivative = mapped + outside.sign() * end * beyond, log_derivative + curved
         if self.low is not None:
-            mapped, bend = self._towards_bounds(rows, outside, end, mapped, bounded, backwards)
+            mapped, bend = self._toward_bounds(rows, outside, end, mapped, bounded, backwards)
             log_derivative = log_derivative + bend
         return mapped.t().reshape(value.shape), log_derivative.t().reshape(value.shape)
 
-    def _towards_bounds(
+    def _toward_bounds(
         self, rows: Tensor, outside: Tensor, slope: Tensor, mapped: Tensor, bounded: Tensor, backwards: bool
     ) -> tuple[Tensor, Tensor]:
         """The spline, bent where it approaches a bound, and what the bend adds to the log-derivative."""

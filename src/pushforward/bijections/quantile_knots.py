@@ -163,7 +163,7 @@ def _too_near(end: Point, bound: float, flattest: float) -> bool:
 def _further(end: Point, slope: float, eps: float, bound: float, side: int, part: float = 1.0) -> tuple[Point, float]:
     """The next knot of a tail and the slope there: 1 further in z, or as far as is needed for x to differ.
 
-    Towards a bound, it is a part of the step that divides the distance to the bound by e, and at most 1 in z.
+    Toward a bound, it is a part of the step that divides the distance to the bound by e, and at most 1 in z.
     """
     room = abs(bound - end[1])
     if math.isfinite(room):

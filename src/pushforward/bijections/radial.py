@@ -1,4 +1,4 @@
-"""Radial flow: a push towards or away from one point."""
+"""Radial flow: a push toward or away from one point."""
 
 import math
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Radial(Bijection):
         self.parameters_of = Amortized(start, context, hidden)
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Push away from the center, or towards it."""
+        """Push away from the center, or toward it."""
         self.check_event(z)
         center, alpha, slope = self._weights(context)
         from_center = z - center

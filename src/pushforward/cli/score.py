@@ -90,7 +90,7 @@ def _explanation(odd_rows: list, model: "TableModel", explain: int) -> list[str]
             "given the others):"
         )
         lines += [f"  {row}" for row in odd_rows]
-    left_out = [name for name in model.modelled if name not in {*explainable(model), *model.given}]
+    left_out = [name for name in model.modeled if name not in {*explainable(model), *model.given}]
     if explain and left_out:
         lines.append(f"angles and columns with atoms are conditioned on, and not explained: {', '.join(left_out)}")
     return lines

@@ -275,7 +275,8 @@ class _MapChecks:
         elif direction == "inverse":
             return
         if declared is not None:
-            arguments = (declared, value[:8], self._context_of(0))
+            # The inverse may depend on less: with an adjacency, on the parents of a feature, not on all ancestors.
+            arguments = (declared, value[:8], self._context_of(0), direction == "forward")
             self._add("dependencies", direction, contracts.depends_as_declared, *arguments)
 
     def _add(

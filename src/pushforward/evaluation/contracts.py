@@ -225,12 +225,18 @@ def refuses_other_sizes(bijection: Bijection, direction: str, value: Tensor, con
 
 
 def depends_as_declared(
-    bijection: Bijection, direction: str, declared: Tensor, values: Tensor, context: Tensor | None = None
+    bijection: Bijection,
+    direction: str,
+    declared: Tensor,
+    values: Tensor,
+    context: Tensor | None = None,
+    exactly: bool = True,
 ) -> float:
-    """Output i depends on input j exactly where declared[i, j], (D, D), at several values, (rows, D)."""
+    """Output i depends on input j only where declared[i, j], (D, D), at several values, (rows, D); or exactly there."""
     jacobian = torch.func.jacrev(lambda v: apply(bijection, direction, v, context)[0])
     seen = torch.stack([jacobian(value) for value in values]).abs().amax(0)
-    for problem, where in (("does not depend", declared & (seen == 0)), ("depends", ~declared & (seen != 0))):
+    missing = declared & (seen == 0) if exactly else torch.zeros_like(declared)
+    for problem, where in (("does not depend", missing), ("depends", ~declared & (seen != 0))):
         if bool(where.any()):
             output, given = where.nonzero()[0].tolist()
             raise ContractError(

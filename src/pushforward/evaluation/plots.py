@@ -232,7 +232,7 @@ def _draw_regions(axes: Axes, rows: np.ndarray, edges: tuple[np.ndarray, np.ndar
     share = _share_per_cell(rows, (padded[0], padded[1]))
     sharp = gaussian_filter(share, breadths, mode="constant")
     blurred = gaussian_filter(share, [1.8 * breadth for breadth in breadths], mode="constant")
-    # Where rows are few, the outline would follow each of them: blur more there, and less where the shape is known.
+    # Where rows are few, the outline would follow each of them: blur more in such places, and less elsewhere.
     trust = len(rows) * blurred / (len(rows) * blurred + 2.0)
     density = trust * sharp + (1.0 - trust) * blurred
     # Rows beyond the padded frame lie outside of every region.

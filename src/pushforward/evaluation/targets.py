@@ -1,6 +1,6 @@
-"""Target densities with known answers, to hold variational fits against.
+"""Target densities with known answers, to compare variational fits with.
 
-Each is an unnormalised log-density with what is known of it exactly: log Z, moments.
+Each is an unnormalized log-density with what is known of it exactly: log Z, moments.
 """
 
 import math
@@ -14,10 +14,10 @@ from torch.distributions import Cauchy, MultivariateNormal, Normal
 
 @dataclass(frozen=True)
 class Target:
-    """An unnormalised density p̃ = Z p and what is known of it.
+    """An unnormalized density p̃ = Z p and what is known of it.
 
     Attributes:
-        name: what it is called.
+        name: for tables of results.
         features: D.
         log_density: log p̃ in nats, (*batch,), of points, (*batch, D).
         log_normalizer: log Z; None if unknown.
@@ -36,7 +36,7 @@ class Target:
 def energies() -> list[Target]:
     """U1 to U4, the two-dimensional energies of the planar flow paper, log p̃(z) = -U(z) - Σ max(|zᵢ| - 6, 0)².
 
-    The second term makes U2 to U4 normalisable: they do not fall along z₁. log Z is by quadrature.
+    The second term makes U2 to U4 normalizable: they do not decay along z₁. log Z is by quadrature.
 
     Source: Rezende and Mohamed 2015, arXiv:1505.05770, table 1.
     """
@@ -117,10 +117,10 @@ def many_well(features: int = 32) -> Target:
 
 
 def eight_schools() -> Target:
-    """The eight schools, not centred: (θ'₁ .. θ'₈, μ, log τ), effect θ = μ + τ θ'.
+    """The eight schools, not centered: (θ'₁ .. θ'₈, μ, log τ), effect θ = μ + τ θ'.
 
-    θ' ~ N(0, 1), μ ~ N(0, 5²), τ ~ half-Cauchy(5), yᵢ ~ N(θᵢ, σᵢ²). The density is that of log τ, its Jacobian counted.
-    The moments known are those of μ and of τ, from long reference chains: 4.41 ± 3.31 and 3.60 ± 3.20.
+    θ' ~ N(0, 1), μ ~ N(0, 5²), τ ~ half-Cauchy(5), yᵢ ~ N(θᵢ, σᵢ²). The density is that of log τ, Jacobian included.
+    The known moments are those of μ and of τ, from long reference chains: 4.41 ± 3.31 and 3.60 ± 3.20.
 
     Source: Rubin 1981; Gelman et al., Bayesian Data Analysis.
     """
@@ -177,8 +177,8 @@ def two_moons(observation: Sequence[float | Tensor] = (0.0, 0.0)) -> Target:
     """The two-moons posterior: two crescents of θ in [-1, 1]² given one observation, under a uniform prior.
 
     observation = (r cos a + 1/4, r sin a) + (-|θ₁ + θ₂|, -θ₁ + θ₂) / √2, a ~ U(-π/2, π/2), r ~ N(0.1, 0.01²).
-    Outside the square and behind the crescents the density falls off, by a factor e every thousandth, instead of
-    ending, so that it has gradients everywhere.
+    Outside the square and behind the crescents the density decays by a factor e every 0.001 instead of being zero, so
+    that it has gradients everywhere.
 
     Source: Greenberg, Nonnenmacher and Macke 2019, arXiv:1905.07488; Lueckmann et al. 2021, arXiv:2101.04653.
     """

@@ -1,4 +1,4 @@
-"""Columns that are not modelled but say how much each row counts, and how well it was measured."""
+"""Columns that are not modeled but say how much each row counts, and how well it was measured."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1)
 def check_errors(
     errors: Mapping[str, str], names: Sequence[str], columns: Sequence[str] | None, given: Sequence[str], source: str
 ) -> None:
-    """Refuse errors of columns that a table does not have, or that are not modelled.
+    """Refuse errors of columns that a table does not have, or that are not modeled.
 
     Arguments:
         errors: {column: column of its errors}.
         names: the table's columns.
-        columns: the modelled ones, or None for all but the given ones.
+        columns: the modeled ones, or None for all but the given ones.
         given: those that are conditioned on.
         source: what errors call the table.
     """
     for name in errors:
         check_columns([name], names, source=source)
         if name in given or name in errors.values() or (columns is not None and name not in columns):
-            raise InputError(f'Column "{name}" has errors, and is not modelled: only modelled columns have errors.')
+            raise InputError(f'Column "{name}" has errors, and is not modeled: only modeled columns have errors.')

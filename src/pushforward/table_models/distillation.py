@@ -6,6 +6,8 @@ import dataclasses
 import os
 from typing import Any
 
+import torch
+
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.model import TableModel
@@ -70,7 +72,8 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        context = model.context_of(model.encode(read_columns(given, model.given), columns=model.given))
+        codes = model.encode(read_columns(given, model.given), columns=model.given)
+        context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(
         f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "
@@ -84,5 +87,8 @@ def distill_table(
         "seed": seed,
         **report.to_dict(),
     }
+    # Distillation leaves both where it ran; tables are scored and drawn on the processor.
+    model.flow.cpu()
+    student.cpu()
     # The ranks of the teacher's log-densities are not those of the student's.
     return dataclasses.replace(model, flow=student, notes=notes, calibration=None), report

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.table_models.model import TableModel
+from pushforward.table_models.scoring import log_prob_of_rows
 from pushforward.table_models.surprise import conditional_surprise
 
 # Draws that give the scales of the columns.
@@ -159,7 +160,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
         # Blocks of all rows in turn, as conditional_surprise gives them.
         full = whole.repeat(len(rows) // len(whole), 1)
         full[:, places] = rows
-        values = torch.cat([model.log_prob_anywhere(part) for part in full.split(BATCH_ROWS)])
+        values = torch.cat([log_prob_of_rows(model.density, model.roles, part) for part in full.split(BATCH_ROWS)])
         # The maps of columns continue beyond the columns' support.
         return torch.where(((rows < ends[0]) | (rows > ends[1])).any(1), -torch.inf, values)
 
@@ -189,7 +190,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
 
 
 def explainable(model: TableModel) -> list[str]:
-    """Return the modelled columns that vary and are neither angles nor columns with atoms."""
+    """Return the modeled columns that vary and are neither angles nor columns with atoms."""
     kinds = model.schema
     return [name for name in model.columns if kinds[name].explainable]
 

@@ -71,7 +71,7 @@ def fit_table(
         arbitrary_conditions: whether the model answers p(any columns | any others), default False. Tables with missing
             values or angles, and those with categories or angles among the given columns, have such a model always.
             A table of more than 128 MB, which is streamed from its file, has one for angles only if it is asked for.
-        weight: a column of row weights, which is not modelled, or one number for each row: by these rows count in the
+        weight: a column of row weights, which is not modeled, or one number for each row: by these rows count in the
             split, the quantiles, the loss, the held-out value, the Gaussian and the p-values; rows of weight 0 are left
             out. Of a table that is streamed from its file it is a column.
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
@@ -158,6 +158,8 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
         "seed": seed,
     }
     calibration = Calibration.of(log_prob, weights)
+    # Tables are scored and drawn on the processor, wherever the training ran.
+    assembled.flow.cpu()
     columns, given = list(roles.columns), list(roles.given)
     model = TableModel(assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration)
     return Fit(model, history, held_out, prepared.gaussian)

@@ -60,7 +60,7 @@ def impute(
         check_columns(model.names, reader.names, source=reader.path)
         if draws is not None and DRAW in reader.names:
             raise InputError(f'{data} already has a column "{DRAW}"; rename or remove it first.')
-        types = {name: model.schema[name].arrow_type for name in model.modelled}
+        types = {name: model.schema[name].arrow_type for name in model.modeled}
         # Numbers of a CSV stay the text that they are.
         fields = [
             field if pa.types.is_string(field.type) else pa.field(field.name, types.get(field.name, field.type))
@@ -69,7 +69,7 @@ def impute(
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
         with TableWriter(output, pa.schema([*number, *fields])) as writer:
             for batch in reader.batches(BATCH_ROWS):
-                matrix = encode(batch, model.schema, model.modelled, source=reader.path, first_row=rows + 1)
+                matrix = encode(batch, model.schema, model.modeled, source=reader.path, first_row=rows + 1)
                 rows += len(matrix)
                 filled += int(np.isnan(matrix).sum())
                 for draw in range(1, (draws or 1) + 1):
@@ -99,7 +99,7 @@ def _filled(density: ArbitraryConditionalDensity, matrix: np.ndarray, generator:
 def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, model: TableModel, types: dict) -> pa.Table:
     """The rows with the columns that had gaps replaced; the text of numbers that are present stays as it is."""
     table = pa.Table.from_batches([batch])
-    for place, name in enumerate(model.modelled):
+    for place, name in enumerate(model.modeled):
         at = table.column_names.index(name)
         column = table.column(name)
         empty = np.isnan(matrix[:, place])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
@@ -20,7 +19,7 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.sampling import draw_rows, sample_table
-from pushforward.table_models.scoring import Scores, finite_log_prob, log_prob_of_rows, score_table, shares_of_rows
+from pushforward.table_models.scoring import Scores, finite_log_prob, score_table, shares_of_rows
 from pushforward.tables import Schema, as_json, parse_schema, table_from_frame
 
 
@@ -33,7 +32,7 @@ class TableModel:
 
     Attributes:
         flow: the flow over `columns`, with `given` as its context.
-        columns: the modelled columns, in the flow's order.
+        columns: the modeled columns, in the flow's order.
         given: the columns that are conditioned on; none for p(columns).
         notes: a record of the fit: rows, held-out nats, seed.
         schema: what each column is; those that it does not name are continuous.
@@ -80,7 +79,7 @@ class TableModel:
         return self.flow.allows_gaps
 
     @property
-    def modelled(self) -> list[str]:
+    def modeled(self) -> list[str]:
         """The columns of the density's codes: those that vary; with the given ones if `arbitrary_conditions`."""
         return self.roles.features
 
@@ -105,26 +104,10 @@ class TableModel:
         Raises:
             InputError: the file is not a model, or a model without column names.
         """
-        notes = describe(Path(path))["notes"]
-        flow: Flow | ArbitraryConditionalFlow = load(Path(path), device)
-        notes = notes if isinstance(notes, dict) else {}
-        columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
-        schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
-        roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps)
-        if (len(roles.features), len(roles.context)) != (flow.features, flow.context_features):
-            raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
-        errors = notes.get("errors", {})
-        if not isinstance(errors, dict) or not set(errors) <= set(columns):
-            raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
-        calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
-        return cls(flow, columns, given, notes.get("fit", {}), schema, errors, calibration)
+        return _load(Path(path), device)
 
     def encode(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
-        """The codes of a table in memory, for `log_prob`.
-
-        Arguments:
-            table: a data frame, a table of pyarrow, or an array whose columns are called 0, 1, ....
-            columns: which, default `names`.
+        """The codes of columns, default `names`, of a data frame, a table of pyarrow, or an array (columns 0, 1, ...).
 
         Raises:
             InputError: a column is missing, or a value is not of its column's kind.
@@ -133,17 +116,8 @@ class TableModel:
         return self.roles.encode(table_from_frame(table, names), names, "the table")
 
     def decode(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> Any:
-        """The table of pyarrow that codes stand for.
-
-        Arguments:
-            matrix: (n, columns).
-            columns: which, default `names`.
-        """
+        """The table of pyarrow that codes, (n, columns), stand for."""
         return self.roles.decode(matrix, self.names if columns is None else columns)
-
-    def context_of(self, given: np.ndarray) -> torch.Tensor | None:
-        """The flow's context, of codes of the given columns, (n, given); None if none of these varies."""
-        return self.roles.conditions(torch.from_numpy(given))
 
     def log_prob(self, matrix: np.ndarray, *, source: str = "the table", first_row: int = 1) -> np.ndarray:
         """Log-density of rows.
@@ -163,15 +137,6 @@ class TableModel:
         """
         return finite_log_prob(self.density, self.roles, matrix, source, first_row)
 
-    def log_prob_anywhere(self, rows: torch.Tensor) -> torch.Tensor:
-        """As `log_prob`, (n,), but minus infinity or NaN where a row has no finite log-density."""
-        return log_prob_of_rows(self.density, self.roles, rows)
-
-    @property
-    def shared(self) -> list[str]:
-        """The columns of `shares`: the modelled ones that vary."""
-        return self.roles.modelled
-
     def shares(self, matrix: np.ndarray) -> np.ndarray:
         """The terms of the chain rule, log p(columns | given) = Σ log p(column | columns before it, given).
 
@@ -179,7 +144,7 @@ class TableModel:
             matrix: codes, float64, (n, names).
 
         Returns:
-            (n, columns of `shared`), nats, which sum to `log_prob`; 0 where a value is missing.
+            (n, modeled columns that vary), nats, which sum to `log_prob`; 0 where a value is missing.
 
         Raises:
             InputError: layers that mix columns or run in different orders, discrete columns whose probabilities are
@@ -205,7 +170,7 @@ class TableModel:
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities.
-            shares: whether to add a column `share_NAME` for each modelled column, its term of the chain rule.
+            shares: whether to add a column `share_NAME` for each modeled column, its term of the chain rule.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.
@@ -255,6 +220,23 @@ class TableModel:
             InputError: `rows` or `given` is missing or does not go with the model, or a draw is not finite.
         """
         return sample_table(self.density, self.roles, output, rows=rows, given=given, seed=seed, report=report)
+
+
+def _load(path: Path, device: str) -> TableModel:
+    """The model of a file, whose notes must be consistent with its flow."""
+    notes = describe(path)["notes"]
+    flow: Flow | ArbitraryConditionalFlow = load(path, device)
+    notes = notes if isinstance(notes, dict) else {}
+    columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
+    schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
+    roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps)
+    if (len(roles.features), len(roles.context)) != (flow.features, flow.context_features):
+        raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
+    errors = notes.get("errors", {})
+    if not isinstance(errors, dict) or not set(errors) <= set(columns):
+        raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
+    calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
+    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration)
 
 
 def _checked_names(names: Any, path: Any) -> list[str]:

@@ -75,9 +75,9 @@ def posterior(
         TableWriter(output, answer.schema(reader.schema)) as writer,
     ):
         for batch in reader.batches(BATCH_ROWS):
-            codes = np.full((batch.num_rows, len(model.modelled)), np.nan)
+            codes = np.full((batch.num_rows, len(model.modeled)), np.nan)
             if known:
-                places = [model.modelled.index(name) for name in known]
+                places = [model.modeled.index(name) for name in known]
                 codes[:, places] = encode(batch, model.schema, known, source=reader.path, first_row=rows + 1)
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
@@ -94,7 +94,7 @@ class _Quantiles:
         for level in levels:
             if not 0 < level < 1:
                 raise InputError(f"The level of a quantile must lie between 0 and 1; {level:g} does not.")
-        self.column, self.place = model.schema[of], model.modelled.index(of)
+        self.column, self.place = model.schema[of], model.modeled.index(of)
         self.density = density
         self.levels = {f"{of}_q{level:g}": level for level in levels}
 
@@ -127,7 +127,7 @@ class _Curve:
         of: str,
         grid: tuple[float, float, int] | None,
     ) -> None:
-        self.of, self.column, self.place = of, model.schema[of], model.modelled.index(of)
+        self.of, self.column, self.place = of, model.schema[of], model.modeled.index(of)
         self.density = density
         self.points = self.column.grid(_spread(density, self.place), _asked(grid))
 
@@ -151,13 +151,13 @@ class _Curve:
 
 def _known_columns(model: TableModel, of: str, given: Sequence[str] | None, names: Sequence[str]) -> list[str]:
     """The columns that are conditioned on."""
-    check_columns([of], model.modelled, source="the model")
+    check_columns([of], model.modeled, source="the model")
     if of in model.given:
         raise InputError(f'"{of}" is a given column of this model, whose density was not learned.')
     if given is None:
-        return [name for name in model.modelled if name != of and name in names]
+        return [name for name in model.modeled if name != of and name in names]
     if given:
-        check_columns(given, model.modelled, source="the model")
+        check_columns(given, model.modeled, source="the model")
     if of in given:
         raise InputError(f'"{of}" cannot be given: it is the column whose density is wanted.')
     return list(given)

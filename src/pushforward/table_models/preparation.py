@@ -96,7 +96,7 @@ def prepare(
             )
         roles = ColumnRoles(columns, list(given), errors, inferred, allows_gaps=True)
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
-    if not roles.modelled:
+    if not roles.modeled:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     varying = [*roles.features, *roles.context]
     places = {name: place for place, name in enumerate(names)}
@@ -106,9 +106,7 @@ def prepare(
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
-        gaussian = gaussian_held_out(
-            rows.train, rows.held_out, len(roles.modelled), rows.weights, rows.held_out_weights
-        )
+        gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
     return Prepared(roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred)))
 
 
@@ -126,11 +124,11 @@ def open_table(
     """The wanted columns of a file or of a table in memory, with their weights and errors."""
     both = [name for name in columns or () if name in given]
     if both:
-        raise InputError(f'Column "{both[0]}" is both modelled and given: choose one.')
+        raise InputError(f'Column "{both[0]}" is both modeled and given: choose one.')
     auxiliary = list(dict.fromkeys([*errors.values(), *([weight] if isinstance(weight, str) else [])]))
     for name in auxiliary:
         if name in (columns or ()) or name in given:
-            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modelled or given as well.')
+            raise InputError(f'Column "{name}" holds weights or errors, and cannot be modeled or given as well.')
     wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *auxiliary]))
     is_file = isinstance(data, str | os.PathLike)
     streamed = is_file and is_large(data, wanted)
@@ -166,7 +164,7 @@ def _needs_arbitrary_conditions(
     if hints and flow is not None:
         raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
     # With a named flow an angle is cut open where the fewest rows are.
-    angles = any(roles.schema[name].circular for name in roles.modelled)
+    angles = any(roles.schema[name].circular for name in roles.modeled)
     return bool(hints) or (flow is None and not streamed and angles)
 
 

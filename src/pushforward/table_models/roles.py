@@ -1,4 +1,4 @@
-"""The part that each column of a table plays in a model: modelled, given, or a measurement error."""
+"""The part that each column of a table plays in a model: modeled, given, or a measurement error."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pushforward.tables.columns.kinds import Continuous
 class ColumnRoles:
     """Which columns a density is over, which it is given, and where they are in a matrix of codes.
 
-    A matrix of codes has a column for each of `names`: first the modelled columns, then the given ones, then the
+    A matrix of codes has a column for each of `names`: first the modeled columns, then the given ones, then the
     measurement errors.
 
     Attributes:
-        columns: the modelled columns.
+        columns: the modeled columns.
         given: the columns that are conditioned on.
         errors: {column: column of its measurement errors}.
         schema: what each column is; one that it does not name is continuous.
@@ -47,18 +47,18 @@ class ColumnRoles:
 
     @property
     def names(self) -> list[str]:
-        """The modelled columns, the given ones, and the measurement errors: those of a matrix of codes."""
+        """The modeled columns, the given ones, and the measurement errors: those of a matrix of codes."""
         return [*self.columns, *self.given, *self.errors.values()]
 
     @property
-    def modelled(self) -> list[str]:
-        """The modelled columns that vary."""
+    def modeled(self) -> list[str]:
+        """The modeled columns that vary."""
         return self._varying(self.columns)
 
     @property
     def features(self) -> list[str]:
-        """The features of the density: the modelled columns that vary, with the given ones if it allows gaps."""
-        return [*self.modelled, *self._varying(self.given)] if self.allows_gaps else self.modelled
+        """The features of the density: the modeled columns that vary, with the given ones if it allows gaps."""
+        return [*self.modeled, *self._varying(self.given)] if self.allows_gaps else self.modeled
 
     @property
     def context(self) -> list[str]:
@@ -105,7 +105,7 @@ class ColumnRoles:
         return decode(codes, self.schema, names)
 
     def _varying(self, names: Sequence[str]) -> list[str]:
-        return [name for name in names if self.schema[name].modelled]
+        return [name for name in names if self.schema[name].modeled]
 
     def _places(self, names: Sequence[str]) -> list[int]:
         place = {name: index for index, name in enumerate(self.names)}

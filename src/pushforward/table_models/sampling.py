@@ -36,7 +36,7 @@ def draw_rows(
         rows = len(given)  # none of the given columns varies
     drawn = density.sample(() if rows is None else (rows,), context).numpy()
     codes = np.zeros((len(drawn), len(roles.columns)))
-    codes[:, [roles.columns.index(name) for name in roles.modelled]] = drawn[:, : len(roles.modelled)]
+    codes[:, [roles.columns.index(name) for name in roles.modeled]] = drawn[:, : len(roles.modeled)]
     return codes
 
 
@@ -97,7 +97,7 @@ def _blocks(
 
 
 def _check_finite(codes: np.ndarray, names: Sequence[str], roles: ColumnRoles, before: int) -> None:
-    drawn = [names.index(name) for name in roles.modelled]
+    drawn = [names.index(name) for name in roles.modeled]
     bad = ~np.isfinite(codes[:, drawn]).all(1)
     if bad.any():
         raise InputError(

@@ -111,7 +111,7 @@ def shares_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray)
         codes: float64, (n, names).
 
     Returns:
-        (n, roles.modelled), nats, which sum to the log-density; 0 where a value is missing.
+        (n, roles.modeled), nats, which sum to the log-density; 0 where a value is missing.
 
     Raises:
         InputError: a model whose log-density is not a sum over its columns in their order.
@@ -119,11 +119,11 @@ def shares_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray)
     density.check_shares()
     rows = torch.from_numpy(codes)
     # Given columns, where they are features, come last and have no share.
-    shares = density.log_prob_of_each(*roles.inputs(rows)).double()[:, : len(roles.modelled)]
+    shares = density.log_prob_of_each(*roles.inputs(rows)).double()[:, : len(roles.modeled)]
     bad = (~shares.isfinite()).any(1).nonzero()[:, 0]
     if len(bad):
         exact = copy.deepcopy(density).double().log_prob_of_each(*roles.inputs(rows[bad])).double()
-        shares[bad] = exact[:, : len(roles.modelled)]
+        shares[bad] = exact[:, : len(roles.modeled)]
     return shares.numpy()
 
 
@@ -146,7 +146,7 @@ def score_table(
     as_text = output == "-" or table_format(output) == "csv"
     with TableReader(data, roles.numeric(roles.names), keep_text=as_text) as reader:
         added = [LOG_PROB] if calibration is None else [LOG_PROB, P_VALUE]
-        added += [SHARE + name for name in roles.modelled] if shares else []
+        added += [SHARE + name for name in roles.modeled] if shares else []
         for name in added:
             if name in reader.names:
                 raise InputError(f'{data} already has a column "{name}"; rename or remove it first.')

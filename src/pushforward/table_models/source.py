@@ -25,7 +25,7 @@ class Codes(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows that are trained on and rows that are held out, as codes of the modelled columns and then of the given ones.
+    """Rows that are trained on and rows that are held out, as codes of the modeled columns and then of the given ones.
 
     Attributes:
         train: rows trained on, or a sample of them, (n, columns).
@@ -67,7 +67,7 @@ class TableSource(Protocol):
         """What each column is.
 
         Raises:
-            InputError: a column that cannot be modelled.
+            InputError: a column that cannot be modeled.
         """
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:

@@ -154,7 +154,7 @@ class StreamedTable:
         return stream_table(self.row_groups, self.found, encode_batch, features, given, self.seed, weigh)
 
     def _allows(self, column: Column, rows: pa.Table, name: str) -> bool:
-        if not (column.modelled or column.strict):
+        if not (column.modeled or column.strict):
             return name in self.declared or plain(rows.column(name)).null_count == len(rows)
         try:
             encode(rows, {name: column}, [name], source=self.source)
@@ -217,7 +217,7 @@ def stream_table(
         row_groups: the table.
         found: the result of the first pass over it, with the same seed.
         encode_batch: gives a float64 matrix of the features and then the given columns.
-        features: names of the modelled columns.
+        features: names of the modeled columns.
         given: names of the columns that are conditioned on.
         seed: of the choice of rows.
         weigh: gives the weights of the rows, (n,), not negative, as in the scan; default all alike.

@@ -1,4 +1,4 @@
-"""Which columns make a row odd: how surprising each value is, given all other values of its row."""
+"""Which columns make a row an outlier: how surprising each value is, given all other values of its row."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Quantiles of the draws that a column's values are first tried at, and distances beyond them in widths of the draws:
-# the other values of a row far out may have one expect a value far out.
+# Quantiles of the draws at which a column is first evaluated, and distances beyond them in widths of the draws: if the
+# other values of a row are extreme, an extreme value may be the expected one.
 QUANTILES, BEYOND = 63, (64.0, 16.0, 4.0, 1.0)
-# Rounds of trying more points where the density is; each halves the intervals about its highest point.
+# Rounds of adding points where the density is; each halves the intervals around its highest point.
 ROUNDS, MORE = 16, 8
 INTERVAL = (0.05, 0.95)
 
@@ -40,7 +40,7 @@ class Surprise:
 
     @property
     def share(self) -> Tensor:
-        """(n, D), the part of each column in the sum of all positive excesses; zeros where there are none."""
+        """(n, D), each column's part of the sum of all positive excesses; zeros if none is positive."""
         positive = self.excess.clamp_min(0)
         return positive / positive.sum(1, keepdim=True).clamp_min(torch.finfo(positive.dtype).tiny)
 
@@ -55,21 +55,21 @@ def conditional_surprise(
     """Compare each value of a row with the density of its column given all other values of the row.
 
     p(x[d] | others) = p(x) / ∫ p(x with t for x[d]) dt, by quadrature along each column: at quantiles of the draws, and
-    at further points where most of the density lies, between which its logarithm is a straight line. It asks nothing of
-    the density but its values, and so serves every flow; of two columns that contradict each other both are surprising,
-    and of columns that are odd together, as each of them would have one expect, neither is.
+    at further points where most of the density lies, between which its logarithm is a straight line. Only values of
+    the density are needed, so it works for every flow. Of two columns that contradict each other both are surprising;
+    of columns that are extreme together, as each of them suggests, neither is.
 
     Arguments:
         log_prob: log p of rows, (m,) of (m, D), each D values of one row of x or other values in their place; rows come
             in blocks of all rows of x in turn.
         x: (n, D), float64.
-        draws: (m, n, D) or (m, 1, D), draws from p, which tell the columns' scales.
+        draws: (m, n, D) or (m, 1, D), draws from p, which give the columns' scales.
         levels: for each column all values that it can take, ascending, where the integral is a sum over them; None for
             a continuous one. Default: all are continuous.
         report: is told the share that is done, from 0 to 1.
 
     Returns:
-        The surprise of each value, float64; 0 where it is NaN, which log_prob must take.
+        The surprise of each value, float64; 0 where it is NaN, which log_prob must accept.
 
     Cost: 200 evaluations of log_prob for each row and continuous column, one for each level of the others.
 
@@ -149,7 +149,7 @@ def _of_continuous(
 
 
 def _log_masses(points: Tensor, heights: Tensor) -> Tensor:
-    """log ∫ exp(height) between neighbouring points, (n, P - 1), where height is a straight line between them."""
+    """log ∫ exp(height) between neighboring points, (n, P - 1), where height is a straight line between them."""
     higher, lower = torch.maximum(heights[:, 1:], heights[:, :-1]), torch.minimum(heights[:, 1:], heights[:, :-1])
     fall = torch.where(higher == lower, 0.0, higher - lower)
     # (1 - exp(-fall)) / fall, which is 1 - fall / 2 for small ones.

@@ -29,7 +29,7 @@ def warn_of_tails(flow: Density, x: Tensor, context: Tensor | None, column_name:
     if not isinstance(flow, Flow):  # a density of the user's own
         return
     training = flow.training
-    flow.eval()  # so that no layer initialises itself on these rows
+    flow.eval()  # so that no layer initializes itself on these rows
     with torch.no_grad():
         values, bound = _meet(flow.bijection, x, context)
     flow.train(training)

@@ -34,7 +34,7 @@ class ReverseKL(nn.Module):
         self.importance_samples = importance_samples
 
     def train(self, mode: bool = True) -> ReverseKL:
-        """Leave the flow in eval mode: its own draws must not initialise layers that start from data."""
+        """Leave the flow in eval mode: its own draws must not initialize layers that start from data."""
         super().train(mode)
         self.flow.eval()
         return self

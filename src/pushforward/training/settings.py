@@ -48,7 +48,7 @@ class TrainingOptions(TypedDict, total=False):
         checkpoint: File to which the state of the run is written, atomically, about every 30 seconds and at the end; an
             older one is overwritten. If it cannot be written, a RuntimeWarning says so and the run continues.
         resume: Whether to resume from `checkpoint` if that file exists; default False. On the CPU the run ends with
-            exactly the weights that it would have had without the interruption; seconds spent before it count towards
+            exactly the weights that it would have had without the interruption; seconds spent before it count toward
             `max_time`. A finished run returns its result at once.
     """
 

@@ -71,7 +71,7 @@ def fit_to_target(
     Source: Rezende and Mohamed 2015, arXiv:1505.05770; Roeder, Wu and Duvenaud 2017, arXiv:1703.09194 (path); Burda,
     Grosse and Salakhutdinov 2015, arXiv:1509.00519, Tucker et al. 2018, arXiv:1810.04152 (importance weights).
 
-    >>> import pushforward as pf
+    >>> import pushforward as pf, torch
     >>> target = torch.distributions.Normal(torch.tensor([1.0, -1.0]), 0.5)
     >>> fit = pf.fit_to_target(pf.realnvp(2, layers=2, hidden=(16,)), lambda x: target.log_prob(x).sum(-1),
     ...                        log_normalizer=0.0, max_steps=400, learning_rate=1e-2)

@@ -90,7 +90,7 @@ def warn_if_one_feature(name: str, univariate: Univariate, features: int, contex
         warnings.warn(
             f"{name} of one feature and no context can only shift and scale its base: "
             'base="mixture" gives it a shape of its own.',
-            stacklevel=6,
+            stacklevel=7,
         )
 
 

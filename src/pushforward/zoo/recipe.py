@@ -24,7 +24,7 @@ ROWS_FOR_FINE, FINE_FEATURES = 20_000, 2
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
 ARBITRARY_CONDITIONAL_LEARNING_RATE = 2e-3
-# Up to this many rows a network memorizes them without dropout; a larger share is not better.
+# Up to this many rows a network memorizes them without dropout; larger networks are no better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which remove skew and heavy
 # tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.

@@ -38,32 +38,34 @@ def pair():
     """A Gaussian autoregressive teacher and student of two features in one order."""
     teacher = random_flow(lambda: pf.maf(2, layers=1, hidden=(8,), activation="tanh"), 0)
     student = random_flow(lambda: pf.iaf(2, layers=1, hidden=(8,), activation="tanh"), 1)
-    # Means a deviation apart, whatever the other weights: the divergence is about one nat.
+    # Both shifts are 0.5, of maps in opposite directions: the means are about one deviation apart.
     with torch.no_grad():
-        of_teacher, of_student = teacher.bijection[0], student.bijection[0].bijection
-        for layer, mean in ((of_teacher, 0.5), (of_student, 0.5)):
-            layer.conditioner.layers[-1].bias[::2] = mean
+        for layer in (teacher.bijection[0], student.bijection[0].bijection):
+            layer.conditioner.layers[-1].bias[::2] = 0.5
     return teacher, student
 
 
-def spline_pair():
-    """Teacher and student with conditionals that are not Gaussian."""
-    teacher = random_flow(
-        lambda: pf.Flow(Autoregressive(2, LogisticMixture(2), Conditioner((8,), "tanh")), Logistic(2)), 0
-    )
-    student = random_flow(
-        lambda: pf.nsf(2, kind="inverse_autoregressive", layers=1, hidden=(8,), activation="tanh", bins=4), 1
-    )
+def mixture_pair():
+    """Teacher and student with conditionals that are smooth and not Gaussian."""
+
+    def layer():
+        return Autoregressive(2, LogisticMixture(2), Conditioner((8,), "tanh"))
+
+    teacher = random_flow(lambda: pf.Flow(layer(), Logistic(2)), 0)
+    student = random_flow(lambda: pf.Flow(Inverse(layer()), StandardNormal(2)), 1)
     return teacher, student
 
 
-def kl_by_quadrature(teacher, student, side=12.0, points=401):
-    """KL(student || teacher) as a sum over a grid in x, differentiable in the student's weights."""
+def kl_by_quadrature(teacher, student, side=12.0, points=161):
+    """KL(student || teacher) as a sum over a grid in x, differentiable in the student's weights.
+
+    Of smooth densities that are all on the grid its error is that of rounding.
+    """
     axis = torch.linspace(-side, side, points, dtype=torch.float64)
     x = torch.cartesian_prod(axis, axis)
     log_q, log_p = student.log_prob(x), teacher.log_prob(x).detach()
     area = (axis[1] - axis[0]) ** 2
-    assert float(log_q.detach().exp().sum() * area) == pytest.approx(1, abs=1e-4)  # all of it is on the grid
+    assert float(log_q.detach().exp().sum() * area) == pytest.approx(1, abs=1e-6)  # all of it is on the grid
     return (log_q.exp() * (log_q - log_p)).sum() * area
 
 
@@ -87,23 +89,23 @@ def test_value_and_gradient_are_those_of_quadrature(estimator):
         torch.manual_seed(2)
         values, rows = gradients(Divergence(teacher, student, estimator, inner_samples=4), count=200, repeats=200)
     kl = float(exact.detach())
-    assert kl > 0.1 and abs(float(values.mean()) - kl) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-4
+    assert kl > 0.1 and abs(float(values.mean()) - kl) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-6
     error = rows.std(0) / len(rows) ** 0.5
-    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-4).all())
+    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-6).all())
     assert float(exact_gradient.abs().max()) > 20 * float(error.max())
 
 
 @pytest.mark.parametrize("estimator", ["conditional_mc", "joint", "path"])
 def test_conditionals_that_are_not_gaussian(estimator):
-    teacher, student = spline_pair()
+    teacher, student = mixture_pair()
     with frozen(teacher):
         exact = kl_by_quadrature(teacher, student)
         exact_gradient = torch.cat([g.flatten() for g in torch.autograd.grad(exact, list(student.parameters()))])
         torch.manual_seed(2)
         values, rows = gradients(Divergence(teacher, student, estimator, inner_samples=4), count=200, repeats=100)
-    assert abs(float(values.mean() - exact.detach())) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-4
+    assert abs(float(values.mean() - exact.detach())) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-6
     error = rows.std(0) / len(rows) ** 0.5
-    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-4).all())
+    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-6).all())
 
 
 def test_averaging_out_each_feature_lowers_the_variance():
@@ -206,15 +208,15 @@ def test_contexts_are_drawn_from_data():
             return Normal(context, 0.5).log_prob(x).sum(-1)
 
     generator = torch.Generator().manual_seed(0)
-    context = 3 + torch.randn(500, 2, generator=generator)
+    context = torch.randn(500, 2, generator=generator)
     torch.manual_seed(0)
     # Without a hidden layer the student is linear in the context, as the teacher is.
     student = pf.iaf(2, context=2, layers=1, hidden=())
     report = pf.distill(
-        Shifted(), student, context=context, max_steps=500, learning_rate=5e-2, average_decay=None, draws=4000
+        Shifted(), student, context=context, max_steps=300, learning_rate=0.1, average_decay=None, draws=4000
     )
     assert report.kl < 0.01
-    at = torch.tensor([4.0, 2.0])
+    at = torch.tensor([1.0, -1.0])
     drawn = student.sample((5000,), at)
     # Five standard errors of the mean are 0.035, and 0.01 nats a tenth of the deviation 0.5.
     torch.testing.assert_close(drawn.mean(0), at, atol=0.1, rtol=0)
@@ -252,7 +254,7 @@ def test_penalties_see_the_draw_and_move_the_student():
     assert report.history.best_held_out == pytest.approx(exact, abs=0.1)
 
 
-def test_the_regularisation_of_log_scales_is_its_formula():
+def test_the_regularization_of_log_scales_is_its_formula():
     teacher, student = pair()
     torch.manual_seed(0)
     plain = Divergence(teacher, student, "closed_form")(50)
@@ -268,7 +270,7 @@ def test_the_regularisation_of_log_scales_is_its_formula():
     squeeze = [torch.atan(v * math.pi / 2 / bound) * 2 * bound / math.pi for v in (-log_q, log_p)]
     torch.testing.assert_close(regularised - plain, 4 * (squeeze[0] - squeeze[1]).square().sum(-1))
     with pytest.raises(pf.InputError, match="log_scale_regularization needs Gaussian conditionals"):
-        pf.distill(*spline_pair(), log_scale_regularization=1.0, announce=quiet)
+        pf.distill(*mixture_pair(), log_scale_regularization=1.0, announce=quiet)
     with pytest.raises(
         pf.InputError, match="compares conditionals in one order, and the student has none: its layers do"
     ):
@@ -440,7 +442,7 @@ def test_figures_of_the_report_against_closed_forms():
         report = pf.evaluate_student(teacher, student, draws=50_000, timing_rows=100)
     exact = math.log(1.1) + 1 / (2 * 1.1**2) - 0.5
     assert abs(report.kl - exact) < 5 * report.kl_error
-    # E_q[(p/q)²] of two centred normals of scales 1.1 and 1.
+    # E_q[(p/q)²] of two centered normals of scales 1.1 and 1.
     second = 1 / (1.1 * math.sqrt(2 - 1.1**2))
     assert report.effective_sample_size == pytest.approx(1 / second, abs=0.01)
     assert report.spread.ratios == pytest.approx([1 / 1.1], abs=0.05)

@@ -72,7 +72,7 @@ class AutoregressiveWaveNet(SequenceDensity):
         location, scale, features = self._standardized(rows)
         parameters = self.network(features, row_context)
         distribution = self.head.distribution(parameters.reshape(*batch, *parameters.shape[1:]))
-        location, scale = (value.expand_as(rows).reshape(*batch, -1) for value in (location, scale))
+        location, scale = (value.expand_as(rows).reshape(*batch, rows.shape[-1]) for value in (location, scale))
         return shifted_and_scaled(distribution, location, scale)
 
     @torch.no_grad()

@@ -26,6 +26,7 @@ class SinhArcsinh(Univariate):
     Source: Jones and Pewsey 2009, Sinh-arcsinh distributions, doi:10.1093/biomet/asp053.
 
     Example:
+        >>> import torch
         >>> family, parameters = SinhArcsinh(), torch.tensor([0.5, 0.0, 1.0, 0.0])
         >>> x, log_derivative = family.forward(torch.tensor(2.0), parameters)
         >>> round(float(family.inverse(x, parameters)[0]), 4)

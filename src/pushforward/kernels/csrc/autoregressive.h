@@ -5,6 +5,9 @@
 // directions: x[p] is either given or the last value that degree p computes.
 #pragma once
 #include <cstdlib>
+#if REGISTER_LANES > 4
+#include <immintrin.h>
+#endif
 
 #include "univariate.h"
 
@@ -18,6 +21,18 @@ constexpr long ROWS = 2 * LANES;
 // One register of the processor, and how many units a tile has with all of their sums in registers.
 constexpr long WIDTH = REGISTER_LANES, MOST_UNITS = WIDTH == 16 ? 8 : 6;
 typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+
+// a · b + c, rounded once where the processor can: if the compiler chose, a row alone and the same row among others could
+// be rounded differently.
+INLINE reg multiply_add(reg a, reg b, reg c) {
+#if REGISTER_LANES == 16
+    return (reg)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif REGISTER_LANES == 8
+    return (reg)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
 
 constexpr int MOST_LAYERS = 64;
 
@@ -76,7 +91,7 @@ INLINE void tile(const float *const *weights, const int64_t *columns, long count
         for (int u = 0; u < UNITS; u++) {
             const reg w = weight[u][column] - reg{};
 #pragma GCC unroll 4
-            for (int r = 0; r < REGISTERS; r++) sums[u][r] += w * h[r];
+            for (int r = 0; r < REGISTERS; r++) sums[u][r] = multiply_add(w, h[r], sums[u][r]);
         }
     }
 #pragma GCC unroll 16

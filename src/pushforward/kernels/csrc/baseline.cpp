@@ -6,7 +6,7 @@
 
 #include <Python.h>
 
-// The most of the sets below that this processor can run: 0 baseline, 1 AVX2, 2 AVX-512.
+// The best instruction set of this processor: 0 baseline, 1 AVX2, 2 AVX-512.
 extern "C" int32_t instruction_set() {
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
     __builtin_cpu_init();

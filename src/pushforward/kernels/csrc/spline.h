@@ -33,8 +33,8 @@ INLINE vec exponentials(const vec *p, int count, vec *out) {
 
 INLINE vec slope_of(const Spline &spline, vec raw) { return softplus(raw + spline.slope_shift) + spline.smallest_slope; }
 
-// `first` are the bins' sizes along the axis on which the value lies, `second` along the other, before the softmax;
-// `shares` receive both softmaxes, one after the other.
+// The bin of a value on one axis, or `by_height` on the other. `p` are the sizes of the bins along both axes, before the
+// softmax, and the slopes; `shares` receives both softmaxes, one after the other.
 INLINE Bin find_bin(const Spline &spline, vec value, const vec *p, bool by_height, vec *shares) {
     const int bins = spline.bins;
     const float span = 2 * spline.bound, least = spline.smallest_bin * span;

@@ -4,7 +4,7 @@
 
 // Units of a tile, and how many vectors of the other side: AVX-512 has registers for 16 vectors of sums.
 constexpr long UNITS = 4;
-#ifdef __AVX512F__
+#if REGISTER_LANES == 16 // g++ defines no __AVX512F__ for a pragma
 constexpr long WIDE = 4;
 #else
 constexpr long WIDE = 1;

@@ -140,9 +140,9 @@ INLINE float draw(const Head &head, const float *p, const float *noise, double &
             passed += __builtin_expf(p[k] - largest) / total;
             chosen += passed <= noise[0];
         }
-        const float centre = p[count + chosen] + head.reach * ((2.0f * chosen + 1.0f) / count - 1.0f);
+        const float center = p[count + chosen] + head.reach * ((2.0f * chosen + 1.0f) / count - 1.0f);
         const float scale = head.scale * __builtin_expf(soft_bound(p[2 * count + chosen], head.bound));
-        return centre + head.temperature * scale * noise[1];
+        return center + head.temperature * scale * noise[1];
     }
     const float log_scale = soft_bound(p[1], head.bound);
     if (head.kind == AFFINE_INVERSE) {

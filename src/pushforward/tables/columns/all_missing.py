@@ -15,7 +15,7 @@ class AllMissing(Column):
     kind: Literal["all-missing"] = "all-missing"
 
     @property
-    def modelled(self) -> bool:
+    def modeled(self) -> bool:
         """False."""
         return False
 

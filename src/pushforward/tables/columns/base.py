@@ -54,7 +54,7 @@ class Column(BaseModel):
     # What it is.
 
     @property
-    def modelled(self) -> bool:
+    def modeled(self) -> bool:
         """Whether the column varies, so that it has a density."""
         return True
 
@@ -101,7 +101,7 @@ class Column(BaseModel):
     @property
     def explainable(self) -> bool:
         """Whether the surprise of a value can be found by quadrature along the column."""
-        return self.modelled
+        return self.modeled
 
     def as_condition(self) -> "Column":
         """Return the column to model in its place when others are conditioned on it and nobody declared it.

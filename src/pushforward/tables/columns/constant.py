@@ -26,7 +26,7 @@ class Constant(Column):
     value: Level | None = None
 
     @property
-    def modelled(self) -> bool:
+    def modeled(self) -> bool:
         """False."""
         return False
 

@@ -49,7 +49,7 @@ def encode(
     for place, name in enumerate(columns):
         try:
             matrix[:, place] = schema[name].encode(Values(table.column(name), name, source, first_row))
-            if not gaps and schema[name].modelled:
+            if not gaps and schema[name].modeled:
                 _refuse_gaps(matrix[:, place], name, source, first_row)
         except BadValue as bad:
             problems.append(bad)

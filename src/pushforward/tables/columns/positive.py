@@ -18,7 +18,7 @@ class Positive(Column):
     """A number above 0.
 
     Attributes:
-        log: whether its logarithm is modelled, for heavy tails; inferred if None.
+        log: whether its logarithm is modeled, for heavy tails; inferred if None.
     """
 
     kind: Literal["positive"] = "positive"
@@ -34,8 +34,8 @@ class Positive(Column):
         return Continuous(missing=self.missing, heavy=False)
 
     def describe(self) -> str:
-        """The kind, and whether its logarithm is modelled."""
-        return "positive, heavy tail: its logarithm is modelled" if self.log else "positive"
+        """The kind, and whether its logarithm is modeled."""
+        return "positive, heavy tail: its logarithm is modeled" if self.log else "positive"
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -63,7 +63,7 @@ class Positive(Column):
         return math.ulp(0.0), math.inf
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """Equal steps, or equal steps of the score if the logarithm is modelled."""
+        """Equal steps, or equal steps of the score if the logarithm is modeled."""
         return spread if asked is None and self.log else super().grid(spread, asked)
 
     @property
