@@ -151,7 +151,10 @@ def test_help(run):
         (["sample", "{mel_teacher}", "-o", "a.wav"], ["--like"]),
         (["sample", "{mel_teacher}", "-o", "a.wav", "--like", "one.wav", "--seconds", "9"], ["one.wav", "9"]),
         (["sample", "one.wav", "-o", "a.wav", "--seconds", "1"], ["one.wav"]),
-        (["sample", "table.safetensors", "-o", "a.wav", "--seconds", "1"], ["table.safetensors", "no model of sound"]),
+        (
+            ["sample", "table.safetensors", "-o", "a.wav", "--seconds", "1"],
+            ["table.safetensors", "not a model of sound"],
+        ),
         (["report", "{teacher}", "-o", "p.html"], ["recordings"]),
         (["report", "{wavs}", "-o", "p.html"], ["model"]),
         (["report", "{teacher}", "{wavs}", "-o", "p.pdf"], ["p.pdf"]),
