@@ -106,17 +106,19 @@ def test_a_conditional_depends_on_the_features_before_it_alone(name):
     flow = rough(FLOWS[name][0]())
     context = torch.randn(2, dtype=torch.float64) if flow.context_features else None
     of_flow = FlowConditionals(flow)
-    x = flow.sample((), context)
-    at = x + 0.1
-
-    def log_probs(before):
-        return of_flow.conditionals(before, context).log_prob(at)
-
-    jacobian = torch.autograd.functional.jacobian(log_probs, x)
     place = torch.tensor(ORDER).argsort()
     earlier = place[:, None] > place
-    assert float(jacobian[~earlier].abs().max()) < 1e-9
-    assert bool((jacobian[earlier].abs() > 1e-9).any())
+    alive = torch.zeros(4, 4, dtype=torch.bool)
+    # At one place alone all rectifiers may be off.
+    for x in flow.sample((20,), context):
+
+        def log_probs(before, at=x + 0.1):
+            return of_flow.conditionals(before, context).log_prob(at)
+
+        jacobian = torch.autograd.functional.jacobian(log_probs, x)
+        assert float(jacobian[~earlier].abs().max()) < 1e-9
+        alive |= jacobian.abs() > 1e-9
+    assert bool(alive[earlier].any())
 
 
 @pytest.mark.parametrize(
