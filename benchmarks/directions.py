@@ -1,8 +1,8 @@
-"""Both directions of every textbook flow: round trips, and what the slow direction costs.
+"""Both directions of every textbook flow: round trips, and the cost of the slow direction.
 
     python benchmarks/directions.py
 
-For each flow, with parameters as after training (random, not at their start): the largest error of f⁻¹(f(z)) against z,
+For each flow, with random parameters, as after training: the largest error of f⁻¹(f(z)) against z,
 scaled by 1 + |z|, in float32 and float64; the time of the slower direction over that of the quicker; and the same for a
 value together with its gradient to all parameters. Medians, taken in turn. Writes benchmarks/directions.md and .json.
 """

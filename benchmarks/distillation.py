@@ -1,8 +1,8 @@
-"""Distillation against what it should achieve.
+"""Distillation compared with what it should achieve.
 
     python benchmarks/distillation.py chain     # a masked teacher of eight features: estimators, order, depth, splines
     python benchmarks/distillation.py linear    # a linear Gaussian teacher, which a student can match exactly
-    python benchmarks/distillation.py modes     # two far modes in each feature, which an affine student cannot have
+    python benchmarks/distillation.py modes     # two far modes in each feature, out of reach for an affine student
     python benchmarks/distillation.py table     # the default flow of the demo's table: KL and speed of sampling
 
 Each prints a table, and all that have been run go to benchmarks/distillation.md, from benchmarks/distillation.json. One
@@ -80,7 +80,7 @@ STUDENTS: dict[str, tuple[Callable[[], pf.Flow], dict]] = {
 
 
 def run(teacher, student: pf.Flow, **options) -> tuple[pf.DistillationReport, float]:
-    """Distil with warnings kept for the table, and say what processor time it took."""
+    """Distill with warnings kept for the table, and say what processor time it took."""
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -1,14 +1,14 @@
-"""Any columns given any others on GALAXY: photometric redshifts, and a table with a fifth of its cells removed.
+"""Arbitrary conditioning on GALAXY: photometric redshifts, and a table with a fifth of its cells removed.
 
     python benchmarks/gaps.py [--seconds 120 | --steps 3000] [--part redshift|gaps]
 
 `redshift`: p(redshift | six magnitudes) on the test rows: the held-out negative log-likelihood in nats, in standardized
-units, of the model of any columns given any others, of a flow fitted to this question alone, and of the Gaussian; and
-the calibration of the first two, as the Kolmogorov-Smirnov distance of its probability-integral transforms from uniform
+units, of the arbitrary conditional model, of a flow fitted to this conditional alone, and of the Gaussian; and the
+calibration of the first two, as the Kolmogorov-Smirnov distance of its probability-integral transforms from uniform
 (about 1.36 / √rows at the 5 % level for a calibrated model) and as the coverage of central intervals.
 
 `gaps`: 20 % of all cells are removed at random, from training and test rows. The model and a Gaussian (fitted by
-expectation-maximisation) are trained on what is left, and asked for what was removed: log p(removed | left) in nats per
+expectation-maximization) are trained on what is left, and asked for what was removed: log p(removed | left) in nats per
 removed cell, and the root-mean-square error of medians and of conditional means.
 """
 
@@ -37,7 +37,7 @@ def conditional_gaussian(mean, covariance, rows, asked):
 
 
 def gaussian_with_gaps(rows, passes=50):
-    """Mean and covariance of the maximum likelihood Gaussian of rows with gaps, by expectation-maximisation."""
+    """Mean and covariance of the maximum likelihood Gaussian of rows with gaps, by expectation-maximization."""
     mean, covariance = np.nanmean(rows, 0), np.diag(np.nanvar(rows, 0))
     patterns, which = np.unique(np.isnan(rows), axis=0, return_inverse=True)
     groups = [(pattern, np.flatnonzero(which.ravel() == number)) for number, pattern in enumerate(patterns)]
@@ -72,7 +72,7 @@ def redshift(train, test, columns, limit):
     known[:, 0] = False
     with torch.inference_mode():
         log_prob = arbitrary_conditions.density.log_prob_given(rows, known).numpy()
-        transforms = {"any given": arbitrary_conditions.density.distribution_function(rows, 0).numpy()}
+        transforms = {"arbitrary": arbitrary_conditions.density.distribution_function(rows, 0).numpy()}
         # The latent feature of a single continuous column is Φ⁻¹ of its distribution function.
         coded, _ = alone.density.columns.encode(rows[:, :1], torch.zeros(len(rows), 1, dtype=rows.dtype))
         latent = alone.density.flow.to_latent(coded, alone.roles.conditions(torch.from_numpy(test[:, 1:])))
@@ -81,7 +81,7 @@ def redshift(train, test, columns, limit):
     mean, covariance = train.mean(0), np.cov(train.T)
     center, rest = conditional_gaussian(mean, covariance, test, [0])
     gaussian = stats.norm.logpdf(test[:, 0], center[:, 0], math.sqrt(rest[0, 0]))
-    for name, values in (("any given", log_prob), ("this alone", only), ("Gaussian", gaussian)):
+    for name, values in (("arbitrary", log_prob), ("this alone", only), ("Gaussian", gaussian)):
         print(
             f"NLL of redshift | magnitudes, {name:10} {-values.mean():8.4f} ± {values.std() / len(values) ** 0.5:.4f}"
         )
@@ -103,8 +103,8 @@ def gaps(train, test, columns, limit):
         log_prob = model.density.log_prob_given(rows, known).numpy()
     medians = np.full(test.shape, np.nan)
     for column in range(len(columns)):
-        there = removed[:, column]
-        medians[there, column] = model.density.quantiles(torch.from_numpy(left[there]), column, [0.5])[:, 0].numpy()
+        missing = removed[:, column]
+        medians[missing, column] = model.density.quantiles(torch.from_numpy(left[missing]), column, [0.5])[:, 0].numpy()
     mean, covariance = gaussian_with_gaps(train)
     means, gaussian = np.full(test.shape, np.nan), np.zeros(len(test))
     for row in np.flatnonzero(removed.any(1)):
@@ -117,7 +117,7 @@ def gaps(train, test, columns, limit):
         means[row, asked] = center
         gaussian[row] = stats.multivariate_normal(center, rest).logpdf(test[row, asked])
     cells = removed.sum()
-    for name, values, filled in (("any given", log_prob, medians), ("Gaussian", gaussian, means)):
+    for name, values, filled in (("arbitrary", log_prob, medians), ("Gaussian", gaussian, means)):
         error = np.sqrt(np.nanmean((filled - test) ** 2))
         absolute = np.nanmean(np.abs(filled - test))
         spread = values.std() * len(values) ** 0.5 / cells

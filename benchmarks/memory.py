@@ -1,4 +1,4 @@
-"""The most memory that a fit, a score and a sample of a table of ten million rows take: benchmarks/memory.py [ROWS]."""
+"""Peak memory of fitting, scoring and sampling a table of ten million rows: benchmarks/memory.py [ROWS]."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-COLUMNS, GROUP_ROWS = 10, 2**20  # the size of row groups that pyarrow writes by itself
+COLUMNS, GROUP_ROWS = 10, 2**20  # the size of row groups that pyarrow writes by default
 
 
 def write_table(path: Path, rows: int) -> None:

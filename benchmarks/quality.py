@@ -1,14 +1,14 @@
-"""Quality: test log-likelihoods of six tables and eight two-dimensional densities, ours beside other libraries'.
+"""Quality: test log-likelihoods of six tables and eight two-dimensional densities, ours and other libraries'.
 
     python benchmarks/quality.py PEERS_PYTHON [--sets A,B] [--seconds 90] [--seeds 3] [--ours-only | --peers-only]
     python benchmarks/quality.py --toys [--sets moons,rings] [--seconds 60]
     python benchmarks/quality.py --curve FILE --sets POWER --seconds 1200
 
 PEERS_PYTHON is the interpreter of a virtual environment with benchmarks/requirements.txt (`make quality` makes it).
-Every run has a process of its own with two threads, one after the other. The clock runs from data in memory to the end
-of the training: construction, compilation and validation are inside, imports are not. The test rows are judged once,
-after it. Ours runs for SECONDS and for a third of them. What was measured lies in benchmarks/quality.json, is not
-measured again (--again: it is), and makes benchmarks/quality.md. --curve is one long run of ours, its course in FILE.
+Every run has its own process with two threads; runs follow one another. The clock runs from data in memory to the end
+of training, including construction, compilation and validation but not imports. Test rows are scored once, afterwards.
+Ours runs for SECONDS and for a third of them. Results are stored in benchmarks/quality.json and not measured again
+without --again; benchmarks/quality.md is made from them. --curve is one long run of ours; its course is in FILE.
 """
 
 import argparse
@@ -430,7 +430,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="runs of ours; default 3, with --toys 1")
     parser.add_argument("--toys", action="store_true", help="ours on the two-dimensional densities")
     parser.add_argument("--curve", type=Path, metavar="FILE", help="one run of ours on one set, its course in FILE")
-    parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
+    parser.add_argument("--again", action="store_true", help="measure again what was measured before")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--ours-only", action="store_true")
     who.add_argument("--peers-only", action="store_true")

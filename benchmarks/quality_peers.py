@@ -151,7 +151,7 @@ class FlowjaxModel:
         self.weights, self.state = self._update(self.weights, self.state, self.train, self.numbers.asarray(rows), rate)
 
     def log_prob(self, x):
-        """Log-densities of rows, in blocks of one size: another one would be compiled anew."""
+        """Log-densities of rows, in blocks of one size, since another size would be compiled again."""
         blocks = []
         for start in range(0, len(x), BLOCK):
             block = x[start : start + BLOCK]

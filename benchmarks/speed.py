@@ -87,7 +87,7 @@ class Worker:
         )
         answer = self.process.stdout.readline()
         if not answer:
-            raise SystemExit("A worker ended; its message stands above.")
+            raise SystemExit("A worker failed; see its message above.")
         return float(answer)
 
 

@@ -171,7 +171,7 @@ def one_target(name: str) -> dict:
         target, reference = moons_observation()
         flow = pf.realnvp(2, layers=10, hidden=(64, 64))
         # The crescents lie 35 of their standard deviations apart, with thousands of nats between: annealing starts
-        # where these are a few, and a bound that rewards covering keeps both as it goes on.
+        # where these are a few, and a bound that rewards covering keeps both during the rest of the run.
         options = {**wide, "max_steps": 12_000, "annealing_steps": 8000, "learning_rate": 1e-3}
         options |= {"first_temperature": 1e-3, "importance_samples": 16}
     result, seconds = fit(flow, target, **options)

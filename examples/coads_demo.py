@@ -1,8 +1,8 @@
-"""From a table to a trusted density: the ocean surface in seven columns.
+"""Fit, score and sample a density of the ocean surface, a table of seven columns.
 
 Fits p(sea temperature, air temperature, humidity, wind speed, wind components, pressure) to the COADS climatology with
-the command line, scores rows that the fit never saw, draws new rows, and sets the result beside a Gaussian and a
-mixture of Gaussians. Everything lands in demo/.
+the command line, scores held-out rows, draws new rows, and compares the result with a Gaussian and a mixture of
+Gaussians. All files are in demo/.
 """
 
 import subprocess
@@ -33,13 +33,13 @@ DEMO = Path("demo")
 
 
 def pushforward(*arguments: str) -> None:
-    """Run the command line, and show the command."""
+    """Show a command and run it."""
     print(f"\n$ pushforward {' '.join(arguments)}", flush=True)
     subprocess.run([sys.executable, "-m", "pushforward", *arguments], check=True)
 
 
 def split() -> tuple[np.ndarray, np.ndarray]:
-    """Set a tenth of the rows aside: the fit never sees them."""
+    """Hold out a tenth of the rows."""
     table = parquet.read_table(DATA, columns=COLUMNS)
     order = np.random.default_rng(0).permutation(table.num_rows)
     test, train = order[: table.num_rows // 10], order[table.num_rows // 10 :]
@@ -57,7 +57,7 @@ def main() -> None:
     start = time.monotonic()
     DEMO.mkdir(exist_ok=True)
     train, test = split()
-    print(f"{len(train)} rows to fit, {len(test)} set aside, {len(COLUMNS)} columns: {', '.join(COLUMNS)}")
+    print(f"{len(train)} rows to fit, {len(test)} held out, {len(COLUMNS)} columns: {', '.join(COLUMNS)}")
 
     pushforward("fit", "demo/train.parquet", "-o", "demo/model.safetensors", "--max-time", str(SECONDS_OF_TRAINING))
     pushforward("score", "demo/model.safetensors", "demo/test.parquet", "-o", "demo/scores.parquet")
@@ -66,7 +66,7 @@ def main() -> None:
     gaussian = gaussian_log_likelihood(train, test)
     mixture, components = mixture_log_likelihood(train, test)
     flow = parquet.read_table("demo/scores.parquet").column("log_prob").to_numpy()
-    print("\nLog-likelihood of the rows set aside, nats per row, and the gain over the Gaussian (± standard error)")
+    print("\nLog-likelihood of the held-out rows, nats per row, and the gain over the Gaussian (± standard error)")
     for name, values in (
         ("full-covariance Gaussian", gaussian),
         (f"mixture of {components} Gaussians", mixture),

@@ -4,11 +4,11 @@
     python examples/speech/experiment.py --minutes 0.5 --seeds 0
     python examples/speech/experiment.py --only teacher_plain_0 student_plain_kl_0
 
-fetches 25 minutes of one speaker with apt-get download (the Debian package asterisk-core-sounds-en-wav: Allison
-Smith, CC-BY-SA-3.0; nothing is installed, and nothing of it belongs to this project), sets a tenth of the files aside,
-and goes through the cells of the table one by one. Each leaves a model and a JSON file in the results folder; a cell
-whose JSON is there is not run again, so an interrupted run goes on where it stopped. At the end stand results.json,
-results.md, a page with spectrograms and sounds, and the two pictures of the documentation.
+The script downloads 25 minutes of one speaker with apt-get download (the Debian package asterisk-core-sounds-en-wav:
+Allison Smith, CC-BY-SA-3.0; it is not installed and not part of this project), holds out a tenth of the files, and
+fills the cells of the table one by one. Each cell leaves a model and a JSON file in the results folder and is not run
+again, so that the script continues an interrupted run. The final results are results.json, results.md, a page with
+spectrograms and sounds, and the two pictures of the documentation.
 """
 
 import argparse
@@ -45,7 +45,7 @@ KINDS = {"plain": False, "mel": True}
 
 
 def fetch(directory: Path) -> Path:
-    """Return the folder of the recordings, fetched and unpacked unless they are here."""
+    """Return the folder of the recordings; download and unpack them if necessary."""
     folder = directory / PACKAGE / SOUNDS
     if folder.is_dir():
         return folder
@@ -59,7 +59,7 @@ def fetch(directory: Path) -> Path:
             subprocess.run(command, cwd=directory, check=True)
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != SHA256:
-        raise SystemExit(f"{archive} has the SHA-256 {found}, not {SHA256}: remove it and fetch it again.")
+        raise SystemExit(f"{archive} has the SHA-256 {found}, not {SHA256}: delete it and download it again.")
     unfinished = directory / "unfinished"
     subprocess.run(["dpkg-deb", "--extract", archive.name, unfinished.name], cwd=directory, check=True)
     unfinished.rename(directory / PACKAGE)
@@ -79,7 +79,7 @@ class Experiment:
         folder.mkdir(parents=True, exist_ok=True)
 
     def model(self, name: str) -> Path:
-        """The model file of a cell."""
+        """Return the model file of a cell."""
         return self.folder / f"{name}.safetensors"
 
     def teacher(self, kind: str, seed: int) -> None:
@@ -100,7 +100,7 @@ class Experiment:
         self._write(name, report, -1, fitted.model.notes)
 
     def student(self, kind: str, losses: str, seed: int) -> None:
-        """Distil a student, and measure it on the test files beside its teacher."""
+        """Distill a student, and measure it on the test files beside its teacher."""
         name, teacher_name = f"student_{kind}_{losses}_{seed}", f"teacher_{kind}_{seed}"
         teacher = SpeechModel.load(self.model(teacher_name))
         distilled = distill_speech(
@@ -124,7 +124,7 @@ class Experiment:
 
 
 def table(cells: dict[str, dict]) -> str:
-    """The results as Markdown."""
+    """Return the results as Markdown."""
     lines = ["| test files, all samples | nats per sample |", "|---|---|"]
     first = next(iter(cells.values()))
     lines += [f"| {name} | {value:.3f} |" for name, value in first["baselines"].items()]
@@ -154,7 +154,7 @@ def table(cells: dict[str, dict]) -> str:
 
 
 def speeds(cells: dict[str, dict]) -> str:
-    """The student's speed against its teacher's, with and without cache."""
+    """Return the speed of students relative to their teachers, with and without cache."""
     lines = []
     for name, cell in cells.items():
         teacher = cells.get("_".join(["teacher", *name.split("_")[1:2], name.split("_")[-1]]))
@@ -170,7 +170,7 @@ def speeds(cells: dict[str, dict]) -> str:
 
 
 def show(experiment: Experiment, seed: int, test: Recordings) -> None:
-    """The page and the pictures, of the models of one seed."""
+    """Write the page and the pictures of the models of one seed."""
     names = [
         f"{part}_{seed}"
         for part in ("teacher_plain", "student_plain_kl", "student_plain_power", "teacher_mel", "student_mel_power")
@@ -211,7 +211,7 @@ def main() -> None:
                 jobs[f"student_{kind}_{losses}_{seed}"] = (experiment.student, (kind, losses, seed))
     unknown = set(options.only or ()) - jobs.keys()
     if unknown:
-        raise SystemExit(f"There are no cells {', '.join(sorted(unknown))}; there are {', '.join(jobs)}.")
+        raise SystemExit(f"Unknown cells: {', '.join(sorted(unknown))}; known cells: {', '.join(jobs)}.")
     for name, (run, arguments) in jobs.items():
         done = (experiment.folder / f"{name}.json").exists()
         if done or (options.only and name not in options.only):
@@ -224,7 +224,7 @@ def main() -> None:
         name: json.loads(path.read_text()) for name in jobs if (path := experiment.folder / f"{name}.json").exists()
     }
     if not cells:
-        sys.exit("Nothing was run.")
+        sys.exit("No cell has a result.")
     (experiment.folder / "results.json").write_text(json.dumps(cells, indent=2) + "\n")
     text = table(cells) + "\n" + speeds(cells)
     (experiment.folder / "results.md").write_text(text)

@@ -1,4 +1,4 @@
-"""The change of variables by hand: a bent Gaussian, from a map of our own with two parameters.
+"""The change of variables by hand: a bent Gaussian, from a custom map with two parameters.
 
 x₁ = a z₁, x₂ = z₂ + b z₁²: the Jacobian is triangular, log|det| = log a.
 """
@@ -34,12 +34,12 @@ class Bend(pf.Bijection):
 
 
 def bent(rows: int, seed: int) -> torch.Tensor:
-    """Draws of the bent Gaussian with a = 2, b = 0.8."""
+    """Return draws of the bent Gaussian with a = 2, b = 0.8."""
     z = torch.randn(rows, 2, generator=torch.Generator().manual_seed(seed))
     return torch.stack([2 * z[:, 0], z[:, 1] + 0.8 * z[:, 0] ** 2], 1)
 
 
 print(pf.check_bijection(Bend()))
 flow = pf.Flow(Bend(), pf.distributions.StandardNormal(2))
-# The entropy of a Gaussian, and the map adds its log|det|.
+# The entropy of a Gaussian plus the log|det| of the map.
 fit_and_draw("change_of_variables", flow, bent, 1 + math.log(2 * math.pi) + math.log(2), max_time=5)

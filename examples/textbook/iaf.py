@@ -1,6 +1,6 @@
-"""IAF (Kingma et al. 2016): MAF turned round, samples in one pass.
+"""IAF (Kingma et al. 2016): the inverse of MAF, samples in one pass.
 
-Fitted by maximum likelihood here, through its slow direction, which costs the arithmetic of one pass.
+It is fitted by maximum likelihood here, through its slow direction, which has the arithmetic of one pass.
 """
 
 import torch

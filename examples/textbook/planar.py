@@ -1,6 +1,6 @@
-"""Planar flow (Rezende and Mohamed 2015): one push along a direction after the other.
+"""Planar flow (Rezende and Mohamed 2015): a sequence of shifts along one direction each.
 
-Its density goes through the inverse, a scalar root for each layer.
+Its density needs the inverse, a scalar root for each layer.
 """
 
 import torch

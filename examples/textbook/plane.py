@@ -1,4 +1,4 @@
-"""What the six scripts beside this one share: data in the plane, a fit, and a picture of what the layers do."""
+"""Shared by the other scripts in this folder: data in the plane, a fit, and a picture of what the layers do."""
 
 import math
 from pathlib import Path
@@ -13,26 +13,26 @@ from sklearn.datasets import make_moons
 
 import pushforward as pf
 
-# Of the moons below, by Monte Carlo over 100,000 exact draws with the density by quadrature: 2.400 ± 0.002 nats.
+# Entropy of the moons below, by Monte Carlo with 100,000 exact draws and the density by quadrature: 2.400 ± 0.002 nats.
 MOONS_ENTROPY = 2.400
 OUTPUT = Path("textbook")
 
 
 def moons(rows: int, seed: int) -> torch.Tensor:
-    """Two half circles with noise, (rows, 2)."""
+    """Return two half circles with noise, (rows, 2)."""
     x, _ = make_moons(rows, noise=0.1, random_state=seed)
     return torch.from_numpy(2 * x + np.array([-1.0, -0.2])).float()
 
 
 def fit_and_draw(name: str, flow: pf.Flow, make, entropy: float, **options) -> None:
-    """Fit by maximum likelihood, print NLL minus the entropy of the data, and draw.
+    """Fit by maximum likelihood, print the NLL minus the entropy of the data, and draw a picture.
 
     Arguments:
-        name: of the picture.
-        flow: over two features.
-        make: gives rows of data for a number of rows and a seed.
-        entropy: exact entropy of the data, nats: no NLL can be lower.
-        options: of `pushforward.fit`.
+        name: Name of the picture.
+        flow: A flow of two features.
+        make: Returns data for a number of rows and a seed.
+        entropy: Exact entropy of the data in nats, the lower bound of the NLL.
+        options: Options of `pushforward.fit`.
     """
     train, test = make(20_000, 0), make(20_000, 1)
     history = pf.fit(flow, train, **{"max_time": 30, "learning_rate": 3e-3, "progress": False, **options})
@@ -47,7 +47,7 @@ def fit_and_draw(name: str, flow: pf.Flow, make, entropy: float, **options) -> N
 
 @torch.no_grad()
 def draw(name: str, flow: pf.Flow, data: torch.Tensor) -> None:
-    """Data, density and samples above; below a grid in latent space on its way through the layers."""
+    """Draw data, density and samples; below them, a grid in latent space after some of the layers."""
     steps = list(flow.bijection) if isinstance(flow.bijection, pf.Compose) else [flow.bijection]
     shown = sorted({round(k * len(steps) / 5) for k in range(6)})
     figure = plt.figure(figsize=(12, 6.6), layout="constrained")
@@ -67,7 +67,7 @@ def draw(name: str, flow: pf.Flow, data: torch.Tensor) -> None:
     for panel in panels:
         panel.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[])
 
-    # Lines of a grid, and where the base density has its mass.
+    # Lines of a grid, drawn more strongly where the base density is larger.
     fine, coarse = torch.linspace(-2.5, 2.5, 201), torch.linspace(-2.5, 2.5, 21)
     across = torch.stack([fine[None].expand(21, 201), coarse[:, None].expand(21, 201)], -1)
     lines = torch.cat([across, across.flip(-1)])

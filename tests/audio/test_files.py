@@ -99,7 +99,7 @@ BAD = {
     "truncated.wav": (truncated, "cut short: 1499 of 2000 bytes"),
     "truncated.flac": (truncated_flac, "cannot be read as sound|cut short"),
     "header.wav": (header_only, "cut short"),
-    "silent.wav": (lambda path: write_wave(path, SOUND[:0]), "holds no samples"),
+    "silent.wav": (lambda path: write_wave(path, SOUND[:0]), "contains no samples"),
     "empty.wav": (Path.touch, "is empty"),
     "text.wav": (lambda path: path.write_text("not a sound at all, but a text\n" * 10), "cannot be read as sound"),
     "zeros.flac": (lambda path: path.write_bytes(bytes(1000)), "cannot be read as sound"),
@@ -110,7 +110,7 @@ BAD = {
     "nan.wav": (lambda path: soundfile.write(path, [0.5, np.nan], 8000, subtype="FLOAT"), "not finite: sample 2"),
     "missing.wav": (lambda path: None, "There is no file"),
     "*.mp3": (lambda path: None, "No file matches"),
-    "folder": (Path.mkdir, "holds no .wav or .flac"),
+    "folder": (Path.mkdir, "contains no .wav or .flac"),
 }
 
 

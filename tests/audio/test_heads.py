@@ -93,8 +93,8 @@ def test_the_last_component_takes_what_rounding_leaves():
     head = LogisticMixtureHead(3)
     parameters = torch.zeros(9, dtype=torch.float64)
     parameters[3:6] = torch.tensor([-50.0, 0.0, 50.0])
-    for chooser, center in ((0.0, -50), (0.34, 0), (1.0, 50)):
-        x = head.draw(parameters, torch.tensor([chooser, 0.0], dtype=torch.float64))
+    for selector, center in ((0.0, -50), (0.34, 0), (1.0, 50)):
+        x = head.draw(parameters, torch.tensor([selector, 0.0], dtype=torch.float64))
         assert abs(float(x) - center) <= REACH
 
 

@@ -102,11 +102,11 @@ def test_distances_tell_volume_and_color_apart():
     white = noise(20, 8000)
     assert log_spectral_distance(white, white) == 0
     assert log_spectral_distance(10 * white, white) == pytest.approx(20)
-    coloured = torch.from_numpy(scipy.signal.lfilter([1, 0.9], [1], white.numpy()))
+    colored = torch.from_numpy(scipy.signal.lfilter([1, 0.9], [1], white.numpy()))
     frequencies = np.arange(129) / 256
     expected = 10 * np.log10(np.abs(1 + 0.9 * np.exp(-2j * np.pi * frequencies)) ** 2)
     # The window smears the dip at half the rate.
-    assert log_spectral_distance(coloured, white) == pytest.approx(np.sqrt((expected**2).mean()), rel=0.05)
+    assert log_spectral_distance(colored, white) == pytest.approx(np.sqrt((expected**2).mean()), rel=0.05)
 
 
 def test_the_multi_resolution_distance_is_zero_only_at_home():

@@ -59,7 +59,8 @@ def spoken(tmp_path_factory):
 
 def test_fit_says_what_it_did(run, spoken, monkeypatch):
     speech_steps(monkeypatch, 60)
-    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--seed", 1, "--json")
+    small = ("--channels", 8, "--layers", 5, "--seed", 1)
+    result = run("speech", "fit", spoken / "wavs", "-o", "m.safetensors", *small, "--json")
     assert result.status == 0
     about = result.json()
     assert len(about["baselines"]) == 3 and about["held_out_nats_per_sample"] < about["baselines"]["independent"]
@@ -150,7 +151,10 @@ def test_help(run):
         (["sample", "{mel_teacher}", "-o", "a.wav"], ["--like"]),
         (["sample", "{mel_teacher}", "-o", "a.wav", "--like", "one.wav", "--seconds", "9"], ["one.wav", "9"]),
         (["sample", "one.wav", "-o", "a.wav", "--seconds", "1"], ["one.wav"]),
-        (["sample", "table.safetensors", "-o", "a.wav", "--seconds", "1"], ["table.safetensors", "no model of sound"]),
+        (
+            ["sample", "table.safetensors", "-o", "a.wav", "--seconds", "1"],
+            ["table.safetensors", "not a model of sound"],
+        ),
         (["report", "{teacher}", "-o", "p.html"], ["recordings"]),
         (["report", "{wavs}", "-o", "p.html"], ["model"]),
         (["report", "{teacher}", "{wavs}", "-o", "p.pdf"], ["p.pdf"]),

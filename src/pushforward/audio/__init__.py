@@ -1,4 +1,4 @@
-"""Sound: the autoregressive WaveNet and the parallel WaveNet, its student."""
+"""Sound: the autoregressive WaveNet and its student, the parallel WaveNet."""
 
 from pushforward.audio.models.adaptive_wavenet import AdaptiveWaveNet, adaptive_wavenet
 from pushforward.audio.models.architectures import parallel_wavenet, wavenet

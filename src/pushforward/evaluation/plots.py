@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,26 +44,26 @@ def corner(
 ) -> Figure:
     """Draw the data against a flow's samples: every column, and every pair of columns.
 
-    On the diagonal the data's histogram is filled gray and the samples' is a colored line. Below the diagonal is the
-    two-dimensional histogram of the data in gray, above it, mirrored, that of the samples in color, with equal shades
-    for equal densities on a logarithmic scale. Lines enclose the densest 50, 90 and 99 % of the rows: the samples' in
-    color below the diagonal, the data's in gray above it. Each axis reaches from the 0.1 % to the 99.9 % quantile of
-    the data and a little further; rows beyond are counted but not shown. Rows with a value that is not finite are left
-    out.
+    On the diagonal, the histogram of the data is filled gray and that of the samples is a colored line. Below the
+    diagonal are two-dimensional histograms of the data in gray, above it, mirrored, those of the samples in color, with
+    equal shades for equal densities on a logarithmic scale. Lines enclose the densest 50, 90 and 99 % of the rows:
+    those of the samples in color below the diagonal, those of the data in gray above it. Each axis covers the 0.1 % to
+    the 99.9 % quantile of the data with a small margin; rows beyond are counted but not visible. Rows with a value that
+    is not finite are left out.
 
     Arguments:
-        data: rows of the table, shape (rows, columns), in any units.
-        samples: rows drawn from the flow, shape (rows, columns); the same columns in the same order and units.
-        names: one name for each column.
-        path: file to write, PNG unless its ending says .pdf or .svg; default none is written.
-        title: line above the picture; default none.
-        maximum_rows: rows to draw at most of either, a random subset beyond that; default 20,000.
+        data: Rows of the table, shape (rows, columns), in any units.
+        samples: Rows drawn from the flow, shape (rows, columns); the same columns in the same order and units.
+        names: A name for each column.
+        path: File to write, PNG unless its name ends in .pdf or .svg; default None writes no file.
+        title: Line above the picture; default None.
+        maximum_rows: Most rows of either to draw, a random subset of more; default 20,000.
 
     Returns:
         The figure, 1600 pixels wide up to ten columns and wider beyond.
 
     Raises:
-        InputError: the shapes or the number of names do not fit, there are no finite rows, or the file cannot be
+        InputError: The shapes or the number of names do not match, there are no finite rows, or the file cannot be
             written.
     """
     drawn_data = _finite_rows(data, "data", maximum_rows)
@@ -76,25 +77,11 @@ def corner(
     labels = [_shortened(str(name)) for name in names]
     limits = [_limits(column) for column in drawn_data.T]
     edges = [_edges(column, *limit) for column, limit in zip(drawn_data.T, limits, strict=True)]
-
-    # All lengths in inches.
-    font = float(np.clip(15.5 - 1.1 * columns, 7.0, 11.5))
-    tick_room = (5 * 0.6 * _TICK_SIZE * font + 5.0) / 72.0  # five characters and the tick itself
-    left, right = (tick_room + 1.5 * font / 72.0, tick_room) if columns > 1 else (0.4, 0.4)
-    bottom, header = 3.4 * font / 72.0, 0.38 if title is None else 0.74
-    width = max(10.0, float(columns))
-    cell = (width - left - right) / columns
-    height = header + bottom + (5.0 if columns == 1 else columns * cell)
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
+    layout = _layout(columns, title is not None)
+    figure = Figure(figsize=(layout.width, layout.height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    gap = _GAP / (cell - _GAP)
-    frame = {
-        "left": left / width,
-        "right": 1.0 - right / width,
-        "bottom": bottom / height,
-        "top": 1.0 - header / height,
-    }
-    grid = figure.add_gridspec(columns, columns, wspace=gap, hspace=gap, **frame)
+    gap = _GAP / (layout.cell - _GAP)
+    grid = figure.add_gridspec(columns, columns, wspace=gap, hspace=gap, **layout.frame)
     for row in range(columns):
         for column in range(columns):
             axes = figure.add_subplot(grid[row, column])
@@ -109,20 +96,53 @@ def corner(
                 _draw_density(axes, drawn_data[:, pair], drawn_samples[:, pair], pair_edges, filled_data=below)
                 lines, color = (drawn_samples, _SAMPLES) if below else (drawn_data, _DATA_LINE)
                 _draw_regions(axes, lines[:, pair], pair_edges, color)
-            _dress(axes, row, column, columns, font)
-            if row == columns - 1:
-                label = axes.set_xlabel(labels[column], fontsize=_fitting(labels, font, cell), labelpad=3)
-                label.set_parse_math(False)  # a dollar sign in a name starts no formula
-            if column == 0 and columns > 1:
-                label = axes.set_ylabel(labels[row], fontsize=_fitting(labels, font, cell))
-                label.set_parse_math(False)
-                axes.yaxis.set_label_coords(-tick_room / (cell - _GAP), 0.5)
-    _write_header(
-        figure, title, (len(drawn_data), len(drawn_samples)), frame["left"], frame["right"], pairs=columns > 1
-    )
+            _format_ticks(axes, row, column, columns, layout.font)
+            _label(axes, row, column, labels, layout)
+    rows = (len(drawn_data), len(drawn_samples))
+    _write_header(figure, title, rows, layout.frame["left"], layout.frame["right"], pairs=columns > 1)
     if path is not None:
         _save(figure, Path(path))
     return figure
+
+
+class _Layout(NamedTuple):
+    """Sizes of the figure: lengths in inches, the font in points, the frame around the axes as fractions."""
+
+    width: float
+    height: float
+    cell: float
+    tick_room: float
+    font: float
+    frame: dict[str, float]
+
+
+def _layout(columns: int, has_title: bool) -> _Layout:
+    font = float(np.clip(15.5 - 1.1 * columns, 7.0, 11.5))
+    tick_room = (5 * 0.6 * _TICK_SIZE * font + 5.0) / 72.0  # five characters and the tick itself
+    left, right = (tick_room + 1.5 * font / 72.0, tick_room) if columns > 1 else (0.4, 0.4)
+    bottom, header = 3.4 * font / 72.0, 0.74 if has_title else 0.38
+    width = max(10.0, float(columns))
+    cell = (width - left - right) / columns
+    height = header + bottom + (5.0 if columns == 1 else columns * cell)
+    frame = {
+        "left": left / width,
+        "right": 1.0 - right / width,
+        "bottom": bottom / height,
+        "top": 1.0 - header / height,
+    }
+    return _Layout(width, height, cell, tick_room, font, frame)
+
+
+def _label(axes: Axes, row: int, column: int, labels: Sequence[str], layout: _Layout) -> None:
+    """Write the names of the columns below the last row of axes and beside the first column."""
+    size = _fitting(labels, layout.font, layout.cell)
+    if row == len(labels) - 1:
+        label = axes.set_xlabel(labels[column], fontsize=size, labelpad=3)
+        label.set_parse_math(False)  # a dollar sign in a name starts no formula
+    if column == 0 and len(labels) > 1:
+        label = axes.set_ylabel(labels[row], fontsize=size)
+        label.set_parse_math(False)
+        axes.yaxis.set_label_coords(-layout.tick_room / (layout.cell - _GAP), 0.5)
 
 
 def _finite_rows(table: ArrayLike, name: str, maximum_rows: int) -> np.ndarray:
@@ -159,7 +179,7 @@ def _edges(column: np.ndarray, low: float, high: float) -> np.ndarray:
         gaps = np.diff(values) / np.diff(values).min()
         if np.abs(gaps - np.round(gaps)).max() < 1e-3:
             # Values on a lattice (months, whole degrees): bins that hold unequal numbers of lattice points would draw
-            # stripes which are not in the data.
+            # stripes that are not in the data.
             spacing = (values[-1] - values[0]) / np.round(gaps).sum()
             step = spacing * max(1, math.ceil((high - low) / spacing / bins))
             start = values[0] - 0.5 * spacing
@@ -231,7 +251,7 @@ def _draw_regions(axes: Axes, rows: np.ndarray, edges: tuple[np.ndarray, np.ndar
         axes.contour(*centers, density.T, levels=levels, colors=color, linewidths=widths)
 
 
-def _dress(axes: Axes, row: int, column: int, columns: int, font: float) -> None:
+def _format_ticks(axes: Axes, row: int, column: int, columns: int, font: float) -> None:
     """Give the axes few and small ticks, and numbers on the outer ones only."""
     ticks = 3 if columns > 2 else 6
     axes.xaxis.set_major_locator(MaxNLocator(ticks, prune="both" if columns > 1 else None))
@@ -246,7 +266,7 @@ def _dress(axes: Axes, row: int, column: int, columns: int, font: float) -> None
     elif column == 0:
         axes.tick_params(labelleft=True)
     elif row == 0 and column == columns - 1:
-        # The first row's left-most axes count rows, so its scale stands at the other end.
+        # The first axes of this row count rows, so its scale is at the other end.
         axes.tick_params(left=False, right=True, labelright=True)
 
 

@@ -164,12 +164,17 @@ def settings_for_draws(
     Traceback (most recent call last):
     pushforward.errors.InputError: distill does not take the option epochs.
     """
-    for name in refused:
-        if options.get(name):
-            raise InputError(f"{function} does not take the option {name}.")
+    refuse(function, options, refused)
     limited = options.get("max_steps") is not None or options.get("max_time") is not None
     defaults = {"evaluate_every": 100, "weight_decay": 0.0, "patience": None}
     return settings_from(options if limited else {**options, "max_steps": steps}, **defaults)
+
+
+def refuse(function: str, options: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise an InputError if one of the options of a run is given that the function does not take."""
+    for name in names:
+        if options.get(name):
+            raise InputError(f"{function} does not take the option {name}.")
 
 
 def choose_device(name: str) -> torch.device:

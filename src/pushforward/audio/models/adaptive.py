@@ -1,4 +1,4 @@
-"""The scale that a sound has right now: prediction from the last samples, and the power of what it misses."""
+"""An adaptive scale: linear prediction from the last samples, and the recent power of its errors."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from torch import Tensor, nn
 from pushforward.audio.recordings.files import STEP
 from pushforward.errors import InputError
 
-# Averages over a millisecond follow each pulse of the voice at 8 kHz, those over 16 a syllable.
+# At 8 kHz, averages over 8 samples follow each pulse of the voice, those over 128 a syllable.
 SPANS = (8.0, 32.0, 128.0)
 # Far below the rounding noise of 16 bits, whose standard deviation is STEP / √12.
 SMALLEST_SCALE = 0.1 * STEP
-# Products of blocks this long are quick, and longer sounds take a level more.
+# Matrix multiplications with blocks of this length are fast; longer sounds take another level of blocks.
 BLOCK = 64
 
 
 @dataclass
 class AdaptiveState:
-    """What `AdaptiveScale.step` remembers: the last samples, (batch, order), latest first, and the averages."""
+    """The state of `AdaptiveScale.step`: the last samples, (batch, order), latest first, and the averages."""
 
     latest: Tensor
     powers: list[Tensor]
 
 
 class AdaptiveScale(nn.Module):
-    """For each sample its linear prediction and its scale, from the samples before it; sounds span five decades.
+    """The linear prediction and the scale of each sample, from the samples before it.
 
         location[t] = Σ_k coefficients[k] x[t - 1 - k],   e[t] = x[t] - location[t],
         scale[t]² = gain² (v_0[t] ceiling / (v_0[t] + ceiling) + floor²),
         v_j[t + 1] = (1 - 1/span_j) v_j[t] + e[t]² / span_j,   v_j[0] = start.
 
     x[t] = location[t] + scale[t] y[t] with independent standard normal y is a Gaussian autoregression whose scale
-    follows the sound (a GARCH process); a network that models y instead of x starts from there, and needs no more than
-    ordinary numbers.
+    follows the sound (a GARCH process). A network that models y instead of x starts from this density, and its inputs
+    and outputs are of order one at any volume.
 
     Arguments:
-        coefficients: of the linear prediction, latest sample first, (order,).
-        spans: over how many samples the averages reach, at least 1 each; the first one gives the scale.
-        gain: factor on the scale, default 1.
-        floor: least scale, in full scale ±1, default a tenth of a 16-bit step.
-        start: power of e before the first sample, default 1e-4.
-        ceiling: power of e that the scale never exceeds, default 1: sounds that are made by following their own scale
-            could otherwise grow beyond all numbers. The features know no louder sound either.
+        coefficients: Of the linear prediction, latest sample first, (order,).
+        spans: Time constants of the averages in samples, at least 1 each; the first one gives the scale.
+        gain: Factor on the scale; default 1.
+        floor: Smallest scale, in full scale ±1; default a tenth of a 16-bit step.
+        start: Power of e before the first sample; default 1e-4.
+        ceiling: Bound on the power of e in the scale and the features; default 1. Without it, draws that follow their
+            own scale could diverge.
 
     Attributes:
-        order: how many samples the prediction looks back.
-        feature_count: F, how many numbers describe the past to a network.
+        order: The number of samples in the linear prediction.
+        feature_count: F, the number of features that describe the past to a network.
 
     Raises:
-        InputError: spans, gain, floor or start out of their range.
+        InputError: spans, gain, floor, start or ceiling is out of its range.
 
-    Cost: `forward` 1 pass, about 64 multiplications a sample and span; `step` the arithmetic of one sample.
+    Cost: `forward` 1 pass, about 64 multiplications per sample and span; `step` the arithmetic of one sample.
 
     Source: Bollerslev, 1986 (GARCH).
 
@@ -85,7 +85,7 @@ class AdaptiveScale(nn.Module):
         super().__init__()
         if not spans or min(spans) < 1 or not gain > 0 or not floor > 0 or not start >= 0 or not ceiling > 0:
             raise InputError(f"An adaptive scale cannot have {spans=}, {gain=}, {floor=}, {start=}, {ceiling=}.")
-        # Buffers, so that a model file holds them; not parameters: a student's teacher should stand still.
+        # Buffers, so that they are saved; not parameters, since they are not trained.
         self.register_buffer("coefficients", coefficients.detach().clone())
         self.register_buffer("gain", coefficients.new_tensor(gain))
         self.register_buffer("start", coefficients.new_tensor(start))
@@ -95,7 +95,7 @@ class AdaptiveScale(nn.Module):
 
     @property
     def order(self) -> int:
-        """How many samples the prediction looks back."""
+        """The number of samples in the linear prediction."""
         return len(self.coefficients)
 
     @property
@@ -104,14 +104,14 @@ class AdaptiveScale(nn.Module):
         return 3 + len(self.spans)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Locations, scales and features of whole sounds.
+        """Compute locations, scales and features of whole sounds.
 
         Arguments:
             x: (batch, T), full scale ±1.
 
         Returns:
-            location and log scale of each sample, from those before it, (batch, T) each; features, (batch, T, F): those
-            of t describe the samples up to and including t, so a network shifts them.
+            Location and log-scale of each sample, from those before it, (batch, T) each; features, (batch, T, F). The
+            features of t describe the samples up to and including t; a `WaveNet` shifts them by one.
         """
         location = predicted(x, self.coefficients)
         residual = x - location
@@ -121,16 +121,16 @@ class AdaptiveScale(nn.Module):
         return location, log_scale, self._features(x, residual, [p[:, 1:] for p in (*powers, loudness)])
 
     def initial_state(self, batch: int) -> AdaptiveState:
-        """The state before the first sample of `batch` sounds."""
+        """Return the state before the first sample of `batch` sounds."""
         like = self.coefficients
         return AdaptiveState(like.new_zeros(batch, self.order), [self.start.expand(batch)] * (len(self.spans) + 1))
 
     def predict(self, state: AdaptiveState) -> tuple[Tensor, Tensor]:
-        """Location and log scale, (batch,) each, of the sample that comes next."""
+        """Return location and log-scale of the next sample, (batch,) each."""
         return state.latest @ self.coefficients, self._log_scale(state.powers[0])
 
     def step(self, x: Tensor, state: AdaptiveState) -> tuple[Tensor, AdaptiveState]:
-        """Take in one sample, (batch,): its features, (batch, F), the same as `forward` gives, and the next state."""
+        """Return the features, (batch, F), of one sample, (batch,), as `forward` gives them, and the next state."""
         residual = x - state.latest @ self.coefficients
         new = [*(residual for _ in self.spans), x]
         spans = [*self.spans, 2 * self.spans[0]]
@@ -141,7 +141,7 @@ class AdaptiveScale(nn.Module):
         return self._features(x, residual, powers), AdaptiveState(latest, powers)
 
     def extra_repr(self) -> str:
-        """Show the numbers."""
+        """Show the options."""
         gain, start = float(self.gain), float(self.start)
         return f"order={self.order}, spans={self.spans}, gain={gain:g}, floor={self.floor:g}, start={start:g}"
 
@@ -154,21 +154,21 @@ class AdaptiveScale(nn.Module):
         return self._log(power, self.ceiling) + self.gain.log()
 
     def _log(self, power: Tensor, ceiling: Tensor | float) -> Tensor:
-        """The logarithm of the scale of a power, between floor and ceiling; both bounds are smooth."""
+        """Return the logarithm of the scale of a power, with smooth bounds at floor and ceiling."""
         return (power * (ceiling / (power + ceiling)) + self.floor**2).log() / 2
 
     def _features(self, x: Tensor, residual: Tensor, powers: Sequence[Tensor]) -> Tensor:
         logs = [self._log(power, self.ceiling) for power in powers[:-1]] + [self._log(powers[-1], 1.0)]
-        # Over half of the spans: the shortest would show every sample as about one.
+        # The middle span: in units of the shortest, every residual would be about one.
         middle, loudness = logs[len(self.spans) // 2], logs[-1]
         differences = [a - b for a, b in itertools.pairwise(logs[:-1])]
-        # Numbers of order one: the five decades of scales lie around e⁻⁶.
+        # Of order one: the logarithms of scales in sound are around -6.
         levels = [(logs[0] + 6) / 3, *differences, (loudness + 6) / 3]
         return torch.stack([(residual * (-middle).exp()).asinh(), (x * (-loudness).exp()).asinh(), *levels], -1)
 
 
 def predicted(x: Tensor, coefficients: Tensor) -> Tensor:
-    """The linear prediction Σ_k coefficients[k] x[t - 1 - k] of each sample of x, (batch, T), with zeros before it."""
+    """Return the linear prediction Σ_k coefficients[k] x[t - 1 - k] of x, (batch, T), with zeros before its start."""
     order = len(coefficients)
     if not order:
         return torch.zeros_like(x)
@@ -177,17 +177,17 @@ def predicted(x: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def decaying_average(values: Tensor, decay: float, start: Tensor) -> Tensor:
-    """v[t + 1] = decay v[t] + (1 - decay) values[t], all at once.
+    """Return the averages v[t + 1] = decay v[t] + (1 - decay) values[t], all at once.
 
     Arguments:
         values: (batch, T).
-        decay: from 0 to below 1.
+        decay: At least 0 and less than 1.
         start: v[0], (batch,).
 
     Returns:
         v[1], ..., v[T], (batch, T).
 
-    Cost: one product with a 64 x 64 matrix for each block of 64 values, and again for the blocks' ends.
+    Cost: a multiplication by a 64 x 64 matrix for each block of 64 values, and the same for the ends of the blocks.
 
     Example:
         >>> decaying_average(torch.tensor([[1.0, 0.0, 0.0]]), 0.5, torch.zeros(1))
@@ -211,19 +211,19 @@ def decaying_average(values: Tensor, decay: float, start: Tensor) -> Tensor:
 
 
 def linear_prediction(sounds: Sequence[np.ndarray], order: int) -> np.ndarray:
-    """Coefficients of the best linear prediction from the last samples, by the autocorrelation method.
+    """Return the coefficients of the least-squares linear prediction, by the autocorrelation method.
 
-    Zeros are taken before and after each sound, so that the prediction is stable.
+    Each sound is padded with zeros at both ends, which makes the prediction stable.
 
     Arguments:
-        sounds: arrays (samples,), full scale ±1.
-        order: how many samples back.
+        sounds: Arrays (samples,), full scale ±1.
+        order: The number of coefficients.
 
     Returns:
         float64, (order,), the coefficient of the latest sample first.
 
     Raises:
-        InputError: all sounds are silent.
+        InputError: All sounds are silent.
 
     Source: Levinson, 1946; Makhoul, 1975.
 
@@ -240,17 +240,17 @@ def linear_prediction(sounds: Sequence[np.ndarray], order: int) -> np.ndarray:
         for lag in range(min(order, len(exact) - 1) + 1):
             correlation[lag] += exact[lag:] @ exact[: len(exact) - lag]
     if not correlation[0] > 0:
-        raise InputError("There is nothing to predict: all sounds are silent.")
+        raise InputError("Linear prediction needs sound, but all sounds are silent.")
     if order == 0:
         return np.zeros(0)
-    # What float64 cannot tell from a perfectly predictable sound is regularised away.
+    # Regularization at the precision of float64, for sounds that are perfectly predictable.
     correlation[0] *= 1 + 1e-9
     result: np.ndarray = solve_toeplitz(correlation[:-1], correlation[1:])
     return result
 
 
 def prediction_errors(sound: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """What a linear prediction misses of a sound: x[t] - Σ_k coefficients[k] x[t - 1 - k], float64, (samples,)."""
+    """Return the errors of a linear prediction, x[t] - Σ_k coefficients[k] x[t - 1 - k], in float64, (samples,)."""
     from scipy.signal import lfilter
 
     errors: np.ndarray = lfilter(np.concatenate([[1.0], -coefficients]), [1.0], np.asarray(sound, dtype=np.float64))
@@ -260,17 +260,17 @@ def prediction_errors(sound: np.ndarray, coefficients: np.ndarray) -> np.ndarray
 def fit_adaptive_scale(
     sounds: Sequence[np.ndarray], order: int = 16, spans: Sequence[float] = SPANS, from_start: bool = True
 ) -> AdaptiveScale:
-    """An adaptive scale for sounds: coefficients by `linear_prediction`, start and gain from what it misses.
+    """Fit an adaptive scale to sounds: coefficients by `linear_prediction`, start and gain from its errors.
 
     Arguments:
-        sounds: arrays (samples,), full scale ±1, with the noise of rounding put back.
-        order: how many samples the prediction looks back, default 16.
-        spans: of the averages, see `AdaptiveScale`; the first one gives the scale.
-        from_start: whether sounds will be scored from their beginnings (default), whose mean power then gives `start`,
-            or from anywhere.
+        sounds: Arrays (samples,), full scale ±1, with the noise of rounding.
+        order: Order of the linear prediction; default 16.
+        spans: Time constants of the averages: see `AdaptiveScale`.
+        from_start: Whether sounds are scored from their beginning (default), whose mean power then gives `start`, or
+            from anywhere.
 
     Returns:
-        The scale, float32, with the gain that is most likely for standard normal y.
+        The scale, in float32, with the maximum-likelihood gain for standard normal y.
     """
     coefficients = torch.from_numpy(linear_prediction(sounds, order))
     residuals = [torch.from_numpy(prediction_errors(sound, coefficients.numpy()))[None] for sound in sounds]
@@ -278,7 +278,7 @@ def fit_adaptive_scale(
     start = float(beginning.square().mean())
     plain = AdaptiveScale(coefficients, spans, start=start)
     powers = [plain._averages(e.square(), plain.spans[0])[:, :-1] for e in residuals]
-    # The loudest that was heard, and as much again.
+    # Twice the largest power of the errors.
     ceiling = 2 * max(float(power.max()) for power in powers) + plain.floor**2
     fitted = AdaptiveScale(coefficients, spans, start=start, ceiling=ceiling)
     squares = sum(

@@ -115,7 +115,7 @@ class ParallelWaveNet(SequenceDensity):
         """
         z = self._noise(self._shape_of_draws(shape, context, length))
         x, _, parameters = self._forward(z, context)
-        if not isinstance(self.univariate, Affine):
+        if not self.univariate.affine:
             return x, MappedDistribution(self._base_of(x), self.univariate, parameters, self.scale)
         location, log_scale = torch.zeros_like(x), torch.zeros_like(x)
         for flow_parameters in parameters:

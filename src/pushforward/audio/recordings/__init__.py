@@ -1,1 +1,1 @@
-"""Recordings: files, segments and what is computed from sound."""
+"""Recordings: sound files, segments, mel frames and spectra."""

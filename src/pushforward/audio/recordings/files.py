@@ -1,4 +1,4 @@
-"""Sound files: mono WAV and FLAC in and out, as 16-bit samples."""
+"""Mono WAV and FLAC files, read and written as 16-bit samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pushforward.support.atomic import atomic_path, reason
 ENDINGS = (".wav", ".flac")
 # One step of a 16-bit sample where full scale is ±1.
 STEP = 1 / 32768
-# Codes of a streaming writer that did not know the length.
+# Lengths that streaming writers store when they do not know the length.
 _UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _LINEAR = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 
@@ -31,9 +31,9 @@ class Recordings:
     """Sound files of one sample rate.
 
     Attributes:
-        rate: samples per second.
-        paths: the files.
-        samples: their 16-bit samples, int16, one array (samples,) for each file; full scale is ±32768.
+        rate: Samples per second.
+        paths: The files.
+        samples: Their 16-bit samples, int16, an array (samples,) for each file; full scale is ±32768.
     """
 
     rate: int
@@ -45,30 +45,30 @@ class Recordings:
 
     @property
     def seconds(self) -> float:
-        """How long they last together."""
+        """The total duration."""
         return sum(map(len, self.samples)) / self.rate
 
     def take(self, indices: Sequence[int]) -> Recordings:
-        """The files of these indices."""
+        """Return the files with these indices."""
         return Recordings(self.rate, [self.paths[i] for i in indices], [self.samples[i] for i in indices])
 
 
 def read_recordings(sources: Sequence[str | os.PathLike[str]], rate: int | None = None) -> Recordings:
-    """Read mono sound files that all have one sample rate.
+    """Read mono sound files that all have the same sample rate.
 
-    Nothing is resampled or mixed down: both change what the density is a density of, and belong to a tool of the
-    user's choice.
+    Files are not resampled or mixed down: either would change the data whose density is learned, and is left to a tool
+    of the user's choice.
 
     Arguments:
-        sources: files, folders (all .wav and .flac in them and below) and patterns such as `speech/*.wav`.
-        rate: samples per second that they must have; default that of the first file.
+        sources: Files, folders (all .wav and .flac files in and below them) and patterns such as `speech/*.wav`.
+        rate: The sample rate that they must have; default that of the first file.
 
     Returns:
-        The recordings, in the order of the sources, each folder and pattern in alphabetical order, no file twice.
+        The recordings in the order of the sources, each folder and pattern in alphabetical order, without duplicates.
 
     Raises:
-        InputError: no file, a file that is no sound, empty, cut short, not mono, of another rate or not of 16 bits or
-            more; the message names it. Or the library soundfile is not installed.
+        InputError: There is no file, or a file is empty, truncated, not a sound file, not mono, of another sample rate
+            or of fewer than 16 bits; the message names it. Or the library soundfile is not installed.
     """
     paths = find_audio(sources)
     arrays = []
@@ -78,9 +78,9 @@ def read_recordings(sources: Sequence[str | os.PathLike[str]], rate: int | None 
         if rate is None:
             rate = found
         elif found != rate:
-            whose = "this model takes" if path == first else f"{first} has"
+            other = "this model takes" if path == first else f"{first} has"
             raise InputError(
-                f"{path} has {found} samples per second, but {whose} {rate}: bring all files to one rate first, for "
+                f"{path} has {found} samples per second, but {other} {rate}: bring all files to one rate first, for "
                 f"example with sox {path.name} -r {rate} resampled.wav."
             )
         arrays.append(samples)
@@ -89,13 +89,13 @@ def read_recordings(sources: Sequence[str | os.PathLike[str]], rate: int | None 
 
 
 def find_audio(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The sound files that files, folders and patterns stand for; see `read_recordings`."""
+    """Return the sound files that files, folders and patterns refer to; see `read_recordings`."""
     found: dict[Path, None] = {}
     for source in [os.fspath(source) for source in sources]:
         if os.path.isdir(source):
             files = sorted(p for p in Path(source).rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
             if not files:
-                raise InputError(f"The folder {source} holds no .wav or .flac file.")
+                raise InputError(f"The folder {source} contains no .wav or .flac files.")
         elif os.path.exists(source):
             files = [Path(source)]
         elif glob.has_magic(source):
@@ -106,7 +106,7 @@ def find_audio(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
             raise InputError(f"There is no file {source}.")
         found.update(dict.fromkeys(files))
     if not found:
-        raise InputError("Name at least one sound file or a folder of them.")
+        raise InputError("Give at least one sound file or a folder of sound files.")
     return list(found)
 
 
@@ -114,13 +114,13 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     """Read one mono sound file as 16-bit samples; files of more bits, or of floating-point numbers, are rounded.
 
     Arguments:
-        path: a WAV or FLAC file.
+        path: A WAV or FLAC file.
 
     Returns:
-        int16, (samples,), and the samples per second.
+        int16, (samples,), and the sample rate.
 
     Raises:
-        InputError: as for `read_recordings`.
+        InputError: As for `read_recordings`.
     """
     soundfile = _soundfile()
     path = Path(path)
@@ -129,7 +129,7 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a sound file.")
     if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty: it has no bytes at all.")
+        raise InputError(f"{path} is empty.")
     try:
         with path.open("rb") as raw:
             _refuse_short_wav(raw, path)
@@ -156,25 +156,25 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}.") from error
     if len(samples) == 0:
-        raise InputError(f"{path} holds no samples.")
+        raise InputError(f"{path} contains no samples.")
     if len(samples) < expected:
-        raise InputError(f"{path} is cut short: {len(samples)} of {expected} samples are there.")
+        raise InputError(f"{path} is cut short: {len(samples)} of {expected} samples are present.")
     return samples, rate
 
 
 def write_audio(path: str | os.PathLike[str], samples: ArrayLike, rate: int) -> int:
-    """Write a sound as a mono 16-bit file, atomically: it is there whole, or not at all.
+    """Write a sound to a mono 16-bit file, atomically: the whole file or none.
 
     Arguments:
-        path: ends in .wav or .flac.
-        samples: full scale ±1, (samples,); rounded to 16 bits.
-        rate: samples per second.
+        path: A name that ends in .wav or .flac.
+        samples: (samples,), full scale ±1; rounded to 16 bits.
+        rate: Samples per second.
 
     Returns:
-        How many samples lay beyond full scale and were clipped.
+        The number of samples beyond full scale, which were clipped.
 
     Raises:
-        InputError: another ending, a place that cannot be written to, or samples that are not finite.
+        InputError: The name has another ending, the file cannot be written, or samples are not finite.
     """
     soundfile = _soundfile()
     check_audio_path(path)
@@ -189,7 +189,7 @@ def write_audio(path: str | os.PathLike[str], samples: ArrayLike, rate: int) -> 
 
 
 def audio_bytes(samples: ArrayLike, rate: int) -> bytes:
-    """A sound as the content of a mono 16-bit WAV file; full scale ±1, (samples,), clipped there."""
+    """Return a sound, (samples,), as the content of a mono 16-bit WAV file, clipped to full scale ±1."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -200,15 +200,15 @@ def audio_bytes(samples: ArrayLike, rate: int) -> bytes:
 
 
 def check_audio_path(path: str | os.PathLike[str]) -> None:
-    """Raise an InputError if the name of a sound file to be written has another ending: better before the work."""
+    """Raise an InputError if a sound file cannot have this name, before the work is done."""
     if Path(path).suffix.lower() not in ENDINGS:
-        raise InputError(f"A sound file ends in .wav or .flac, {os.fspath(path)} does not.")
+        raise InputError(f"The name of a sound file ends in .wav or .flac, {os.fspath(path)} does not.")
 
 
 def _soundfile() -> ModuleType:
     try:
         import soundfile
-    except (ImportError, OSError):  # OSError: the Python part is there, the C library is not
+    except (ImportError, OSError):  # OSError: the C library is missing
         raise InputError(
             "Sound files need the library soundfile, which is not installed: pip install 'pushforward[audio]'."
         ) from None
@@ -230,21 +230,21 @@ def _rounded(values: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _refuse_short_wav(raw: BinaryIO, path: Path) -> None:
-    """Refuse a WAV file whose sound data end before its header says; libsndfile would read what is there."""
+    """Raise an InputError if the data of a WAV file end earlier than its header says; libsndfile reads such files."""
     head = raw.read(12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return
     for name, size in _chunks(raw):
         if name == b"data":
-            there = os.fstat(raw.fileno()).st_size - raw.tell()
-            if size > there and size not in _UNKNOWN_LENGTHS:
-                raise InputError(f"{path} is cut short: {there} of {size} bytes of sound are there.")
+            available = os.fstat(raw.fileno()).st_size - raw.tell()
+            if size > available and size not in _UNKNOWN_LENGTHS:
+                raise InputError(f"{path} is cut short: {available} of {size} bytes of sound are present.")
             return
-    raise InputError(f"{path} is cut short: its header is there, its sound is not.")
+    raise InputError(f"{path} is cut short: it has a header but no sound.")
 
 
 def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """The name and length of each part of a WAV file; the file stands at the part's content meanwhile."""
+    """Yield the name and the length of each chunk of a WAV file, with the file positioned at its content."""
     while len(head := raw.read(8)) == 8:
         size = int.from_bytes(head[4:], "little")
         start = raw.tell()

@@ -1,4 +1,4 @@
-"""Log-mel frames: what a conditional speech model is told about the sound it is to make."""
+"""Log-mel frames: the context of a conditional model of speech."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import Tensor, nn
 from pushforward.audio.recordings.files import STEP
 from pushforward.errors import InputError
 
-# The power of rounding to 16 bits: silence has a finite logarithm, and nothing that 16 bits can hold is lost.
+# The power of the noise of rounding to 16 bits, so that silence has a finite logarithm.
 FLOOR = STEP**2 / 12
 
 
 class LogMel(nn.Module):
-    """Logarithmic power in bands that are equally wide on the mel scale, a frame every hop.
+    """The logarithm of the power in bands of equal width on the mel scale, one frame per hop.
 
         frame[i, b] = ln(FLOOR + Σ_k filters[b, k] |X[i, k]|² / Σ_n window[n]²)
         X[i, k] = Σ_n window[n] x[i hop + hop/2 - n_fft/2 + n] e^(-2πi k n / n_fft)
 
-    with a Hann window over `n_fft` samples whose middle is the middle of the hop, and zeros beyond the ends of x.
-    Filter b is a triangle over the frequencies k rate / n_fft: 0 at the edges m[b] and m[b + 2], 1 at m[b + 1], where
-    the edges m[0] = 0 Hz, ..., m[bands + 1] = rate / 2 are equally spaced in mel = 2595 log10(1 + Hz / 700). A triangle
-    too narrow to hold a frequency takes the nearest one.
+    with a Hann window over `n_fft` samples, centered on the hop, and zeros beyond the ends of x. Filter b is a triangle
+    over the frequencies k rate / n_fft: 0 at the edges m[b] and m[b + 2], 1 at m[b + 1], where the edges m[0] = 0 Hz,
+    ..., m[bands + 1] = rate / 2 are equally spaced in mel = 2595 log10(1 + Hz / 700). A triangle too narrow to
+    contain a frequency takes the nearest one.
 
     Arguments:
-        rate: samples per second of x.
-        bands: number of bands, default 20.
-        hop: samples between frames, default a hundredth of a second.
-        n_fft: samples under the window, default the power of two from 25 ms on.
+        rate: Samples per second of x.
+        bands: Number of bands; default 20.
+        hop: Samples between frames; default a hundredth of a second.
+        n_fft: Samples in the window; default the smallest power of two of at least 25 ms.
 
     Raises:
-        InputError: a rate or number of bands that leaves nothing to look at.
+        InputError: The rate or the number of bands is too small, or the hop is longer than the window.
 
     Cost: one short-time Fourier transform.
 
@@ -50,7 +50,9 @@ class LogMel(nn.Module):
     def __init__(self, rate: int, bands: int = 20, hop: int | None = None, n_fft: int | None = None) -> None:
         super().__init__()
         if rate < 1000 or bands < 1:
-            raise InputError(f"Mel frames need a rate of at least 1000 and a band, not {rate} and {bands} bands.")
+            raise InputError(
+                f"Mel frames need a rate of at least 1000 and at least one band, not {rate} and {bands} bands."
+            )
         self.rate = rate
         self.bands = bands
         self.hop = max(1, round(rate / 100)) if hop is None else hop
@@ -75,7 +77,7 @@ class LogMel(nn.Module):
 
 
 def mel_filters(rate: int, bands: int, n_fft: int) -> Tensor:
-    """The triangles of `LogMel`, float64, (bands, n_fft // 2 + 1), each 1 at its middle."""
+    """Return the triangles of `LogMel`, float64, (bands, n_fft // 2 + 1), each 1 at its center."""
     highest = 2595 * math.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (torch.linspace(0, highest, bands + 2, dtype=torch.float64) / 2595) - 1)
     frequencies = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * rate / n_fft

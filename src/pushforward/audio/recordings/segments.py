@@ -1,4 +1,4 @@
-"""Segments of recordings as training sees them: with their past, with the noise of rounding, with mel frames."""
+"""Segments of recordings for training and scoring, with the noise of rounding and mel frames."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pushforward.audio.recordings.mel import LogMel
 from pushforward.errors import InputError
 from pushforward.training.splitting import split_rows
 
-# Root mean square of what counts as silence where silence is dropped: three 16-bit steps.
+# A segment is silent if its root mean square is below three 16-bit steps.
 SILENCE = 3 * STEP
-# How often a silent segment is drawn again before the recordings are called silent.
+# Draws of silent segments in a row after which the recordings count as silent.
 MOST_REDRAWS = 1000
 
 
 def split_files(recordings: Recordings, fraction: float = 0.1, seed: int = 0) -> tuple[Recordings, Recordings]:
-    """Hold out whole files: two segments of one file are too much alike to judge one by the other.
+    """Hold out whole files, since segments of the same file are too similar.
 
     Arguments:
-        recordings: at least two files.
-        fraction: share of the files to hold out, at least one.
-        seed: of the draw.
+        recordings: At least two files.
+        fraction: Fraction of the files to hold out, at least one file; default 0.1.
+        seed: Seed of the choice.
 
     Returns:
         The files to train on and those held out.
 
     Raises:
-        InputError: fewer than two files.
+        InputError: There are fewer than two files.
     """
     if len(recordings) < 2:
         raise InputError(
@@ -43,18 +43,18 @@ def split_files(recordings: Recordings, fraction: float = 0.1, seed: int = 0) ->
 
 
 def dequantized(samples: np.ndarray | Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """16-bit samples as sound, with what rounding took away put back as noise: (samples + U(-1/2, 1/2)) / 32768.
+    """Return 16-bit samples as sound with the noise of rounding: (samples + U(-1/2, 1/2)) / 32768.
 
-    Without it the density of digital silence, and of any value that recurs exactly, would grow without bound. The
-    density of the result is a density of sound in full scale ±1; less ln 32768 = 10.397 nats a sample, its mean
-    log-likelihood bounds that of the 16-bit values from below.
+    Without the noise, the density of digital silence, and of any value that recurs exactly, would be unbounded. The
+    result has a density in full scale ±1. Minus ln 32768 = 10.397 nats per sample, its mean log-likelihood is a lower
+    bound of that of the 16-bit values.
 
     Arguments:
-        samples: whole numbers from -32768 to 32767, any shape.
-        generator: of the noise, default torch's own; new noise at every call.
+        samples: Integers from -32768 to 32767, of any shape.
+        generator: Source of the noise; default torch's own.
 
     Returns:
-        float32, the same shape.
+        float32, of the same shape.
 
     Source: Theis, van den Oord and Bethge, 2016, arXiv:1511.01844.
 
@@ -69,30 +69,31 @@ def dequantized(samples: np.ndarray | Tensor, generator: torch.Generator | None 
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether 16-bit samples are silence: their root mean square is below three steps."""
+    """Return whether 16-bit samples are silent: their root mean square is below three steps."""
     return not len(samples) or float(np.square(samples, dtype=np.float64).mean()) < (SILENCE / STEP) ** 2
 
 
 class Segments:
-    """Random segments of recordings, each sample with the same chance, new ones at every pass.
+    """Random segments of recordings that contain every sample with the same probability; new ones at every pass.
 
-    A batch is (x, scored, context). A row of x, (batch, history + length), is a piece of one file: `length` samples to
-    be scored, after up to `history` samples that a causal model may look back on; `scored`, of the same shape, is 1 on
-    the former and 0 elsewhere (history, and silence after the file's end). Where a row begins with its file, scoring
-    begins with the first sample. The context, with frames, is (batch, frames, bands) and aligned to the rows.
+    A batch is (x, scored, context). A row of x, (batch, history + length), is part of one file: `length` samples to
+    score, after up to `history` samples on which a causal model may depend. `scored`, of the same shape, is 1 for the
+    samples to score and 0 elsewhere (the history, and the padding after the end of a file). A row that starts at the
+    beginning of its file is scored from the first sample on. With frames, the context is (batch, frames, bands) and
+    aligned to the rows.
 
     Arguments:
-        recordings: the files.
-        length: samples of a row to be scored.
-        history: samples before them.
-        batch_size: rows in a batch.
-        seed: of the draws and the noise.
-        frames: what describes each file, (frames, bands) each, `hop` samples a frame; default none.
-        hop: samples a frame.
-        drop_silence: leave out segments of digital or near silence (`is_silent`), default False.
+        recordings: The files.
+        length: Samples to score in each row.
+        history: Samples before them.
+        batch_size: Rows in a batch.
+        seed: Seed of the segments and the noise.
+        frames: The context of each file, (frames, bands) each, with `hop` samples per frame; default None.
+        hop: Samples per frame.
+        drop_silence: Leave out silent segments (`is_silent`); default False.
 
     Raises:
-        InputError: nothing but silence, where silence is dropped.
+        InputError: Silence is left out, and there is nothing else.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Segments:
         self.hop = hop
         self.drop_silence = drop_silence
         self._generator = torch.Generator().manual_seed(seed)
-        # A segment may start before its file and end after it; with these starts all samples are alike.
+        # A segment may start before its file and end after it, so that all samples have the same probability.
         starts = np.array([len(samples) + length - 1 for samples in recordings.samples])
         self._ends = np.cumsum(starts)
         self.samples = sum(map(len, recordings.samples))
@@ -125,12 +126,12 @@ class Segments:
 
     @property
     def coverage(self) -> float:
-        """Which share of `length` samples is scored in a row, on average."""
+        """The average fraction of the `length` samples of a row that are scored."""
         return self.samples / int(self._ends[-1])
 
     @property
     def row_length(self) -> int:
-        """Samples of a row, history included, in whole frames."""
+        """Samples of a row, including its history, in whole frames."""
         return -(-(self.length + self.history + self.hop - 1) // self.hop) * self.hop
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
@@ -139,7 +140,7 @@ class Segments:
             yield cut(self, self._last, self._generator)
 
     def name_rows(self, positions: Tensor) -> str:
-        """Name the segments at these positions of the last batch."""
+        """Describe the first of the segments at these positions in the last batch."""
         file, start = self._last[int(positions[0])]
         return f"{self.recordings.paths[file]} from {max(start, 0) / self.recordings.rate:.2f} s on"
 
@@ -148,17 +149,17 @@ class Segments:
             place = int(torch.randint(int(self._ends[-1]), (), generator=self._generator))
             file = int(np.searchsorted(self._ends, place, side="right"))
             start = place - (int(self._ends[file - 1]) if file else 0) - self.length + 1
-            heard = self.recordings.samples[file][max(start, 0) : start + self.length]
-            if not (self.drop_silence and is_silent(heard)):
+            samples = self.recordings.samples[file][max(start, 0) : start + self.length]
+            if not (self.drop_silence and is_silent(samples)):
                 return file, start
-        raise InputError("The recordings hold next to nothing but silence: there is nothing to learn from them.")
+        raise InputError("The recordings contain almost nothing but silence: a model cannot be fitted to them.")
 
 
 class Tiles:
-    """All samples of recordings, each scored once, in the rows that `Segments` makes: for held-out likelihoods.
+    """All samples of recordings, each scored once, in rows like those of `Segments`: for held-out likelihoods.
 
-    The noise is the same at every pass, so that likelihoods of several models, or of one at several times, differ by
-    the models alone. Arguments as for `Segments`.
+    The noise is the same at every pass, so that likelihoods of different models, or of a model during its training, can
+    be compared. Arguments as for `Segments`.
     """
 
     def __init__(
@@ -172,7 +173,6 @@ class Tiles:
         hop: int = 1,
         drop_silence: bool = False,
     ) -> None:
-        # One rule for what a row is.
         self.rows = Segments(recordings, length, history, batch_size, seed, frames, hop)
         self.seed = seed
         self.places = [
@@ -182,11 +182,11 @@ class Tiles:
             if not (drop_silence and is_silent(samples[start : start + length]))
         ]
         if not self.places:
-            raise InputError("The held-out recordings hold nothing but silence: there is nothing to score.")
+            raise InputError("The held-out recordings contain nothing but silence: there is nothing to score.")
 
     @property
     def samples(self) -> int:
-        """How many samples are scored."""
+        """The number of samples that are scored."""
         sizes = self.rows.recordings.samples
         return sum(min(self.rows.length, len(sizes[file]) - start) for file, start in self.places)
 
@@ -202,7 +202,7 @@ class Tiles:
 def cut(
     rows: Segments, places: list[tuple[int, int]], generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The batch of segments that start at these samples of these files."""
+    """Return the batch of segments that start at the given (file, sample) places."""
     size = rows.row_length
     whole = np.zeros((len(places), size), dtype=np.int16)
     scored = np.zeros((len(places), size), dtype=np.float32)
@@ -216,13 +216,13 @@ def cut(
         if rows.frames is not None:
             frames = rows.frames[file][begin // rows.hop : (begin + size) // rows.hop]
             missing = size // rows.hop - len(frames)
-            # After the end of the file nothing is scored; any number will do there.
+            # Nothing is scored after the end of the file; any context does.
             contexts.append(torch.cat([frames, frames[-1:].expand(missing, -1)]))
     context = torch.stack(contexts) if rows.frames is not None else None
     return dequantized(whole, generator), torch.from_numpy(scored), context
 
 
 def mel_statistics(mel: LogMel, recordings: Recordings) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each band over all frames of recordings, (bands,) each."""
+    """Return mean and standard deviation of each band over all frames of recordings, (bands,) each."""
     frames = torch.cat([mel(torch.from_numpy(samples * np.float32(STEP))) for samples in recordings.samples])
     return frames.mean(0), frames.std(0).clamp_min(1e-3)

@@ -1,4 +1,4 @@
-"""What sounds sound like: spectra of a student's samples against those of data, as losses and as distances."""
+"""Spectra of samples against those of data, as losses and as distances."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from pushforward.errors import InputError
 
 Kind = Literal["linear", "log", "log_average"]
-# Below any power that 16-bit sound can have (10⁻¹⁰), far above the smallest float32: only exact silence feels it.
+# Below any power of 16-bit sound (10⁻¹⁰) and far above the smallest float32: only exact silence is affected.
 TINY = 1e-30
 
 
 def power_spectrum(x: Tensor, n_fft: int = 256, hop: int | None = None) -> Tensor:
-    """Power in each frequency and frame: |Σ_n window[n] x[i hop + n] e^(-2πi k n / n_fft)|² / Σ_n window[n]².
+    """Return the power of frequencies and frames: |Σ_n window[n] x[i hop + n] e^(-2πi k n / n_fft)|² / Σ_n window[n]².
 
-    The window is Hann's, and every frame lies inside the sound: white noise of variance v has mean power v everywhere.
+    The window is a Hann window, and every frame lies inside the sound: white noise of variance v has mean power v.
 
     Arguments:
-        x: (*batch, time); sounds shorter than a window are extended by silence to one.
-        n_fft: samples under the window, default 256.
-        hop: samples between frames, default a quarter of the window.
+        x: (*batch, time); sounds shorter than a window are padded with silence.
+        n_fft: Samples in the window; default 256.
+        hop: Samples between frames; default a quarter of the window.
 
     Returns:
         (*batch, frames, n_fft // 2 + 1).
@@ -42,7 +42,7 @@ def power_spectrum(x: Tensor, n_fft: int = 256, hop: int | None = None) -> Tenso
 
 
 class PowerLoss(nn.Module):
-    """How far spectra of a student's samples lie from those of data: the power loss against low volume ("whispering").
+    """The distance of the spectra of samples from those of data: the power loss, against low volume ("whispering").
 
     With P = `power_spectrum` of the samples, P' that of the data, and means over frequencies k:
 
@@ -50,18 +50,18 @@ class PowerLoss(nn.Module):
         log           mean_k (mean_i ln P[i, k] - mean_i ln P'[i, k])²
         log_average   mean_k (ln mean_i P[i, k] - ln mean_i P'[i, k])²
 
-    `paired` says whether sample and data belong together, as they do when both have one context: then the frames i are
-    those of one row, and with `linear` and `log` each is compared with its own partner before squaring. Otherwise i
+    `paired` says whether rows of samples and data belong together because they have the same context. If so, i runs
+    over the frames of a row, and with `linear` and `log` each row is compared with its own row of data. Otherwise i
     runs over the frames of the whole batch, and samples need not resemble the data row by row.
 
-    The logarithms have no floor, so that the gradient of a nearly silent student is as large as that of a loud one;
-    at exact silence all gradients are zero and finite.
+    The logarithms have no floor, so that the gradient of a nearly silent student is as large as that of a loud one. At
+    exact silence all gradients are zero.
 
     Arguments:
         kind: "linear", "log" or "log_average" (default).
-        n_fft: samples under the window, default 256.
-        hop: samples between frames, default a quarter of the window.
-        paired: whether rows of samples and data belong together, default False.
+        n_fft: Samples in the window; default 256.
+        hop: Samples between frames; default a quarter of the window.
+        paired: Whether rows of samples and data belong together; default False.
 
     Cost: two short-time Fourier transforms.
 
@@ -86,7 +86,7 @@ class PowerLoss(nn.Module):
         self.paired = paired
 
     def forward(self, samples: Tensor, data: Tensor) -> Tensor:
-        """Return the loss of each row, (batch,), of samples and data, (batch, time); one for all if unpaired."""
+        """Return the loss of each row, (batch,), of samples and data, (batch, time); the same for all if unpaired."""
         ours, theirs = (power_spectrum(x, self.n_fft, self.hop) for x in (samples, data))
         if self.kind == "linear":
             ours, theirs = (ours + TINY).sqrt(), (theirs + TINY).sqrt()
@@ -100,23 +100,23 @@ class PowerLoss(nn.Module):
         return (ours - theirs).square().flatten(1).mean(1).expand(len(samples))
 
     def _average(self, frames: Tensor) -> Tensor:
-        """Over the frames of each row, or of all rows: (batch or 1, frequencies)."""
+        """Average over the frames of each row, or of all rows: (batch or 1, frequencies)."""
         return frames.mean(1) if self.paired else frames.flatten(0, 1).mean(0, keepdim=True)
 
 
 class FeatureLoss(nn.Module):
-    """Squared distance between features of samples and of data: the place for the paper's perceptual loss.
+    """The squared distance between features of samples and of data: the perceptual loss of Parallel WaveNet.
 
-    The paper takes the activations of a classifier of phones, and prefers their Gram matrices ("style") to themselves.
-    No such classifier comes with this library; any module that turns sounds (batch, time) into features
-    (batch, channels, frames) will do. It is frozen here, and differentiated with respect to its input only.
+    The paper takes the activations of a phone classifier, and prefers their Gram matrices ("style") to the activations
+    themselves. This library has no such classifier; any module that maps sounds (batch, time) to features (batch,
+    channels, frames) can be used. It is frozen here, and differentiated with respect to its input only.
 
         gram      mean over channels c, d of (mean_i F[c, i] F[d, i] - mean_i F'[c, i] F'[d, i])²
         features  mean over c, i of (F[c, i] - F'[c, i])²
 
     Arguments:
-        network: sounds (batch, time) → features (batch, channels, frames).
-        gram: compare Gram matrices (default) or the features themselves.
+        network: Maps sounds (batch, time) to features (batch, channels, frames).
+        gram: Whether to compare Gram matrices (default) or the features themselves.
 
     Source: van den Oord et al., 2017, arXiv:1711.10433; Gatys, Ecker and Bethge, 2015, arXiv:1508.06576.
 
@@ -132,7 +132,7 @@ class FeatureLoss(nn.Module):
         self.gram = gram
 
     def train(self, mode: bool = True) -> FeatureLoss:
-        """Change the mode of nothing: the network stays in evaluation mode."""
+        """Do nothing: the network stays in evaluation mode."""
         return self
 
     def forward(self, samples: Tensor, data: Tensor) -> Tensor:
@@ -144,12 +144,12 @@ class FeatureLoss(nn.Module):
 
 
 def log_spectral_distance(samples: Tensor, data: Tensor, n_fft: int = 256) -> float:
-    """Root mean square over frequencies of the ratio, in decibels, of the two time-averaged power spectra.
+    """Return the root mean square over frequencies of the ratio, in decibels, of two time-averaged power spectra.
 
     Arguments:
-        samples: (batch, time); the average runs over batch and frames, nothing is aligned.
+        samples: (batch, time); the average is over batch and frames, and rows are not paired.
         data: (batch, time).
-        n_fft: samples under the window, default 256.
+        n_fft: Samples in the window; default 256.
 
     Example:
         >>> noise = torch.randn(4, 2000, generator=torch.Generator().manual_seed(0))
@@ -163,15 +163,15 @@ def log_spectral_distance(samples: Tensor, data: Tensor, n_fft: int = 256) -> fl
 def multi_resolution_distance(
     samples: Tensor, data: Tensor, n_ffts: Sequence[int] = (64, 256, 1024)
 ) -> tuple[float, float]:
-    """How far two sets of aligned sounds lie apart in short-time spectra, averaged over several window lengths.
+    """Return distances between the short-time spectra of paired sounds, averaged over several window lengths.
 
     With S = √power_spectrum of the samples and S' of the data: the spectral convergence ‖S' - S‖ / ‖S'‖, and the mean
-    of |ln S' - ln S|, S and S' raised to at least the rounding noise of 16 bits there.
+    of |ln S' - ln S|, where S and S' are at least the rounding noise of 16 bits.
 
     Arguments:
-        samples: (batch, time), each row made from the context of the row of the data.
+        samples: (batch, time), each row with the context of the same row of the data.
         data: (batch, time).
-        n_ffts: window lengths, default 64, 256, 1024.
+        n_ffts: Window lengths; default 64, 256, 1024.
 
     Returns:
         Spectral convergence and log-magnitude distance (nats), each averaged over the windows.

@@ -1,4 +1,4 @@
-"""The ladder that a model of sound has to climb: what ever less simple Gaussian densities make of the same files."""
+"""Baselines for models of sound: a ladder of three Gaussian densities of increasing complexity."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pushforward.errors import InputError
 class Ladder:
     """Three Gaussian densities of sound, fitted by maximum likelihood.
 
-        independent       every sample normal with mean 0 and one variance
-        autoregressive    x[t] normal about its linear prediction from the last samples, one variance
-        adaptive scale    the same, with the variance of the last samples' errors: `AdaptiveScale`
+        independent       all samples normal with mean 0 and the same variance
+        autoregressive    x[t] normal around its linear prediction from the last samples, with a constant variance
+        adaptive scale    the same with the variance of the last prediction errors: `AdaptiveScale`
 
     Attributes:
-        variance: of the samples.
-        error_variance: of the linear prediction's errors.
-        adaptive: prediction and adaptive scale, float64.
+        variance: Variance of the samples.
+        error_variance: Variance of the errors of the linear prediction.
+        adaptive: Linear prediction and adaptive scale, in float64.
 
     Example:
         >>> noise = 0.1 * np.random.default_rng(0).normal(size=(2, 4000))
@@ -44,11 +44,11 @@ class Ladder:
         """Fit to sounds.
 
         Arguments:
-            sounds: arrays (samples,) in full scale ±1, with the noise of rounding put back.
-            order: samples that the prediction looks back, default 16.
+            sounds: Arrays (samples,) in full scale ±1, with the noise of rounding.
+            order: Order of the linear prediction; default 16.
 
         Raises:
-            InputError: no sound, or nothing but silence.
+            InputError: There is no sound, or nothing but silence.
         """
         if not sum(map(len, sounds)):
             raise InputError("The ladder of baselines needs sounds to fit to.")
@@ -57,13 +57,13 @@ class Ladder:
         return cls(_mean_square(sounds), _mean_square(errors), adaptive)
 
     def score(self, sounds: Sequence[np.ndarray]) -> dict[str, float]:
-        """Negative log-likelihoods of sounds from their first sample on, nats per sample: lower is better.
+        """Return negative log-likelihoods of sounds from their first sample on, in nats per sample; lower is better.
 
         Arguments:
-            sounds: as for `fit`; each counts by its length.
+            sounds: As for `fit`; each is weighted by its length.
 
         Raises:
-            InputError: no sound.
+            InputError: There is no sound.
         """
         if not sum(map(len, sounds)):
             raise InputError("The ladder of baselines needs sounds to score.")
@@ -76,7 +76,7 @@ class Ladder:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain numbers, for JSON."""
+        """Return the parameters as plain numbers, for JSON."""
         adaptive = self.adaptive
         return {
             "variance": self.variance,
@@ -89,7 +89,7 @@ class Ladder:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Ladder:
-        """The ladder that `to_dict` has written down."""
+        """Return the ladder that `to_dict` described."""
         coefficients = torch.tensor(entries["coefficients"], dtype=torch.float64)
         gain, start, ceiling = (float(entries[name]) for name in ("gain", "start", "ceiling"))
         adaptive = AdaptiveScale(coefficients, gain=gain, start=start, ceiling=ceiling)
@@ -97,7 +97,7 @@ class Ladder:
 
 
 def adaptive_scale_nll(adaptive: AdaptiveScale, sounds: Sequence[np.ndarray]) -> float:
-    """Mean negative log-likelihood, nats per sample, of sounds under x = location + scale y with y standard normal."""
+    """Return the mean negative log-likelihood of sounds, in nats per sample, with a standard normal y."""
     total = 0.0
     for sound in sounds:
         x = torch.from_numpy(np.asarray(sound, dtype=np.float64))[None]

@@ -1,4 +1,4 @@
-"""Teach a parallel WaveNet what an autoregressive one has learned of recordings."""
+"""Distill a parallel WaveNet from an autoregressive one that was fitted to recordings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from pushforward.audio.models.adaptive_wavenet import AdaptiveWaveNet
 from pushforward.audio.models.architectures import Family, parallel_wavenet
 from pushforward.audio.models.predictive_student import predictive_parallel_wavenet
 from pushforward.audio.models.student import ParallelWaveNet
@@ -26,13 +24,15 @@ from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.distillation import DistillationReport, distill
 from pushforward.training.distillation.divergence import Draw
+from pushforward.training.settings import TrainingOptions
 
 DEFAULT_STEPS = 2000
-# Segments of recordings from which contexts are drawn and with whose spectra draws are compared.
+DEFAULTS: TrainingOptions = {"batch_size": 4, "learning_rate": 1e-2, "average_decay": 0.995}
+# Segments of recordings that give the contexts, and the spectra with which draws are compared.
 SEGMENTS = 2048
-# A student whose standard deviation is less than this share of the recordings' has gone quiet.
+# A student is too quiet if its standard deviation is less than this fraction of the recordings'.
 SMALLEST_SPREAD = 0.5
-# Fresh draws for the divergence at the end.
+# New draws for the final divergence.
 DRAWS = 256
 
 
@@ -41,9 +41,9 @@ class SpeechDistillation:
     """A student of a model of recordings.
 
     Attributes:
-        model: the student.
-        report: KL(student || teacher) in nats for a segment, and per sample, from fresh draws.
-        alarms: sentences about what is wrong.
+        model: The student.
+        report: KL(student || teacher) in nats per segment and per sample, from new draws.
+        alarms: Sentences that say what is wrong.
     """
 
     model: SpeechModel
@@ -52,11 +52,11 @@ class SpeechDistillation:
 
 
 class PowerPenalty:
-    """A power loss between a step's draws and segments of recordings: those of the same context, or any.
+    """A power loss between the draws of a step and segments of recordings, those of the same context or any.
 
     Arguments:
         loss: `PowerLoss`, paired for conditional models.
-        data: segments, (N, T), in the order of the contexts given to `distill`.
+        data: Segments, (N, T), in the order of the contexts given to `distill`.
     """
 
     def __init__(self, loss: PowerLoss, data: Tensor) -> None:
@@ -70,15 +70,17 @@ class PowerPenalty:
 
 
 class ContrastivePenalty:
-    """- log q(x | c) + log p_T(x | c'), c' the context of another draw: with the divergence, Parallel WaveNet's loss.
+    """-log q(x | c) + log p_T(x | c'), where c' is the context of another draw: the loss of Parallel WaveNet.
 
-        KL(q(x | c) || p_T(x | c)) - gamma KL(q(x | c) || p_T(x | c'))
+    With a weight of gamma, the divergence and this penalty are
 
-    is the divergence with this penalty of weight gamma. A student that hears its context makes what is unlikely under
-    another; one that ignores it gains nothing by the second term.
+        KL(q(x | c) || p_T(x | c)) - gamma KL(q(x | c) || p_T(x | c')).
+
+    Draws of a student that follows its context are unlikely under another one; a student that ignores it gains nothing
+    from the second term.
 
     Arguments:
-        teacher: has `log_prob(x, context)`.
+        teacher: A density with `log_prob(x, context)`.
 
     Source: van den Oord et al., 2017, arXiv:1711.10433.
     """
@@ -107,62 +109,43 @@ def distill_speech(
     power: float = 0.3,
     contrastive: float = 0.0,
     segment: int = 1000,
-    batch_size: int = 4,
-    max_time: float | None = None,
-    max_steps: int | None = None,
-    learning_rate: float = 1e-2,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-    log_path: str | Path | None = None,
     announce: Announce = silent,
+    **training: Unpack[TrainingOptions],
 ) -> SpeechDistillation:
-    """Fit a parallel WaveNet to a teacher by KL(student || teacher), in nats, and losses against quiet output.
+    """Fit a parallel WaveNet to a teacher by KL(student || teacher), in nats, and a loss against quiet output.
 
-    The divergence hardly minds a student that is too quiet: a teacher that gives silence a chance of e^-70 in a segment
-    lets a silent student get away with 70 nats, 0.035 a sample. The power loss does mind.
+    The divergence hardly penalizes a student that is too quiet: if the teacher gives silence a probability of e^-70 in
+    a segment, a silent student has a divergence of 70 nats, 0.035 per sample. The power loss does penalize it.
 
     Arguments:
-        teacher: an autoregressive model.
-        sources: recordings that contexts come from and whose spectra the power loss wants: a conditional teacher cannot
-            do without; another one can if `power` is 0.
-        flows: of the student, default 2.
-        channels: of each, default 16.
-        layers: of each, default 8.
-        univariate: "relative_affine" (default), "affine" or "spline"; behind the linear prediction of the teacher, if
-            it has one (`predictive_parallel_wavenet`).
+        teacher: An autoregressive model.
+        sources: Recordings for the contexts and for the spectra of the power loss: a conditional teacher needs them, an
+            unconditional one only if `power` is not 0.
+        flows: Flows of the student; default 2.
+        channels: Channels of each flow; default 16.
+        layers: Layers of each flow; default 8.
+        univariate: "relative_affine" (default), "affine" or "spline"; followed by the linear prediction of the teacher
+            if it has one (`predictive_parallel_wavenet`).
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
-        power: weight of the power loss ("log_average") in nats per sample, default 0.3; 0 leaves it out.
+        power: Weight of the power loss ("log_average"), in nats per sample; default 0.3, 0 for none.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
-        segment: samples of a draw, default 1000: shorter ones make more steps in a minute.
-        batch_size: draws in a step.
-        max_time: most seconds of the fit.
-        max_steps: most steps; 2000 if neither is given.
-        learning_rate: peak learning rate, default 1e-2.
-        seed: of weights, contexts and draws.
-        device: "auto", "cpu", "cuda" or "mps".
-        progress: whether to show a progress bar; None shows one in a terminal after two seconds.
-        log_path: CSV file for the course of the run, its values minus the loss in nats for a segment.
-        announce: is told what is done.
+        segment: Samples of a draw; default 1000. Shorter draws make more steps in the same time.
+        announce: Called with lines that say what is trained, and which estimator is used.
+        training: Options of the run by name, as for `pushforward.distill`. Here `batch_size` is 4, `learning_rate`
+            1e-2, `average_decay` 0.995, and `max_steps` 2000 if neither it nor `max_time` is given; the values in the
+            log are minus the loss, in nats per segment.
 
     Returns:
         The student and the report of its divergence.
 
     Raises:
-        InputError: the teacher is a student, recordings are missing or do not fit, or an option is out of range.
-        TrainingError: losses were not finite too often.
+        InputError: The teacher is a student, recordings are missing or do not fit, or an option is unknown or out of
+            its range.
+        TrainingError: Losses or gradients were not finite too often.
     """
-    if teacher.is_student:
-        raise InputError("This model is a student already: distil its teacher.")
-    if min(log_scale_regularization, power, contrastive) < 0:
-        raise InputError("The weights of losses must be 0 or more.")
-    if contrastive and teacher.frames is None:
-        raise InputError("The contrastive loss is for conditional models: this one takes no mel frames.")
-    if not sources and (teacher.frames is not None or power):
-        need = "its mel frames" if teacher.frames is not None else "the power loss (--power 0 leaves it out)"
-        raise InputError(f"Name the recordings that the teacher was fitted to: {need} cannot be had without.")
-    hop = 1 if teacher.frames is None else teacher.frames.hop
-    segment = -(-segment // hop) * hop
+    _check(teacher, sources, log_scale_regularization, power, contrastive)
+    seed = training.get("seed", 0)
+    segment = -(-segment // teacher.hop) * teacher.hop
     contexts = None
     if sources:
         recordings = read_recordings(sources, teacher.rate)
@@ -181,8 +164,11 @@ def distill_speech(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
         f"weights, on segments of {segment} samples"
     )
+    options: TrainingOptions = {**DEFAULTS, **training}
+    if options.get("max_time") is None and options.get("max_steps") is None:
+        options["max_steps"] = DEFAULT_STEPS
     with warnings.catch_warnings():
-        # Of a sequence, samples one by one and weights of whole segments say little; the alarms here judge the volume.
+        # Spreads of single samples and importance weights of whole segments say little; the alarms here judge loudness.
         warnings.filterwarnings("ignore", "The student has collapsed|The importance weights", RuntimeWarning)
         report = distill(
             teacher.density,
@@ -190,25 +176,15 @@ def distill_speech(
             context=contexts,
             log_scale_regularization=log_scale_regularization,
             penalties=penalties,
-            batch_size=batch_size,
-            max_steps=DEFAULT_STEPS if max_time is None and max_steps is None else max_steps,
-            max_time=max_time,
-            learning_rate=learning_rate,
-            average_decay=0.995,
             draws=DRAWS,
             reference=data,
             timing_rows=0,
-            seed=seed,
-            device=device,
-            progress=progress,
-            log_path=log_path,
             announce=announce,
+            **options,
         )
     student.to("cpu")
     teacher.density.to("cpu")
-    with seeded(seed):
-        some = None if contexts is None else contexts[:DRAWS]
-        spread = float(student.sample((DRAWS,) if some is None else (), some).std() / data.std())
+    spread = _spread(student, data, contexts, seed)
     notes = {
         "teacher": teacher.notes,
         "losses": {"log_scale_regularization": log_scale_regularization, "power": power, "contrastive": contrastive},
@@ -222,24 +198,47 @@ def distill_speech(
     }
     if report.history is not None:
         notes |= {"steps": report.history.steps, "seconds": round(report.history.total_seconds, 3)}
-    return SpeechDistillation(
-        SpeechModel(student, teacher.rate, teacher.frames, notes), report, _alarms(spread, report)
-    )
+    model = SpeechModel(student, teacher.rate, teacher.frames, notes)
+    return SpeechDistillation(model, report, _alarms(spread, report))
+
+
+def _check(
+    teacher: SpeechModel,
+    sources: Sequence[str | os.PathLike[str]],
+    log_scale_regularization: float,
+    power: float,
+    contrastive: float,
+) -> None:
+    if teacher.is_student:
+        raise InputError("This model is a student already: distill its teacher.")
+    if min(log_scale_regularization, power, contrastive) < 0:
+        raise InputError("The weights of losses must be 0 or more.")
+    if contrastive and teacher.frames is None:
+        raise InputError("The contrastive loss is for conditional models: this one takes no mel frames.")
+    if not sources and (teacher.frames is not None or power):
+        need = "its mel frames" if teacher.frames is not None else "the power loss (--power 0 leaves it out)"
+        raise InputError(f"Name the recordings that the teacher was fitted to: they are needed for {need}.")
 
 
 def _student(teacher: SpeechModel, univariate: Family, **sizes: Any) -> ParallelWaveNet:
-    """A fresh student: behind the teacher's linear prediction if there is one."""
+    """Return a new student, with the teacher's linear prediction if it has one."""
     density = teacher.density
-    sizes |= {"context": density.context_features, "hop": None if teacher.frames is None else teacher.frames.hop}
-    ladder = teacher.notes.get("ladder")
-    if isinstance(density, AdaptiveWaveNet) and density.adaptive.order and ladder:
-        student = predictive_parallel_wavenet(
-            order=density.adaptive.order, univariate=univariate, scale=math.sqrt(ladder["error_variance"]), **sizes
-        )
-        student.coefficients.copy_(density.adaptive.coefficients)
-        return student
-    scale = float(teacher.notes.get("standard_deviation", 0.05))
-    return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
+    sizes |= {"context": density.context_features, "hop": density.hop}
+    coefficients, ladder = density.prediction_coefficients, teacher.notes.get("ladder")
+    if coefficients is None or not ladder:
+        scale = float(teacher.notes.get("standard_deviation", 0.05))
+        return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
+    scale = math.sqrt(ladder["error_variance"])
+    student = predictive_parallel_wavenet(order=len(coefficients), univariate=univariate, scale=scale, **sizes)
+    student.coefficients.copy_(coefficients)
+    return student
+
+
+def _spread(student: ParallelWaveNet, data: Tensor, contexts: Tensor | None, seed: int) -> float:
+    """Return the standard deviation of the student's draws over that of data."""
+    with seeded(seed):
+        draws = student.sample((DRAWS,)) if contexts is None else student.sample((), contexts[:DRAWS])
+    return float(draws.std() / data.std())
 
 
 def _alarms(spread: float, report: DistillationReport) -> list[str]:
@@ -247,7 +246,7 @@ def _alarms(spread: float, report: DistillationReport) -> list[str]:
     if spread < SMALLEST_SPREAD:
         alarms.append(
             f"the student is too quiet: the standard deviation of its draws is {spread:.2f} of what it should be, "
-            "which the divergence hardly minds. Give the power loss a greater weight, or more time."
+            "which the divergence hardly penalizes. Give the power loss more weight, or the fit more time."
         )
     if report.nonfinite:
         alarms.append(f"{report.nonfinite:.2%} of the student's draws have a density that is not finite.")
@@ -257,20 +256,20 @@ def _alarms(spread: float, report: DistillationReport) -> list[str]:
 def aligned_segments(
     model: SpeechModel, recordings: Recordings, length: int, count: int, seed: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Random stretches of recordings with their contexts, each from a whole frame on and inside its file.
+    """Return random segments of recordings with their contexts; each starts with a frame and lies inside its file.
 
     Arguments:
-        model: whose context to take, if it has any.
-        recordings: files, of which those that are long enough are used.
-        length: samples of a stretch, whole frames.
-        count: how many.
-        seed: of the draw and of the noise of rounding.
+        model: Computes the context, if it takes one.
+        recordings: Files; those that are long enough are used.
+        length: Samples of a segment, a whole number of frames.
+        count: The number of segments.
+        seed: Seed of the choice and of the noise of rounding.
 
     Returns:
         Sound, (count, length), and context, (count, frames, bands) or None.
 
     Raises:
-        InputError: no file is long enough.
+        InputError: No file is long enough.
     """
     long_enough = [i for i, samples in enumerate(recordings.samples) if len(samples) >= length]
     if not long_enough:
@@ -278,7 +277,7 @@ def aligned_segments(
             f"No file lasts {length / recordings.rate:.2f} s, the length of a segment: choose a shorter one."
         )
     kept = recordings.take(long_enough)
-    hop = 1 if model.frames is None else model.frames.hop
+    hop = model.hop
     rows = Segments(kept, length, 0, 1, seed, model.frames_of(kept), hop)
     generator = torch.Generator().manual_seed(seed)
     starts = torch.tensor([(len(samples) - length) // hop + 1 for samples in kept.samples])

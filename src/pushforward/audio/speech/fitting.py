@@ -6,8 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -25,26 +24,27 @@ from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.history import History
 from pushforward.training.loop import train
-from pushforward.training.settings import Settings, choose_device
+from pushforward.training.settings import Settings, TrainingOptions, choose_device, refuse, settings_from
 
-# Without limits a fit ends after this many steps.
+# Steps of a fit without limits.
 DEFAULT_STEPS = 4000
+REFUSED = ("epochs", "precision", "checkpoint", "resume")
 EVALUATE_EVERY = 500
-# Held-out seconds that decide which weights are kept; the figure at the end comes from all held-out files.
+# Seconds of held-out sound that decide which weights are kept; the final figure comes from all held-out files.
 VALIDATION_SECONDS = 30
 # Linear prediction needs no more, and all of it is in memory at once.
-SECONDS_TO_LOOK_AT = 1200
+SECONDS_FOR_PREDICTION = 1200
 
 
 @dataclass
 class SpeechFit:
-    """A fitted model of recordings, and how it compares.
+    """A fitted model of recordings, and its comparison with the baselines.
 
     Attributes:
-        model: the density.
-        history: the course of the training, log-likelihoods in nats per sample.
-        held_out: negative log-likelihood of the held-out files, nats per sample: lower is better.
-        baselines: the same of the densities of `pushforward.audio.speech.baselines.ladder`, fitted to the same files.
+        model: The model.
+        history: The course of the training; log-likelihoods in nats per sample.
+        held_out: Negative log-likelihood of the held-out files, in nats per sample; lower is better.
+        baselines: The same for the densities of `pushforward.audio.speech.baselines.Ladder`, fitted to the same files.
     """
 
     model: SpeechModel
@@ -57,8 +57,8 @@ class SequenceLikelihood(nn.Module):
     """The negative log-likelihood of each row's scored samples, in nats per sample.
 
     Arguments:
-        density: a teacher.
-        samples: how many samples of a row are scored on average.
+        density: A teacher.
+        samples: The average number of scored samples per row.
     """
 
     def __init__(self, density: AutoregressiveWaveNet, samples: float) -> None:
@@ -67,16 +67,16 @@ class SequenceLikelihood(nn.Module):
         self.samples = samples
 
     def forward(self, x: Tensor, scored: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the losses, (batch,), of rows x and their scored samples, (batch, time), and their context."""
+        """Return the losses, (batch,), of rows x, given which samples are scored, (batch, time), and their context."""
         return -(self.density.conditionals(x, context).log_prob(x) * scored).sum(-1) / self.samples
 
 
 class HeldOutSamples:
-    """The mean log-likelihood of held-out samples in nats per sample.
+    """The mean log-likelihood of held-out samples, in nats per sample.
 
     Arguments:
-        density: a teacher.
-        tiles: rows of held-out files.
+        density: A teacher.
+        tiles: Rows of held-out files.
     """
 
     def __init__(self, density: AutoregressiveWaveNet, tiles: Tiles) -> None:
@@ -87,7 +87,7 @@ class HeldOutSamples:
         """Return the mean.
 
         Raises:
-            FloatingPointError: it is not finite.
+            FloatingPointError: It is not finite.
         """
         device = next(self.density.parameters()).device
         total = 0.0
@@ -109,116 +109,74 @@ def fit_speech(
     stacks: int = 2,
     head: Literal["gaussian", "logistic_mixture"] = "gaussian",
     segment: int = 2000,
-    batch_size: int = 4,
-    max_time: float | None = None,
-    max_steps: int | None = None,
-    learning_rate: float = 4e-3,
     held_out_fraction: float = 0.1,
     drop_silence: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool | None = None,
-    log_path: str | Path | None = None,
     announce: Announce = silent,
+    **training: Unpack[TrainingOptions],
 ) -> SpeechFit:
     """Fit p(sound), or p(sound | mel frames), to recordings: `pushforward.audio.models.adaptive_wavenet`.
 
-    A share of the files, chosen by the seed, is held out: part of it decides which weights are kept, all of it gives
-    the held-out figure. The noise of 16-bit rounding is put back, anew at every step; what is learned is a density of
-    sound in full scale ±1, not a table of probabilities.
+    A fraction of the files, chosen by the seed, is held out: part of it decides which weights are kept, all of it gives
+    the held-out figure. The noise of 16-bit rounding is restored, with new noise at every step; the model is a density
+    of sound in full scale ±1, not a distribution of 16-bit values.
 
     Arguments:
-        sources: mono sound files of one rate, folders of them, or patterns.
-        mel: whether to condition on log-mel frames: 20 bands, a frame every 10 ms.
-        channels: of the WaveNet, default 16.
-        layers: in each of its stacks, default 7.
-        stacks: default 2.
-        head: "gaussian" (default: a student then learns by the closed form) or "logistic_mixture".
-        segment: samples of a training row, default 2000.
-        batch_size: rows in a step, default 4.
-        max_time: most seconds of training.
-        max_steps: most steps; 4000 if neither is given.
-        learning_rate: peak learning rate.
-        held_out_fraction: share of the files to hold out.
-        drop_silence: leave out segments of silence (root mean square below three 16-bit steps) in training and in
-            held-out figures; by default all of each file counts.
-        seed: of the split, the weights, the segments and the noise.
-        device: "auto", "cpu", "cuda" or "mps".
-        progress: whether to show a progress bar; None shows one in a terminal after two seconds.
-        log_path: CSV file for the course of the training.
-        announce: is told what is fitted to what.
+        sources: Mono sound files of one sample rate, folders of them, or patterns.
+        mel: Whether to condition on log-mel frames: 20 bands, a frame every 10 ms.
+        channels: Channels of the WaveNet; default 16.
+        layers: Layers of each stack; default 7.
+        stacks: Stacks of layers; default 2.
+        head: "gaussian" (default; students are then distilled in closed form) or "logistic_mixture".
+        segment: Samples of a training row; default 2000.
+        held_out_fraction: Fraction of the files to hold out; default 0.1.
+        drop_silence: Leave silent segments (root mean square below three 16-bit steps) out of training and of held-out
+            figures; default False, all of each file counts.
+        announce: Called with a line that says what is fitted to what.
+        training: Options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` is 4,
+            `learning_rate` 4e-3, `average_decay` 0.998, `patience` None (never stop early), and `max_steps` 4000 if
+            neither it nor `max_time` is given. `epochs`, `precision`, `checkpoint` and `resume` are not taken.
 
     Returns:
-        The model, the history, the held-out figure and the ladder of baselines.
+        The model, the history, the held-out figure and the baselines.
 
     Raises:
-        InputError: sounds or options that cannot be used.
-        TrainingError: training met too many numbers that are not finite.
+        InputError: The sounds cannot be used, or an option is unknown or out of its range.
+        TrainingError: Losses or gradients were not finite too often.
     """
-    limit = DEFAULT_STEPS if max_time is None and max_steps is None else max_steps
-    settings = Settings(
-        evaluate_every=EVALUATE_EVERY if limit is None else max(1, min(EVALUATE_EVERY, limit // 4)),
-        max_steps=limit,
-        max_time=max_time,
-        learning_rate=learning_rate,
-        average_decay=0.998,
-        patience=None,
-        seed=seed,
-        device=device,
-        progress=progress,
-        log_path=log_path,
-    )
-    recordings = read_recordings(sources)
-    training, held_out = split_files(recordings, held_out_fraction, seed)
-    frames = None
-    if mel:
-        log_mel = LogMel(recordings.rate)
-        frames = MelFrames(log_mel, *mel_statistics(log_mel, training))
+    settings = _settings(training)
+    seed = settings.seed
+    fitting, held_out = split_files(read_recordings(sources), held_out_fraction, seed)
+    mel_frames = _mel_frames(fitting) if mel else None
     with seeded(seed):
         density = adaptive_wavenet(
             channels=channels,
             layers=layers,
             stacks=stacks,
             head=head,
-            context=0 if frames is None else log_mel.bands,
-            hop=None if frames is None else log_mel.hop,
-            length=recordings.rate,
+            context=0 if mel_frames is None else mel_frames.mel.bands,
+            hop=None if mel_frames is None else mel_frames.hop,
+            length=fitting.rate,
         )
-    sounds = with_noise(training, seed)
-    # Segments begin anywhere: their first sample is as loud as any.
+    model = SpeechModel(density, fitting.rate, mel_frames)
+    sounds = with_noise(fitting, seed)
+    # Segments start anywhere in a file, so their first sample has the average power.
     density.adaptive.load_state_dict(fit_adaptive_scale(sounds, from_start=False).state_dict())
-    model = SpeechModel(density, recordings.rate, frames)
-    hop = 1 if frames is None else frames.hop
-    batches = Segments(
-        training, segment, 0, batch_size, seed, model.frames_of(training), hop, drop_silence=drop_silence
+    frames = model.frames_of(fitting)
+    batches = Segments(fitting, segment, 0, settings.batch_size, seed, frames, model.hop, drop_silence)
+    announce(
+        f"{len(fitting)} files ({fitting.seconds:.0f} s) to train on, {len(held_out)} ({held_out.seconds:.0f} s) "
+        f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
+        f"receptive field {density.receptive_field} samples" + (", log-mel frames" if mel else "")
     )
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
-    announce(
-        f"{len(training)} files ({training.seconds:.0f} s) to train on, {len(held_out)} ({held_out.seconds:.0f} s) "
-        f"held out, {recordings.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
-        f"receptive field {density.network.receptive_field} samples" + (", log-mel frames" if mel else "")
-    )
-    # Imported here: it takes seconds, which `import pushforward` should not.
-    from pushforward.training.fabric import make_fabric
-
-    chosen = choose_device(device)
-    density.to(chosen)
-    history = train(
-        make_fabric(chosen, settings.precision),
-        SequenceLikelihood(density, segment * batches.coverage),
-        batches,
-        HeldOutSamples(density, validation),
-        settings,
-        name_rows=batches.name_rows,
-    )
-    density.to("cpu")
+    history = _maximize_likelihood(density, batches, validation, settings)
     held_out_nats = model.negative_log_likelihood(held_out, seed, drop_silence)
-    ladder = Ladder.fit(with_noise(_loud(training), seed) if drop_silence else sounds)
-    baselines = ladder.score(with_noise(_loud(held_out) if drop_silence else held_out, seed))
+    ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
+    baselines = ladder.score(with_noise(_without_silence(held_out) if drop_silence else held_out, seed))
     model.notes = {
         "mel": mel,
-        "files": {"training": len(training), "held_out": len(held_out)},
-        "seconds_of_sound": {"training": round(training.seconds, 3), "held_out": round(held_out.seconds, 3)},
+        "files": {"training": len(fitting), "held_out": len(held_out)},
+        "seconds_of_sound": {"training": round(fitting.seconds, 3), "held_out": round(held_out.seconds, 3)},
         "held_out_files": [path.name for path in held_out.paths],
         "drop_silence": drop_silence,
         "held_out_nats_per_sample": held_out_nats,
@@ -233,22 +191,65 @@ def fit_speech(
     return SpeechFit(model, history, held_out_nats, baselines)
 
 
+def _settings(training: TrainingOptions) -> Settings:
+    """Complete the options of a fit."""
+    refuse("fit_speech", training, REFUSED)
+    steps = training.get("max_steps")
+    if steps is None and training.get("max_time") is None:
+        steps = DEFAULT_STEPS
+    defaults = {
+        "evaluate_every": EVALUATE_EVERY if steps is None else max(1, min(EVALUATE_EVERY, steps // 4)),
+        "batch_size": 4,
+        "learning_rate": 4e-3,
+        "average_decay": 0.998,
+        "patience": None,
+    }
+    return settings_from({**training, "max_steps": steps}, **defaults)
+
+
+def _mel_frames(recordings: Recordings) -> MelFrames:
+    """Return mel frames standardized on recordings."""
+    mel = LogMel(recordings.rate)
+    return MelFrames(mel, *mel_statistics(mel, recordings))
+
+
+def _maximize_likelihood(
+    density: AutoregressiveWaveNet, batches: Segments, validation: Tiles, settings: Settings
+) -> History:
+    """Train a density, on the device of the settings; leave it on the CPU."""
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import make_fabric
+
+    device = choose_device(settings.device)
+    density.to(device)
+    history = train(
+        make_fabric(device, settings.precision),
+        SequenceLikelihood(density, batches.length * batches.coverage),
+        batches,
+        HeldOutSamples(density, validation),
+        settings,
+        name_rows=batches.name_rows,
+    )
+    density.to("cpu")
+    return history
+
+
 def with_noise(recordings: Recordings, seed: int) -> list[np.ndarray]:
-    """Recordings as sound in full scale ±1 with the noise of rounding, float64, at most twenty minutes of them."""
+    """Return recordings as sound in full scale ±1 with the noise of rounding, in float64; at most twenty minutes."""
     generator = torch.Generator().manual_seed(seed)
-    sounds = shortened(recordings, SECONDS_TO_LOOK_AT).samples
+    sounds = shortened(recordings, SECONDS_FOR_PREDICTION).samples
     return [dequantized(samples, generator).double().numpy() for samples in sounds]
 
 
 def shortened(recordings: Recordings, seconds: float) -> Recordings:
-    """Files spread evenly over recordings, so many that they last about so many seconds; at least one."""
+    """Return files spread evenly over recordings that last about the given number of seconds; at least one."""
     share = min(1.0, seconds / recordings.seconds)
     count = max(1, round(share * len(recordings)))
     return recordings.take(sorted({round(k * (len(recordings) - 1) / max(count - 1, 1)) for k in range(count)}))
 
 
-def _loud(recordings: Recordings) -> Recordings:
-    """The same without its silent stretches of a quarter of a second."""
+def _without_silence(recordings: Recordings) -> Recordings:
+    """Return recordings without their silent stretches of a quarter of a second."""
     size = recordings.rate // 4
     kept: list[Any] = []
     for samples in recordings.samples:

@@ -1,4 +1,4 @@
-"""How good models of recordings are: likelihood, divergence, volume, spectra, speed, exactness."""
+"""Measure models of recordings: likelihood, divergence, loudness, spectra, speed and exactness."""
 
 from __future__ import annotations
 
@@ -7,53 +7,51 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.audio.models.adaptive_wavenet import AdaptiveWaveNet
-from pushforward.audio.models.student import ParallelWaveNet
-from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.audio.recordings.files import Recordings
 from pushforward.audio.recordings.spectral import log_spectral_distance, multi_resolution_distance
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.distillation import SMALLEST_SPREAD, aligned_segments
 from pushforward.audio.speech.fitting import with_noise
-from pushforward.audio.speech.model import SpeechModel, receptive_field
+from pushforward.audio.speech.model import SpeechModel
 from pushforward.errors import InputError
 from pushforward.support.seeding import seeded
 
 TIMING_REPEATS = 5
-# How far a sound made step by step may lie, in units of its noise, from the same one scored at once.
+# The largest difference between the noise of a draw and the noise recovered from it, in float64.
 LARGEST_INEXACTNESS = 1e-9
 
 
 @dataclass
 class SpeechFigures:
-    """What was measured of one model; None where it does not apply or was not asked for.
+    """The figures of one model; None where a figure does not apply.
 
     Attributes:
-        name: of the model, its file.
+        name: Name of the model, from its file.
         kind: "teacher" or "student".
-        conditional: whether it is told mel frames.
-        weights: how many.
-        nll: negative log-likelihood of the recordings, all samples, nats per sample; of teachers.
-        segment_nll: the same of some segments, scored from their first sample, of teachers and, by their slow inverse,
-            of students: these may be compared.
-        kl: KL(student || teacher) in nats per sample, from fresh draws.
-        kl_error: its standard error.
-        kl_of_segment: the same in nats for a segment of `segment` samples.
-        segment: how many samples those draws have.
-        standard_deviation: of draws.
-        spread: that over the standard deviation of the segments.
-        spread_of_teacher: that over the standard deviation of its teacher's draws.
-        log_spectral_distance: of draws from the segments, in decibels.
-        spectral_convergence: of draws from the segments of the same mel frames, over several windows; 0 is perfect.
-        real_time_factor: seconds of sound made in a second, one sound at a time.
-        naive_real_time_factor: the same if the whole receptive field were computed anew for each sample.
-        inexactness: largest difference between noise and what scoring makes of the sound made from it, float64.
-        alarms: sentences about what is wrong.
+        conditional: Whether it takes mel frames.
+        weights: Number of weights.
+        nll: Negative log-likelihood of all samples of the recordings, in nats per sample; for teachers.
+        segment_nll: The same for some segments, scored from their first sample. A student is scored through its slow
+            inverse; it can be compared with its teacher here.
+        kl: KL(student || teacher) in nats per sample, from new draws.
+        kl_error: Its standard error.
+        kl_of_segment: The same in nats for a segment of `segment` samples.
+        segment: Samples of these draws.
+        standard_deviation: Standard deviation of draws.
+        spread: Standard deviation of draws over that of the segments.
+        spread_of_teacher: Standard deviation of draws over that of the teacher's draws.
+        log_spectral_distance: Distance of draws from the segments, in decibels.
+        spectral_convergence: Distance of draws from the segments with the same mel frames, over several windows; 0 is
+            perfect.
+        real_time_factor: Seconds of sound generated in a second, one sound at a time.
+        naive_real_time_factor: The same if the whole receptive field were computed again for each sample.
+        inexactness: Largest difference between the noise of a draw and the noise recovered from it, in float64.
+        alarms: Sentences that say what is wrong.
     """
 
     name: str
@@ -77,7 +75,7 @@ class SpeechFigures:
     alarms: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
-        """The main figures in a line."""
+        """Return the main figures in one line."""
         parts = []
         if self.nll is not None:
             parts.append(f"negative log-likelihood {self.nll:.3f} nats per sample")
@@ -97,14 +95,14 @@ class SpeechReport:
     """Figures of several models on the same recordings.
 
     Attributes:
-        rate: samples per second.
-        seconds: of recordings.
-        files: how many.
-        threads: of the processor.
-        baselines: negative log-likelihoods of the recordings under the ladder of a teacher's training files.
-        models: the figures of each model.
-        data: some segments, (rows, samples).
-        draws: of each model as many, with the same mel frames if it takes any.
+        rate: Samples per second.
+        seconds: Total duration of the recordings.
+        files: Number of files.
+        threads: Number of threads.
+        baselines: Negative log-likelihoods of the recordings under the baselines of a teacher's training files.
+        models: The figures of each model.
+        data: Segments of the recordings, (rows, samples).
+        draws: Draws of each model, (rows, samples), with the mel frames of these segments if it takes any.
     """
 
     rate: int
@@ -117,7 +115,7 @@ class SpeechReport:
     draws: list[Tensor]
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as plain numbers, for JSON; without the sounds."""
+        """Return all figures as plain numbers, for JSON, without the sounds."""
         return {
             "rate": self.rate,
             "seconds": self.seconds,
@@ -137,78 +135,43 @@ def measure(
     seconds: float = 1.0,
     segment: int = 2000,
     seed: int = 0,
-    report: Callable[[float], None] = lambda part: None,
+    report: Callable[[float], None] = lambda fraction: None,
 ) -> SpeechReport:
     """Measure teachers and students on recordings that none of them was fitted to.
 
     A student is compared with the first teacher before it in the list that takes the same context.
 
     Arguments:
-        models: of one rate.
-        names: what to call them.
-        recordings: sound files of that rate.
-        rows: draws of each model, and segments of the recordings.
-        seconds: how long each of them is; shorter if no file is as long.
-        segment: samples of the segments of which likelihoods are compared, and of the draws for the divergence.
-        seed: of draws and noise.
-        report: is told the share that is done, from 0 to 1.
+        models: Teachers and students of one sample rate.
+        names: Their names.
+        recordings: Sound files of that sample rate.
+        rows: The number of draws of each model, and of segments of the recordings.
+        seconds: Duration of each of them; less if no file is as long.
+        segment: Samples of the segments whose likelihoods are compared, and of the draws for the divergence.
+        seed: Seed of draws and noise.
+        report: Called with the fraction that is done, from 0 to 1.
 
     Returns:
-        All figures, and the sounds they rest on.
+        All figures, and the sounds from which they were computed.
 
     Raises:
-        InputError: no model, or models or recordings of different rates.
+        InputError: There is no model, or models or recordings have different sample rates.
     """
-    if not models:
-        raise InputError("Name at least one model.")
-    for model, name in zip(models, names, strict=True):
-        if model.rate != recordings.rate:
-            raise InputError(
-                f"{name} makes sound of {model.rate} samples per second, the recordings have {recordings.rate}."
-            )
-    hop = max(1 if model.frames is None else model.frames.hop for model in models)
-    longest = max(map(len, recordings.samples))
-    length = min(round(seconds * recordings.rate), longest) // hop * hop
-    short = min(segment, length) // hop * hop
-    if short < 256:
-        raise InputError(f"The longest recording has {longest} samples: too few to compare anything.")
+    lengths = _lengths(models, names, recordings, seconds, segment)
     results: list[SpeechFigures] = []
     draws: list[Tensor] = []
     teachers: list[tuple[SpeechModel, Tensor]] = []
-    data = aligned_segments(models[0], recordings, length, rows, seed)[0]
+    data = aligned_segments(models[0], recordings, lengths.draw, rows, seed)[0]
     for number, (model, name) in enumerate(zip(models, names, strict=True)):
-        steps = _Steps(report, number, len(models))
-        figures = SpeechFigures(name, "student" if model.is_student else "teacher", model.frames is not None, 0)
-        figures.weights = sum(p.numel() for p in model.density.parameters())
-        # The same seed gives the same segments to every model, whatever its context.
-        sounds, context = _segments(model, recordings, length, rows, seed, hop)
-        with seeded(seed):
-            made = _draw(model, rows, length, context)
-        steps.done(0.3)
-        draws.append(made)
-        figures.standard_deviation = float(made.std())
-        figures.spread = figures.standard_deviation / float(sounds.std())
-        figures.log_spectral_distance = log_spectral_distance(made, sounds)
-        if context is not None:
-            figures.spectral_convergence = multi_resolution_distance(made, sounds)[0]
-        if isinstance(model.density, AutoregressiveWaveNet):
-            figures.nll = model.negative_log_likelihood(recordings, seed)
-            teachers.append((model, made))
-        steps.done(0.6)
-        short_sounds, short_context = sounds[:, :short], None if context is None else context[:, : short // hop]
-        with torch.inference_mode():
-            log_prob = model.density.log_prob(short_sounds, short_context)
-        figures.segment_nll = -float(log_prob.double().mean()) / short
-        steps.done(0.8)
-        teacher, heard = _teacher_of(model, teachers)
-        if teacher is not None and heard is not None:
-            _compare(figures, model, teacher, short, context, hop, seed)
-            figures.spread_of_teacher = figures.standard_deviation / float(heard.std())
-        _time(figures, model, length, context)
-        figures.inexactness = inexactness(model, None if context is None else context[:1])
-        figures.alarms = _alarms(figures)
-        steps.done(1.0)
+
+        def done(fraction: float, number: int = number) -> None:
+            report((number + fraction) / len(models))
+
+        figures, drawn = _measure_one(model, name, recordings, lengths, rows, seed, teachers, done)
+        if not model.is_student:
+            teachers.append((model, drawn))
         results.append(figures)
+        draws.append(drawn)
     ladder = next((m.notes["ladder"] for m in models if "ladder" in m.notes), None)
     baselines = {} if ladder is None else Ladder.from_dict(ladder).score(with_noise(recordings, seed))
     return SpeechReport(
@@ -223,61 +186,95 @@ def measure(
     )
 
 
-@torch.no_grad()
-def inexactness(model: SpeechModel, context: Tensor | None = None, samples: int = 400) -> float:
-    """Largest difference, in float64, between noise and the noise that scoring finds in the sound made from it.
+class _Lengths(NamedTuple):
+    """Samples of a draw, of a segment whose likelihood is computed, and of a frame of the conditional models."""
 
-    Of a teacher the sound is made step by step and scored at once; of a student it is made at once and inverted step by
-    step. Of a mixture of logistics the noise is not unique; there samples are compared, made at once from the
-    parameters of the finished sound.
+    draw: int
+    segment: int
+    hop: int
+
+
+def _lengths(
+    models: Sequence[SpeechModel], names: Sequence[str], recordings: Recordings, seconds: float, segment: int
+) -> _Lengths:
+    """Check that models and recordings belong together, and choose lengths of whole frames."""
+    if not models:
+        raise InputError("Name at least one model.")
+    for model, name in zip(models, names, strict=True):
+        if model.rate != recordings.rate:
+            raise InputError(f"{name} has {model.rate} samples per second, but the recordings have {recordings.rate}.")
+    hop = max(model.hop for model in models)
+    if any(model.frames is not None and model.hop != hop for model in models):
+        raise InputError("All conditional models of a report must have mel frames of the same length.")
+    longest = max(map(len, recordings.samples))
+    draw = min(round(seconds * recordings.rate), longest) // hop * hop
+    short = min(segment, draw) // hop * hop
+    if short < 256:
+        raise InputError(f"The longest recording has {longest} samples, which are too few for a comparison.")
+    return _Lengths(draw, short, hop)
+
+
+def _measure_one(
+    model: SpeechModel,
+    name: str,
+    recordings: Recordings,
+    lengths: _Lengths,
+    rows: int,
+    seed: int,
+    teachers: list[tuple[SpeechModel, Tensor]],
+    done: Callable[[float], None],
+) -> tuple[SpeechFigures, Tensor]:
+    """Return the figures and the draws of one model, given the teachers before it and their draws."""
+    figures = SpeechFigures(name, "student" if model.is_student else "teacher", model.frames is not None, 0)
+    figures.weights = sum(p.numel() for p in model.density.parameters())
+    # The same seed gives the same segments to every model, whatever its context.
+    sounds, context = aligned_segments(model, recordings, lengths.draw, rows, seed)
+    with seeded(seed):
+        drawn = model.density.sample((rows,) if context is None else (), context, length=lengths.draw)
+    done(0.3)
+    figures.standard_deviation = float(drawn.std())
+    figures.spread = figures.standard_deviation / float(sounds.std())
+    figures.log_spectral_distance = log_spectral_distance(drawn, sounds)
+    if context is not None:
+        figures.spectral_convergence = multi_resolution_distance(drawn, sounds)[0]
+    if not model.is_student:
+        figures.nll = model.negative_log_likelihood(recordings, seed)
+    done(0.6)
+    short_context = None if context is None else context[:, : lengths.segment // lengths.hop]
+    with torch.inference_mode():
+        log_prob = model.density.log_prob(sounds[:, : lengths.segment], short_context)
+    figures.segment_nll = -float(log_prob.double().mean()) / lengths.segment
+    done(0.8)
+    if model.is_student:
+        for teacher, drawn_by_teacher in teachers:
+            if (teacher.frames is None) == (model.frames is None):
+                _compare(figures, model, teacher, lengths.segment, short_context, seed)
+                figures.spread_of_teacher = figures.standard_deviation / float(drawn_by_teacher.std())
+                break
+    _time(figures, model, lengths.draw, context)
+    figures.inexactness = inexactness(model, None if context is None else context[:1])
+    figures.alarms = _alarms(figures)
+    done(1.0)
+    return figures, drawn
+
+
+def inexactness(model: SpeechModel, context: Tensor | None = None, samples: int = 400) -> float:
+    """Return the largest difference, in float64, between the noise of a draw and the noise recovered from the draw.
+
+    A teacher's draw is made step by step and scored in one pass, a student's is made in one pass and inverted step by
+    step: see `round_trip_error` of the models.
 
     Arguments:
-        model: teacher or student.
-        context: of one row, (1, frames, bands), or None.
-        samples: of the sound, default 400.
+        model: Teacher or student.
+        context: The context of one row, (1, frames, bands), or None.
+        samples: Samples of the draw; default 400.
     """
-    density: Any = copy.deepcopy(model.density).double()
-    context = None if context is None else context.double()
+    density = copy.deepcopy(model.density).double()
     if context is not None:
-        samples = min(samples, context.shape[1] * model.frames.hop)  # type: ignore[union-attr]
+        context = context.double()
+        samples = min(samples, context.shape[1] * model.hop)
     with seeded(0):
-        if isinstance(density, ParallelWaveNet):
-            noise = density._noise((1, samples))
-            found = density.to_latent(density.to_data(noise, context), context)
-            return float((found - noise).abs().max())
-        noise = density.head.noise(torch.zeros(1, samples, dtype=torch.float64))
-        x = density.from_noise(noise, context)
-        law = density.conditionals(x, context)
-        if noise.shape[-1] == 1:
-            return float(((x - law.loc) / law.scale - noise[..., 0]).abs().max())
-        if isinstance(density, AdaptiveWaveNet):
-            location, log_scale, heard = density.adaptive(x)
-            scale = log_scale.exp()
-        else:
-            location, scale, heard = torch.zeros_like(x), torch.full_like(x, density.scale), x / density.scale
-        again = location + scale * density.head.draw(density.network(heard, context), noise)
-        return float(((again - x) / scale).abs().max())
-
-
-def _segments(
-    model: SpeechModel, recordings: Recordings, length: int, rows: int, seed: int, hop: int
-) -> tuple[Tensor, Tensor | None]:
-    if model.frames is not None and model.frames.hop != hop:
-        raise InputError("All conditional models of a report must have frames of one length.")
-    return aligned_segments(model, recordings, length, rows, seed)
-
-
-def _draw(model: SpeechModel, rows: int, length: int, context: Tensor | None) -> Tensor:
-    return model.density.sample((rows,) if context is None else (), context, length=length)
-
-
-def _teacher_of(
-    model: SpeechModel, teachers: list[tuple[SpeechModel, Tensor]]
-) -> tuple[SpeechModel | None, Tensor | None]:
-    if not model.is_student:
-        return None, None
-    fitting = [pair for pair in teachers if (pair[0].frames is None) == (model.frames is None)]
-    return fitting[0] if fitting else (None, None)
+        return density.round_trip_error(samples, context)
 
 
 @torch.no_grad()
@@ -287,14 +284,13 @@ def _compare(
     teacher: SpeechModel,
     segment: int,
     context: Tensor | None,
-    hop: int,
     seed: int,
 ) -> None:
-    """KL(student || teacher) from 64 fresh draws."""
+    """Estimate KL(student || teacher) from 64 new draws."""
     log_weights = []
     with seeded(seed + 1):
         for _ in range(8):
-            rows = None if context is None else context[torch.randint(len(context), (8,)), : segment // hop]
+            rows = None if context is None else context[torch.randint(len(context), (8,))]
             density: Any = student.density
             x, log_q = density.rsample_with_log_prob((8,) if rows is None else (), rows, length=segment)
             log_weights.append((log_q - teacher.density.log_prob(x, rows)).double())
@@ -307,23 +303,21 @@ def _compare(
 
 @torch.no_grad()
 def _time(figures: SpeechFigures, model: SpeechModel, length: int, context: Tensor | None) -> None:
-    """Real-time factors of one sound at a time: least of several measurements."""
+    """Measure real-time factors, one sound at a time: the least of several measurements."""
     one = None if context is None else context[:1]
     shape = (1,) if one is None else ()
-    # Stepping costs the same for every sample; a tenth of a second of them tells.
+    # Every step costs the same: a tenth of a second is enough.
     size = length if model.is_student else min(length, model.rate // 10)
     if one is not None and not model.is_student:
-        one = one[:, : -(-size // model.frames.hop)]  # type: ignore[union-attr]
+        one = one[:, : -(-size // model.hop)]
     seconds = _least_seconds(lambda: model.density.sample(shape, one, length=size))
     figures.real_time_factor = size / model.rate / seconds
-    if isinstance(model.density, AutoregressiveWaveNet):
-        window = torch.zeros(1, receptive_field(model.density))
+    if not model.is_student:
+        window = torch.zeros(1, model.density.receptive_field)
         frames = None
         if context is not None:
-            need = -(-window.shape[1] // model.frames.hop)  # type: ignore[union-attr]
-            frames = context[:1, :1].expand(-1, need, -1)
-        density = model.density
-        seconds = _least_seconds(lambda: density.conditionals(window, frames))
+            frames = context[:1, :1].expand(-1, -(-window.shape[1] // model.hop), -1)
+        seconds = _least_seconds(lambda: model.density.log_prob(window, frames))
         figures.naive_real_time_factor = 1 / model.rate / seconds
 
 
@@ -343,22 +337,10 @@ def _alarms(figures: SpeechFigures) -> list[str]:
         if ratio is not None and ratio < SMALLEST_SPREAD:
             alarms.append(
                 f"{figures.name} is too quiet: the standard deviation of its draws is {ratio:.2f} of that of {whose}. "
-                "A small divergence does not show this; distil with a power loss, or with a greater weight of it."
+                "The divergence hardly shows this: distill with a power loss, or give it more weight."
             )
     if figures.inexactness is not None and not figures.inexactness < LARGEST_INEXACTNESS:
         alarms.append(
-            f"{figures.name} is not exact: noise is found again with an error of {figures.inexactness:.1e} in float64."
+            f"{figures.name} is not exact: noise is recovered with an error of {figures.inexactness:.1e} in float64."
         )
     return alarms
-
-
-class _Steps:
-    """Turns shares of one model's work into shares of all."""
-
-    def __init__(self, report: Callable[[float], None], number: int, models: int) -> None:
-        self.report = report
-        self.number = number
-        self.models = models
-
-    def done(self, share: float) -> None:
-        self.report((self.number + share) / self.models)

@@ -1,4 +1,4 @@
-"""Pictures of sound: spectrograms, and average spectra."""
+"""Pictures of sound: spectrograms and average spectra."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pushforward.audio.recordings.spectral import TINY, power_spectrum
 from pushforward.support.atomic import atomic_path
 
 _DATA = "#3c3c3c"
-# Told apart by every common kind of color vision.
-_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Distinguishable with every common kind of color vision.
+_COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DPI = 110
-# Decibels below the loudest that are shown: rounding noise of 16 bits lies about 100 below full scale.
+# Decibels below the loudest that are shown; the rounding noise of 16 bits is about 100 below full scale.
 _RANGE = 80.0
 
 
 def spectrograms(sounds: Sequence[tuple[str, Tensor]], rate: int) -> Figure:
-    """Draw sounds below each other: power in decibels over time and frequency, on one scale for all.
+    """Draw spectrograms below each other: power in decibels over time and frequency, all on one scale.
 
     Arguments:
-        sounds: names and samples, (samples,) each, full scale ±1.
-        rate: samples per second.
+        sounds: Names and samples, (samples,) each, full scale ±1.
+        rate: Samples per second.
 
     Returns:
         The figure.
@@ -60,12 +60,12 @@ def spectrograms(sounds: Sequence[tuple[str, Tensor]], rate: int) -> Figure:
 
 
 def average_spectra(data: Tensor, draws: Sequence[tuple[str, Tensor]], rate: int) -> Figure:
-    """Draw the power in each frequency, averaged over time, of recordings and of models' draws.
+    """Draw the power at each frequency, averaged over time, of recordings and of draws from models.
 
     Arguments:
-        data: segments of recordings, (rows, samples), full scale ±1.
-        draws: names and draws, (rows, samples) each.
-        rate: samples per second.
+        data: Segments of recordings, (rows, samples), full scale ±1.
+        draws: Names and draws, (rows, samples) each.
+        rate: Samples per second.
 
     Returns:
         The figure.
@@ -74,7 +74,7 @@ def average_spectra(data: Tensor, draws: Sequence[tuple[str, Tensor]], rate: int
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     for (name, x), color, width in zip(
-        [("recordings", data), *draws], [_DATA, *_COLOURS * (1 + len(draws))], [2.2, *[1.2] * len(draws)], strict=False
+        [("recordings", data), *draws], [_DATA, *_COLORS * (1 + len(draws))], [2.2, *[1.2] * len(draws)], strict=False
     ):
         power = power_spectrum(x.double()).flatten(0, -2).mean(0) + TINY
         frequencies = torch.arange(len(power)) * rate / 1000 / (2 * (len(power) - 1))
@@ -88,7 +88,7 @@ def average_spectra(data: Tensor, draws: Sequence[tuple[str, Tensor]], rate: int
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as a PNG file's content."""
+    """Return the picture as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The page that shows how good models of recordings are: one HTML file with its pictures and sounds inside."""
+"""The report on models of recordings: one HTML file that contains its pictures and sounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pushforward.errors import InputError
 from pushforward.support.atomic import atomic_path
 
 ENDINGS = (".html", ".htm")
-# Of each model as many sounds are shown.
+# Sounds of each model on the page.
 SHOWN = 2
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -30,23 +30,23 @@ td.name { text-align: left; } img { max-width: 100%; } .alarm { color: #a30000; 
 
 
 def check_page_path(path: str | os.PathLike[str]) -> None:
-    """Raise an InputError if a page cannot be written there: better before the work than after it."""
+    """Raise an InputError if a page cannot be written to a path, before the work is done."""
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"A page ends in .html, {path} does not.")
+        raise InputError(f"The name of a page must end in .html; {path} does not.")
     if not path.parent.is_dir():
-        raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+        raise InputError(f"The folder {path.parent} for {path.name} does not exist; create it first.")
 
 
 def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
-    """Write figures, spectrograms and sounds as one HTML file, atomically; it needs no other file and no network.
+    """Write figures, spectrograms and sounds to one HTML file, atomically; it needs no other file and no network.
 
     Arguments:
-        report: what `pushforward.audio.speech.measurement.measure` has measured.
-        path: ends in .html.
+        report: The result of `pushforward.audio.speech.measurement.measure`.
+        path: A name that ends in .html.
 
     Raises:
-        InputError: another ending, or a place that cannot be written to.
+        InputError: The name has another ending, or the file cannot be written.
     """
     check_page_path(path)
     rate = report.rate
@@ -63,9 +63,9 @@ def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
         _likelihoods(report),
         "<h2>Students and teachers</h2>",
         _models(report.models),
-        "<h2>What they sound like</h2>",
-        "<p>Rows of one number belong together where a model follows mel frames: it was told those of that recording. "
-        "Draws of the others need not resemble any recording.</p>",
+        "<h2>Sounds</h2>",
+        "<p>A model with mel frames follows those of the recording with the same number. Draws of the other models "
+        "need not resemble any recording.</p>",
         _image(png(spectrograms(shown, rate)), "spectrograms"),
         _sounds(shown, rate),
         "<h2>Average spectra</h2>",
@@ -87,8 +87,8 @@ def _likelihoods(report: SpeechReport) -> str:
     return (
         "<table><tr><th>density</th><th>negative log-likelihood, nats per sample</th></tr>" + body + "</table>"
         '<p class="note">Lower is better. All samples of all recordings count, silence included, each file from its '
-        "first sample on, with the noise of 16-bit rounding put back. The Gaussian densities were fitted to the "
-        "teacher's training files.</p>"
+        "first sample on, with the noise of 16-bit rounding added. The Gaussian densities were fitted to the training "
+        "files of the teacher.</p>"
     )
 
 
@@ -115,12 +115,12 @@ def _models(models: Sequence[SpeechFigures]) -> str:
     )
     return (
         f"<table>{rows}</table>"
-        '<p class="note">Nats per sample of segments: negative log-likelihood of stretches of recordings scored from '
-        "their first sample, of a student by its slow inverse; a student's may be compared with its teacher's there. "
-        "KL is KL(student || teacher) from fresh draws, ± one standard error. Volume is the standard deviation of "
-        "draws. Times real time: seconds of sound made in a second, one sound at a time; without cache: if each "
-        "sample's whole receptive field were computed anew. Inexactness: noise against the noise that scoring finds "
-        "again, float64.</p>"
+        '<p class="note">Nats per sample of segments: negative log-likelihood of segments of recordings scored from '
+        "their first sample, of a student through its slow inverse; a student can be compared with its teacher here. "
+        "KL is KL(student || teacher) from new draws, ± one standard error. Volume is the standard deviation of draws. "
+        "Times real time: seconds of sound generated in a second, one sound at a time; without cache: if the whole "
+        "receptive field were computed again for each sample. Inexactness: largest difference between the noise of a "
+        "draw and the noise recovered from it, in float64.</p>"
     )
 
 
