@@ -159,7 +159,9 @@ def test_each_conditional_integrates_to_one_and_is_drawn_from(name):
 
 
 def test_conditionals_of_a_table_are_ratios_of_marginals():
-    flow = rough(pf.gaussianized(pf.maf(2, layers=2, hidden=(8,), order="same"), (DATA[:, :2] / 10).exp()), size=0.1)
+    flow = rough(
+        pf.gaussianized(pf.maf(2, layers=2, hidden=(8,), order="same"), (DATA[:, :2] / 10).exp(), knots=8), size=0.1
+    )
     x = flow.sample((3,))
     law = FlowConditionals(flow).conditionals(x)
     # p(x₁ | x₀) = p(x₀, x₁) / ∫ p(x₀, x₁) dx₁, the integral by the trapezoidal rule over sinh(t).
