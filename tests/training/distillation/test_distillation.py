@@ -56,7 +56,7 @@ def mixture_pair():
     return teacher, student
 
 
-def kl_by_quadrature(teacher, student, side=12.0, points=161):
+def kl_by_quadrature(teacher, student, side=20.0, points=251):
     """KL(student || teacher) as a sum over a grid in x, differentiable in the student's weights.
 
     Of smooth densities that are all on the grid its error is that of rounding.
@@ -89,9 +89,9 @@ def test_value_and_gradient_are_those_of_quadrature(estimator):
         torch.manual_seed(2)
         values, rows = gradients(Divergence(teacher, student, estimator, inner_samples=4), count=200, repeats=200)
     kl = float(exact.detach())
-    assert kl > 0.1 and abs(float(values.mean()) - kl) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-6
+    assert kl > 0.1 and abs(float(values.mean()) - kl) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-5
     error = rows.std(0) / len(rows) ** 0.5
-    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-6).all())
+    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-5).all())
     assert float(exact_gradient.abs().max()) > 20 * float(error.max())
 
 
@@ -103,9 +103,9 @@ def test_conditionals_that_are_not_gaussian(estimator):
         exact_gradient = torch.cat([g.flatten() for g in torch.autograd.grad(exact, list(student.parameters()))])
         torch.manual_seed(2)
         values, rows = gradients(Divergence(teacher, student, estimator, inner_samples=4), count=50, repeats=100)
-    assert abs(float(values.mean() - exact.detach())) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-6
+    assert abs(float(values.mean() - exact.detach())) < 5 * float(values.std()) / len(values) ** 0.5 + 1e-5
     error = rows.std(0) / len(rows) ** 0.5
-    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-6).all())
+    assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-5).all())
 
 
 def test_averaging_out_each_feature_lowers_the_variance():
