@@ -175,6 +175,8 @@ FLOWS = {
 @pytest.mark.parametrize("kind", FLOWS)
 def test_the_first_term_is_the_marginal_density(kind, base):
     flow = randomized(FLOWS[kind](base))
+    if base == "student_t":  # with fewer degrees of freedom a part of the density lies beyond the grid
+        torch.nn.init.constant_(flow.base.log_degrees_of_freedom, np.log(6))
     order = flow.bijection.order()
     assert order == ([1, 0] if kind == "maf backwards" else [0, 1])
     x = draws(7, 2)

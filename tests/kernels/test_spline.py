@@ -112,8 +112,19 @@ def test_on_the_bound_and_beyond(tails, bound, direction):
     inputs = (value[4:], parameters[4:]) if tails == "circular" else (value, parameters)
     found = with_gradients(getattr(spline, direction), *inputs)
     exact = with_gradients(in_torch(spline, direction), *inputs, dtype=torch.float64)
-    for one, other in zip(found, exact, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    # A slope that is steep, or that bends at the bound, makes much of a rounding of the inputs.
+    eps = torch.finfo(torch.float32).eps
+    nearby = [
+        with_gradients(
+            in_torch(spline, direction),
+            *(part.double() * (1 + eps * normal(*part.shape, seed=seed)) for part in inputs),
+            dtype=torch.float64,
+        )
+        for seed in range(8)
+    ]
+    for one, other, *others in zip(found, exact, *nearby, strict=True):
+        moved = torch.stack(others).sub(other).abs().amax(0)
+        assert bool(((one - other).abs() <= 1e-4 + 1e-3 * other.abs() + 10 * moved).all())
     edge = getattr(spline, direction)(value[:2], parameters[:2])[0]
     if tails != "circular":
         assert torch.equal(edge, value[:2])
