@@ -36,7 +36,7 @@ COLUMNS = {
     "hundreds": (GENERATOR.integers(1, 6, 300) * 100, "integer, 100 to 500, steps of 100"),
     "halves": (GENERATOR.integers(1, 6, 300) / 2, "category, 5 levels: 0.5, 1.0, 1.5, 2.0"),
     "too long for noise": (GENERATOR.integers(-(2**50), 2**50, 300), "continuous"),
-    "half zeros": (np.where(NUMBERS > 0, NUMBERS, 0.0), "mixed, 5"),
+    "half zeros": (np.where(np.arange(300) % 2, NUMBERS, 0.0), "mixed, 50% 0"),
     "a grid": (np.round(NUMBERS, 1), "continuous"),
     "text": (["b", "a", "b"] * 100, "category, 2 levels: b, a"),
     "pandas categories": (pa.array(["b", "a", "b"] * 100).dictionary_encode(), "category, 2 levels: b, a"),

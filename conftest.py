@@ -1,0 +1,14 @@
+"""Examples in docstrings show recorded numbers: they keep their seeds, whatever is added to those of the tests."""
+
+import pytest
+import seed_offset
+
+
+@pytest.fixture(autouse=True)
+def recorded_examples(request):
+    """Leave the seeds of an example as they are."""
+    if isinstance(request.node, pytest.DoctestItem):
+        with seed_offset.disabled():
+            yield
+    else:
+        yield
