@@ -33,7 +33,11 @@ def record(folder, seconds, files=6):
         write_audio(f"{folder}/{number}.wav", sound, rate=8000)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    # The README fits a model of everything that there is.
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name == "README.md" else [], id=page.name) for page in PAGES],
+)
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Nobody needs a well-fitted example here.

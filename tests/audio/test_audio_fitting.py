@@ -132,6 +132,7 @@ def test_aligned_segments_hold_the_sound_of_their_frames(sounds, conditional):
     torch.testing.assert_close(inner[:, 2:-2], context[:, 2:-2], atol=0.1, rtol=0)
 
 
+@pytest.mark.slow
 def test_distillation_brings_the_student_to_its_teacher(sounds, fitted):
     options = {"channels": 6, "layers": 5, "segment": 400, "batch_size": 8, "power": 0.0, "progress": False}
     before, after = (distill_speech(fitted.model, [sounds], max_steps=steps, **options) for steps in (1, 100))
@@ -145,6 +146,7 @@ def test_distillation_brings_the_student_to_its_teacher(sounds, fitted):
     assert after.model.is_student and after.model.notes["kl_nats_per_segment"] == after.report.kl
 
 
+@pytest.mark.slow
 def test_a_spline_student_starts_behind_the_prediction_of_its_teacher(fitted):
     options = {"channels": 6, "layers": 5, "segment": 400, "power": 0.0, "progress": False}
     result = distill_speech(fitted.model, univariate="spline", max_steps=1, **options)

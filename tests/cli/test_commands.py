@@ -203,6 +203,7 @@ def test_probabilities_of_a_category_given_others(run, tmp_path):
     assert run("impute", "m.safetensors", "t.parquet", "-o", "i.parquet").status == 0
 
 
+@pytest.mark.slow
 def test_weights_and_errors_are_kept_apart(run, tmp_path):
     rows = np.column_stack([make_rows(200), np.full((200, 2), 0.5)])
     write(tmp_path / "t.csv", rows, [*NAMES, "w", "e"])

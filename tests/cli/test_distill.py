@@ -12,6 +12,7 @@ import pushforward as pf
 from pushforward.table_models.distillation import distill_table
 
 
+@pytest.mark.slow
 def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_steps):
     teacher = fitted / "model.safetensors"
     result = run("distill", teacher, "-o", "fast.safetensors", "--json")
@@ -46,6 +47,7 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_ste
     assert "distilled_from" in info.out
 
 
+@pytest.mark.slow
 def test_an_alarm_and_the_estimator_are_said_once(run, fitted, monkeypatch):
     monkeypatch.setattr("pushforward.training.distillation.measurement.alarms_of", lambda report: ["All is odd."])
     for options, said, warned in (((), 1, 0), (("-q",), 0, 1)):

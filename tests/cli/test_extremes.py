@@ -16,6 +16,7 @@ def scored(run, table):
 
 
 @pytest.mark.parametrize("flow", ["default", "nice"])
+@pytest.mark.slow
 def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, monkeypatch, flow):
     default_steps(monkeypatch, 300 if flow == "default" else 60)
     clean = make_rows(1000)
@@ -35,6 +36,7 @@ def test_an_outlier_of_1e12_does_not_spoil_the_rest(run, tmp_path, monkeypatch, 
     assert np.isfinite(scored(run, "t.csv")).all()
 
 
+@pytest.mark.slow
 def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path, many_steps):
     # Powers of two round nothing, so that both fits take the same steps.
     scales = np.array([2.0**-30, 1.0, 2.0**30])
@@ -69,6 +71,7 @@ def test_two_rows_are_too_few_and_it_says_why(run, tmp_path):
 
 
 @pytest.mark.parametrize("rows", [60, 700])
+@pytest.mark.slow
 def test_five_hundred_columns(run, tmp_path, rows):
     # With fewer rows than columns as well: there is then no Gaussian to compare with, but a density.
     matrix = np.random.default_rng(0).normal(size=(rows, 500))

@@ -30,6 +30,7 @@ def wait_for(condition):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_fit_keeps_the_best_so_far(tmp_path):
     write(tmp_path / "t.csv", make_rows(5000))
     metrics = tmp_path / "m.metrics.csv"

@@ -81,6 +81,7 @@ def check(folder, times, steps):
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_and_ends_with_the_same_weights(tmp_path):
     check(tmp_path, [0.1], steps=60)
 

@@ -15,6 +15,9 @@ from pushforward.cli.main import app
 
 RATE = 8000
 
+# Models of recordings are fitted first, which takes half a minute.
+pytestmark = pytest.mark.slow
+
 
 def recording(seed, samples=4800):
     rng = np.random.default_rng(seed)

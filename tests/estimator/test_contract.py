@@ -54,6 +54,7 @@ def test_nor_with_the_default_options(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_importing_pushforward_does_not_import_scikit_learn():
     code = (
         "import sys, pushforward; before = 'sklearn' in sys.modules; assert 'FlowDensity' in dir(pushforward); "

@@ -4,7 +4,7 @@ import pytest
 from small_fits import small_flows
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def small_recipe():
     with pytest.MonkeyPatch.context() as patch:
         small_flows(patch)

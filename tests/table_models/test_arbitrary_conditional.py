@@ -98,6 +98,7 @@ def test_two_discrete_columns_sum_to_one_jointly_and_marginally():
     np.testing.assert_allclose(probability.sum(1), alone.exp(), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_joint_density_is_the_chain_of_its_conditionals(everything):
     density, rows = everything
     gaps = with_gaps(rows[:20])

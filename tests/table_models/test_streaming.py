@@ -168,6 +168,7 @@ def test_a_streamed_conditional_fit(small, tmp_path):
     assert -5 * error < loss.mean() < 5 * error + np.log(17) / 4
 
 
+@pytest.mark.slow
 def test_a_streamed_fit_repeats_and_resumes(small, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(checkpoints, "LARGEST_SHARE", float("inf"))
@@ -225,6 +226,7 @@ def test_small_tables_stay_in_memory(tmp_path):
         assert not tables_in_files.is_large(write(tmp_path / f"t.{ending}", make()), None)
 
 
+@pytest.mark.slow
 def test_what_only_few_rows_show_of_a_column_is_in_its_schema(small, tmp_path):
     """A sample of some hundred rows has neither the rare text, nor the far count, nor the one fraction."""
     generator = np.random.default_rng(0)
@@ -321,6 +323,7 @@ def test_a_pass_has_the_errors_of_its_rows_between_features_and_context(small, t
     assert np.array_equal(context, matrix[order, 2:]) and rows.sample.x.shape[1] == 3
 
 
+@pytest.mark.slow
 def test_streamed_errors_are_deconvolved(small, tmp_path):
     generator = np.random.default_rng(0)
     error = generator.uniform(0.2, 1.5, size=8000)

@@ -60,8 +60,9 @@ def distill_table(
     """
     if model.flow.allows_gaps is True:
         raise InputError(
-            "This model is one of any columns given any others: distillation is for models of p(columns | given), "
-            "fitted without --arbitrary-conditions to a table without gaps."
+            "This model answers p(any columns | any others), which cannot be distilled. A fit makes one if it is asked "
+            "for with --arbitrary-conditions, and for columns with missing values or angles"
+            f"{_reasons(model)}; name the other columns with --columns, and fit again."
         )
     context = None
     if model.given and given is None:
@@ -92,3 +93,9 @@ def distill_table(
     student.cpu()
     # The ranks of the teacher's log-densities are not those of the student's.
     return dataclasses.replace(model, flow=student, notes=notes, calibration=None), report
+
+
+def _reasons(model: TableModel) -> str:
+    """Which columns make a model one of arbitrary conditions, in parentheses."""
+    names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing)]
+    return f" (here {', '.join(names)})" if names else ""
