@@ -74,7 +74,7 @@ def fit_to_target(
     >>> import pushforward as pf, torch
     >>> target = torch.distributions.Normal(torch.tensor([1.0, -1.0]), 0.5)
     >>> fit = pf.fit_to_target(pf.realnvp(2, layers=2, hidden=(16,)), lambda x: target.log_prob(x).sum(-1),
-    ...                        log_normalizer=0.0, max_steps=400, learning_rate=1e-2)
+    ...                        log_normalizer=0.0, max_steps=100, learning_rate=5e-2)
     >>> fit.kl < 0.05
     True
     """
