@@ -90,6 +90,12 @@ def marginal_spline(features: int, context: int) -> Bijection:
     return MarginalSpline.from_data(x, 16)
 
 
+# Several layers of the kinds above them in the catalogue.
+ARCHITECTURES = (
+    *("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"),
+    *("planar flow", "radial flow", "sylvester flow"),
+)
+
 CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "elementwise affine": lambda d, c: ElementwiseAffine(torch.linspace(-1, 2, d), torch.linspace(0.3, 3, d)),
     "rescaling": lambda d, c: Rescaling(d),
@@ -119,15 +125,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,
-    "nice": architecture("nice"),
-    "realnvp": architecture("realnvp"),
-    "maf": architecture("maf"),
-    "iaf": architecture("iaf"),
-    "nsf": architecture("nsf"),
-    "mixture_cdf": architecture("mixture_cdf"),
-    "planar flow": architecture("planar"),
-    "radial flow": architecture("radial"),
-    "sylvester flow": architecture("sylvester"),
+    **{name: architecture(name.removesuffix(" flow")) for name in ARCHITECTURES},
 }
 
 

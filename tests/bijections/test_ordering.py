@@ -134,7 +134,7 @@ def check_maps(bijection, z, x, terms, context):
         torch.testing.assert_close(log_forth, -terms, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("features", [1, 3, 4])
+@pytest.mark.parametrize("features", [1, 4])
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_orders_and_terms_are_those_of_the_jacobian(name, features):
     check_order(make(name, features))

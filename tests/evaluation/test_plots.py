@@ -21,7 +21,7 @@ def texts(figure):
     return [axes.get_xlabel() for axes in figure.axes] + [axes.get_ylabel() for axes in figure.axes]
 
 
-@pytest.mark.parametrize("columns", [1, 2, 7])
+@pytest.mark.parametrize("columns", [1, 2, pytest.param(7, marks=pytest.mark.slow)])
 def test_file_is_written_with_every_name_on_the_outer_axes(columns, tmp_path):
     path = tmp_path / "corner.png"
     figure = corner(table(columns), table(columns, seed=1), NAMES[:columns], path, title="Against a Gaussian")
@@ -37,23 +37,24 @@ def test_file_is_written_with_every_name_on_the_outer_axes(columns, tmp_path):
     assert [text.get_text() for text in legend.get_texts()] == ["data (1,500 rows)", "samples (1,500 rows)"]
 
 
-def test_no_text_leaves_the_picture_or_meets_another_line_of_the_header():
+@pytest.mark.parametrize("columns", [2, 3, pytest.param(10, marks=pytest.mark.slow)])
+def test_no_text_leaves_the_picture_or_meets_another_line_of_the_header(columns):
     names = ["a_rather_long_name_of_a_column", "$x_1$ and $", *NAMES, "z"]
-    for columns in (2, 3, 10):
-        figure = corner(table(columns), table(columns, seed=1), names[:columns], title="Title")
-        figure.canvas.draw()  # places the names of the axes
-        renderer = figure.canvas.get_renderer()
-        picture = figure.bbox
-        boxes = [figure.legends[0].get_window_extent(renderer), *(t.get_window_extent(renderer) for t in figure.texts)]
-        for first in range(len(boxes)):
-            assert not any(boxes[first].overlaps(boxes[second]) for second in range(first))
-        for axes in figure.axes:
-            labels = [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
-            boxes += [label.get_window_extent(renderer) for label in labels if label.get_text() and label.get_visible()]
-        for box in boxes:
-            assert box.x0 >= picture.x0 and box.x1 <= picture.x1 and box.y0 >= picture.y0 and box.y1 <= picture.y1
+    figure = corner(table(columns), table(columns, seed=1), names[:columns], title="Title")
+    figure.canvas.draw()  # places the names of the axes
+    renderer = figure.canvas.get_renderer()
+    picture = figure.bbox
+    boxes = [figure.legends[0].get_window_extent(renderer), *(t.get_window_extent(renderer) for t in figure.texts)]
+    for first in range(len(boxes)):
+        assert not any(boxes[first].overlaps(boxes[second]) for second in range(first))
+    for axes in figure.axes:
+        labels = [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
+        boxes += [label.get_window_extent(renderer) for label in labels if label.get_text() and label.get_visible()]
+    for box in boxes:
+        assert box.x0 >= picture.x0 and box.x1 <= picture.x1 and box.y0 >= picture.y0 and box.y1 <= picture.y1
 
 
+@pytest.mark.slow
 def test_many_columns_make_the_picture_wider():
     figure = corner(table(11, rows=200), table(11, rows=200, seed=1), [f"column_{i}" for i in range(11)])
     assert figure.get_size_inches()[0] * figure.dpi == pytest.approx(1760)
