@@ -211,7 +211,7 @@ class TestGaussianized:
         with pytest.raises(pf.InputError, match="knots must be a number from 4 to 10000"):
             pf.gaussianized(pf.maf(2), torch.randn(50, 2), knots=knots)
         config = {"architecture": "gaussianized", "flow": {"architecture": "maf", "features": 2}, "knots": knots}
-        with pytest.raises(pf.InputError, match=r"option knots (must be a number from 4 to 10000|cannot be)"):
+        with pytest.raises(pf.InputError, match="option knots must be a number from 4 to 10000"):
             pf.build(config)
 
     @pytest.mark.parametrize("config", [{"flow": 3, "knots": 4}, {"flow": {"architecture": "maf", "features": 2}}, {}])
