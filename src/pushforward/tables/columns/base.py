@@ -203,6 +203,11 @@ class Column(BaseModel):
         """The step between neighboring codes of a discrete column, and a code that they are counted from."""
         return 1, 0
 
+    @property
+    def atom_codes(self) -> list[float]:
+        """The codes of the values that have a probability beside others with a density or in cells, increasing."""
+        return []
+
     def all_codes(self) -> np.ndarray | None:
         """Every code, increasing, of a column with few; None for others."""
         return None

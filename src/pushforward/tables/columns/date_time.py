@@ -100,8 +100,8 @@ class DateTime(Column):
         """That an atom far from all other values is likely a mark of missing values."""
         if not self.atoms or self.marginal is None:
             return None
-        places = self._codes_of_atoms()
-        far = far_atoms(places.tolist(), np.array(self.marginal.x[1:-1]))
+        places = self.atom_codes
+        far = far_atoms(places, np.array(self.marginal.x[1:-1]))
         marks = ", ".join(f'"{atom}"' for atom, place in zip(self.atoms, places, strict=True) if place in far)
         if not marks:
             return None
@@ -124,7 +124,7 @@ class DateTime(Column):
         date = date if self.date is None else self.date
         found = self.model_copy(update={"zone": self.zone or zone, "date": date})
         if self.atoms is None:
-            atoms = _atoms(*np.unique(ticks, return_counts=True), nanoseconds)
+            atoms = _atoms(*np.unique(ticks, return_counts=True))
         else:
             atoms = np.array([_tick_of(atom, nanoseconds) for atom in self.atoms], dtype=np.int64)
         rest = ~np.isin(ticks, atoms)
@@ -149,7 +149,7 @@ class DateTime(Column):
         ticks, present, nanoseconds = _ticks(values)
         codes = self._codes(ticks, nanoseconds)
         on_atom = np.zeros(len(ticks), dtype=bool)
-        for atom, code in zip(self.atoms or (), self._codes_of_atoms(), strict=True):
+        for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
             same = ticks == _tick_of(atom, nanoseconds)
             codes, on_atom = np.where(same, code, codes), on_atom | same
         unit = self.step or "second"
@@ -173,7 +173,7 @@ class DateTime(Column):
             ticks = days * (DAY // units)
         else:
             ticks = places * (LENGTHS[self.step or "second"] // units)
-        for atom, code in zip(self.atoms or (), self._codes_of_atoms(), strict=True):
+        for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
             ticks = np.where(codes == code, _tick_of(atom, units), ticks)
         if self.date:
             return pa.array((ticks // (DAY // units)).astype(np.int32), pa.int32(), mask=~present).cast(self.arrow_type)
@@ -181,7 +181,7 @@ class DateTime(Column):
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """The steps nearest to equal ones, and the atoms."""
-        return np.unique([*np.round(super().grid(spread, asked)), *self._codes_of_atoms()])
+        return np.unique([*np.round(super().grid(spread, asked)), *self.atom_codes])
 
     @property
     def map(self) -> Callable[[Sequence[Any]], "Map"]:
@@ -193,6 +193,13 @@ class DateTime(Column):
         from pushforward.tables.columns.maps.steps import Steps
 
         return Steps
+
+    @property
+    def atom_codes(self) -> list[float]:
+        """The steps of the atoms after the origin; a part of a step does not count."""
+        finest = UNITS["us"] if self._unit != "ns" else UNITS["ns"]
+        ticks = np.array([_tick_of(atom, finest) for atom in self.atoms or ()], dtype=np.int64)
+        return list(self._codes(ticks, finest).tolist())
 
     @property
     def cells(self) -> Grid | None:
@@ -221,10 +228,6 @@ class DateTime(Column):
     def _codes(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
         return np.asarray((self._places(ticks, nanoseconds) // (self.every or 1)).astype(np.float64))
 
-    def _codes_of_atoms(self) -> np.ndarray:
-        finest = UNITS["us"] if self._unit != "ns" else UNITS["ns"]
-        return self._codes(np.array([_tick_of(atom, finest) for atom in self.atoms or ()], dtype=np.int64), finest)
-
     def _several(self, text: str) -> str:
         """A text with the number of units, if there are several."""
         return "" if self.every in (None, 1) else f", {text.format(self.every)}"
@@ -246,14 +249,11 @@ def _zone_and_date(values: Values, ticks: np.ndarray, nanoseconds: int) -> tuple
     return "UTC" if zoned else None, whole_days and bool(pc.all(pc.equal(pc.utf8_length(values.column), 10)).as_py())
 
 
-def _atoms(different: np.ndarray, counts: np.ndarray, nanoseconds: int) -> np.ndarray:
+def _atoms(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The atoms among different date-times, all in ticks."""
     # Counted from the first value, where float64 holds them exactly.
     first = int(different[0])
-    unit = coarsest_unit(different, nanoseconds)
-    length = max(DAY if unit == "month" else LENGTHS[unit], nanoseconds) / nanoseconds
-    atoms = atoms_of((different - first).astype(np.float64), counts, Grid(length, 0.0))
-    return np.array(atoms, dtype=np.int64) + first
+    return np.array(atoms_of((different - first).astype(np.float64), counts), dtype=np.int64) + first
 
 
 def _arrow_unit(nanoseconds: int) -> str:

@@ -7,6 +7,7 @@ LARGEST_INTEGER = 2**40
 # Bounds are believed from this many rows on, if the smallest lies at most half as far from the bound as the tenth.
 ROWS_FOR_BOUNDS, NEAR_BOUND, NEAR_END = 200, 10, 0.02
 INTERVALS = ((0.0, 1.0), (0.0, 100.0))
+ENDS = sorted({end for interval in INTERVALS for end in interval})
 # Rounded numbers end abruptly if the outermost cell has so many rows, and this share of the mean of the next cells.
 ROWS_OF_END, SHARE_OF_NEXT, NEXT_CELLS = 10, 0.5, 3
 # A tail is the outermost twentieth of the rows, and at least this many; it is heavy if its index exceeds HEAVY by two

@@ -154,6 +154,11 @@ class Mixed(Measured):
         return values.numbers
 
     @property
+    def atom_codes(self) -> list[float]:
+        """The atoms."""
+        return self.atoms or []
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """The bounds of the values beside the atoms; of whole numbers, the outer ends of their cells."""
         low, high = ends(self.low, self.high)

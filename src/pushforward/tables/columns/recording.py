@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pushforward.tables.columns.atoms import is_tied
+
 # Numbers are written with at most so many decimals, and with fewer than this many steps between them.
 MOST_DECIMALS, MOST_STEPS = 9, 2.0**45
 # In single precision every number is a multiple of some step; one that was chosen leaves some bits unused.
 MOST_SINGLE_STEPS = 2.0**21
-# A step matters if at least this share of the rows has a value that occurs again, and a deviation is at most so many
-# steps: a finer one is seen by no density that is learned.
-TIED_ROWS, STEPS_OF_DEVIATION = 0.5, 32
+# A step matters if most values occur again, and a deviation is at most so many steps: a finer one is seen by no density
+# that is learned.
+STEPS_OF_DEVIATION = 32
 # Half of all draws of a normal distribution lie within so many deviations.
 NORMAL_QUARTILES = 1.349
 # The smallest difference is the step of numbers that are no decimal fractions, if others are multiples up to rounding.
@@ -82,24 +84,25 @@ def grid_of(different: np.ndarray) -> Grid | None:
     return None
 
 
-def recorded_grid(different: np.ndarray, counts: np.ndarray) -> Grid | None:
-    """Return the grid to which measurements were rounded, if that matters: see `TIED_ROWS` and `STEPS_OF_DEVIATION`.
+def recorded_grid(different: np.ndarray, counts: np.ndarray, any_step: bool = False) -> Grid | None:
+    """Return the grid to which measurements were rounded, if that matters: see `STEPS_OF_DEVIATION`.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
         counts: (n,) how many rows have each.
+        any_step: whether a fine step matters too, as where rounding put values on a bound; default False.
 
     Example:
         >>> heights = np.round(np.random.default_rng(0).normal(170, 8, 1000))
         >>> recorded_grid(*np.unique(heights, return_counts=True))
         Grid(step=1.0, offset=0.0)
     """
-    rows = counts.sum()
-    if len(different) < 2 or counts[counts > 1].sum() < TIED_ROWS * rows:
+    if len(different) < 2 or not is_tied(counts):
         return None
     grid = grid_of(different)
-    if grid is None:
-        return None
+    if grid is None or any_step:
+        return grid
+    rows = counts.sum()
     places = np.searchsorted(counts.cumsum(), np.array([0.25, 0.75]) * rows)
     quartiles = different[np.minimum(places, len(different) - 1)]
     deviation = max(quartiles[1] - quartiles[0], grid.step) / NORMAL_QUARTILES

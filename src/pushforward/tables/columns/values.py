@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.tables.columns.atoms import atoms_of
-from pushforward.tables.columns.detection import bounds_of
-from pushforward.tables.columns.recording import TIED_ROWS, Grid, grid_of, recorded_grid, spread
+from pushforward.tables.columns.atoms import atoms_of, is_tied
+from pushforward.tables.columns.detection import ENDS, bounds_of
+from pushforward.tables.columns.recording import Grid, recorded_grid, spread
 from pushforward.tables.missing import is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 
@@ -119,9 +119,8 @@ class Values:
     @cached_property
     def atoms(self) -> list[float]:
         """The numbers that have a probability of their own, increasing."""
-        different, counts = self.distinct
-        tied = counts[counts > 1].sum() >= TIED_ROWS * counts.sum()
-        return atoms_of(different, counts, grid_of(different) if tied and len(different) > 1 else None)
+        atoms = atoms_of(*self.distinct)
+        return sorted([*atoms, *self._on_bounds(atoms)])
 
     @cached_property
     def rest(self) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +132,8 @@ class Values:
     @cached_property
     def cells(self) -> Grid | None:
         """The grid to which the numbers were rounded, if that matters."""
-        return recorded_grid(*self.rest)
+        different, counts = self.rest
+        return recorded_grid(different, counts, any_step=bool(np.isin(different[[0, -1]], ENDS).any()))
 
     def spread_by(self, step: float) -> np.ndarray:
         """The numbers that are no atoms, spread over cells of a length, increasing."""
@@ -143,6 +143,15 @@ class Values:
     def bounds(self) -> tuple[float | None, float | None]:
         """The natural bounds that the numbers beside the atoms fill."""
         return bounds_of(self.spread_by(self.cells.step if self.cells else 0.0), self.observed)
+
+    def _on_bounds(self, atoms: list[float]) -> list[float]:
+        """The ends of a natural interval or half-line that some rows have and that other numbers only come near."""
+        different, counts = self.distinct
+        if is_tied(counts) or bool((different == np.floor(different)).all()):
+            return []
+        inner = ~np.isin(different, [*atoms, *ENDS])
+        low, high = bounds_of(np.repeat(different[inner], counts[inner]), self.observed)
+        return [end for end in (low, high) if end in different and end not in atoms]
 
     def first(self) -> Any:
         """The first value that is not missing."""

@@ -14,7 +14,7 @@ class OneMixture(nn.Module):
     """The map of one column.
 
     Arguments:
-        kind: a column with `atoms`, their `shares`, the `marginal` distribution of the other values, and `bounds`.
+        kind: a column with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `bounds`.
     """
 
     atoms: Tensor
@@ -43,7 +43,7 @@ class OneMixture(nn.Module):
         self.low, self.high = low, high
         self.rest = 1 - sum(kind.shares)
         shares = double(kind.shares)
-        atoms = double(kind.atoms)
+        atoms = double(kind.atom_codes)
         at = self._normal(atoms)[0]
         # Below each atom: the smaller atoms, and the part of the continuous values below.
         before = torch.cat([shares.new_zeros(1), shares.cumsum(0)])

@@ -20,7 +20,7 @@ class OneRoundedMixture(OneMixture):
     measurements beside the atoms, of a mean density: minus the log of the step.
 
     Arguments:
-        kind: a column with `atoms`, their `shares`, the `marginal` distribution of the other values, and `cells`; with
+        kind: a column with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`; with
             probabilities if it is `discrete`.
     """
 
