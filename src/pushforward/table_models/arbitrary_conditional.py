@@ -309,7 +309,5 @@ def _log_prob_of_values(
             columns[discrete],
         ).to(dtype)
         value = value.clone()
-        value[:, discrete] = torch.where(
-            has_mass, of_mass + log_term[:, discrete].to(dtype), value[:, discrete]
-        )
+        value[:, discrete] = torch.where(has_mass, of_mass + log_term[:, discrete].to(dtype), value[:, discrete])
     return value

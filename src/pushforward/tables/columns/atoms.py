@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from pushforward.tables.columns.recording import grid_of, is_tied
+
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
 # with at most this probability, for any of the values.
 LEAST_ROWS, TIMES, CHANCE = 6, 3.0, 1e-4
-# Numbers were rounded, so that ties are no evidence, if at least this share of the rows has a value that occurs again.
-TIED_ROWS = 0.5
 # Neighbors are at most so many steps away, on either side.
 NEIGHBORS = 4
 # The most frequent atoms are kept.
@@ -51,11 +51,6 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
     return sorted(different[places].tolist())
 
 
-def is_tied(counts: np.ndarray) -> bool:
-    """Whether most rows have a value that other rows have too."""
-    return bool(counts[counts > 1].sum() >= TIED_ROWS * counts.sum() > 0)
-
-
 def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
     """Return the atoms further from the other values than these are from each other: likely marks of missing values.
 
@@ -72,7 +67,8 @@ def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray
 
     A distribution that begins at a value has no rows on its other side.
     """
-    apart = (NEIGHBORS + 0.5) * np.median(np.diff(different))
+    # On a grid, values that nobody has count as neighbors too.
+    apart = (NEIGHBORS + 0.5) * np.median(np.diff(different)) if grid_of(different) is not None else np.inf
     sides = []
     for side in (-1, 1):
         total = np.zeros(len(counts))

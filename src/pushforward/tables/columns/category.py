@@ -92,7 +92,9 @@ class Category(Column):
         if not values.few or _on_grid(values):
             return None
         different, counts = values.distinct
-        return cls(levels=different.tolist(), frequencies=smoothed(counts))
+        whole = bool((different == np.floor(different)).all())
+        levels = (different.astype(np.int64) if whole else different).tolist()
+        return cls(levels=levels, frequencies=smoothed(counts))
 
     def complete(self, values: Values) -> Self:
         """Find the levels and their frequencies."""

@@ -64,7 +64,9 @@ class Columns(nn.Module):
         self.config = {name: schema[name].as_json() for name in names}
         self.features = len(names)
         self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
-        self.rounded = [name for name, kind in zip(names, kinds, strict=True) if kind.cells is not None and not kind.discrete]
+        self.rounded = [
+            name for name, kind in zip(names, kinds, strict=True) if kind.cells is not None and not kind.discrete
+        ]
         self.noisy = bool(self.with_probabilities or self.rounded)
         groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):

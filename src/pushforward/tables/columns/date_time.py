@@ -92,7 +92,9 @@ class DateTime(Column):
             step = f"{'last' if self.end else 'first'} days of months" + self._several("every {} months")
         else:
             step = self._several("every {} " + self.step + "s").removeprefix(", ") or f"to the {self.step}"
-        atoms = ", ".join(f"{share:.2%} {atom}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False))
+        atoms = ", ".join(
+            f"{share:.2%} {atom}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False)
+        )
         return f"date-time, {step}{', ' + atoms if atoms else ''}"
 
     @property

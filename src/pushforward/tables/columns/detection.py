@@ -40,7 +40,7 @@ def bounds_of(numbers: np.ndarray, every: np.ndarray) -> tuple[float | None, flo
         if inside and all(_reached(end) and end[0] < NEAR_END * (high - low) for end in ends):
             return low, high
     from_zero = np.sort(np.abs(ordered))
-    if from_zero[0] > 0 and every.min() >= 0 and _reached(from_zero):
+    if every.min() >= 0 and _reached(from_zero):
         return 0.0, None
     return None, None
 

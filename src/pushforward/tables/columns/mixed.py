@@ -79,7 +79,8 @@ class Mixed(Measured):
         if self.atoms is None or self.shares is None:
             return "mixed"
         atoms = ", ".join(
-            f"{share:.{0 if share >= 0.01 else 2}%} {atom:g}" for atom, share in zip(self.atoms, self.shares, strict=True)
+            f"{share:.{0 if share >= 0.01 else 2}%} {atom:g}"
+            for atom, share in zip(self.atoms, self.shares, strict=True)
         )
         return f"mixed, {atoms}{', whole numbers' if self.whole else self.rounding()}"
 
@@ -108,6 +109,9 @@ class Mixed(Measured):
         if _grid_of_whole(values) is not None:
             # As for whole numbers without atoms.
             low, high = (0.0 if near.min() >= 0 else None), None
+        # Values that were clipped pile up at the ends.
+        low = float(near.min()) if near.min() in values.atoms else low
+        high = float(near.max()) if near.max() in values.atoms else high
         return cls(atoms=values.atoms, low=low, high=high).complete(values)
 
     def complete(self, values: Values) -> Self:

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pushforward.tables.columns.atoms import atoms_of, is_tied
+from pushforward.tables.columns.atoms import atoms_of
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
 from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS
-from pushforward.tables.columns.recording import ROUNDING, grid_of
+from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ class Periodic(Column):
         if not NAMES.search(values.name) or not values.is_numeric or len(values.observed) < ROWS_FOR_BOUNDS:
             return None
         smallest, largest = values.observed.min(), values.observed.max()
+        # The last of rounded values lies a step before the end.
+        step = 0.0 if values.cells is None else values.cells.step
         for low, period in CIRCLES:
-            edge = EDGE * period
+            edge = max(EDGE * period, 1.5 * step)
             if low <= smallest < low + edge and low + period - edge < largest <= low + period:
                 return cls(period=period, low=low).complete(values)
         return None

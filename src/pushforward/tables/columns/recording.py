@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pushforward.tables.columns.atoms import is_tied
-
 # Numbers are written with at most so many decimals, and with fewer than this many steps between them.
 MOST_DECIMALS, MOST_STEPS = 9, 2.0**45
 # In single precision every number is a multiple of some step; one that was chosen leaves some bits unused.
@@ -17,6 +15,8 @@ STEPS_OF_DEVIATION = 32
 NORMAL_QUARTILES = 1.349
 # The smallest difference is the step of numbers that are no decimal fractions, if others are multiples up to rounding.
 ROUNDING = 1e-6
+# Numbers were rounded if at least this share of the rows has a value that other rows have too.
+TIED_ROWS = 0.5
 
 
 class Grid(NamedTuple):
@@ -44,6 +44,11 @@ class Grid(NamedTuple):
 
     def _has_decimals(self, count: int) -> bool:
         return all(round(number, count) == number for number in self)
+
+
+def is_tied(counts: np.ndarray) -> bool:
+    """Whether most rows have a value that other rows have too."""
+    return bool(counts[counts > 1].sum() >= TIED_ROWS * counts.sum() > 0)
 
 
 def grid_of(different: np.ndarray) -> Grid | None:

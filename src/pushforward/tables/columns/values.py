@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.tables.columns.atoms import atoms_of, is_tied
+from pushforward.tables.columns.atoms import atoms_of
 from pushforward.tables.columns.detection import ENDS, bounds_of
-from pushforward.tables.columns.recording import Grid, recorded_grid, spread
+from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
 from pushforward.tables.missing import is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 

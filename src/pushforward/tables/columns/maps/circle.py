@@ -40,7 +40,9 @@ class Circle(Map):
         atoms, shares = torch.full((len(kinds), most), math.nan).double(), torch.zeros(len(kinds), most).double()
         for row, kind in enumerate(kinds):
             # In the order in which a turn from the start meets them.
-            order = sorted(zip(kind.atom_codes, kind.shares or (), strict=True), key=lambda atom: self._turn(row, *atom))
+            order = sorted(
+                zip(kind.atom_codes, kind.shares or (), strict=True), key=lambda atom: self._turn(row, *atom)
+            )
             for place, (atom, share) in enumerate(order):
                 atoms[row, place], shares[row, place] = atom, share
         self.register_buffer("atoms", atoms)

@@ -49,13 +49,13 @@ class OneRoundedMixture(OneMixture):
         far = ~on_atom & ~(z.abs() < FURTHEST_CELL)
         smooth, slope = super().encode(self._inside(x), noise)
         y, term = torch.where(far, smooth, y), torch.where(far, slope + self.step.log(), term)
-        return y, term - torch.where(on_atom, 0.0, self.log_unit)
+        return y, torch.where(on_atom, term, term - self.log_unit)
 
     def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (below, above), (below_end, above_end), on_atom = self._ends(x)
         low = probit(below, above).masked_fill(below <= 0, -math.inf)
         high = probit(below_end, above_end).masked_fill(above_end <= 0, math.inf)
-        term = torch.where(on_atom, 0.0, -self.log_unit).expand_as(x)
+        term = torch.zeros_like(x).masked_fill(~on_atom, -self.log_unit)
         z = self._normal(x)[0]
         far = ~on_atom & ~(z.abs() < FURTHEST_CELL)
         smooth, slope = super().encode(self._inside(x), torch.full_like(x, 0.5))
