@@ -40,7 +40,10 @@ INFERRED = {
     "rain": (np.where(SHARE < 0.3, 0.0, np.round(SPREAD + 0.1, 1)), "mixed, % 0, recorded to 0.1"),
     "mark of missing values": (np.where(RARE, -999.0, np.round(NORMAL, 1)), "mixed, % -999, recorded to 0.1"),
     "huge mark": (np.where(RARE, 1e20, NORMAL), "mixed, % 1e+20"),
-    "counts with many zeros": (np.where(SHARE < 0.5, 0, 1 + DRAWS.negative_binomial(5, 0.1, ROWS)), "mixed, % 0, whole numbers"),
+    "counts with many zeros": (
+        np.where(SHARE < 0.5, 0, 1 + DRAWS.negative_binomial(5, 0.1, ROWS)),
+        "mixed, % 0, whole numbers",
+    ),
     "counts": (DRAWS.poisson(50, ROWS), "integer, from 0"),
     "cents": (np.round(np.exp(DRAWS.normal(8, 1, ROWS)), 2), "positive"),
     "copies of rows": (np.concatenate([NORMAL[:2000], NORMAL[:1000]]), "continuous"),
@@ -93,7 +96,7 @@ def masses(columns: Columns, codes: np.ndarray, points: int = 4001) -> torch.Ten
     return torch.stack(found)
 
 
-@pytest.mark.parametrize("low, high", [(None, None), (-1.0, None), (-1.0, 1.0)])
+@pytest.mark.parametrize(("low", "high"), [(None, None), (-1.0, None), (-1.0, 1.0)])
 def test_density_of_a_rounded_number_is_the_mean_over_its_cell(low, high):
     column = Continuous(step=0.5) if low is None else Bounded(low=low, high=high, step=0.5)
     columns = Columns({"x": column}, ["x"])
@@ -197,7 +200,7 @@ def test_chance_makes_no_atoms():
 
 
 @pytest.mark.parametrize(
-    "every, unit, words",
+    ("every", "unit", "words"),
     [
         (15, "m", "date-time, every 15 minutes"),
         (1, "D", "date-time, to the day"),

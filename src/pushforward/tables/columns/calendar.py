@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 Unit = Literal["month", "day", "hour", "minute", "second", "millisecond", "microsecond", "nanosecond"]
-LENGTHS = {  # in nanoseconds
+LENGTHS: dict[Unit, int] = {  # in nanoseconds
     "day": 86_400_000_000_000,
     "hour": 3_600_000_000_000,
     "minute": 60_000_000_000,
@@ -30,10 +30,10 @@ def coarsest_unit(ticks: np.ndarray, nanoseconds: int) -> Unit:
         days = places_of(ticks, "day", nanoseconds)
         if not rest_of(days, "month", DAY).any() or not rest_of(days + 1, "month", DAY).any():
             return "month"
-    return next(unit for unit in LENGTHS if not rest_of(ticks, unit, nanoseconds).any())  # type: ignore[return-value]
+    return next(unit for unit in LENGTHS if not rest_of(ticks, unit, nanoseconds).any())
 
 
-def places_of(ticks: np.ndarray, unit: str, nanoseconds: int) -> np.ndarray:
+def places_of(ticks: np.ndarray, unit: Unit, nanoseconds: int) -> np.ndarray:
     """Return how many whole units after the beginning of 1970 date-times lie, (n,) int64.
 
     Example:
@@ -48,7 +48,7 @@ def places_of(ticks: np.ndarray, unit: str, nanoseconds: int) -> np.ndarray:
     return ticks * (nanoseconds // length) if nanoseconds >= length else ticks // (length // nanoseconds)
 
 
-def rest_of(ticks: np.ndarray, unit: str, nanoseconds: int) -> np.ndarray:
+def rest_of(ticks: np.ndarray, unit: Unit, nanoseconds: int) -> np.ndarray:
     """Return how many ticks date-times lie after the beginning of their unit, (n,) int64."""
     if unit == "month":
         days = places_of(ticks, "day", nanoseconds)

@@ -2,9 +2,9 @@
 
 Values with a probability instead of a density (levels, whole numbers, atoms), and measurements that were rounded, are
 dequantized: uniform noise v spreads each over an interval, and the mean of log q(y) + log_term over v is a lower bound
-of the log-probability (Theis, van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have intervals of [0, 1] as wide as their frequencies,
-mapped by the normal quantile function (the randomized probability integral transform), so that a column on its own
-becomes exactly standard normal.
+of the log-probability (Theis, van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have intervals of
+[0, 1] as wide as their frequencies, mapped by the normal quantile function (the randomized probability integral
+transform), so that a column on its own becomes exactly standard normal.
 """
 
 import math
@@ -77,10 +77,10 @@ class Columns(nn.Module):
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
         self.circular = [place for place, kind in enumerate(kinds) if kind.circular]
         self.normal: list[int] = []
-        for part, places in zip(self.maps, groups.values(), strict=True):
+        for made, places in zip(self.maps, groups.values(), strict=True):
             for place in places:
-                self.low[place], self.high[place] = part.bounds(kinds[place])
-                if part.normal:
+                self.low[place], self.high[place] = made.bounds(kinds[place])  # type: ignore[operator]
+                if made.normal:
                     self.normal.append(place)
 
     @property

@@ -48,7 +48,8 @@ class DateTime(Column):
         origin: units from 1970 to what is counted as 0; inferred.
         zone: the time zone of the values, or None.
         date: whether values are written as dates alone; inferred.
-        atoms: values in ISO 8601 that more rows have than their neighbors predict, such as 9999-12-31; inferred if None.
+        atoms: values in ISO 8601 that more rows have than their neighbors predict, such as 9999-12-31; inferred if
+            None.
         shares: of the atoms, inferred.
         marginal: the distribution of the other codes where there are atoms, inferred.
     """
@@ -264,13 +265,13 @@ def _arrow_unit(nanoseconds: int) -> str:
 
 def _iso(tick: int, unit: str, date: bool) -> str:
     """A date-time as text."""
-    shown = str(np.datetime64(tick, unit))
+    shown = str(np.array(tick, dtype=np.int64).astype(f"datetime64[{unit}]"))
     return shown[:10] if date else shown
 
 
 def _tick_of(text: str, nanoseconds: int) -> int:
     """A date-time of ISO 8601 in ticks since 1970."""
-    return int(np.datetime64(text, _arrow_unit(nanoseconds)).astype(np.int64))
+    return int(np.array(text, dtype=f"datetime64[{_arrow_unit(nanoseconds)}]").astype(np.int64))
 
 
 def _ticks(values: Values) -> tuple[np.ndarray, np.ndarray, int]:

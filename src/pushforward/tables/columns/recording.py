@@ -76,10 +76,8 @@ def grid_of(different: np.ndarray) -> Grid | None:
         if np.array_equal(written, different) or (
             single and largest * scale < MOST_SINGLE_STEPS and np.array_equal(written.astype(np.float32), different)
         ):
-            step = int(np.gcd.reduce(np.diff(whole).astype(np.int64)))
-            if step == 0:
-                return None
-            return Grid(step / scale, (int(whole[0]) % step) / scale)
+            divisor = int(np.gcd.reduce(np.diff(whole).astype(np.int64)))
+            return Grid(divisor / scale, (int(whole[0]) % divisor) / scale) if divisor else None
     step = float(np.diff(different).min())
     places = (different - different[0]) / step
     if places[-1] < MOST_STEPS and np.abs(places - np.round(places)).max() <= ROUNDING * max(1.0, largest / step):

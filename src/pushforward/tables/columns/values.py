@@ -151,7 +151,7 @@ class Values:
             return []
         inner = ~np.isin(different, [*atoms, *ENDS])
         low, high = bounds_of(np.repeat(different[inner], counts[inner]), self.observed)
-        return [end for end in (low, high) if end in different and end not in atoms]
+        return [end for end in (low, high) if end is not None and end in different and end not in atoms]
 
     def first(self) -> Any:
         """The first value that is not missing."""

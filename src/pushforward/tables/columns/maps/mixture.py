@@ -15,7 +15,7 @@ class Mixture(Map):
     """y = Φ⁻¹(u), u the distribution function of a continuous part with atoms, at random within the jump of an atom.
 
     Arguments:
-        kinds: columns with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and perhaps `cells`.
+        kinds: columns with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`.
     """
 
     normal = True

@@ -65,6 +65,7 @@ class OneMixture(nn.Module):
         return z, slope
 
     def encode(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """y, and the log-derivative or the log of a jump over the normal density, both (n,)."""
         z, slope = (part[:, 0] for part in self.spline.each_inverse(x[:, None]))
         inside = z.clamp(-FURTHEST, FURTHEST)
         count = torch.searchsorted(self.atoms, x.contiguous())
@@ -82,6 +83,7 @@ class OneMixture(nn.Module):
         return torch.where(on_atom, jump, y), torch.where(on_atom, width.log() - log_normal(jump), term)
 
     def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The two ends of a value, and the log-derivative or minus the log of the unit."""
         atom = torch.searchsorted(self.atoms, x.contiguous()).clamp(max=len(self.atoms) - 1)
         on_atom = self.atoms[atom] == x
         y, term = self.encode(x, torch.full_like(x, 0.5))
@@ -89,6 +91,7 @@ class OneMixture(nn.Module):
         return low, high, term.masked_fill(on_atom, 0.0)
 
     def decode(self, y: Tensor) -> Tensor:
+        """The codes, (n,)."""
         atom = torch.searchsorted(self.ends, y.contiguous(), right=True).clamp(max=len(self.atoms) - 1)
         on_atom = (y >= self.starts[atom]) & (y < self.ends[atom])
         # How many atoms lie below: those whose interval ends at or before y.

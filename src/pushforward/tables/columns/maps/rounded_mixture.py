@@ -20,8 +20,8 @@ class OneRoundedMixture(OneMixture):
     measurements beside the atoms, of a mean density: minus the log of the step.
 
     Arguments:
-        kind: a column with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`; with
-            probabilities if it is `discrete`.
+        kind: a column with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`;
+            with probabilities if it is `discrete`.
     """
 
     step: Tensor
@@ -40,6 +40,7 @@ class OneRoundedMixture(OneMixture):
         self.register_buffer("most", self.offset + ((high - self.offset) / self.step + 1e-9).floor() * self.step)
 
     def encode(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """y, and the log-derivative or the log of a jump over the normal density, both (n,)."""
         (below, above), (below_end, above_end), on_atom = self._ends(x)
         y = probit(below + noise * (below_end - below), above_end + (1 - noise) * (above - above_end))
         width = torch.where(below < above_end, below_end - below, above - above_end)
@@ -52,6 +53,7 @@ class OneRoundedMixture(OneMixture):
         return y, torch.where(on_atom, term, term - self.log_unit)
 
     def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The two ends of a value, and the log-derivative or minus the log of the unit."""
         (below, above), (below_end, above_end), on_atom = self._ends(x)
         low = probit(below, above).masked_fill(below <= 0, -math.inf)
         high = probit(below_end, above_end).masked_fill(above_end <= 0, math.inf)
@@ -63,6 +65,7 @@ class OneRoundedMixture(OneMixture):
         return torch.where(far, smooth - half, low), torch.where(far, smooth + half, high), term
 
     def decode(self, y: Tensor) -> Tensor:
+        """The codes, (n,)."""
         x = super().decode(y)
         near = self._nearest(x).clamp(self.least, self.most)
         return torch.where(torch.isin(x, self.atoms), x, near)
