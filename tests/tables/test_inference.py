@@ -111,7 +111,6 @@ def test_a_declared_kind_is_kept_and_completed(kind):
         ([f"name {k}" for k in range(100)], "100 different texts in 100 rows"),
         ([1.0, np.inf] * 50, "infinite in row 2"),
         (pa.array([[1], [2]] * 50), "where numbers are needed"),
-        ([datetime.time(3)] * 50, "where numbers are needed"),
     ],
 )
 def test_columns_that_cannot_be_learned_are_refused(values, words):

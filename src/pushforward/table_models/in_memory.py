@@ -12,6 +12,7 @@ import torch
 from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.training.splitting import split_table
 
 
@@ -26,6 +27,7 @@ class InMemoryTable:
         source: what errors call the table.
         weight: the column of row weights, one number for each row, or None.
         errors: the columns of measurement errors.
+        conventions: what the user says of decimal marks and dates in text.
 
     Raises:
         InputError: a weight or an error that is not allowed; its row is named.
@@ -42,9 +44,10 @@ class InMemoryTable:
         source: str,
         weight: Any = None,
         errors: Sequence[str] = (),
+        conventions: Conventions = PLAIN,
     ) -> None:
         self.source, self.declared, self.seed, self.fraction = source, declared, seed, fraction
-        self.errors = list(errors)
+        self.errors, self.conventions = list(errors), conventions
         self.reasons: list[str] = []
         self.weights = None if weight is None else weights_of(table, weight, source)
         if self.weights is not None:
@@ -60,7 +63,7 @@ class InMemoryTable:
 
     def infer_schema(self) -> Schema:
         """The schema of all rows."""
-        return infer_schema(self.table, self.declared, source=self.source)
+        return infer_schema(self.table, self.declared, source=self.source, conventions=self.conventions)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""

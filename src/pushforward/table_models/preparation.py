@@ -27,6 +27,7 @@ from pushforward.tables import (
     table_from_frame,
 )
 from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -62,6 +63,7 @@ def prepare(
     errors: Mapping[str, str] | None = None,
     seed: int = 0,
     quiet: bool = True,
+    conventions: Conventions = PLAIN,
 ) -> Prepared:
     """Read a table, infer its schema, and hold out some of its rows; arguments as for `fit_table`.
 
@@ -74,7 +76,7 @@ def prepare(
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet)
+    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet, conventions)
     if given:
         check_columns(given, table.names, source=source)
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
@@ -120,6 +122,7 @@ def open_table(
     seed: int,
     source: str,
     quiet: bool,
+    conventions: Conventions = PLAIN,
 ) -> TableSource:
     """The wanted columns of a file or of a table in memory, with their weights and errors."""
     both = [name for name in columns or () if name in given]
@@ -143,8 +146,10 @@ def open_table(
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
-        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet)
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns)
+        return StreamedTable(
+            data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, conventions
+        )
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, conventions)
 
 
 def _needs_arbitrary_conditions(
@@ -184,7 +189,7 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     """A line for each column that is not a plain number, and one about gaps."""
     plain = Continuous(heavy=False)
     special = [name for name, column in schema.items() if column.model_copy(update={"missing": 0.0}) != plain]
-    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    lines = [f'column "{name}": {schema[name].describe_all()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
     gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
