@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from pushforward.table_models.auxiliary_columns import check_weights, errors_of,
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.training.splitting import split_table
 
 
@@ -60,6 +61,14 @@ class InMemoryTable:
     def names(self) -> list[str]:
         """The columns, without weights and errors."""
         return list(self.table.column_names)
+
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of all rows."""
+        table, count = self.table, len(self.table)
+        rows = np.arange(count)
+        found = identifiers(table, rows, count, source=self.source, keep=keep, conventions=self.conventions)
+        self.table = table.drop_columns(list(found))
+        return found
 
     def infer_schema(self) -> Schema:
         """The schema of all rows."""

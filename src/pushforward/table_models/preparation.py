@@ -26,6 +26,7 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
+from pushforward.tables.checks import FRAME
 from pushforward.tables.columns.kinds import Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 
@@ -79,7 +80,13 @@ def prepare(
     table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet, conventions)
     if given:
         check_columns(given, table.names, source=source)
+    left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
+    if left_out and not columns:
+        raise InputError(
+            f"{source} has no columns to model: all of them name or number its rows; choose some with "
+            f"{'columns=' if source == FRAME else '--columns'}."
+        )
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     inferred = {
@@ -109,7 +116,9 @@ def prepare(
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
-    return Prepared(roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred)))
+    return Prepared(
+        roles, rows, gaussian, (*table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred))
+    )
 
 
 def open_table(
@@ -183,6 +192,14 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
         elif roles.schema[name].dense:
             check_for_fitting(matrix[present, place][:, None], [name], source=source, minimum_rows=2)
     check_for_fitting(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
+
+
+def _lines_of_identifiers(left_out: Mapping[str, str], source: str) -> list[str]:
+    """A line for each column that is left out."""
+    option = "columns=" if source == FRAME else "--columns"
+    lines = [f'column "{name}" is left out: {reason} ({option} keeps it)' for name, reason in left_out.items()]
+    more = [f"and {len(lines) - MOST_LINES} more columns that name or number the rows"]
+    return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
 
 
 def _lines_of_schema(schema: Schema) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
 from pushforward.tables.missing import plain
 from pushforward.tables.numbers import numbers
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.rows import Rows
@@ -107,6 +108,14 @@ class StreamedTable:
             f"{len(self.sample)} gives the quantiles"
         ]
 
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of the rows held out, whose numbers are known."""
+        some, rows = self.found.held_out.select(self.names), self.found.held_out_rows
+        found = identifiers(some, rows, self.found.rows, source=self.source, keep=keep, conventions=self.conventions)
+        self.names = [name for name in self.names if name not in found]
+        self.sample = self.sample.select(self.names)
+        return found
+
     def infer_schema(self) -> Schema:
         """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
@@ -117,7 +126,7 @@ class StreamedTable:
             declared = {name: column for name, column in self.declared.items() if name in wider}
             schema |= infer_schema(whole.select(wider), declared, source=self.source, conventions=self.conventions)
         for name in self.found.gaps:
-            if not schema[name].missing:
+            if name in schema and not schema[name].missing:
                 schema[name] = schema[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
         return schema
 

@@ -37,8 +37,8 @@ LEVELS_OF_ANY_TABLE = 50
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
 MOST_DECLARED = 4_096
-# What begins with a digit, perhaps behind a sign or a currency, looks like a number.
-LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9]"
+# Digits with marks between them, perhaps behind a sign or a currency and before a unit, look like a number or a date.
+LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9][0-9.,'’_\s:/]*[\p{L}\p{Sc}%°]{0,12}[^\p{L}\p{N}]?$"
 
 
 class Category(Column):
