@@ -7,9 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.detection import bounds_of
 from pushforward.tables.missing import is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
+from pushforward.tables.types import readable
 
 # If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
 MOSTLY_NUMBERS = 0.5
@@ -47,7 +49,7 @@ class Values:
     @cached_property
     def column(self) -> Any:
         """The values as pyarrow has them, without categorical encoding and with nulls for missing text."""
-        return plain(self._column)
+        return plain(readable(self._column, self.what, leave_out(self.source)))
 
     @property
     def type(self) -> Any:

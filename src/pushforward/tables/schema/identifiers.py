@@ -56,6 +56,7 @@ def identifiers(
             continue
         reason = "it is the index of a data frame" if name in index or _INDEX.match(name) else None
         values = Values(table.column(name), name, source)
+        reason = reason or _reason_of_bytes(table.column(name))
         try:
             reason = reason or _reason(values, rows, total, conventions)
         except InputError:
@@ -74,13 +75,22 @@ def _index_columns(schema: pa.Schema) -> set[str]:
         return set()
 
 
-def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventions) -> str | None:
-    head = values.column.slice(0, HEAD)
-    if len(values) < LEAST_ROWS or _repeats(head):
+def _reason_of_bytes(column: Any) -> str | None:
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind, column = kind.storage_type, pa.chunked_array([part.storage for part in column.chunks], kind.storage_type)
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    if len(column) < LEAST_ROWS or not any(test(kind) for test in tests) or _repeats(column):
         return None
-    kind = values.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return None if _repeats(values.column) else "it names the rows: every value is different"
+    return "it names the rows: every value is different"
+
+
+def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventions) -> str | None:
+    if len(values) < LEAST_ROWS:
+        return None
+    head = values.column.slice(0, HEAD)
+    if _repeats(head):
+        return None
     if _are_fractions(Values(head, values.name, values.source)):
         return None
     values = read_as(values, recognized(values, conventions))
