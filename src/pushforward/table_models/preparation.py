@@ -26,7 +26,7 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.checks import FRAME
+from pushforward.tables.checks import FRAME, check_scale
 from pushforward.tables.columns.kinds import Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 
@@ -184,6 +184,7 @@ def _needs_arbitrary_conditions(
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
     """Refuse too few rows, and columns that should have a joint density and have none."""
+    check_scale(matrix, names, source=source)
     complete = []
     for place, name in enumerate(names):
         present = ~np.isnan(matrix[:, place])
