@@ -54,14 +54,15 @@ class NumberFormat(BaseModel):
 
     @property
     def pattern(self) -> str:
-        """The regular expression of a number without parentheses."""
+        """The regular expression of a number, without groups that are kept."""
         point, mark = re.escape(self.decimal), re.escape(self.thousands)
         whole = "0|[1-9][0-9]*"
         if mark:
             whole += rf"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}"
         body = rf"(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+){_EXPONENT}"
         before, after = (re.escape(part.strip()).replace("\\ ", " ") for part in (self.prefix, self.suffix))
-        return rf"^(?P<sign>[+-]?)\s*{before}\s*(?P<second>[+-]?)(?P<body>{body})\s*{after}$"
+        signed = rf"(?:[+-]\s*{before}|{before}\s*[+-]?)\s*{body}\s*{after}"
+        return rf"^(?:{signed}|\(\s*{before}\s*{body}\s*{after}\s*\))$" if self.parentheses else rf"^{signed}$"
 
 
 def parse_numbers(text: Any, form: NumberFormat) -> Any:
@@ -80,22 +81,18 @@ def parse_numbers(text: Any, form: NumberFormat) -> Any:
         [1234.5, -612.0, None]
     """
     text = tidy(text)
-    bracketed = None
-    if form.parentheses:
-        bracketed = pc.match_substring_regex(text, r"^\(.*\)$")
-        text = pc.if_else(bracketed, pc.utf8_trim_whitespace(pc.utf8_trim(text, "()")), text)
-    parts = pc.extract_regex(text, form.pattern)
-    body = pc.struct_field(parts, "body")
+    text = pc.if_else(pc.match_substring_regex(text, form.pattern), text, pa.scalar(None, text.type))
+    negative = pc.match_substring_regex(text, r"^(?:\(|[^0-9]*-)")
+    for part in (form.prefix.strip(), form.suffix.strip()):
+        if part:
+            text = pc.replace_substring(text, part, "")
+    text = pc.utf8_trim_whitespace(pc.utf8_trim(text, "()+-\u00a0\u202f\u2009 "))
     if form.thousands:
-        body = pc.replace_substring(body, form.thousands, "")
+        text = pc.replace_substring(text, form.thousands, "")
     if form.decimal != ".":
-        body = pc.replace_substring(body, form.decimal, ".")
-    values = pc.cast(body, pa.float64())
-    negative = pc.equal(
-        pc.binary_join_element_wise(*(pc.struct_field(parts, key) for key in ("sign", "second")), ""), "-"
-    )
-    values = pc.if_else(negative, pc.negate(values), values)
-    return values if bracketed is None else pc.if_else(bracketed, pc.negate(values), values)
+        text = pc.replace_substring(text, form.decimal, ".")
+    values = pc.cast(text, pa.float64())
+    return pc.if_else(negative, pc.negate(values), values)
 
 
 def write_numbers(values: Any, form: NumberFormat) -> Any:
@@ -157,7 +154,7 @@ def _marks() -> list[tuple[Any, Any]]:
 
 
 def _fits(texts: Any, form: NumberFormat) -> bool:
-    return parse_numbers(texts, form).null_count == 0
+    return bool(pc.all(pc.match_substring_regex(texts, form.pattern)).as_py())
 
 
 def _decided(found: list[NumberFormat], texts: Any, decimal: str | None) -> list[NumberFormat]:

@@ -13,6 +13,7 @@ from pushforward.errors import InputError
 from pushforward.tables.columns.category import LIKE_NUMBER
 from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
 from pushforward.tables.columns.values import Values
+from pushforward.tables.number_format import NumberFormat
 from pushforward.tables.numbers import LARGEST_EXACT, to_numpy
 
 # In fewer rows values may all be different by chance.
@@ -91,7 +92,7 @@ def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventio
     head = values.column.slice(0, HEAD)
     if _repeats(head):
         return None
-    if _are_fractions(Values(head, values.name, values.source)):
+    if _are_fractions(Values(head, values.name, values.source), conventions) or _repeats(values.column):
         return None
     values = read_as(values, recognized(values, conventions))
     if values.is_text and not values.is_numeric:
@@ -158,9 +159,14 @@ def _equally_spaced(whole: np.ndarray, rows: np.ndarray) -> bool:
         return bool((np.diff(whole) == (first // second) * np.diff(rows)).all())
 
 
-def _are_fractions(values: Values) -> bool:
-    """Whether some are plain numbers with a fraction."""
-    if not (pa.types.is_floating(values.type) or pa.types.is_decimal(values.type) or values.is_text):
+def _are_fractions(values: Values, conventions: Conventions) -> bool:
+    """Whether some are numbers with a fraction."""
+    form = recognized(values, conventions)
+    if isinstance(form, NumberFormat):
+        values = read_as(values, form)
+    elif form is not None or not (
+        values.is_text or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)
+    ):
         return False
     if values.is_text:
         return bool(pc.any(pc.match_substring_regex(values.column, r"^\s*[+-]?[0-9]*\.[0-9]*[1-9]\s*$")).as_py())
