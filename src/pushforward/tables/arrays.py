@@ -50,7 +50,8 @@ def arrow_column(values: np.ndarray) -> Any:
     values = np.ma.getdata(values)
     if values.ndim != 1:
         raise TypeError("a field of several values")
-    kind = values.dtype.kind
+    dtype: Any = values.dtype
+    kind = dtype.kind
     if kind == "O":
         listed = values.tolist()
         if mask is not None:
@@ -63,7 +64,7 @@ def arrow_column(values: np.ndarray) -> Any:
     if kind == "S":
         values = np.char.decode(values, "utf-8")
     if kind in "Mm":
-        unit = (_DATES if kind == "M" else _DURATIONS).get(np.datetime_data(values.dtype)[0])
+        unit = (_DATES if kind == "M" else _DURATIONS).get(np.datetime_data(dtype)[0])
         if unit is None:
             raise TypeError("no such unit")
         values = values.astype(f"{kind}8[{unit}]")

@@ -9,7 +9,7 @@ def plain_series(series: Any) -> Any:
     Arguments:
         series: of any library.
     """
-    kind = getattr(series, "dtype", None)
+    kind: Any = getattr(series, "dtype", None)
     name = type(kind).__name__
     if name == "CategoricalDtype" and type(kind.categories.dtype).__name__ == "IntervalDtype":
         return series.cat.rename_categories(str)
