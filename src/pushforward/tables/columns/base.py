@@ -6,6 +6,7 @@ JSON, and a user may declare it for some columns. Whatever a declaration leaves 
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pushforward.errors import InputError
+from pushforward.tables.columns.recording import Grid
 from pushforward.tables.columns.text_format import DURATION, TIME, Format, describe_format, type_in
 from pushforward.tables.columns.values import Values
 from pushforward.tables.date_format import check_format
@@ -61,7 +63,9 @@ class Column(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Make the kind known by its name."""
-        KINDS[cls.model_fields["kind"].default] = cls
+        name = cls.model_fields["kind"].default
+        if isinstance(name, str):
+            KINDS[name] = cls
 
     # What it is.
 
@@ -84,6 +88,11 @@ class Column(BaseModel):
     def dense(self) -> bool:
         """Whether every value has a density and none has a probability."""
         return False
+
+    @property
+    def cells(self) -> Grid | None:
+        """The grid to which measurements were rounded, if each stands for the numbers within half a step of it."""
+        return None
 
     @property
     def circular(self) -> bool:
@@ -138,6 +147,11 @@ class Column(BaseModel):
     def describe_all(self) -> str:
         """Return the description, and how the values are written where that is not plain."""
         return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
+
+    @property
+    def remark(self) -> str | None:
+        """A sentence about what the values probably mean, for the person who fits them; None for none."""
+        return None
 
     # What it is inferred from.
 
@@ -215,6 +229,11 @@ class Column(BaseModel):
         """The step between neighboring codes of a discrete column, and a code that they are counted from."""
         return 1, 0
 
+    @property
+    def atom_codes(self) -> list[float]:
+        """The codes of the values that have a probability beside others with a density or in cells, increasing."""
+        return []
+
     def all_codes(self) -> np.ndarray | None:
         """Every code, increasing, of a column with few; None for others."""
         return None
@@ -231,8 +250,8 @@ class Column(BaseModel):
     # How models see it.
 
     @property
-    def map(self) -> type["Map"]:
-        """The class of the map from codes to the whole line."""
+    def map(self) -> Callable[[Sequence[Any]], "Map"]:
+        """Makes the map from codes to the whole line of some columns that have the same one."""
         # Imported only here, so that a schema can be read without torch.
         from pushforward.tables.columns.maps.identity import Identity
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # Texts are names of rows, and not levels, if there are more than MOST_LEVELS, or more than this many of which most
 # rows have their own.
 LEVELS_OF_ANY_TABLE = 50
-# At most so many different numbers, each with so many rows on average, are levels and not measurements.
-MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+# Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
+LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
 MOST_DECLARED = 4_096
 # Digits with marks between them, perhaps behind a sign or a currency and before a unit, look like a number or a date.
 LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9][0-9.,'’_\s:/]*[\p{L}\p{Sc}%°]{0,12}[^\p{L}\p{N}]?$"
@@ -103,12 +103,15 @@ class Category(Column):
             column = cls().complete(values)
             _refuse_numbers(column.levels or [], values)
             return column
-        different, counts = values.distinct
-        if len(different) > MOST_NUMERIC_LEVELS or counts.sum() < ROWS_OF_LEVEL * len(different):
+        if not values.few or _on_grid(values):
             return None
+        different, counts = values.distinct
         if pa.types.is_floating(values.type) and values.type != pa.float64():
             different = np.array([widened(number) for number in different.tolist()])
-        return cls(levels=(different + 0.0).tolist(), frequencies=smoothed(counts))
+        different = different + 0.0
+        whole = bool((different == np.floor(different)).all())
+        levels = (different.astype(np.int64) if whole else different).tolist()
+        return cls(levels=levels, frequencies=smoothed(counts))
 
     def complete(self, values: Values) -> Self:
         """Find the levels and their frequencies."""
@@ -161,6 +164,14 @@ class Category(Column):
         """1 for the value's level and 0 for all others."""
         level = codes.nan_to_num(0.0)[:, None]
         return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
+
+
+def _on_grid(values: Values) -> bool:
+    """Whether few different numbers are measurements that were rounded."""
+    different, _ = values.distinct
+    if len(different) < LEAST_OF_GRID or values.cells is None:
+        return False
+    return len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / values.cells.step + 1)
 
 
 def _counts(values: Values) -> dict[Any, int]:
