@@ -40,7 +40,10 @@ TABLES = {
     "a text column": (["a,b", *GOOD, "31,high"], ["t.csv", '"b"', "31"]),
     "an infinite value": (["a,b", *GOOD[:4], "inf,2", *GOOD[5:]], ["t.csv", '"a"', "row 5", "infinite"]),
     "nothing that varies": (["a,b", *(["4,3"] * 30)], ["t.csv", "no column to model that varies"]),
-    "names of rows": (["a,b", *(f"{row},id {row}" for row in range(60))], ["t.csv", '"b"', "60 different texts"]),
+    "names of rows": (
+        ["a,b", *(f"{row * row},id {row // 2 * 2}" for row in range(119))],
+        ["t.csv", '"b"', "60 different texts"],
+    ),
     "a copied column": (["a,b", *(f"{row / 7},{2 * row / 7}" for row in range(30))], ["t.csv", '"a"', '"b"']),
     "two columns of one name": (["a,a", *GOOD], ["t.csv", '2 columns named "a"']),
     "too few rows": (["a,b", *GOOD[:19]], ["t.csv", "19 rows", "at least 20"]),

@@ -56,6 +56,12 @@ KEPT = {
     + pd.to_timedelta(np.sort(GENERATOR.integers(0, 10**7, ROWS)), unit="s"),
     "gaps": pa.array([None if k % 7 == 0 else k for k in range(ROWS)]),
     "one": np.ones(ROWS),
+    "nothing": pa.nulls(ROWS),
+    "empty text": [""] * ROWS,
+    "decimals": pa.array(np.arange(ROWS) % 7).cast(pa.decimal128(20, 1)),
+    "durations": pa.array(GENERATOR.permutation(10**6)[:ROWS], pa.duration("ms")),
+    "lists": pa.array([[1]] * ROWS),
+    "booleans": GENERATOR.random(ROWS) < 0.5,
 }
 
 

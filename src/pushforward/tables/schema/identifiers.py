@@ -174,5 +174,6 @@ def _are_fractions(values: Values, conventions: Conventions) -> bool:
 
 
 def _repeats(column: Any) -> bool:
+    """Whether some value occurs twice, or there is none."""
     present = column.drop_null()
-    return bool(pc.count_distinct(present).as_py() < len(present))
+    return len(present) == 0 or len(pc.unique(present)) < len(present)
