@@ -13,6 +13,7 @@ import pytest
 from pushforward.errors import InputError
 from pushforward.tables import TableReader, numeric_matrix, read_columns
 from pushforward.tables.files import columnar, reading
+from pushforward.tables.missing import WRITTEN
 
 
 def csv(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
@@ -23,7 +24,7 @@ def csv(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
 
 def read_matrix(path: Path, columns: list[str] | None = None) -> tuple[np.ndarray, list[str]]:
     table = read_columns(path, columns)
-    return numeric_matrix(table, table.column_names, source=str(path)), table.column_names
+    return numeric_matrix(table, table.column_names, source=str(path), marks=WRITTEN), table.column_names
 
 
 def refusal(path: Path, columns: list[str] | None = None) -> str:

@@ -42,6 +42,13 @@ Errors = Annotated[
     list[str] | None,
     typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
 ]
+Missing = Annotated[
+    str | None,
+    typer.Option(
+        help='What stands for a missing value, such as "?,-,-999", instead of NA, N/A, NaN, null and None; empty cells '
+        "always do."
+    ),
+]
 Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
@@ -59,6 +66,7 @@ def fit(
     arbitrary_conditions: ArbitraryConditions = False,
     weight: Weight = None,
     error: Errors = None,
+    missing: Missing = None,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -87,6 +95,7 @@ def fit(
         arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=pairs(error, "--error"),
+        missing=columns(missing),
         seed=seed,
         max_time=max_time,
         device=device,

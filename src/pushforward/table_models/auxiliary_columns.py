@@ -9,11 +9,12 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.tables import check_columns
+from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
 
 
-def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.ndarray:
+def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: Marks = TYPED) -> np.ndarray:
     """Row weights, (rows,).
 
     Arguments:
@@ -21,6 +22,7 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
         weight: the name of a column, or one number for each row.
         source: what errors call the table.
         first_row: the number of the first row, for errors.
+        marks: what stands for a missing value.
 
     Raises:
         InputError: a weight is missing, negative or not finite; the first row concerned is named.
@@ -29,7 +31,7 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
         found = as_weights(weight, table.num_rows, "weight")
         assert found is not None
         return found.numpy()
-    values = numbers(table.column(weight), weight, source, first_row)
+    values = numbers(table.column(weight), weight, source, first_row, marks=marks)
     bad = np.flatnonzero(~(values >= 0))
     if len(bad):
         raise InputError(
@@ -45,7 +47,7 @@ def check_weights(weights: np.ndarray, source: str) -> None:
         raise InputError(f"All weights of {source} are 0.")
 
 
-def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1) -> np.ndarray:
+def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1, marks: Marks = TYPED) -> np.ndarray:
     """Measurement errors, (rows, names).
 
     Arguments:
@@ -53,13 +55,14 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1)
         names: the columns that hold them.
         source: what errors call the table.
         first_row: the number of the first row, for errors.
+        marks: what stands for a missing value.
 
     Raises:
         InputError: an error is missing, negative or not finite; the first row concerned is named.
     """
     found = np.empty((table.num_rows, len(names)))
     for place, name in enumerate(names):
-        found[:, place] = numbers(table.column(name), name, source, first_row)
+        found[:, place] = numbers(table.column(name), name, source, first_row, marks=marks)
         bad = np.flatnonzero(~(found[:, place] >= 0))
         if len(bad):
             raise InputError(

@@ -11,7 +11,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.model import TableModel
-from pushforward.tables import read_columns
+from pushforward.tables import read_columns, table_format
 from pushforward.training import DistillationReport, distill
 from pushforward.zoo.students import BINS, LAYERS, student_for
 
@@ -73,7 +73,8 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        codes = model.encode(read_columns(given, model.given), columns=model.given)
+        source, written = os.fspath(given), table_format(given) == "csv"
+        codes = model.roles.encode(read_columns(given, model.given), model.given, source, written=written)
         context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(
@@ -97,5 +98,5 @@ def distill_table(
 
 def _reasons(model: TableModel) -> str:
     """Which columns make a model one of arbitrary conditions, in parentheses."""
-    names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing)]
+    names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing_share)]
     return f" (here {', '.join(names)})" if names else ""

@@ -15,6 +15,7 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
+from pushforward.tables.missing import Mark
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import TrainingOptions, settings_from
 from pushforward.zoo.recipe import Recipe
@@ -50,6 +51,7 @@ def fit_table(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    missing: Sequence[Mark] | None = None,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> Fit:
@@ -77,6 +79,8 @@ def fit_table(
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
             is then that of the true values, as `pushforward.table_models.deconvolved` explains; columns with errors
             are continuous.
+        missing: what stands for a missing value, text or numbers, beside null, NaN and the empty cells of a CSV; it
+            replaces the list for CSV files, such as NA. `schema` may say it column by column instead.
         announce: is told, before the training, what was chosen and why, line by line.
         training: `TrainingOptions` of `pushforward.fit`, instead of those chosen: max_time, epochs, device, progress,
             .... The seed, default 0, is also that of the split and the initial weights. Without a limit training
@@ -99,6 +103,7 @@ def fit_table(
         arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=errors,
+        missing=missing,
         seed=seed,
         quiet=quiet,
     )

@@ -56,7 +56,7 @@ def impute(
     rows = filled = 0
     as_text = output == "-" or table_format(output) == "csv"
     numeric = [name for name in model.names if model.schema[name].numeric]
-    with TableReader(data, numeric, keep_text=as_text) as reader:
+    with TableReader(data, numeric, keep_text=as_text, schema=model.schema) as reader:
         check_columns(model.names, reader.names, source=reader.path)
         if draws is not None and DRAW in reader.names:
             raise InputError(f'{data} already has a column "{DRAW}"; rename or remove it first.')
@@ -69,7 +69,14 @@ def impute(
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
         with TableWriter(output, pa.schema([*number, *fields])) as writer:
             for batch in reader.batches(BATCH_ROWS):
-                matrix = encode(batch, model.schema, model.modeled, source=reader.path, first_row=rows + 1)
+                matrix = encode(
+                    batch,
+                    model.schema,
+                    model.modeled,
+                    source=reader.path,
+                    first_row=rows + 1,
+                    written=reader.written,
+                )
                 rows += len(matrix)
                 filled += int(np.isnan(matrix).sum())
                 for draw in range(1, (draws or 1) + 1):

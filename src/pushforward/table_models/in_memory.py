@@ -12,6 +12,7 @@ import torch
 from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
+from pushforward.tables.missing import TYPED, Marks
 from pushforward.training.splitting import split_table
 
 
@@ -26,6 +27,7 @@ class InMemoryTable:
         source: what errors call the table.
         weight: the column of row weights, one number for each row, or None.
         errors: the columns of measurement errors.
+        marks: what stands for a missing value where the user does not say it.
 
     Raises:
         InputError: a weight or an error that is not allowed; its row is named.
@@ -42,14 +44,15 @@ class InMemoryTable:
         source: str,
         weight: Any = None,
         errors: Sequence[str] = (),
+        marks: Marks = TYPED,
     ) -> None:
         self.source, self.declared, self.seed, self.fraction = source, declared, seed, fraction
-        self.errors = list(errors)
+        self.errors, self.marks = list(errors), marks
         self.reasons: list[str] = []
-        self.weights = None if weight is None else weights_of(table, weight, source)
+        self.weights = None if weight is None else weights_of(table, weight, source, marks=marks)
         if self.weights is not None:
             check_weights(self.weights, source)
-        self.noise_of = errors_of(table, self.errors, source)
+        self.noise_of = errors_of(table, self.errors, source, marks=marks)
         auxiliary = [*self.errors, *([weight] if isinstance(weight, str) else [])]
         self.table = table.drop_columns(list(dict.fromkeys(auxiliary))) if auxiliary else table
 
@@ -60,11 +63,11 @@ class InMemoryTable:
 
     def infer_schema(self) -> Schema:
         """The schema of all rows."""
-        return infer_schema(self.table, self.declared, source=self.source)
+        return infer_schema(self.table, self.declared, source=self.source, marks=self.marks)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""
-        matrix = encode(self.table, schema, names, source=self.source)
+        matrix = encode(self.table, schema, names, source=self.source, written=self.marks.written)
         missing = np.isnan(matrix)
         gaps = {name: int(column.argmax()) + 1 for name, column in zip(names, missing.T, strict=True) if column.any()}
         return Codes(matrix, gaps)

@@ -71,14 +71,21 @@ def posterior(
     rows = 0
     numeric = [name for name in known if model.schema[name].numeric]
     with (
-        TableReader(data, numeric, keep_text=keep_text) as reader,
+        TableReader(data, numeric, keep_text=keep_text, schema=model.schema) as reader,
         TableWriter(output, answer.schema(reader.schema)) as writer,
     ):
         for batch in reader.batches(BATCH_ROWS):
             codes = np.full((batch.num_rows, len(model.modeled)), np.nan)
             if known:
                 places = [model.modeled.index(name) for name in known]
-                codes[:, places] = encode(batch, model.schema, known, source=reader.path, first_row=rows + 1)
+                codes[:, places] = encode(
+                    batch,
+                    model.schema,
+                    known,
+                    source=reader.path,
+                    first_row=rows + 1,
+                    written=reader.written,
+                )
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
             report(reader.progress)

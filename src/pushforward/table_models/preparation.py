@@ -24,13 +24,16 @@ from pushforward.tables import (
     parse_schema,
     read_columns,
     read_schema,
+    table_format,
     table_from_frame,
 )
 from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.missing import Mark, Marks
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
 MOST_LINES = 30
+CLEAN = {"missing": None, "missing_share": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,7 @@ def prepare(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    missing: Sequence[Mark] | None = None,
     seed: int = 0,
     quiet: bool = True,
 ) -> Prepared:
@@ -74,14 +78,14 @@ def prepare(
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet)
+    table = open_table(data, columns, given, declared, weight, errors, missing, seed, source, quiet)
     if given:
         check_columns(given, table.names, source=source)
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     inferred = {
-        name: column.as_condition() if name in given and name not in declared else column
+        name: column.as_condition() if name in given and not (name in declared and declared[name].declared) else column
         for name, column in table.infer_schema().items()
     }
     names = [*columns, *given]
@@ -117,6 +121,7 @@ def open_table(
     declared: Schema,
     weight: Any,
     errors: Mapping[str, str],
+    missing: Sequence[Mark] | None,
     seed: int,
     source: str,
     quiet: bool,
@@ -143,8 +148,9 @@ def open_table(
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
-        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet)
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns)
+        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, missing)
+    marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, marks)
 
 
 def _needs_arbitrary_conditions(
@@ -183,11 +189,11 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
 def _lines_of_schema(schema: Schema) -> list[str]:
     """A line for each column that is not a plain number, and one about gaps."""
     plain = Continuous(heavy=False)
-    special = [name for name, column in schema.items() if column.model_copy(update={"missing": 0.0}) != plain]
+    special = [name for name, column in schema.items() if column.model_copy(update=CLEAN) != plain]
     lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
-    gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
+    gaps = {name: column.missing_share for name, column in schema.items() if 0 < column.missing_share < 1}
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])
         lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')

@@ -85,9 +85,9 @@ def _blocks(
     """Blocks of rows, given and then drawn columns, each with the share that is done after it."""
     if given is not None:
         done = 0
-        with TableReader(given, roles.numeric(roles.given)) as reader:
+        with TableReader(given, roles.numeric(roles.given), schema=roles.schema) as reader:
             for batch in reader.batches(BATCH_ROWS):
-                codes = roles.encode(batch, roles.given, os.fspath(given), done + 1)
+                codes = roles.encode(batch, roles.given, os.fspath(given), done + 1, reader.written)
                 done += len(codes)
                 yield np.hstack([codes, draw_rows(density, roles, given=codes)]), reader.progress
     elif rows is not None:

@@ -18,9 +18,9 @@ from pushforward.tables.columns.kinds import Column
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
-from pushforward.tables.missing import plain
+from pushforward.tables.missing import Mark, Marks, plain
 from pushforward.tables.numbers import numbers
-from pushforward.tables.schema.inference import columns_of_text
+from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.rows import Rows
 from pushforward.training.splitting import far_from
@@ -50,6 +50,7 @@ class StreamedTable:
         weight: the column of row weights, or None.
         errors: the columns of measurement errors.
         quiet: whether to leave out the progress bars.
+        missing: what stands for a missing value where the user has not described it; default the list, in a CSV.
 
     Attributes:
         found: the result of the pass.
@@ -74,6 +75,7 @@ class StreamedTable:
         weight: str | None = None,
         errors: Sequence[str] = (),
         quiet: bool = True,
+        missing: Sequence[Mark] | None = None,
     ) -> None:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
@@ -83,7 +85,10 @@ class StreamedTable:
         columns = list(dict.fromkeys([*self.names, *auxiliary]))
         with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.row_groups = RowGroups(path, columns, columns_of_text(head, declared, source=self.source))
+            self.missing = Marks(reader.written, None if missing is None else tuple(missing))
+        text = columns_of_text(head, declared, source=self.source, marks=self.missing)
+        marks = {name: marks_of(name, declared, self.missing) for name in columns}
+        self.row_groups = RowGroups(path, columns, text, marks)
         with progress("scanning", quiet) as report:
             self.found = scan(self.row_groups, seed, fraction, self._weigh, report)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
@@ -106,14 +111,14 @@ class StreamedTable:
         """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        schema = infer_schema(self.sample, self.declared, source=self.source)
+        schema = infer_schema(self.sample, self.declared, source=self.source, marks=self.missing)
         wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            schema |= infer_schema(whole.select(wider), declared, source=self.source)
+            schema |= infer_schema(whole.select(wider), declared, source=self.source, marks=self.missing)
         for name in self.found.gaps:
-            if not schema[name].missing:
-                schema[name] = schema[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
+            if not schema[name].missing_share:
+                schema[name] = schema[name].model_copy(update={"missing_share": min(1.0, 1 / self.found.rows)})
         return schema
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
@@ -123,9 +128,9 @@ class StreamedTable:
             with progress("checking", self.quiet) as report:
                 for group in range(len(self.row_groups)):
                     for first, batch in self.row_groups.read(group, BATCH_ROWS):
-                        encode(batch, schema, strict, source=self.source, first_row=first + 1)
+                        self._encoded(batch, schema, strict, first)
                         report(self.row_groups.progress)
-        return Codes(encode(self.sample, schema, names, source=self.source), self.found.gaps)
+        return Codes(self._encoded(self.sample, schema, names), self.found.gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
         """The sample, the rows held out, and a stream of all others."""
@@ -145,7 +150,7 @@ class StreamedTable:
         """The codes of all rows, with the errors after those of the columns, for `pushforward.fit`."""
 
         def encode_batch(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-            matrix = encode(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
+            matrix = self._encoded(batch, schema, [*columns, *given], before)
             noise_of = errors_of(batch, self.errors, self.source, before + 1)
             return np.hstack([matrix[:, : len(columns)], noise_of, matrix[:, len(columns) :]])
 
@@ -155,12 +160,19 @@ class StreamedTable:
 
     def _allows(self, column: Column, rows: pa.Table, name: str) -> bool:
         if not (column.modeled or column.strict):
-            return name in self.declared or plain(rows.column(name)).null_count == len(rows)
+            marks = self.row_groups.marks[name]
+            declared = name in self.declared and self.declared[name].declared
+            return declared or plain(rows.column(name), marks).null_count == len(rows)
         try:
-            encode(rows, {name: column}, [name], source=self.source)
+            self._encoded(rows, {name: column}, [name])
         except InputError:
             return False
         return True
+
+    def _encoded(
+        self, rows: pa.RecordBatch | pa.Table, schema: Schema, names: Sequence[str], before: int = 0
+    ) -> np.ndarray:
+        return encode(rows, schema, names, source=self.source, first_row=before + 1, written=self.row_groups.written)
 
     def _weigh(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
         """The weights of rows whose numbers and errors are checked."""

@@ -6,6 +6,7 @@ JSON, and a user may declare it for some columns. Whatever a declaration leaves 
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pushforward.errors import InputError
 from pushforward.tables.columns.values import Values
+from pushforward.tables.missing import TYPED, Mark, Marks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,13 +39,16 @@ class Column(BaseModel):
     model works with, NaN for a missing value.
 
     Attributes:
-        missing: the share of rows without a value, inferred.
+        missing: what stands for a missing value beside null and NaN, in place of the list for CSV files; default None,
+            which leaves it to that list.
+        missing_share: the share of rows without a value, inferred.
         kind: the name of the kind.
     """
 
     model_config = STRICT
 
-    missing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    missing: list[Mark] | None = None
+    missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     kind: str
 
     @classmethod
@@ -118,7 +123,33 @@ class Column(BaseModel):
         """Return the kind and its most important options, in a few words."""
         return self.kind
 
+    # What is missing.
+
+    @property
+    def own_levels(self) -> Sequence[Any]:
+        """The values that are never missing, whatever they read."""
+        return ()
+
+    @property
+    def gaps(self) -> dict[str, Any]:
+        """The fields about missing values, for another column of the same values."""
+        return {"missing": self.missing, "missing_share": self.missing_share}
+
+    def marks(self, default: Marks = TYPED) -> Marks:
+        """Return what stands for a missing value in the column.
+
+        Arguments:
+            default: whether the table is a CSV, and what stands for missing values in columns that do not say it.
+        """
+        listed = default.listed if self.missing is None else tuple(self.missing)
+        return Marks(default.written, listed, tuple(self.own_levels))
+
     # What it is inferred from.
+
+    @property
+    def declared(self) -> bool:
+        """Whether the kind is known, and not to be inferred."""
+        return True
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -149,8 +180,10 @@ class Column(BaseModel):
         return self.complete(values).with_missing(values)
 
     def with_missing(self, values: Values) -> Self:
-        """Return the column with the share of missing values."""
-        return self.model_copy(update={"missing": values.missing / len(values) if len(values) else 1.0})
+        """Return the column with what stands for missing values, and with their share."""
+        listed = values.marks.listed
+        share = values.missing / len(values) if len(values) else 1.0
+        return self.model_copy(update={"missing": None if listed is None else list(listed), "missing_share": share})
 
     # Codes and values.
 

@@ -36,7 +36,7 @@ class Bounded(Column):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.gaps, heavy=False)
 
     def describe(self) -> str:
         """The kind and its bounds."""

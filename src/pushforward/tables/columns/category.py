@@ -1,6 +1,7 @@
 """One of some levels."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -54,6 +55,11 @@ class Category(Column):
         return self
 
     @property
+    def own_levels(self) -> Sequence[Level]:
+        """The levels."""
+        return self.levels or ()
+
+    @property
     def discrete(self) -> bool:
         """True."""
         return True
@@ -75,7 +81,7 @@ class Category(Column):
 
     def as_condition(self) -> Column:
         """A continuous column, if the levels are numbers."""
-        return Continuous(missing=self.missing, heavy=False) if self.numeric else self
+        return Continuous(**self.gaps, heavy=False) if self.numeric else self
 
     def describe(self) -> str:
         """The kind and its levels."""

@@ -80,7 +80,7 @@ class Mixed(Column):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.gaps, heavy=False)
 
     def describe(self) -> str:
         """The kind and its atoms."""

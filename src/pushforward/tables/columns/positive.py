@@ -31,7 +31,7 @@ class Positive(Column):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.gaps, heavy=False)
 
     def describe(self) -> str:
         """The kind, and whether its logarithm is modeled."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.tables.columns.detection import bounds_of
-from pushforward.tables.missing import is_text, plain
+from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 
 # If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
@@ -25,15 +25,16 @@ class Values:
         name: the column's name.
         source: what messages call the table.
         first_row: the number of the first row in the whole table, counted from 1; default 1.
+        marks: what stands for a missing value; default null and NaN alone.
 
     Example:
-        >>> values = Values(pa.array(["1", "NA", "3"]), "x", "stars.csv")
+        >>> values = Values(pa.array(["1", "?", "3"]), "x", "stars.csv", marks=Marks(listed=("?",)))
         >>> values.is_numeric, values.numbers, values.observed
         (True, array([ 1., nan,  3.]), array([1., 3.]))
     """
 
-    def __init__(self, column: Any, name: str, source: str, first_row: int = 1) -> None:
-        self._column = column
+    def __init__(self, column: Any, name: str, source: str, first_row: int = 1, marks: Marks = TYPED) -> None:
+        self._column, self.marks = column, marks
         self.name, self.source, self.first_row = name, source, first_row
         self.what = f'column "{name}" of {source}'
 
@@ -42,8 +43,8 @@ class Values:
 
     @cached_property
     def column(self) -> Any:
-        """The values as pyarrow has them, without categorical encoding and with nulls for missing text."""
-        return plain(self._column)
+        """The values as pyarrow has them, without categorical encoding and with nulls for what is missing."""
+        return plain(self._column, self.marks)
 
     @property
     def type(self) -> Any:

@@ -1,7 +1,7 @@
 """Reading tables from files: as a stream in constant memory, or whole."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,10 +10,13 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
 from pushforward.tables.checks import check_columns, check_distinct
+from pushforward.tables.columns.base import Column
 from pushforward.tables.files.columnar import ColumnarFile, FeatherTable, ParquetTable
 from pushforward.tables.files.delimited import BLOCK, header_names, text_batches
 from pushforward.tables.files.formats import check_readable, table_format
+from pushforward.tables.missing import WRITTEN, Marks
 from pushforward.tables.numbers import parsed_numbers
+from pushforward.tables.schema.inference import marks_of
 
 _CHUNK = 2**16  # rows read at a time when a whole table is wanted
 _MOST_BYTES = 2**28  # of rows that are joined into a batch
@@ -32,12 +35,14 @@ class TableReader:
         keep_text: leave the numeric columns of a CSV as the text they are in the file, so that they can be written
             again unchanged; default False.
         only_numeric: leave all other columns out of the batches; default False.
+        schema: says what stands for a missing value in numeric columns of a CSV; default the list for all of them.
 
     Attributes:
         path: the file's name as given.
         names: the names of all columns in the file.
         schema: names and types of the batches.
         rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        written: whether text is that of a CSV, where some words stand for missing values.
 
     Raises:
         InputError: the file cannot be read, has no rows, has two columns of the same name, or lacks a numeric column.
@@ -59,6 +64,7 @@ class TableReader:
         *,
         keep_text: bool = False,
         only_numeric: bool = False,
+        schema: Mapping[str, Column] | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self.rows: int | None = None
@@ -69,10 +75,12 @@ class TableReader:
         self._ended = False
         self._numeric = None if numeric is None else list(numeric)
         self._keep_text = keep_text
+        self._declared = schema or {}
 
         kind = table_format(self.path)
+        self.written = kind == "csv"
         check_readable(self.path)
-        if kind == "csv":
+        if self.written:
             self.names = header_names(self.path)
         else:
             self._file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
@@ -176,12 +184,27 @@ class TableReader:
         """Turn the text of a CSV's numeric columns into numbers; other formats have them already."""
         if self._file is not None or not self._numeric:
             return batch
-        numeric = set(self._numeric)
-        columns = [
-            parsed_numbers(column, name, source=self.path, first_row=first_row) if name in numeric else column
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        ]
-        return pa.record_batch(columns, names=batch.schema.names)
+        marks = {name: marks_of(name, self._declared, WRITTEN) for name in self._numeric}
+        return with_numbers(batch, marks, self.path, first_row)
+
+
+def with_numbers(batch: pa.RecordBatch, marks: Mapping[str, Marks], source: str, first_row: int) -> pa.RecordBatch:
+    """Turn the text of some columns of a CSV into numbers.
+
+    Arguments:
+        batch: some rows, all text.
+        marks: what stands for a missing value in each of the columns.
+        source: what messages call the table.
+        first_row: the number of the first row in the whole table, counted from 1.
+
+    Raises:
+        BadValue: some text is not a number.
+    """
+    columns = [
+        parsed_numbers(column, name, source=source, first_row=first_row, marks=marks[name]) if name in marks else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.record_batch(columns, names=batch.schema.names)
 
 
 def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

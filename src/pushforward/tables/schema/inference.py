@@ -7,10 +7,14 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
+from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
+from pushforward.tables.missing import TYPED, WRITTEN, Marks
 
 
-def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, *, source: str) -> Schema:
+def infer_schema(
+    table: pa.Table, declared: Mapping[str, Column] | None = None, *, source: str, marks: Marks = TYPED
+) -> Schema:
     """Infer what the columns of a table are.
 
     The rules, in their order; a kind or an option that is declared is kept, and only what it leaves open is inferred:
@@ -35,6 +39,7 @@ def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
         table: columns of numbers, text, booleans or dates; numbers and dates may be text.
         declared: columns that a user declares.
         source: what messages call the table.
+        marks: what stands for a missing value in columns that do not declare it; default null and NaN alone.
 
     Raises:
         InputError: no density can be learned of a column, or a declared one contradicts the table or is not in it.
@@ -54,24 +59,39 @@ def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
                 f'the schema names a column "{name}" that {source} does not have; {nearest(name, table.column_names)}'
             )
     return {
-        name: _inferred(Values(table.column(name), name, source), declared.get(name)) for name in table.column_names
+        name: _inferred(_values(table, name, declared, source, marks), declared.get(name))
+        for name in table.column_names
     }
 
 
-def columns_of_text(table: pa.Table, declared: Mapping[str, Column], *, source: str) -> list[str]:
+def columns_of_text(
+    table: pa.Table, declared: Mapping[str, Column], *, source: str, marks: Marks = WRITTEN
+) -> list[str]:
     """Return the columns of some rows of a CSV that stay text, because they are not text of numbers.
 
     Arguments:
         table: the rows.
         declared: columns that a user declares.
         source: what messages call the table.
+        marks: what stands for a missing value in columns that do not declare it; default the list for CSV files.
 
     Raises:
         InputError: some texts in a column of numbers are not numbers.
     """
     return [
-        name for name in table.column_names if _stays_text(Values(table.column(name), name, source), declared.get(name))
+        name
+        for name in table.column_names
+        if _stays_text(_values(table, name, declared, source, marks), declared.get(name))
     ]
+
+
+def marks_of(name: str, declared: Mapping[str, Column], default: Marks) -> Marks:
+    """Return what stands for a missing value in a column: what is declared of it, or the default."""
+    return declared.get(name, Undeclared()).marks(default)
+
+
+def _values(table: pa.Table, name: str, declared: Mapping[str, Column], source: str, default: Marks) -> Values:
+    return Values(table.column(name), name, source, marks=marks_of(name, declared, default))
 
 
 def _stays_text(values: Values, declared: Column | None) -> bool:
@@ -82,7 +102,7 @@ def _stays_text(values: Values, declared: Column | None) -> bool:
 
 
 def _inferred(values: Values, declared: Column | None) -> Column:
-    if declared is not None:
+    if declared is not None and declared.declared:
         return declared.declared_for(values)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
