@@ -113,13 +113,11 @@ def test_damage_inside_a_parquet_file(tmp_path):
 def test_other_things_under_the_ending_csv(tmp_path):
     assert "UTF-16" in refusal(csv(tmp_path, "x,y\n1,2\n".encode("utf-16")))
     assert "is not text" in refusal(csv(tmp_path, b"PK\x03\x04\0\0\0\0"))
-    assert "separates its columns by semicolons" in refusal(csv(tmp_path, "x;y\n1;2\n"))
-    assert "separates its columns by tabs" in refusal(csv(tmp_path, "x\ty\n1\t2\n"))
     for separator, called in {"|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators"}.items():
         text = "x,y\n1,2.5\n".replace(",", separator)
         assert f"separates its columns by {called}; save it with commas" in refusal(csv(tmp_path, text))
 
-    assert "numbers where its header should be" in refusal(csv(tmp_path, "0.5,1\n1.5,2\n"))
+    assert "values where its header should be (0.5,1)" in refusal(csv(tmp_path, "0.5,1\n1.5,2\n"))
     assert "its header cannot be decode" in refusal(csv(tmp_path, b"\xe9t\xe9,y\n1,2\n"))
 
 

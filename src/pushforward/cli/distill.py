@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Device, Json, MaxTime, Model, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say
+from pushforward.cli.options import Device, Json, MaxTime, Model, ModelOutput, NoHeader, Quiet, Seed, Verbose
+from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_notes
 
 
 @command
@@ -18,6 +18,7 @@ def distill(
         str | None,
         typer.Option(help="Table of the given columns, for a conditional model: the conditions to train on."),
     ] = None,
+    no_header: NoHeader = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -32,6 +33,8 @@ def distill(
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
+    if given_file is not None:
+        say_notes(given_file, not no_header, quiet)
     with warnings.catch_warnings():
         if not quiet:
             # The report below includes the alarms.
@@ -39,6 +42,7 @@ def distill(
         student, report = distill_table(
             TableModel.load(model),
             given=given_file,
+            header=not no_header,
             seed=seed,
             max_time=max_time,
             device=device,

@@ -23,6 +23,7 @@ def distill_table(
     model: TableModel,
     *,
     given: str | os.PathLike[str] | None = None,
+    header: bool = True,
     seed: int = 0,
     max_time: float | None = None,
     announce: Announce = silent,
@@ -37,6 +38,7 @@ def distill_table(
         model: the teacher, from `fit_table`, which is not changed.
         given: CSV, Parquet or Feather file with the given columns, for a model that has them: the conditions on which
             the student is trained.
+        header: whether the first line of a CSV has the names of its columns; default True.
         seed: of the student's weights and of all draws.
         max_time: most seconds of the distillation; default 5000 steps.
         announce: is told, before the training, what was chosen and why.
@@ -74,7 +76,9 @@ def distill_table(
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
         source, written = os.fspath(given), table_format(given) == "csv"
-        codes = model.roles.encode(read_columns(given, model.given), model.given, source, written=written)
+        codes = model.roles.encode(
+            read_columns(given, model.given, header=header), model.given, source, written=written
+        )
         context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(

@@ -52,6 +52,7 @@ def fit_table(
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
     missing: Sequence[Mark] | None = None,
+    header: bool = True,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> Fit:
@@ -81,6 +82,8 @@ def fit_table(
             are continuous.
         missing: what stands for a missing value, text or numbers, beside null, NaN and the empty cells of a CSV; it
             replaces the list for CSV files, such as NA. `schema` may say it column by column instead.
+        header: whether the first line of a CSV has the names of its columns, which are called 0, 1, ... otherwise;
+            default True.
         announce: is told, before the training, what was chosen and why, line by line.
         training: `TrainingOptions` of `pushforward.fit`, instead of those chosen: max_time, epochs, device, progress,
             .... The seed, default 0, is also that of the split and the initial weights. Without a limit training
@@ -104,6 +107,7 @@ def fit_table(
         weight=weight,
         errors=errors,
         missing=missing,
+        header=header,
         seed=seed,
         quiet=quiet,
     )

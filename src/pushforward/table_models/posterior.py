@@ -33,6 +33,7 @@ def posterior(
     quantiles: Sequence[float] | None = None,
     grid: tuple[float, float, int] | None = None,
     report: Callable[[float], None] = lambda part: None,
+    header: bool = True,
 ) -> int:
     """Write p(one column | others) for each row of a table: its density on a grid, or some quantiles.
 
@@ -49,6 +50,7 @@ def posterior(
         grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, or
             all values of a column with few.
         report: called with the share that is done, from 0 to 1.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Returns:
         The number of rows read.
@@ -58,7 +60,7 @@ def posterior(
             no sense, or a value is not of its column's kind.
     """
     density = required_density(model)
-    with TableReader(data) as reader:
+    with TableReader(data, header=header) as reader:
         names = reader.names
     known = _known_columns(model, of, given, names)
     answer: _Quantiles | _Curve
@@ -71,7 +73,7 @@ def posterior(
     rows = 0
     numeric = [name for name in known if model.schema[name].numeric]
     with (
-        TableReader(data, numeric, keep_text=keep_text, schema=model.schema) as reader,
+        TableReader(data, numeric, keep_text=keep_text, header=header, schema=model.schema) as reader,
         TableWriter(output, answer.schema(reader.schema)) as writer,
     ):
         for batch in reader.batches(BATCH_ROWS):

@@ -24,6 +24,7 @@ from pushforward.tables import (
     parse_schema,
     read_columns,
     read_schema,
+    reading_notes,
     table_format,
     table_from_frame,
 )
@@ -64,6 +65,7 @@ def prepare(
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
     missing: Sequence[Mark] | None = None,
+    header: bool = True,
     seed: int = 0,
     quiet: bool = True,
 ) -> Prepared:
@@ -78,7 +80,7 @@ def prepare(
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, missing, seed, source, quiet)
+    table = open_table(data, columns, given, declared, weight, errors, missing, header, seed, source, quiet)
     if given:
         check_columns(given, table.names, source=source)
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
@@ -111,7 +113,8 @@ def prepare(
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
-    return Prepared(roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred)))
+    notes = reading_notes(data, header) if isinstance(data, str | os.PathLike) else []
+    return Prepared(roles, rows, gaussian, (*notes, *table.reasons, *_lines_of_schema(inferred)))
 
 
 def open_table(
@@ -122,6 +125,7 @@ def open_table(
     weight: Any,
     errors: Mapping[str, str],
     missing: Sequence[Mark] | None,
+    header: bool,
     seed: int,
     source: str,
     quiet: bool,
@@ -141,14 +145,18 @@ def open_table(
         raise InputError(
             f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
         )
-    whole = None if streamed else read_columns(data, wanted) if is_file else table_from_frame(data, wanted)
-    found = whole.column_names if whole is not None else wanted or column_names(data)
+    whole = (
+        None if streamed else read_columns(data, wanted, header=header) if is_file else table_from_frame(data, wanted)
+    )
+    found = whole.column_names if whole is not None else wanted or column_names(data, header)
     if auxiliary:
         check_columns(auxiliary, found, source=source)
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
-        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, missing)
+        return StreamedTable(
+            data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, missing, header
+        )
     marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
     return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, marks)
 

@@ -135,6 +135,7 @@ def score_table(
     output: str | os.PathLike[str],
     *,
     shares: bool = False,
+    header: bool = True,
     report: Callable[[float], None] = lambda part: None,
     watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, codes, log_prob: None,
 ) -> Scores:
@@ -145,7 +146,7 @@ def score_table(
     # Numbers that come as text and are written as text stay as they were.
     as_text = output == "-" or table_format(output) == "csv"
     numeric = roles.numeric(roles.names)
-    with TableReader(data, numeric, keep_text=as_text, schema=roles.schema) as reader:
+    with TableReader(data, numeric, keep_text=as_text, header=header, schema=roles.schema) as reader:
         added = [LOG_PROB] if calibration is None else [LOG_PROB, P_VALUE]
         added += [SHARE + name for name in roles.modeled] if shares else []
         for name in added:

@@ -51,6 +51,7 @@ class StreamedTable:
         errors: the columns of measurement errors.
         quiet: whether to leave out the progress bars.
         missing: what stands for a missing value where the user has not described it; default the list, in a CSV.
+        header: whether the first line of a CSV has the names of its columns.
 
     Attributes:
         found: the result of the pass.
@@ -76,6 +77,7 @@ class StreamedTable:
         errors: Sequence[str] = (),
         quiet: bool = True,
         missing: Sequence[Mark] | None = None,
+        header: bool = True,
     ) -> None:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
@@ -83,12 +85,12 @@ class StreamedTable:
         self.names = [name for name in names if name not in auxiliary]
         self.declared, self.seed = declared, seed
         columns = list(dict.fromkeys([*self.names, *auxiliary]))
-        with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
+        with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
             self.missing = Marks(reader.written, None if missing is None else tuple(missing))
         text = columns_of_text(head, declared, source=self.source, marks=self.missing)
         marks = {name: marks_of(name, declared, self.missing) for name in columns}
-        self.row_groups = RowGroups(path, columns, text, marks)
+        self.row_groups = RowGroups(path, columns, text, marks, header)
         with progress("scanning", quiet) as report:
             self.found = scan(self.row_groups, seed, fraction, self._weigh, report)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):

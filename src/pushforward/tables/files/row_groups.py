@@ -21,6 +21,7 @@ class RowGroups:
         columns: the names of the columns wanted.
         text: the columns of a CSV that stay text; all others are numbers. Default: none.
         marks: {column: what stands for a missing value}; default null and NaN, and the list in a CSV.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Attributes:
         starts: the number of rows before each row group.
@@ -38,12 +39,14 @@ class RowGroups:
         columns: Sequence[str],
         text: Sequence[str] = (),
         marks: Mapping[str, Marks] | None = None,
+        header: bool = True,
     ) -> None:
         self.path = os.fspath(path)
         self.columns = list(columns)
         self.text = list(text)
+        self._header = header
         self.progress = 0.0
-        with TableReader(path, self.columns, only_numeric=True) as reader:
+        with TableReader(path, self.columns, only_numeric=True, header=header) as reader:
             self.rows = reader.rows
             self.written = reader.written
         default = Marks(self.written)
@@ -76,7 +79,7 @@ class RowGroups:
         kind = table_format(self.path)
         if kind == "csv":
             numeric = {name: marks for name, marks in self.marks.items() if name not in self.text}
-            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True) as reader:
+            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True, header=self._header) as reader:
                 for batch in reader.batches(rows):
                     self.progress = reader.progress
                     yield first, with_numbers(batch, numeric, self.path, first + 1)
