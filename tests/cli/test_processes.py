@@ -48,7 +48,7 @@ def test_ctrl_c_during_a_sample_leaves_nothing(tmp_path, fitted):
     wait_for(lambda: any(tmp_path.iterdir()))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130 and out == "" and err == "Interrupted; nothing was written.\n"
+    assert process.returncode == 130 and out == "" and err == "Interrupted; no result was written.\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -57,7 +57,7 @@ def test_a_sample_that_is_asked_to_end_leaves_nothing(tmp_path, fitted):
     wait_for(lambda: any(tmp_path.iterdir()))
     process.terminate()
     out, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == 143 and out == "" and err == "Terminated; nothing was written.\n"
+    assert process.returncode == 143 and out == "" and err == "Terminated; no result was written.\n"
     assert not list(tmp_path.iterdir())
 
 

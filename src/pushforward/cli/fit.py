@@ -144,9 +144,10 @@ def _summary(result: "Fit", data: str, output: str, checkpoint: Path) -> list[st
         if checkpoint.exists():
             lines.append(f"--resume continues from {checkpoint}")
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
-    over = f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {data}"
+    rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {data}"
     return [
         *lines,
-        f"{over}: {notes['rows']['training']} training rows, {notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
+        f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
+        f"{notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}",
     ]

@@ -1,6 +1,6 @@
 """The options that several commands share, and the values that their texts stand for."""
 
-import csv
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -74,11 +74,14 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
 
 def _cells(text: str, separator: str) -> list[str]:
     """The parts of a text, of which some may be quoted."""
-    try:
-        parts = next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True), [])
-    except csv.Error:
-        parts = text.split(separator)
-    return [part.strip() for part in parts]
+    part = re.compile(rf'\s*(?:"((?:[^"]|"")*)"|([^{separator}]*?))\s*({separator}|$)')
+    cells: list[str] = []
+    place, more = 0, True
+    while more and (found := part.match(text, place)):
+        quoted, bare, end = found.groups()
+        cells.append(bare if quoted is None else quoted.replace('""', '"').strip())
+        place, more = found.end(), bool(end)
+    return cells
 
 
 def numbers(text: str | None, option: str) -> list[float] | None:

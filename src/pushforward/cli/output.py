@@ -34,10 +34,10 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            say("Interrupted; nothing was written.")
+            say(_ended("Interrupted", options))
             raise typer.Exit(INTERRUPTED) from None
         except Terminated:
-            say("Terminated; nothing was written.")
+            say(_ended("Terminated", options))
             raise typer.Exit(TERMINATED) from None
         except Exception as error:
             if options.get("verbose"):
@@ -51,6 +51,13 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     return run
+
+
+def _ended(how: str, options: dict[str, Any]) -> str:
+    """Say that a command came to no result; the metrics and the checkpoint of a training may be there."""
+    if options.get("output") == "-":
+        return f"{how}; the table on standard output is incomplete."
+    return f"{how}; no result was written."
 
 
 def _one_line(error: Exception) -> str:
