@@ -41,10 +41,32 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
     return values
 
 
-def check_weights(weights: np.ndarray, source: str) -> None:
-    """Refuse weights that are all 0."""
+def relative_weights(weights: np.ndarray, weight: Any, source: str) -> np.ndarray:
+    """Weights, (rows,), of which the largest lies between 1 and 2; only their ratios matter.
+
+    Arguments:
+        weights: not negative, (rows,).
+        weight: the name of their column, or anything else without a name.
+        source: what errors call the table.
+
+    Raises:
+        InputError: all weights are 0, or one row has more than half of their sum.
+    """
     if not weights.any():
         raise InputError(f"All weights of {source} are 0.")
+    largest = int(weights.argmax())
+    # A power of two, which changes no digit; products of smaller numbers neither overflow nor vanish.
+    scaled: np.ndarray = np.ldexp(weights, 1 - int(np.frexp(weights[largest])[1]))
+    if scaled.sum() < 2 * scaled[largest] and np.count_nonzero(weights) > 2:
+        raise InputError(
+            f"{_called(weight, source)} holds {weights[largest]:g} in row {largest + 1}, more than all other weights "
+            "together: the density would be that of one row; correct the weight, or leave that row out."
+        )
+    return scaled
+
+
+def _called(weight: Any, source: str) -> str:
+    return f'column "{weight}" of {source}' if isinstance(weight, str) else f"the weight of {source}"
 
 
 def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1, marks: Marks = TYPED) -> np.ndarray:

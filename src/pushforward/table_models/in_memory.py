@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
+from pushforward.table_models.auxiliary_columns import errors_of, relative_weights, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.missing import TYPED, Marks
@@ -51,7 +51,7 @@ class InMemoryTable:
         self.reasons: list[str] = []
         self.weights = None if weight is None else weights_of(table, weight, source, marks=marks)
         if self.weights is not None:
-            check_weights(self.weights, source)
+            self.weights = relative_weights(self.weights, weight, source)
         self.noise_of = errors_of(table, self.errors, source, marks=marks)
         auxiliary = [*self.errors, *([weight] if isinstance(weight, str) else [])]
         self.table = table.drop_columns(list(dict.fromkeys(auxiliary))) if auxiliary else table

@@ -31,6 +31,8 @@ LARGEST_IN_MEMORY = 2**27
 # A number takes about twice as many characters of a CSV as bytes in memory.
 CHARACTERS_PER_BYTE = 2
 BATCH_ROWS = 2**14
+# Sums and squares of such weights are numbers; the scale of a streamed table is not known before it is read.
+LARGEST_WEIGHT = 1e100
 
 # Takes a batch, and the number of rows before it.
 Encoder = Callable[[pa.RecordBatch | pa.Table, int], np.ndarray]
@@ -184,7 +186,16 @@ class StreamedTable:
 
     def _weights(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
         assert self.weight is not None
-        return weights_of(batch, self.weight, self.source, before + 1)
+        weights = weights_of(batch, self.weight, self.source, before + 1)
+        far = np.flatnonzero((weights > LARGEST_WEIGHT) | ((weights > 0) & (weights < 1 / LARGEST_WEIGHT)))
+        if len(far):
+            row = before + int(far[0]) + 1
+            raise InputError(
+                f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a streamed '
+                f"table lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only their ratios matter, so multiply "
+                "all of them by one number."
+            )
+        return weights
 
     def _check_numbers(self, batch: pa.RecordBatch | pa.Table, before: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
