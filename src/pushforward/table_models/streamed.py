@@ -191,9 +191,9 @@ class StreamedTable:
         if len(far):
             row = before + int(far[0]) + 1
             raise InputError(
-                f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a streamed '
-                f"table lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only their ratios matter, so multiply "
-                "all of them by one number."
+                f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a table '
+                f"that is streamed lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only ratios matter, so "
+                "multiply all of them by one number."
             )
         return weights
 
