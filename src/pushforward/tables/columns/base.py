@@ -6,7 +6,7 @@ JSON, and a user may declare it for some columns. Whatever a declaration leaves 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from pushforward.errors import InputError
+from pushforward.tables.columns.recording import Grid
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, Mark, Marks
 
@@ -54,7 +55,9 @@ class Column(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Make the kind known by its name."""
-        KINDS[cls.model_fields["kind"].default] = cls
+        name = cls.model_fields["kind"].default
+        if isinstance(name, str):
+            KINDS[name] = cls
 
     # What it is.
 
@@ -77,6 +80,11 @@ class Column(BaseModel):
     def dense(self) -> bool:
         """Whether every value has a density and none has a probability."""
         return False
+
+    @property
+    def cells(self) -> Grid | None:
+        """The grid to which measurements were rounded, if each stands for the numbers within half a step of it."""
+        return None
 
     @property
     def circular(self) -> bool:
@@ -122,6 +130,11 @@ class Column(BaseModel):
     def describe(self) -> str:
         """Return the kind and its most important options, in a few words."""
         return self.kind
+
+    @property
+    def remark(self) -> str | None:
+        """A sentence about what the values probably mean, for the person who fits them; None for none."""
+        return None
 
     # What is missing.
 
@@ -222,6 +235,11 @@ class Column(BaseModel):
         """The step between neighboring codes of a discrete column, and a code that they are counted from."""
         return 1, 0
 
+    @property
+    def atom_codes(self) -> list[float]:
+        """The codes of the values that have a probability beside others with a density or in cells, increasing."""
+        return []
+
     def all_codes(self) -> np.ndarray | None:
         """Every code, increasing, of a column with few; None for others."""
         return None
@@ -238,8 +256,8 @@ class Column(BaseModel):
     # How models see it.
 
     @property
-    def map(self) -> type["Map"]:
-        """The class of the map from codes to the whole line."""
+    def map(self) -> Callable[[Sequence[Any]], "Map"]:
+        """Makes the map from codes to the whole line of some columns that have the same one."""
         # Imported only here, so that a schema can be read without torch.
         from pushforward.tables.columns.maps.identity import Identity
 
