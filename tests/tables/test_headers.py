@@ -122,6 +122,7 @@ REFUSED = {
     "a comma in the header": ("a,b,\n1,2\n3,4\n", "has a comma at the end of the header, and none at the end of row 1"),
     "commas in the rows": ("a,b\n1,2,\n3,4,\n", "has a comma at the end of row 1, and none at the end of the header"),
     "semicolons in the header": ("a;b;c\n1;2\n", "separates its columns by semicolons; save it with commas."),
+    "another separator than is said": ("sep=;\na,b\n1,2\n", "says that semicolons separate its columns"),
     "a comment or a header": ("#kind,site\nred,a\nblue,b\n", "begins with a line that may be a comment or the header"),
 }
 

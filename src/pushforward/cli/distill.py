@@ -33,8 +33,6 @@ def distill(
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
-    if given_file is not None:
-        say_notes(given_file, not no_header, quiet)
     with warnings.catch_warnings():
         if not quiet:
             # The report below includes the alarms.
@@ -49,6 +47,8 @@ def distill(
             **reporting(output, quiet),
         )
     student.save(output)
+    if given_file is not None:
+        say_notes(given_file, not no_header, quiet)
     if json:
         print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()})
     # The estimator was announced before the training.

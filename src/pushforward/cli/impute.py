@@ -34,11 +34,11 @@ def impute(
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
-    say_notes(data, not no_header, quiet)
     with progress("imputing", quiet) as report:
         rows, filled = imputation.impute(
             table_model, data, output, draws=draws, seed=seed, report=report, header=not no_header
         )
+    say_notes(data, not no_header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"

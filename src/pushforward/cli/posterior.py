@@ -39,7 +39,6 @@ def posterior(
     if ends is not None and (len(ends) != 3 or ends[2] != int(ends[2])):
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and the number of points.")
     table_model = TableModel.load(model)
-    say_notes(data, not no_header, quiet)
     wanted = column(of, lambda: table_model.modeled) or of
     with progress("evaluating", quiet) as report:
         rows = write_posterior(
@@ -53,6 +52,7 @@ def posterior(
             report=report,
             header=not no_header,
         )
+    say_notes(data, not no_header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
     say(f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", quiet)

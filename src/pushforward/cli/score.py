@@ -41,7 +41,6 @@ def score(
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
-    say_notes(data, not no_header, quiet)
     oddest = OddestRows(explain)
     with progress("scoring", quiet) as report:
         scores = table_model.score(data, output, report, oddest.add, shares=shares, header=not no_header)
@@ -49,6 +48,7 @@ def score(
     if explain:
         with progress("explaining", quiet) as report:
             odd_rows = explained(table_model, oddest, report)
+    say_notes(data, not no_header, quiet)
     if json and output != "-":
         print_json(
             {

@@ -70,6 +70,12 @@ def find_layout(path: str, header: bool) -> Layout:
     else:
         offset = first
     separator = declared[1] if declared else _separator(start, offset, path)
+    if declared and len(_first(start, offset, separator)) < 2 <= len(_first(start, offset, ",")):
+        called = CALLED.get(separator, repr(separator))
+        raise InputError(
+            f"the first line of {path} says that {called} separate its columns, and its header has commas; correct or "
+            "remove that line."
+        )
     if separator != ",":
         notes.append(f"separates its columns by {CALLED.get(separator, repr(separator))}")
     return Layout(offset, separator, tuple(notes))
@@ -127,7 +133,7 @@ def _is_header(start: bytes, comment: int, offset: int, separator: str, path: st
 
 def _separator(start: bytes, offset: int, path: str) -> str:
     """What separates the columns, by the first two rows."""
-    first = next(iter(_rows(start[offset:], ",", 1)), [])
+    first = _first(start, offset, ",")
     if len(first) != 1:
         return ","
     for separator, called in CALLED.items():
@@ -141,6 +147,10 @@ def _separator(start: bytes, offset: int, path: str) -> str:
         if separator in READ or (alike and all(map(_is_number, rows[1]))):
             raise InputError(f"{path} separates its columns by {called}; save it with commas.")
     return ","
+
+
+def _first(start: bytes, offset: int, separator: str) -> list[str]:
+    return next(iter(_rows(start[offset:], separator, 1)), [])
 
 
 def _rows(text: bytes, separator: str, most: int = SAMPLE) -> list[list[str]]:
