@@ -162,7 +162,7 @@ def test_scoring_takes_no_more_memory_for_more_rows(tmp_path, fitted):
 
 @pytest.mark.slow
 def test_no_refusal_ends_in_a_signal_on_a_busy_machine(tmp_path, fitted):
-    # Streams of CSV files that are left before their end, while two processes keep the machine from closing them at once.
+    # Streams of CSV files that are left before their end, while two processes keep the machine busy.
     write(tmp_path / "t.csv", make_rows(50_000))
     lines = (tmp_path / "t.csv").read_text().splitlines()
     files = {

@@ -53,7 +53,7 @@ def test_a_word_of_the_list_is_a_missing_value_in_a_csv_and_a_level_elsewhere(tm
     assert check(pa.Table.from_batches(batches), cell, "t.csv") == schema
     for typed in (table_from_frame(frame), pa.Table.from_pandas(frame), table_from_frame(frame.astype("category"))):
         column = infer_schema(typed.select(["words"]), source="the table")["words"]
-        assert set(column.levels) == {"f", "m", cell} and column.missing_share == 0
+        assert set(column.levels) == {"f", "m", cell.strip()} and column.missing_share == 0
         assert not np.isnan(encode(typed, {"words": column}, ["words"], source="the table")).any()
 
 

@@ -66,6 +66,12 @@ Missing = Annotated[
         "always do."
     ),
 ]
+Decimal = Annotated[
+    str | None, typer.Option(help='Decimal mark of numbers in text, "." or ",", where the text does not decide.')
+]
+DateFormat = Annotated[
+    str | None, typer.Option(help='Order of dates in text, such as "%d/%m/%Y", where the text does not decide.')
+]
 Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
@@ -85,6 +91,8 @@ def fit(
     error: Errors = None,
     missing: Missing = None,
     no_header: NoHeader = False,
+    decimal: Decimal = None,
+    date_format: DateFormat = None,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -116,6 +124,8 @@ def fit(
         errors=pairs(error, "--error"),
         missing=columns(missing),
         header=not no_header,
+        decimal=decimal,
+        date_format=date_format,
         seed=seed,
         max_time=max_time,
         device=device,

@@ -14,6 +14,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
+from pushforward.tables.checks import check_scale
 from pushforward.training.likelihood import CHUNK_ROWS
 
 FLOATS = (np.float64, np.float32)
@@ -83,6 +84,7 @@ def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
     pushforward.errors.InputError: Column "mass" is 1.0 in every row that is trained on: a density does not exist for
     it; leave it out.
     """
+    check_scale(rows, names, source="X")
     constant = np.flatnonzero(constant_columns(rows))
     if constant.size:
         raise InputError(

@@ -15,6 +15,7 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
+from pushforward.tables.columns.text_format import Conventions
 from pushforward.tables.missing import Mark
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import TrainingOptions, settings_from
@@ -53,6 +54,8 @@ def fit_table(
     errors: Mapping[str, str] | None = None,
     missing: Sequence[Mark] | None = None,
     header: bool = True,
+    decimal: str | None = None,
+    date_format: str | None = None,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> Fit:
@@ -84,6 +87,9 @@ def fit_table(
             replaces the list for CSV files, such as NA. `schema` may say it column by column instead.
         header: whether the first line of a CSV has the names of its columns, which are called 0, 1, ... otherwise;
             default True.
+        decimal: the decimal mark of text, "." or ",", where the text does not decide; default what it says.
+        date_format: the order of dates in text, such as "%d/%m/%Y", where the text does not decide; default what it
+            says.
         announce: is told, before the training, what was chosen and why, line by line.
         training: `TrainingOptions` of `pushforward.fit`, instead of those chosen: max_time, epochs, device, progress,
             .... The seed, default 0, is also that of the split and the initial weights. Without a limit training
@@ -110,6 +116,7 @@ def fit_table(
         header=header,
         seed=seed,
         quiet=quiet,
+        conventions=Conventions(decimal, date_format),
     )
     recipe = choose(prepared, flow, training.get("max_time"))
     options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 from pushforward.table_models.auxiliary_columns import errors_of, relative_weights, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import TYPED, Marks
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.training.splitting import split_table
 
 
@@ -28,6 +30,7 @@ class InMemoryTable:
         weight: the column of row weights, one number for each row, or None.
         errors: the columns of measurement errors.
         marks: what stands for a missing value where the user does not say it.
+        conventions: what the user says of decimal marks and dates in text.
 
     Raises:
         InputError: a weight or an error that is not allowed; its row is named.
@@ -45,9 +48,10 @@ class InMemoryTable:
         weight: Any = None,
         errors: Sequence[str] = (),
         marks: Marks = TYPED,
+        conventions: Conventions = PLAIN,
     ) -> None:
         self.source, self.declared, self.seed, self.fraction = source, declared, seed, fraction
-        self.errors, self.marks = list(errors), marks
+        self.errors, self.marks, self.conventions = list(errors), marks, conventions
         self.reasons: list[str] = []
         self.weights = None if weight is None else weights_of(table, weight, source, marks=marks)
         if self.weights is not None:
@@ -61,9 +65,19 @@ class InMemoryTable:
         """The columns, without weights and errors."""
         return list(self.table.column_names)
 
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of all rows."""
+        table, count = self.table, len(self.table)
+        rows = np.arange(count)
+        options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
+        found = identifiers(table, rows, count, keep=keep, **options)
+        self.table = table.drop_columns(list(found))
+        return found
+
     def infer_schema(self) -> Schema:
         """The schema of all rows."""
-        return infer_schema(self.table, self.declared, source=self.source, marks=self.marks)
+        options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
+        return infer_schema(self.table, self.declared, **options)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""

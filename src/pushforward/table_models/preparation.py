@@ -28,7 +28,9 @@ from pushforward.tables import (
     table_format,
     table_from_frame,
 )
+from pushforward.tables.checks import FRAME, check_scale
 from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import Mark, Marks
 
 MINIMUM_ROWS = 20
@@ -67,6 +69,7 @@ def prepare(
     header: bool = True,
     seed: int = 0,
     quiet: bool = True,
+    conventions: Conventions = PLAIN,
 ) -> Prepared:
     """Read a table, infer its schema, and hold out some of its rows; arguments as for `fit_table`.
 
@@ -80,10 +83,17 @@ def prepare(
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     # The noise of the errors is wider than a cell.
     declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, missing, header, seed, source, quiet)
+    options: dict[str, Any] = {"missing": missing, "header": header, "quiet": quiet, "conventions": conventions}
+    table = open_table(data, columns, given, declared, weight, errors, seed, source, **options)
     if given:
         check_columns(given, table.names, source=source)
+    left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
+    if left_out and not columns:
+        raise InputError(
+            f"{source} has no columns to model: all of them name or number its rows; choose some with "
+            f"{'columns=' if source == FRAME else '--columns'}."
+        )
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     inferred = {
@@ -114,7 +124,8 @@ def prepare(
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
     notes = reading_notes(data, header) if isinstance(data, str | os.PathLike) else []
-    return Prepared(roles, rows, gaussian, (*notes, *table.reasons, *_lines_of_schema(inferred)))
+    reasons = (*notes, *table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred))
+    return Prepared(roles, rows, gaussian, reasons)
 
 
 def open_table(
@@ -124,11 +135,13 @@ def open_table(
     declared: Schema,
     weight: Any,
     errors: Mapping[str, str],
-    missing: Sequence[Mark] | None,
-    header: bool,
     seed: int,
     source: str,
-    quiet: bool,
+    *,
+    missing: Sequence[Mark] | None = None,
+    header: bool = True,
+    quiet: bool = True,
+    conventions: Conventions = PLAIN,
 ) -> TableSource:
     """The wanted columns of a file or of a table in memory, with their weights and errors."""
     both = [name for name in columns or () if name in given]
@@ -155,10 +168,20 @@ def open_table(
     error_columns = list(errors.values())
     if whole is None:
         return StreamedTable(
-            data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, missing, header
+            data,
+            found,
+            declared,
+            seed,
+            VALIDATION_FRACTION,
+            weight,
+            error_columns,
+            quiet,
+            missing=missing,
+            header=header,
+            conventions=conventions,
         )
     marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, marks)
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, marks, conventions)
 
 
 def _needs_arbitrary_conditions(
@@ -184,6 +207,7 @@ def _needs_arbitrary_conditions(
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
     """Refuse too few rows, and columns that should have a joint density and have none."""
+    check_scale(matrix, names, source=source)
     complete = []
     for place, name in enumerate(names):
         present = ~np.isnan(matrix[:, place])
@@ -194,10 +218,18 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
     check_for_fitting(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
 
 
+def _lines_of_identifiers(left_out: Mapping[str, str], source: str) -> list[str]:
+    """A line for each column that is left out."""
+    option = "columns=" if source == FRAME else "--columns"
+    lines = [f'column "{name}" is left out: {reason} ({option} keeps it)' for name, reason in left_out.items()]
+    more = [f"and {len(lines) - MOST_LINES} more columns that name or number the rows"]
+    return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
+
+
 def _lines_of_schema(schema: Schema) -> list[str]:
     """A line for each column that is not a plain number, and one about gaps."""
-    special = [name for name, column in schema.items() if column.describe() != Continuous().describe()]
-    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    special = [name for name, column in schema.items() if column.describe_all() != Continuous().describe()]
+    lines = [f'column "{name}": {schema[name].describe_all()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
     lines += [f'column "{name}": {column.remark}' for name, column in schema.items() if column.remark]

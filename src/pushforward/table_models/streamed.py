@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,13 @@ from pushforward.table_models.auxiliary_columns import errors_of, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
 from pushforward.tables.columns.kinds import Column
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
 from pushforward.tables.missing import Mark, Marks, plain
 from pushforward.tables.numbers import numbers
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.rows import Rows
@@ -54,6 +57,7 @@ class StreamedTable:
         quiet: whether to leave out the progress bars.
         missing: what stands for a missing value where the user has not described it; default the list, in a CSV.
         header: whether the first line of a CSV has the names of its columns.
+        conventions: what the user says of decimal marks and dates in text.
 
     Attributes:
         found: the result of the pass.
@@ -80,17 +84,18 @@ class StreamedTable:
         quiet: bool = True,
         missing: Sequence[Mark] | None = None,
         header: bool = True,
+        conventions: Conventions = PLAIN,
     ) -> None:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
         auxiliary = [*self.errors, *([] if weight is None else [weight])]
         self.names = [name for name in names if name not in auxiliary]
-        self.declared, self.seed = declared, seed
+        self.declared, self.seed, self.conventions = declared, seed, conventions
         columns = list(dict.fromkeys([*self.names, *auxiliary]))
         with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
             self.missing = Marks(reader.written, None if missing is None else tuple(missing))
-        text = columns_of_text(head, declared, source=self.source, marks=self.missing)
+        text = columns_of_text(head, declared, source=self.source, marks=self.missing, conventions=conventions)
         marks = {name: marks_of(name, declared, self.missing) for name in columns}
         self.row_groups = RowGroups(path, columns, text, marks, header)
         with progress("scanning", quiet) as report:
@@ -111,23 +116,33 @@ class StreamedTable:
             f"{len(self.sample)} gives the quantiles"
         ]
 
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of the rows held out, whose numbers are known."""
+        some, rows = self.found.held_out.select(self.names), self.found.held_out_rows
+        about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
+        found = identifiers(some, rows, self.found.rows, keep=keep, **about)
+        self.names = [name for name in self.names if name not in found]
+        self.sample = self.sample.select(self.names)
+        return found
+
     def infer_schema(self) -> Schema:
         """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        schema = infer_schema(self.sample, self.declared, source=self.source, marks=self.missing)
+        about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
+        schema = infer_schema(self.sample, self.declared, **about)
         wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            schema |= infer_schema(whole.select(wider), declared, source=self.source, marks=self.missing)
+            schema |= infer_schema(whole.select(wider), declared, **about)
         for name in self.found.gaps:
-            if not schema[name].missing_share:
+            if name in schema and not schema[name].missing_share:
                 schema[name] = schema[name].model_copy(update={"missing_share": min(1.0, 1 / self.found.rows)})
         return schema
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of the sample; all rows are read once more if a column's kind may refuse their values."""
-        strict = [name for name in names if schema[name].strict]
+        strict = [name for name in names if schema[name].strict or schema[name].format is not None]
         if strict:
             with progress("checking", self.quiet) as report:
                 for group in range(len(self.row_groups)):

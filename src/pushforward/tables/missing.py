@@ -53,8 +53,8 @@ class Marks:
             if self._numbers:
                 digits = pc.if_else(pc.match_substring_regex(bare, _NUMBER), bare, pa.scalar(None, column.type))
                 missing = pc.or_(missing, _equal(pc.cast(digits, pa.float64()), self._numbers))
-        texts = [level for level in self.levels if isinstance(level, str)]
-        return pc.and_not(missing, pc.is_in(column, value_set=pa.array(texts, column.type))) if texts else missing
+        texts = [level.strip() for level in self.levels if isinstance(level, str)]
+        return pc.and_not(missing, pc.is_in(bare, value_set=pa.array(texts, column.type))) if texts else missing
 
     def _missing_values(self, column: Any) -> Any:
         """Which numbers and dates are marks."""

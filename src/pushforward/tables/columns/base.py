@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pushforward.errors import InputError
 from pushforward.tables.columns.recording import Grid
+from pushforward.tables.columns.text_format import DURATION, TIME, Format, describe_format, type_in
 from pushforward.tables.columns.values import Values
+from pushforward.tables.date_format import check_format
 from pushforward.tables.missing import TYPED, Mark, Marks
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Column(BaseModel):
             which leaves it to that list.
         missing_share: the share of rows without a value, inferred.
         kind: the name of the kind.
+        format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
+            directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
     """
 
     model_config = STRICT
@@ -51,6 +55,14 @@ class Column(BaseModel):
     missing: list[Mark] | None = None
     missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     kind: str
+    format: Format | None = None
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, form: Format | None) -> Format | None:
+        if isinstance(form, str) and form not in (TIME, DURATION):
+            check_format(form)
+        return form
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,6 +109,11 @@ class Column(BaseModel):
         return True
 
     @property
+    def parsed_early(self) -> bool:
+        """Whether the reader of a CSV may turn its text into numbers: they are plain ones."""
+        return self.numeric and self.format is None
+
+    @property
     def kept_as_text(self) -> bool | None:
         """Whether a CSV's column is read as text; None if that depends on what it holds."""
         return False
@@ -136,6 +153,10 @@ class Column(BaseModel):
         """A sentence about what the values probably mean, for the person who fits them; None for none."""
         return None
 
+    def describe_all(self) -> str:
+        """Return the description, and how the values are written where that is not plain."""
+        return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
+
     # What is missing.
 
     @property
@@ -144,9 +165,9 @@ class Column(BaseModel):
         return ()
 
     @property
-    def gaps(self) -> dict[str, Any]:
-        """The fields about missing values, for another column of the same values."""
-        return {"missing": self.missing, "missing_share": self.missing_share}
+    def reading(self) -> dict[str, Any]:
+        """The fields about how values are read, for another column of the same values."""
+        return {"missing": self.missing, "missing_share": self.missing_share, "format": self.format}
 
     def marks(self, default: Marks = TYPED) -> Marks:
         """Return what stands for a missing value in the column.
@@ -202,8 +223,13 @@ class Column(BaseModel):
 
     @property
     def arrow_type(self) -> Any:
-        """The type of pyarrow in which draws are written."""
+        """The type of pyarrow that `decode` gives."""
         return pa.float64()
+
+    @property
+    def written_type(self) -> Any:
+        """The type of pyarrow in which draws are written."""
+        return type_in(self.format, self.arrow_type)
 
     def encode(self, values: Values) -> np.ndarray:
         """Turn values into codes, (n,) float64, NaN where a value is missing.

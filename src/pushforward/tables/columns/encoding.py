@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pushforward.tables.checks import check_columns
 from pushforward.tables.columns.base import Schema
+from pushforward.tables.columns.text_format import read_as, write_as
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import Marks
 from pushforward.tables.numbers import BadValue
@@ -53,7 +54,10 @@ def encode(
     for place, name in enumerate(columns):
         try:
             matrix[:, place] = schema[name].encode(
-                Values(table.column(name), name, source, first_row, schema[name].marks(default))
+                read_as(
+                    Values(table.column(name), name, source, first_row, schema[name].marks(default)),
+                    schema[name].format,
+                )
             )
             if not gaps and schema[name].modeled:
                 _refuse_gaps(matrix[:, place], name, source, first_row)
@@ -80,7 +84,11 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
     """
     codes = (np.ascontiguousarray(column) for column in matrix.T)
     return pa.table(
-        [schema[name].decode(column) for name, column in zip(columns, codes, strict=True)], names=list(columns)
+        [
+            write_as(schema[name].decode(column), schema[name].format)
+            for name, column in zip(columns, codes, strict=True)
+        ],
+        names=list(columns),
     )
 
 
