@@ -48,7 +48,7 @@ def test_ctrl_c_during_a_sample_leaves_nothing(tmp_path, fitted):
     wait_for(lambda: any(tmp_path.iterdir()))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130 and out == "" and err == "Interrupted; nothing was written.\n"
+    assert process.returncode == 130 and out == "" and err == "Interrupted; no result was written.\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -57,7 +57,7 @@ def test_a_sample_that_is_asked_to_end_leaves_nothing(tmp_path, fitted):
     wait_for(lambda: any(tmp_path.iterdir()))
     process.terminate()
     out, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == 143 and out == "" and err == "Terminated; nothing was written.\n"
+    assert process.returncode == 143 and out == "" and err == "Terminated; no result was written.\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -158,3 +158,29 @@ def test_scoring_takes_no_more_memory_for_more_rows(tmp_path, fitted):
         peaks.append(usage.ru_maxrss / 1024)
     # In memory at once, the longer table and its copies would take more than 50 MB.
     assert peaks[1] - peaks[0] < 40
+
+
+@pytest.mark.slow
+def test_no_refusal_ends_in_a_signal_on_a_busy_machine(tmp_path, fitted):
+    # Streams of CSV files that are left before their end, while two processes keep the machine busy.
+    write(tmp_path / "t.csv", make_rows(50_000))
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    files = {
+        "absent.csv": [lines[0].replace("flux", "fluxx"), *lines[1:]],
+        "text.csv": [*lines[:20_000], "1,oops,2", *lines[20_000:]],
+        "ragged.csv": [*lines, "1,2"],
+        "headerless.csv": lines[1:],
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text("\n".join(content) + "\n")
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        for _ in range(50):
+            for name in files:
+                process = start(tmp_path, "score", fitted / "model.safetensors", name, "-o", "s.csv")
+                out, err = process.communicate(timeout=SECONDS)
+                assert process.returncode == 2 and out == "" and err.startswith("Error: ") and err.count("\n") == 1
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()

@@ -94,14 +94,13 @@ def _texts(folder: Path) -> Iterator[Case]:
     for name, content in nothing.items():
         yield Case("nothing in it", f"{name}.csv", content)
     for name, separator in {
-        "semicolon": ";",
-        "tab": "\t",
         "pipe": "|",
         "space": " ",
         "colon": ":",
         "unit": "\x1f",
     }.items():
         yield Case("wrong separator", f"{name}.csv", good.replace(b",", separator.encode()))
+    yield from _beginnings(good)
     for row in (0, 20, 39):
         for name, text in {"short": "1,2", "long": "1,2,3,4", "one": "1", "very long": "1," * 5000 + "1"}.items():
             yield Case("ragged rows", f"{name} {row}.csv", _csv(_with(row, text)))
@@ -142,6 +141,50 @@ def _texts(folder: Path) -> Iterator[Case]:
     yield Case("zero bytes", "zeros.csv", bytes(10_000))
     yield Case("zero bytes", "zeros after text.csv", good + bytes(10_000))
     yield Case("too wide", "wide header.csv", _csv(["1"], ",".join(f"c{n}" for n in range(10**5))))
+
+
+def _beginnings(good: bytes) -> Iterator[Case]:
+    """What stands before the rows, in place of names, and at the ends of lines."""
+    dates = [f"2024-01-{row % 28 + 1:02},{row},{row * row % 7}" for row in range(40)]
+    headerless = {
+        "numbers": "\n".join(ROWS),
+        "whole numbers": "\n".join(f"{row * row + 900},{row % 7},{row * 5 % 11}" for row in range(40)),
+        "numbers and text": "\n".join(
+            f"{row * 37 % 101},{'red' if row % 2 else 'blue'},{row % 7}" for row in range(40)
+        ),
+        "dates": "\n".join(dates),
+        "comment and numbers": "# logger\n" + "\n".join(ROWS),
+        "separator and numbers": "sep=,\n" + "\n".join(ROWS),
+        "semicolons": "\n".join(ROWS).replace(",", ";"),
+    }
+    for name, text in headerless.items():
+        yield Case("no header", f"headerless {name}.csv", text.encode() + b"\n")
+    lines = {
+        "sep without rows": b"sep=,\n",
+        "sep of semicolons over commas": b"sep=;\n" + good,
+        "comments alone": b"# a\n# b\n",
+        "comment or header": b"#kind,site\n" + b"red,a\nblue,b\n" * 20,
+        "comma in the header": _csv(ROWS, "a,b,c,"),
+        "commas in the rows": _csv([f"{row}," for row in ROWS]),
+        "a value under no name": _csv(
+            [*(f"{row}," for row in ROWS[:30]), f"{ROWS[30]},7", *(f"{row}," for row in ROWS[31:])], "a,b,c,"
+        ),
+        "ragged semicolons": _csv(ROWS, "a,b,c,d").replace(b",", b";"),
+        "ragged tabs": _csv(_with(9, "1,2"), "a,b,c").replace(b",", b"\t"),
+    }
+    for name, content in lines.items():
+        # A column without a name is copied by score.
+        commands = ("fit",) if name == "a value under no name" else ("fit", "score")
+        yield Case("first lines and last commas", f"{name}.csv", content, commands)
+    read = {
+        "semicolon": good.replace(b",", b";"),
+        "tab": good.replace(b",", b"\t"),
+        "sep": b"sep=,\n" + good,
+        "comments": b"# logger\n# site\n" + good,
+        "trailing commas": _csv([f"{row}," for row in ROWS], "a,b,c,"),
+    }
+    for name, content in read.items():
+        yield Case("read for what they are", f"{name}.csv", content, certain=False)
 
 
 def _cells(folder: Path) -> Iterator[Case]:

@@ -146,3 +146,34 @@ def test_errors_that_cannot_be_are_refused(errors, words):
     frame = pd.DataFrame({"x": np.arange(60) / 7, "g": np.arange(60) ** 1.5, "e": 1.0, "bad": [1.0, 1.0, -1.0] * 20})
     with pytest.raises(pf.InputError, match=words):
         pf.fit_table(frame, given=["g"], columns=["x"], errors=errors, max_steps=1)
+
+
+def test_only_the_ratios_of_weights_matter():
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(generator.normal(size=(60, 2)), columns=["a", "b"])
+    weights = generator.uniform(0.5, 2, 60)
+    fits = [
+        pf.fit_table(table, weight=weights * scale, flow="nice", max_steps=2, progress=False)
+        for scale in (1.0, 2.0**980, 2.0**-980)
+    ]
+    assert len({(found.held_out, found.gaussian) for found in fits}) == 1
+    assert len({tuple(found.model.calibration.log_prob) for found in fits}) == 1
+
+
+@pytest.mark.parametrize("as_column", [True, False])
+def test_a_weight_beside_which_all_others_are_nothing_is_named(tmp_path, as_column):
+    weights = np.ones(60)
+    weights[5] = 1e300
+    table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "w": weights})
+    with pytest.raises(pf.InputError, match=r"of the table holds 1e\+300 in row 6, more than all"):
+        pf.fit_table(table[["a"]] if not as_column else table, weight="w" if as_column else weights, max_steps=1)
+
+
+def test_a_streamed_weight_without_measure_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("pushforward.table_models.streamed.LARGEST_IN_MEMORY", 0)
+    for weight in (1e300, 1e-300):
+        weights = np.ones(60)
+        weights[5] = weight
+        pd.DataFrame({"a": np.arange(60.0) ** 1.5, "w": weights}).to_csv(tmp_path / "t.csv", index=False)
+        with pytest.raises(pf.InputError, match=rf'column "w" of .* holds {weight:g} in row 6'.replace("+", r"\+")):
+            pf.fit_table(tmp_path / "t.csv", weight="w", max_steps=1, progress=False)

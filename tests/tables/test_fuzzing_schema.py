@@ -45,6 +45,7 @@ OPTIONS = [
     "value",
     "atoms",
     "missing",
+    "missing_share",
     "tail",
 ]
 COLUMNS = st.dictionaries(

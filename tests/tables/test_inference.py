@@ -47,7 +47,6 @@ COLUMNS = {
     "one number": ([2.5] * 300, "constant, 2.5"),
     "one text": (["a"] * 299 + [None], "constant, a"),
     "nothing": ([None] * 300, "all-missing"),
-    "empty text": (["", "NA", " "] * 100, "all-missing"),
 }  # fmt: skip
 
 
@@ -82,7 +81,7 @@ def test_names_of_angles_need_values_that_fill_the_circle(name):
 def test_gaps_are_counted_and_are_no_value():
     values = np.where(GENERATOR.random(300) < 0.25, np.nan, GENERATOR.integers(1, 6, 300))
     column = learned(values)
-    assert column.describe() == "integer, 1 to 5" and column.missing == np.isnan(values).mean()
+    assert column.describe() == "integer, 1 to 5" and column.missing_share == np.isnan(values).mean()
     assert sum(column.frequencies) == pytest.approx(1)
 
 
@@ -142,3 +141,27 @@ def test_tables_in_memory_of_every_sort_give_the_same_schema():
     schema = infer_schema(table_from_frame(frame), source="t")
     arrow = infer_schema(pa.Table.from_pandas(frame), source="t")
     assert schema == arrow and schema["day"].step == "day" and not schema["day"].date
+
+
+ZONED = ["2024-01-01T10:00:00Z", "2024-01-02T11:30:00+01:00", "2024-01-03T10:00:00Z"]
+BARE = [text[:19] for text in ZONED]
+TYPED = pa.array(np.array(BARE, dtype="datetime64[s]"))
+
+
+@pytest.mark.parametrize("bare", [BARE, TYPED])
+@pytest.mark.parametrize("zoned", [ZONED, TYPED.cast(pa.timestamp("s", "UTC"))])
+def test_a_zone_in_one_table_and_none_in_the_other_is_said(bare, zoned):
+    for fitted, other, words in ((bare, zoned, "with a time zone"), (zoned, bare, "without a time zone")):
+        schema = infer_schema(pa.table({"x": fitted}), source="t")
+        assert np.isfinite(encode(pa.table({"x": fitted}), schema, ["x"], source="t")).all()
+        with pytest.raises(
+            pf.InputError, match=f'column "x" of u holds times {words}, and the model was fitted to times'
+        ):
+            encode(pa.table({"x": other}), schema, ["x"], source="u")
+
+
+def test_a_zone_in_some_rows_is_said():
+    with pytest.raises(
+        pf.InputError, match="holds 2024-01-02T11:30:00 in row 2, without a time zone, and others have one"
+    ):
+        learned([ZONED[0], BARE[1], ZONED[2]])

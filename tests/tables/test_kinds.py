@@ -65,7 +65,7 @@ def test_a_new_kind_is_one_class(degrees, tmp_path):
         }
     )
     schema = infer_schema(table, source="t")
-    assert schema["warmth"] == degrees(unit="°C", missing=0.1) and schema["x"].numeric
+    assert schema["warmth"] == degrees(unit="°C", missing_share=0.1) and schema["x"].numeric
     assert parse_schema(as_json(schema)) == schema
     assert parse_schema({"warmth": "degrees"})["warmth"] == degrees()
     codes = encode(table, schema, ["warmth", "x"], source="t")

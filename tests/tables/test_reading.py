@@ -13,6 +13,7 @@ import pytest
 from pushforward.errors import InputError
 from pushforward.tables import TableReader, numeric_matrix, read_columns
 from pushforward.tables.files import columnar, reading
+from pushforward.tables.missing import WRITTEN
 
 
 def csv(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
@@ -23,7 +24,7 @@ def csv(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
 
 def read_matrix(path: Path, columns: list[str] | None = None) -> tuple[np.ndarray, list[str]]:
     table = read_columns(path, columns)
-    return numeric_matrix(table, table.column_names, source=str(path)), table.column_names
+    return numeric_matrix(table, table.column_names, source=str(path), marks=WRITTEN), table.column_names
 
 
 def refusal(path: Path, columns: list[str] | None = None) -> str:
@@ -112,13 +113,11 @@ def test_damage_inside_a_parquet_file(tmp_path):
 def test_other_things_under_the_ending_csv(tmp_path):
     assert "UTF-16" in refusal(csv(tmp_path, "x,y\n1,2\n".encode("utf-16")))
     assert "is not text" in refusal(csv(tmp_path, b"PK\x03\x04\0\0\0\0"))
-    assert "separates its columns by semicolons" in refusal(csv(tmp_path, "x;y\n1;2\n"))
-    assert "separates its columns by tabs" in refusal(csv(tmp_path, "x\ty\n1\t2\n"))
     for separator, called in {"|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators"}.items():
         text = "x,y\n1,2.5\n".replace(",", separator)
         assert f"separates its columns by {called}; save it with commas" in refusal(csv(tmp_path, text))
 
-    assert "numbers where its header should be" in refusal(csv(tmp_path, "0.5,1\n1.5,2\n"))
+    assert "values where its header should be (0.5,1)" in refusal(csv(tmp_path, "0.5,1\n1.5,2\n"))
     assert "its header cannot be decode" in refusal(csv(tmp_path, b"\xe9t\xe9,y\n1,2\n"))
 
 

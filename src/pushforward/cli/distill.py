@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Device, Json, MaxTime, Model, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say
+from pushforward.cli.options import Device, Json, MaxTime, Model, ModelOutput, NoHeader, Quiet, Seed, Verbose
+from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_notes
 
 
 @command
@@ -18,6 +18,7 @@ def distill(
         str | None,
         typer.Option(help="Table of the given columns, for a conditional model: the conditions to train on."),
     ] = None,
+    no_header: NoHeader = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -39,12 +40,15 @@ def distill(
         student, report = distill_table(
             TableModel.load(model),
             given=given_file,
+            header=not no_header,
             seed=seed,
             max_time=max_time,
             device=device,
             **reporting(output, quiet),
         )
     student.save(output)
+    if given_file is not None:
+        say_notes(given_file, not no_header, quiet)
     if json:
         print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()})
     # The estimator was announced before the training.

@@ -5,8 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Seed, Verbose, columns, pairs
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say
+from pushforward.cli.options import (
+    Device,
+    Json,
+    MaxTime,
+    ModelOutput,
+    NoHeader,
+    Quiet,
+    Seed,
+    Verbose,
+    column,
+    columns,
+    names_in,
+    pairs,
+)
+from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say
 from pushforward.zoo.names import ARCHITECTURES, univariate_names
 
 if TYPE_CHECKING:
@@ -24,7 +37,11 @@ Data = Annotated[
 ]
 Architecture = Annotated[str | None, typer.Option(help=FLOWS)]
 Columns = Annotated[
-    str | None, typer.Option("--columns", help="Columns to model, a,b,c; by default all that are not given.")
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Columns to model, a,b,c; by default all that are not given. A name with a comma is quoted: 'a,\"b, c\"'.",
+    ),
 ]
 Given = Annotated[str, typer.Option(help="Columns to condition on, a,b,c: p(rest | given).")]
 Schema = Annotated[
@@ -41,6 +58,13 @@ Weight = Annotated[str | None, typer.Option(help="Column of row weights, which i
 Errors = Annotated[
     list[str] | None,
     typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(
+        help='What stands for a missing value, such as "?,-,-999", instead of NA, N/A, NaN, null and None; empty cells '
+        "always do."
+    ),
 ]
 Decimal = Annotated[
     str | None, typer.Option(help='Decimal mark of numbers in text, "." or ",", where the text does not decide.')
@@ -65,6 +89,8 @@ def fit(
     arbitrary_conditions: ArbitraryConditions = False,
     weight: Weight = None,
     error: Errors = None,
+    missing: Missing = None,
+    no_header: NoHeader = False,
     decimal: Decimal = None,
     date_format: DateFormat = None,
     max_time: MaxTime = None,
@@ -86,15 +112,18 @@ def fit(
         say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
     elif checkpoint.exists() and not resume:
         say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
+    known = names_in(data, not no_header)
     result = fit_table(
         data,
-        columns=columns(names),
-        given=columns(given) or [],
+        columns=columns(names, known),
+        given=columns(given, known) or [],
         flow=flow,
         schema=schema,
         arbitrary_conditions=arbitrary_conditions,
-        weight=weight,
+        weight=column(weight, known),
         errors=pairs(error, "--error"),
+        missing=columns(missing),
+        header=not no_header,
         decimal=decimal,
         date_format=date_format,
         seed=seed,
@@ -125,9 +154,10 @@ def _summary(result: "Fit", data: str, output: str, checkpoint: Path) -> list[st
         if checkpoint.exists():
             lines.append(f"--resume continues from {checkpoint}")
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
+    rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {data}"
     return [
         *lines,
-        f"{notes['flow']} over {len(result.model.columns)} columns of {data}: {notes['rows']['training']} training "
-        f"rows, {notes['rows']['held_out']} held out, {notes['steps']} steps in {notes['seconds']:.1f} s ({ending})",
+        f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
+        f"{notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}",
     ]

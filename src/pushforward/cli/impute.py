@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Output, Quiet, Seed, Verbose
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Seed, Verbose
+from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 
 
 @command
@@ -23,6 +23,7 @@ def impute(
             "become medians and most probable levels."
         ),
     ] = None,
+    no_header: NoHeader = False,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -34,8 +35,11 @@ def impute(
 
     table_model = TableModel.load(model)
     with progress("imputing", quiet) as report:
-        rows, filled = imputation.impute(table_model, data, output, draws=draws, seed=seed, report=report)
+        rows, filled = imputation.impute(
+            table_model, data, output, draws=draws, seed=seed, report=report, header=not no_header
+        )
+    say_notes(data, not no_header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"
-    say(f"{filled} missing values in {rows} rows imputed {how}; table in {output}", quiet)
+    say(f"{counted(filled, 'missing value')} in {counted(rows, 'row')} imputed {how}; table {place(output)}", quiet)

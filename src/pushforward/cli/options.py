@@ -1,5 +1,7 @@
 """The options that several commands share, and the values that their texts stand for."""
 
+import re
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -19,22 +21,67 @@ MaxTime = Annotated[float | None, typer.Option(help="Most seconds of training; b
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers: the same seed gives the same result.")]
 SeedOfDraws = Annotated[int | None, typer.Option(help="Seed of the draws; by default every run draws different ones.")]
 Device = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]
+NoHeader = Annotated[
+    bool,
+    typer.Option(
+        "--no-header", help="The first line of a CSV is a row of values; its columns are called 0, 1, 2, ...."
+    ),
+]
+
+# The names of a table's columns, which are looked up only where a text may be read in two ways.
+Names = Callable[[], Sequence[str]]
 
 
-def columns(text: str | None) -> list[str] | None:
-    """The names in "a,b,c"."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def names_in(data: str, header: bool = True) -> Names:
+    """The names of the columns of a table in a file."""
+
+    def names() -> Sequence[str]:
+        from pushforward.tables.files.reading import TableReader
+
+        with TableReader(data, header=header) as table:
+            return table.names
+
+    return names
+
+
+def columns(text: str | None, names: Names = tuple) -> list[str] | None:
+    """The names in 'a,b,"c, in m"', which are quoted as in a CSV file; one name as it is, if there is such a column."""
+    if text is None:
+        return None
+    if "," in text and text.strip() in names():
+        return [text.strip()]
+    return [name for name in _cells(text, ",") if name]
+
+
+def column(text: str | None, names: Names = tuple) -> str | None:
+    """One name, which may be quoted as among others."""
+    if text is None or '"' not in text or text in names():
+        return text
+    cells = _cells(text, ",")
+    return cells[0] if len(cells) == 1 else text
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     """The names in "x=y", one pair for each text."""
     found: dict[str, str] = {}
     for text in texts or ():
-        name, equals, other = (part.strip() for part in text.partition("="))
-        if not (name and equals and other) or name in found:
+        cells = _cells(text, "=")
+        if len(cells) != 2 or not all(cells) or cells[0] in found:
             raise InputError(f"{option} takes column=column, once for each column, not {text!r}.")
-        found[name] = other
+        found[cells[0]] = cells[1]
     return found
+
+
+def _cells(text: str, separator: str) -> list[str]:
+    """The parts of a text, of which some may be quoted."""
+    part = re.compile(rf'\s*(?:"((?:[^"]|"")*)"|([^{separator}]*?))\s*({separator}|$)')
+    cells: list[str] = []
+    place, more = 0, True
+    while more and (found := part.match(text, place)):
+        quoted, bare, end = found.groups()
+        cells.append(bare if quoted is None else quoted.replace('""', '"').strip())
+        place, more = found.end(), bool(end)
+    return cells
 
 
 def numbers(text: str | None, option: str) -> list[float] | None:

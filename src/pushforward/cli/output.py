@@ -34,10 +34,10 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            say("Interrupted; nothing was written.")
+            say(_ended("Interrupted", options))
             raise typer.Exit(INTERRUPTED) from None
         except Terminated:
-            say("Terminated; nothing was written.")
+            say(_ended("Terminated", options))
             raise typer.Exit(TERMINATED) from None
         except Exception as error:
             if options.get("verbose"):
@@ -53,6 +53,13 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
     return run
 
 
+def _ended(how: str, options: dict[str, Any]) -> str:
+    """Say that a command came to no result; the metrics and the checkpoint of a training may be there."""
+    if options.get("output") == "-":
+        return f"{how}; the table on standard output is incomplete."
+    return f"{how}; no result was written."
+
+
 def _one_line(error: Exception) -> str:
     """The message of an error on one line: it may quote names of columns, which may contain anything."""
     return " ".join(str(error).split())
@@ -62,6 +69,29 @@ def say(text: str, quiet: bool = False) -> None:
     """Print for people."""
     if not quiet:
         print(text, file=sys.stderr)
+
+
+def place(output: str) -> str:
+    """Where an output is, for people."""
+    return "on standard output" if output == "-" else f"in {output}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "row"), counted(2, "row")
+        ('1 row', '2 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def say_notes(data: str, header: bool, quiet: bool) -> None:
+    """Print how a table is read, if that is not the usual way."""
+    from pushforward.tables.files.reading import reading_notes
+
+    for line in reading_notes(data, header):
+        say(line, quiet)
 
 
 def metrics_path(output: str) -> Path:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Output, Quiet, Verbose, columns, numbers
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Verbose, column, columns, numbers
+from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 from pushforward.errors import InputError
 
 
@@ -25,6 +25,7 @@ def posterior(
         str | None,
         typer.Option(help="LOWEST,HIGHEST,POINTS of the grid; by default 200 over the range of the training rows."),
     ] = None,
+    no_header: NoHeader = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -38,17 +39,20 @@ def posterior(
     if ends is not None and (len(ends) != 3 or ends[2] != int(ends[2])):
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and the number of points.")
     table_model = TableModel.load(model)
+    wanted = column(of, lambda: table_model.modeled) or of
     with progress("evaluating", quiet) as report:
         rows = write_posterior(
             table_model,
             data,
             output,
-            of=of,
-            given=columns(given),
+            of=wanted,
+            given=columns(given, lambda: table_model.modeled),
             quantiles=levels,
             grid=None if ends is None else (ends[0], ends[1], int(ends[2])),
             report=report,
+            header=not no_header,
         )
+    say_notes(data, not no_header, quiet)
     if json and output != "-":
-        print_json({"output": output, "rows": rows, "of": of, "quantiles": levels})
-    say(f"p({of} | others) of {rows} rows in {output}", quiet)
+        print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
+    say(f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", quiet)

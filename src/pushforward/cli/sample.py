@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Output, Quiet, SeedOfDraws, Verbose
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, SeedOfDraws, Verbose
+from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 
 
 @command
@@ -16,6 +16,7 @@ def sample(
     given_file: Annotated[
         str | None, typer.Option(help="Table of the given columns: one row is drawn for each of its rows.")
     ] = None,
+    no_header: NoHeader = False,
     seed: SeedOfDraws = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -24,9 +25,11 @@ def sample(
     """Draw rows from a fitted density."""
     from pushforward.table_models.model import TableModel
 
-    table_model = TableModel.load(model)
+    table_model, header = TableModel.load(model), not no_header
     with progress("sampling", quiet) as report:
-        rows = table_model.sample(output, rows=number, given=given_file, seed=seed, report=report)
+        rows = table_model.sample(output, rows=number, given=given_file, seed=seed, report=report, header=header)
+    if given_file is not None:
+        say_notes(given_file, header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
-    say(f"{rows} rows drawn; table in {output}", quiet)
+    say(f"{counted(rows, 'row')} drawn; table {place(output)}", quiet)

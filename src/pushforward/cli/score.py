@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Verbose
+from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import Scores, TableModel
@@ -30,6 +30,7 @@ def score(
             help="Add columns share_NAME, log p of each column given those before it, if all layers have one order.",
         ),
     ] = False,
+    no_header: NoHeader = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -42,11 +43,12 @@ def score(
     table_model = TableModel.load(model)
     oddest = OddestRows(explain)
     with progress("scoring", quiet) as report:
-        scores = table_model.score(data, output, report, oddest.add, shares=shares)
+        scores = table_model.score(data, output, report, oddest.add, shares=shares, header=not no_header)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:
             odd_rows = explained(table_model, oddest, report)
+    say_notes(data, not no_header, quiet)
     if json and output != "-":
         print_json(
             {
@@ -68,8 +70,8 @@ def score(
 def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
     error = scores.standard_deviation / max(1, scores.rows) ** 0.5
     lines = [
-        f"{scores.rows} rows, mean log-density {scores.mean:.4f} ± {error:.4f} nats per row "
-        f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}"
+        f"{counted(scores.rows, 'row')}, mean log-density {scores.mean:.4f} ± {error:.4f} nats per row "
+        f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores {place(output)}"
     ]
     if not model.roles.plain:
         lines.append(f"log_prob is that of {model.meaning}")

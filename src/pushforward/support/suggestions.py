@@ -9,7 +9,7 @@ LONGEST_NAME = 60
 def nearest(word: str, known: Iterable[object], most: int = 12) -> str:
     """Suggest the known name closest to an unknown word, and list the known names, for the end of a message.
 
-    Upper and lower case count as the same.
+    Upper and lower case count as the same. In the list, names with a comma are in quotation marks.
 
     Arguments:
         word: the unknown word.
@@ -25,7 +25,7 @@ def nearest(word: str, known: Iterable[object], most: int = 12) -> str:
     names = [str(name) for name in known]
     if not names:
         return "there are none."
-    listed = ", ".join(shortened(name) for name in names[:most])
+    listed = ", ".join(map(quoted, names[:most]))
     if len(names) > most:
         listed += f" and {len(names) - most} more"
     # The first of several names that differ in case alone.
@@ -34,6 +34,16 @@ def nearest(word: str, known: Iterable[object], most: int = 12) -> str:
     if not close:
         return f"there are {listed}."
     return f'did you mean "{shortened(folded[close[0]])}"? There are {listed}.'
+
+
+def quoted(text: str) -> str:
+    """Return a short name for a list of names, in quotation marks if it has a comma.
+
+    Example:
+        >>> quoted("load"), quoted("load, kW")
+        ('load', '"load, kW"')
+    """
+    return f'"{shortened(text)}"' if "," in text else shortened(text)
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.tables import check_columns
+from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
 
 
-def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.ndarray:
+def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: Marks = TYPED) -> np.ndarray:
     """Row weights, (rows,).
 
     Arguments:
@@ -21,6 +22,7 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
         weight: the name of a column, or one number for each row.
         source: what errors call the table.
         first_row: the number of the first row, for errors.
+        marks: what stands for a missing value.
 
     Raises:
         InputError: a weight is missing, negative or not finite; the first row concerned is named.
@@ -29,7 +31,7 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
         found = as_weights(weight, table.num_rows, "weight")
         assert found is not None
         return found.numpy()
-    values = numbers(table.column(weight), weight, source, first_row)
+    values = numbers(table.column(weight), weight, source, first_row, marks=marks)
     bad = np.flatnonzero(~(values >= 0))
     if len(bad):
         raise InputError(
@@ -39,13 +41,35 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
     return values
 
 
-def check_weights(weights: np.ndarray, source: str) -> None:
-    """Refuse weights that are all 0."""
+def relative_weights(weights: np.ndarray, weight: Any, source: str) -> np.ndarray:
+    """Weights, (rows,), of which the largest lies between 1 and 2; only their ratios matter.
+
+    Arguments:
+        weights: not negative, (rows,).
+        weight: the name of their column, or anything else without a name.
+        source: what errors call the table.
+
+    Raises:
+        InputError: all weights are 0, or one row has more than half of their sum.
+    """
     if not weights.any():
         raise InputError(f"All weights of {source} are 0.")
+    largest = int(weights.argmax())
+    # A power of two, which changes no digit; products of smaller numbers neither overflow nor vanish.
+    scaled: np.ndarray = np.ldexp(weights, 1 - int(np.frexp(weights[largest])[1]))
+    if scaled.sum() < 2 * scaled[largest] and np.count_nonzero(weights) > 2:
+        raise InputError(
+            f"{_called(weight, source)} holds {weights[largest]:g} in row {largest + 1}, more than all other weights "
+            "together: the density would be that of one row; correct the weight, or leave that row out."
+        )
+    return scaled
 
 
-def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1) -> np.ndarray:
+def _called(weight: Any, source: str) -> str:
+    return f'column "{weight}" of {source}' if isinstance(weight, str) else f"the weight of {source}"
+
+
+def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1, marks: Marks = TYPED) -> np.ndarray:
     """Measurement errors, (rows, names).
 
     Arguments:
@@ -53,13 +77,14 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1)
         names: the columns that hold them.
         source: what errors call the table.
         first_row: the number of the first row, for errors.
+        marks: what stands for a missing value.
 
     Raises:
         InputError: an error is missing, negative or not finite; the first row concerned is named.
     """
     found = np.empty((table.num_rows, len(names)))
     for place, name in enumerate(names):
-        found[:, place] = numbers(table.column(name), name, source, first_row)
+        found[:, place] = numbers(table.column(name), name, source, first_row, marks=marks)
         bad = np.flatnonzero(~(found[:, place] >= 0))
         if len(bad):
             raise InputError(

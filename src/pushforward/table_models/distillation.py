@@ -11,7 +11,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.model import TableModel
-from pushforward.tables import read_columns
+from pushforward.tables import read_columns, table_format
 from pushforward.training import DistillationReport, distill
 from pushforward.zoo.students import BINS, LAYERS, student_for
 
@@ -23,6 +23,7 @@ def distill_table(
     model: TableModel,
     *,
     given: str | os.PathLike[str] | None = None,
+    header: bool = True,
     seed: int = 0,
     max_time: float | None = None,
     announce: Announce = silent,
@@ -37,6 +38,7 @@ def distill_table(
         model: the teacher, from `fit_table`, which is not changed.
         given: CSV, Parquet or Feather file with the given columns, for a model that has them: the conditions on which
             the student is trained.
+        header: whether the first line of a CSV has the names of its columns; default True.
         seed: of the student's weights and of all draws.
         max_time: most seconds of the distillation; default 5000 steps.
         announce: is told, before the training, what was chosen and why.
@@ -73,7 +75,10 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        codes = model.encode(read_columns(given, model.given), columns=model.given)
+        source, written = os.fspath(given), table_format(given) == "csv"
+        codes = model.roles.encode(
+            read_columns(given, model.given, header=header), model.given, source, written=written
+        )
         context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(
@@ -97,5 +102,5 @@ def distill_table(
 
 def _reasons(model: TableModel) -> str:
     """Which columns make a model one of arbitrary conditions, in parentheses."""
-    names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing)]
+    names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing_share)]
     return f" (here {', '.join(names)})" if names else ""

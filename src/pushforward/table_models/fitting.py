@@ -16,6 +16,7 @@ from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.tables.columns.text_format import Conventions
+from pushforward.tables.missing import Mark
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import TrainingOptions, settings_from
 from pushforward.zoo.recipe import Recipe
@@ -51,6 +52,8 @@ def fit_table(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    missing: Sequence[Mark] | None = None,
+    header: bool = True,
     decimal: str | None = None,
     date_format: str | None = None,
     announce: Announce = silent,
@@ -80,6 +83,10 @@ def fit_table(
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
             is then that of the true values, as `pushforward.table_models.deconvolved` explains; columns with errors
             are continuous.
+        missing: what stands for a missing value, text or numbers, beside null, NaN and the empty cells of a CSV; it
+            replaces the list for CSV files, such as NA. `schema` may say it column by column instead.
+        header: whether the first line of a CSV has the names of its columns, which are called 0, 1, ... otherwise;
+            default True.
         decimal: the decimal mark of text, "." or ",", where the text does not decide; default what it says.
         date_format: the order of dates in text, such as "%d/%m/%Y", where the text does not decide; default what it
             says.
@@ -105,6 +112,8 @@ def fit_table(
         arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=errors,
+        missing=missing,
+        header=header,
         seed=seed,
         quiet=quiet,
         conventions=Conventions(decimal, date_format),

@@ -29,6 +29,7 @@ def impute(
     draws: int | None = None,
     seed: int = 0,
     report: Callable[[float], None] = lambda part: None,
+    header: bool = True,
 ) -> tuple[int, int]:
     """Write a table again with its gaps filled, as a stream; values that are present stay as they are.
 
@@ -41,6 +42,7 @@ def impute(
             median of p(column | values that are present), or with the likeliest level of a category.
         seed: of the draws.
         report: called with the share that is done, from 0 to 1.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Returns:
         The number of rows read, and of gaps filled in each table.
@@ -56,7 +58,7 @@ def impute(
     rows = filled = 0
     as_text = output == "-" or table_format(output) == "csv"
     numeric = [name for name in model.names if model.schema[name].parsed_early]
-    with TableReader(data, numeric, keep_text=as_text) as reader:
+    with TableReader(data, numeric, keep_text=as_text, header=header, schema=model.schema) as reader:
         check_columns(model.names, reader.names, source=reader.path)
         if draws is not None and DRAW in reader.names:
             raise InputError(f'{data} already has a column "{DRAW}"; rename or remove it first.')
@@ -69,7 +71,14 @@ def impute(
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
         with TableWriter(output, pa.schema([*number, *fields])) as writer:
             for batch in reader.batches(BATCH_ROWS):
-                matrix = encode(batch, model.schema, model.modeled, source=reader.path, first_row=rows + 1)
+                matrix = encode(
+                    batch,
+                    model.schema,
+                    model.modeled,
+                    source=reader.path,
+                    first_row=rows + 1,
+                    written=reader.written,
+                )
                 rows += len(matrix)
                 filled += int(np.isnan(matrix).sum())
                 for draw in range(1, (draws or 1) + 1):

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pushforward.table_models.auxiliary_columns import check_weights, errors_of, weights_of
+from pushforward.table_models.auxiliary_columns import errors_of, relative_weights, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
+from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.training.splitting import split_table
 
@@ -28,6 +29,7 @@ class InMemoryTable:
         source: what errors call the table.
         weight: the column of row weights, one number for each row, or None.
         errors: the columns of measurement errors.
+        marks: what stands for a missing value where the user does not say it.
         conventions: what the user says of decimal marks and dates in text.
 
     Raises:
@@ -45,15 +47,16 @@ class InMemoryTable:
         source: str,
         weight: Any = None,
         errors: Sequence[str] = (),
+        marks: Marks = TYPED,
         conventions: Conventions = PLAIN,
     ) -> None:
         self.source, self.declared, self.seed, self.fraction = source, declared, seed, fraction
-        self.errors, self.conventions = list(errors), conventions
+        self.errors, self.marks, self.conventions = list(errors), marks, conventions
         self.reasons: list[str] = []
-        self.weights = None if weight is None else weights_of(table, weight, source)
+        self.weights = None if weight is None else weights_of(table, weight, source, marks=marks)
         if self.weights is not None:
-            check_weights(self.weights, source)
-        self.noise_of = errors_of(table, self.errors, source)
+            self.weights = relative_weights(self.weights, weight, source)
+        self.noise_of = errors_of(table, self.errors, source, marks=marks)
         auxiliary = [*self.errors, *([weight] if isinstance(weight, str) else [])]
         self.table = table.drop_columns(list(dict.fromkeys(auxiliary))) if auxiliary else table
 
@@ -66,17 +69,19 @@ class InMemoryTable:
         """Those of all rows."""
         table, count = self.table, len(self.table)
         rows = np.arange(count)
-        found = identifiers(table, rows, count, source=self.source, keep=keep, conventions=self.conventions)
+        options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
+        found = identifiers(table, rows, count, keep=keep, **options)
         self.table = table.drop_columns(list(found))
         return found
 
     def infer_schema(self) -> Schema:
         """The schema of all rows."""
-        return infer_schema(self.table, self.declared, source=self.source, conventions=self.conventions)
+        options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
+        return infer_schema(self.table, self.declared, **options)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""
-        matrix = encode(self.table, schema, names, source=self.source)
+        matrix = encode(self.table, schema, names, source=self.source, written=self.marks.written)
         missing = np.isnan(matrix)
         gaps = {name: int(column.argmax()) + 1 for name, column in zip(names, missing.T, strict=True) if column.any()}
         return Codes(matrix, gaps)

@@ -160,6 +160,7 @@ class TableModel:
         watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, matrix, log_prob: None,
         *,
         shares: bool = False,
+        header: bool = True,
     ) -> Scores:
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
 
@@ -171,6 +172,7 @@ class TableModel:
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities.
             shares: whether to add a column `share_NAME` for each modeled column, its term of the chain rule.
+            header: whether the first line of a CSV has the names of its columns; default True.
 
         Returns:
             The number of rows and the mean, standard deviation, smallest and largest log-density.
@@ -179,9 +181,8 @@ class TableModel:
             InputError: a missing column, a value that is not a finite number, a column that is already called log_prob
                 or p_value, shares of a model that has none; nothing is written then.
         """
-        return score_table(
-            self.density, self.roles, self.calibration, data, output, shares=shares, report=report, watch=watch
-        )
+        options: dict[str, Any] = {"shares": shares, "header": header, "report": report, "watch": watch}
+        return score_table(self.density, self.roles, self.calibration, data, output, **options)
 
     def draw(self, rows: int | None = None, given: np.ndarray | None = None) -> np.ndarray:
         """Draw rows in memory, from the global random state.
@@ -203,6 +204,7 @@ class TableModel:
         given: str | os.PathLike[str] | None = None,
         seed: int | None = None,
         report: Callable[[float], None] = lambda part: None,
+        header: bool = True,
     ) -> int:
         """Write draws from the density as a table, as a stream in constant memory.
 
@@ -212,6 +214,7 @@ class TableModel:
             given: file with the given columns, for a model with them: one draw for each of its rows, written after it.
             seed: makes the draws repeat; the global random state is left as it was. Default: new draws at every call.
             report: is told the share that is done, from 0 to 1.
+            header: whether the first line of a CSV has the names of its columns; default True.
 
         Returns:
             The number of rows written.
@@ -219,7 +222,8 @@ class TableModel:
         Raises:
             InputError: `rows` or `given` is missing or does not go with the model, or a draw is not finite.
         """
-        return sample_table(self.density, self.roles, output, rows=rows, given=given, seed=seed, report=report)
+        options: dict[str, Any] = {"rows": rows, "given": given, "seed": seed, "report": report, "header": header}
+        return sample_table(self.density, self.roles, output, **options)
 
 
 def _load(path: Path, device: str) -> TableModel:

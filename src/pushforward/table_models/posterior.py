@@ -33,6 +33,7 @@ def posterior(
     quantiles: Sequence[float] | None = None,
     grid: tuple[float, float, int] | None = None,
     report: Callable[[float], None] = lambda part: None,
+    header: bool = True,
 ) -> int:
     """Write p(one column | others) for each row of a table: its density on a grid, or some quantiles.
 
@@ -49,6 +50,7 @@ def posterior(
         grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, or
             all values of a column with few.
         report: called with the share that is done, from 0 to 1.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Returns:
         The number of rows read.
@@ -58,7 +60,7 @@ def posterior(
             no sense, or a value is not of its column's kind.
     """
     density = required_density(model)
-    with TableReader(data) as reader:
+    with TableReader(data, header=header) as reader:
         names = reader.names
     known = _known_columns(model, of, given, names)
     answer: _Quantiles | _Curve
@@ -71,14 +73,21 @@ def posterior(
     rows = 0
     numeric = [name for name in known if model.schema[name].parsed_early]
     with (
-        TableReader(data, numeric, keep_text=keep_text) as reader,
+        TableReader(data, numeric, keep_text=keep_text, header=header, schema=model.schema) as reader,
         TableWriter(output, answer.schema(reader.schema)) as writer,
     ):
         for batch in reader.batches(BATCH_ROWS):
             codes = np.full((batch.num_rows, len(model.modeled)), np.nan)
             if known:
                 places = [model.modeled.index(name) for name in known]
-                codes[:, places] = encode(batch, model.schema, known, source=reader.path, first_row=rows + 1)
+                codes[:, places] = encode(
+                    batch,
+                    model.schema,
+                    known,
+                    source=reader.path,
+                    first_row=rows + 1,
+                    written=reader.written,
+                )
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
             report(reader.progress)

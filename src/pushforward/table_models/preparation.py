@@ -24,11 +24,14 @@ from pushforward.tables import (
     parse_schema,
     read_columns,
     read_schema,
+    reading_notes,
+    table_format,
     table_from_frame,
 )
 from pushforward.tables.checks import FRAME, check_scale
 from pushforward.tables.columns.kinds import Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
+from pushforward.tables.missing import Mark, Marks
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -62,6 +65,8 @@ def prepare(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    missing: Sequence[Mark] | None = None,
+    header: bool = True,
     seed: int = 0,
     quiet: bool = True,
     conventions: Conventions = PLAIN,
@@ -78,7 +83,8 @@ def prepare(
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     # The noise of the errors is wider than a cell.
     declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet, conventions)
+    options: dict[str, Any] = {"missing": missing, "header": header, "quiet": quiet, "conventions": conventions}
+    table = open_table(data, columns, given, declared, weight, errors, seed, source, **options)
     if given:
         check_columns(given, table.names, source=source)
     left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
@@ -91,7 +97,7 @@ def prepare(
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     inferred = {
-        name: column.as_condition() if name in given and name not in declared else column
+        name: column.as_condition() if name in given and not (name in declared and declared[name].declared) else column
         for name, column in table.infer_schema().items()
     }
     names = [*columns, *given]
@@ -117,9 +123,9 @@ def prepare(
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
-    return Prepared(
-        roles, rows, gaussian, (*table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred))
-    )
+    notes = reading_notes(data, header) if isinstance(data, str | os.PathLike) else []
+    reasons = (*notes, *table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred))
+    return Prepared(roles, rows, gaussian, reasons)
 
 
 def open_table(
@@ -131,7 +137,10 @@ def open_table(
     errors: Mapping[str, str],
     seed: int,
     source: str,
-    quiet: bool,
+    *,
+    missing: Sequence[Mark] | None = None,
+    header: bool = True,
+    quiet: bool = True,
     conventions: Conventions = PLAIN,
 ) -> TableSource:
     """The wanted columns of a file or of a table in memory, with their weights and errors."""
@@ -149,17 +158,30 @@ def open_table(
         raise InputError(
             f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
         )
-    whole = None if streamed else read_columns(data, wanted) if is_file else table_from_frame(data, wanted)
-    found = whole.column_names if whole is not None else wanted or column_names(data)
+    whole = (
+        None if streamed else read_columns(data, wanted, header=header) if is_file else table_from_frame(data, wanted)
+    )
+    found = whole.column_names if whole is not None else wanted or column_names(data, header)
     if auxiliary:
         check_columns(auxiliary, found, source=source)
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
         return StreamedTable(
-            data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, conventions
+            data,
+            found,
+            declared,
+            seed,
+            VALIDATION_FRACTION,
+            weight,
+            error_columns,
+            quiet,
+            missing=missing,
+            header=header,
+            conventions=conventions,
         )
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, conventions)
+    marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, marks, conventions)
 
 
 def _needs_arbitrary_conditions(
@@ -211,7 +233,7 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
     lines += [f'column "{name}": {column.remark}' for name, column in schema.items() if column.remark]
-    gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
+    gaps = {name: column.missing_share for name, column in schema.items() if 0 < column.missing_share < 1}
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])
         lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')

@@ -92,14 +92,20 @@ class ColumnRoles:
         return given[:, places] if places else None
 
     def encode(
-        self, table: pa.Table | pa.RecordBatch, names: Sequence[str], source: str, first_row: int = 1
+        self,
+        table: pa.Table | pa.RecordBatch,
+        names: Sequence[str],
+        source: str,
+        first_row: int = 1,
+        written: bool = False,
     ) -> np.ndarray:
         """The codes of some columns of a table, (n, names).
 
         Raises:
             InputError: a column is missing, or a value is not of its column's kind; the first such row is named.
         """
-        return encode(table, self.schema, names, source=source, first_row=first_row, gaps=self.allows_gaps)
+        gaps = self.allows_gaps
+        return encode(table, self.schema, names, source=source, first_row=first_row, gaps=gaps, written=written)
 
     def decode(self, codes: np.ndarray, names: Sequence[str]) -> Any:
         """The table that codes of some columns, (n, names), stand for."""

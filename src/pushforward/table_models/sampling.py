@@ -49,6 +49,7 @@ def sample_table(
     given: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     report: Callable[[float], None] = lambda part: None,
+    header: bool = True,
 ) -> int:
     """Write draws as a table; see `TableModel.sample`."""
     _check_request(roles, rows, given)
@@ -58,7 +59,7 @@ def sample_table(
         seeded(seed),
         TableWriter(output, pa.schema([(name, roles.schema[name].written_type) for name in names])) as writer,
     ):
-        for codes, done in _blocks(density, roles, rows, given):
+        for codes, done in _blocks(density, roles, rows, given, header):
             _check_finite(codes, names, roles, written)
             writer.write(roles.decode(codes, names))
             written += len(codes)
@@ -80,14 +81,18 @@ def _check_request(roles: ColumnRoles, rows: int | None, given: str | os.PathLik
 
 
 def _blocks(
-    density: TableDensity, roles: ColumnRoles, rows: int | None, given: str | os.PathLike[str] | None
+    density: TableDensity,
+    roles: ColumnRoles,
+    rows: int | None,
+    given: str | os.PathLike[str] | None,
+    header: bool,
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Blocks of rows, given and then drawn columns, each with the share that is done after it."""
     if given is not None:
         done = 0
-        with TableReader(given, roles.numeric(roles.given)) as reader:
+        with TableReader(given, roles.numeric(roles.given), header=header, schema=roles.schema) as reader:
             for batch in reader.batches(BATCH_ROWS):
-                codes = roles.encode(batch, roles.given, os.fspath(given), done + 1)
+                codes = roles.encode(batch, roles.given, os.fspath(given), done + 1, reader.written)
                 done += len(codes)
                 yield np.hstack([codes, draw_rows(density, roles, given=codes)]), reader.progress
     elif rows is not None:

@@ -135,6 +135,7 @@ def score_table(
     output: str | os.PathLike[str],
     *,
     shares: bool = False,
+    header: bool = True,
     report: Callable[[float], None] = lambda part: None,
     watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, codes, log_prob: None,
 ) -> Scores:
@@ -144,7 +145,8 @@ def score_table(
         density.check_shares()
     # Numbers that come as text and are written as text stay as they were.
     as_text = output == "-" or table_format(output) == "csv"
-    with TableReader(data, roles.numeric(roles.names), keep_text=as_text) as reader:
+    numeric = roles.numeric(roles.names)
+    with TableReader(data, numeric, keep_text=as_text, header=header, schema=roles.schema) as reader:
         added = [LOG_PROB] if calibration is None else [LOG_PROB, P_VALUE]
         added += [SHARE + name for name in roles.modeled] if shares else []
         for name in added:
@@ -154,7 +156,7 @@ def score_table(
         with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
             for batch in reader.batches(BATCH_ROWS):
                 first_row = scores.rows + 1
-                codes = roles.encode(batch, roles.names, source, first_row)
+                codes = roles.encode(batch, roles.names, source, first_row, reader.written)
                 log_prob = finite_log_prob(density, roles, codes, source, first_row)
                 watch(first_row, codes, log_prob)
                 values = [log_prob] if calibration is None else [log_prob, calibration.p_values(log_prob)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +20,10 @@ from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
-from pushforward.tables.missing import plain
+from pushforward.tables.missing import Mark, Marks, plain
 from pushforward.tables.numbers import numbers
 from pushforward.tables.schema.identifiers import identifiers
-from pushforward.tables.schema.inference import columns_of_text
+from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.rows import Rows
 from pushforward.training.splitting import far_from
@@ -33,6 +34,8 @@ LARGEST_IN_MEMORY = 2**27
 # A number takes about twice as many characters of a CSV as bytes in memory.
 CHARACTERS_PER_BYTE = 2
 BATCH_ROWS = 2**14
+# Sums and squares of such weights are numbers; the scale of a streamed table is not known before it is read.
+LARGEST_WEIGHT = 1e100
 
 # Takes a batch, and the number of rows before it.
 Encoder = Callable[[pa.RecordBatch | pa.Table, int], np.ndarray]
@@ -52,6 +55,8 @@ class StreamedTable:
         weight: the column of row weights, or None.
         errors: the columns of measurement errors.
         quiet: whether to leave out the progress bars.
+        missing: what stands for a missing value where the user has not described it; default the list, in a CSV.
+        header: whether the first line of a CSV has the names of its columns.
         conventions: what the user says of decimal marks and dates in text.
 
     Attributes:
@@ -77,6 +82,8 @@ class StreamedTable:
         weight: str | None = None,
         errors: Sequence[str] = (),
         quiet: bool = True,
+        missing: Sequence[Mark] | None = None,
+        header: bool = True,
         conventions: Conventions = PLAIN,
     ) -> None:
         self.source = os.fspath(path)
@@ -85,11 +92,12 @@ class StreamedTable:
         self.names = [name for name in names if name not in auxiliary]
         self.declared, self.seed, self.conventions = declared, seed, conventions
         columns = list(dict.fromkeys([*self.names, *auxiliary]))
-        with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
+        with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.row_groups = RowGroups(
-            path, columns, columns_of_text(head, declared, source=self.source, conventions=conventions)
-        )
+            self.missing = Marks(reader.written, None if missing is None else tuple(missing))
+        text = columns_of_text(head, declared, source=self.source, marks=self.missing, conventions=conventions)
+        marks = {name: marks_of(name, declared, self.missing) for name in columns}
+        self.row_groups = RowGroups(path, columns, text, marks, header)
         with progress("scanning", quiet) as report:
             self.found = scan(self.row_groups, seed, fraction, self._weigh, report)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
@@ -111,7 +119,8 @@ class StreamedTable:
     def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
         """Those of the rows held out, whose numbers are known."""
         some, rows = self.found.held_out.select(self.names), self.found.held_out_rows
-        found = identifiers(some, rows, self.found.rows, source=self.source, keep=keep, conventions=self.conventions)
+        about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
+        found = identifiers(some, rows, self.found.rows, keep=keep, **about)
         self.names = [name for name in self.names if name not in found]
         self.sample = self.sample.select(self.names)
         return found
@@ -120,14 +129,15 @@ class StreamedTable:
         """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        schema = infer_schema(self.sample, self.declared, source=self.source, conventions=self.conventions)
+        about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
+        schema = infer_schema(self.sample, self.declared, **about)
         wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            schema |= infer_schema(whole.select(wider), declared, source=self.source, conventions=self.conventions)
+            schema |= infer_schema(whole.select(wider), declared, **about)
         for name in self.found.gaps:
-            if name in schema and not schema[name].missing:
-                schema[name] = schema[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
+            if name in schema and not schema[name].missing_share:
+                schema[name] = schema[name].model_copy(update={"missing_share": min(1.0, 1 / self.found.rows)})
         return schema
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
@@ -137,9 +147,9 @@ class StreamedTable:
             with progress("checking", self.quiet) as report:
                 for group in range(len(self.row_groups)):
                     for first, batch in self.row_groups.read(group, BATCH_ROWS):
-                        encode(batch, schema, strict, source=self.source, first_row=first + 1)
+                        self._encoded(batch, schema, strict, first)
                         report(self.row_groups.progress)
-        return Codes(encode(self.sample, schema, names, source=self.source), self.found.gaps)
+        return Codes(self._encoded(self.sample, schema, names), self.found.gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
         """The sample, the rows held out, and a stream of all others."""
@@ -159,7 +169,7 @@ class StreamedTable:
         """The codes of all rows, with the errors after those of the columns, for `pushforward.fit`."""
 
         def encode_batch(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-            matrix = encode(batch, schema, [*columns, *given], source=self.source, first_row=before + 1)
+            matrix = self._encoded(batch, schema, [*columns, *given], before)
             noise_of = errors_of(batch, self.errors, self.source, before + 1)
             return np.hstack([matrix[:, : len(columns)], noise_of, matrix[:, len(columns) :]])
 
@@ -169,12 +179,19 @@ class StreamedTable:
 
     def _allows(self, column: Column, rows: pa.Table, name: str) -> bool:
         if not (column.modeled or column.strict):
-            return name in self.declared or plain(rows.column(name)).null_count == len(rows)
+            marks = self.row_groups.marks[name]
+            declared = name in self.declared and self.declared[name].declared
+            return declared or plain(rows.column(name), marks).null_count == len(rows)
         try:
-            encode(rows, {name: column}, [name], source=self.source)
+            self._encoded(rows, {name: column}, [name])
         except InputError:
             return False
         return True
+
+    def _encoded(
+        self, rows: pa.RecordBatch | pa.Table, schema: Schema, names: Sequence[str], before: int = 0
+    ) -> np.ndarray:
+        return encode(rows, schema, names, source=self.source, first_row=before + 1, written=self.row_groups.written)
 
     def _weigh(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
         """The weights of rows whose numbers and errors are checked."""
@@ -184,7 +201,16 @@ class StreamedTable:
 
     def _weights(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
         assert self.weight is not None
-        return weights_of(batch, self.weight, self.source, before + 1)
+        weights = weights_of(batch, self.weight, self.source, before + 1)
+        far = np.flatnonzero((weights > LARGEST_WEIGHT) | ((weights > 0) & (weights < 1 / LARGEST_WEIGHT)))
+        if len(far):
+            row = before + int(far[0]) + 1
+            raise InputError(
+                f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a table '
+                f"that is streamed lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only ratios matter, so "
+                "multiply all of them by one number."
+            )
+        return weights
 
     def _check_numbers(self, batch: pa.RecordBatch | pa.Table, before: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):

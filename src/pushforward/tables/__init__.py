@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pushforward.tables.files.reading import TableReader as TableReader
     from pushforward.tables.files.reading import column_names as column_names
     from pushforward.tables.files.reading import read_columns as read_columns
+    from pushforward.tables.files.reading import reading_notes as reading_notes
     from pushforward.tables.files.writing import TableWriter as TableWriter
     from pushforward.tables.frames import matrix_from_frame as matrix_from_frame
     from pushforward.tables.frames import table_from_frame as table_from_frame
@@ -34,7 +35,7 @@ _HOMES = {
     "pushforward.tables.columns.base": ["Schema"],
     "pushforward.tables.columns.encoding": ["decode", "encode"],
     "pushforward.tables.files.formats": ["table_format"],
-    "pushforward.tables.files.reading": ["TableReader", "column_names", "read_columns"],
+    "pushforward.tables.files.reading": ["TableReader", "column_names", "read_columns", "reading_notes"],
     "pushforward.tables.files.writing": ["TableWriter"],
     "pushforward.tables.frames": ["matrix_from_frame", "table_from_frame", "to_table"],
     "pushforward.tables.numbers": ["numeric_matrix"],

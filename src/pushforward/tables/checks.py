@@ -39,7 +39,13 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
     known = set(names)  # a table may have a hundred thousand columns
     for name in columns:
         if name not in known:
-            raise InputError(f'{source} has no column "{name}"; {nearest(name, names)}')
+            raise InputError(f'{source} has no column "{name}"; {_quoting(names, source)}{nearest(name, names)}')
+
+
+def _quoting(names: Sequence[str], source: str) -> str:
+    """How to name a column in an option of the command line, if a name has a comma."""
+    name = next((name for name in names if "," in name), None)
+    return "" if name is None or source == FRAME else f"in an option a name with a comma is quoted, '\"{name}\"'; "
 
 
 def check_distinct(names: Sequence[str], *, source: str) -> None:

@@ -1,12 +1,81 @@
-"""Missing values: the one list of text that stands for them, wherever the text comes from."""
+"""Missing values: the one list of words that stand for them in a CSV, and what a user says instead."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# In lower case and without spaces around it.
+# In a CSV, in lower case and without spaces around it. Strings of other tables are what they are.
 MISSING_TEXT = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none")
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+Mark = int | float | str
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What stands for a missing value in a column, beside null and NaN.
+
+    Attributes:
+        written: whether text comes from a CSV, where empty cells are missing, and so are the words of the list.
+        listed: what a user says, in place of the list: text without the spaces around it, or numbers.
+        levels: values that are never missing, because they are levels of the column.
+
+    Example:
+        >>> column = pa.array(["f", " NA ", "?", ""])
+        >>> Marks(written=True).applied(column).to_pylist(), Marks(listed=("?",)).applied(column).to_pylist()
+        (['f', None, '?', None], ['f', ' NA ', None, ''])
+    """
+
+    written: bool = False
+    listed: tuple[Mark, ...] | None = None
+    levels: tuple[Any, ...] = ()
+
+    def applied(self, column: Any) -> Any:
+        """Return a column of pyarrow, without categorical encoding, with nulls for missing values."""
+        missing = self._missing_text(column) if is_text(column) else self._missing_values(column)
+        if missing is None:
+            return column
+        return pc.if_else(pc.fill_null(missing, False), pa.scalar(None, column.type), column)
+
+    def _missing_text(self, column: Any) -> Any:
+        if not self.written and not self.listed:
+            return None
+        bare = pc.utf8_trim_whitespace(column)
+        if self.listed is None:
+            missing = pc.is_in(pc.utf8_lower(bare), value_set=pa.array(MISSING_TEXT, column.type))
+        else:
+            words = [str(mark).strip() for mark in self.listed] + ([""] if self.written else [])
+            missing = pc.is_in(bare, value_set=pa.array(words, column.type))
+            if self._numbers:
+                digits = pc.if_else(pc.match_substring_regex(bare, _NUMBER), bare, pa.scalar(None, column.type))
+                missing = pc.or_(missing, _equal(pc.cast(digits, pa.float64()), self._numbers))
+        texts = [level.strip() for level in self.levels if isinstance(level, str)]
+        return pc.and_not(missing, pc.is_in(bare, value_set=pa.array(texts, column.type))) if texts else missing
+
+    def _missing_values(self, column: Any) -> Any:
+        """Which numbers and dates are marks."""
+        kind = column.type
+        if pa.types.is_floating(kind) and self._numbers:
+            # In the precision of the column: -999.9 is another number in float32.
+            return pc.is_in(column, value_set=pc.cast(pa.array(self._numbers, pa.float64()), kind, safe=False))
+        if (pa.types.is_integer(kind) or pa.types.is_decimal(kind)) and self._numbers:
+            return _equal(pc.cast(column, pa.float64(), safe=False), self._numbers)
+        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            dates = [date for mark in self.listed or () if (date := _as_date(mark, kind)) is not None]
+            return pc.is_in(column, value_set=pa.array(dates, kind)) if dates else None
+        return None
+
+    @property
+    def _numbers(self) -> list[float]:
+        found = [_as_number(mark) for mark in self.listed or ()]
+        return [number for number in found if not math.isnan(number) and number not in self.levels]
+
+
+TYPED, WRITTEN = Marks(), Marks(written=True)
 
 
 def is_text(column: Any) -> bool:
@@ -14,17 +83,33 @@ def is_text(column: Any) -> bool:
     return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
 
 
-def plain(column: Any) -> Any:
-    """Return a column of pyarrow without categorical encoding, and with nulls where its text means a missing value.
+def plain(column: Any, marks: Marks = TYPED) -> Any:
+    """Return a column of pyarrow without categorical encoding, and with nulls where a mark stands for a missing value.
 
     Example:
-        >>> plain(pa.array(["f", " NA ", "None", ""]).dictionary_encode()).to_pylist()
+        >>> plain(pa.array(["f", " NA ", "None", ""]).dictionary_encode(), WRITTEN).to_pylist()
         ['f', None, None, None]
     """
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
-    if is_text(column):
-        bare = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-        missing = pc.is_in(bare, value_set=pa.array(MISSING_TEXT, column.type))
-        column = pc.if_else(missing, pa.scalar(None, column.type), column)
-    return column
+    return marks.applied(column)
+
+
+def _equal(numbers: Any, marks: Sequence[float]) -> Any:
+    return pc.is_in(numbers, value_set=pa.array(marks, pa.float64()))
+
+
+def _as_number(mark: Mark) -> float:
+    """A mark as a number, NaN if it is none."""
+    try:
+        return float(mark)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _as_date(mark: Mark, kind: Any) -> Any:
+    """A mark as a date of this type, None if it is none."""
+    try:
+        return pc.cast(pa.array([str(mark)]), kind)[0].as_py()
+    except (pa.ArrowException, ValueError, OverflowError):
+        return None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
 from pushforward.tables.checks import check_columns, leave_out
-from pushforward.tables.missing import is_text, plain
+from pushforward.tables.missing import TYPED, WRITTEN, Marks, is_text, plain
 
 LARGEST_EXACT = 2**53  # float64 holds every integer up to here; the next one would become this one
 _INTEGER = r"^[+-]?[0-9]+$"
@@ -31,7 +31,13 @@ class BadValue(InputError):
 
 
 def numeric_matrix(
-    table: pa.RecordBatch | pa.Table, columns: Sequence[str], *, source: str, first_row: int = 1, gaps: bool = False
+    table: pa.RecordBatch | pa.Table,
+    columns: Sequence[str],
+    *,
+    source: str,
+    first_row: int = 1,
+    gaps: bool = False,
+    marks: Marks = TYPED,
 ) -> np.ndarray:
     """Turn columns of a table into a matrix of finite numbers.
 
@@ -41,6 +47,7 @@ def numeric_matrix(
         source: what messages call the table, usually the name of its file.
         first_row: the number of the first of these rows in the whole table, counted from 1; default 1.
         gaps: whether values may be missing, which are NaN then; default False.
+        marks: what stands for a missing value; default null and NaN alone.
 
     Returns:
         Float64 array of shape (rows, columns), C-contiguous.
@@ -59,7 +66,7 @@ def numeric_matrix(
     problems: list[BadValue] = []
     for place, name in enumerate(columns):
         try:
-            matrix[:, place] = numbers(table.column(name), name, source, first_row, gaps)
+            matrix[:, place] = numbers(table.column(name), name, source, first_row, gaps, marks)
         except BadValue as bad:
             problems.append(bad)
     if problems:
@@ -67,7 +74,9 @@ def numeric_matrix(
     return matrix
 
 
-def numbers(column: Any, name: str, source: str, first_row: int = 1, gaps: bool = True) -> np.ndarray:
+def numbers(
+    column: Any, name: str, source: str, first_row: int = 1, gaps: bool = True, marks: Marks = TYPED
+) -> np.ndarray:
     """Return a column of pyarrow as float64 numbers, NaN where a value is missing; the array is a copy.
 
     Arguments:
@@ -76,18 +85,20 @@ def numbers(column: Any, name: str, source: str, first_row: int = 1, gaps: bool 
         source: what messages call the table.
         first_row: the number of the first row in the whole table, counted from 1; default 1.
         gaps: whether values may be missing; default True.
+        marks: what stands for a missing value; default null and NaN alone.
 
     Raises:
         BadValue: a value is not a number, is infinite, is missing where that is not allowed, or is an integer that
             float64 cannot hold exactly.
 
     Example:
-        >>> numbers(pa.array(["1", " 2.5", "NA"]), "x", "stars.csv")
+        >>> numbers(pa.array(["1", " 2.5", "NA"]), "x", "stars.csv", marks=WRITTEN)
         array([1. , 2.5, nan])
     """
     what = f'column "{name}" of {source}'
     if is_text(column):
-        column = _parsed_chunks(column, name, source, first_row)
+        column = _parsed_chunks(column, name, source, first_row, marks)
+    column = marks.applied(column)
     _check_type(column.type, what, source, first_row)
     if pa.types.is_integer(column.type) and column.type.bit_width == 64:
         _check_exact(to_numpy(pc.fill_null(column, 0)), what, source, first_row)
@@ -102,7 +113,7 @@ def numbers(column: Any, name: str, source: str, first_row: int = 1, gaps: bool 
     return values
 
 
-def parsed_numbers(text: Any, name: str, *, source: str, first_row: int) -> Any:
+def parsed_numbers(text: Any, name: str, *, source: str, first_row: int, marks: Marks = WRITTEN) -> Any:
     """Turn text into numbers.
 
     Arguments:
@@ -110,6 +121,7 @@ def parsed_numbers(text: Any, name: str, *, source: str, first_row: int) -> Any:
         name: the column's name, for messages.
         source: what messages call the table.
         first_row: the number of the first row in the whole table, counted from 1.
+        marks: what stands for a missing value; default the list for CSV files.
 
     Returns:
         Float64 array of the same length, null where the text stands for a missing value.
@@ -121,10 +133,12 @@ def parsed_numbers(text: Any, name: str, *, source: str, first_row: int) -> Any:
         >>> parsed_numbers(pa.array(["1", " 2.5", "NA"]), "x", source="stars.csv", first_row=1).to_pylist()
         [1.0, 2.5, None]
     """
+    if marks.listed:
+        text = plain(text, marks)
     try:
         values = pc.cast(text, pa.float64())
     except pa.ArrowInvalid:
-        text = plain(pc.utf8_trim_whitespace(text))
+        text = pc.utf8_trim_whitespace(plain(text, marks))
         try:
             values = pc.cast(text, pa.float64())
         except pa.ArrowInvalid:
@@ -139,10 +153,10 @@ def to_numpy(column: Any) -> np.ndarray:
     return column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
 
 
-def _parsed_chunks(text: Any, name: str, source: str, first_row: int) -> Any:
+def _parsed_chunks(text: Any, name: str, source: str, first_row: int, marks: Marks) -> Any:
     parts, row = [], first_row
     for chunk in text.chunks if isinstance(text, pa.ChunkedArray) else [text]:
-        parts.append(parsed_numbers(chunk, name, source=source, first_row=row))
+        parts.append(parsed_numbers(chunk, name, source=source, first_row=row, marks=marks))
         row += len(chunk)
     return pa.chunked_array(parts, pa.float64())
 

@@ -18,6 +18,7 @@ from pushforward.tables.columns.recording import Grid
 from pushforward.tables.columns.text_format import DURATION, TIME, Format, describe_format, type_in
 from pushforward.tables.columns.values import Values
 from pushforward.tables.date_format import check_format
+from pushforward.tables.missing import TYPED, Mark, Marks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +42,9 @@ class Column(BaseModel):
     model works with, NaN for a missing value.
 
     Attributes:
-        missing: the share of rows without a value, inferred.
+        missing: what stands for a missing value beside null and NaN, in place of the list for CSV files; default None,
+            which leaves it to that list.
+        missing_share: the share of rows without a value, inferred.
         kind: the name of the kind.
         format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
             directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
@@ -49,7 +52,8 @@ class Column(BaseModel):
 
     model_config = STRICT
 
-    missing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    missing: list[Mark] | None = None
+    missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     kind: str
     format: Format | None = None
 
@@ -153,7 +157,33 @@ class Column(BaseModel):
         """Return the description, and how the values are written where that is not plain."""
         return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
 
+    # What is missing.
+
+    @property
+    def own_levels(self) -> Sequence[Any]:
+        """The values that are never missing, whatever they read."""
+        return ()
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The fields about how values are read, for another column of the same values."""
+        return {"missing": self.missing, "missing_share": self.missing_share, "format": self.format}
+
+    def marks(self, default: Marks = TYPED) -> Marks:
+        """Return what stands for a missing value in the column.
+
+        Arguments:
+            default: whether the table is a CSV, and what stands for missing values in columns that do not say it.
+        """
+        listed = default.listed if self.missing is None else tuple(self.missing)
+        return Marks(default.written, listed, tuple(self.own_levels))
+
     # What it is inferred from.
+
+    @property
+    def declared(self) -> bool:
+        """Whether the kind is known, and not to be inferred."""
+        return True
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -184,8 +214,10 @@ class Column(BaseModel):
         return self.complete(values).with_missing(values)
 
     def with_missing(self, values: Values) -> Self:
-        """Return the column with the share of missing values."""
-        return self.model_copy(update={"missing": values.missing / len(values) if len(values) else 1.0})
+        """Return the column with what stands for missing values, and with their share."""
+        listed = values.marks.listed
+        share = values.missing / len(values) if len(values) else 1.0
+        return self.model_copy(update={"missing": None if listed is None else list(listed), "missing_share": share})
 
     # Codes and values.
 

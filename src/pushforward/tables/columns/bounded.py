@@ -38,7 +38,7 @@ class Bounded(Measured):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.reading, heavy=False)
 
     def describe(self) -> str:
         """The kind, its bounds, and the step to which values were rounded."""

@@ -66,6 +66,11 @@ class Category(Column):
         return self
 
     @property
+    def own_levels(self) -> Sequence[Level]:
+        """The levels."""
+        return self.levels or ()
+
+    @property
     def discrete(self) -> bool:
         """True."""
         return True
@@ -87,7 +92,7 @@ class Category(Column):
 
     def as_condition(self) -> Column:
         """A continuous column, if the levels are numbers."""
-        return Continuous(missing=self.missing, heavy=False) if self.numeric else self
+        return Continuous(**self.reading, heavy=False) if self.numeric else self
 
     def describe(self) -> str:
         """The kind and its levels."""

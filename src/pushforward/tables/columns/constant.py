@@ -1,5 +1,6 @@
 """The same value in every row."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -29,6 +30,11 @@ class Constant(Column):
     def modeled(self) -> bool:
         """False."""
         return False
+
+    @property
+    def own_levels(self) -> Sequence[Level]:
+        """The value."""
+        return () if self.value is None else (self.value,)
 
     @property
     def numeric(self) -> bool:

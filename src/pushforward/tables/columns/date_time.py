@@ -150,6 +150,13 @@ class DateTime(Column):
     def encode(self, values: Values) -> np.ndarray:
         """Steps after the origin."""
         ticks, present, nanoseconds = _ticks(values)
+        if present.any() and _has_zone(values) != (self.zone is not None):
+            here, there = ("without", "with") if self.zone else ("with", "without")
+            raise BadValue(
+                values.first_row + int(present.argmax()),
+                f"{values.what} holds times {here} a time zone, and the model was fitted to times {there} one; write "
+                "both alike.",
+            )
         codes = self._codes(ticks, nanoseconds)
         on_atom = np.zeros(len(ticks), dtype=bool)
         for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
@@ -285,11 +292,24 @@ def _ticks(values: Values) -> tuple[np.ndarray, np.ndarray, int]:
     return to_numpy(pc.fill_null(pc.cast(column, pa.int64()), 0)), present, UNITS[column.type.unit]
 
 
+def _has_zone(values: Values) -> bool:
+    """Whether times have a time zone."""
+    if values.is_text:
+        return bool(pc.any(pc.match_substring_regex(values.column, _ZONE)).as_py())
+    return bool(pa.types.is_timestamp(values.type) and values.type.tz)
+
+
 def _parsed(values: Values) -> Any:
     """Text as timestamps."""
     column = values.column
     good = pc.fill_null(pc.match_substring_regex(column, _ISO), True)
-    zone = "UTC" if pc.any(pc.match_substring_regex(column, _ZONE)).as_py() else None
+    zone = "UTC" if _has_zone(values) else None
+    if zone:
+        bare = pc.and_(good, pc.invert(pc.fill_null(pc.match_substring_regex(column, _ZONE), True)))
+        if pc.any(bare).as_py():
+            place = pc.index(bare, True).as_py()
+            shown, problem = str(column[place].as_py()), "without a time zone, and others have one"
+            raise values.bad_value(place, shown, problem, "write all alike")
     try:
         if not pc.all(good).as_py():
             raise pa.ArrowInvalid("not ISO 8601")

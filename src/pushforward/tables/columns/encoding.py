@@ -9,6 +9,7 @@ from pushforward.tables.checks import check_columns
 from pushforward.tables.columns.base import Schema
 from pushforward.tables.columns.text_format import read_as, write_as
 from pushforward.tables.columns.values import Values
+from pushforward.tables.missing import Marks
 from pushforward.tables.numbers import BadValue
 
 
@@ -20,6 +21,7 @@ def encode(
     source: str,
     first_row: int = 1,
     gaps: bool = True,
+    written: bool = False,
 ) -> np.ndarray:
     """Turn columns of a table into their codes.
 
@@ -30,6 +32,7 @@ def encode(
         source: what messages call the table.
         first_row: the number of the first of these rows in the whole table, counted from 1; default 1.
         gaps: whether values may be missing; default True.
+        written: whether text comes from a CSV, where some words stand for missing values; default False.
 
     Returns:
         Float64 array of shape (rows, columns), NaN where a value is missing.
@@ -46,11 +49,15 @@ def encode(
     """
     check_columns(columns, table.schema.names, source=source)
     matrix = np.empty((table.num_rows, len(columns)))
+    default = Marks(written)
     problems: list[BadValue] = []
     for place, name in enumerate(columns):
         try:
             matrix[:, place] = schema[name].encode(
-                read_as(Values(table.column(name), name, source, first_row), schema[name].format)
+                read_as(
+                    Values(table.column(name), name, source, first_row, schema[name].marks(default)),
+                    schema[name].format,
+                )
             )
             if not gaps and schema[name].modeled:
                 _refuse_gaps(matrix[:, place], name, source, first_row)

@@ -57,7 +57,7 @@ class Integer(Column):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.reading, heavy=False)
 
     def describe(self) -> str:
         """The kind, its bounds and its step."""

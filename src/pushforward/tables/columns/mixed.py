@@ -72,7 +72,7 @@ class Mixed(Measured):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.reading, heavy=False)
 
     def describe(self) -> str:
         """The kind, its atoms, and the step of the other values."""

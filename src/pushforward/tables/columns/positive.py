@@ -33,7 +33,7 @@ class Positive(Measured):
 
     def as_condition(self) -> Column:
         """A continuous column."""
-        return Continuous(missing=self.missing, heavy=False)
+        return Continuous(**self.reading, heavy=False)
 
     def describe(self) -> str:
         """The kind, whether its logarithm is modeled, and the step to which values were rounded."""

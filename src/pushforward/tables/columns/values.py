@@ -11,7 +11,7 @@ from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import atoms_of
 from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
-from pushforward.tables.missing import is_text, plain
+from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.types import readable
 
@@ -34,15 +34,16 @@ class Values:
         name: the column's name.
         source: what messages call the table.
         first_row: the number of the first row in the whole table, counted from 1; default 1.
+        marks: what stands for a missing value; default null and NaN alone.
 
     Example:
-        >>> values = Values(pa.array(["1", "NA", "3"]), "x", "stars.csv")
+        >>> values = Values(pa.array(["1", "?", "3"]), "x", "stars.csv", marks=Marks(listed=("?",)))
         >>> values.is_numeric, values.numbers, values.observed
         (True, array([ 1., nan,  3.]), array([1., 3.]))
     """
 
-    def __init__(self, column: Any, name: str, source: str, first_row: int = 1) -> None:
-        self._column = column
+    def __init__(self, column: Any, name: str, source: str, first_row: int = 1, marks: Marks = TYPED) -> None:
+        self._column, self.marks = column, marks
         self.name, self.source, self.first_row = name, source, first_row
         self.what = f'column "{name}" of {source}'
         self.times_of_day = False
@@ -52,8 +53,8 @@ class Values:
 
     @cached_property
     def column(self) -> Any:
-        """The values as pyarrow has them, without categorical encoding and with nulls for missing text."""
-        return plain(readable(self._column, self.what, leave_out(self.source)))
+        """The values as pyarrow has them, without categorical encoding and with nulls for what is missing."""
+        return plain(readable(self._column, self.what, leave_out(self.source)), self.marks)
 
     @property
     def type(self) -> Any:
@@ -163,7 +164,7 @@ class Values:
 
     def replaced(self, column: Any, *, times_of_day: bool = False) -> "Values":
         """The same rows with other values, an array of pyarrow, which may be times of day in seconds."""
-        other = type(self)(column, self.name, self.source, self.first_row)
+        other = type(self)(column, self.name, self.source, self.first_row, self.marks)
         other.times_of_day = times_of_day
         return other
 

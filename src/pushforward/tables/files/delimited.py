@@ -5,131 +5,213 @@ column that is only copied must stay as it was, and the row of a value that is n
 """
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
+from pushforward.tables.files.header import Layout, check_header, find_layout
 
 BLOCK = 2**20  # bytes read at a time (pyarrow reads about forty blocks ahead), and the longest row that can be read
-SEPARATORS = {
-    ";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators",
-}  # fmt: skip
+# What pyarrow says of a row; a function of Python that is told instead would be called by pyarrow's threads, which may
+# outlive the interpreter.
+_RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): ?(.*)", re.DOTALL)
 
 
-def header_names(path: str) -> list[str]:
-    """Read the names in a CSV file's header, and check that rows follow it.
+class DelimitedFile:
+    """A CSV file: its names, and its rows as a stream of text.
 
     Arguments:
         path: the file; it exists and is not empty.
+        header: whether the first line has the names of the columns, which are called 0, 1, 2, ... otherwise.
 
-    Returns:
-        The names, in the order of the file.
-
-    Raises:
-        InputError: the file is not text in UTF-8, has no rows, is not separated by commas, or has no header.
-    """
-    _check_text(path)
-    try:
-        with pa.OSFile(path) as file:
-            stream, malformed = _open(file, path, None)
-            names = list(stream.schema.names)
-            try:
-                has_rows = any(batch.num_rows for batch in stream)
-            except pa.ArrowException as error:
-                raise _explained(error, path, malformed, after=0) from error
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8: its header cannot be decoded; save it as UTF-8.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}.") from error
-    _check_header(path, names)
-    if not has_rows:
-        raise InputError(f"{path} has no rows under its header; give a table with rows.")
-    return names
-
-
-def text_batches(file: Any, path: str, columns: Sequence[str], last_name: str) -> Iterator[pa.RecordBatch]:
-    """Stream the rows of a CSV file as text.
-
-    Arguments:
-        file: the file, opened by pyarrow for reading.
-        path: its name, for messages.
-        columns: the names of the columns wanted, in the order wanted.
-        last_name: the name of the file's last column, which shows whether the last quotation mark was closed.
-
-    Yields:
-        Batches of string columns, each a block of `BLOCK` bytes of the file; an empty cell is an empty string.
+    Attributes:
+        names: of the columns, in the order of the file.
+        notes: what was read in another way than usual, line by line.
 
     Raises:
-        InputError: a row has the wrong number of fields, holds bytes that are not text in UTF-8, or has a quotation
-            mark that is never closed.
+        InputError: the file is not text in UTF-8, has no rows, is separated by something that is not read, or has no
+            header.
     """
-    stream, malformed = _open(file, path, list(dict.fromkeys([*columns, last_name])))
-    row = 1
-    last_cell = b""
-    while True:
+
+    def __init__(self, path: str, header: bool = True) -> None:
+        self.path, self._header = path, header
+        _check_text(path)
         try:
-            batch = stream.read_next_batch()
-        except StopIteration:
-            break
-        except pa.ArrowException as error:
-            raise _explained(error, path, malformed, after=row - 1) from error
+            self._layout = find_layout(path, header)
+            with self._opened(None) as stream:
+                found = stream.names
+                try:
+                    first = next((batch for batch in stream.batches() if batch.num_rows), None)
+                except pa.ArrowException as error:
+                    raise self._explained(error, after=0) from error
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not text in UTF-8: its header cannot be decoded; save it as UTF-8.") from None
         except OSError as error:
-            raise InputError(f"{path} cannot be read after row {row - 1}: {reason(error)}.") from error
-        texts = [_decoded(batch.column(name), name, path, row) for name in columns]
-        yield pa.record_batch(texts, names=list(columns))
-        row += batch.num_rows
-        if batch.num_rows:
-            last_cell = batch.column(last_name)[-1].as_py()
-    if b"\n" in last_cell and not _ends_with_quotation_mark(path):
-        raise InputError(_never_closed(path, f"in row {row - 1}"))
+            raise InputError(f"{path} cannot be read: {reason(error)}.") from error
+        self._fields = len(found)
+        notes = list(self._layout.notes)
+        if header:
+            check_header(path, found, self._layout)
+        self.names = found if header else [str(place) for place in range(len(found))]
+        if first is None:
+            raise InputError(f"{path} has no rows under its header; give a table with rows.")
+        if header and not found[-1] and any(found) and _is_empty(first.column(self._fields - 1)):
+            self.names = found[:-1]
+            notes.append("has commas at the ends of its lines: the last column, without name and values, is left out")
+        self.notes = tuple(f"{path} {note}" for note in notes)
+
+    def batches(self, columns: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
+        """Stream the rows as text.
+
+        Arguments:
+            columns: the names of the columns wanted, in the order wanted.
+
+        Yields:
+            Batches of string columns, each a block of `BLOCK` bytes of the file; an empty cell is an empty string.
+
+        Raises:
+            InputError: a row has the wrong number of fields, holds bytes that are not text in UTF-8, or has a quotation
+                mark that is never closed.
+        """
+        place = {name: str(index) for index, name in enumerate(self.names)}
+        last = str(self._fields - 1)  # which shows whether the last quotation mark was closed
+        row, last_cell = 1, b""
+        with self._opened([*(place[name] for name in columns), last]) as stream:
+            source = stream.batches()
+            while True:
+                try:
+                    batch = next(source)
+                except StopIteration:
+                    break
+                except pa.ArrowException as error:
+                    raise self._explained(error, after=row - 1) from error
+                except OSError as error:
+                    raise InputError(f"{self.path} cannot be read after row {row - 1}: {reason(error)}.") from error
+                if len(self.names) < self._fields:
+                    self._check_unnamed(batch.column(last), row)
+                texts = [_decoded(batch.column(place[name]), name, self.path, row) for name in columns]
+                yield pa.record_batch(texts, names=list(columns))
+                row += batch.num_rows
+                if batch.num_rows:
+                    last_cell = batch.column(last)[-1].as_py()
+        if b"\n" in last_cell and not _ends_with_quotation_mark(self.path):
+            raise InputError(_never_closed(self.path, f"in row {row - 1}"))
+
+    def _opened(self, places: Sequence[str] | None) -> "_Stream":
+        """The rows as raw bytes of some columns, or, to see the names, as anything."""
+        try:
+            return _Stream(self.path, self._layout, self._header, places, self._fields if places else 0)
+        except pa.ArrowException as error:
+            raise self._explained(error, after=0) from error
+
+    def _check_unnamed(self, column: Any, first_row: int) -> None:
+        filled = pc.index(pc.greater(pc.binary_length(column), 0), True).as_py()
+        if filled >= 0:
+            raise InputError(
+                f"the last column of {self.path} has no name, and holds a value in row {first_row + filled}; give it a "
+                "name, or remove that value."
+            )
+
+    def _explained(self, error: Exception, after: int) -> InputError:
+        """Say in one sentence what pyarrow found."""
+        path, ragged = self.path, _RAGGED.search(str(error))
+        if ragged:
+            number, expected, actual = (int(part) for part in ragged.groups()[:3])
+            # The header is the first of the rows that pyarrow numbers.
+            return InputError(_ragged(path, number - self._header, expected, actual, ragged[4], self._header))
+        if "mpty CSV" in str(error):
+            return InputError(f"{path} has no rows under its header; give a table with rows.")
+        if "straddl" in str(error):
+            return InputError(_never_closed(path, f"after row {after}, or a row longer than {BLOCK // 2**20} MB"))
+        return InputError(f"{path} cannot be read as CSV after row {after}: {' '.join(str(error).split())}.")
 
 
-def _open(file: Any, path: str, columns: Sequence[str] | None) -> tuple[Any, list[Any]]:
-    """Open a stream of raw bytes; rows with the wrong number of fields are noted in the list returned with it."""
-    malformed: list[Any] = []
+class _Stream:
+    """pyarrow's stream of a CSV file, which is closed with its file at the end of the block."""
 
-    def note(row: Any) -> str:
-        malformed.append(row)
-        return "error"
+    def __init__(self, path: str, layout: Layout, header: bool, places: Sequence[str] | None, fields: int) -> None:
+        if places is None:
+            # Without a header the names are made up.
+            read: dict[str, Any] = {"autogenerate_column_names": not header}
+            convert = pa.csv.ConvertOptions(check_utf8=False)
+        else:
+            # By places, because names may occur twice.
+            read = {"column_names": [str(place) for place in range(fields)], "skip_rows_after_names": int(header)}
+            wanted = list(dict.fromkeys(places))
+            # Bytes rather than strings, so that the row of a byte that is not UTF-8 can be found.
+            types = dict.fromkeys(wanted, pa.binary())
+            convert = pa.csv.ConvertOptions(
+                check_utf8=False, include_columns=wanted, column_types=types, strings_can_be_null=False
+            )
+        self._file = pa.OSFile(path)
+        self._reader: Any = None
+        try:
+            self._file.seek(layout.offset)
+            self._reader = pa.csv.open_csv(
+                self._file,
+                # Rows are numbered only when one thread reads.
+                read_options=pa.csv.ReadOptions(block_size=BLOCK, use_threads=False, **read),
+                parse_options=pa.csv.ParseOptions(newlines_in_values=True, delimiter=layout.separator),
+                convert_options=convert,
+            )
+            self.names = list(self._reader.schema.names)
+        except BaseException:
+            self.close()
+            raise
 
-    convert = pa.csv.ConvertOptions(check_utf8=False)
-    if columns is not None:
-        # Bytes rather than strings, so that the row of a byte that is not UTF-8 can be found.
-        types = dict.fromkeys(columns, pa.binary())
-        convert = pa.csv.ConvertOptions(include_columns=list(columns), column_types=types, strings_can_be_null=False)
-    try:
-        stream = pa.csv.open_csv(
-            file,
-            # Rows are numbered only when one thread reads.
-            read_options=pa.csv.ReadOptions(block_size=BLOCK, use_threads=False),
-            parse_options=pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-            convert_options=convert,
+    def __enter__(self) -> "_Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        while self._reader is not None:
+            try:
+                yield self._reader.read_next_batch()
+            except StopIteration:
+                return
+
+    def close(self) -> None:
+        """Let pyarrow's threads end, and then close the file that they read."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self._file.close()
+
+
+def _ragged(path: str, row: int, expected: int, actual: int, text: str, header: bool) -> str:
+    """Say that a row has too few or too many fields."""
+    if header and row == 1 and actual == expected + 1 and text.rstrip().endswith((",", ";", "\t")):
+        return (
+            f"{path} has a comma at the end of row 1, and none at the end of the header; remove the commas at the ends "
+            "of the rows, or give the last column a name."
         )
-    except pa.ArrowException as error:
-        raise _explained(error, path, malformed, after=0) from error
-    return stream, malformed
+    if header and row == 1 and actual == expected - 1 and _ends_with_comma(path):
+        return f"{path} has a comma at the end of the header, and none at the end of row 1; remove it from the header."
+    other = f"the header has {expected}" if header else f"the first row has {expected}"
+    return (
+        f"row {row} of {path} has {_counted(actual)}, and {other}; correct that row (text with a comma in it must be "
+        "quoted)."
+    )
 
 
-def _explained(error: Exception, path: str, malformed: list[Any], after: int) -> InputError:
-    """Say in one sentence what pyarrow found."""
-    if malformed:
-        row = malformed[0]
-        # The header is the first of the rows that pyarrow numbers.
-        return InputError(
-            f"row {row.number - 1} of {path} has {_counted(row.actual_columns)}, and the header has "
-            f"{row.expected_columns}; correct that row (text with a comma in it must be quoted)."
-        )
-    if "mpty CSV" in str(error):
-        return InputError(f"{path} has no rows under its header; give a table with rows.")
-    if "straddl" in str(error):
-        return InputError(_never_closed(path, f"after row {after}, or a row longer than {BLOCK // 2**20} MB"))
-    return InputError(f"{path} cannot be read as CSV after row {after}: {' '.join(str(error).split())}.")
+def _ends_with_comma(path: str) -> bool:
+    """Whether the first line that is not blank ends with a comma."""
+    with open(path, "rb") as file:
+        start = file.read(BLOCK).lstrip(b"\r\n")
+    return re.split(rb"[\r\n]", start, maxsplit=1)[0].rstrip().endswith(b",")
+
+
+def _is_empty(column: Any) -> bool:
+    """Whether a column holds nothing, as pyarrow reads it without being told a type."""
+    return bool(pa.types.is_null(column.type) or column.null_count == len(column))
 
 
 def _never_closed(path: str, where: str) -> str:
@@ -154,34 +236,6 @@ def _check_text(path: str) -> None:
         raise InputError(f"{path} is text in UTF-16, not in UTF-8; save it as UTF-8.")
     if b"\0" in start:
         raise InputError(f"{path} is not text, although its name ends in .csv; save the table as CSV in UTF-8.")
-
-
-def _check_header(path: str, names: list[str]) -> None:
-    """Refuse a header that shows another separator, or that is really the first row of numbers."""
-    if len(names) == 1:
-        for separator, called in SEPARATORS.items():
-            # Names rarely contain semicolons or tabs; they may contain the others, so the first row must have them too.
-            if separator in names[0] and (separator in ";\t" or _separates_numbers(path, names[0], separator)):
-                raise InputError(f"{path} separates its columns by {called}; save it with commas.")
-    # Whole numbers such as 0, 1, 2 are used as names of columns; 0.37 is not.
-    if all(_is_number(name) for name in names) and not all(name.strip().isdigit() for name in names):
-        raise InputError(f"{path} has numbers where its header should be; put the columns' names in the first line.")
-
-
-def _separates_numbers(path: str, name: str, separator: str) -> bool:
-    """Whether the line after the header has as many parts as the header has, all of them numbers."""
-    with open(path, "rb") as file:
-        lines = [line.decode("utf-8", "replace").strip("\r\n") for line in file.read(BLOCK).split(b"\n")]
-    rows = [line for line in lines if line.strip()]
-    parts = rows[1].split(separator) if len(rows) > 1 else []
-    return len(parts) == len(name.split(separator)) and all(_is_number(part) for part in parts)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
 
 
 def _decoded(raw: Any, name: str, path: str, first_row: int) -> Any:

@@ -1,7 +1,8 @@
 """Reading tables from files: as a stream in constant memory, or whole."""
 
+import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,10 +11,13 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
 from pushforward.tables.checks import check_columns, check_distinct
+from pushforward.tables.columns.base import Column
 from pushforward.tables.files.columnar import ColumnarFile, FeatherTable, ParquetTable
-from pushforward.tables.files.delimited import BLOCK, header_names, text_batches
+from pushforward.tables.files.delimited import BLOCK, DelimitedFile
 from pushforward.tables.files.formats import check_readable, table_format
+from pushforward.tables.missing import WRITTEN, Marks
 from pushforward.tables.numbers import parsed_numbers
+from pushforward.tables.schema.inference import marks_of
 
 _CHUNK = 2**16  # rows read at a time when a whole table is wanted
 _MOST_BYTES = 2**28  # of rows that are joined into a batch
@@ -32,12 +36,17 @@ class TableReader:
         keep_text: leave the numeric columns of a CSV as the text they are in the file, so that they can be written
             again unchanged; default False.
         only_numeric: leave all other columns out of the batches; default False.
+        header: whether the first line of a CSV has the names of its columns, which are called 0, 1, 2, ... otherwise;
+            default True.
+        schema: says what stands for a missing value in numeric columns of a CSV; default the list for all of them.
 
     Attributes:
         path: the file's name as given.
         names: the names of all columns in the file.
         schema: names and types of the batches.
         rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        written: whether text is that of a CSV, where some words stand for missing values.
+        notes: what was read in another way than usual, line by line.
 
     Raises:
         InputError: the file cannot be read, has no rows, has two columns of the same name, or lacks a numeric column.
@@ -59,29 +68,36 @@ class TableReader:
         *,
         keep_text: bool = False,
         only_numeric: bool = False,
+        header: bool = True,
+        schema: Mapping[str, Column] | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self.rows: int | None = None
         self._file: ColumnarFile | None = None
-        self._stream: Any = None  # the CSV file while it is read
+        self._csv: DelimitedFile | None = None
+        self._streams: list[Generator[pa.RecordBatch, None, None]] = []  # of the CSV while it is read
+        self.notes: tuple[str, ...] = ()
         self._read = 0  # rows yielded so far
         self._blocks = 0  # blocks of a CSV read so far
         self._ended = False
         self._numeric = None if numeric is None else list(numeric)
         self._keep_text = keep_text
+        self._declared = schema or {}
 
         kind = table_format(self.path)
+        self.written = kind == "csv"
         check_readable(self.path)
-        if kind == "csv":
-            self.names = header_names(self.path)
+        if self.written:
+            self._csv = DelimitedFile(self.path, header)
+            self.names, self.notes = self._csv.names, self._csv.notes
         else:
             self._file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
             self.names = list(self._file.schema.names)
             self.rows = self._file.rows
         try:
             check_distinct(self.names, source=self.path)
-            if self._numeric is not None:
-                check_columns(self._numeric, self.names, source=self.path)
+            if self._numeric or only_numeric:
+                check_columns(self._numeric or (), self.names, source=self.path)
             if self.rows == 0:
                 raise InputError(f"{self.path} has no rows; give a table with rows.")
         except InputError:
@@ -102,9 +118,9 @@ class TableReader:
         """Close the file."""
         if self._file is not None:
             self._file.close()
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        # A stream that is not read to its end must not outlive the table.
+        while self._streams:
+            self._streams.pop().close()
 
     @property
     def progress(self) -> float:
@@ -151,14 +167,9 @@ class TableReader:
 
     def _source(self, rows: int) -> Iterator[pa.RecordBatch]:
         if self._file is None:
-            try:
-                self._stream = pa.OSFile(self.path)
-            except OSError as error:
-                raise InputError(f"{self.path} cannot be read: {reason(error)}.") from error
-            with self._stream:
-                for batch in text_batches(self._stream, self.path, self._columns, self.names[-1]):
-                    self._blocks += 1
-                    yield batch
+            stream = self._text()
+            self._streams.append(stream)
+            yield from stream
             return
         source = self._file.batches(self._columns, rows)
         read = 0
@@ -172,16 +183,41 @@ class TableReader:
             read += batch.num_rows
             yield batch
 
+    def _text(self) -> Generator[pa.RecordBatch, None, None]:
+        assert self._csv is not None
+        try:
+            with contextlib.closing(self._csv.batches(self._columns)) as stream:
+                for batch in stream:
+                    self._blocks += 1
+                    yield batch
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {reason(error)}.") from error
+
     def _with_numbers(self, batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
         """Turn the text of a CSV's numeric columns into numbers; other formats have them already."""
         if self._file is not None or not self._numeric:
             return batch
-        numeric = set(self._numeric)
-        columns = [
-            parsed_numbers(column, name, source=self.path, first_row=first_row) if name in numeric else column
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        ]
-        return pa.record_batch(columns, names=batch.schema.names)
+        marks = {name: marks_of(name, self._declared, WRITTEN) for name in self._numeric}
+        return with_numbers(batch, marks, self.path, first_row)
+
+
+def with_numbers(batch: pa.RecordBatch, marks: Mapping[str, Marks], source: str, first_row: int) -> pa.RecordBatch:
+    """Turn the text of some columns of a CSV into numbers.
+
+    Arguments:
+        batch: some rows, all text.
+        marks: what stands for a missing value in each of the columns.
+        source: what messages call the table.
+        first_row: the number of the first row in the whole table, counted from 1.
+
+    Raises:
+        BadValue: some text is not a number.
+    """
+    columns = [
+        parsed_numbers(column, name, source=source, first_row=first_row, marks=marks[name]) if name in marks else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.record_batch(columns, names=batch.schema.names)
 
 
 def resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
@@ -221,25 +257,43 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()
 
 
-def column_names(path: str | os.PathLike[str]) -> list[str]:
+def column_names(path: str | os.PathLike[str], header: bool = True) -> list[str]:
     """Return the names of all columns of a table.
 
     Arguments:
         path: a CSV, Parquet or Feather file.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Raises:
         InputError: the file cannot be read.
     """
-    with TableReader(path) as table:
+    with TableReader(path, header=header) as table:
         return table.names
 
 
-def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
+def reading_notes(path: str | os.PathLike[str], header: bool = True) -> list[str]:
+    """Return what is read of a table in another way than usual, such as its separators, line by line.
+
+    Arguments:
+        path: a CSV, Parquet or Feather file.
+        header: whether the first line of a CSV has the names of its columns; default True.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    with TableReader(path, header=header) as table:
+        return list(table.notes)
+
+
+def read_columns(
+    path: str | os.PathLike[str], columns: Sequence[str] | None = None, *, header: bool = True
+) -> pa.Table:
     r"""Read a whole table, or some of its columns, in the types of the file; a CSV is all text.
 
     Arguments:
         path: a CSV, Parquet or Feather file.
         columns: the names of the columns wanted, in this order; default all.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Raises:
         InputError: the file cannot be read, or a column is missing.
@@ -253,8 +307,8 @@ def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = N
         {'radius': ['2.5', '4']}
     """
     if columns is None:
-        columns = column_names(path)
-    with TableReader(path, columns, keep_text=True, only_numeric=True) as table:
+        columns = column_names(path, header)
+    with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as table:
         return pa.Table.from_batches(_limited(table), table.schema).select(list(columns))
 
 

@@ -1,7 +1,7 @@
 """A table in a file as row groups that can be read in any order, each as a stream."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -9,8 +9,8 @@ import pyarrow.parquet
 from pushforward.errors import InputError
 from pushforward.tables.files.columnar import FeatherTable, ParquetTable
 from pushforward.tables.files.formats import table_format
-from pushforward.tables.files.reading import TableReader
-from pushforward.tables.numbers import parsed_numbers
+from pushforward.tables.files.reading import TableReader, with_numbers
+from pushforward.tables.missing import Marks
 
 
 class RowGroups:
@@ -20,23 +20,37 @@ class RowGroups:
         path: the file.
         columns: the names of the columns wanted.
         text: the columns of a CSV that stay text; all others are numbers. Default: none.
+        marks: {column: what stands for a missing value}; default null and NaN, and the list in a CSV.
+        header: whether the first line of a CSV has the names of its columns; default True.
 
     Attributes:
         starts: the number of rows before each row group.
         rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        written: whether text is that of a CSV.
         progress: the part of the table up to the end of the last batch, from 0 to 1.
 
     Raises:
         InputError: as for `TableReader`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], text: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        columns: Sequence[str],
+        text: Sequence[str] = (),
+        marks: Mapping[str, Marks] | None = None,
+        header: bool = True,
+    ) -> None:
         self.path = os.fspath(path)
         self.columns = list(columns)
         self.text = list(text)
+        self._header = header
         self.progress = 0.0
-        with TableReader(path, self.columns, only_numeric=True) as reader:
+        with TableReader(path, self.columns, only_numeric=True, header=header) as reader:
             self.rows = reader.rows
+            self.written = reader.written
+        default = Marks(self.written)
+        self.marks = {name: (marks or {}).get(name, default) for name in self.columns}
         sizes = [0]
         if table_format(path) == "parquet":
             metadata = pyarrow.parquet.read_metadata(self.path)
@@ -64,10 +78,11 @@ class RowGroups:
         first = self.starts[group]
         kind = table_format(self.path)
         if kind == "csv":
-            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True) as reader:
+            numeric = {name: marks for name, marks in self.marks.items() if name not in self.text}
+            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True, header=self._header) as reader:
                 for batch in reader.batches(rows):
                     self.progress = reader.progress
-                    yield first, self._with_numbers(batch, first)
+                    yield first, with_numbers(batch, numeric, self.path, first + 1)
                     first += batch.num_rows
             return
         file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
@@ -80,10 +95,3 @@ class RowGroups:
             raise InputError(f"{self.path} is damaged: it cannot be read after row {first}.") from error
         finally:
             file.close()
-
-    def _with_numbers(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
-        columns = [
-            column if name in self.text else parsed_numbers(column, name, source=self.path, first_row=before + 1)
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        ]
-        return pa.record_batch(columns, names=batch.schema.names)

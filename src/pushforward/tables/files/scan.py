@@ -1,7 +1,7 @@
 """One pass over a table that is too large for memory: it chooses the held-out rows and a sample of the others."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from pushforward.tables.columns.levels import MOST_LEVELS
 from pushforward.tables.files.row_groups import RowGroups
-from pushforward.tables.missing import is_text, plain
+from pushforward.tables.missing import Marks, is_text, plain
 
 # Rows that are kept: enough for the quantiles of 512 knots, and for held-out nats to a few thousandths.
 MOST_SAMPLED, MOST_HELD_OUT = 2**18, 100_000
@@ -76,7 +76,7 @@ def scan(
     rows = weighty = 0
     weight = 0.0
     extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]] = {}
-    others = _FirstOccurrences()
+    others = _FirstOccurrences(groups.marks)
     for group in range(len(groups)):
         for first, batch in groups.read(group, BATCH_ROWS):
             weights = weigh(batch, first)
@@ -179,7 +179,8 @@ def _note_extremes(extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]
 class _FirstOccurrences:
     """The first rows with a fraction, with each text, and without a value, column by column."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Mapping[str, Marks]) -> None:
+        self._marks = marks
         self.rows: list[pa.RecordBatch] = []
         self.gaps: dict[str, int] = {}
         self._fractional: set[str] = set()
@@ -187,7 +188,7 @@ class _FirstOccurrences:
 
     def note(self, batch: pa.RecordBatch, before: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            column = plain(column)
+            column = plain(column, self._marks[name])
             floating = pa.types.is_floating(column.type)
             if name not in self.gaps:
                 missing = pc.is_null(column, nan_is_null=floating)

@@ -13,6 +13,7 @@ from pushforward.errors import InputError
 from pushforward.tables.columns.category import LIKE_NUMBER
 from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
 from pushforward.tables.columns.values import Values
+from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.number_format import NumberFormat
 from pushforward.tables.numbers import LARGEST_EXACT, to_numpy
 
@@ -33,6 +34,7 @@ def identifiers(
     *,
     source: str,
     keep: Collection[str] = (),
+    marks: Marks = TYPED,
     conventions: Conventions = PLAIN,
 ) -> dict[str, str]:
     """Return the columns that name or number the rows, with what they look like.
@@ -43,6 +45,7 @@ def identifiers(
         total: the number of rows of the whole table.
         source: what messages call the table.
         keep: columns that are not looked at.
+        marks: what stands for a missing value.
         conventions: what a user says of the text of the table.
 
     Example:
@@ -56,7 +59,7 @@ def identifiers(
         if name in keep:
             continue
         reason = "it is the index of a data frame" if name in index or _INDEX.match(name) else None
-        values = Values(table.column(name), name, source)
+        values = Values(table.column(name), name, source, marks=marks)
         reason = reason or _reason_of_bytes(table.column(name))
         try:
             reason = reason or _reason(values, rows, total, conventions)
@@ -92,7 +95,9 @@ def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventio
     head = values.column.slice(0, HEAD)
     if _repeats(head):
         return None
-    if _are_fractions(Values(head, values.name, values.source), conventions) or _repeats(values.column):
+    if _are_fractions(Values(head, values.name, values.source, marks=values.marks), conventions) or _repeats(
+        values.column
+    ):
         return None
     values = read_as(values, recognized(values, conventions))
     if values.is_text and not values.is_numeric:

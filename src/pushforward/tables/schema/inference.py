@@ -8,7 +8,9 @@ from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
+from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
+from pushforward.tables.missing import TYPED, WRITTEN, Marks
 
 
 def infer_schema(
@@ -16,6 +18,7 @@ def infer_schema(
     declared: Mapping[str, Column] | None = None,
     *,
     source: str,
+    marks: Marks = TYPED,
     conventions: Conventions = PLAIN,
 ) -> Schema:
     """Infer what the columns of a table are.
@@ -49,6 +52,7 @@ def infer_schema(
         table: columns of numbers, text, booleans or dates; numbers and dates may be text.
         declared: columns that a user declares.
         source: what messages call the table.
+        marks: what stands for a missing value in columns that do not declare it; default null and NaN alone.
         conventions: what a user says of decimal marks and dates in text; default nothing.
 
     Raises:
@@ -69,13 +73,18 @@ def infer_schema(
                 f'the schema names a column "{name}" that {source} does not have; {nearest(name, table.column_names)}'
             )
     return {
-        name: _inferred(Values(table.column(name), name, source), declared.get(name), conventions)
+        name: _inferred(_values(table, name, declared, source, marks), declared.get(name), conventions)
         for name in table.column_names
     }
 
 
 def columns_of_text(
-    table: pa.Table, declared: Mapping[str, Column], *, source: str, conventions: Conventions = PLAIN
+    table: pa.Table,
+    declared: Mapping[str, Column],
+    *,
+    source: str,
+    marks: Marks = WRITTEN,
+    conventions: Conventions = PLAIN,
 ) -> list[str]:
     """Return the columns of some rows of a CSV that stay text, because they are not text of numbers.
 
@@ -83,6 +92,7 @@ def columns_of_text(
         table: the rows.
         declared: columns that a user declares.
         source: what messages call the table.
+        marks: what stands for a missing value in columns that do not declare it; default the list for CSV files.
         conventions: what a user says of decimal marks and dates in text; default nothing.
 
     Raises:
@@ -91,8 +101,17 @@ def columns_of_text(
     return [
         name
         for name in table.column_names
-        if _stays_text(Values(table.column(name), name, source), declared.get(name), conventions)
+        if _stays_text(_values(table, name, declared, source, marks), declared.get(name), conventions)
     ]
+
+
+def marks_of(name: str, declared: Mapping[str, Column], default: Marks) -> Marks:
+    """Return what stands for a missing value in a column: what is declared of it, or the default."""
+    return declared.get(name, Undeclared()).marks(default)
+
+
+def _values(table: pa.Table, name: str, declared: Mapping[str, Column], source: str, default: Marks) -> Values:
+    return Values(table.column(name), name, source, marks=marks_of(name, declared, default))
 
 
 def _stays_text(values: Values, declared: Column | None, conventions: Conventions) -> bool:
@@ -112,7 +131,7 @@ def _is_dressed(values: Values, conventions: Conventions) -> bool:
 
 
 def _inferred(values: Values, declared: Column | None, conventions: Conventions) -> Column:
-    if declared is not None:
+    if declared is not None and declared.declared:
         return _completed(values, declared, conventions)
     form = recognized(values, conventions)
     values = read_as(values, form)

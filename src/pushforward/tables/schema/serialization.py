@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.kinds import KINDS, Column, Schema
+from pushforward.tables.columns.undeclared import Undeclared
 
 
 def parse_schema(declared: Any, *, source: str = "the schema") -> Schema:
@@ -17,7 +18,8 @@ def parse_schema(declared: Any, *, source: str = "the schema") -> Schema:
 
     Arguments:
         declared: {column: {"kind": kind, option: value, ...}}; the name of a kind may replace a dict without options.
-            Columns that are checked already are taken as they are.
+            Columns that are checked already are taken as they are. {"missing": [mark, ...]} alone says what stands for
+            a missing value, and leaves the kind open.
         source: what messages call it.
 
     Raises:
@@ -62,6 +64,11 @@ def _parsed(name: str, entry: Any, source: str) -> Column:
         return entry
     entry = {"kind": entry} if isinstance(entry, str) else entry
     what = f'{source}: column "{name}"'
+    if isinstance(entry, Mapping) and isinstance(entry.get("missing"), float):
+        # The share of rows, as earlier versions wrote it.
+        entry = {"missing_share" if key == "missing" else key: value for key, value in entry.items()}
+    if isinstance(entry, Mapping) and set(entry) == {"missing"}:
+        return _validated(Undeclared, entry, what)
     if not isinstance(entry, Mapping) or "kind" not in entry:
         raise InputError(f"{what} needs a kind: one of {', '.join(KINDS)}.")
     kind = KINDS.get(entry["kind"]) if isinstance(entry["kind"], str) else None
@@ -71,10 +78,14 @@ def _parsed(name: str, entry: Any, source: str) -> Column:
         if option not in kind.model_fields:
             known = [field for field in kind.model_fields if field != "kind"]
             raise InputError(f'{what}, {entry["kind"]}, has no option "{option}"; {nearest(str(option), known)}')
+    return _validated(kind, entry, f"{what}, {entry['kind']}")
+
+
+def _validated(kind: type[Column], entry: Mapping[str, Any], what: str) -> Column:
     try:
         return kind.model_validate(dict(entry))
     except (ValidationError, RecursionError) as error:
-        raise InputError(f"{what}, {entry['kind']}: {_reason(error)}.") from None
+        raise InputError(f"{what}: {_reason(error)}.") from None
 
 
 def _reason(error: Exception) -> str:

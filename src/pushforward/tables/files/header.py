@@ -1,0 +1,201 @@
+"""What stands before the rows of a CSV file: comments, a line about separators, and names or what is in their place."""
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pushforward.errors import InputError
+from pushforward.support.suggestions import shortened
+from pushforward.tables.missing import MISSING_TEXT
+
+START = 2**20  # bytes at the start of a file that are looked at
+SAMPLE = 1_000  # rows of them
+# Read as separators where the header shows them, because names rarely contain them; others are only recognized.
+READ = {";": "semicolons", "\t": "tabs"}
+RECOGNIZED = {"|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators"}
+CALLED = {",": "commas", **READ, **RECOGNIZED}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?,*$', re.IGNORECASE)
+_DATE = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9:]+)?)?$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the header of a CSV file begins, and what separates its columns.
+
+    Attributes:
+        offset: bytes before the header, or before the first row of a file without a header.
+        separator: one character.
+        notes: what was read in another way than usual, in words that follow the file's name.
+    """
+
+    offset: int
+    separator: str
+    notes: tuple[str, ...]
+
+
+def find_layout(path: str, header: bool) -> Layout:
+    """Find where the header of a CSV file begins, and what separates its columns.
+
+    Arguments:
+        path: the file; it exists and is not empty.
+        header: whether the first line has the names of the columns.
+
+    Raises:
+        InputError: the separator cannot be read, or a first line may be a comment as well as a header.
+    """
+    with open(path, "rb") as file:
+        start = file.read(START)
+    offset = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
+    offset = _after_blank_lines(start, offset)
+    declared = _SEPARATOR_LINE.match(_line(start, offset))
+    if declared:
+        offset = _after_blank_lines(start, _next_line(start, offset))
+    first = offset
+    while _line(start, offset).startswith("#"):
+        last_comment, offset = offset, _after_blank_lines(start, _next_line(start, offset))
+    notes = []
+    if offset > first and offset < len(start):
+        separator = declared[1] if declared else _separator(start, offset, path)
+        if header and _is_header(start, last_comment, offset, separator, path):
+            offset = last_comment
+        if offset > first:
+            count = start[first:offset].count(b"\n")
+            notes.append(f"begins with {'a comment' if count == 1 else f'{count} lines of comments'}, left out")
+    else:
+        offset = first
+    separator = declared[1] if declared else _separator(start, offset, path)
+    if declared and len(_first(start, offset, separator)) < 2 <= len(_first(start, offset, ",")):
+        called = CALLED.get(separator, repr(separator))
+        raise InputError(
+            f"the first line of {path} says that {called} separate its columns, and its header has commas; correct or "
+            "remove that line."
+        )
+    if separator != ",":
+        notes.append(f"separates its columns by {CALLED.get(separator, repr(separator))}")
+    return Layout(offset, separator, tuple(notes))
+
+
+def check_header(path: str, names: Sequence[str], layout: Layout) -> None:
+    """Refuse a header that is really the first row of values.
+
+    Whole numbers that count up, such as 0, 1, 2 or 2019, 2020, are names. Other numbers and dates are values, unless a
+    column has a name over values, or a name that is none of its levels.
+
+    Raises:
+        InputError: there is no header.
+    """
+    valued = [place for place, name in enumerate(names) if _is_value(name)]
+    if not valued:
+        return
+    whole = all(names[place].strip().isdigit() for place in valued)
+    if whole and _count_up([int(names[place]) for place in valued]):
+        return
+    with open(path, "rb") as file:
+        file.seek(layout.offset)
+        rows = [row for row in _rows(file.read(START), layout.separator)[1:] if len(row) == len(names)]
+    for place, name in enumerate(names):
+        if place in valued or name.strip().lower() in MISSING_TEXT:
+            continue
+        cells = [row[place] for row in rows if row[place].strip().lower() not in MISSING_TEXT]
+        over_values = bool(cells) and all(map(_is_value, cells))
+        another = whole and name not in cells and len(set(cells)) <= len(cells) / 2
+        if over_values or another:
+            return
+    shown = shortened(layout.separator.join(names), 60)
+    raise InputError(
+        f"{path} has values where its header should be ({shown}); put the columns' names in the first line, or read it "
+        "with --no-header (header=False in Python), which calls them 0, 1, 2, ...."
+    )
+
+
+def _is_header(start: bytes, comment: int, offset: int, separator: str, path: str) -> bool:
+    """Whether a line that begins with # is the header, and not a comment before it."""
+    named, *_ = _rows(start[comment:], separator, 1) or [[]]
+    rows = _rows(start[offset:], separator, SAMPLE)
+    if not rows or len(named) != len(rows[0]):
+        return False
+    if any(map(_is_value, rows[0])):
+        return True
+    second = rows[1] if len(rows) > 1 else []
+    if len(second) == len(rows[0]) and any(map(_is_value, second)):
+        return False
+    raise InputError(
+        f"{path} begins with a line that may be a comment or the header ({shortened(separator.join(named), 60)}); "
+        "remove the line, or the # at its beginning."
+    )
+
+
+def _separator(start: bytes, offset: int, path: str) -> str:
+    """What separates the columns, by the first two rows."""
+    first = _first(start, offset, ",")
+    if len(first) != 1:
+        return ","
+    for separator, called in CALLED.items():
+        if separator == "," or separator not in first[0]:
+            continue
+        rows = _rows(start[offset:], separator, 2)
+        alike = len(rows) == 2 and len(rows[0]) == len(rows[1]) > 1
+        if separator in READ and alike:
+            return separator
+        # Names may contain the others, so the first row must have them too.
+        if separator in READ or (alike and all(map(_is_number, rows[1]))):
+            raise InputError(f"{path} separates its columns by {called}; save it with commas.")
+    return ","
+
+
+def _first(start: bytes, offset: int, separator: str) -> list[str]:
+    return next(iter(_rows(start[offset:], separator, 1)), [])
+
+
+def _rows(text: bytes, separator: str, most: int = SAMPLE) -> list[list[str]]:
+    """The first rows of a text, without those that may be cut; none of a text that cannot be read."""
+    whole = len(text) < START - 4096
+    try:
+        reader = csv.reader(io.StringIO(text.decode("utf-8", "replace"), newline=""), delimiter=separator)
+        rows = []
+        for row in reader:
+            if row:
+                rows.append(row)
+            if len(rows) > most:
+                break
+    except (csv.Error, TypeError):
+        return []
+    return rows[:most] if whole or len(rows) > most else rows[:-1]
+
+
+def _line(text: bytes, offset: int) -> str:
+    return text[offset : _next_line(text, offset)].decode("utf-8", "replace").strip("\r\n")
+
+
+def _next_line(text: bytes, offset: int) -> int:
+    ends = [end for mark in (b"\n", b"\r") if (end := text.find(mark, offset)) >= 0]
+    return min(ends) + 1 if ends else len(text)
+
+
+def _after_blank_lines(text: bytes, offset: int) -> int:
+    while offset < len(text) and text[offset : offset + 1] in (b"\n", b"\r"):
+        offset += 1
+    return offset
+
+
+def _count_up(numbers: Sequence[int]) -> bool:
+    return numbers == [0] or (
+        len(numbers) > 1 and all(later == number + 1 for number, later in itertools.pairwise(numbers))
+    )
+
+
+def _is_value(text: str) -> bool:
+    return _is_number(text) or bool(_DATE.match(text.strip()))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False

@@ -1,0 +1,160 @@
+"""What stands before the rows of a CSV: comments, a line about separators, names, or values where names should be."""
+
+import gc
+import threading
+
+import pyarrow as pa
+import pytest
+
+from pushforward import InputError
+from pushforward.tables import TableReader, column_names, read_columns
+
+ROWS = [["1.5", "x"], ["2.5", "y"], ["3.5", "x"]]
+
+
+def write(folder, text):
+    path = folder / "t.csv"
+    path.write_text(text)
+    return path
+
+
+def read(path, **options):
+    with TableReader(path, **options) as reader:
+        table = pa.Table.from_batches(reader.batches(2), reader.schema)
+        return table.column_names, [list(row.values()) for row in table.to_pylist()], list(reader.notes)
+
+
+def refusal(path, **options):
+    with pytest.raises(InputError) as caught:
+        read(path, **options)
+    return str(caught.value).removeprefix(str(path)).strip()
+
+
+BODY = "a,b\n1.5,x\n2.5,y\n3.5,x\n"
+READ = {
+    "plain": (BODY, []),
+    "byte order mark": ("\ufeff" + BODY, []),
+    "sep of Excel": ("sep=,\n" + BODY, []),
+    "sep of Excel in Windows": ("\ufeffsep=,\r\n" + BODY.replace("\n", "\r\n"), []),
+    "another sep": ("sep=;\n" + BODY.replace(",", ";"), ["separates its columns by semicolons"]),
+    "sep, a bar": ("SEP=|\n" + BODY.replace(",", "|"), ["separates its columns by vertical bars"]),
+    "semicolons": (BODY.replace(",", ";"), ["separates its columns by semicolons"]),
+    "tabs": (BODY.replace(",", "\t"), ["separates its columns by tabs"]),
+    "a comment": ("# logger 3\n" + BODY, ["begins with a comment, left out"]),
+    "comments": ("# logger 3\n#\n# a, b, c\n\n" + BODY, ["begins with 4 lines of comments, left out"]),
+    "a comment with as many commas": ("# logger 3, site 4\n" + BODY, ["begins with a comment, left out"]),
+    "trailing commas": (
+        BODY.replace("\n", ",\n"),
+        ["has commas at the ends of its lines: the last column, without name and values, is left out"],
+    ),
+    "a comment over semicolons": (
+        "# made by hand\n" + BODY.replace(",", ";"),
+        ["begins with a comment, left out", "separates its columns by semicolons"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_file_is_read_for_what_it_says(tmp_path, case):
+    text, notes = READ[case]
+    path = write(tmp_path, text)
+    assert read(path) == (["a", "b"], ROWS, [f"{path} {note}" for note in notes])
+    assert read_columns(path, ["b"]).to_pydict() == {"b": ["x", "y", "x"]}
+
+
+NAMES = {
+    "numbers that count up": ("0,1,2\n0.5,1.5,2\n", ["0", "1", "2"]),
+    "one column": ("0\n0.5\n", ["0"]),
+    "years": ("2019,2020,2021\n1,2,3\n", ["2019", "2020", "2021"]),
+    "a year beside levels": ("country,2020\nDE,3\nFR,5\nDE,4\nFR,4\n", ["country", "2020"]),
+    "a number over numbers, a name over numbers": ("id,7.5\n1,2\n2,3\n", ["id", "7.5"]),
+    "text alone": ("red,small\nblue,big\n", ["red", "small"]),
+    "a name that begins with a hash": ("#a,b\n1,2\n", ["#a", "b"]),
+    "a name of two lines": ('"a\nb",c\n1,2\n', ["a\nb", "c"]),
+    "a comma within a name": ('"load, kW";temp\n1;2\n', ["load, kW", "temp"]),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names(tmp_path, case):
+    text, names = NAMES[case]
+    assert column_names(write(tmp_path, text)) == names
+
+
+VALUES = {
+    "whole numbers": "1024,17\n1030,12\n1011,3\n",
+    "numbers": "0.5,1.5\n0.2,1\n",
+    "numbers and text": "1503.2,red\n1500,blue\n1499,red\n",
+    "whole numbers and text": "1503,red\n1500,blue\n1499,red\n",
+    "dates": "2020-01-01,0.5\n2020-01-02,1\n",
+    "times": "2020-01-01T10:00:00Z,red\n2020-01-02T10:00:00Z,red\n",
+    "names of rows": "Vega,0.03,7.7\nSirius,-1.46,2.6\nCapella,0.08,13\n",
+    "a gap": "1.5,NA,\n2,3,1\n",
+    "two equal numbers": "3,3\n4,5\n",
+    "one column": "17\n18\n",
+    "semicolons": "1503.2;red\n1500;blue\n",
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_values_where_names_should_be(tmp_path, case):
+    path = write(tmp_path, VALUES[case])
+    assert refusal(path).startswith("has values where its header should be (") and "--no-header" in refusal(path)
+    names, rows, _ = read(path, header=False)
+    separator = ";" if case == "semicolons" else ","
+    lines = VALUES[case].splitlines()
+    assert names == [str(place) for place in range(lines[0].count(separator) + 1)]
+    assert rows == [line.split(separator) for line in lines]
+
+
+def test_rows_without_a_header_are_counted_from_the_first_line(tmp_path):
+    path = write(tmp_path, "# logger\n1,2\n3,4\n5\n")
+    assert refusal(path, header=False) == (
+        f"row 3 of {path} has 1 field, and the first row has 2; correct that row (text with a comma in it must be "
+        "quoted)."
+    )
+    path = write(tmp_path, "1,2\n3,x\n")
+    assert 'the text "x" in row 2' in refusal(path, numeric=["0", "1"], header=False)
+    assert 'has no column "a"; there are 0, 1.' in refusal(path, numeric=["a"], header=False)
+
+
+REFUSED = {
+    "a comma in the header": ("a,b,\n1,2\n3,4\n", "has a comma at the end of the header, and none at the end of row 1"),
+    "commas in the rows": ("a,b\n1,2,\n3,4,\n", "has a comma at the end of row 1, and none at the end of the header"),
+    "semicolons in the header": ("a;b;c\n1;2\n", "separates its columns by semicolons; save it with commas."),
+    "another separator than is said": ("sep=;\na,b\n1,2\n", "says that semicolons separate its columns"),
+    "a comment or a header": ("#kind,site\nred,a\nblue,b\n", "begins with a line that may be a comment or the header"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_truly(tmp_path, case):
+    text, words = REFUSED[case]
+    assert words in refusal(write(tmp_path, text))
+
+
+def test_a_value_under_no_name_is_no_trailing_comma(tmp_path):
+    path = write(tmp_path, "a,b,\n" + "1,2,\n" * 500_000 + "1,2,3\n")
+    assert refusal(path) == (
+        f"the last column of {path} has no name, and holds a value in row 500001; give it a name, or remove that value."
+    )
+
+
+def test_a_stream_that_is_not_read_to_its_end_is_closed(tmp_path):
+    path = write(tmp_path, "a,b\n" + "1.5,2.5\n" * 600_000)
+    before = {thread.ident for thread in threading.enumerate()}
+    with TableReader(path, ["a"]) as reader:
+        batches = reader.batches(10)
+        assert next(batches).num_rows == 10
+    gc.collect()
+    # No more than the rest of the block that was read already.
+    assert len(list(batches)) < 20_000
+    path.unlink()
+    assert {thread.ident for thread in threading.enumerate()} == before
+
+
+def test_a_reader_may_have_no_column_of_numbers(tmp_path):
+    path = write(tmp_path, "kind,day\nu,2020-06-01\n")
+    assert read(path, numeric=[]) == (["kind", "day"], [["u", "2020-06-01"]], [])
+    with pytest.raises(InputError, match=r"no column of .* is named"):
+        read_columns(path, [])
