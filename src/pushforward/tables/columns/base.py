@@ -144,14 +144,14 @@ class Column(BaseModel):
         """Return the kind and its most important options, in a few words."""
         return self.kind
 
-    def describe_all(self) -> str:
-        """Return the description, and how the values are written where that is not plain."""
-        return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
-
     @property
     def remark(self) -> str | None:
         """A sentence about what the values probably mean, for the person who fits them; None for none."""
         return None
+
+    def describe_all(self) -> str:
+        """Return the description, and how the values are written where that is not plain."""
+        return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
 
     # What it is inferred from.
 

@@ -108,9 +108,8 @@ class Category(Column):
         different, counts = values.distinct
         if pa.types.is_floating(values.type) and values.type != pa.float64():
             different = np.array([widened(number) for number in different.tolist()])
-        different = different + 0.0
         whole = bool((different == np.floor(different)).all())
-        levels = (different.astype(np.int64) if whole else different).tolist()
+        levels = (different.astype(np.int64) if whole else different + 0.0).tolist()
         return cls(levels=levels, frequencies=smoothed(counts))
 
     def complete(self, values: Values) -> Self:
