@@ -166,6 +166,14 @@ class Flow(nn.Module):
         self._check_context(context)
         return self.bijection(z, context)[0]
 
+    def beyond_range(self, context: Tensor) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range of those in training.
+
+        None does if that is not known: a flow knows it that was made by `pushforward.standardized` or
+        `pushforward.gaussianized`.
+        """
+        return self.bijection.beyond_range(context)
+
     def distribution(self, context: Tensor | None = None) -> "FlowDistribution":
         """The density as a `torch.distributions.Distribution`.
 

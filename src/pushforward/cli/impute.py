@@ -33,9 +33,13 @@ def impute(
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
+    lines: list[str] = []
     with progress("imputing", quiet) as report:
-        rows, filled = imputation.impute(table_model, data, output, draws=draws, seed=seed, report=report)
+        rows, filled = imputation.impute(
+            table_model, data, output, draws=draws, seed=seed, announce=lines.append, report=report
+        )
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"
-    say(f"{filled} missing values in {rows} rows imputed {how}; table in {output}", quiet)
+    for line in [f"{filled} missing values in {rows} rows imputed {how}; table in {output}", *lines]:
+        say(line, quiet)

@@ -38,6 +38,7 @@ def posterior(
     if ends is not None and (len(ends) != 3 or ends[2] != int(ends[2])):
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and the number of points.")
     table_model = TableModel.load(model)
+    lines: list[str] = []
     with progress("evaluating", quiet) as report:
         rows = write_posterior(
             table_model,
@@ -47,8 +48,10 @@ def posterior(
             given=columns(given),
             quantiles=levels,
             grid=None if ends is None else (ends[0], ends[1], int(ends[2])),
+            announce=lines.append,
             report=report,
         )
     if json and output != "-":
         print_json({"output": output, "rows": rows, "of": of, "quantiles": levels})
-    say(f"p({of} | others) of {rows} rows in {output}", quiet)
+    for line in [f"p({of} | others) of {rows} rows in {output}", *lines]:
+        say(line, quiet)

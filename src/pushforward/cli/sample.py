@@ -25,8 +25,12 @@ def sample(
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
+    lines: list[str] = []
     with progress("sampling", quiet) as report:
-        rows = table_model.sample(output, rows=number, given=given_file, seed=seed, report=report)
+        rows = table_model.sample(
+            output, rows=number, given=given_file, seed=seed, announce=lines.append, report=report
+        )
     if json and output != "-":
         print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
-    say(f"{rows} rows drawn; table in {output}", quiet)
+    for line in [f"{rows} rows drawn; table in {output}", *lines]:
+        say(line, quiet)

@@ -73,7 +73,8 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        codes = model.encode(read_columns(given, model.given), columns=model.given)
+        rows = read_columns(given, model.given)
+        codes = model.roles.encode(rows, model.given, os.fspath(given), strict=True)
         context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(

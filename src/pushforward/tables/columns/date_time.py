@@ -115,7 +115,8 @@ class DateTime(Column):
         else:
             steps, rest = np.divmod(ticks, length // nanoseconds)
             broken = np.flatnonzero((rest != 0) & present)
-            if len(broken):
+            values.unseen[broken] = True
+            if len(broken) and values.strict:
                 place = int(broken[0])
                 shown, problem = str(values.column[place].as_py()), f"which is not a whole {self.step}"
                 remedy = "round it, or fit with a schema whose step is shorter"

@@ -123,6 +123,10 @@ class Mixed(Column):
         values.refuse_outside(*self.bounds)
         return values.numbers
 
+    def has_probability(self, codes: np.ndarray) -> np.ndarray:
+        """The atoms."""
+        return np.isin(codes, self.atoms or ())
+
     @property
     def bounds(self) -> tuple[float, float]:
         """The bounds."""

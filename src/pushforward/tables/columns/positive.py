@@ -29,6 +29,11 @@ class Positive(Column):
         """True."""
         return True
 
+    @property
+    def declares_support(self) -> bool:
+        """True."""
+        return True
+
     def as_condition(self) -> Column:
         """A continuous column."""
         return Continuous(missing=self.missing, heavy=False)
