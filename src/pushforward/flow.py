@@ -37,6 +37,9 @@ class Density(Protocol):
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """Draws, (*shape, *batch, D), without gradients: of each row of the context as many as the shape holds."""
 
+    def beyond_range(self, context: Tensor, /) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
+
     def double(self) -> Self:
         """Evaluate in float64 from now on."""
 

@@ -8,7 +8,7 @@ from scipy import stats
 from significance import FIVE_SIGMA
 
 import pushforward as pf
-from pushforward.table_models.calibration import Calibration
+from pushforward.table_models.calibration import EVERY, Calibration
 
 
 def conformal(held_out, log_prob):
@@ -90,7 +90,7 @@ def test_held_out_rows_are_those_of_the_fit():
     rows = np.random.default_rng(0).normal(size=(200, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
     held_out = pf.training.splitting.split_rows(200, 0.1, seed=0)[1].numpy()
-    np.testing.assert_allclose(model.calibration.log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5)
+    np.testing.assert_allclose(model.calibration.ranks[EVERY].log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5)
 
 
 def test_models_keep_it_and_older_ones_have_none(tmp_path):
@@ -98,7 +98,7 @@ def test_models_keep_it_and_older_ones_have_none(tmp_path):
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
     model.save(tmp_path / "m.safetensors")
     again = pf.TableModel.load(tmp_path / "m.safetensors")
-    np.testing.assert_array_equal(again.calibration.log_prob, model.calibration.log_prob)
+    np.testing.assert_array_equal(again.calibration.ranks[EVERY].log_prob, model.calibration.ranks[EVERY].log_prob)
     pf.save(model.flow, tmp_path / "older.safetensors", columns=model.columns, given=[], fit={})
     assert pf.TableModel.load(tmp_path / "older.safetensors").calibration is None
 

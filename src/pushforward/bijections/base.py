@@ -143,7 +143,7 @@ class Bijection(nn.Module):
         return self.inverse(x, context)[0], [_MapOfOneFeature(self, context)]
 
     def beyond_range(self, context: Tensor) -> Tensor:
-        """Which numbers of a context, (*batch, C), lie beyond the range of those in training; none if that is unknown."""
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
         return torch.zeros_like(context, dtype=torch.bool)
 
     @property

@@ -61,6 +61,5 @@ class ContextRange(nn.Module):
     def beyond(self, context: Tensor) -> Tensor:
         """Which numbers, (*batch, C), lie beyond the range by more than rounding; never NaN."""
         low, high = self.low.to(context), self.high.to(context)
-        return (context < low - ROUNDING * low.abs().clamp_min(1)) | (
-            context > high + ROUNDING * high.abs().clamp_min(1)
-        )
+        below = context < low - ROUNDING * low.abs().clamp_min(1)
+        return below | (context > high + ROUNDING * high.abs().clamp_min(1))

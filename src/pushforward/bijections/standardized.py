@@ -105,7 +105,7 @@ class Standardized(Bijection):
         return (standardized if self.context_range is None else self.context_range(standardized)).to(dtype)
 
     def beyond_range(self, context: Tensor) -> Tensor:
-        """Which numbers of a context, (*batch, C), lie beyond the range of those in training; none if that is unknown."""
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
         if self.context is None or self.context_range is None:
             return super().beyond_range(context)
         return self.context_range.beyond(self.context.inverse(context)[0])

@@ -240,18 +240,21 @@ class ArbitraryConditionalDensity(nn.Module):
 
 
 @torch.no_grad()
-def learn_scores(density: ArbitraryConditionalDensity, codes: Tensor) -> None:
-    """Give a flow the range of the scores of rows, and the covariance of some of them; codes are (n, D).
+def learn_scores(density: ArbitraryConditionalDensity, codes: Tensor, known: Tensor) -> None:
+    """Give a flow the covariance of the scores of rows, and the range of the scores of others.
 
     The covariance is that of the columns that a score describes completely.
+
+    Arguments:
+        density: with the flow inside.
+        codes: (n, D) rows to train on.
+        known: (m, D) rows that show the range of each column.
     """
-    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
-    scores = observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
     if density.flow.score_range is not None:
-        density.flow.score_range.set(scores)
+        density.flow.score_range.set(_scores(density, known))
     if density.features > MOST_CORRELATED:
         return
-    scores = scores[:COVARIANCE_ROWS]
+    scores = _scores(density, codes[:COVARIANCE_ROWS])
     ordered = [column for column, kind in enumerate(density.kinds) if kind.plain_condition]
     if ordered:
         covariance = torch.eye(density.features, dtype=torch.float64)
@@ -272,6 +275,12 @@ def required_density(model: TableModel) -> ArbitraryConditionalDensity:
             "--arbitrary-conditions, which learns p(any columns | any others)."
         )
     return cast(ArbitraryConditionalDensity, model.density)
+
+
+def _scores(density: ArbitraryConditionalDensity, codes: Tensor) -> Tensor:
+    """The scores of rows, (n, D), NaN where a value is missing."""
+    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
+    return observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
 
 
 def _without(codes: Tensor, column: int) -> Tensor:

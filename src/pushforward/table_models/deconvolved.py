@@ -88,7 +88,7 @@ class DeconvolvedDensity(nn.Module):
 
     def beyond_range(self, conditions: Tensor) -> Tensor:
         """Which conditions, (n, C), lie beyond the range of the training rows."""
-        return self.density.flow.beyond_range(conditions)
+        return self.density.beyond_range(conditions)
 
     def check_shares(self) -> None:
         """Refuse: a mean of densities is not a product of conditionals.

@@ -22,9 +22,6 @@ class TableDensity(Density, Protocol):
     def meaning(self) -> str:
         """What log_prob is the logarithm of."""
 
-    def beyond_range(self, conditions: Tensor, /) -> Tensor:
-        """Which codes of the given columns that vary, (n, C), lie beyond the range of the training rows."""
-
     def check_shares(self) -> None:
         """Refuse `log_prob_of_each` of a density that is not a product of conditionals in the order of its columns.
 

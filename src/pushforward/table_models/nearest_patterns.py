@@ -14,7 +14,7 @@ from pushforward.table_models.ranks import effective_rows
 
 # Held-out rows that are kept, those of rare patterns first.
 MOST_ROWS = 2000
-# Of a normal distribution: the distance of its quartiles in deviations, and its entropy beside the log of its deviation.
+# Of a normal distribution: the distance of its quartiles in deviations, and its entropy less log deviation.
 QUARTILES, ENTROPY = 1.349, 0.5 * math.log(2 * math.pi * math.e)
 
 

@@ -131,7 +131,7 @@ class ColumnRoles:
             for place, name in enumerate(names)
             if name in self.given and (self.allows_gaps or not self.schema[name].modeled)
         ]
-        codes = codes.copy()
+        codes = np.array(codes, dtype=np.float64)
         codes[:, forgotten] = np.where(codes[:, forgotten] == UNSEEN, np.nan, codes[:, forgotten])
         return codes
 

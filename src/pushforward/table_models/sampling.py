@@ -79,9 +79,8 @@ def sample_table(
     ):
         for conditions, codes, done in _blocks(density, roles, strange, rows, given):
             _check_finite(codes, roles, written)
-            writer.write(
-                roles.decode(codes, roles.columns) if conditions is None else _beside(conditions, codes, roles)
-            )
+            drawn = roles.decode(codes, roles.columns)
+            writer.write(drawn if conditions is None else _side_by_side(conditions, drawn))
             written += len(codes)
             report(done)
     for line in strange.lines():
@@ -89,10 +88,8 @@ def sample_table(
     return written
 
 
-def _beside(conditions: pa.Table, codes: np.ndarray, roles: ColumnRoles) -> pa.Table:
-    """The given columns, and then the drawn ones."""
-    drawn = roles.decode(codes, roles.columns)
-    return pa.table([*conditions.columns, *drawn.columns], names=[*roles.given, *roles.columns])
+def _side_by_side(given: pa.Table, drawn: pa.Table) -> pa.Table:
+    return pa.table([*given.columns, *drawn.columns], names=[*given.column_names, *drawn.column_names])
 
 
 def _check_request(roles: ColumnRoles, rows: int | None, given: str | os.PathLike[str] | None) -> None:

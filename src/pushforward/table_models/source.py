@@ -36,6 +36,7 @@ class Split:
         data: the x of `pushforward.fit`.
         context: its context, or None.
         data_weights: its weights, or None.
+        extremes: rows with the smallest and the largest values of each column, where `train` is a sample; or None.
     """
 
     train: np.ndarray
@@ -46,6 +47,13 @@ class Split:
     data: Any
     context: Any = None
     data_weights: np.ndarray | None = None
+    extremes: np.ndarray | None = None
+
+    @property
+    def known(self) -> np.ndarray:
+        """Rows that show the range of each column, (n, columns)."""
+        parts = [self.train, self.held_out[:, : self.train.shape[1]]]
+        return np.vstack(parts if self.extremes is None else [*parts, self.extremes])
 
 
 class TableSource(Protocol):

@@ -73,8 +73,8 @@ class Strangeness:
         lines = []
         if self.unseen > self.too_far:
             lines.append(
-                f"{_rows(self.unseen - self.too_far, self.rows)} a value that was never seen: {_named(self.unseen_of)}; "
-                "log_prob is -inf there"
+                f"{_rows(self.unseen - self.too_far, self.rows)} a value that was never seen: "
+                f"{_named(self.unseen_of)}; log_prob is -inf there"
             )
         if self.too_far:
             lines.append(

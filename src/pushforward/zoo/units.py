@@ -54,6 +54,7 @@ def gaussianized(
     high: Sequence[float] | None = None,
     normal: Sequence[int] = (),
     weights: Tensor | None = None,
+    known: Tensor | None = None,
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -71,6 +72,7 @@ def gaussianized(
         high: upper bounds of the features, inf for none.
         normal: features that are nearly normal already and are left unchanged.
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
+        known: (M, C) rows whose range is that of the context; default those of the context itself.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -87,7 +89,7 @@ def gaussianized(
         (torch.Size([200]), torch.float64)
     """
     spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights)
-    return _gaussianized(flow, spline, *_of_context(context, weights))
+    return _gaussianized(flow, spline, *_of_context(context, weights, known))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -200,13 +202,13 @@ def _checked_knots(knots: object) -> int:
 
 
 def _of_context(
-    context: Tensor | None, weights: Tensor | None = None
+    context: Tensor | None, weights: Tensor | None = None, known: Tensor | None = None
 ) -> tuple[ElementwiseAffine | None, ContextRange | None]:
-    """The standardization of a context, (N, C), and the range of what it gives."""
+    """The standardization of a context, (N, C), and the range of what it gives for known rows."""
     if context is None:
         return None, None
     affine = _standardization(context, "context", weights)
-    return affine, ContextRange(context.shape[1]).set(affine.inverse(context)[0])
+    return affine, ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
 
 
 def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:

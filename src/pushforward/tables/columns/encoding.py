@@ -113,10 +113,8 @@ def with_unseen(decoded: Any, original: Any, unseen: np.ndarray, name: str) -> A
             f'Column "{name}" holds {shown}, which was never seen, and cannot be written beside values of type '
             f"{decoded.type}; remove such rows."
         ) from None
-    kept = pa.array(unseen)
-    return pc.replace_with_mask(
-        decoded, kept, values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    )
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return pc.replace_with_mask(decoded, pa.array(unseen), values)
 
 
 def _refuse_gaps(codes: np.ndarray, name: str, source: str, first_row: int) -> None:
