@@ -175,3 +175,16 @@ def test_a_summary_of_nothing_is_plain():
     scores.add(np.array([-1.0, -np.inf, -3.0]))
     assert (scores.rows, scores.seen, scores.mean, scores.smallest, scores.largest) == (5, 2, -2.0, -3.0, -1.0)
     json.dumps(scores.strange.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("given", [["site"], ["wait"], ["children", "site"]])
+def test_a_column_that_varies_in_one_row_alone_is_no_reason_to_refuse(given):
+    held_out = pf.training.splitting.split_rows(ROWS, 0.1, seed=0)[1].numpy()[0]
+    changed = {}
+    for name, usual, other in (("site", "a", "b"), ("wait", 0.5, 7.5), ("children", 2, 5)):
+        changed[name] = np.full(ROWS, usual)
+        changed[name][held_out] = other
+    rows = table(**{name: changed[name] for name in given})
+    for conditions in (given, []):
+        model = pf.fit_table(rows.select(["humidity", *given]), given=conditions, **FEW).model
+        assert np.isfinite(model.log_prob(model.encode(rows))).all()

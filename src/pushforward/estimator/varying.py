@@ -39,7 +39,7 @@ class VaryingColumns:
         self.constants = rows[0].astype(np.float64)
         if not len(self.places):
             raise InputError(
-                f'Column "{names[0]}" is {rows[0, 0] + 0.0} in every row that is trained on, and no other column varies: '
+                f'Column "{names[0]}" is {rows[0, 0] + 0.0} in every row that is trained on, and no other varies: '
                 "there is nothing to model."
             )
 

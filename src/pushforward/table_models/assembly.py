@@ -63,9 +63,9 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
         widths = [roles.schema[name].input_width for name in roles.features]
         any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
-        learn_scores(any_density, x, torch.from_numpy(rows.known))
+        learn_scores(any_density, x, torch.from_numpy(rows.ends))
         return Assembled(any_flow, any_density, approximate=False)
-    known = torch.from_numpy(rows.known[:, maps.features :]) if context.shape[1] else None
+    known = torch.from_numpy(rows.ends[:, maps.features :]) if context.shape[1] else None
     bounds = {"known": known, "low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
     flow = recipe.make(y, context if context.shape[1] else None, seed, **bounds)
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)

@@ -50,10 +50,11 @@ class Split:
     extremes: np.ndarray | None = None
 
     @property
-    def known(self) -> np.ndarray:
-        """Rows that show the range of each column, (n, columns)."""
+    def ends(self) -> np.ndarray:
+        """The smallest and the largest value of each column in all rows, (2, columns), NaN if there is none."""
         parts = [self.train, self.held_out[:, : self.train.shape[1]]]
-        return np.vstack(parts if self.extremes is None else [*parts, self.extremes])
+        parts += [] if self.extremes is None else [self.extremes]
+        return np.array([end.reduce([end.reduce(part) for part in parts if len(part)]) for end in (np.fmin, np.fmax)])
 
 
 class TableSource(Protocol):
