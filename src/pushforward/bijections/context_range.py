@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 # How far beyond the range a network sees at most, in standard deviations of the context.
-MARGIN = 0.1
+MARGIN = 0.01
 # Differences by rounding are not beyond the range.
 ROUNDING = 1e-5
 
@@ -30,8 +30,8 @@ class ContextRange(nn.Module):
 
     Example:
         >>> limit = ContextRange(1).set(torch.tensor([[-1.0], [1.0]]))
-        >>> limit(torch.tensor([[0.5], [1.1], [1000.0]]))[:, 0]
-        tensor([0.5000, 1.0500, 1.1000])
+        >>> limit(torch.tensor([[0.5], [1.01], [1000.0]]))[:, 0]
+        tensor([0.5000, 1.0050, 1.0100])
     """
 
     low: Tensor

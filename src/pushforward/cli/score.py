@@ -82,7 +82,7 @@ def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
     )
     lines = [f"{scores.rows} rows, {found if scores.seen else 'none of which has a density'}; scores in {output}"]
     lines += scores.strange.lines()
-    if model.roles.has_probabilities:
+    if not model.roles.plain:
         lines.append(f"log_prob is that of {model.meaning}")
     return [*lines, *_calibration(scores, model)]
 

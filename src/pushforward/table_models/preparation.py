@@ -75,7 +75,8 @@ def prepare(
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
-    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
+    # The noise of the errors is wider than a cell.
+    declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
     table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet)
     if given:
         check_columns(given, table.names, source=source)
@@ -185,11 +186,11 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
 
 def _lines_of_schema(schema: Schema) -> list[str]:
     """A line for each column that is not a plain number, and one about gaps."""
-    plain = Continuous(heavy=False)
-    special = [name for name, column in schema.items() if column.model_copy(update={"missing": 0.0}) != plain]
+    special = [name for name, column in schema.items() if column.describe() != Continuous().describe()]
     lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+    lines += [f'column "{name}": {column.remark}' for name, column in schema.items() if column.remark]
     gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])

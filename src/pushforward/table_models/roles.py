@@ -77,9 +77,10 @@ class ColumnRoles:
         return [self.features.index(name) for name in self.errors]
 
     @property
-    def has_probabilities(self) -> bool:
-        """Whether single values of some feature have a probability."""
-        return any(self.schema[name].has_probabilities for name in self.features)
+    def plain(self) -> bool:
+        """Whether all features have densities, of values that were not rounded."""
+        kinds = [self.schema[name] for name in self.features]
+        return not any(kind.has_probabilities or kind.cells is not None for kind in kinds)
 
     def numeric(self, names: Sequence[str]) -> list[str]:
         """Those of some columns that are read as numbers."""

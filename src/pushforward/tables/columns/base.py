@@ -6,6 +6,7 @@ JSON, and a user may declare it for some columns. Whatever a declaration leaves 
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from pushforward.errors import InputError
+from pushforward.tables.columns.recording import Grid
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class Column(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Make the kind known by its name."""
-        KINDS[cls.model_fields["kind"].default] = cls
+        name = cls.model_fields["kind"].default
+        if isinstance(name, str):
+            KINDS[name] = cls
 
     # What it is.
 
@@ -74,6 +78,11 @@ class Column(BaseModel):
         return False
 
     @property
+    def cells(self) -> Grid | None:
+        """The grid to which measurements were rounded, if each stands for the numbers within half a step of it."""
+        return None
+
+    @property
     def circular(self) -> bool:
         """Whether the values lie on a circle."""
         return False
@@ -96,7 +105,7 @@ class Column(BaseModel):
     @property
     def declares_support(self) -> bool:
         """Whether a user who declared the column so has said which values it can have."""
-        return bool(self.model_fields_set & {"low", "high", "step", "levels", "value"})
+        return bool(self.model_fields_set & {"low", "high", "step", "levels", "value", "whole"})
 
     @property
     def plain_condition(self) -> bool:
@@ -122,6 +131,11 @@ class Column(BaseModel):
     def describe(self) -> str:
         """Return the kind and its most important options, in a few words."""
         return self.kind
+
+    @property
+    def remark(self) -> str | None:
+        """A sentence about what the values probably mean, for the person who fits them; None for none."""
+        return None
 
     # What it is inferred from.
 
@@ -174,7 +188,7 @@ class Column(BaseModel):
 
     def has_probability(self, codes: np.ndarray) -> np.ndarray:
         """Return which codes, (n,), have a probability rather than a density."""
-        return np.full(len(codes), self.discrete)
+        return np.full(len(codes), True) if self.discrete else np.isin(codes, self.atom_codes)
 
     def decode(self, codes: np.ndarray) -> Any:
         """Turn codes, (n,), into an array of pyarrow of `arrow_type`, null where a code is NaN."""
@@ -198,6 +212,11 @@ class Column(BaseModel):
         """The step between neighboring codes of a discrete column, and a code that they are counted from."""
         return 1, 0
 
+    @property
+    def atom_codes(self) -> list[float]:
+        """The codes of the values that have a probability beside others with a density or in cells, increasing."""
+        return []
+
     def all_codes(self) -> np.ndarray | None:
         """Every code, increasing, of a column with few; None for others."""
         return None
@@ -214,8 +233,8 @@ class Column(BaseModel):
     # How models see it.
 
     @property
-    def map(self) -> type["Map"]:
-        """The class of the map from codes to the whole line."""
+    def map(self) -> Callable[[Sequence[Any]], "Map"]:
+        """Makes the map from codes to the whole line of some columns that have the same one."""
         # Imported only here, so that a schema can be read without torch.
         from pushforward.tables.columns.maps.identity import Identity
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # Texts are names of rows, and not levels, if there are more than MOST_LEVELS, or more than this many of which most
 # rows have their own.
 LEVELS_OF_ANY_TABLE = 50
-# At most so many different numbers, each with so many rows on average, are levels and not measurements.
-MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+# Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
+LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
 MOST_DECLARED = 4_096
 
 
@@ -89,10 +89,12 @@ class Category(Column):
         """Booleans, text, and few different numbers."""
         if not values.is_numeric:
             return cls().complete(values)
-        different, counts = values.distinct
-        if len(different) > MOST_NUMERIC_LEVELS or counts.sum() < ROWS_OF_LEVEL * len(different):
+        if not values.few or _on_grid(values):
             return None
-        return cls(levels=different.tolist(), frequencies=smoothed(counts))
+        different, counts = values.distinct
+        whole = bool((different == np.floor(different)).all())
+        levels = (different.astype(np.int64) if whole else different).tolist()
+        return cls(levels=levels, frequencies=smoothed(counts))
 
     def complete(self, values: Values) -> Self:
         """Find the levels and their frequencies."""
@@ -145,6 +147,14 @@ class Category(Column):
         """1 for the value's level and 0 for all others."""
         level = codes.nan_to_num(0.0)[:, None]
         return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
+
+
+def _on_grid(values: Values) -> bool:
+    """Whether few different numbers are measurements that were rounded."""
+    different, _ = values.distinct
+    if len(different) < LEAST_OF_GRID or values.cells is None:
+        return False
+    return len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / values.cells.step + 1)
 
 
 def _counts(values: Values) -> dict[Any, int]:

@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.tables.columns.detection import bounds_of
+from pushforward.tables.columns.atoms import atoms_of
+from pushforward.tables.columns.detection import ENDS, bounds_of
+from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
 from pushforward.tables.missing import is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 
@@ -15,6 +17,8 @@ from pushforward.tables.numbers import BadValue, numbers
 MOSTLY_NUMBERS = 0.5
 # The code of a value of the right type to which its column gives probability 0.
 UNSEEN = np.inf
+# At most so many different numbers, each with so many rows on average, are levels and not measurements.
+MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
 _NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
 
@@ -115,10 +119,48 @@ class Values:
         different, counts = np.unique(self.observed, return_counts=True)
         return different, counts
 
+    @property
+    def few(self) -> bool:
+        """Whether there are so few different numbers, with so many rows each, that they may be levels."""
+        different, counts = self.distinct
+        return len(different) <= MOST_NUMERIC_LEVELS and int(counts.sum()) >= ROWS_OF_LEVEL * len(different)
+
+    @cached_property
+    def atoms(self) -> list[float]:
+        """The numbers that have a probability of their own, increasing."""
+        atoms = atoms_of(*self.distinct)
+        return sorted([*atoms, *self._on_bounds(atoms)])
+
+    @cached_property
+    def rest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different numbers that are no atoms, increasing, and how many rows have each."""
+        different, counts = self.distinct
+        others = ~np.isin(different, self.atoms)
+        return different[others], counts[others]
+
+    @cached_property
+    def cells(self) -> Grid | None:
+        """The grid to which the numbers were rounded, if that matters."""
+        different, counts = self.rest
+        return recorded_grid(different, counts, any_step=bool(np.isin(different[[0, -1]], ENDS).any()))
+
+    def spread_by(self, step: float) -> np.ndarray:
+        """The numbers that are no atoms, spread over cells of a length, increasing."""
+        return spread(*self.rest, step)
+
     @cached_property
     def bounds(self) -> tuple[float | None, float | None]:
-        """The natural bounds that the numbers fill."""
-        return bounds_of(self.observed, self.observed)
+        """The natural bounds that the numbers beside the atoms fill."""
+        return bounds_of(self.spread_by(self.cells.step if self.cells else 0.0), self.observed)
+
+    def _on_bounds(self, atoms: list[float]) -> list[float]:
+        """The ends of a natural interval or half-line that some rows have and that other numbers only come near."""
+        different, counts = self.distinct
+        if is_tied(counts) or bool((different == np.floor(different)).all()):
+            return []
+        inner = ~np.isin(different, [*atoms, *ENDS])
+        low, high = bounds_of(np.repeat(different[inner], counts[inner]), self.observed)
+        return [end for end in (low, high) if end is not None and end in different and end not in atoms]
 
     def first(self) -> Any:
         """The first value that is not missing."""

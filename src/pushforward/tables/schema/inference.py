@@ -23,13 +23,18 @@ def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
     - numbers that are all whole, and below 2^40: integer, its step the greatest common divisor of their differences;
       within 32 steps its bounds and frequencies are those observed, otherwise its lower bound is 0 if none is negative;
     - booleans, and text: category, levels by frequency (at most 1000, and beyond 50 at most half as many as rows: more
-      are names of rows); at most 20 different numbers, with 10 rows each on average: category as well;
-    - single values with at least 5 % of the rows, and ten times as many as any other value: mixed, with those as atoms;
+      are names of rows); at most 20 different numbers, with 10 rows each on average, that do not fill a grid: category
+      as well;
+    - single values with more rows than their neighbors predict: mixed, with those as atoms, see
+      `pushforward.tables.columns.atoms`;
     - from 200 rows on, all numbers above 0 and down to it: positive; all within [0, 1] or [0, 100] and up to both ends:
       bounded. Up to an end means that the outermost number is at most half as far from it as the tenth, and of an
       interval at most a fiftieth of its length;
+    - rounded numbers whose outermost cell has at least half as many rows as the next ones: bounded by its outer edge;
     - otherwise continuous; with heavy tails where the generalized Pareto index of the outermost twentieth of rows on a
       side is above 0.1 by two standard errors.
+
+    Numbers that were rounded keep their step where it matters: see `pushforward.tables.columns.recording`.
 
     Arguments:
         table: columns of numbers, text, booleans or dates; numbers and dates may be text.
