@@ -42,6 +42,12 @@ Errors = Annotated[
     list[str] | None,
     typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
 ]
+Decimal = Annotated[
+    str | None, typer.Option(help='Decimal mark of numbers in text, "." or ",", where the text does not decide.')
+]
+DateFormat = Annotated[
+    str | None, typer.Option(help='Order of dates in text, such as "%d/%m/%Y", where the text does not decide.')
+]
 Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
@@ -59,6 +65,8 @@ def fit(
     arbitrary_conditions: ArbitraryConditions = False,
     weight: Weight = None,
     error: Errors = None,
+    decimal: Decimal = None,
+    date_format: DateFormat = None,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -87,6 +95,8 @@ def fit(
         arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=pairs(error, "--error"),
+        decimal=decimal,
+        date_format=date_format,
         seed=seed,
         max_time=max_time,
         device=device,

@@ -20,6 +20,7 @@ from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded as seeded_by
+from pushforward.tables.checks import check_scale
 from pushforward.training import evaluate, fit
 from pushforward.training.settings import TrainingOptions
 from pushforward.training.splitting import split_rows
@@ -81,7 +82,9 @@ class FlowEstimator(BaseEstimator):
         self._columns = VaryingColumns(x[training_rows], names)
         x = self._columns.of(x)
         train = x[training_rows]
-        warn_of_dependence(train, [names[int(place)] for place in self._columns.places])
+        varying = [names[int(place)] for place in self._columns.places]
+        check_scale(train, varying, source="X")
+        warn_of_dependence(train, varying)
         given = None
         if context is not None:
             # A constant column carries no information, and cannot be standardized.

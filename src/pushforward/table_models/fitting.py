@@ -16,6 +16,7 @@ from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
+from pushforward.tables.columns.text_format import Conventions
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import TrainingOptions, settings_from
 from pushforward.zoo.recipe import Recipe
@@ -51,6 +52,8 @@ def fit_table(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    decimal: str | None = None,
+    date_format: str | None = None,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> Fit:
@@ -78,6 +81,9 @@ def fit_table(
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
             is then that of the true values, as `pushforward.table_models.deconvolved` explains; columns with errors
             are continuous.
+        decimal: the decimal mark of text, "." or ",", where the text does not decide; default what it says.
+        date_format: the order of dates in text, such as "%d/%m/%Y", where the text does not decide; default what it
+            says.
         announce: is told, before the training, what was chosen and why, line by line.
         training: `TrainingOptions` of `pushforward.fit`, instead of those chosen: max_time, epochs, device, progress,
             .... The seed, default 0, is also that of the split and the initial weights. Without a limit training
@@ -102,6 +108,7 @@ def fit_table(
         errors=errors,
         seed=seed,
         quiet=quiet,
+        conventions=Conventions(decimal, date_format),
     )
     recipe = choose(prepared, flow, training.get("max_time"))
     options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]

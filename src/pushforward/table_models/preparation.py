@@ -26,7 +26,9 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
+from pushforward.tables.checks import FRAME, check_scale
 from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -64,6 +66,7 @@ def prepare(
     errors: Mapping[str, str] | None = None,
     seed: int = 0,
     quiet: bool = True,
+    conventions: Conventions = PLAIN,
 ) -> Prepared:
     """Read a table, infer its schema, and hold out some of its rows; arguments as for `fit_table`.
 
@@ -77,10 +80,16 @@ def prepare(
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     # The noise of the errors is wider than a cell.
     declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet)
+    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet, conventions)
     if given:
         check_columns(given, table.names, source=source)
+    left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
+    if left_out and not columns:
+        raise InputError(
+            f"{source} has no columns to model: all of them name or number its rows; choose some with "
+            f"{'columns=' if source == FRAME else '--columns'}."
+        )
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     inferred = {
@@ -111,7 +120,8 @@ def prepare(
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
     supports = tuple(name for name in names if name in declared and declared[name].declares_support)
-    return Prepared(roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred)), supports)
+    lines = [*table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred)]
+    return Prepared(roles, rows, gaussian, tuple(lines), supports)
 
 
 def open_table(
@@ -124,6 +134,7 @@ def open_table(
     seed: int,
     source: str,
     quiet: bool,
+    conventions: Conventions = PLAIN,
 ) -> TableSource:
     """The wanted columns of a file or of a table in memory, with their weights and errors."""
     both = [name for name in columns or () if name in given]
@@ -147,8 +158,10 @@ def open_table(
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
-        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet)
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns)
+        return StreamedTable(
+            data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet, conventions
+        )
+    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, conventions)
 
 
 def _needs_arbitrary_conditions(
@@ -174,6 +187,7 @@ def _needs_arbitrary_conditions(
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
     """Refuse too few rows, and columns that should have a joint density and have none."""
+    check_scale(matrix, names, source=source)
     complete = []
     for place, name in enumerate(names):
         present = ~np.isnan(matrix[:, place])
@@ -184,10 +198,18 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
     check_for_fitting(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
 
 
+def _lines_of_identifiers(left_out: Mapping[str, str], source: str) -> list[str]:
+    """A line for each column that is left out."""
+    option = "columns=" if source == FRAME else "--columns"
+    lines = [f'column "{name}" is left out: {reason} ({option} keeps it)' for name, reason in left_out.items()]
+    more = [f"and {len(lines) - MOST_LINES} more columns that name or number the rows"]
+    return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
+
+
 def _lines_of_schema(schema: Schema) -> list[str]:
     """A line for each column that is not a plain number, and one about gaps."""
-    special = [name for name, column in schema.items() if column.describe() != Continuous().describe()]
-    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    special = [name for name, column in schema.items() if column.describe_all() != Continuous().describe()]
+    lines = [f'column "{name}": {schema[name].describe_all()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
     lines += [f'column "{name}": {column.remark}' for name, column in schema.items() if column.remark]

@@ -84,7 +84,7 @@ class ColumnRoles:
 
     def numeric(self, names: Sequence[str]) -> list[str]:
         """Those of some columns that are read as numbers."""
-        return [name for name in names if self.schema[name].numeric]
+        return [name for name in names if self.schema[name].parsed_early]
 
     def inputs(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the density takes of codes, (n, names): the features and their errors, and the context or None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,13 @@ from pushforward.table_models.auxiliary_columns import errors_of, weights_of
 from pushforward.table_models.source import Codes, Split
 from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
 from pushforward.tables.columns.kinds import Column
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import Scan, hashes, scan
 from pushforward.tables.missing import plain
 from pushforward.tables.numbers import numbers
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.rows import Rows
@@ -50,6 +52,7 @@ class StreamedTable:
         weight: the column of row weights, or None.
         errors: the columns of measurement errors.
         quiet: whether to leave out the progress bars.
+        conventions: what the user says of decimal marks and dates in text.
 
     Attributes:
         found: the result of the pass.
@@ -74,16 +77,19 @@ class StreamedTable:
         weight: str | None = None,
         errors: Sequence[str] = (),
         quiet: bool = True,
+        conventions: Conventions = PLAIN,
     ) -> None:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
         auxiliary = [*self.errors, *([] if weight is None else [weight])]
         self.names = [name for name in names if name not in auxiliary]
-        self.declared, self.seed = declared, seed
+        self.declared, self.seed, self.conventions = declared, seed, conventions
         columns = list(dict.fromkeys([*self.names, *auxiliary]))
         with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.row_groups = RowGroups(path, columns, columns_of_text(head, declared, source=self.source))
+        self.row_groups = RowGroups(
+            path, columns, columns_of_text(head, declared, source=self.source, conventions=conventions)
+        )
         with progress("scanning", quiet) as report:
             self.found = scan(self.row_groups, seed, fraction, self._weigh, report)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
@@ -102,23 +108,31 @@ class StreamedTable:
             f"{len(self.sample)} gives the quantiles"
         ]
 
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of the rows held out, whose numbers are known."""
+        some, rows = self.found.held_out.select(self.names), self.found.held_out_rows
+        found = identifiers(some, rows, self.found.rows, source=self.source, keep=keep, conventions=self.conventions)
+        self.names = [name for name in self.names if name not in found]
+        self.sample = self.sample.select(self.names)
+        return found
+
     def infer_schema(self) -> Schema:
         """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        schema = infer_schema(self.sample, self.declared, source=self.source)
+        schema = infer_schema(self.sample, self.declared, source=self.source, conventions=self.conventions)
         wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            schema |= infer_schema(whole.select(wider), declared, source=self.source)
+            schema |= infer_schema(whole.select(wider), declared, source=self.source, conventions=self.conventions)
         for name in self.found.gaps:
-            if not schema[name].missing:
+            if name in schema and not schema[name].missing:
                 schema[name] = schema[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
         return schema
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of the sample; all rows are read once more if a column's kind may refuse their values."""
-        strict = [name for name in names if schema[name].strict]
+        strict = [name for name in names if schema[name].strict or schema[name].format is not None]
         if strict:
             with progress("checking", self.quiet) as report:
                 for group in range(len(self.row_groups)):

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pushforward.errors import InputError
 from pushforward.tables.columns.recording import Grid
+from pushforward.tables.columns.text_format import DURATION, TIME, Format, describe_format, type_in
 from pushforward.tables.columns.values import Values
+from pushforward.tables.date_format import check_format
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,12 +43,22 @@ class Column(BaseModel):
     Attributes:
         missing: the share of rows without a value, inferred.
         kind: the name of the kind.
+        format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
+            directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
     """
 
     model_config = STRICT
 
     missing: Annotated[float, Field(ge=0, le=1)] = 0.0
     kind: str
+    format: Format | None = None
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, form: Format | None) -> Format | None:
+        if isinstance(form, str) and form not in (TIME, DURATION):
+            check_format(form)
+        return form
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -93,6 +105,11 @@ class Column(BaseModel):
         return True
 
     @property
+    def parsed_early(self) -> bool:
+        """Whether the reader of a CSV may turn its text into numbers: they are plain ones."""
+        return self.numeric and self.format is None
+
+    @property
     def kept_as_text(self) -> bool | None:
         """Whether a CSV's column is read as text; None if that depends on what it holds."""
         return False
@@ -137,6 +154,10 @@ class Column(BaseModel):
         """A sentence about what the values probably mean, for the person who fits them; None for none."""
         return None
 
+    def describe_all(self) -> str:
+        """Return the description, and how the values are written where that is not plain."""
+        return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
+
     # What it is inferred from.
 
     @classmethod
@@ -175,8 +196,13 @@ class Column(BaseModel):
 
     @property
     def arrow_type(self) -> Any:
-        """The type of pyarrow in which draws are written."""
+        """The type of pyarrow that `decode` gives."""
         return pa.float64()
+
+    @property
+    def written_type(self) -> Any:
+        """The type of pyarrow in which draws are written."""
+        return type_in(self.format, self.arrow_type)
 
     def encode(self, values: Values) -> np.ndarray:
         """Turn values into codes, (n,) float64, NaN where a value is missing.

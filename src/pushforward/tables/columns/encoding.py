@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pushforward.errors import InputError
 from pushforward.tables.checks import check_columns
 from pushforward.tables.columns.base import Schema
+from pushforward.tables.columns.text_format import read_as, write_as
 from pushforward.tables.columns.values import UNSEEN, Values
 from pushforward.tables.missing import plain
 from pushforward.tables.numbers import BadValue
@@ -56,7 +57,7 @@ def encode(
     for place, name in enumerate(columns):
         try:
             refused = strict if isinstance(strict, bool) else name in strict
-            values = Values(table.column(name), name, source, first_row, refused)
+            values = read_as(Values(table.column(name), name, source, first_row, refused), schema[name].format)
             matrix[:, place] = schema[name].encode(values)
             matrix[values.unseen, place] = UNSEEN
             if not gaps and schema[name].modeled:
@@ -86,7 +87,11 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
     """
     codes = (np.where(column == UNSEEN, np.nan, column) for column in matrix.T)
     return pa.table(
-        [schema[name].decode(column) for name, column in zip(columns, codes, strict=True)], names=list(columns)
+        [
+            write_as(schema[name].decode(column), schema[name].format)
+            for name, column in zip(columns, codes, strict=True)
+        ],
+        names=list(columns),
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Where the values of an angle begin, and its period; a column fills a circle if it reaches within EDGE of both ends.
 CIRCLES = ((0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0), (0.0, 24.0))
+DAY = ((0.0, 86_400.0),)
 EDGE = 0.05
 NAMES = re.compile(
     r"(^|[^a-z])(angle|phase|azimuth|bearing|heading|direction|longitude|lon|theta|phi|psi|hour)([^a-z]|$)", re.I
@@ -82,12 +83,16 @@ class Periodic(Column):
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers in a column named like an angle that fill a circle."""
-        if not NAMES.search(values.name) or not values.is_numeric or len(values.observed) < ROWS_FOR_BOUNDS:
+        if (
+            not (values.times_of_day or NAMES.search(values.name))
+            or not values.is_numeric
+            or len(values.observed) < ROWS_FOR_BOUNDS
+        ):
             return None
         smallest, largest = values.observed.min(), values.observed.max()
         # The last of rounded values lies a step before the end.
         step = 0.0 if values.cells is None else values.cells.step
-        for low, period in CIRCLES:
+        for low, period in DAY if values.times_of_day else CIRCLES:
             edge = max(EDGE * period, 1.5 * step)
             if low <= smallest < low + edge and low + period - edge < largest <= low + period:
                 return cls(period=period, low=low).complete(values)

@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import atoms_of
 from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
 from pushforward.tables.missing import is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
+from pushforward.tables.types import readable
 
 # If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
 MOSTLY_NUMBERS = 0.5
@@ -19,8 +21,11 @@ MOSTLY_NUMBERS = 0.5
 UNSEEN = np.inf
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
-_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-_INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
+PLAIN_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+_DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
+# float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
+LONG_CODE = 16
+INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
 
 
 class Values:
@@ -49,6 +54,7 @@ class Values:
         self.unseen = np.zeros(len(column), dtype=bool)
         self.name, self.source, self.first_row = name, source, first_row
         self.what = f'column "{name}" of {source}'
+        self.times_of_day = False
 
     def __len__(self) -> int:
         return len(self._column)
@@ -56,7 +62,7 @@ class Values:
     @cached_property
     def column(self) -> Any:
         """The values as pyarrow has them, without categorical encoding and with nulls for missing text."""
-        return plain(self._column)
+        return plain(readable(self._column, self.what, leave_out(self.source)))
 
     @property
     def type(self) -> Any:
@@ -83,15 +89,17 @@ class Values:
 
     @cached_property
     def is_numeric(self) -> bool:
-        """Whether they are to be read as numbers: neither booleans nor dates, nor text of other things.
+        """Whether they are to be read as numbers: neither booleans nor dates, nor text of codes or of other things.
 
         Raises:
             InputError: most of a column of text is numbers, and some is not.
         """
         if not self.is_text:
             return not (pa.types.is_boolean(self.type) or self.is_dates)
-        number = pc.fill_null(pc.match_substring_regex(self.column, _NUMBER), True)
-        infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), _INFINITE), False)
+        if _are_codes(self.column):
+            return False
+        number = pc.fill_null(pc.match_substring_regex(self.column, PLAIN_NUMBER), True)
+        infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), INFINITE), False)
         number = pc.or_(number, infinite)
         share = pc.mean(pc.cast(number.filter(pc.is_valid(self.column)), pa.float64())).as_py() or 0.0
         if share < MOSTLY_NUMBERS:
@@ -162,6 +170,12 @@ class Values:
         low, high = bounds_of(np.repeat(different[inner], counts[inner]), self.observed)
         return [end for end in (low, high) if end is not None and end in different and end not in atoms]
 
+    def replaced(self, column: Any, *, times_of_day: bool = False) -> "Values":
+        """The same rows with other values, an array of pyarrow, which may be times of day in seconds."""
+        other = type(self)(column, self.name, self.source, self.first_row, self.strict)
+        other.times_of_day = times_of_day
+        return other
+
     def first(self) -> Any:
         """The first value that is not missing."""
         return self.column.drop_null()[0].as_py()
@@ -199,3 +213,22 @@ class Values:
         row = self.first_row + place
         remedy = remedy or "correct it, or fit with a schema that allows it"
         return BadValue(row, f"{self.what} holds {shown} in row {row}, {problem}; {remedy}.")
+
+
+def match_all(texts: Any, pattern: str) -> bool:
+    """Whether every text that is not null has a pattern."""
+    return bool(pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
+
+
+def _are_codes(texts: Any) -> bool:
+    """Whether texts are names of digits: some with leading zeros, or most too long for a number.
+
+    Digits alone, that is: a decimal point anywhere makes them numbers.
+    """
+    present = texts.drop_null()
+    if not all(match_all(part, _DIGITS) for part in (present.slice(0, 100), present)):
+        return False
+    if pc.any(pc.match_substring_regex(present, _LEADING_ZERO)).as_py():
+        return True
+    long = pc.greater_equal(pc.utf8_length(pc.utf8_trim_whitespace(present)), LONG_CODE)
+    return bool((pc.mean(pc.cast(long, pa.float64())).as_py() or 0.0) > MOSTLY_NUMBERS)
