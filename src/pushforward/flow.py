@@ -37,6 +37,9 @@ class Density(Protocol):
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """Draws, (*shape, *batch, D), without gradients: of each row of the context as many as the shape holds."""
 
+    def beyond_range(self, context: Tensor, /) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
+
     def double(self) -> Self:
         """Evaluate in float64 from now on."""
 
@@ -165,6 +168,14 @@ class Flow(nn.Module):
         """The data x = f(z), (*batch, D), of z, (*batch, D)."""
         self._check_context(context)
         return self.bijection(z, context)[0]
+
+    def beyond_range(self, context: Tensor) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range of those in training.
+
+        None does if that is not known: a flow knows it that was made by `pushforward.standardized` or
+        `pushforward.gaussianized`.
+        """
+        return self.bijection.beyond_range(context)
 
     def distribution(self, context: Tensor | None = None) -> "FlowDistribution":
         """The density as a `torch.distributions.Distribution`.

@@ -249,9 +249,9 @@ def test_shares_of_a_fitted_gaussian_are_those_of_its_regressions(tmp_path):
     pd.DataFrame(fresh, columns=NAMES).to_csv(tmp_path / "t.csv", index=False)
     model.score(tmp_path / "t.csv", tmp_path / "s.csv", shares=True)
     scored = pd.read_csv(tmp_path / "s.csv")
-    assert list(scored.columns) == [*NAMES, "log_prob", "share_a", "share_b", "share_c"]
+    assert list(scored.columns) == [*NAMES, "log_prob", "unseen", "share_a", "share_b", "share_c"]
     np.testing.assert_allclose(scored[["share_a", "share_b", "share_c"]], shares, atol=1e-5)
-    scored.drop(columns="log_prob").to_csv(tmp_path / "again.csv", index=False)
+    scored.drop(columns=["log_prob", "unseen"]).to_csv(tmp_path / "again.csv", index=False)
     with pytest.raises(pf.InputError, match='already has a column "share_a"'):
         model.score(tmp_path / "again.csv", tmp_path / "t2.csv", shares=True)
 

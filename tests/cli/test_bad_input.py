@@ -1,5 +1,6 @@
 """Bad input: one sentence, exit status 2, nothing written."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -175,8 +176,11 @@ def test_fit_refuses_a_schema_that_is_not_there(refused, tmp_path):
     assert "absent.json cannot be read" in refused("fit", "t.csv", "-o", "m.safetensors", "--schema", "absent.json")
 
 
-def test_score_refuses_values_that_are_not_of_their_kind(refused, kinds, tmp_path):
+def test_score_gives_values_that_were_never_seen_no_density_and_refuses_them_where_they_are_declared(
+    run, refused, kinds, tmp_path
+):
     model, table = kinds / "model.safetensors", pa.parquet.read_table(kinds / "data.parquet")
+    loaded = pf.TableModel.load(model)
     cases = {
         "sex": ("z", ['"sex"', '"z" in row 3', "not one of its 2 levels"]),
         "stars": (9, ['"stars"', "9 in row 3", "above its bound 5"]),
@@ -188,7 +192,16 @@ def test_score_refuses_values_that_are_not_of_their_kind(refused, kinds, tmp_pat
         values[2] = value
         changed = table.set_column(table.column_names.index(name), name, pa.array(values))
         pa.parquet.write_table(changed, tmp_path / f"{name}.parquet")
-        sentence = refused("score", model, f"{name}.parquet", "-o", "s.csv")
+        done = run("score", model, f"{name}.parquet", "-o", "s.parquet", "--strict")  # nothing was declared
+        assert (
+            done.status == 0 and f'1 of 1,500 rows holds a value that was never seen: column "{name}" (1)' in done.err
+        )
+        scores = pa.parquet.read_table(tmp_path / "s.parquet")
+        assert np.flatnonzero(scores["unseen"]).tolist() == [2]
+        assert np.flatnonzero(np.isneginf(scores["log_prob"])).tolist() == [2]
+        declared = dataclasses.replace(loaded, notes={**loaded.notes, "declared": [name]})
+        declared.save(tmp_path / "declared.safetensors")
+        sentence = refused("score", "declared.safetensors", f"{name}.parquet", "-o", "s.csv", "--strict")
         for word in words:
             assert word in sentence
 
@@ -273,7 +286,7 @@ def test_a_row_far_beyond_all_data_is_improbable_or_named(run, fitted, tmp_path)
     rows[12, 1] = 1e308
     write(tmp_path / "farther.parquet", rows)
     farther = run("score", fitted / "model.safetensors", "farther.parquet", "-o", "s.csv")
-    assert farther.status == 2 and "farther.parquet has no finite log-density in row 13" in farther.err
+    assert farther.status == 0 and "1 of 30 rows lie too far from the data to have a density" in farther.err
 
 
 def test_a_bad_row_late_in_a_long_file_leaves_nothing(refused, fitted, tmp_path):

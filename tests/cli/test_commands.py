@@ -49,8 +49,8 @@ def test_score_keeps_order_and_other_columns(run, fitted, tmp_path):
     write(tmp_path / "t.parquet", make_rows(30, seed=1), note=[f"row {n}" for n in range(30)], day=[3] * 30)
     assert run("score", fitted / "model.safetensors", "t.parquet", "-o", "s.parquet", "-q").err == ""
     before, after = pa.parquet.read_table("t.parquet"), pa.parquet.read_table("s.parquet")
-    assert after.column_names == [*before.column_names, "log_prob", "p_value"]
-    assert after.drop(["log_prob", "p_value"]).equals(before)
+    assert after.column_names == [*before.column_names, "log_prob", "p_value", "unseen"]
+    assert after.drop(["log_prob", "p_value", "unseen"]).equals(before)
 
 
 def test_p_values_rank_rows_among_those_held_out(run, fitted, tmp_path):
@@ -94,7 +94,7 @@ def test_a_model_without_held_out_rows_has_no_p_values_and_says_so(run, fitted, 
     dataclasses.replace(model, calibration=None).save(tmp_path / "m.safetensors")
     score = run("score", "m.safetensors", "t.csv", "-o", "s.csv", "--json")
     assert "no p-values" in score.err and score.json()["held_out_rows"] is None
-    assert (tmp_path / "s.csv").read_text().splitlines()[0] == "mass,radius,flux,log_prob"
+    assert (tmp_path / "s.csv").read_text().splitlines()[0] == "mass,radius,flux,log_prob,unseen"
     assert "calibration.rows" in run("info", fitted / "model.safetensors").out
     assert "calibration" not in run("info", "m.safetensors").out
 
@@ -304,7 +304,7 @@ def test_metrics_stand_beside_the_model(run, tmp_path):
 def test_standard_output_carries_nothing_but_the_rows(run, fitted):
     result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "-", "--json")
     lines = result.out.splitlines()
-    assert lines[0] == "mass,radius,flux,log_prob,p_value" and len(lines) == 2001
+    assert lines[0] == "mass,radius,flux,log_prob,p_value,unseen" and len(lines) == 2001
 
 
 def test_version_and_help(run):

@@ -5,6 +5,7 @@ import io
 import pickle
 import subprocess
 import sys
+import warnings
 
 import joblib
 import numpy as np
@@ -154,19 +155,84 @@ def test_data_without_a_density_are_refused_in_a_sentence(kind):
     X = make_rows()
     y = X[:, 0]
     if kind is pf.ConditionalFlowDensity:
-        with pytest.raises(pf.InputError, match=r'Column "y0" is 2\.0 in every row'):
+        with pytest.raises(pf.InputError, match=r'Column "y0" is 2\.0 in every row .* no other varies'):
             make(kind).fit(X, np.full(len(X), 2.0))
         with pytest.warns(RuntimeWarning, match=r'Column "y." is a linear function of others'):
             make(kind).fit(X, np.column_stack([y, 1 - 2 * y]))
         return
-    with pytest.raises(pf.InputError, match=r'Column "1" is 0\.0 in every row'):
-        make(kind).fit(X * [1, 0, 1])
+    with pytest.raises(pf.InputError, match=r'Column "0" is 0\.0 in every row .* no other varies'):
+        make(kind).fit(0 * X)
     frame = pd.DataFrame(np.column_stack([X, X[:, 0] + X[:, 1]]), columns=["a", "b", "c", "d"])
     with pytest.warns(RuntimeWarning, match=r'Column "[abd]" is a linear function of others'):
         make(kind).fit(frame)
+
+
+def with_constant(X, value=0.1):
+    return np.insert(X, 1, value, axis=1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_constant_column_has_probability_one_and_another_value_none(dtype):
+    X, fresh = make_rows().astype(dtype), make_rows(20, seed=1).astype(dtype)
+    for kind in (pf.FlowDensity, pf.FlowOutlierDetector):
+        without, fitted = make(kind).fit(X), make(kind).fit(with_constant(X))
+        assert fitted.flow_.features == 3 and fitted.n_features_in_ == 4
+        assert_same(results(fitted, with_constant(fresh)), results(without, fresh))
+        other = with_constant(fresh)
+        other[4, 1] = 0.2
+        found, expected = fitted.score_samples(other), without.score_samples(fresh)
+        np.testing.assert_array_equal(found, np.where(np.arange(20) == 4, -np.inf, expected))
+        if kind is pf.FlowDensity:
+            draws = fitted.sample(5, random_state=0)
+            np.testing.assert_array_equal(draws, with_constant(without.sample(5, random_state=0), dtype(0.1)))
+        else:
+            assert fitted.decision_function(other)[4] == -np.inf and fitted.predict(other)[4] == -1
+
+
+def test_a_constant_column_is_its_difference_from_the_constant_in_the_latent_space():
+    X = make_rows()
+    without, fitted = make(pf.FlowTransformer).fit(X), make(pf.FlowTransformer).fit(with_constant(X))
+    rows = with_constant(make_rows(20, seed=1))
+    rows[3, 1] = 0.6
+    latent = fitted.transform(rows)
+    np.testing.assert_array_equal(latent, np.insert(without.transform(rows[:, [0, 2, 3]]), 1, rows[:, 1] - 0.1, axis=1))
+    np.testing.assert_allclose(fitted.inverse_transform(latent), rows, rtol=1e-6)
+
+
+def test_a_constant_target_stays_itself():
+    X = make_rows()
+    y = np.column_stack([X[:, 0], np.full(len(X), 7.0)])
+    without, fitted = (make(pf.ConditionalFlowDensity).fit(X, target) for target in (y[:, :1], y))
+    np.testing.assert_array_equal(fitted.predict(X), np.column_stack([without.predict(X), y[:, 1]]))
+    assert (fitted.sample(X, 3, random_state=0)[..., 1] == 7).all()
+    y[5, 1] = 8
+    np.testing.assert_array_equal(
+        fitted.score_samples(X, y), np.where(np.arange(len(X)) == 5, -np.inf, without.score_samples(X, y[:, :1]))
+    )
+
+
+@pytest.mark.parametrize("kind", [pf.FlowDensity, pf.FlowOutlierDetector])
+def test_a_column_that_varies_in_the_held_out_rows_alone_is_no_reason_to_refuse(kind):
     # A constant in one of many columns comes to be in the rows that are trained on when the only other value is not.
-    with pytest.raises(pf.InputError, match="row that is trained on"):
-        make(kind, random_state=1, validation_fraction=0.9).fit(np.column_stack([X, np.eye(len(X))[0]]))
+    X = np.column_stack([make_rows(), np.eye(60)[0]])
+    fitted = make(kind, random_state=1, validation_fraction=0.9).fit(X)
+    assert fitted.flow_.features == 3
+    np.testing.assert_array_equal(np.isneginf(fitted.score_samples(X)), X[:, 3] == 1)
+    if kind is pf.FlowOutlierDetector:
+        assert np.isfinite(fitted.offset_) and fitted.predict(X)[0] == -1
+
+
+def test_conditions_beyond_those_of_the_fit_are_said():
+    generator = np.random.default_rng(0)
+    X = generator.uniform(0, 10, (200, 2))
+    fitted = make(pf.ConditionalFlowDensity).fit(X, X[:, 0])
+    beyond = np.array([[5.0, 5.0], [12.0, 5.0], [5.0, -1e6], [20.0, 5.0]])
+    for ask in (fitted.predict, fitted.sample, lambda rows: fitted.score_samples(rows, rows[:, 0])):
+        with pytest.warns(RuntimeWarning, match=r"3 of 4 rows of X \(0\.75\) hold a value beyond those of the fit"):
+            assert np.isfinite(ask(beyond)).all()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ask(X)
 
 
 def test_a_row_of_weight_zero_is_as_good_as_none():

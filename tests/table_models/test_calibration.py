@@ -3,12 +3,16 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 from significance import FIVE_SIGMA
 
 import pushforward as pf
-from pushforward.table_models.calibration import Calibration
+from pushforward.table_models.calibration import EVERY, Calibration
+from pushforward.table_models.patterns import patterns_of
+from pushforward.table_models.roles import ColumnRoles
+from pushforward.tables.columns.kinds import Mixed
 
 
 def conformal(held_out, log_prob):
@@ -90,7 +94,9 @@ def test_held_out_rows_are_those_of_the_fit():
     rows = np.random.default_rng(0).normal(size=(200, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
     held_out = pf.training.splitting.split_rows(200, 0.1, seed=0)[1].numpy()
-    np.testing.assert_allclose(model.calibration.log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.calibration.ranks[EVERY].log_prob, np.sort(model.log_prob(rows[held_out])), rtol=1e-5
+    )
 
 
 def test_models_keep_it_and_older_ones_have_none(tmp_path):
@@ -98,7 +104,7 @@ def test_models_keep_it_and_older_ones_have_none(tmp_path):
     model = pf.fit_table(rows, flow="nice", max_steps=3, progress=False).model
     model.save(tmp_path / "m.safetensors")
     again = pf.TableModel.load(tmp_path / "m.safetensors")
-    np.testing.assert_array_equal(again.calibration.log_prob, model.calibration.log_prob)
+    np.testing.assert_array_equal(again.calibration.ranks[EVERY].log_prob, model.calibration.ranks[EVERY].log_prob)
     pf.save(model.flow, tmp_path / "older.safetensors", columns=model.columns, given=[], fit={})
     assert pf.TableModel.load(tmp_path / "older.safetensors").calibration is None
 
@@ -113,3 +119,103 @@ def test_rows_with_weights_count_as_what_they_are_worth():
     np.testing.assert_allclose(weighted.p_values(values), repeated.p_values(values), atol=1.5 / weighted.rows)
     alike = Calibration.of(log_prob, np.full(200, 3.0))
     np.testing.assert_array_equal(alike.p_values(values), Calibration.of(log_prob).p_values(values))
+
+
+def fake_rows(generator, count, unit=1.0):
+    """Rows of three columns with gaps and an atom, their patterns, and exact log-densities in a unit of the second."""
+    features = generator.normal(size=(count, 3))
+    features[:, 1] *= unit
+    features[generator.random(count) < 0.4, 1] = 0.0
+    features[generator.random(count) < 0.3, 0] = np.nan
+    features[generator.random(count) < 0.02, 2] = np.nan
+    features[np.isnan(features[:, [0, 2]]).all(1), 2] = 0.5
+    scales = np.array([1.0, unit, 1.0])
+    terms = stats.norm(0, scales).logpdf(features)
+    terms[:, 1] = np.where(features[:, 1] == 0, np.log(0.4), np.log(0.6) + terms[:, 1])
+    roles = ColumnRoles(["a", "b", "c"], [], {}, {"b": Mixed(atoms=[0.0], shares=[0.4])}, allows_gaps=True)
+    return features, patterns_of(features, roles), np.nansum(terms, axis=1)
+
+
+def test_rows_are_ranked_among_those_of_their_pattern():
+    generator = np.random.default_rng(0)
+    features, patterns, log_prob = fake_rows(generator, 2000)
+    _, new_patterns, new = fake_rows(generator, 500)
+    calibration = Calibration.by_pattern(log_prob, patterns, features)
+    assert set(calibration.ranks) == {"ddd", "dpd", "-dd", "-pd"} and calibration.rows == 2000
+    found = calibration.p_values(new, new_patterns)
+    for pattern in calibration.ranks:
+        of_pattern = new_patterns == pattern
+        expected = conformal(log_prob[patterns == pattern], new[of_pattern])
+        np.testing.assert_array_equal(found[of_pattern], expected)
+    least = calibration.p_values(np.full(1, -np.inf), np.array(["dpd"]))
+    assert least == 1 / ((patterns == "dpd").sum() + 1)
+    with pytest.raises(pf.InputError, match=r"TableModel\.p_values"):
+        calibration.p_values(new)
+
+
+def test_a_rare_pattern_is_ranked_among_the_nearest_ones_and_no_unit_changes_that():
+    found = []
+    for unit in (1.0, 1e4, 1e-2):
+        generator = np.random.default_rng(0)
+        features, patterns, log_prob = fake_rows(generator, 1000, unit)
+        calibration = Calibration.by_pattern(log_prob, patterns, features)
+        _, new_patterns, new = fake_rows(generator, 20_000, unit)
+        rare = ~calibration.alone(new_patterns)
+        assert set(new_patterns[rare]) == {"dd-", "dp-"}
+        found.append(calibration.p_values(new, new_patterns))
+        again = Calibration.parse(json.loads(json.dumps(calibration.as_json())), source="m.safetensors")
+        np.testing.assert_array_equal(again.p_values(new, new_patterns), found[-1])
+        # A pattern that no row had.
+        assert 0 < calibration.p_values(np.zeros(1), np.array(["---"]))[0] <= 1
+    np.testing.assert_allclose(found[0], found[1], atol=1e-9)
+    np.testing.assert_allclose(found[0], found[2], atol=1e-9)
+    # Not exact, but near: rows with one column less are ranked among whole ones.
+    share = (found[0][rare] <= 0.05).mean()
+    assert 0.01 < share < 0.12
+
+
+@pytest.mark.parametrize("damage", [{"others": None}, {"patterns": 3}, {"patterns": {"ddd": 1}}])
+def test_damaged_patterns_are_refused(damage):
+    features, patterns, log_prob = fake_rows(np.random.default_rng(0), 300)
+    found = {**Calibration.by_pattern(log_prob, patterns, features).as_json(), **damage}
+    with pytest.raises(pf.InputError, match=r"m\.safetensors is damaged"):
+        Calibration.parse(found, source="m.safetensors")
+
+
+def test_weights_count_within_each_pattern():
+    generator = np.random.default_rng(0)
+    features, patterns, log_prob = fake_rows(generator, 400)
+    weights = generator.uniform(0.5, 2, 400)
+    found = Calibration.by_pattern(log_prob, patterns, features, weights)
+    of_pattern = patterns == "ddd"
+    expected = Calibration.of(log_prob[of_pattern], weights[of_pattern])
+    values = np.linspace(-12, 0, 50)
+    np.testing.assert_array_equal(found.p_values(values, np.full(50, "ddd")), expected.p_values(values))
+
+
+def test_no_unit_of_a_column_changes_the_p_values_of_rows_with_gaps():
+    """A fifth of the incomes is missing at random: a share of at most α of the rows of either sort has p at most α."""
+    generator = np.random.default_rng(0)
+
+    def rows(count, unit):
+        income = generator.normal(5, 1, count) * unit
+        return pa.table(
+            {"x": generator.normal(size=count), "income": np.where(generator.random(count) < 0.2, None, income)}
+        )
+
+    shares, odd = [], []
+    for unit in (2.0**13, 1.0, 2.0**-7):
+        generator = np.random.default_rng(0)
+        model = pf.fit_table(rows(3000, unit), max_steps=10, progress=False).model
+        fresh = model.encode(rows(3000, unit))
+        p_values = model.p_values(fresh)
+        gap = np.isnan(fresh[:, 1])
+        shares.append([(p_values[part] <= 0.05).mean() for part in (gap, ~gap)])
+        odd.append(model.p_values(np.array([[4.0, np.nan], [4.0, 5 * unit]])))
+    # What is ranked among n held-out rows varies by as much as their own share does.
+    held_out = [(len(ranks.log_prob)) for ranks in (model.calibration.ranks["d-"], model.calibration.ranks["dd"])]
+    for count, new, found in zip(held_out, (gap.sum(), (~gap).sum()), np.transpose(shares), strict=True):
+        error = np.sqrt(0.05 * 0.95 * (1 / count + 1 / new))
+        assert (np.abs(found - 0.05) < 5 * error).all()
+        assert found.max() - found.min() < 2 / count  # rounding may move single rows
+    assert (np.ptp(odd, axis=0) < 2 / np.array(held_out)).all()

@@ -142,6 +142,10 @@ class Bijection(nn.Module):
         self._check_one_feature("inverse_with_maps")
         return self.inverse(x, context)[0], [_MapOfOneFeature(self, context)]
 
+    def beyond_range(self, context: Tensor) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
+        return torch.zeros_like(context, dtype=torch.bool)
+
     @property
     def cost(self) -> Cost:
         """What each direction costs."""

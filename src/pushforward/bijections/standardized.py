@@ -5,6 +5,7 @@ from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.conditional_map import ConditionalMap
+from pushforward.bijections.context_range import ContextRange
 from pushforward.bijections.elementwise import ElementwiseAffine
 from pushforward.bijections.ordering import closure
 
@@ -22,17 +23,25 @@ class Standardized(Bijection):
         bijection: f, the map in standardized units.
         data: shift and scale of x, or another map into the data's units.
         context: shift and scale of the context, or None when f takes none.
+        context_range: the range of standardized contexts in training, beyond which f sees its end; default none.
 
     Cost: that of f.
     """
 
-    def __init__(self, bijection: Bijection, data: Bijection, context: ElementwiseAffine | None = None):
+    def __init__(
+        self,
+        bijection: Bijection,
+        data: Bijection,
+        context: ElementwiseAffine | None = None,
+        context_range: ContextRange | None = None,
+    ):
         super().__init__()
         self.features = bijection.features
         self.context_features = bijection.context_features
         self.bijection = bijection
         self.data = data
         self.context = context
+        self.context_range = context_range
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map by f, then into the units of the data."""
@@ -92,7 +101,14 @@ class Standardized(Bijection):
         """The context as f is given it, (*batch, C)."""
         if self.context is None or context is None:
             return context
-        return self.context.inverse(context)[0].to(dtype)
+        standardized = self.context.inverse(context)[0]
+        return (standardized if self.context_range is None else self.context_range(standardized)).to(dtype)
+
+    def beyond_range(self, context: Tensor) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
+        if self.context is None or self.context_range is None:
+            return super().beyond_range(context)
+        return self.context_range.beyond(self.context.inverse(context)[0])
 
     def inner_dtype(self, default: torch.dtype) -> torch.dtype:
         """The precision of f."""

@@ -34,12 +34,15 @@ def impute(
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
+    header, lines = not no_header, list[str]()
     with progress("imputing", quiet) as report:
         rows, filled = imputation.impute(
-            table_model, data, output, draws=draws, seed=seed, report=report, header=not no_header
+            table_model, data, output, draws=draws, seed=seed, announce=lines.append, report=report, header=header
         )
-    say_notes(data, not no_header, quiet)
+    say_notes(data, header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"
-    say(f"{counted(filled, 'missing value')} in {counted(rows, 'row')} imputed {how}; table {place(output)}", quiet)
+    done = f"{counted(filled, 'missing value')} in {counted(rows, 'row')} imputed {how}; table {place(output)}"
+    for line in [done, *lines]:
+        say(line, quiet)

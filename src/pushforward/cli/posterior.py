@@ -40,6 +40,7 @@ def posterior(
         raise InputError("--grid takes three numbers: the lowest value, the highest value, and the number of points.")
     table_model = TableModel.load(model)
     wanted = column(of, lambda: table_model.modeled) or of
+    lines: list[str] = []
     with progress("evaluating", quiet) as report:
         rows = write_posterior(
             table_model,
@@ -49,10 +50,12 @@ def posterior(
             given=columns(given, lambda: table_model.modeled),
             quantiles=levels,
             grid=None if ends is None else (ends[0], ends[1], int(ends[2])),
+            announce=lines.append,
             report=report,
             header=not no_header,
         )
     say_notes(data, not no_header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
-    say(f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", quiet)
+    for line in [f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", *lines]:
+        say(line, quiet)

@@ -26,10 +26,14 @@ def sample(
     from pushforward.table_models.model import TableModel
 
     table_model, header = TableModel.load(model), not no_header
+    lines: list[str] = []
     with progress("sampling", quiet) as report:
-        rows = table_model.sample(output, rows=number, given=given_file, seed=seed, report=report, header=header)
+        rows = table_model.sample(
+            output, rows=number, given=given_file, seed=seed, announce=lines.append, report=report, header=header
+        )
     if given_file is not None:
         say_notes(given_file, header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
-    say(f"{counted(rows, 'row')} drawn; table {place(output)}", quiet)
+    for line in [f"{counted(rows, 'row')} drawn; table {place(output)}", *lines]:
+        say(line, quiet)

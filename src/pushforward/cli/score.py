@@ -30,20 +30,26 @@ def score(
             help="Add columns share_NAME, log p of each column given those before it, if all layers have one order.",
         ),
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse values outside bounds, grids and levels that the schema of the fit declared."
+        ),
+    ] = False,
     no_header: NoHeader = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a table again with the log-density of each row, in nats, as a column log_prob, and its p-value."""
+    """Write a table again with log_prob, the log-density of each row in nats, its p-value, and whether it is unseen."""
     from pushforward.table_models.explanation import OddestRows
     from pushforward.table_models.explanation import explain as explained
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
-    oddest = OddestRows(explain)
+    oddest = OddestRows(explain, table_model.names)
     with progress("scoring", quiet) as report:
-        scores = table_model.score(data, output, report, oddest.add, shares=shares, header=not no_header)
+        scores = table_model.score(data, output, report, oddest.add, shares=shares, strict=strict, header=not no_header)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:
@@ -58,8 +64,10 @@ def score(
                 "standard_deviation": scores.standard_deviation,
                 "smallest": scores.smallest,
                 "largest": scores.largest,
+                **scores.strange.as_json(),
                 "log_prob": table_model.meaning,
                 "held_out_rows": None if table_model.calibration is None else table_model.calibration.rows,
+                "rows_of_rare_patterns": scores.pooled,
                 "oddest": [asdict(row) for row in odd_rows],
             }
         )
@@ -68,17 +76,32 @@ def score(
 
 
 def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
-    error = scores.standard_deviation / max(1, scores.rows) ** 0.5
-    lines = [
-        f"{counted(scores.rows, 'row')}, mean log-density {scores.mean:.4f} ± {error:.4f} nats per row "
-        f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores {place(output)}"
-    ]
+    error = scores.standard_deviation / max(1, scores.seen) ** 0.5
+    over = "" if scores.seen == scores.rows else f" over the {counted(scores.seen, 'row')} with a density"
+    found = (
+        f"mean log-density {scores.mean:.4f} ± {error:.4f} nats per row{over} "
+        f"(from {scores.smallest:.3f} to {scores.largest:.3f})"
+    )
+    found = found if scores.seen else "none of which has a density"
+    lines = [f"{counted(scores.rows, 'row')}, {found}; scores {place(output)}"]
+    lines += scores.strange.lines()
     if not model.roles.plain:
         lines.append(f"log_prob is that of {model.meaning}")
+    return [*lines, *_calibration(scores, model)]
+
+
+def _calibration(scores: "Scores", model: "TableModel") -> list[str]:
+    """What the p-values are."""
     if model.calibration is None:
-        lines.append("no p-values: the model is distilled or of an earlier version, without held-out log-densities")
-    else:
-        lines.append(f"p-values: ranks among {model.calibration.rows} rows that the fit held out")
+        return ["no p-values: the model is distilled or of an earlier version, without held-out log-densities"]
+    patterns = len(model.calibration.ranks)
+    each = "" if model.calibration.others is None else f", within each of {patterns} patterns of gaps and atoms"
+    lines = [f"p-values: ranks among {model.calibration.rows} rows that the fit held out{each}"]
+    if scores.pooled:
+        lines.append(
+            f"{scores.pooled} of {scores.rows} rows have another pattern, which few of those rows had: they are ranked "
+            "among rows with the nearest patterns"
+        )
     return lines
 
 

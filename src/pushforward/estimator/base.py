@@ -14,12 +14,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pushforward.errors import InputError
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, check_density, constant_columns, rows_with_weight
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, warn_of_dependence
+from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded as seeded_by
+from pushforward.tables.checks import check_scale
 from pushforward.training import evaluate, fit
 from pushforward.training.settings import TrainingOptions
 from pushforward.training.splitting import split_rows
@@ -78,8 +79,12 @@ class FlowEstimator(BaseEstimator):
         x = x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
         training_rows = split_rows(len(x), self.validation_fraction, seed, row_weights)[0].numpy()
+        self._columns = VaryingColumns(x[training_rows], names)
+        x = self._columns.of(x)
         train = x[training_rows]
-        check_density(train, names)
+        varying = [names[int(place)] for place in self._columns.places]
+        check_scale(train, varying, source="X")
+        warn_of_dependence(train, varying)
         given = None
         if context is not None:
             # A constant column carries no information, and cannot be standardized.
@@ -98,6 +103,7 @@ class FlowEstimator(BaseEstimator):
             None if given is None else torch.from_numpy(given[training_rows]),
             seed,
             weights=None if row_weights is None else row_weights[training_rows],
+            known=None if given is None else torch.from_numpy(given),
         )
         options = self._training_options(recipe, seed)
         self.history_ = fit(flow, x, given, weights=weights, validation_fraction=self.validation_fraction, **options)
@@ -142,22 +148,18 @@ class FlowEstimator(BaseEstimator):
     def _log_prob(self, x: np.ndarray, rows: np.ndarray | None = None, *, precision: np.dtype) -> np.ndarray:
         """log p(x | rows) in nats, (n,), float64.
 
-        Raises:
-            InputError: a row whose log-density is not finite even in float64.
+        It is -inf where a column that was constant in the fit has another value, and for a row so far from the data
+        that even float64 has no number for it.
         """
         context = None if rows is None else self._context_of(rows)
-        parts = [x.astype(np.float64)] if context is None else [x.astype(np.float64), context.astype(np.float64)]
+        varying = self._columns.of(x).astype(np.float64)
+        parts = [varying] if context is None else [varying, context.astype(np.float64)]
         log_prob = evaluate(self._evaluated_by(precision), *parts).double().numpy()
         bad = np.flatnonzero(~np.isfinite(log_prob))
         if bad.size and precision != np.float64:
             exact = self._evaluated_by(np.dtype(np.float64))
             log_prob[bad] = evaluate(exact, *(part[bad] for part in parts)).numpy()
-            bad = np.flatnonzero(~np.isfinite(log_prob))
-        if bad.size:
-            raise InputError(
-                f"Row {bad[0] + 1} has no finite log-density ({log_prob[bad[0]]}): it lies too far from the data that "
-                "the estimator was fitted to."
-            )
+        log_prob[~np.isfinite(log_prob) | ~self._columns.same(x)] = -np.inf
         return log_prob
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     they are those of each target by itself over 1024 points y = f(z | X), z from a Sobol sequence in normal
     coordinates, which is the same for every row and at every call.
 
-    Columns of X that are constant in the rows that are trained on carry no information, and are left out. Rows in
+    Columns of X that are constant in the rows that are trained on carry no information, and are left out; a target that
+    is constant there keeps its value. Where X lies beyond the range of the rows of the fit, nothing is known: the
+    density is that at the end of the range, and a warning says of how many rows. Rows in
     float64 are evaluated in double precision, so that a row's result does not depend on the other rows; rows in float32
     in the precision of the flow's networks, several times as fast.
 
@@ -37,7 +40,8 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         {options}
 
     Attributes:
-        flow_: the fitted `Flow` over y in its own units; its context are the columns of X that vary.
+        flow_: the fitted `Flow` over the targets that vary, in their own units; its context are the columns of X that
+            vary.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -62,7 +66,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a target that is constant in the rows that are trained on, or an option that is not allowed.
+            InputError: no target varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         rows, targets = validate_data(
@@ -99,12 +103,13 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             raise InputError("Quantiles must be above 0 and below 1.")
         rows = self._checked(X)
         flow = self._evaluated_by(rows.dtype)
-        if self.n_outputs_ == 1:
+        self._warn_beyond_range(rows)
+        if flow.features == 1:
             # Every named architecture of one feature increases with z.
             targets = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
         else:
             # Scrambled, so that no point lies on the edge of the cube.
-            points = torch.quasirandom.SobolEngine(self.n_outputs_, scramble=True, seed=0).draw(
+            points = torch.quasirandom.SobolEngine(flow.features, scramble=True, seed=0).draw(
                 POINTS, dtype=torch.float64
             )
             draws = self._to_data(flow, torch.special.ndtri(points), rows)
@@ -124,6 +129,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         """
         check_is_fitted(self)
         rows = self._checked(X)
+        self._warn_beyond_range(rows)
         flow = self._evaluated_by(np.dtype(np.float32))
 
         def draw(given: Tensor) -> Tensor:
@@ -138,12 +144,15 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(y | X) of each row in nats, (n,).
 
+        It is -inf where a target that was constant in the fit has another value, and for targets so far from the data
+        that even float64 has no number for them.
+
         Arguments:
             X: (n, C).
             y: (n,) or (n, K); without it, the predicted medians: how dense the model is at its own predictions.
 
         Raises:
-            InputError: a row so far from the data that it has no finite log-density, or another number of targets.
+            InputError: another number of targets.
         """
         check_is_fitted(self)
         rows = self._checked(X)
@@ -152,6 +161,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:
             raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
+        self._warn_beyond_range(rows)
         return self._log_prob(targets, rows, precision=rows.dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -171,8 +181,23 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         return map_rows(map_latents, flow, rows, rows=max(1, DRAWS // len(z)))
 
     def _shaped(self, targets: np.ndarray) -> np.ndarray:
-        """Targets, (n, P, K), with as many dimensions as y had."""
-        return targets[..., 0] if self._one_dimensional else targets
+        """All targets of those that vary, (n, P, targets), with as many dimensions as y had."""
+        whole = self._columns.whole(targets)
+        return whole[..., 0] if self._one_dimensional else whole
+
+    def _warn_beyond_range(self, rows: np.ndarray) -> None:
+        """Warn of rows that lie beyond the range of those of the fit."""
+        context = self._context_of(rows)
+        if context is None:
+            return
+        beyond = map_rows(lambda given: self.flow_.beyond_range(given.double()), self.flow_, context).any(1)
+        if beyond.any():
+            warnings.warn(
+                f"{beyond.sum()} of {len(rows)} rows of X ({beyond.mean():.2g}) hold a value beyond those of the fit: "
+                "the density answers as at the end of their range.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

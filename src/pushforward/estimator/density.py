@@ -17,13 +17,14 @@ class FlowDensity(DensityMixin, FlowEstimator):
 
     Columns are made nearly normal inside the flow, and log p(X) is in the units of X. Rows in float64 are evaluated in
     double precision, so that a row's result does not depend on the other rows; rows in float32 in the precision of
-    the flow's networks, several times as fast.
+    the flow's networks, several times as fast. A column that is constant in the rows that are trained on has no density
+    and is no part of the flow: its value has probability 1, any other log p(X) = -inf, and draws have it.
 
     Arguments:
         {options}
 
     Attributes:
-        flow_: the fitted `Flow`, in the units of X; `pushforward.save` writes it.
+        flow_: the fitted `Flow` of the columns that vary, in the units of X; `pushforward.save` writes it.
         history_: the course of the training.
         n_features_in_: D.
         feature_names_in_: (D,) names of the columns, where X had any.
@@ -48,7 +49,7 @@ class FlowDensity(DensityMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a column that is constant in the rows that are trained on, or an option that is not allowed.
+            InputError: no column varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         self._fit_rows(X, sample_weight)
@@ -57,8 +58,8 @@ class FlowDensity(DensityMixin, FlowEstimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """log p of each row in nats, (n,); cost as the flow's log_prob.
 
-        Raises:
-            InputError: a row so far from the data that it has no finite log-density.
+        It is -inf where a column that was constant in the fit has another value, and for a row so far from the data
+        that even float64 has no number for it.
         """
         return self._score_rows(X)
 
@@ -78,5 +79,5 @@ class FlowDensity(DensityMixin, FlowEstimator):
         """
         check_is_fitted(self)
         with seeded(random_state, self.flow_):
-            draws: np.ndarray = self.flow_.sample((n_samples,)).double().cpu().numpy()
-        return draws
+            draws = self.flow_.sample((n_samples,)).double().cpu().numpy()
+        return self._columns.whole(draws)

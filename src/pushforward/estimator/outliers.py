@@ -18,7 +18,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
 
     decision_function(X) = score_samples(X) - offset_, and a row is an outlier where that is negative. The densities of
     the rows that were fitted are somewhat higher than those of new rows: of new rows, a larger share than
-    `contamination` lies below the offset.
+    `contamination` lies below the offset. A row is an outlier too where a column that was constant in the rows that are
+    trained on has another value: its log p(X) is -inf.
 
     Arguments:
         {options}
@@ -26,7 +27,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
 
     Attributes:
         offset_: the log-density, in nats, below which a row is an outlier.
-        flow_: the fitted `Flow`, in the units of X.
+        flow_: the fitted `Flow` of the columns that vary, in the units of X.
         history_: the course of the training.
         n_features_in_: D.
         feature_names_in_: (D,) names of the columns, where X had any.
@@ -51,13 +52,19 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
             Itself.
 
         Raises:
-            InputError: a column that is constant in the rows that are trained on, or an option that is not allowed.
+            InputError: no column varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         if not 0 < self.contamination <= 0.5:
             raise InputError(f"contamination must be above 0 and at most 0.5; it is {self.contamination!r}.")
         rows = self._fit_rows(X)
-        self.offset_ = float(np.quantile(self._log_prob(rows, precision=rows.dtype), self.contamination))
+        log_prob = self._log_prob(rows, precision=rows.dtype)
+        finite = np.isfinite(log_prob)
+        if finite.all():
+            self.offset_ = float(np.quantile(log_prob, self.contamination))
+        else:  # which has no number between -inf and another
+            lowest = np.quantile(log_prob, self.contamination, method="higher")
+            self.offset_ = float(max(lowest, log_prob[finite].min()))
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:

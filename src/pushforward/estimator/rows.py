@@ -1,4 +1,4 @@
-"""Rows as the estimators take them: their weights, their names, and whether they have a density."""
+"""Rows as the estimators take them: their weights, and whether they have a density."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
-from pushforward.tables.checks import check_scale
 from pushforward.training.likelihood import CHUNK_ROWS
 
 FLOATS = (np.float64, np.float32)
@@ -71,26 +70,15 @@ def rows_with_weight(sample_weight: Any, rows: np.ndarray) -> tuple[np.ndarray, 
 
 def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:
     """The mean of log p, (n,), by the weights of its rows, (n,), or the plain mean without weights."""
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, log_prob, dtype=np.float64, ensure_non_negative=True)
-    return float(np.average(log_prob, weights=sample_weight))
+    if sample_weight is None:
+        return float(log_prob.mean())
+    weights = _check_sample_weight(sample_weight, log_prob, dtype=np.float64, ensure_non_negative=True)
+    counted = weights > 0
+    return float(np.average(log_prob[counted], weights=weights[counted]))
 
 
-def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse a column that is constant, which has no density, and warn of one that is a linear function of others.
-
-    >>> check_density(np.array([[1.0, 2.0], [1.0, 3.0]]), ["mass", "radius"])
-    Traceback (most recent call last):
-    pushforward.errors.InputError: Column "mass" is 1.0 in every row that is trained on: a density does not exist for
-    it; leave it out.
-    """
-    check_scale(rows, names, source="X")
-    constant = np.flatnonzero(constant_columns(rows))
-    if constant.size:
-        raise InputError(
-            f'Column "{names[constant[0]]}" is {rows[0, constant[0]]} in every row that is trained on: a density does '
-            "not exist for it; leave it out."
-        )
+def warn_of_dependence(rows: np.ndarray, names: Sequence[str]) -> None:
+    """Warn of a column that is a linear function of others, with which it has no joint density."""
     if 1 < rows.shape[1] < len(rows):
         values, vectors = np.linalg.eigh(np.corrcoef(rows, rowvar=False))
         if values[0] < RESOLUTION:
@@ -101,10 +89,3 @@ def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
                 RuntimeWarning,
                 stacklevel=4,
             )
-
-
-def constant_columns(rows: np.ndarray) -> np.ndarray:
-    """Which columns vary by no more than rounding, (columns,)."""
-    low, high = rows.min(0), rows.max(0)
-    constant: np.ndarray = high - low <= RESOLUTION * np.maximum(np.abs(low), np.abs(high))
-    return constant

@@ -17,13 +17,14 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
     """Latent features z = f⁻¹(X), independent and standard normal as far as the flow has learned p(X).
 
     The map is invertible: `inverse_transform` takes latent features back to rows. Rows in float64 are mapped in double
-    precision, rows in float32 in the precision of the flow's networks and come out as float32.
+    precision, rows in float32 in the precision of the flow's networks and come out as float32. The latent feature of a
+    column that is constant in the rows that are trained on is the difference from that constant, 0 for its value.
 
     Arguments:
         {options}
 
     Attributes:
-        flow_: the fitted `Flow`, in the units of X.
+        flow_: the fitted `Flow` of the columns that vary, in the units of X.
         history_: the course of the training.
         n_features_in_: D, as many as there are latent features.
         feature_names_in_: (D,) names of the columns, where X had any.
@@ -51,7 +52,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
             Itself.
 
         Raises:
-            InputError: a column that is constant in the rows that are trained on, or an option that is not allowed.
+            InputError: no column varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         self._fit_rows(X)
@@ -62,7 +63,10 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         check_is_fitted(self)
         rows = self._checked(X)
         flow = self._evaluated_by(rows.dtype)
-        return map_rows(lambda x: flow.to_latent(x.double()), flow, rows).astype(rows.dtype, copy=False)
+        latent = map_rows(lambda x: flow.to_latent(x.double()), flow, self._columns.of(rows))
+        features: np.ndarray = rows - self._columns.constants.astype(rows.dtype)
+        features[:, self._columns.places] = latent
+        return features
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """The rows, (n, D), of latent features X, (n, D)."""
@@ -71,7 +75,9 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         if latent.shape[1] != self.n_features_in_:
             raise InputError(f"X has {latent.shape[1]} latent features, but the flow has {self.n_features_in_}.")
         flow = self._evaluated_by(latent.dtype)
-        return map_rows(flow.to_data, flow, latent).astype(latent.dtype, copy=False)
+        rows: np.ndarray = latent + self._columns.constants.astype(latent.dtype)
+        rows[:, self._columns.places] = map_rows(flow.to_data, flow, self._columns.of(latent))
+        return rows
 
     @property
     def _n_features_out(self) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Points of a grid, times rows, that are evaluated at a time.
 EVALUATIONS = 2**15
+# Rows that give the covariance of the scores.
+COVARIANCE_ROWS = 10_000
 # The share of the conditions that rows in random order know in training.
 CONDITIONS_KEPT = 0.7
 
@@ -101,6 +103,16 @@ class ArbitraryConditionalDensity(nn.Module):
         It is 0 for conditions and where a value is missing.
         """
         return self._terms(codes, self.conditions.expand(codes.shape))
+
+    @torch.no_grad()
+    def beyond_range(self, conditions: Tensor) -> Tensor:
+        """Which conditions, (n, C), lie beyond the range of the training rows; no missing value does."""
+        if self.flow.score_range is None:
+            return torch.zeros_like(conditions, dtype=torch.bool)
+        codes = torch.full((len(conditions), self.features), math.nan, dtype=torch.float64)
+        codes[:, self.conditions] = conditions
+        scores = self._observed(codes).inputs[:, : self.features]
+        return (self.flow.score_range.beyond(scores) & ~codes.isnan())[:, self.conditions]
 
     def check_shares(self) -> None:
         """Nothing: `log_prob_of_each` has the shares of columns."""
@@ -228,12 +240,21 @@ class ArbitraryConditionalDensity(nn.Module):
 
 
 @torch.no_grad()
-def learn_covariance(density: ArbitraryConditionalDensity, codes: Tensor) -> None:
-    """Give a flow the covariance of the scores of rows, (n, D), for the columns that a score describes completely."""
+def learn_scores(density: ArbitraryConditionalDensity, codes: Tensor, known: Tensor) -> None:
+    """Give a flow the covariance of the scores of rows, and the range of the scores of others.
+
+    The covariance is that of the columns that a score describes completely.
+
+    Arguments:
+        density: with the flow inside.
+        codes: (n, D) rows to train on.
+        known: (m, D) rows that show the range of each column.
+    """
+    if density.flow.score_range is not None:
+        density.flow.score_range.set(_scores(density, known))
     if density.features > MOST_CORRELATED:
         return
-    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
-    scores = observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
+    scores = _scores(density, codes[:COVARIANCE_ROWS])
     ordered = [column for column, kind in enumerate(density.kinds) if kind.plain_condition]
     if ordered:
         covariance = torch.eye(density.features, dtype=torch.float64)
@@ -254,6 +275,12 @@ def required_density(model: TableModel) -> ArbitraryConditionalDensity:
             "--arbitrary-conditions, which learns p(any columns | any others)."
         )
     return cast(ArbitraryConditionalDensity, model.density)
+
+
+def _scores(density: ArbitraryConditionalDensity, codes: Tensor) -> Tensor:
+    """The scores of rows, (n, D), NaN where a value is missing."""
+    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
+    return observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
 
 
 def _without(codes: Tensor, column: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.bijections import MarginalSpline, RationalQuadraticSpline
+from pushforward.bijections.context_range import ContextRange
 from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
@@ -53,8 +54,10 @@ class ArbitraryConditionalFlow(nn.Module):
         bins: of the splines, default 12.
         knots: of the splines that make features nearly normal, default 32.
         bounded: whether those splines have bounds, default False.
+        limited: whether the network sees the ends of the scores' range in training beyond it, default False.
 
     Attributes:
+        score_range: that range, or None; see `ContextRange`.
         marginal: the fixed map from normal scores s to features y; see `MarginalSpline`.
         covariance: (D, D) of the Gaussian over scores; the identity unless set. It is not used beyond 64 features.
 
@@ -86,6 +89,7 @@ class ArbitraryConditionalFlow(nn.Module):
         bins: int = 12,
         knots: int = 32,
         bounded: bool = False,
+        limited: bool = False,
     ) -> None:
         super().__init__()
         widths = [0] * features if widths is None else list(widths)
@@ -95,6 +99,8 @@ class ArbitraryConditionalFlow(nn.Module):
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
         }  # fmt: skip
+        if limited:
+            self.config["limited"] = True
         is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
         each = torch.arange(features)
         owner = torch.cat([each, each.repeat_interleave(torch.tensor(widths))])
@@ -102,6 +108,7 @@ class ArbitraryConditionalFlow(nn.Module):
         self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("covariance", torch.eye(features, dtype=torch.float64))
         self.base = StandardNormal(features)
+        self.score_range = ContextRange(features) if limited else None
         self.marginal = MarginalSpline(features, knots, bounded)
         self.spline = RationalQuadraticSpline(bins, BOUND)
         self.circle = RationalQuadraticSpline(bins, math.pi, "circular")
@@ -132,7 +139,7 @@ class ArbitraryConditionalFlow(nn.Module):
         dtype = self.first.weight.dtype
         mean, deviation, distance = self._gaussian(inputs[:, : self.features], known)
         seen = torch.where(known[:, self.owner], inputs, 0.0)
-        parts = (seen, mean, deviation.log(), distance)
+        parts = (self._limited(seen), self._limited(mean), deviation.log(), self._limited(distance))
         shown = [part.to(dtype).clamp(-FURTHEST_INPUT, FURTHEST_INPUT) for part in parts]
         hidden = self.first(torch.cat([*shown, known.to(dtype)], -1))
         for pair in self.pairs:
@@ -209,6 +216,12 @@ class ArbitraryConditionalFlow(nn.Module):
             return torch.zeros_like(known_scores), torch.ones_like(known_scores), known_scores
         return conditional_moments(self.covariance, scores, known)
 
+    def _limited(self, inputs: Tensor) -> Tensor:
+        """Inputs whose first D numbers are scores, or as large as scores are, within the range of the scores."""
+        if self.score_range is None:
+            return inputs
+        return torch.cat([self.score_range(inputs[:, : self.features]), inputs[:, self.features :]], 1)
+
     def _line(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """shift and log_scale, with the Gaussian's mean and deviation in them."""
         mean, log_deviation = parameters[..., -2], parameters[..., -1]
@@ -229,13 +242,14 @@ def arbitrary_conditional(
     bins: Annotated[int, Field(ge=1, le=1_000)],
     knots: Annotated[int, Field(ge=4, le=10_000)],
     bounded: bool,
+    limited: bool = False,
 ) -> ArbitraryConditionalFlow:
     """An `ArbitraryConditionalFlow` with options within limits, as a model file describes it."""
     if len(widths) != features or any(feature >= features for feature in circular):
         raise InputError(
             "arbitrary_conditional: there must be one width for each feature, and circular features must exist."
         )
-    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded)
+    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded, limited)
 
 
 def _log_between(low: Tensor, high: Tensor) -> Tensor:

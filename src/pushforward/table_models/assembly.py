@@ -10,7 +10,7 @@ import torch
 from pushforward.bijections import MarginalSpline
 from pushforward.flow import Density, Flow
 from pushforward.support.seeding import seeded
-from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_covariance
+from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_scores
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
@@ -18,9 +18,6 @@ from pushforward.table_models.preparation import Prepared
 from pushforward.tables.columns.columns import Columns
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
-
-# Rows that give the covariance on which a model of any columns given any others builds.
-COVARIANCE_ROWS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +63,10 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
         widths = [roles.schema[name].input_width for name in roles.features]
         any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
-        learn_covariance(any_density, x[:COVARIANCE_ROWS])
+        learn_scores(any_density, x, torch.from_numpy(rows.ends))
         return Assembled(any_flow, any_density, approximate=False)
-    bounds = {"low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
+    known = torch.from_numpy(rows.ends[:, maps.features :]) if context.shape[1] else None
+    bounds = {"known": known, "low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
     flow = recipe.make(y, context if context.shape[1] else None, seed, **bounds)
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
     if roles.errors:
@@ -84,7 +82,7 @@ def _arbitrary_conditional_flow(
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
     with seeded(seed):
         flow = ArbitraryConditionalFlow(
-            maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options
+            maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, limited=True, **options
         )
     flow.marginal.double()
     for place in set(range(maps.features)) - set(maps.normal):

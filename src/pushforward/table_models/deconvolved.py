@@ -86,6 +86,10 @@ class DeconvolvedDensity(nn.Module):
         log_prob = self.density.log_prob(true.reshape(-1, self.density.features), context).reshape(count, -1)
         return log_prob.logsumexp(0) - math.log(count)
 
+    def beyond_range(self, conditions: Tensor) -> Tensor:
+        """Which conditions, (n, C), lie beyond the range of the training rows."""
+        return self.density.beyond_range(conditions)
+
     def check_shares(self) -> None:
         """Refuse: a mean of densities is not a product of conditionals.
 

@@ -79,6 +79,10 @@ class DequantizedDensity(nn.Module):
         bounds = [self._bound(codes, context, noise) for noise in self.points]
         return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
 
+    def beyond_range(self, conditions: Tensor) -> Tensor:
+        """Which conditions, (n, C), lie beyond the range of the training rows."""
+        return self.flow.beyond_range(conditions)
+
     def check_shares(self) -> None:
         """Refuse `log_prob_of_each` of discrete columns, or of a flow whose layers have no order in common.
 

@@ -76,9 +76,8 @@ def distill_table(
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
         source, written = os.fspath(given), table_format(given) == "csv"
-        codes = model.roles.encode(
-            read_columns(given, model.given, header=header), model.given, source, written=written
-        )
+        rows = read_columns(given, model.given, header=header)
+        codes = model.roles.encode(rows, model.given, source, strict=True, written=written)
         context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(

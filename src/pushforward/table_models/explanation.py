@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.scoring import log_prob_of_rows
 from pushforward.table_models.surprise import conditional_surprise
+from pushforward.tables.columns.values import UNSEEN
 
 # Draws that give the scales of the columns.
 DRAWS = 1000
@@ -26,11 +28,13 @@ class OddestRows:
 
     Arguments:
         count: how many.
+        names: of the columns of their codes, with which values are kept that the model has never seen.
 
     Attributes:
         numbers: (count,) the rows' numbers, the oddest first.
         matrix: (count, columns) the rows' codes.
         log_prob: (count,) their log-densities in nats, ascending.
+        unseen: by the number of a row, the values in it that the model has never seen, by their columns.
 
     Example:
         >>> oddest = OddestRows(2)
@@ -40,26 +44,36 @@ class OddestRows:
         (array([3, 2]), array([-9., -5.]))
     """
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, names: Sequence[str] = ()):
         self.count = count
+        self.names = list(names)
+        self.unseen: dict[int, dict[str, Any]] = {}
         self.numbers = np.zeros(0, dtype=int)
         self.log_prob = np.zeros(0)
         self.matrix = np.zeros((0, 0))
 
-    def add(self, first_row: int, matrix: np.ndarray, log_prob: np.ndarray) -> None:
+    def add(self, first_row: int, matrix: np.ndarray, log_prob: np.ndarray, rows: Any = None) -> None:
         """Add rows of the stream.
 
         Arguments:
             first_row: the number of the first of them.
             matrix: (n, columns) their codes.
             log_prob: (n,) their log-densities.
+            rows: the same as a batch of pyarrow, from which values are taken that have no code; default not known.
         """
         lowest = np.argsort(log_prob, kind="stable")[: self.count]
+        for place in lowest.tolist():
+            strange = np.flatnonzero(matrix[place] == UNSEEN).tolist()
+            if strange and rows is not None:
+                values = {self.names[at]: rows.column(self.names[at])[place].as_py() for at in strange}
+                self.unseen[first_row + place] = values
         matrix, both = matrix[lowest], np.concatenate([self.log_prob, log_prob[lowest]])
         kept = np.argsort(both, kind="stable")[: self.count]
         self.matrix = np.concatenate([self.matrix, matrix] if len(self.matrix) else [matrix])[kept]
         self.numbers = np.concatenate([self.numbers, first_row + lowest])[kept]
         self.log_prob = both[kept]
+        numbers = set(self.numbers.tolist())
+        self.unseen = {number: values for number, values in self.unseen.items() if number in numbers}
 
 
 @dataclass(frozen=True)
@@ -91,13 +105,15 @@ class OddRow:
         row: its number.
         log_prob: in nats.
         p_value: None for a model without calibration.
-        columns: the columns, the largest share first.
+        columns: the columns, the largest share first; none for a row of log-density -inf.
+        unseen: {column: value} of what the model has never seen in the row.
     """
 
     row: int
     log_prob: float
     p_value: float | None
     columns: tuple[OddColumn, ...]
+    unseen: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """One line for people: the columns with a share of at least a tenth and an excess of at least a nat."""
@@ -108,6 +124,9 @@ class OddRow:
         ]
         p_value = "" if self.p_value is None else f", p-value {self.p_value:.2g}"
         what = ", ".join(named) or "no column stands out, given the others"
+        if self.log_prob == -math.inf:
+            never = ", ".join(f"{name} ({_shown(value)})" for name, value in self.unseen.items())
+            what = f"never seen: {never}" if never else "too far from the data to have a density"
         return f"row {self.row}: log_prob {self.log_prob:.3f}{p_value}: {what}"
 
 
@@ -146,12 +165,14 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
     """
     names = explainable(model)
     places = [model.names.index(name) for name in names]
-    whole = torch.from_numpy(oddest.matrix)
+    seen = np.isfinite(oddest.log_prob)
+    whole = torch.from_numpy(oddest.matrix[seen])
+    strange = _never_seen(model, oddest)
     if not names or not len(whole):
-        return []
+        return strange
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        given = oddest.matrix[:, len(model.columns) : len(model.columns) + len(model.given)]
+        given = oddest.matrix[seen][:, len(model.columns) : len(model.columns) + len(model.given)]
         # Given columns: so many draws for each row.
         drawn = model.draw(given=np.tile(given, (DRAWS, 1))) if model.given else model.draw(DRAWS)
     draws = torch.from_numpy(drawn).reshape(DRAWS, -1, len(model.columns))[..., places]
@@ -172,9 +193,9 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
     own, low, high = (
         model.decode(part.numpy(), columns=names).to_pydict() for part in (x, surprise.low, surprise.high)
     )
-    p_values = None if model.calibration is None else model.calibration.p_values(oddest.log_prob)
+    p_values = None if model.calibration is None else model.p_values(oddest.matrix[seen], oddest.log_prob[seen])
     rows = []
-    for index, number in enumerate(oddest.numbers.tolist()):
+    for index, number in enumerate(oddest.numbers[seen].tolist()):
         columns = [
             OddColumn(
                 name,
@@ -185,8 +206,22 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
         ]
         columns.sort(key=lambda one: (one.share, one.excess), reverse=True)
         p_value = None if p_values is None else float(p_values[index])
-        rows.append(OddRow(number, float(oddest.log_prob[index]), p_value, tuple(columns)))
-    return rows
+        rows.append(OddRow(number, float(oddest.log_prob[seen][index]), p_value, tuple(columns)))
+    return [*strange, *rows]
+
+
+def _never_seen(model: TableModel, oddest: OddestRows) -> list[OddRow]:
+    """The rows of log-density -inf, which have no density to explain."""
+    places = np.flatnonzero(np.isneginf(oddest.log_prob))
+    p_values = None
+    if model.calibration is not None and len(places):
+        p_values = model.p_values(oddest.matrix[places], oddest.log_prob[places])
+    found = []
+    for index, number in enumerate(oddest.numbers[places].tolist()):
+        values = {name: _plain(value) for name, value in oddest.unseen.get(number, {}).items()}
+        p_value = None if p_values is None else float(p_values[index])
+        found.append(OddRow(number, -math.inf, p_value, (), values))
+    return found
 
 
 def explainable(model: TableModel) -> list[str]:

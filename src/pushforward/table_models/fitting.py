@@ -14,6 +14,7 @@ from pushforward.table_models.assembly import Assembled, assemble, choose
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.model import TableModel
+from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.tables.columns.text_format import Conventions
 from pushforward.tables.missing import Mark
@@ -172,8 +173,13 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
         "seconds": round(history.total_seconds, 3),
         "stopped": history.stopped,
         "seed": seed,
+        **({"declared": list(prepared.declared)} if prepared.declared else {}),
     }
-    calibration = Calibration.of(log_prob, weights)
+    if patterns_vary(roles):
+        features = rows.held_out[every, : len(roles.features)]
+        calibration = Calibration.by_pattern(log_prob, patterns_of(features, roles), features, weights)
+    else:
+        calibration = Calibration.of(log_prob, weights)
     # Tables are scored and drawn on the processor, wherever the training ran.
     assembled.flow.cpu()
     columns, given = list(roles.columns), list(roles.given)

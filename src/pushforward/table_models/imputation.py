@@ -11,8 +11,12 @@ import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
-from pushforward.tables import TableReader, TableWriter, check_columns, encode, table_format
+from pushforward.table_models.strangeness import Strangeness
+from pushforward.tables import TableReader, TableWriter, check_columns, table_format
+from pushforward.tables.columns.encoding import with_unseen
+from pushforward.tables.columns.values import UNSEEN
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import TableModel
@@ -28,10 +32,14 @@ def impute(
     *,
     draws: int | None = None,
     seed: int = 0,
+    announce: Announce = silent,
     report: Callable[[float], None] = lambda part: None,
     header: bool = True,
 ) -> tuple[int, int]:
     """Write a table again with its gaps filled, as a stream; values that are present stay as they are.
+
+    A value that the model has never seen, to which it gives probability 0, stays too; what is filled beside it does not
+    depend on it.
 
     Arguments:
         model: of any columns given any others.
@@ -41,6 +49,7 @@ def impute(
             1. The missing values of a row are drawn jointly. Default: no draws, each gap is filled on its own, with the
             median of p(column | values that are present), or with the likeliest level of a category.
         seed: of the draws.
+        announce: is told, line by line, of values that the model has never seen.
         report: called with the share that is done, from 0 to 1.
         header: whether the first line of a CSV has the names of its columns; default True.
 
@@ -56,6 +65,7 @@ def impute(
         raise InputError(f"The number of draws must be at least 1; it is {draws}.")
     generator = torch.Generator().manual_seed(seed)
     rows = filled = 0
+    strange = Strangeness()
     as_text = output == "-" or table_format(output) == "csv"
     numeric = [name for name in model.names if model.schema[name].parsed_early]
     with TableReader(data, numeric, keep_text=as_text, header=header, schema=model.schema) as reader:
@@ -71,23 +81,20 @@ def impute(
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
         with TableWriter(output, pa.schema([*number, *fields])) as writer:
             for batch in reader.batches(BATCH_ROWS):
-                matrix = encode(
-                    batch,
-                    model.schema,
-                    model.modeled,
-                    source=reader.path,
-                    first_row=rows + 1,
-                    written=reader.written,
-                )
+                found = model.roles.encode(batch, model.modeled, reader.path, rows + 1, written=reader.written)
+                strange.add_unknown(found, model.modeled)
+                matrix = np.where(found == UNSEEN, np.nan, found)
                 rows += len(matrix)
-                filled += int(np.isnan(matrix).sum())
+                filled += int(np.isnan(found).sum())
                 for draw in range(1, (draws or 1) + 1):
                     whole = _filled(density, matrix, None if draws is None else generator)
-                    table = _replaced(batch, matrix, whole, model, types)
+                    table = _replaced(batch, found, whole, model, types)
                     if draws is not None:
                         table = table.add_column(0, DRAW, pa.array([draw] * len(matrix), pa.int64()))
                     writer.write(table)
                 report(reader.progress)
+    for line in strange.lines():
+        announce(line)
     return rows, filled
 
 
@@ -118,5 +125,6 @@ def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, mode
             values = pa.chunked_array([pa.array(np.where(empty, new.to_pylist(), column.to_pylist()).tolist())])
             table = table.set_column(at, pa.field(name, pa.string()), values)
             continue
-        table = table.set_column(at, pa.field(name, types[name]), values.cast(types[name]))
+        kept = with_unseen(values.cast(types[name]), column, matrix[:, place] == UNSEEN, name)
+        table = table.set_column(at, pa.field(name, types[name]), kept)
     return table

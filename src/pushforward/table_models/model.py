@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.description import describe
 from pushforward.store.model_file import load, save
+from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.sampling import draw_rows, sample_table
-from pushforward.table_models.scoring import Scores, finite_log_prob, score_table, shares_of_rows
+from pushforward.table_models.scoring import Scores, log_prob_of_rows, p_values_of_rows, score_table, shares_of_rows
 from pushforward.tables import Schema, as_json, parse_schema, table_from_frame
 
 
@@ -109,6 +111,9 @@ class TableModel:
     def encode(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
         """The codes of columns, default `names`, of a data frame, a table of pyarrow, or an array (columns 0, 1, ...).
 
+        The code of a value that the model has never seen, and gives probability 0, is infinity: an unknown level, a
+        number beyond the bounds of its column or off its grid, another value of a constant.
+
         Raises:
             InputError: a column is missing, or a value is not of its column's kind.
         """
@@ -119,23 +124,37 @@ class TableModel:
         """The table of pyarrow that codes, (n, columns), stand for."""
         return self.roles.decode(matrix, self.names if columns is None else columns)
 
-    def log_prob(self, matrix: np.ndarray, *, source: str = "the table", first_row: int = 1) -> np.ndarray:
+    def log_prob(self, matrix: np.ndarray) -> np.ndarray:
         """Log-density of rows.
 
         Rows whose float32 result is not finite, far from the data, are evaluated again in float64.
 
         Arguments:
             matrix: codes, float64, (n, names).
-            source: what an error calls the table.
-            first_row: the number of the first row, for errors.
 
         Returns:
-            log p(columns | given) in nats, (n,), float64.
+            log p(columns | given) in nats, (n,), float64; -inf for a row with a value that the model has never seen, or
+            so far from the data that even float64 has no number for it.
+        """
+        codes = self.roles.known(matrix, self.names)
+        log_prob: np.ndarray = log_prob_of_rows(self.density, self.roles, torch.from_numpy(codes)).numpy()
+        return log_prob
+
+    def p_values(self, matrix: np.ndarray, log_prob: np.ndarray | None = None) -> np.ndarray:
+        """The conformal p-value of each row, (n,), among held-out rows with the same pattern of gaps and atoms.
+
+        Arguments:
+            matrix: codes, float64, (n, names).
+            log_prob: (n,) of the rows, where it is known already.
 
         Raises:
-            InputError: a row whose log-density is not finite even in float64.
+            InputError: the model has no calibration.
         """
-        return finite_log_prob(self.density, self.roles, matrix, source, first_row)
+        if self.calibration is None:
+            raise InputError("This model has no p-values: it is distilled or of an earlier version.")
+        log_prob = self.log_prob(matrix) if log_prob is None else log_prob
+        codes = self.roles.known(matrix, self.names)
+        return p_values_of_rows(self.calibration, self.roles, codes, log_prob)[0]
 
     def shares(self, matrix: np.ndarray) -> np.ndarray:
         """The terms of the chain rule, log p(columns | given) = Σ log p(column | columns before it, given).
@@ -144,45 +163,53 @@ class TableModel:
             matrix: codes, float64, (n, names).
 
         Returns:
-            (n, modeled columns that vary), nats, which sum to `log_prob`; 0 where a value is missing.
+            (n, modeled columns that vary), nats, which sum to `log_prob`; 0 where a value is missing, and -inf where
+            the model has never seen it, in a row whose other shares are 0.
 
         Raises:
             InputError: layers that mix columns or run in different orders, discrete columns whose probabilities are
                 averages over noise, or measurement errors.
         """
-        return shares_of_rows(self.density, self.roles, matrix)
+        return shares_of_rows(self.density, self.roles, self.roles.known(matrix, self.names))
 
     def score(
         self,
         data: str | os.PathLike[str],
         output: str | os.PathLike[str],
         report: Callable[[float], None] = lambda part: None,
-        watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, matrix, log_prob: None,
+        watch: Callable[[int, np.ndarray, np.ndarray, Any], None] = lambda first_row, matrix, log_prob, rows: None,
         *,
         shares: bool = False,
+        strict: bool = False,
         header: bool = True,
     ) -> Scores:
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
 
-        A calibrated model adds a column `p_value` too: the conformal p-value of the row's log-density.
+        A calibrated model adds a column `p_value` too: the conformal p-value of the row's log-density. The column
+        `unseen` says which rows have none, log_prob -inf: they hold a value that the model has never seen.
 
         Arguments:
             data: CSV, Parquet or Feather file with the model's columns; other columns are copied as they are.
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
-            watch: is shown the rows as they pass: the number of the first, their codes, their log-densities.
+            watch: is shown the rows as they pass: the number of the first, their codes, their log-densities, and the
+                rows as a batch of pyarrow.
             shares: whether to add a column `share_NAME` for each modeled column, its term of the chain rule.
+            strict: whether values outside the bounds, the grid or the levels that a user declared for the fit are
+                refused.
             header: whether the first line of a CSV has the names of its columns; default True.
 
         Returns:
-            The number of rows and the mean, standard deviation, smallest and largest log-density.
+            The number of rows; the mean, standard deviation, smallest and largest of their log-densities; and what the
+            model has never seen.
 
         Raises:
-            InputError: a missing column, a value that is not a finite number, a column that is already called log_prob
-                or p_value, shares of a model that has none; nothing is written then.
+            InputError: a missing column, a value that is not a finite number, a column that is already called log_prob,
+                p_value or unseen, shares of a model that has none; nothing is written then.
         """
         options: dict[str, Any] = {"shares": shares, "header": header, "report": report, "watch": watch}
-        return score_table(self.density, self.roles, self.calibration, data, output, **options)
+        declared = self.notes.get("declared", ()) if strict else ()
+        return score_table(self.density, self.roles, self.calibration, data, output, strict=declared, **options)
 
     def draw(self, rows: int | None = None, given: np.ndarray | None = None) -> np.ndarray:
         """Draw rows in memory, from the global random state.
@@ -203,6 +230,7 @@ class TableModel:
         rows: int | None = None,
         given: str | os.PathLike[str] | None = None,
         seed: int | None = None,
+        announce: Announce = silent,
         report: Callable[[float], None] = lambda part: None,
         header: bool = True,
     ) -> int:
@@ -213,6 +241,7 @@ class TableModel:
             rows: number of draws, for a model without given columns.
             given: file with the given columns, for a model with them: one draw for each of its rows, written after it.
             seed: makes the draws repeat; the global random state is left as it was. Default: new draws at every call.
+            announce: is told, line by line, of given values that the model has never seen.
             report: is told the share that is done, from 0 to 1.
             header: whether the first line of a CSV has the names of its columns; default True.
 
@@ -223,7 +252,7 @@ class TableModel:
             InputError: `rows` or `given` is missing or does not go with the model, or a draw is not finite.
         """
         options: dict[str, Any] = {"rows": rows, "given": given, "seed": seed, "report": report, "header": header}
-        return sample_table(self.density, self.roles, output, **options)
+        return sample_table(self.density, self.roles, output, announce=announce, **options)
 
 
 def _load(path: Path, device: str) -> TableModel:

@@ -11,8 +11,11 @@ import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
-from pushforward.tables import TableReader, TableWriter, check_columns, encode, table_format
+from pushforward.table_models.strangeness import Strangeness
+from pushforward.tables import TableReader, TableWriter, check_columns, table_format
+from pushforward.tables.columns.values import UNSEEN
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import TableModel
@@ -32,6 +35,7 @@ def posterior(
     given: Sequence[str] | None = None,
     quantiles: Sequence[float] | None = None,
     grid: tuple[float, float, int] | None = None,
+    announce: Announce = silent,
     report: Callable[[float], None] = lambda part: None,
     header: bool = True,
 ) -> int:
@@ -42,13 +46,15 @@ def posterior(
 
     Arguments:
         model: of any columns given any others.
-        data: CSV, Parquet or Feather file with the given columns; a missing value is not conditioned on.
+        data: CSV, Parquet or Feather file with the given columns; a missing value is not conditioned on, and
+            neither is one that the model has never seen, to which it gives probability 0.
         output: file to write, "-" for CSV to standard output.
         of: the column whose density is wanted; its values in the table are not used.
         given: the columns that are known; default all others of the model that the table has.
         quantiles: levels between 0 and 1, instead of the grid.
         grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, or
             all values of a column with few.
+        announce: is told, line by line, of values that the model has never seen.
         report: called with the share that is done, from 0 to 1.
         header: whether the first line of a CSV has the names of its columns; default True.
 
@@ -71,6 +77,7 @@ def posterior(
         answer = _Curve(model, density, of, grid)
     keep_text = bool(quantiles) and (output == "-" or table_format(output) == "csv")
     rows = 0
+    strange = Strangeness()
     numeric = [name for name in known if model.schema[name].parsed_early]
     with (
         TableReader(data, numeric, keep_text=keep_text, header=header, schema=model.schema) as reader,
@@ -80,17 +87,14 @@ def posterior(
             codes = np.full((batch.num_rows, len(model.modeled)), np.nan)
             if known:
                 places = [model.modeled.index(name) for name in known]
-                codes[:, places] = encode(
-                    batch,
-                    model.schema,
-                    known,
-                    source=reader.path,
-                    first_row=rows + 1,
-                    written=reader.written,
-                )
+                found = model.roles.encode(batch, known, reader.path, rows + 1, written=reader.written)
+                strange.add_unknown(found, known)
+                codes[:, places] = np.where(found == UNSEEN, np.nan, found)
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
             report(reader.progress)
+    for line in strange.lines():
+        announce(line)
     return rows
 
 

@@ -47,12 +47,14 @@ class Prepared:
         rows: those that are trained on and those that are held out, codes of the features and then of the context.
         gaussian: mean log-likelihood of the held-out rows under a Gaussian, nats per row; None where there is none.
         reasons: what was found in the table, line by line.
+        declared: the columns whose bounds, grid or levels the user declared.
     """
 
     roles: ColumnRoles
     rows: Split
     gaussian: float | None
     reasons: tuple[str, ...]
+    declared: tuple[str, ...] = ()
 
 
 def prepare(
@@ -124,8 +126,9 @@ def prepare(
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
     notes = reading_notes(data, header) if isinstance(data, str | os.PathLike) else []
+    supports = tuple(name for name in names if name in declared and declared[name].declares_support)
     reasons = (*notes, *table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred))
-    return Prepared(roles, rows, gaussian, reasons)
+    return Prepared(roles, rows, gaussian, reasons, supports)
 
 
 def open_table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pushforward.tables import Schema, decode, encode
 from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.columns.values import UNSEEN
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,11 @@ class ColumnRoles:
         return [] if self.allows_gaps else self._varying(self.given)
 
     @property
+    def conditioned(self) -> list[str]:
+        """The given columns that vary."""
+        return self._varying(self.given)
+
+    @property
     def measured(self) -> list[int]:
         """Which features have measurement errors."""
         return [self.features.index(name) for name in self.errors]
@@ -88,7 +94,7 @@ class ColumnRoles:
 
     def conditions(self, given: Tensor) -> Tensor | None:
         """What a draw is conditioned on, of codes of the given columns, (n, given); None if none of them varies."""
-        places = [self.given.index(name) for name in self._varying(self.given)]
+        places = [self.given.index(name) for name in self.conditioned]
         return given[:, places] if places else None
 
     def encode(
@@ -97,15 +103,40 @@ class ColumnRoles:
         names: Sequence[str],
         source: str,
         first_row: int = 1,
+        *,
+        strict: bool | Collection[str] = False,
         written: bool = False,
     ) -> np.ndarray:
-        """The codes of some columns of a table, (n, names).
+        """The codes of some columns of a table, (n, names), `UNSEEN` for values that the model has never seen.
+
+        Arguments:
+            table: some rows.
+            names: the columns.
+            source: what an error calls the table.
+            first_row: the number of the first row, for errors.
+            strict: the columns of which such values are refused instead, or whether all are; default none.
+            written: whether text comes from a CSV, where some words stand for missing values; default False.
 
         Raises:
             InputError: a column is missing, or a value is not of its column's kind; the first such row is named.
         """
-        gaps = self.allows_gaps
-        return encode(table, self.schema, names, source=source, first_row=first_row, gaps=gaps, written=written)
+        options: dict[str, Any] = {"gaps": self.allows_gaps, "strict": strict, "written": written}
+        return encode(table, self.schema, names, source=source, first_row=first_row, **options)
+
+    def known(self, codes: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """The codes of some columns without conditions that were never seen, which are not known then.
+
+        A given column that is constant does not enter the density, and neither does one that is missing in a density
+        that allows gaps; another density cannot be evaluated there, and the code stays `UNSEEN`.
+        """
+        forgotten = [
+            place
+            for place, name in enumerate(names)
+            if name in self.given and (self.allows_gaps or not self.schema[name].modeled)
+        ]
+        codes = np.array(codes, dtype=np.float64)
+        codes[:, forgotten] = np.where(codes[:, forgotten] == UNSEEN, np.nan, codes[:, forgotten])
+        return codes
 
     def decode(self, codes: np.ndarray, names: Sequence[str]) -> Any:
         """The table that codes of some columns, (n, names), stand for."""

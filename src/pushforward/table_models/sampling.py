@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.scoring import BATCH_ROWS
+from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter
+from pushforward.tables.columns.encoding import with_unseen
+from pushforward.tables.columns.values import UNSEEN
 
 
 def draw_rows(
@@ -30,8 +34,21 @@ def draw_rows(
 
     Returns:
         Codes, (n, columns), each in the support of its column.
+
+    Raises:
+        InputError: a given value that was never seen, in a model that needs to know it.
     """
-    context = None if given is None else roles.conditions(torch.from_numpy(given))
+    context = None
+    if given is not None:
+        given = roles.known(given, roles.given)
+        context = roles.conditions(torch.from_numpy(given))
+        unseen = given == UNSEEN
+        if unseen.any():
+            raise InputError(
+                f'The given column "{roles.given[int(unseen.any(0).argmax())]}" holds a value that was never seen in '
+                f"row {int(unseen.any(1).argmax()) + 1}, where this model has no draws; correct it, or fit with "
+                "--arbitrary-conditions, which can leave it open."
+            )
     if given is not None and context is None:
         rows = len(given)  # none of the given columns varies
     drawn = density.sample(() if rows is None else (rows,), context).numpy()
@@ -48,10 +65,12 @@ def sample_table(
     rows: int | None = None,
     given: str | os.PathLike[str] | None = None,
     seed: int | None = None,
+    announce: Announce = silent,
     report: Callable[[float], None] = lambda part: None,
     header: bool = True,
 ) -> int:
     """Write draws as a table; see `TableModel.sample`."""
+    strange = Strangeness()
     _check_request(roles, rows, given)
     names = [*roles.given, *roles.columns]
     written = 0
@@ -59,12 +78,19 @@ def sample_table(
         seeded(seed),
         TableWriter(output, pa.schema([(name, roles.schema[name].written_type) for name in names])) as writer,
     ):
-        for codes, done in _blocks(density, roles, rows, given, header):
-            _check_finite(codes, names, roles, written)
-            writer.write(roles.decode(codes, names))
+        for conditions, codes, done in _blocks(density, roles, strange, rows, given, header):
+            _check_finite(codes, roles, written)
+            drawn = roles.decode(codes, roles.columns)
+            writer.write(drawn if conditions is None else _side_by_side(conditions, drawn))
             written += len(codes)
             report(done)
+    for line in strange.lines():
+        announce(line)
     return written
+
+
+def _side_by_side(given: pa.Table, drawn: pa.Table) -> pa.Table:
+    return pa.table([*given.columns, *drawn.columns], names=[*given.column_names, *drawn.column_names])
 
 
 def _check_request(roles: ColumnRoles, rows: int | None, given: str | os.PathLike[str] | None) -> None:
@@ -83,26 +109,35 @@ def _check_request(roles: ColumnRoles, rows: int | None, given: str | os.PathLik
 def _blocks(
     density: TableDensity,
     roles: ColumnRoles,
+    strange: Strangeness,
     rows: int | None,
     given: str | os.PathLike[str] | None,
     header: bool,
-) -> Iterator[tuple[np.ndarray, float]]:
-    """Blocks of rows, given and then drawn columns, each with the share that is done after it."""
+) -> Iterator[tuple[pa.Table | None, np.ndarray, float]]:
+    """Blocks of given rows, the codes drawn for them, and the share that is done then; what is strange is counted."""
     if given is not None:
         done = 0
         with TableReader(given, roles.numeric(roles.given), header=header, schema=roles.schema) as reader:
             for batch in reader.batches(BATCH_ROWS):
-                codes = roles.encode(batch, roles.given, os.fspath(given), done + 1, reader.written)
+                source, first_row = os.fspath(given), done + 1
+                codes = roles.encode(
+                    batch, roles.given, source, first_row, strict=roles.context, written=reader.written
+                )
                 done += len(codes)
-                yield np.hstack([codes, draw_rows(density, roles, given=codes)]), reader.progress
+                strange.add_conditions(density, roles, codes, roles.known(codes, roles.given))
+                conditions = roles.decode(codes, roles.given)
+                for place, name in enumerate(roles.given):
+                    kept = with_unseen(conditions.column(name), batch.column(name), codes[:, place] == UNSEEN, name)
+                    conditions = conditions.set_column(place, name, kept)
+                yield conditions, draw_rows(density, roles, given=codes), reader.progress
     elif rows is not None:
         for start in range(0, rows, BATCH_ROWS):
             block = min(BATCH_ROWS, rows - start)
-            yield draw_rows(density, roles, block), (start + block) / rows
+            yield None, draw_rows(density, roles, block), (start + block) / rows
 
 
-def _check_finite(codes: np.ndarray, names: Sequence[str], roles: ColumnRoles, before: int) -> None:
-    drawn = [names.index(name) for name in roles.modeled]
+def _check_finite(codes: np.ndarray, roles: ColumnRoles, before: int) -> None:
+    drawn = [roles.columns.index(name) for name in roles.modeled]
     bad = ~np.isfinite(codes[:, drawn]).all(1)
     if bad.any():
         raise InputError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +15,15 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity
+from pushforward.table_models.patterns import patterns_of
 from pushforward.table_models.roles import ColumnRoles
+from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, table_format
+from pushforward.tables.columns.values import UNSEEN
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
-LOG_PROB, P_VALUE, SHARE = "log_prob", "p_value", "share_"
+LOG_PROB, P_VALUE, NEVER_SEEN, SHARE = "log_prob", "p_value", "unseen", "share_"
 
 
 @dataclass
@@ -29,76 +32,67 @@ class Scores:
 
     Attributes:
         rows: their number.
+        seen: the number of rows that have a density: none holds a value that the model has never seen. The mean, the
+            smallest and the largest log-density are over these.
         mean: of the log-densities.
         smallest: the smallest one.
         largest: the largest one.
+        pooled: how many rows have a pattern of gaps and atoms too rare for p-values of its own.
+        strange: the values that the model has never seen, and conditions beyond the range of its training.
     """
 
     rows: int = 0
+    seen: int = 0
     mean: float = 0.0
     smallest: float = float("inf")
     largest: float = float("-inf")
+    pooled: int = 0
+    strange: Strangeness = field(default_factory=Strangeness)
     _squares: float = 0.0
 
     def add(self, log_prob: np.ndarray) -> None:
         """Include the log-densities of more rows, (n,)."""
+        self.rows += len(log_prob)
+        log_prob = log_prob[np.isfinite(log_prob)]
+        if not len(log_prob):
+            return
         # Chan's update: sums of squares of huge values would lose the spread.
         rows, mean = len(log_prob), float(log_prob.mean())
-        difference, total = mean - self.mean, self.rows + rows
-        self._squares += float(((log_prob - mean) ** 2).sum()) + difference**2 * self.rows * rows / total
+        difference, total = mean - self.mean, self.seen + rows
+        self._squares += float(((log_prob - mean) ** 2).sum()) + difference**2 * self.seen * rows / total
         self.mean += difference * rows / total
-        self.rows = total
+        self.seen = total
         self.smallest = min(self.smallest, float(log_prob.min()))
         self.largest = max(self.largest, float(log_prob.max()))
 
     @property
     def standard_deviation(self) -> float:
-        """The standard deviation over the rows."""
-        return (self._squares / max(1, self.rows)) ** 0.5
+        """The standard deviation over the rows that have a density."""
+        return (self._squares / max(1, self.seen)) ** 0.5
 
 
 @torch.inference_mode()
 def log_prob_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
     """Log-density of rows in nats, (n,), float64.
 
-    Rows whose result in the precision of the flow's networks is not finite, far from the data, are evaluated again in
-    float64. Where that is not finite either, the result is minus infinity or NaN.
+    It is minus infinity where a value has probability 0: the model has never seen it. Rows whose result in the
+    precision of the flow's networks is not finite, far from the data, are evaluated again in float64; it is minus
+    infinity where that is not finite either.
 
     Arguments:
         density: in evaluation mode.
         roles: of the columns.
-        codes: float64, (n, names).
+        codes: float64, (n, names), as `ColumnRoles.known` gives them.
     """
-    log_prob = density.log_prob(*roles.inputs(codes)).double()
-    bad = (~log_prob.isfinite()).nonzero()[:, 0]
-    if len(bad):
-        log_prob[bad] = copy.deepcopy(density).double().log_prob(*roles.inputs(codes[bad])).double()
+    log_prob = codes.new_full((len(codes),), -torch.inf)
+    seen = (codes != UNSEEN).all(1).nonzero()[:, 0]
+    if len(seen):
+        found = density.log_prob(*roles.inputs(codes[seen])).double()
+        bad = (~found.isfinite()).nonzero()[:, 0]
+        if len(bad):
+            found[bad] = copy.deepcopy(density).double().log_prob(*roles.inputs(codes[seen[bad]])).double()
+        log_prob[seen] = torch.where(found.isfinite(), found, -torch.inf)
     return log_prob
-
-
-def finite_log_prob(
-    density: TableDensity, roles: ColumnRoles, codes: np.ndarray, source: str, first_row: int
-) -> np.ndarray:
-    """As `log_prob_of_rows`, but a row without a finite log-density is an error.
-
-    Arguments:
-        density: in evaluation mode.
-        roles: of the columns.
-        codes: float64, (n, names).
-        source: what an error calls the table.
-        first_row: the number of the first row, for errors.
-
-    Raises:
-        InputError: a row whose log-density is not finite even in float64.
-    """
-    log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes))
-    bad = (~log_prob.isfinite()).nonzero()[:, 0]
-    if len(bad):
-        raise InputError(
-            f"{source} has no finite log-density in row {first_row + int(bad[0])} "
-            f"({float(log_prob[bad[0]])}): it lies too far from the data that the model was fitted to."
-        )
-    return log_prob.numpy()
 
 
 @torch.inference_mode()
@@ -108,23 +102,48 @@ def shares_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray)
     Arguments:
         density: in evaluation mode.
         roles: of the columns.
-        codes: float64, (n, names).
+        codes: float64, (n, names), as `ColumnRoles.known` gives them.
 
     Returns:
-        (n, roles.modeled), nats, which sum to the log-density; 0 where a value is missing.
+        (n, roles.modeled), nats, which sum to the log-density; 0 where a value is missing. In a row with a value that
+        the model has never seen, that value's term is minus infinity, and the others are 0; all are minus infinity if
+        the value is one of a constant or a given column.
 
     Raises:
         InputError: a model whose log-density is not a sum over its columns in their order.
     """
     density.check_shares()
-    rows = torch.from_numpy(codes)
-    # Given columns, where they are features, come last and have no share.
-    shares = density.log_prob_of_each(*roles.inputs(rows)).double()[:, : len(roles.modeled)]
-    bad = (~shares.isfinite()).any(1).nonzero()[:, 0]
-    if len(bad):
-        exact = copy.deepcopy(density).double().log_prob_of_each(*roles.inputs(rows[bad])).double()
-        shares[bad] = exact[:, : len(roles.modeled)]
-    return shares.numpy()
+    places = [roles.names.index(name) for name in roles.modeled]
+    unseen = codes == UNSEEN
+    shares = np.where(unseen[:, places], -np.inf, 0.0)
+    shares[unseen.any(1) & ~unseen[:, places].any(1)] = -np.inf
+    seen = np.flatnonzero(~unseen.any(1))
+    if len(seen):
+        rows = torch.from_numpy(codes[seen])
+        # Given columns, where they are features, come last and have no share.
+        found = density.log_prob_of_each(*roles.inputs(rows)).double()[:, : len(places)]
+        bad = (~found.isfinite()).any(1).nonzero()[:, 0]
+        if len(bad):
+            exact = copy.deepcopy(density).double().log_prob_of_each(*roles.inputs(rows[bad])).double()
+            found[bad] = torch.where(exact.isfinite(), exact, -torch.inf)[:, : len(places)]
+        shares[seen] = found.numpy()
+    return shares
+
+
+def p_values_of_rows(
+    calibration: Calibration, roles: ColumnRoles, codes: np.ndarray, log_prob: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """The p-value of each row, (n,), and how many rows have a pattern that is too rare for ranks of its own.
+
+    Arguments:
+        calibration: of the model.
+        roles: of the columns.
+        codes: float64, (n, names), as `ColumnRoles.known` gives them.
+        log_prob: (n,) of the rows.
+    """
+    features = codes[:, [roles.names.index(name) for name in roles.features]]
+    patterns = patterns_of(features, roles)
+    return calibration.p_values(log_prob, patterns), int((~calibration.alone(patterns)).sum())
 
 
 def score_table(
@@ -135,9 +154,12 @@ def score_table(
     output: str | os.PathLike[str],
     *,
     shares: bool = False,
+    strict: Collection[str] = (),
     header: bool = True,
     report: Callable[[float], None] = lambda part: None,
-    watch: Callable[[int, np.ndarray, np.ndarray], None] = lambda first_row, codes, log_prob: None,
+    watch: Callable[[int, np.ndarray, np.ndarray, pa.RecordBatch], None] = lambda first_row, codes, log_prob, rows: (
+        None
+    ),
 ) -> Scores:
     """Write a table again with the log-density of each row; see `TableModel.score`."""
     scores, source = Scores(), os.fspath(data)
@@ -148,18 +170,25 @@ def score_table(
     numeric = roles.numeric(roles.names)
     with TableReader(data, numeric, keep_text=as_text, header=header, schema=roles.schema) as reader:
         added = [LOG_PROB] if calibration is None else [LOG_PROB, P_VALUE]
-        added += [SHARE + name for name in roles.modeled] if shares else []
+        added += [NEVER_SEEN, *(SHARE + name for name in roles.modeled if shares)]
         for name in added:
             if name in reader.names:
                 raise InputError(f'{data} already has a column "{name}"; rename or remove it first.')
-        fields = [pa.field(name, pa.float64()) for name in added]
+        fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in added]
         with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
             for batch in reader.batches(BATCH_ROWS):
                 first_row = scores.rows + 1
-                codes = roles.encode(batch, roles.names, source, first_row, reader.written)
-                log_prob = finite_log_prob(density, roles, codes, source, first_row)
-                watch(first_row, codes, log_prob)
-                values = [log_prob] if calibration is None else [log_prob, calibration.p_values(log_prob)]
+                found = roles.encode(batch, roles.names, source, first_row, strict=strict, written=reader.written)
+                codes = roles.known(found, roles.names)
+                log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes)).numpy()
+                scores.strange.add(density, roles, found, codes, log_prob)
+                watch(first_row, codes, log_prob, batch)
+                values = [log_prob]
+                if calibration is not None:
+                    p_values, pooled = p_values_of_rows(calibration, roles, codes, log_prob)
+                    values.append(p_values)
+                    scores.pooled += pooled
+                values.append(np.isneginf(log_prob))
                 values += [*shares_of_rows(density, roles, codes).T] if shares else []
                 for name, column in zip(added, values, strict=True):
                     batch = batch.append_column(name, pa.array(column))

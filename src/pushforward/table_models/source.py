@@ -36,6 +36,7 @@ class Split:
         data: the x of `pushforward.fit`.
         context: its context, or None.
         data_weights: its weights, or None.
+        extremes: rows with the smallest and the largest values of each column, where `train` is a sample; or None.
     """
 
     train: np.ndarray
@@ -46,6 +47,14 @@ class Split:
     data: Any
     context: Any = None
     data_weights: np.ndarray | None = None
+    extremes: np.ndarray | None = None
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The smallest and the largest value of each column in all rows, (2, columns), NaN if there is none."""
+        parts = [self.train, self.held_out[:, : self.train.shape[1]]]
+        parts += [] if self.extremes is None else [self.extremes]
+        return np.array([end.reduce([end.reduce(part) for part in parts if len(part)]) for end in (np.fmin, np.fmax)])
 
 
 class TableSource(Protocol):

@@ -163,6 +163,7 @@ class StreamedTable:
             None if weights is None else weights[held_out.rows].numpy(),
             streamed.rows,
             streamed,
+            extremes=encode(self.found.extremes.select(list(names)), schema, names, source=self.source),
         )
 
     def rows(self, schema: Schema, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:

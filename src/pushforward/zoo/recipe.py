@@ -62,7 +62,7 @@ class Recipe:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
             seed: of the weights; the global random state is unchanged.
-            of_data: bounds, columns that are normal already, weights, as `pushforward.gaussianized` takes them.
+            of_data: bounds, columns normal already, weights, known contexts, as `pushforward.gaussianized` takes them.
         """
         with seeded(seed):
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}

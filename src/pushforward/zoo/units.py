@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from pushforward.bijections import Bijection, Compose, Constrained, ElementwiseAffine, MarginalSpline, Standardized
+from pushforward.bijections.context_range import ContextRange
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.zoo.registry import build, register
@@ -24,7 +25,8 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     Arguments:
         flow: the flow in standardized units; it is used, not copied.
         x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
-        context: (N, C), for a conditional flow.
+        context: (N, C), for a conditional flow. Beyond its range the flow answers as at the end of it, see
+            `ContextRange`.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -39,9 +41,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         >>> flow.sample((10,)).dtype
         torch.float64
     """
-    return _standardized(
-        flow, _standardization(x, "x"), None if context is None else _standardization(context, "context")
-    )
+    return _standardized(flow, _standardization(x, "x"), *_of_context(context))
 
 
 def gaussianized(
@@ -54,6 +54,7 @@ def gaussianized(
     high: Sequence[float] | None = None,
     normal: Sequence[int] = (),
     weights: Tensor | None = None,
+    known: Tensor | None = None,
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -64,12 +65,14 @@ def gaussianized(
     Arguments:
         flow: the flow in standardized units; it is used, not copied.
         x: (N, D) data that gives the splines; give float64 to keep the data side in float64.
-        context: (N, C), for a conditional flow; it is standardized by mean and deviation.
+        context: (N, C), for a conditional flow; it is standardized by mean and deviation, and beyond its range the flow
+            answers as at the end of it, see `ContextRange`.
         knots: of each spline, 4 to 10 000, default 32.
         low: lower bounds of the features, which no sample passes; -inf for none.
         high: upper bounds of the features, inf for none.
         normal: features that are nearly normal already and are left unchanged.
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
+        known: (M, C) rows whose range is that of the context; default those of the context itself.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -86,7 +89,7 @@ def gaussianized(
         (torch.Size([200]), torch.float64)
     """
     spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights)
-    return _gaussianized(flow, spline, None if context is None else _standardization(context, "context", weights))
+    return _gaussianized(flow, spline, *_of_context(context, weights, known))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -109,10 +112,10 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
     if not isinstance(units, Standardized):
         raise ValueError("The other flow was made by neither standardized nor gaussianized: it has no units to take.")
     if isinstance(units.data, MarginalSpline):
-        return _gaussianized(flow, units.data, units.context)
+        return _gaussianized(flow, units.data, units.context, units.context_range)
     if isinstance(units.data, ElementwiseAffine):
-        return _standardized(flow, units.data, units.context)
-    return _in_units_of_data(flow, units.data, units.context, None)
+        return _standardized(flow, units.data, units.context, units.context_range)
+    return _in_units_of_data(flow, units.data, units.context, units.context_range, None)
 
 
 def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:
@@ -141,43 +144,71 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 
 @register("standardized")
-def _build_standardized(flow: dict[str, Any]) -> Flow:
-    return _standardized(build(flow))
+def _build_standardized(flow: dict[str, Any], context_range: bool = False) -> Flow:
+    inner = build(flow)
+    return _standardized(inner, None, None, ContextRange(inner.context_features) if context_range else None)
 
 
 @register("gaussianized")
-def _build_gaussianized(flow: dict[str, Any], knots: Any, bounded: bool = False) -> Flow:
+def _build_gaussianized(flow: dict[str, Any], knots: Any, bounded: bool = False, context_range: bool = False) -> Flow:
     inner = build(flow)
-    return _gaussianized(inner, MarginalSpline(inner.features, _checked_knots(knots), bounded))
+    spline = MarginalSpline(inner.features, _checked_knots(knots), bounded)
+    return _gaussianized(inner, spline, None, ContextRange(inner.context_features) if context_range else None)
 
 
-def _standardized(flow: Flow, data: ElementwiseAffine | None = None, context: ElementwiseAffine | None = None) -> Flow:
+def _standardized(
+    flow: Flow,
+    data: ElementwiseAffine | None = None,
+    context: ElementwiseAffine | None = None,
+    context_range: ContextRange | None = None,
+) -> Flow:
     data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
     config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
-    return _in_units_of_data(flow, data, context, config)
+    return _in_units_of_data(flow, data, context, context_range, config)
 
 
-def _gaussianized(flow: Flow, data: MarginalSpline, context: ElementwiseAffine | None = None) -> Flow:
+def _gaussianized(
+    flow: Flow,
+    data: MarginalSpline,
+    context: ElementwiseAffine | None = None,
+    context_range: ContextRange | None = None,
+) -> Flow:
     config = None
     if flow.config is not None:
         config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
         if data.low is not None:
             config["bounded"] = True
-    return _in_units_of_data(flow, data, context, config)
+    return _in_units_of_data(flow, data, context, context_range, config)
 
 
 def _in_units_of_data(
-    flow: Flow, data: Bijection, context: ElementwiseAffine | None, config: dict[str, Any] | None
+    flow: Flow,
+    data: Bijection,
+    context: ElementwiseAffine | None,
+    context_range: ContextRange | None,
+    config: dict[str, Any] | None,
 ) -> Flow:
     if context is None and flow.context_features:
         context = ElementwiseAffine(shift=torch.zeros(flow.context_features))
-    return Flow(Standardized(flow.bijection, data, context), flow.base, config)
+    if config is not None and context_range is not None:
+        config["context_range"] = True
+    return Flow(Standardized(flow.bijection, data, context, context_range), flow.base, config)
 
 
 def _checked_knots(knots: object) -> int:
     if not isinstance(knots, int) or not 4 <= knots <= MOST_KNOTS:
         raise InputError(f"gaussianized: option knots must be a number from 4 to {MOST_KNOTS}, got {knots!r}.")
     return knots
+
+
+def _of_context(
+    context: Tensor | None, weights: Tensor | None = None, known: Tensor | None = None
+) -> tuple[ElementwiseAffine | None, ContextRange | None]:
+    """The standardization of a context, (N, C), and the range of what it gives for known rows."""
+    if context is None:
+        return None, None
+    affine = _standardization(context, "context", weights)
+    return affine, ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
 
 
 def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:

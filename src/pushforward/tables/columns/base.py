@@ -124,6 +124,11 @@ class Column(BaseModel):
         return True
 
     @property
+    def declares_support(self) -> bool:
+        """Whether a user who declared the column so has said which values it can have."""
+        return bool(self.model_fields_set & {"low", "high", "step", "levels", "value", "whole"})
+
+    @property
     def plain_condition(self) -> bool:
         """Whether a flow can take the codes as its context, because they are numbers on a line."""
         return True
@@ -235,9 +240,13 @@ class Column(BaseModel):
         """Turn values into codes, (n,) float64, NaN where a value is missing.
 
         Raises:
-            BadValue: a value is not of this kind.
+            BadValue: a value is not of this kind; or the column gives it probability 0, and the values are strict.
         """
         return values.numbers
+
+    def has_probability(self, codes: np.ndarray) -> np.ndarray:
+        """Return which codes, (n,), have a probability rather than a density."""
+        return np.full(len(codes), True) if self.discrete else np.isin(codes, self.atom_codes)
 
     def decode(self, codes: np.ndarray) -> Any:
         """Turn codes, (n,), into an array of pyarrow of `arrow_type`, null where a code is NaN."""

@@ -1,15 +1,18 @@
 """Columns of a table as codes, float64 numbers that say the same, and back; NaN is a missing value."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pushforward.errors import InputError
 from pushforward.tables.checks import check_columns
 from pushforward.tables.columns.base import Schema
 from pushforward.tables.columns.text_format import read_as, write_as
-from pushforward.tables.columns.values import Values
-from pushforward.tables.missing import Marks
+from pushforward.tables.columns.values import UNSEEN, Values
+from pushforward.tables.missing import Marks, plain
 from pushforward.tables.numbers import BadValue
 
 
@@ -21,6 +24,7 @@ def encode(
     source: str,
     first_row: int = 1,
     gaps: bool = True,
+    strict: bool | Collection[str] = True,
     written: bool = False,
 ) -> np.ndarray:
     """Turn columns of a table into their codes.
@@ -32,10 +36,12 @@ def encode(
         source: what messages call the table.
         first_row: the number of the first of these rows in the whole table, counted from 1; default 1.
         gaps: whether values may be missing; default True.
+        strict: whether a value of the right type to which its column gives probability 0, such as an unknown level, is
+            an error; or the columns for which it is. Default True.
         written: whether text comes from a CSV, where some words stand for missing values; default False.
 
     Returns:
-        Float64 array of shape (rows, columns), NaN where a value is missing.
+        Float64 array of shape (rows, columns), NaN where a value is missing, `UNSEEN` where its probability is 0.
 
     Raises:
         InputError: a column is missing, or a value is not of its column's kind; the first such row is named.
@@ -53,12 +59,11 @@ def encode(
     problems: list[BadValue] = []
     for place, name in enumerate(columns):
         try:
-            matrix[:, place] = schema[name].encode(
-                read_as(
-                    Values(table.column(name), name, source, first_row, schema[name].marks(default)),
-                    schema[name].format,
-                )
-            )
+            refused = strict if isinstance(strict, bool) else name in strict
+            marks = schema[name].marks(default)
+            values = read_as(Values(table.column(name), name, source, first_row, marks, refused), schema[name].format)
+            matrix[:, place] = schema[name].encode(values)
+            matrix[values.unseen, place] = UNSEEN
             if not gaps and schema[name].modeled:
                 _refuse_gaps(matrix[:, place], name, source, first_row)
         except BadValue as bad:
@@ -69,7 +74,9 @@ def encode(
 
 
 def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Table:
-    """Return the table that codes stand for: integers, text, booleans and times in their own types; NaN is missing.
+    """Return the table that codes stand for: integers, text, booleans and times in their own types.
+
+    A code that is NaN is a missing value, and so is `UNSEEN`, which does not say what the value is.
 
     Arguments:
         matrix: codes, (rows, columns).
@@ -82,7 +89,7 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
         >>> decode(np.array([[1.5, 1.0]]), schema, ["x", "sex"]).to_pylist()
         [{'x': 1.5, 'sex': 'm'}]
     """
-    codes = (np.ascontiguousarray(column) for column in matrix.T)
+    codes = (np.where(column == UNSEEN, np.nan, column) for column in matrix.T)
     return pa.table(
         [
             write_as(schema[name].decode(column), schema[name].format)
@@ -90,6 +97,33 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
         ],
         names=list(columns),
     )
+
+
+def with_unseen(decoded: Any, original: Any, unseen: np.ndarray, name: str) -> Any:
+    """Return decoded values with the original ones where those were never seen, in the type of the decoded ones.
+
+    Arguments:
+        decoded: array of pyarrow, or chunked.
+        original: the values that were encoded, of any type.
+        unseen: (n,) where the code is `UNSEEN`.
+        name: the column's name, for errors.
+
+    Raises:
+        InputError: such a value does not fit the type.
+    """
+    if not unseen.any():
+        return decoded
+    rows = np.flatnonzero(unseen)
+    try:
+        values = pc.cast(plain(original).take(rows), decoded.type)
+    except pa.ArrowException:
+        shown = plain(original)[int(rows[0])].as_py()
+        raise InputError(
+            f'Column "{name}" holds {shown}, which was never seen, and cannot be written beside values of type '
+            f"{decoded.type}; remove such rows."
+        ) from None
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return pc.replace_with_mask(decoded, pa.array(unseen), values)
 
 
 def _refuse_gaps(codes: np.ndarray, name: str, source: str, first_row: int) -> None:

@@ -69,13 +69,14 @@ def positions(values: Values, levels: Sequence[Level]) -> np.ndarray:
     """Return the position of each value among some levels, (n,) float64, NaN where it is missing.
 
     Raises:
-        BadValue: a value is not among the levels.
+        BadValue: a value is not of the levels' type, or is not among them and the values are strict.
     """
     column, keys = _comparable(values, levels)
     found = pc.index_in(column, value_set=pa.array(list(keys), column.type))
     found = pc.take(pa.array([*keys.values()], pa.int32()), found)
     unknown = np.flatnonzero(to_numpy(pc.and_(pc.is_null(found), pc.is_valid(column))))
-    if len(unknown):
+    values.unseen[unknown] = True
+    if len(unknown) and values.strict:
         place = int(unknown[0])
         value = str(column[place].as_py())
         problem = f"which is not one of its {len(levels)} levels"

@@ -31,6 +31,11 @@ class Positive(Measured):
         """True."""
         return True
 
+    @property
+    def declares_support(self) -> bool:
+        """True."""
+        return True
+
     def as_condition(self) -> Column:
         """A continuous column."""
         return Continuous(**self.reading, heavy=False)

@@ -17,6 +17,8 @@ from pushforward.tables.types import readable
 
 # If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
 MOSTLY_NUMBERS = 0.5
+# The code of a value of the right type to which its column gives probability 0.
+UNSEEN = np.inf
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
 PLAIN_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
@@ -35,6 +37,11 @@ class Values:
         source: what messages call the table.
         first_row: the number of the first row in the whole table, counted from 1; default 1.
         marks: what stands for a missing value; default null and NaN alone.
+        strict: whether a value of the right type to which the column gives probability 0 is refused, which is the
+            default, or marked in `unseen`.
+
+    Attributes:
+        unseen: (n,) True for values that are marked.
 
     Example:
         >>> values = Values(pa.array(["1", "?", "3"]), "x", "stars.csv", marks=Marks(listed=("?",)))
@@ -42,8 +49,11 @@ class Values:
         (True, array([ 1., nan,  3.]), array([1., 3.]))
     """
 
-    def __init__(self, column: Any, name: str, source: str, first_row: int = 1, marks: Marks = TYPED) -> None:
-        self._column, self.marks = column, marks
+    def __init__(
+        self, column: Any, name: str, source: str, first_row: int = 1, marks: Marks = TYPED, strict: bool = True
+    ) -> None:
+        self._column, self.marks, self.strict = column, marks, strict
+        self.unseen = np.zeros(len(column), dtype=bool)
         self.name, self.source, self.first_row = name, source, first_row
         self.what = f'column "{name}" of {source}'
         self.times_of_day = False
@@ -164,7 +174,7 @@ class Values:
 
     def replaced(self, column: Any, *, times_of_day: bool = False) -> "Values":
         """The same rows with other values, an array of pyarrow, which may be times of day in seconds."""
-        other = type(self)(column, self.name, self.source, self.first_row, self.marks)
+        other = type(self)(column, self.name, self.source, self.first_row, self.marks, self.strict)
         other.times_of_day = times_of_day
         return other
 
@@ -173,7 +183,7 @@ class Values:
         return self.column.drop_null()[0].as_py()
 
     def refuse(self, bad: np.ndarray, problem: str, remedy: str = "") -> None:
-        """Raise an error about the first value that is marked as bad, if any.
+        """Refuse numbers to which the column gives probability 0, or mark them as unseen.
 
         Arguments:
             bad: (n,) booleans.
@@ -181,14 +191,15 @@ class Values:
             remedy: what to do; default to correct it or to fit with another schema.
 
         Raises:
-            BadValue: some value is bad.
+            BadValue: some value is bad, and the values are strict.
         """
-        rows = np.flatnonzero(bad)
-        if len(rows):
-            raise self.bad_value(int(rows[0]), f"{self.numbers[rows[0]]:.12g}", problem, remedy)
+        if self.strict and bad.any():
+            place = int(bad.argmax())
+            raise self.bad_value(place, f"{self.numbers[place]:.12g}", problem, remedy)
+        self.unseen |= bad
 
     def refuse_outside(self, low: float, high: float) -> None:
-        """Raise an error about the first number below or above a bound, if any."""
+        """Refuse numbers below or above a bound, or mark them as unseen."""
         self.refuse(self.numbers < low, f"below its bound {low:g}")
         self.refuse(self.numbers > high, f"above its bound {high:g}")
 
