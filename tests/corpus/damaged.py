@@ -173,9 +173,8 @@ def _beginnings(good: bytes) -> Iterator[Case]:
         "ragged tabs": _csv(_with(9, "1,2"), "a,b,c").replace(b",", b"\t"),
     }
     for name, content in lines.items():
-        # A column without a name is copied by score.
-        commands = ("fit",) if name == "a value under no name" else ("fit", "score")
-        yield Case("first lines and last commas", f"{name}.csv", content, commands)
+        # A column without a name that has values is the index of a data frame, left out by fit and copied by score.
+        yield Case("first lines and last commas", f"{name}.csv", content, certain=name != "a value under no name")
     read = {
         "semicolon": good.replace(b",", b";"),
         "tab": good.replace(b",", b"\t"),
