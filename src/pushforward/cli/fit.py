@@ -42,6 +42,13 @@ Errors = Annotated[
     list[str] | None,
     typer.Option(help="x=x_err: column x_err has the measurement errors of column x; may be repeated."),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(help="Column whose equal values mark rows that belong together; they are held out together."),
+]
+HoldOut = Annotated[
+    str, typer.Option("--hold-out", help="random, or last: the last tenth of the rows, as of a time series.")
+]
 Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
@@ -59,6 +66,8 @@ def fit(
     arbitrary_conditions: ArbitraryConditions = False,
     weight: Weight = None,
     error: Errors = None,
+    group: Group = None,
+    hold_out: HoldOut = "random",
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -87,6 +96,8 @@ def fit(
         arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=pairs(error, "--error"),
+        group=group,
+        hold_out=hold_out,
         seed=seed,
         max_time=max_time,
         device=device,

@@ -21,8 +21,9 @@ from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded as seeded_by
 from pushforward.training import evaluate, fit
+from pushforward.training.copies import copies_of
 from pushforward.training.settings import TrainingOptions
-from pushforward.training.splitting import split_rows
+from pushforward.training.splitting import split_table
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
 
@@ -41,7 +42,8 @@ class FlowEstimator(BaseEstimator):
         epochs: most passes over the training rows.
         learning_rate: peak learning rate.
         batch_size: rows in a training batch.
-        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
+        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1;
+            copies of a row stand on one side, and count once among the held-out rows.
         random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
             for another fit each time.
         device: "auto" (default), "cpu", "cuda" or "mps".
@@ -77,7 +79,10 @@ class FlowEstimator(BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         x = x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
-        training_rows = split_rows(len(x), self.validation_fraction, seed, row_weights)[0].numpy()
+        whole = x if context is None else np.hstack([x, context.astype(np.float64)])
+        copies = copies_of(whole)
+        split = split_table(torch.from_numpy(whole), self.validation_fraction, seed, row_weights, copies=copies)
+        training_rows = split[0].numpy()
         train = x[training_rows]
         check_density(train, names)
         given = None
@@ -100,7 +105,9 @@ class FlowEstimator(BaseEstimator):
             weights=None if row_weights is None else row_weights[training_rows],
         )
         options = self._training_options(recipe, seed)
-        self.history_ = fit(flow, x, given, weights=weights, validation_fraction=self.validation_fraction, **options)
+        self.history_ = fit(
+            flow, x, given, weights=weights, validation_fraction=self.validation_fraction, split=split, **options
+        )
         self.flow_ = flow
 
     def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:

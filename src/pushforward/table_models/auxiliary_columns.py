@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pushforward.errors import InputError
+from pushforward.support.hashing import hashes
 from pushforward.tables import check_columns
+from pushforward.tables.missing import plain
 from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
+
+# Fewer groups than this cannot be divided into nine tenths and one tenth.
+FEWEST_GROUPS = 10
+
+
+def groups_of(column: Any, numbers: np.ndarray) -> np.ndarray:
+    """A hash of the group of each row, (rows,); rows without one stand alone.
+
+    Arguments:
+        column: a column of pyarrow, of any type.
+        numbers: of the rows.
+    """
+    column = plain(column)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    encoded = column.dictionary_encode()
+    texts = [str(value.as_py()).encode() for value in encoded.dictionary]
+    of_text = [int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts]
+    places = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    alone = hashes(numbers, len("alone"))
+    return np.where(places < 0, alone, np.array([*of_text, 0], np.uint64)[places])
+
+
+def check_groups(counts: np.ndarray, group: str, source: str) -> None:
+    """Refuse too few groups, and one with most of the rows.
+
+    Arguments:
+        counts: (groups,) of their rows.
+        group: the column.
+        source: what errors call the table.
+    """
+    if len(counts) < FEWEST_GROUPS:
+        raise InputError(
+            f'column "{group}" of {source} has {len(counts)} group{"" if len(counts) == 1 else "s"}; at least '
+            f"{FEWEST_GROUPS} are needed to hold some of them out."
+        )
+    if counts.max() > counts.sum() / 2:
+        raise InputError(
+            f'one group of column "{group}" of {source} has {int(counts.max())} of {int(counts.sum())} rows; a group '
+            "with most of the rows leaves too little on the other side: choose another column."
+        )
 
 
 def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.ndarray:

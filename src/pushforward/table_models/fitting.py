@@ -50,6 +50,8 @@ def fit_table(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    group: str | None = None,
+    hold_out: str = "random",
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> Fit:
@@ -57,7 +59,7 @@ def fit_table(
 
     Columns are made nearly normal inside the model, and the change of units is counted: densities are in the table's
     own units. One row in ten, chosen by the seed, is held out: it decides when training stops, and gives the held-out
-    nats.
+    nats. Copies of a row stand on one side, and count once among the held-out rows.
 
     Arguments:
         data: a CSV, Parquet or Feather file, or a table in memory: pandas, polars, pyarrow; numpy with columns named
@@ -77,6 +79,9 @@ def fit_table(
         errors: {column: column of its measurement errors}, standard deviations of independent normal noise. The model
             is then that of the true values, as `pushforward.table_models.deconvolved` explains; columns with errors
             are continuous.
+        group: a column whose equal values mark rows that belong together, such as those of one patient or one site:
+            they are held out together. It is not modeled unless it is named.
+        hold_out: "random" (default), or "last" for the last tenth of the rows in their order, as of a time series.
         announce: is told, before the training, what was chosen and why, line by line.
         training: `TrainingOptions` of `pushforward.fit`, instead of those chosen: max_time, epochs, device, progress,
             .... The seed, default 0, is also that of the split and the initial weights. Without a limit training
@@ -99,6 +104,8 @@ def fit_table(
         arbitrary_conditions=arbitrary_conditions,
         weight=weight,
         errors=errors,
+        group=group,
+        hold_out=hold_out,
         seed=seed,
         quiet=quiet,
     )
@@ -116,6 +123,7 @@ def fit_table(
         rows.context,
         weights=rows.data_weights,
         validation_fraction=VALIDATION_FRACTION,
+        split=rows.parts,
         **options,
     )
     return finish(prepared, recipe, assembled, history, seed)
@@ -148,6 +156,7 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
         "rows": {"training": rows.training_rows, "held_out": len(rows.held_out)},
+        "copies": round(rows.copies, 6),
         "held_out_nats": held_out,
         "log_prob": density.meaning,
         "arbitrary_conditions": roles.allows_gaps,

@@ -14,7 +14,8 @@ from pushforward.table_models.auxiliary_columns import check_errors
 from pushforward.table_models.gaussian import gaussian_held_out
 from pushforward.table_models.in_memory import InMemoryTable
 from pushforward.table_models.roles import ColumnRoles
-from pushforward.table_models.source import Split, TableSource
+from pushforward.table_models.row_order import correlation_of_neighbors
+from pushforward.table_models.source import HoldOut, Split, TableSource
 from pushforward.table_models.streamed import StreamedTable, is_large
 from pushforward.tables import (
     Schema,
@@ -31,6 +32,8 @@ from pushforward.tables.columns.kinds import Continuous
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
 MOST_LINES = 30
+# A larger share of copies is said.
+NOTABLE_COPIES = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,8 @@ def prepare(
     arbitrary_conditions: bool = False,
     weight: Any = None,
     errors: Mapping[str, str] | None = None,
+    group: str | None = None,
+    hold_out: str = "random",
     seed: int = 0,
     quiet: bool = True,
 ) -> Prepared:
@@ -74,7 +79,8 @@ def prepare(
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
-    table = open_table(data, columns, given, declared, weight, errors, seed, source, quiet)
+    held_out = _hold_out(hold_out, group, columns, given, seed)
+    table = open_table(data, columns, given, declared, weight, errors, held_out, source, quiet)
     if given:
         check_columns(given, table.names, source=source)
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
@@ -107,7 +113,9 @@ def prepare(
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
-    return Prepared(roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred)))
+    return Prepared(
+        roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred), *_lines_of_rows(rows, held_out))
+    )
 
 
 def open_table(
@@ -117,11 +125,11 @@ def open_table(
     declared: Schema,
     weight: Any,
     errors: Mapping[str, str],
-    seed: int,
+    hold_out: HoldOut,
     source: str,
     quiet: bool,
 ) -> TableSource:
-    """The wanted columns of a file or of a table in memory, with their weights and errors."""
+    """The wanted columns of a file or of a table in memory, with their weights, errors and groups."""
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modeled and given: choose one.')
@@ -129,7 +137,8 @@ def open_table(
     for name in auxiliary:
         if name in (columns or ()) or name in given:
             raise InputError(f'Column "{name}" holds weights or errors, and cannot be modeled or given as well.')
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *auxiliary]))
+    beside = [*auxiliary, *([] if hold_out.group is None else [hold_out.group])]
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *beside]))
     is_file = isinstance(data, str | os.PathLike)
     streamed = is_file and is_large(data, wanted)
     if streamed and not (weight is None or isinstance(weight, str)):
@@ -138,13 +147,24 @@ def open_table(
         )
     whole = None if streamed else read_columns(data, wanted) if is_file else table_from_frame(data, wanted)
     found = whole.column_names if whole is not None else wanted or column_names(data)
-    if auxiliary:
-        check_columns(auxiliary, found, source=source)
+    if beside:
+        check_columns(list(dict.fromkeys(beside)), found, source=source)
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
-        return StreamedTable(data, found, declared, seed, VALIDATION_FRACTION, weight, error_columns, quiet)
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns)
+        return StreamedTable(data, found, declared, hold_out, weight, error_columns, quiet)
+    return InMemoryTable(whole, declared, hold_out, source, weight, error_columns)
+
+
+def _hold_out(
+    hold_out: str, group: str | None, columns: Sequence[str] | None, given: Sequence[str], seed: int
+) -> HoldOut:
+    """Which rows are held out; an error for a way that there is not."""
+    if hold_out not in ("random", "last"):
+        raise InputError(f'hold_out is "random" or "last", not {hold_out!r}.')
+    if group is not None and hold_out == "last":
+        raise InputError("Rows are held out by groups or at the end, not both: give a group or hold out the last rows.")
+    return HoldOut(seed, VALIDATION_FRACTION, group, group in (*(columns or ()), *given), hold_out == "last")
 
 
 def _needs_arbitrary_conditions(
@@ -191,4 +211,22 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])
         lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')
+    return lines
+
+
+def _lines_of_rows(rows: Split, hold_out: HoldOut) -> list[str]:
+    """Lines about rows that depend on each other."""
+    lines = []
+    if rows.copies > NOTABLE_COPIES:
+        lines.append(
+            f"{rows.copies:.1%} of the rows are copies of others: copies stand on one side of the split, and count once "
+            "among the held-out rows"
+        )
+    if hold_out.group is None and not hold_out.last and rows.neighbors is not None:
+        correlation = correlation_of_neighbors(rows.neighbors)
+        if correlation:
+            lines.append(
+                f"rows look like a time series: neighbors are alike (correlation {correlation:.2f}); --hold-out last or "
+                "--group holds out rows honestly"
+            )
     return lines
