@@ -14,12 +14,13 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
+from pushforward.tables.dependence import find_relation
 from pushforward.training.likelihood import CHUNK_ROWS
 
 FLOATS = (np.float64, np.float32)
 # Enough to train on, where a straight line does not go through every row.
 FEWEST_ROWS = 4
-# Eigenvalues of a correlation matrix below this are rounding.
+# Relative differences below this are rounding.
 RESOLUTION = 1e-12
 
 
@@ -76,7 +77,7 @@ def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:
 
 
 def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse a column that is constant, which has no density, and warn of one that is a linear function of others.
+    """Refuse a column that is constant, which has no density, and warn of columns with a linear relation.
 
     >>> check_density(np.array([[1.0, 2.0], [1.0, 3.0]]), ["mass", "radius"])
     Traceback (most recent call last):
@@ -89,16 +90,16 @@ def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
             f'Column "{names[constant[0]]}" is {rows[0, constant[0]]} in every row that is trained on: a density does '
             "not exist for it; leave it out."
         )
-    if 1 < rows.shape[1] < len(rows):
-        values, vectors = np.linalg.eigh(np.corrcoef(rows, rowvar=False))
-        if values[0] < RESOLUTION:
-            name = names[int(np.abs(vectors[:, 0]).argmax())]
-            warnings.warn(
-                f'Column "{name}" is a linear function of others in every row that is trained on: their joint density '
-                "is infinite there, and the fitted one grows as long as it is trained; leave it out.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+    found = find_relation(rows)
+    if found is not None:
+        columns = ", ".join(f'"{names[column]}"' for column in sorted(found.columns))
+        warnings.warn(
+            f"Columns {columns} determine each other, {found.equation(names)} in every row that is trained on"
+            f"{' up to rounding' if found.rounded else ''}: their joint density is infinite there, and the fitted one "
+            "grows as long as it is trained; leave one of them out.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def constant_columns(rows: np.ndarray) -> np.ndarray:

@@ -20,14 +20,16 @@ from pushforward.table_models.streamed import StreamedTable, is_large
 from pushforward.tables import (
     Schema,
     check_columns,
-    check_for_fitting,
+    check_independent,
+    check_varying,
     column_names,
     parse_schema,
     read_columns,
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.columns.kinds import Column, Continuous
+from pushforward.tables.dependence import independent
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -102,6 +104,10 @@ def prepare(
             )
         roles = ColumnRoles(columns, list(given), errors, inferred, allows_gaps=True)
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
+    numeric = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
+    harmless = check_independent(
+        codes.matrix[:, numeric], [names[place] for place in numeric], source=source, conditions=roles.context
+    )
     if not roles.modeled:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     varying = [*roles.features, *roles.context]
@@ -112,9 +118,9 @@ def prepare(
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
-        gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
+        gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
     return Prepared(
-        roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred), *_lines_of_rows(rows, held_out))
+        roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred), *harmless, *_lines_of_rows(rows, held_out))
     )
 
 
@@ -189,15 +195,36 @@ def _needs_arbitrary_conditions(
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
-    """Refuse too few rows, and columns that should have a joint density and have none."""
+    """Refuse too few rows, and columns that should have a density and are constant."""
     complete = []
     for place, name in enumerate(names):
         present = ~np.isnan(matrix[:, place])
         if roles.schema[name].dense and present.all():
             complete.append(place)
         elif roles.schema[name].dense:
-            check_for_fitting(matrix[present, place][:, None], [name], source=source, minimum_rows=2)
-    check_for_fitting(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
+            check_varying(matrix[present, place][:, None], [name], source=source, minimum_rows=2)
+    check_varying(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
+
+
+def _is_quantity(column: Column) -> bool:
+    """Whether the codes of a column are quantities, which can be added."""
+    return column.modeled and column.numeric and column.plain_condition and not column.circular
+
+
+def _gaussian(rows: Split, features: int, related: bool) -> float | None:
+    """The held-out value of a Gaussian, or None where the training rows have none.
+
+    Of conditions that are related, one is left out of the Gaussian.
+    """
+    train, held_out = rows.train, rows.held_out
+    if related:
+        left = [*range(features), *(features + place for place in independent(train[:, features:]))]
+        train, held_out = train[:, left], held_out[:, left]
+    try:
+        return gaussian_held_out(train, held_out, features, rows.weights, rows.held_out_weights)
+    except InputError:
+        # No column follows from others: single rows, such as outliers in several columns, make them look so.
+        return None
 
 
 def _lines_of_schema(schema: Schema) -> list[str]:
@@ -219,14 +246,14 @@ def _lines_of_rows(rows: Split, hold_out: HoldOut) -> list[str]:
     lines = []
     if rows.copies > NOTABLE_COPIES:
         lines.append(
-            f"{rows.copies:.1%} of the rows are copies of others: copies stand on one side of the split, and count once "
-            "among the held-out rows"
+            f"{rows.copies:.1%} of the rows repeat others: copies stand on one side of the split, and count once among "
+            "the held-out rows"
         )
     if hold_out.group is None and not hold_out.last and rows.neighbors is not None:
         correlation = correlation_of_neighbors(rows.neighbors)
         if correlation:
             lines.append(
-                f"rows look like a time series: neighbors are alike (correlation {correlation:.2f}); --hold-out last or "
-                "--group holds out rows honestly"
+                f"rows look like a time series: neighbors are alike (correlation {correlation:.2f}); --hold-out last "
+                "or --group holds out rows honestly"
             )
     return lines

@@ -57,7 +57,7 @@ class Split:
         context: its context, or None.
         data_weights: its weights, or None.
         parts: its split, or None where it brings its held-out rows.
-        copies: the share of rows that have a copy.
+        copies: the share of rows that repeat others.
         neighbors: rows in their order, (k, columns).
     """
 

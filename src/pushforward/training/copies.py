@@ -72,15 +72,12 @@ def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.n
 
 
 def share_of_copies(labels: np.ndarray | None) -> float:
-    """The share of rows that have a copy.
+    """The share of rows that repeat another one.
 
     >>> share_of_copies(np.array([0, 1, 1, 2])), share_of_copies(None)
-    (0.5, 0.0)
+    (0.25, 0.0)
     """
-    if labels is None:
-        return 0.0
-    counts = np.unique(labels, return_counts=True)[1]
-    return float(counts[counts > 1].sum() / len(labels))
+    return 0.0 if labels is None or not len(labels) else 1 - len(np.unique(labels)) / len(labels)
 
 
 class Grid:
