@@ -205,7 +205,8 @@ def _relation(
     sizes = np.abs(coefficients) * scales[chosen]
     alike = np.ptp(np.abs(coefficients)) < (NEAR_WHOLE if rounded else EXACT) * np.abs(coefficients).max()
     positive, negative = np.flatnonzero(coefficients > 0), np.flatnonzero(coefficients < 0)
-    left = int(np.argmax(sizes))
+    # Of columns that contribute alike, one that leaves coefficients above 1.
+    left = int(np.argmin(np.where(sizes > (1 - 1e-9) * sizes.max(), np.abs(coefficients), np.inf)))
     if alike:
         coefficients = np.sign(coefficients)
         left = next((int(side[0]) for side in (negative, positive) if len(side) == 1), left)
