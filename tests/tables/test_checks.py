@@ -6,8 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import pushforward as pf
 from pushforward.errors import InputError
 from pushforward.tables import check_for_fitting, numeric_matrix
+from pushforward.tables.checks import check_scale
 
 
 def refusal(column: pa.Array, **options) -> str:
@@ -158,3 +160,24 @@ def test_good_matrices_pass(scale):
 def test_nearly_dependent_columns_pass():
     matrix = np.stack([NOISE, NOISE + 1e-4 * OTHER, np.round(NOISE, 2)], axis=1)
     check_for_fitting(matrix, ["a", "b", "c"], source="t.csv", minimum_rows=2)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e200, 1e-200, 1e-300])
+def test_columns_whose_variance_no_float_holds_are_refused_truthfully(scale):
+    x = np.random.default_rng(0).normal(size=(100, 2)) * [1.0, scale]
+    with pytest.raises(InputError, match=r'column "b" of .* square') as caught:
+        check_scale(x, ["a", "b"], source="s")
+    assert ("larger" if scale > 1 else "smaller") + " unit" in str(caught.value)
+    for fit in (lambda: pf.fit_table(pa.table(list(x.T), ["a", "b"]), max_steps=1), lambda: pf.FlowDensity().fit(x)):
+        with pytest.raises(InputError, match="square"):
+            fit()
+
+
+def test_columns_at_the_ends_of_what_can_be_fitted():
+    x = np.random.default_rng(0).normal(size=300)
+    ends = {}
+    for scale in (1e149, 1e-149):
+        fitted = pf.fit_table(pa.table({"x": scale * x}), max_steps=2, progress=False)
+        ends[scale] = fitted.gaussian + np.log(scale)
+    plain = pf.fit_table(pa.table({"x": x}), max_steps=2, progress=False).gaussian
+    np.testing.assert_allclose(list(ends.values()), plain, rtol=1e-10)

@@ -49,6 +49,12 @@ Group = Annotated[
 HoldOut = Annotated[
     str, typer.Option("--hold-out", help="random, or last: the last tenth of the rows, as of a time series.")
 ]
+Decimal = Annotated[
+    str | None, typer.Option(help='Decimal mark of numbers in text, "." or ",", where the text does not decide.')
+]
+DateFormat = Annotated[
+    str | None, typer.Option(help='Order of dates in text, such as "%d/%m/%Y", where the text does not decide.')
+]
 Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
@@ -68,6 +74,8 @@ def fit(
     error: Errors = None,
     group: Group = None,
     hold_out: HoldOut = "random",
+    decimal: Decimal = None,
+    date_format: DateFormat = None,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -98,6 +106,8 @@ def fit(
         errors=pairs(error, "--error"),
         group=group,
         hold_out=hold_out,
+        decimal=decimal,
+        date_format=date_format,
         seed=seed,
         max_time=max_time,
         device=device,

@@ -22,7 +22,7 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
         from pushforward.tables.schema.serialization import parse_schema
 
         schema = parse_schema(notes.pop("schema"), source=f"the schema in {model}")
-        columns = {name: column.describe() for name, column in schema.items()}
+        columns = {name: column.describe_all() for name, column in schema.items()}
     for key, value in _flat({**about, **notes, "column": columns}):
         print(f"{key:24} {value}")
 

@@ -71,7 +71,7 @@ def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
         f"{scores.rows} rows, mean log-density {scores.mean:.4f} ± {error:.4f} nats per row "
         f"(from {scores.smallest:.3f} to {scores.largest:.3f}); scores in {output}"
     ]
-    if model.roles.has_probabilities:
+    if not model.roles.plain:
         lines.append(f"log_prob is that of {model.meaning}")
     if model.calibration is None:
         lines.append("no p-values: the model is distilled or of an earlier version, without held-out log-densities")

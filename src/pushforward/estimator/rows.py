@@ -14,6 +14,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
+from pushforward.tables.checks import check_scale
 from pushforward.tables.dependence import find_relation
 from pushforward.training.likelihood import CHUNK_ROWS
 
@@ -84,6 +85,7 @@ def check_density(rows: np.ndarray, names: Sequence[str]) -> None:
     pushforward.errors.InputError: Column "mass" is 1.0 in every row that is trained on: a density does not exist for
     it; leave it out.
     """
+    check_scale(rows, names, source="X")
     constant = np.flatnonzero(constant_columns(rows))
     if constant.size:
         raise InputError(

@@ -70,8 +70,8 @@ class ArbitraryConditionalDensity(nn.Module):
     def meaning(self) -> str:
         """What log_prob is the logarithm of."""
         return (
-            "a density in the units of continuous columns times the probability of discrete ones, exact; missing "
-            "values are left out: it is the learned density of the values that are present"
+            f"{self.columns.meaning}, exact; missing values are left out: it is the learned density of the values that "
+            "are present"
         )
 
     @property
@@ -309,5 +309,5 @@ def _log_prob_of_values(
             columns[discrete],
         ).to(dtype)
         value = value.clone()
-        value[:, discrete] = torch.where(has_mass, of_mass, value[:, discrete])
+        value[:, discrete] = torch.where(has_mass, of_mass + log_term[:, discrete].to(dtype), value[:, discrete])
     return value

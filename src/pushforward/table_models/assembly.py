@@ -73,7 +73,7 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
     if roles.errors:
         return Assembled(flow, DeconvolvedDensity(density, roles.measured), approximate=False)
-    return Assembled(flow, density, approximate=maps.discrete)
+    return Assembled(flow, density, approximate=maps.noisy)
 
 
 def _arbitrary_conditional_flow(

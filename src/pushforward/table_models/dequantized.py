@@ -42,7 +42,7 @@ class DequantizedDensity(nn.Module):
         self.flow = flow
         engine = torch.quasirandom.SobolEngine(columns.features, scramble=True, seed=0)
         self.register_buffer(
-            "points", engine.draw(points if columns.discrete else 1, dtype=torch.float64), persistent=False
+            "points", engine.draw(points if columns.noisy else 1, dtype=torch.float64), persistent=False
         )
 
     @property
@@ -63,12 +63,9 @@ class DequantizedDensity(nn.Module):
     @property
     def meaning(self) -> str:
         """What log_prob is the logarithm of."""
-        if not self.columns.discrete:
+        if not self.columns.noisy:
             return "a density in the units of the columns, exact"
-        return (
-            "a density in the units of continuous columns times the probability of discrete ones, which is averaged "
-            f"over {len(self.points)} points of the dequantizing noise"
-        )
+        return f"{self.columns.meaning}, averaged over {len(self.points)} points of the dequantizing noise"
 
     def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(codes | context) in nats, (n,): densities of continuous columns, probabilities of discrete ones.
@@ -77,7 +74,7 @@ class DequantizedDensity(nn.Module):
             codes: (n, D), float64.
             context: (n, C).
         """
-        if self.training and self.columns.discrete:
+        if self.training and self.columns.noisy:
             return self._bound(codes, context, torch.rand_like(codes))
         bounds = [self._bound(codes, context, noise) for noise in self.points]
         return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
@@ -88,11 +85,11 @@ class DequantizedDensity(nn.Module):
         Raises:
             InputError: it has no shares of columns.
         """
-        if self.columns.discrete:
-            name = self.columns.with_probabilities[0]
+        if self.columns.noisy:
+            name = [*self.columns.with_probabilities, *self.columns.rounded][0]
             raise InputError(
-                f'This model has no shares of columns: the probability of its column "{name}" is an average over '
-                "noise; fit with --arbitrary-conditions, whose probabilities are exact."
+                f'This model has no shares of columns: the probability of its column "{name}", or of its cells, is an '
+                "average over noise; fit with --arbitrary-conditions, whose probabilities are exact."
             )
         if self.flow.bijection.order() is None:
             raise InputError(

@@ -15,6 +15,7 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
+from pushforward.tables.columns.text_format import Conventions
 from pushforward.training import History, evaluate, fit
 from pushforward.training.settings import TrainingOptions, settings_from
 from pushforward.zoo.recipe import Recipe
@@ -52,6 +53,8 @@ def fit_table(
     errors: Mapping[str, str] | None = None,
     group: str | None = None,
     hold_out: str = "random",
+    decimal: str | None = None,
+    date_format: str | None = None,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> Fit:
@@ -82,6 +85,9 @@ def fit_table(
         group: a column whose equal values mark rows that belong together, such as those of one patient or one site:
             they are held out together. It is not modeled unless it is named.
         hold_out: "random" (default), or "last" for the last tenth of the rows in their order, as of a time series.
+        decimal: the decimal mark of text, "." or ",", where the text does not decide; default what it says.
+        date_format: the order of dates in text, such as "%d/%m/%Y", where the text does not decide; default what it
+            says.
         announce: is told, before the training, what was chosen and why, line by line.
         training: `TrainingOptions` of `pushforward.fit`, instead of those chosen: max_time, epochs, device, progress,
             .... The seed, default 0, is also that of the split and the initial weights. Without a limit training
@@ -108,6 +114,7 @@ def fit_table(
         hold_out=hold_out,
         seed=seed,
         quiet=quiet,
+        conventions=Conventions(decimal, date_format),
     )
     recipe = choose(prepared, flow, training.get("max_time"))
     options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]

@@ -55,12 +55,12 @@ def impute(
     generator = torch.Generator().manual_seed(seed)
     rows = filled = 0
     as_text = output == "-" or table_format(output) == "csv"
-    numeric = [name for name in model.names if model.schema[name].numeric]
+    numeric = [name for name in model.names if model.schema[name].parsed_early]
     with TableReader(data, numeric, keep_text=as_text) as reader:
         check_columns(model.names, reader.names, source=reader.path)
         if draws is not None and DRAW in reader.names:
             raise InputError(f'{data} already has a column "{DRAW}"; rename or remove it first.')
-        types = {name: model.schema[name].arrow_type for name in model.modeled}
+        types = {name: model.schema[name].written_type for name in model.modeled}
         # Numbers of a CSV stay the text that they are.
         fields = [
             field if pa.types.is_string(field.type) else pa.field(field.name, types.get(field.name, field.type))

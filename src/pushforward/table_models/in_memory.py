@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import torch
 from pushforward.table_models.auxiliary_columns import check_groups, check_weights, errors_of, groups_of, weights_of
 from pushforward.table_models.source import Codes, HoldOut, Split, measured
 from pushforward.tables import Schema, encode, infer_schema, to_table
+from pushforward.tables.columns.text_format import PLAIN, Conventions
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.training.copies import copies_of, share_of_copies
 from pushforward.training.splitting import split_table
 
@@ -26,6 +28,7 @@ class InMemoryTable:
         source: what errors call the table.
         weight: the column of row weights, one number for each row, or None.
         errors: the columns of measurement errors.
+        conventions: what the user says of decimal marks and dates in text.
 
     Raises:
         InputError: a weight or an error that is not allowed, its row is named; or too few groups.
@@ -41,9 +44,10 @@ class InMemoryTable:
         source: str,
         weight: Any = None,
         errors: Sequence[str] = (),
+        conventions: Conventions = PLAIN,
     ) -> None:
         self.source, self.declared, self.hold_out = source, declared, hold_out
-        self.errors = list(errors)
+        self.errors, self.conventions = list(errors), conventions
         self.reasons: list[str] = []
         self.weights = None if weight is None else weights_of(table, weight, source)
         if self.weights is not None:
@@ -62,9 +66,17 @@ class InMemoryTable:
         """The columns, without weights and errors."""
         return list(self.table.column_names)
 
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of all rows."""
+        table, count = self.table, len(self.table)
+        rows = np.arange(count)
+        found = identifiers(table, rows, count, source=self.source, keep=keep, conventions=self.conventions)
+        self.table = table.drop_columns(list(found))
+        return found
+
     def infer_schema(self) -> Schema:
         """The schema of all rows."""
-        return infer_schema(self.table, self.declared, source=self.source)
+        return infer_schema(self.table, self.declared, source=self.source, conventions=self.conventions)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""

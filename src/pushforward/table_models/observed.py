@@ -20,7 +20,7 @@ class Observed(NamedTuple):
     Attributes:
         low: scores of values with a density, or the lower ends of the intervals of those with a probability.
         high: the same scores, or the upper ends.
-        log_term: log |∂ score / ∂ code| of values with a density, 0 for others.
+        log_term: log |∂ score / ∂ code| of values with a density, minus the log of its length for a cell, else 0.
         mass: whether a value has a probability.
         inputs: what the network is shown, (n, D + Σ widths), scores first.
         present: whether there is a value.
@@ -58,7 +58,7 @@ def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], marginal: 
             score[:, columns.circular] = inside[:, columns.circular]
             slope[:, columns.circular] = 0.0
         scores.append(torch.where(end.isinf(), end, score))
-    log_term = torch.where(mass | ~present, 0.0, log_term + slope)
+    log_term = torch.where(present, torch.where(mass, log_term, log_term + slope), 0.0)
     inputs = _inputs(codes, scores[0], scores[1], kinds)
     return Observed(scores[0], scores[1], log_term, mass & present, inputs, present)
 

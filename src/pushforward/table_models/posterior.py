@@ -69,7 +69,7 @@ def posterior(
         answer = _Curve(model, density, of, grid)
     keep_text = bool(quantiles) and (output == "-" or table_format(output) == "csv")
     rows = 0
-    numeric = [name for name in known if model.schema[name].numeric]
+    numeric = [name for name in known if model.schema[name].parsed_early]
     with (
         TableReader(data, numeric, keep_text=keep_text) as reader,
         TableWriter(output, answer.schema(reader.schema)) as writer,

@@ -28,7 +28,9 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
+from pushforward.tables.checks import FRAME, check_scale
 from pushforward.tables.columns.kinds import Column, Continuous
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.dependence import independent
 
 MINIMUM_ROWS = 20
@@ -69,6 +71,7 @@ def prepare(
     hold_out: str = "random",
     seed: int = 0,
     quiet: bool = True,
+    conventions: Conventions = PLAIN,
 ) -> Prepared:
     """Read a table, infer its schema, and hold out some of its rows; arguments as for `fit_table`.
 
@@ -80,12 +83,19 @@ def prepare(
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
-    declared = {**dict.fromkeys(errors, Continuous(heavy=False)), **declared}
+    # The noise of the errors is wider than a cell.
+    declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
     held_out = _hold_out(hold_out, group, columns, given, seed)
-    table = open_table(data, columns, given, declared, weight, errors, held_out, source, quiet)
+    table = open_table(data, columns, given, declared, weight, errors, held_out, source, quiet, conventions)
     if given:
         check_columns(given, table.names, source=source)
+    left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
     columns = [name for name in table.names if name not in given] if columns is None else list(columns)
+    if left_out and not columns:
+        raise InputError(
+            f"{source} has no columns to model: all of them name or number its rows; choose some with "
+            f"{'columns=' if source == FRAME else '--columns'}."
+        )
     if not columns:
         raise InputError(f"{source} has no columns left to model: all of them are given.")
     inferred = {
@@ -119,9 +129,9 @@ def prepare(
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
-    return Prepared(
-        roles, rows, gaussian, (*table.reasons, *_lines_of_schema(inferred), *harmless, *_lines_of_rows(rows, held_out))
-    )
+    of_rows = [*harmless, *_lines_of_rows(rows, held_out)]
+    reasons = (*table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred), *of_rows)
+    return Prepared(roles, rows, gaussian, reasons)
 
 
 def open_table(
@@ -134,6 +144,7 @@ def open_table(
     hold_out: HoldOut,
     source: str,
     quiet: bool,
+    conventions: Conventions = PLAIN,
 ) -> TableSource:
     """The wanted columns of a file or of a table in memory, with their weights, errors and groups."""
     both = [name for name in columns or () if name in given]
@@ -158,8 +169,8 @@ def open_table(
     check_errors(errors, found, columns, given, source)
     error_columns = list(errors.values())
     if whole is None:
-        return StreamedTable(data, found, declared, hold_out, weight, error_columns, quiet)
-    return InMemoryTable(whole, declared, hold_out, source, weight, error_columns)
+        return StreamedTable(data, found, declared, hold_out, weight, error_columns, quiet, conventions)
+    return InMemoryTable(whole, declared, hold_out, source, weight, error_columns, conventions)
 
 
 def _hold_out(
@@ -196,6 +207,7 @@ def _needs_arbitrary_conditions(
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
     """Refuse too few rows, and columns that should have a density and are constant."""
+    check_scale(matrix, names, source=source)
     complete = []
     for place, name in enumerate(names):
         present = ~np.isnan(matrix[:, place])
@@ -227,13 +239,21 @@ def _gaussian(rows: Split, features: int, related: bool) -> float | None:
         return None
 
 
+def _lines_of_identifiers(left_out: Mapping[str, str], source: str) -> list[str]:
+    """A line for each column that is left out."""
+    option = "columns=" if source == FRAME else "--columns"
+    lines = [f'column "{name}" is left out: {reason} ({option} keeps it)' for name, reason in left_out.items()]
+    more = [f"and {len(lines) - MOST_LINES} more columns that name or number the rows"]
+    return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
+
+
 def _lines_of_schema(schema: Schema) -> list[str]:
     """A line for each column that is not a plain number, and one about gaps."""
-    plain = Continuous(heavy=False)
-    special = [name for name, column in schema.items() if column.model_copy(update={"missing": 0.0}) != plain]
-    lines = [f'column "{name}": {schema[name].describe()}' for name in special[:MOST_LINES]]
+    special = [name for name, column in schema.items() if column.describe_all() != Continuous().describe()]
+    lines = [f'column "{name}": {schema[name].describe_all()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
         lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+    lines += [f'column "{name}": {column.remark}' for name, column in schema.items() if column.remark]
     gaps = {name: column.missing for name, column in schema.items() if 0 < column.missing < 1}
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])

@@ -71,13 +71,14 @@ class ColumnRoles:
         return [self.features.index(name) for name in self.errors]
 
     @property
-    def has_probabilities(self) -> bool:
-        """Whether single values of some feature have a probability."""
-        return any(self.schema[name].has_probabilities for name in self.features)
+    def plain(self) -> bool:
+        """Whether all features have densities, of values that were not rounded."""
+        kinds = [self.schema[name] for name in self.features]
+        return not any(kind.has_probabilities or kind.cells is not None for kind in kinds)
 
     def numeric(self, names: Sequence[str]) -> list[str]:
         """Those of some columns that are read as numbers."""
-        return [name for name in names if self.schema[name].numeric]
+        return [name for name in names if self.schema[name].parsed_early]
 
     def inputs(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the density takes of codes, (n, names): the features and their errors, and the context or None."""

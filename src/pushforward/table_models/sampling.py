@@ -56,7 +56,7 @@ def sample_table(
     written = 0
     with (
         seeded(seed),
-        TableWriter(output, pa.schema([(name, roles.schema[name].arrow_type) for name in names])) as writer,
+        TableWriter(output, pa.schema([(name, roles.schema[name].written_type) for name in names])) as writer,
     ):
         for codes, done in _blocks(density, roles, rows, given):
             _check_finite(codes, names, roles, written)

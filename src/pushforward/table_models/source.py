@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -88,6 +88,9 @@ class TableSource(Protocol):
     @property
     def reasons(self) -> list[str]:
         """What is special about the route that the table takes, line by line."""
+
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Leave out columns that name or number the rows, except some; return them, and what they look like."""
 
     def infer_schema(self) -> Schema:
         """What each column is.

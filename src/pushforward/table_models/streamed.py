@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,13 @@ from pushforward.table_models.source import Codes, HoldOut, Split
 from pushforward.table_models.streamed_choice import choose_held_out
 from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
 from pushforward.tables.columns.kinds import Column
+from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import plain
 from pushforward.tables.numbers import numbers
+from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.copies import share_of_copies
@@ -51,6 +53,7 @@ class StreamedTable:
         weight: the column of row weights, or None.
         errors: the columns of measurement errors.
         quiet: whether to leave out the progress bars.
+        conventions: what the user says of decimal marks and dates in text.
 
     Attributes:
         found: the result of the pass.
@@ -74,6 +77,7 @@ class StreamedTable:
         weight: str | None = None,
         errors: Sequence[str] = (),
         quiet: bool = True,
+        conventions: Conventions = PLAIN,
     ) -> None:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
@@ -81,11 +85,13 @@ class StreamedTable:
         beside = [] if hold_out.group is None else [hold_out.group]
         left_out = [*auxiliary, *([] if hold_out.group_modeled else beside)]
         self.names = [name for name in names if name not in left_out]
-        self.declared, self.hold_out = declared, hold_out
+        self.declared, self.hold_out, self.conventions = declared, hold_out, conventions
         columns = list(dict.fromkeys([*self.names, *auxiliary, *beside]))
         with TableReader(path, columns, keep_text=True, only_numeric=True) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-        self.row_groups = RowGroups(path, columns, columns_of_text(head, declared, source=self.source))
+        self.row_groups = RowGroups(
+            path, columns, columns_of_text(head, declared, source=self.source, conventions=conventions)
+        )
         self.choice = choose_held_out(self.row_groups, self.names, hold_out)
         with progress("scanning", quiet) as report:
             self.found = scan(self.row_groups, hold_out.seed, hold_out.fraction, self._weigh, report, self.choice)
@@ -105,15 +111,23 @@ class StreamedTable:
             f"{len(self.sample)} gives the quantiles"
         ]
 
+    def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
+        """Those of the rows held out, whose numbers are known."""
+        some, rows = self.found.held_out.select(self.names), self.found.held_out_rows
+        found = identifiers(some, rows, self.found.rows, source=self.source, keep=keep, conventions=self.conventions)
+        self.names = [name for name in self.names if name not in found]
+        self.sample = self.sample.select(self.names)
+        return found
+
     def infer_schema(self) -> Schema:
         """The schema of the sample, except for columns of which other rows show more."""
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
-        schema = infer_schema(self.sample, self.declared, source=self.source)
+        schema = infer_schema(self.sample, self.declared, source=self.source, conventions=self.conventions)
         wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
         if wider:
             declared = {name: column for name, column in self.declared.items() if name in wider}
-            schema |= infer_schema(whole.select(wider), declared, source=self.source)
+            schema |= infer_schema(whole.select(wider), declared, source=self.source, conventions=self.conventions)
         for name in schema.keys() & self.found.gaps.keys():
             if not schema[name].missing:
                 schema[name] = schema[name].model_copy(update={"missing": min(1.0, 1 / self.found.rows)})
@@ -121,7 +135,7 @@ class StreamedTable:
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of the sample; all rows are read once more if a column's kind may refuse their values."""
-        strict = [name for name in names if schema[name].strict]
+        strict = [name for name in names if schema[name].strict or schema[name].format is not None]
         if strict:
             with progress("checking", self.quiet) as report:
                 for group in range(len(self.row_groups)):

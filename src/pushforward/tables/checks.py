@@ -9,6 +9,7 @@ from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 
 FRAME = "the table"  # what messages call data that came from memory, not from a file
+LARGEST = 1e150  # of values: their squares, and the inverses of these, are finite
 _RESOLUTION = 1e-12  # relative differences below this are rounding, not data
 MOST_NAMES = 8
 
@@ -147,6 +148,41 @@ def _relation_of(
     if np.array_equal(first, second, equal_nan=True):
         return columns, "are equal in every row"
     return columns, f"determine each other exactly, as linear functions: {equation}"
+
+
+def check_scale(matrix: np.ndarray, names: Sequence[str], *, source: str) -> None:
+    """Refuse columns whose variance float64 cannot hold.
+
+    Arguments:
+        matrix: numbers, shape (rows, columns), NaN where a value is missing.
+        names: the names of the columns.
+        source: what messages call the table.
+
+    Raises:
+        InputError: a column has values beyond 1e150, or a standard deviation below 1e-150 that is not 0.
+
+    Example:
+        >>> check_scale(np.array([[1e300], [-1e300]]), ["x"], source="stars.csv")
+        Traceback (most recent call last):
+        ...
+        pushforward.errors.InputError: column "x" of stars.csv has values up to 1e+300, whose squares float64 cannot
+        hold; write it in a larger unit, so that its values lie within 1e+150.
+    """
+    for name, column in zip(names, matrix.T, strict=True):
+        present = column[~np.isnan(column)]
+        largest = float(np.abs(present).max(initial=0.0))
+        what = f'column "{name}" of {source}'
+        if largest > LARGEST:
+            raise InputError(
+                f"{what} has values up to {largest:g}, whose squares float64 cannot hold; write it in a larger unit, "
+                f"so that its values lie within {LARGEST:g}."
+            )
+        deviation = float((present / largest).std()) * largest if largest > 0 else 0.0
+        if 0 < deviation < 1 / LARGEST:
+            raise InputError(
+                f"{what} has a standard deviation of {deviation:.3g}, whose square float64 cannot hold; write it in a "
+                f"smaller unit, so that it is above {1 / LARGEST:g}."
+            )
 
 
 def leave_out(source: str, what: str = "it") -> str:

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from pushforward.errors import InputError
+from pushforward.tables.arrays import arrow_column, columns_of, refuse_times_among_dates
 from pushforward.tables.checks import FRAME, check_columns, check_distinct
 from pushforward.tables.numbers import numeric_matrix
+from pushforward.tables.pandas_types import plain_series
 
 
 def matrix_from_frame(
@@ -37,7 +39,7 @@ def matrix_from_frame(
         (array([[1. , 2.5],
                [3. , 4. ]]), None)
     """
-    if isinstance(data, np.ndarray | list | tuple) or _is_tensor(data):
+    if (isinstance(data, np.ndarray | list | tuple) or _is_tensor(data)) and not _has_fields(data):
         return _from_array(data, columns, gaps)
     table = table_from_frame(data, columns)
     return numeric_matrix(table, table.column_names, source=FRAME, gaps=gaps), table.column_names
@@ -47,7 +49,8 @@ def table_from_frame(data: Any, columns: Sequence[str] | None = None) -> pa.Tabl
     """Turn a data frame, an array, a tensor or nested lists into a table of pyarrow, keeping the types of columns.
 
     Arguments:
-        data: as for `matrix_from_frame`; columns of arrays and lists are called 0, 1, ....
+        data: as for `matrix_from_frame`; columns of arrays and lists are called 0, 1, ..., and those of records as
+            their fields. What is masked is missing.
         columns: the names of the columns wanted, default all.
 
     Raises:
@@ -95,6 +98,11 @@ def to_table(matrix: np.ndarray, names: Sequence[str]) -> pa.Table:
     return pa.table([pa.array(np.ascontiguousarray(column)) for column in values.T], names=list(names))
 
 
+def _has_fields(data: Any) -> bool:
+    """Whether data are records of numpy."""
+    return isinstance(data, np.ndarray) and data.dtype.names is not None
+
+
 def _is_tensor(data: Any) -> bool:
     return hasattr(data, "detach") and hasattr(data, "cpu")
 
@@ -111,7 +119,7 @@ def _from_tensor(tensor: Any) -> np.ndarray:
 def _array(data: Any) -> np.ndarray:
     """Rows as a matrix of numbers, or of anything."""
     try:
-        values = np.asarray(data)
+        values = np.asanyarray(data) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
         if values.dtype.kind not in "iufb" and not isinstance(data, np.ndarray):
             values = np.asarray(data, dtype=object)  # or numpy would turn numbers beside text into text
     except ValueError:
@@ -124,9 +132,8 @@ def _array(data: Any) -> np.ndarray:
 
 
 def _table_of_array(data: Any) -> pa.Table:
-    values = _array(data)
-    names = [str(index) for index in range(values.shape[1])]
-    return pa.table([_column(values[:, index], name) for index, name in enumerate(names)], names=names)
+    columns = columns_of(data.ravel() if _has_fields(data) else _array(data))
+    return pa.table([_column(values, name) for name, values in columns.items()], names=list(columns))
 
 
 def _from_array(data: Any, columns: Sequence[str] | None, gaps: bool) -> tuple[np.ndarray, list[str] | None]:
@@ -135,7 +142,7 @@ def _from_array(data: Any, columns: Sequence[str] | None, gaps: bool) -> tuple[n
     if names is not None:
         _check_count(values, names)
         check_distinct(names, source=FRAME)
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and not isinstance(values, np.ma.MaskedArray):
         matrix = np.array(values, dtype=np.float64, order="C")
         if np.isfinite(matrix).all():
             return matrix, names
@@ -148,9 +155,10 @@ def _from_array(data: Any, columns: Sequence[str] | None, gaps: bool) -> tuple[n
 def _column(values: np.ndarray, name: str) -> Any:
     """Turn a column of any kind into one of pyarrow."""
     try:
-        return pa.array(values.tolist() if values.dtype.kind == "O" else np.ascontiguousarray(values))
-    except (pa.ArrowException, OverflowError, TypeError):
-        raise _not_numbers(name, str(values.dtype)) from None
+        return arrow_column(values)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        several = "" if values.ndim == 1 else f", {values.shape[1:]} values in a row"
+        raise _not_numbers(name, f"{values.dtype}{several}") from None
 
 
 def _table_of_frame(data: Any, columns: Sequence[str] | None) -> pa.Table:
@@ -174,9 +182,13 @@ def _table_of_frame(data: Any, columns: Sequence[str] | None) -> pa.Table:
     for name in names:
         series = frame.get_column(originals[name])
         try:
-            arrays.append(series.to_arrow())
-        except (pa.ArrowException, OverflowError, TypeError):
-            raise _not_numbers(name, str(series.dtype)) from None
+            native = plain_series(series.to_native())
+            arrays.append(nw.from_native(native, series_only=True).to_arrow())
+            if str(getattr(native, "dtype", "")) == "object":
+                refuse_times_among_dates(native, arrays[-1].type)
+        except Exception as error:  # each library has its own
+            kind = getattr(series.to_native(), "dtype", series.dtype)
+            raise _not_numbers(name, str(kind)) from error
     return pa.table(arrays, names=names)
 
 

@@ -6,14 +6,18 @@ JSON, and a user may declare it for some columns. Whatever a declaration leaves 
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pushforward.errors import InputError
+from pushforward.tables.columns.recording import Grid
+from pushforward.tables.columns.text_format import DURATION, TIME, Format, describe_format, type_in
 from pushforward.tables.columns.values import Values
+from pushforward.tables.date_format import check_format
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,17 +43,29 @@ class Column(BaseModel):
     Attributes:
         missing: the share of rows without a value, inferred.
         kind: the name of the kind.
+        format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
+            directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
     """
 
     model_config = STRICT
 
     missing: Annotated[float, Field(ge=0, le=1)] = 0.0
     kind: str
+    format: Format | None = None
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, form: Format | None) -> Format | None:
+        if isinstance(form, str) and form not in (TIME, DURATION):
+            check_format(form)
+        return form
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Make the kind known by its name."""
-        KINDS[cls.model_fields["kind"].default] = cls
+        name = cls.model_fields["kind"].default
+        if isinstance(name, str):
+            KINDS[name] = cls
 
     # What it is.
 
@@ -74,6 +90,11 @@ class Column(BaseModel):
         return False
 
     @property
+    def cells(self) -> Grid | None:
+        """The grid to which measurements were rounded, if each stands for the numbers within half a step of it."""
+        return None
+
+    @property
     def circular(self) -> bool:
         """Whether the values lie on a circle."""
         return False
@@ -82,6 +103,11 @@ class Column(BaseModel):
     def numeric(self) -> bool:
         """Whether the values are read as numbers."""
         return True
+
+    @property
+    def parsed_early(self) -> bool:
+        """Whether the reader of a CSV may turn its text into numbers: they are plain ones."""
+        return self.numeric and self.format is None
 
     @property
     def kept_as_text(self) -> bool | None:
@@ -117,6 +143,15 @@ class Column(BaseModel):
     def describe(self) -> str:
         """Return the kind and its most important options, in a few words."""
         return self.kind
+
+    @property
+    def remark(self) -> str | None:
+        """A sentence about what the values probably mean, for the person who fits them; None for none."""
+        return None
+
+    def describe_all(self) -> str:
+        """Return the description, and how the values are written where that is not plain."""
+        return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
 
     # What it is inferred from.
 
@@ -156,8 +191,13 @@ class Column(BaseModel):
 
     @property
     def arrow_type(self) -> Any:
-        """The type of pyarrow in which draws are written."""
+        """The type of pyarrow that `decode` gives."""
         return pa.float64()
+
+    @property
+    def written_type(self) -> Any:
+        """The type of pyarrow in which draws are written."""
+        return type_in(self.format, self.arrow_type)
 
     def encode(self, values: Values) -> np.ndarray:
         """Turn values into codes, (n,) float64, NaN where a value is missing.
@@ -189,6 +229,11 @@ class Column(BaseModel):
         """The step between neighboring codes of a discrete column, and a code that they are counted from."""
         return 1, 0
 
+    @property
+    def atom_codes(self) -> list[float]:
+        """The codes of the values that have a probability beside others with a density or in cells, increasing."""
+        return []
+
     def all_codes(self) -> np.ndarray | None:
         """Every code, increasing, of a column with few; None for others."""
         return None
@@ -205,8 +250,8 @@ class Column(BaseModel):
     # How models see it.
 
     @property
-    def map(self) -> type["Map"]:
-        """The class of the map from codes to the whole line."""
+    def map(self) -> Callable[[Sequence[Any]], "Map"]:
+        """Makes the map from codes to the whole line of some columns that have the same one."""
         # Imported only here, so that a schema can be read without torch.
         from pushforward.tables.columns.maps.identity import Identity
 

@@ -7,10 +7,12 @@ from pydantic import model_validator
 
 from pushforward.tables.columns.base import Column, check_order, ends, interval
 from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.detection import abrupt_ends
+from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.values import Values
 
 
-class Bounded(Column):
+class Bounded(Measured):
     """A number within an interval, its ends included.
 
     Attributes:
@@ -39,14 +41,21 @@ class Bounded(Column):
         return Continuous(missing=self.missing, heavy=False)
 
     def describe(self) -> str:
-        """The kind and its bounds."""
-        return f"bounded, {interval(self.low, self.high)}"
+        """The kind, its bounds, and the step to which values were rounded."""
+        return f"bounded, {interval(self.low, self.high)}{self.rounding()}"
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Numbers that fill an interval or a half-line up to its ends."""
+        """Numbers that fill an interval or a half-line up to its ends, and rounded ones that end abruptly."""
         low, high = values.bounds
-        return None if low is None and high is None else cls(low=low, high=high)
+        if low is None and high is None and values.cells is not None:
+            low, high = abrupt_ends(*values.distinct, values.cells.step)
+        return None if low is None and high is None else cls(low=low, high=high).complete(values)
+
+    def complete(self, values: Values) -> Self:
+        """Find the step."""
+        _ = values.numbers  # which refuses what is not a number
+        return self.with_step(values)
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""

@@ -1,6 +1,7 @@
 """One of some levels."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -12,8 +13,18 @@ from pushforward.errors import InputError
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
-from pushforward.tables.columns.levels import MOST_LEVELS, Level, arrow_type_of, is_number, positions, short
-from pushforward.tables.columns.values import Values
+from pushforward.tables.columns.levels import (
+    MOST_LEVELS,
+    Level,
+    arrow_type_of,
+    is_number,
+    positions,
+    same,
+    short,
+    widened,
+)
+from pushforward.tables.columns.values import Values, match_all
+from pushforward.tables.missing import is_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,9 +34,11 @@ if TYPE_CHECKING:
 # Texts are names of rows, and not levels, if there are more than MOST_LEVELS, or more than this many of which most
 # rows have their own.
 LEVELS_OF_ANY_TABLE = 50
-# At most so many different numbers, each with so many rows on average, are levels and not measurements.
-MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+# Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
+LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
 MOST_DECLARED = 4_096
+# Digits with marks between them, perhaps behind a sign or a currency and before a unit, look like a number or a date.
+LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9][0-9.,'’_\s:/]*[\p{L}\p{Sc}%°]{0,12}[^\p{L}\p{N}]?$"
 
 
 class Category(Column):
@@ -47,8 +60,7 @@ class Category(Column):
         if self.levels is not None:
             if len({(is_number(level), isinstance(level, bool)) for level in self.levels}) > 1:
                 raise ValueError("levels must be all text, all numbers or all booleans")
-            if len(set(self.levels)) < len(self.levels):
-                raise ValueError("a level is named twice")
+            _refuse_equal(self.levels)
         if self.frequencies is not None and len(self.frequencies) != len(self.levels or ()):
             raise ValueError("there must be one frequency for each level")
         return self
@@ -88,11 +100,17 @@ class Category(Column):
     def infer(cls, values: Values) -> Self | None:
         """Booleans, text, and few different numbers."""
         if not values.is_numeric:
-            return cls().complete(values)
-        different, counts = values.distinct
-        if len(different) > MOST_NUMERIC_LEVELS or counts.sum() < ROWS_OF_LEVEL * len(different):
+            column = cls().complete(values)
+            _refuse_numbers(column.levels or [], values)
+            return column
+        if not values.few or _on_grid(values):
             return None
-        return cls(levels=different.tolist(), frequencies=smoothed(counts))
+        different, counts = values.distinct
+        if pa.types.is_floating(values.type) and values.type != pa.float64():
+            different = np.array([widened(number) for number in different.tolist()])
+        whole = bool((different == np.floor(different)).all())
+        levels = (different.astype(np.int64) if whole else different + 0.0).tolist()
+        return cls(levels=levels, frequencies=smoothed(counts))
 
     def complete(self, values: Values) -> Self:
         """Find the levels and their frequencies."""
@@ -147,12 +165,33 @@ class Category(Column):
         return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
 
 
+def _on_grid(values: Values) -> bool:
+    """Whether few different numbers are measurements that were rounded."""
+    different, _ = values.distinct
+    if len(different) < LEAST_OF_GRID or values.cells is None:
+        return False
+    return len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / values.cells.step + 1)
+
+
 def _counts(values: Values) -> dict[Any, int]:
     """How many rows have each value."""
     column = values.column.drop_null()
     if pa.types.is_floating(column.type):
-        column = column.filter(pc.is_finite(column))
-    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+        column = pc.add(column.filter(pc.is_finite(column)), pa.scalar(0.0, column.type))
+    found = {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+    if pa.types.is_floating(column.type):
+        single = column.type != pa.float64()
+        return Counter({(widened(number) if single else number) + 0.0: count for number, count in found.items()})
+    if not is_text(column):
+        return found
+    # Once for each different text: there may be many rows.
+    merged: Counter = Counter()
+    for text, count in found.items():
+        merged[same(text)] += count
+    lower = {str(text).lower() for text in merged}
+    if lower <= {"true", "false"} and len(merged) > len(lower):
+        return Counter({word == "true": sum(n for text, n in merged.items() if text.lower() == word) for word in lower})
+    return merged
 
 
 def _levels(found: dict[Any, int], values: Values) -> list[Level]:
@@ -178,8 +217,37 @@ def _key(level: Any, like: Level) -> Any:
     if isinstance(like, bool):
         return str(level).lower()
     if isinstance(like, str):
-        return str(level)
+        return same(str(level))
     try:
         return float(level)
     except (TypeError, ValueError):
         return level
+
+
+def _refuse_equal(levels: Sequence[Level]) -> None:
+    """Refuse levels that are equal, however they are written."""
+    known: dict[Any, Level] = {}
+    for level in levels:
+        if same(level) in known:
+            raise ValueError(f"the levels {known[same(level)]!r} and {level!r} are equal; name one of them")
+        known[same(level)] = level
+
+
+def _refuse_numbers(levels: Sequence[Level], values: Values) -> None:
+    """Refuse many levels that look like numbers or dates: as levels they would have no order.
+
+    Codes of digits alone are text on purpose.
+    """
+    if len(levels) <= LEVELS_OF_ANY_TABLE:
+        return
+    texts = pa.array([str(level) for level in levels])
+    if match_all(texts, r"^[0-9]+$"):
+        return
+    like = texts.filter(pc.match_substring_regex(texts, LIKE_NUMBER))
+    if len(like) > len(levels) / 2:
+        raise InputError(
+            f'{values.what} has {len(levels)} different texts, most of them such as "{short(like[0].as_py())}": they '
+            "look like numbers or dates, but not all are written in one known way; write plain numbers or dates "
+            'such as 2024-02-29, declare "category" in a schema if they are names, or '
+            f"{leave_out(values.source)}."
+        )

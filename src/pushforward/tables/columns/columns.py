@@ -1,10 +1,10 @@
 """Columns as bijections: from the codes of each kind of column to numbers on the whole line, and back into its support.
 
-Values with a probability instead of a density (levels, whole numbers, atoms) are dequantized: uniform noise v spreads
-each over an interval, and the mean of log q(y) + log_term over v is a lower bound of the log-probability (Theis,
-van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have intervals of [0, 1] as wide as their frequencies,
-mapped by the normal quantile function (the randomized probability integral transform), so that a column on its own
-becomes exactly standard normal.
+Values with a probability instead of a density (levels, whole numbers, atoms), and measurements that were rounded, are
+dequantized: uniform noise v spreads each over an interval, and the mean of log q(y) + log_term over v is a lower bound
+of the log-probability (Theis, van den Oord and Bethge 2016, arXiv:1511.01844). Levels and atoms have intervals of
+[0, 1] as wide as their frequencies, mapped by the normal quantile function (the randomized probability integral
+transform), so that a column on its own becomes exactly standard normal.
 """
 
 import math
@@ -24,7 +24,7 @@ class Intervals(NamedTuple):
     Attributes:
         low: y of a value with a density; the lower end of the interval of one with a probability.
         high: the same as low, or the upper end.
-        log_term: log |dy/dx| of values with a density, 0 for others.
+        log_term: log |dy/dx| of values with a density, minus the log of its length for a cell, 0 for probabilities.
     """
 
     low: Tensor
@@ -41,7 +41,8 @@ class Columns(nn.Module):
 
     Attributes:
         with_probabilities: the names of the columns of which single values have a probability.
-        discrete: whether noise matters: there are such columns.
+        rounded: the names of the columns of which values stand for cells.
+        noisy: whether noise matters: there are such columns.
         trivial: whether y is the code, for every column.
         low: lower bounds of y, (D,), -inf for none.
         high: upper bounds of y, (D,), inf for none.
@@ -63,21 +64,33 @@ class Columns(nn.Module):
         self.config = {name: schema[name].as_json() for name in names}
         self.features = len(names)
         self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
-        self.discrete = bool(self.with_probabilities)
+        self.rounded = [
+            name for name, kind in zip(names, kinds, strict=True) if kind.cells is not None and not kind.discrete
+        ]
+        self.noisy = bool(self.with_probabilities or self.rounded)
         groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):
             groups.setdefault(kind.map, []).append(place)
         self.places = [torch.tensor(places) for places in groups.values()]
-        self.maps: Any = nn.ModuleList(made([kinds[place] for place in places]) for made, places in groups.items())
+        self.maps: Any = nn.ModuleList(make([kinds[place] for place in places]) for make, places in groups.items())
         self.trivial = all(part.trivial for part in self.maps)
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
         self.circular = [place for place, kind in enumerate(kinds) if kind.circular]
         self.normal: list[int] = []
-        for made, places in groups.items():
+        for made, places in zip(self.maps, groups.values(), strict=True):
             for place in places:
-                self.low[place], self.high[place] = made.bounds(kinds[place])
+                self.low[place], self.high[place] = made.bounds(kinds[place])  # type: ignore[operator]
                 if made.normal:
                     self.normal.append(place)
+
+    @property
+    def meaning(self) -> str:
+        """What a density of codes is, in words."""
+        density = "a density in the units of continuous columns"
+        if self.rounded:
+            others = " and others" if len(self.rounded) > 1 else ""
+            density += f' (of "{self.rounded[0]}"{others} the mean over a recorded step)'
+        return density + (" times the probability of discrete ones" if self.with_probabilities else "")
 
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """From codes to the whole line.

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.detection import LARGEST_INTEGER
-from pushforward.tables.columns.levels import Level, arrow_type_of, is_number, positions, short
+from pushforward.tables.columns.levels import Level, arrow_type_of, is_number, positions, same, same_text, short
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue
 
@@ -48,7 +48,11 @@ class Constant(Column):
     def infer(cls, values: Values) -> Self | None:
         """One value in every row that has one."""
         if not values.is_numeric:
-            return cls(value=values.first()) if len(pc.unique(values.column.drop_null())) == 1 else None
+            column = values.column.drop_null()
+            different = pc.unique(same_text(column) if values.is_text else column)
+            return (
+                cls(value=same(values.first()) if values.is_text else values.first()) if len(different) == 1 else None
+            )
         low, high = float(values.observed.min()), float(values.observed.max())
         if low != high:
             return None

@@ -1,12 +1,14 @@
 """Any real number."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from pushforward.tables.columns.base import STRICT, Column
+from pushforward.tables.columns.base import STRICT
 from pushforward.tables.columns.detection import heavy_tails
+from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Tail(BaseModel):
     scale: Annotated[float, Field(gt=0)]
 
 
-class Continuous(Column):
+class Continuous(Measured):
     """Any real number.
 
     Attributes:
@@ -57,10 +59,10 @@ class Continuous(Column):
         return False
 
     def describe(self) -> str:
-        """The kind, and its tails if they are heavy."""
+        """The kind, its tails if they are heavy, and the step to which values were rounded."""
         if self.tail is None:
-            return "continuous"
-        return f"continuous, heavy tails (index {self.tail.lower:.2f} and {self.tail.upper:.2f})"
+            return "continuous" + self.rounding()
+        return f"continuous, heavy tails (index {self.tail.lower:.2f} and {self.tail.upper:.2f}){self.rounding()}"
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -68,32 +70,34 @@ class Continuous(Column):
         return cls().complete(values)
 
     def complete(self, values: Values) -> Self:
-        """Find the tails."""
-        observed = values.observed
+        """Find the step and the tails."""
+        _ = values.numbers  # which refuses what is not a number
+        stepped = self.with_step(values)
         if self.tail is not None or self.heavy is False:
-            return self
-        lower, upper = heavy_tails(observed, always=bool(self.heavy))
+            return stepped
+        spread = values.spread_by(stepped.step or 0.0)
+        lower, upper = heavy_tails(spread, always=bool(self.heavy))
         if lower == upper == 0:
-            return self.model_copy(update={"heavy": False})
-        quartiles = np.quantile(observed, [0.25, 0.5, 0.75])
+            return stepped.model_copy(update={"heavy": False})
+        quartiles = np.quantile(spread, [0.25, 0.5, 0.75])
         if not quartiles[0] < quartiles[1] < quartiles[2]:
-            return self.model_copy(update={"heavy": False})
+            return stepped.model_copy(update={"heavy": False})
         tails = [min(max(index, SMALLEST_INDEX), LARGEST_INDEX) for index in (lower, upper)]
         # Half of all draws of the transform lie between its quartiles.
         quarter = [np.expm1(index * np.log(2)) / index for index in tails]
         scale = 0.5 * ((quartiles[1] - quartiles[0]) / quarter[0] + (quartiles[2] - quartiles[1]) / quarter[1])
         tail = Tail(lower=tails[0], upper=tails[1], shift=float(quartiles[1]), scale=float(scale))
-        return self.model_copy(update={"heavy": True, "tail": tail})
+        return stepped.model_copy(update={"heavy": True, "tail": tail})
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """Equal steps, or equal steps of the score if the tails are heavy."""
         return spread if asked is None and self.tail is not None else super().grid(spread, asked)
 
     @property
-    def map(self) -> type["Map"]:
+    def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or the tail transform if the tails are heavy."""
         if self.tail is None:
-            return super().map
+            return super().exact_map
         from pushforward.tables.columns.maps.tails import Tails
 
         return Tails

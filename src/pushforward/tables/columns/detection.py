@@ -7,6 +7,9 @@ LARGEST_INTEGER = 2**40
 # Bounds are believed from this many rows on, if the smallest lies at most half as far from the bound as the tenth.
 ROWS_FOR_BOUNDS, NEAR_BOUND, NEAR_END = 200, 10, 0.02
 INTERVALS = ((0.0, 1.0), (0.0, 100.0))
+ENDS = sorted({end for interval in INTERVALS for end in interval})
+# Rounded numbers end abruptly if the outermost cell has so many rows, and this share of the mean of the next cells.
+ROWS_OF_END, SHARE_OF_NEXT, NEXT_CELLS = 10, 0.5, 3
 # A tail is the outermost twentieth of the rows, and at least this many; it is heavy if its index exceeds HEAVY by two
 # standard errors.
 TAIL_SHARE, TAIL_ROWS, HEAVY = 0.05, 50, 0.1
@@ -16,7 +19,8 @@ def bounds_of(numbers: np.ndarray, every: np.ndarray) -> tuple[float | None, flo
     """Return the natural interval or half-line that numbers fill up to its ends.
 
     Arguments:
-        numbers: (n,) those that must come near the ends.
+        numbers: (n,) those that must come near the ends; spread over their cells if they were rounded, so that some
+            may lie half a step beyond.
         every: (m,) those that must lie inside, which include the atoms of a mixed column.
 
     Returns:
@@ -30,14 +34,38 @@ def bounds_of(numbers: np.ndarray, every: np.ndarray) -> tuple[float | None, flo
         return None, None
     ordered = np.sort(numbers)
     for low, high in INTERVALS:
-        ends = ordered - low, (high - ordered)[::-1]
+        ends = np.sort(np.abs(ordered - low)), np.sort(np.abs(high - ordered))
         inside = low <= every.min() and every.max() <= high
         # Both ends must be near, because an interval may fit by chance.
         if inside and all(_reached(end) and end[0] < NEAR_END * (high - low) for end in ends):
             return low, high
-    if ordered[0] > 0 and every.min() >= 0 and _reached(ordered):
+    from_zero = np.sort(np.abs(ordered))
+    if every.min() >= 0 and _reached(from_zero):
         return 0.0, None
     return None, None
+
+
+def abrupt_ends(different: np.ndarray, counts: np.ndarray, step: float) -> tuple[float | None, float | None]:
+    """Return the outer edges of the first and the last cell of rounded numbers, None where they tail off.
+
+    Numbers end abruptly where the outermost cell has many rows, and at least half as many as the next ones on average.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+        step: the length of a cell.
+
+    Example:
+        >>> abrupt_ends(np.arange(2, 11) / 2, np.full(9, 30), 0.5)
+        (0.75, 5.25)
+    """
+    found: list[float | None] = []
+    for numbers, rows, side in ((different, counts, -1), (different[::-1], counts[::-1], 1)):
+        near = np.abs(numbers - numbers[0]) < (NEXT_CELLS + 0.5) * step
+        next_to_it = rows[near][1:].sum() / NEXT_CELLS
+        abrupt = len(numbers) > NEXT_CELLS and rows[0] >= max(ROWS_OF_END, SHARE_OF_NEXT * next_to_it)
+        found.append(float(numbers[0] + side * step / 2) if abrupt else None)
+    return found[0], found[1]
 
 
 def heavy_tails(values: np.ndarray, always: bool = False) -> tuple[float, float]:

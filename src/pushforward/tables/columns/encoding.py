@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pushforward.tables.checks import check_columns
 from pushforward.tables.columns.base import Schema
+from pushforward.tables.columns.text_format import read_as, write_as
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue
 
@@ -48,7 +49,9 @@ def encode(
     problems: list[BadValue] = []
     for place, name in enumerate(columns):
         try:
-            matrix[:, place] = schema[name].encode(Values(table.column(name), name, source, first_row))
+            matrix[:, place] = schema[name].encode(
+                read_as(Values(table.column(name), name, source, first_row), schema[name].format)
+            )
             if not gaps and schema[name].modeled:
                 _refuse_gaps(matrix[:, place], name, source, first_row)
         except BadValue as bad:
@@ -74,7 +77,11 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
     """
     codes = (np.ascontiguousarray(column) for column in matrix.T)
     return pa.table(
-        [schema[name].decode(column) for name, column in zip(columns, codes, strict=True)], names=list(columns)
+        [
+            write_as(schema[name].decode(column), schema[name].format)
+            for name, column in zip(columns, codes, strict=True)
+        ],
+        names=list(columns),
     )
 
 

@@ -67,12 +67,15 @@ class Integer(Column):
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Numbers that are all whole and not too large."""
+        """Numbers that are all whole and not too large, without atoms, and more than a few codes far apart."""
         if not values.is_numeric:
             return None
         observed = values.observed
         whole = np.abs(observed).max() < LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
-        return cls().complete(values) if whole else None
+        if not whole:
+            return None
+        column = cls().complete(values)
+        return column if column.frequencies is not None or not (values.atoms or values.few) else None
 
     def complete(self, values: Values) -> Self:
         """Find the step, the bounds, and the frequencies of few values."""

@@ -1,15 +1,20 @@
-"""A continuous column in which many rows share single values."""
+"""Numbers with atoms."""
 
-import itertools
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, model_validator
+import pyarrow as pa
+from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
-from pushforward.tables.columns.base import PSEUDO_ROWS, STRICT, Column, Share, check_order, ends
+from pushforward.tables.columns.atoms import far_atoms
+from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
-from pushforward.tables.columns.detection import bounds_of
+from pushforward.tables.columns.detection import LARGEST_INTEGER, bounds_of
+from pushforward.tables.columns.marginal import Marginal, mixture_of
+from pushforward.tables.columns.measured import Measured
+from pushforward.tables.columns.recording import Grid, grid_of, spread
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -17,37 +22,18 @@ if TYPE_CHECKING:
 
     from pushforward.tables.columns.maps.base import Map
 
-# An atom is a value with at least this share of the rows, and so many times more rows than any value that is none.
-ATOM_SHARE, ATOM_ROWS, ATOM_RATIO, MOST_ATOMS = 0.05, 10, 10, 8
-LEAST_ROWS_BESIDE_ATOMS = 20
-LEAST_VALUES_BESIDE_ATOMS = 4
+# Declared atoms need so many different values beside them.
+LEAST_VALUES_BESIDE = 4
 
 
-class Marginal(BaseModel):
-    """The knots of a spline through quantiles, see `MarginalSpline`."""
-
-    model_config = STRICT
-
-    z: list[float]
-    x: list[float]
-    slopes: list[Annotated[float, Field(gt=0)]]
-
-    @model_validator(mode="after")
-    def _increasing(self) -> "Marginal":
-        if not len(self.z) == len(self.x) == len(self.slopes) >= 4:
-            raise ValueError("a spline needs at least four knots, each with z, x and a slope")
-        if any(right <= left for knots in (self.z, self.x) for left, right in itertools.pairwise(knots)):
-            raise ValueError("knots must increase")
-        return self
-
-
-class Mixed(Column):
-    """A continuous column with atoms: single values that many rows share, such as 0.
+class Mixed(Measured):
+    """Numbers with atoms: single values that more rows have than their neighbors predict, such as 0.
 
     Attributes:
         atoms: the values; inferred if None.
         low: a lower bound of the other values, or None.
         high: an upper bound of the other values, or None.
+        whole: whether all are whole numbers, each of which has a probability; inferred if None.
         shares: of the atoms, inferred.
         marginal: the distribution of the other values, inferred.
     """
@@ -56,6 +42,7 @@ class Mixed(Column):
     atoms: Annotated[list[float], Field(min_length=1, max_length=100)] | None = None
     low: float | None = None
     high: float | None = None
+    whole: bool | None = None
     shares: list[Share] | None = None
     marginal: Marginal | None = None
 
@@ -67,6 +54,11 @@ class Mixed(Column):
             raise ValueError("there must be one share for each atom, less than 1 together")
         check_order(self.low, self.high)
         return self
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the values are whole numbers."""
+        return bool(self.whole)
 
     @property
     def has_probabilities(self) -> bool:
@@ -83,57 +75,106 @@ class Mixed(Column):
         return Continuous(missing=self.missing, heavy=False)
 
     def describe(self) -> str:
-        """The kind and its atoms."""
+        """The kind, its atoms, and the step of the other values."""
         if self.atoms is None or self.shares is None:
             return "mixed"
-        atoms = ", ".join(f"{share:.0%} {atom:g}" for atom, share in zip(self.atoms, self.shares, strict=True))
-        return f"mixed, {atoms}"
+        atoms = ", ".join(
+            f"{share:.{0 if share >= 0.01 else 2}%} {atom:g}"
+            for atom, share in zip(self.atoms, self.shares, strict=True)
+        )
+        return f"mixed, {atoms}{', whole numbers' if self.whole else self.rounding()}"
+
+    @property
+    def remark(self) -> str | None:
+        """That an atom far from all other values is likely a mark of missing values."""
+        if not self.atoms or self.marginal is None:
+            return None
+        # The first and the last knot lie beyond the data.
+        far = far_atoms(self.atoms, np.array(self.marginal.x[1:-1]))
+        if not far:
+            return None
+        marks = ", ".join(f"{atom:.17g}" for atom in far)
+        return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers with atoms."""
-        atoms = _atoms(*values.distinct)
-        if not atoms:
+        if not values.atoms:
             return None
-        low, high = bounds_of(values.observed[~np.isin(values.observed, atoms)], values.observed)
-        return cls(atoms=atoms, low=low, high=high).complete(values)
+        different, _ = values.rest
+        far = far_atoms(values.atoms, different)
+        grid = _grid_of_whole(values) or values.cells
+        near = values.observed[~np.isin(values.observed, far)]
+        low, high = bounds_of(values.spread_by(grid.step if grid else 0.0), near)
+        if _grid_of_whole(values) is not None:
+            # As for whole numbers without atoms.
+            low, high = (0.0 if near.min() >= 0 else None), None
+        # Values that were clipped pile up at the ends.
+        low = float(near.min()) if near.min() in values.atoms else low
+        high = float(near.max()) if near.max() in values.atoms else high
+        return cls(atoms=values.atoms, low=low, high=high).complete(values)
 
     def complete(self, values: Values) -> Self:
-        """Find the atoms and their shares, and the distribution of the other values."""
-        observed = values.observed
-        atoms = self.atoms or _atoms(*values.distinct)
+        """Find the atoms and their shares, the step, and the distribution of the other values."""
+        atoms = self.atoms or values.atoms
         if not atoms:
             raise InputError(
                 f"{values.what} is declared as mixed, and none of its values is frequent enough to be an atom; name "
                 "its atoms in the schema."
             )
-        rest = observed[~np.isin(observed, atoms)]
-        if len(np.unique(rest)) < LEAST_VALUES_BESIDE_ATOMS:
+        different, counts = values.distinct
+        others = ~np.isin(different, atoms)
+        if others.sum() < LEAST_VALUES_BESIDE:
             raise InputError(
-                f"{values.what} has fewer than {LEAST_VALUES_BESIDE_ATOMS} different values beside its atoms; declare "
+                f"{values.what} has fewer than {LEAST_VALUES_BESIDE} different values beside its atoms; declare "
                 "it as a category."
             )
-        counts = np.array([np.count_nonzero(observed == atom) for atom in atoms]) + PSEUDO_ROWS
-        shares = counts / (counts.sum() + len(rest))
-        found = {"atoms": [float(atom) for atom in atoms], "shares": shares.tolist()}
-        return self.model_copy(update={**found, "marginal": _marginal(rest, *self.bounds)})
+        whole = _grid_of_whole(values) if self.whole is None else Grid(1.0, 0.0) if self.whole else None
+        column = self.with_step(values)
+        if whole is not None and not self.step:
+            column = column.model_copy(update={"step": whole.step, "offset": whole.offset})
+        column = column.model_copy(update={"atoms": [float(atom) for atom in atoms], "whole": whole is not None})
+        rest = spread(different[others], counts[others], column.step or 0.0)
+        rows = np.array([np.count_nonzero(values.observed == atom) for atom in atoms])
+        shares, marginal = mixture_of(rest, rows, column.bounds)
+        return column.model_copy(update={"shares": shares, "marginal": marginal})
+
+    @property
+    def arrow_type(self) -> Any:
+        """64-bit integers if all values are whole numbers."""
+        return pa.int64() if self.whole else pa.float64()
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""
-        values.refuse_outside(*self.bounds)
+        beside = ~np.isin(values.numbers, self.atoms or [])
+        for outside, side, bound in (
+            (values.numbers < self.bounds[0], "below", self.low),
+            (values.numbers > self.bounds[1], "above", self.high),
+        ):
+            values.refuse(outside & beside, f"{side} its bound {bound}")
+        if self.whole:
+            broken = beside & (values.numbers != np.floor(values.numbers)) & ~np.isnan(values.numbers)
+            values.refuse(broken, "which is not a whole number")
         return values.numbers
 
     @property
+    def atom_codes(self) -> list[float]:
+        """The atoms."""
+        return self.atoms or []
+
+    @property
     def bounds(self) -> tuple[float, float]:
-        """The bounds."""
-        return ends(self.low, self.high)
+        """The bounds of the values beside the atoms; of whole numbers, the outer ends of their cells."""
+        low, high = ends(self.low, self.high)
+        beyond = 0.5 * (self.step or 1.0) if self.whole else 0.0
+        return low - beyond, high + beyond
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """Equal steps, and the atoms."""
         return np.unique([*super().grid(spread, asked), *(self.atoms or ())])
 
     @property
-    def map(self) -> type["Map"]:
+    def map(self) -> Callable[[Sequence[Any]], "Map"]:
         """A mixture of the atoms and the other values."""
         from pushforward.tables.columns.maps.mixture import Mixture
 
@@ -149,26 +190,9 @@ class Mixed(Column):
         return (codes[:, None] == codes.new_tensor(self.atoms or ())).any(1, keepdim=True).to(low.dtype)
 
 
-def _atoms(different: np.ndarray, counts: np.ndarray) -> list[float]:
-    """The values that so many rows share that they have a probability of their own, increasing."""
-    rows = counts.sum()
-    order = np.argsort(-counts, kind="stable")
-    frequent = [place for place in order[: MOST_ATOMS + 1] if counts[place] >= max(ATOM_SHARE * rows, ATOM_ROWS)]
-    if not frequent or len(frequent) > MOST_ATOMS:
-        return []
-    others = np.delete(counts, frequent)
-    if others.sum() < LEAST_ROWS_BESIDE_ATOMS or len(others) < LEAST_ROWS_BESIDE_ATOMS // 2:
-        return []
-    if counts[frequent[-1]] < ATOM_RATIO * others.max():
-        return []
-    return sorted(float(different[place]) for place in frequent)
-
-
-def _marginal(rest: np.ndarray, low: float, high: float) -> Marginal:
-    """The spline through the quantiles of the values beside the atoms."""
-    import torch
-
-    from pushforward.bijections import MarginalSpline
-
-    spline = MarginalSpline.from_data(torch.from_numpy(rest)[:, None], low=[low], high=[high])
-    return Marginal(z=spline.z_knots[0].tolist(), x=spline.x_knots[0].tolist(), slopes=spline.slopes[0].tolist())
+def _grid_of_whole(values: Values) -> Grid | None:
+    """The grid of the values beside the atoms, if all values are whole numbers, and these are not too large."""
+    different, _ = values.rest
+    if np.abs(different).max() >= LARGEST_INTEGER or not (values.observed == np.floor(values.observed)).all():
+        return None
+    return grid_of(different)

@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pushforward.tables.columns.base import Column
+from pushforward.tables.columns.atoms import atoms_of
+from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
 from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS
+from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 # Where the values of an angle begin, and its period; a column fills a circle if it reaches within EDGE of both ends.
 CIRCLES = ((0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0), (0.0, 24.0))
+DAY = ((0.0, 86_400.0),)
 EDGE = 0.05
 NAMES = re.compile(
     r"(^|[^a-z])(angle|phase|azimuth|bearing|heading|direction|longitude|lon|theta|phi|psi|hour)([^a-z]|$)", re.I
@@ -34,6 +37,8 @@ class Periodic(Column):
         low: where values begin: they lie in [low, low + period).
         step: the distance between neighbors, where values are multiples of one; inferred if None, 0 for none.
         start: where the circle is cut open, the place with the fewest rows; inferred.
+        atoms: values that more rows have than their neighbors predict; inferred if None.
+        shares: of the atoms, inferred.
     """
 
     kind: Literal["periodic"] = "periodic"
@@ -41,6 +46,13 @@ class Periodic(Column):
     low: float = 0.0
     step: Annotated[float, Field(ge=0)] | None = None
     start: float | None = None
+    atoms: Annotated[list[float], Field(max_length=100)] | None = None
+    shares: list[Share] | None = None
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether there are a step or atoms."""
+        return bool(self.step or self.atoms)
 
     @property
     def discrete(self) -> bool:
@@ -63,27 +75,38 @@ class Periodic(Column):
         return False
 
     def describe(self) -> str:
-        """The kind, its period and its step."""
-        return f"periodic, {self.period:g} from {self.low:g}" + (f", steps of {self.step:g}" if self.step else "")
+        """The kind, its period, its step and its atoms."""
+        atoms = [f"{share:.2%} {atom:g}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False)]
+        step = [f"steps of {self.step:g}"] if self.step else []
+        return ", ".join([f"periodic, {self.period:g} from {self.low:g}", *step, *atoms])
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers in a column named like an angle that fill a circle."""
-        if not NAMES.search(values.name) or not values.is_numeric or len(values.observed) < ROWS_FOR_BOUNDS:
+        if (
+            not (values.times_of_day or NAMES.search(values.name))
+            or not values.is_numeric
+            or len(values.observed) < ROWS_FOR_BOUNDS
+        ):
             return None
         smallest, largest = values.observed.min(), values.observed.max()
-        for low, period in CIRCLES:
-            edge = EDGE * period
+        # The last of rounded values lies a step before the end.
+        step = 0.0 if values.cells is None else values.cells.step
+        for low, period in DAY if values.times_of_day else CIRCLES:
+            edge = max(EDGE * period, 1.5 * step)
             if low <= smallest < low + edge and low + period - edge < largest <= low + period:
                 return cls(period=period, low=low).complete(values)
         return None
 
     def complete(self, values: Values) -> Self:
-        """Find the step, and where to cut the circle open."""
-        observed, period = values.observed, self.period
-        step = self.step
-        if step is None:
-            step = 1.0 if float(period).is_integer() and bool((observed == np.floor(observed)).all()) else 0.0
+        """Find the step, the atoms, and where to cut the circle open."""
+        observed, period = self._turned(values.observed), self.period
+        different, counts = np.unique(observed, return_counts=True)
+        step = self._step(different, counts) if self.step is None else self.step
+        atoms = atoms_of(different, counts) if self.atoms is None else self.atoms
+        rows = np.array([np.count_nonzero(observed == atom) for atom in atoms])
+        shares = ((rows + PSEUDO_ROWS) / (len(observed) + PSEUDO_ROWS * (len(atoms) + 1))).tolist()
+        observed = observed[~np.isin(observed, atoms)]
         start = self.start
         if start is None:
             angle = np.mod(observed - self.low, period)
@@ -92,7 +115,7 @@ class Periodic(Column):
             start = self.low + (int(smooth.argmin()) + 0.5) * period / SECTORS
             if step:
                 start = self.low + np.floor((start - self.low) / step) * step
-        return self.model_copy(update={"step": step, "start": float(start)})
+        return self.model_copy(update={"step": step, "start": float(start), "atoms": atoms, "shares": shares})
 
     @property
     def arrow_type(self) -> Any:
@@ -102,14 +125,17 @@ class Periodic(Column):
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers in [low, low + period) at the same place of the circle."""
-        codes = self.low + np.mod(values.numbers - self.low, self.period)
-        # A tiny negative number modulo the period is the period itself.
-        codes[codes >= self.low + self.period] = self.low
+        codes = self._turned(values.numbers)
         if self.step:
             nearest = self.low + np.round((codes - self.low) / self.step) * self.step
             values.refuse(np.abs(codes - nearest) > 1e-6 * self.step, f"which is not a multiple of {self.step:g}")
             codes = np.where(nearest >= self.low + self.period * (1 - 1e-9), self.low, nearest)
         return codes
+
+    @property
+    def atom_codes(self) -> list[float]:
+        """The atoms."""
+        return self.atoms or []
 
     @property
     def support(self) -> tuple[float, float]:
@@ -142,3 +168,21 @@ class Periodic(Column):
 
         angle = 0.5 * (low + high)
         return torch.stack([angle.cos(), angle.sin()], 1)
+
+    def _turned(self, numbers: np.ndarray) -> np.ndarray:
+        """The numbers in [low, low + period) at the same place of the circle."""
+        codes: np.ndarray = self.low + np.mod(numbers - self.low, self.period)
+        # A tiny negative number modulo the period is the period itself.
+        codes[codes >= self.low + self.period] = self.low
+        return codes
+
+    def _step(self, different: np.ndarray, counts: np.ndarray) -> float:
+        """The step of whole numbers, and of others if they were rounded; 0 if a turn is not a number of steps."""
+        whole = bool((different == np.floor(different)).all())
+        grid = grid_of(different) if len(different) > 1 and (whole or is_tied(counts)) else None
+        if grid is None:
+            return 0.0
+        # One of the first value's multiples must be the beginning of the circle.
+        places = np.array([self.period, different[0] - self.low]) / grid.step
+        on_grid = np.abs(places - np.round(places)).max() < ROUNDING * max(places)
+        return grid.step if on_grid else float(whole and float(self.period).is_integer())

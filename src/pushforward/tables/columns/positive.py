@@ -1,20 +1,22 @@
 """A number above 0."""
 
 import math
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import heavy_tails
+from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
 
 
-class Positive(Column):
+class Positive(Measured):
     """A number above 0.
 
     Attributes:
@@ -34,18 +36,22 @@ class Positive(Column):
         return Continuous(missing=self.missing, heavy=False)
 
     def describe(self) -> str:
-        """The kind, and whether its logarithm is modeled."""
-        return "positive, heavy tail: its logarithm is modeled" if self.log else "positive"
+        """The kind, whether its logarithm is modeled, and the step to which values were rounded."""
+        return ("positive, heavy tail: its logarithm is modeled" if self.log else "positive") + self.rounding()
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers that fill a half-line from 0 on."""
-        return cls().complete(values) if values.bounds == (0.0, None) else None
+        filled = values.bounds == (0.0, None) and values.observed.min() > 0
+        return cls().complete(values) if filled else None
 
     def complete(self, values: Values) -> Self:
-        """Find whether the upper tail is heavy."""
-        observed = values.observed
-        return self if self.log is not None else self.model_copy(update={"log": heavy_tails(observed)[1] > 0})
+        """Find the step, and whether the upper tail is heavy."""
+        _ = values.numbers  # which refuses what is not a number
+        stepped = self.with_step(values)
+        if self.log is not None:
+            return stepped
+        return stepped.model_copy(update={"log": heavy_tails(values.spread_by(stepped.step or 0.0))[1] > 0})
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""
@@ -59,18 +65,18 @@ class Positive(Column):
 
     @property
     def support(self) -> tuple[float, float]:
-        """From the smallest number above 0 on."""
-        return math.ulp(0.0), math.inf
+        """From the smallest number above 0 on, that of the grid if there is one."""
+        return self.offset or self.step or math.ulp(0.0), math.inf
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """Equal steps, or equal steps of the score if the logarithm is modeled."""
         return spread if asked is None and self.log else super().grid(spread, asked)
 
     @property
-    def map(self) -> type["Map"]:
+    def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or the logarithm."""
         if not self.log:
-            return super().map
+            return super().exact_map
         from pushforward.tables.columns.maps.logarithm import Logarithm
 
         return Logarithm

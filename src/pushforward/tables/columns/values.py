@@ -7,14 +7,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.tables.columns.detection import bounds_of
+from pushforward.tables.checks import leave_out
+from pushforward.tables.columns.atoms import atoms_of
+from pushforward.tables.columns.detection import ENDS, bounds_of
+from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
 from pushforward.tables.missing import is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
+from pushforward.tables.types import readable
 
 # If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
 MOSTLY_NUMBERS = 0.5
-_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-_INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
+# At most so many different numbers, each with so many rows on average, are levels and not measurements.
+MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+PLAIN_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+_DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
+# float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
+LONG_CODE = 16
+INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
 
 
 class Values:
@@ -36,6 +45,7 @@ class Values:
         self._column = column
         self.name, self.source, self.first_row = name, source, first_row
         self.what = f'column "{name}" of {source}'
+        self.times_of_day = False
 
     def __len__(self) -> int:
         return len(self._column)
@@ -43,7 +53,7 @@ class Values:
     @cached_property
     def column(self) -> Any:
         """The values as pyarrow has them, without categorical encoding and with nulls for missing text."""
-        return plain(self._column)
+        return plain(readable(self._column, self.what, leave_out(self.source)))
 
     @property
     def type(self) -> Any:
@@ -70,15 +80,17 @@ class Values:
 
     @cached_property
     def is_numeric(self) -> bool:
-        """Whether they are to be read as numbers: neither booleans nor dates, nor text of other things.
+        """Whether they are to be read as numbers: neither booleans nor dates, nor text of codes or of other things.
 
         Raises:
             InputError: most of a column of text is numbers, and some is not.
         """
         if not self.is_text:
             return not (pa.types.is_boolean(self.type) or self.is_dates)
-        number = pc.fill_null(pc.match_substring_regex(self.column, _NUMBER), True)
-        infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), _INFINITE), False)
+        if _are_codes(self.column):
+            return False
+        number = pc.fill_null(pc.match_substring_regex(self.column, PLAIN_NUMBER), True)
+        infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), INFINITE), False)
         number = pc.or_(number, infinite)
         share = pc.mean(pc.cast(number.filter(pc.is_valid(self.column)), pa.float64())).as_py() or 0.0
         if share < MOSTLY_NUMBERS:
@@ -106,10 +118,54 @@ class Values:
         different, counts = np.unique(self.observed, return_counts=True)
         return different, counts
 
+    @property
+    def few(self) -> bool:
+        """Whether there are so few different numbers, with so many rows each, that they may be levels."""
+        different, counts = self.distinct
+        return len(different) <= MOST_NUMERIC_LEVELS and int(counts.sum()) >= ROWS_OF_LEVEL * len(different)
+
+    @cached_property
+    def atoms(self) -> list[float]:
+        """The numbers that have a probability of their own, increasing."""
+        atoms = atoms_of(*self.distinct)
+        return sorted([*atoms, *self._on_bounds(atoms)])
+
+    @cached_property
+    def rest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different numbers that are no atoms, increasing, and how many rows have each."""
+        different, counts = self.distinct
+        others = ~np.isin(different, self.atoms)
+        return different[others], counts[others]
+
+    @cached_property
+    def cells(self) -> Grid | None:
+        """The grid to which the numbers were rounded, if that matters."""
+        different, counts = self.rest
+        return recorded_grid(different, counts, any_step=bool(np.isin(different[[0, -1]], ENDS).any()))
+
+    def spread_by(self, step: float) -> np.ndarray:
+        """The numbers that are no atoms, spread over cells of a length, increasing."""
+        return spread(*self.rest, step)
+
     @cached_property
     def bounds(self) -> tuple[float | None, float | None]:
-        """The natural bounds that the numbers fill."""
-        return bounds_of(self.observed, self.observed)
+        """The natural bounds that the numbers beside the atoms fill."""
+        return bounds_of(self.spread_by(self.cells.step if self.cells else 0.0), self.observed)
+
+    def _on_bounds(self, atoms: list[float]) -> list[float]:
+        """The ends of a natural interval or half-line that some rows have and that other numbers only come near."""
+        different, counts = self.distinct
+        if is_tied(counts) or bool((different == np.floor(different)).all()):
+            return []
+        inner = ~np.isin(different, [*atoms, *ENDS])
+        low, high = bounds_of(np.repeat(different[inner], counts[inner]), self.observed)
+        return [end for end in (low, high) if end is not None and end in different and end not in atoms]
+
+    def replaced(self, column: Any, *, times_of_day: bool = False) -> "Values":
+        """The same rows with other values, an array of pyarrow, which may be times of day in seconds."""
+        other = type(self)(column, self.name, self.source, self.first_row)
+        other.times_of_day = times_of_day
+        return other
 
     def first(self) -> Any:
         """The first value that is not missing."""
@@ -147,3 +203,22 @@ class Values:
         row = self.first_row + place
         remedy = remedy or "correct it, or fit with a schema that allows it"
         return BadValue(row, f"{self.what} holds {shown} in row {row}, {problem}; {remedy}.")
+
+
+def match_all(texts: Any, pattern: str) -> bool:
+    """Whether every text that is not null has a pattern."""
+    return bool(pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
+
+
+def _are_codes(texts: Any) -> bool:
+    """Whether texts are names of digits: some with leading zeros, or most too long for a number.
+
+    Digits alone, that is: a decimal point anywhere makes them numbers.
+    """
+    present = texts.drop_null()
+    if not all(match_all(part, _DIGITS) for part in (present.slice(0, 100), present)):
+        return False
+    if pc.any(pc.match_substring_regex(present, _LEADING_ZERO)).as_py():
+        return True
+    long = pc.greater_equal(pc.utf8_length(pc.utf8_trim_whitespace(present)), LONG_CODE)
+    return bool((pc.mean(pc.cast(long, pa.float64())).as_py() or 0.0) > MOSTLY_NUMBERS)

@@ -222,18 +222,16 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 
 def column_names(path: str | os.PathLike[str]) -> list[str]:
-    """Return the names of all columns of a table, none of which may be the row index of a data frame.
+    """Return the names of all columns of a table.
 
     Arguments:
         path: a CSV, Parquet or Feather file.
 
     Raises:
-        InputError: the file cannot be read, or a column has no name.
+        InputError: the file cannot be read.
     """
     with TableReader(path) as table:
-        names = table.names
-    _check_index(names, source=os.fspath(path))
-    return names
+        return table.names
 
 
 def read_columns(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
@@ -270,14 +268,3 @@ def _limited(table: TableReader) -> Iterator[pa.RecordBatch]:
                 "long text; name the wanted columns with --columns."
             )
         yield batch
-
-
-def _check_index(names: Sequence[str], source: str) -> None:
-    """Refuse to model the row numbers that pandas may have written."""
-    for name in names:
-        if name == "" or name.startswith("__index_level_"):
-            called = "without a name" if name == "" else f'named "{name}"'
-            raise InputError(
-                f"{source} has a column {called}, probably the row index of a data frame; "
-                "write the table without it, or name the wanted columns with --columns."
-            )

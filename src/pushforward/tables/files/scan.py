@@ -190,6 +190,8 @@ class _Sample:
 
 def _note_extremes(extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]], batch: pa.RecordBatch) -> None:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_float16(column.type):
+            column = column.cast(pa.float32())
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             continue
         ends = pc.min_max(column)

@@ -7,14 +7,23 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
+from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
 from pushforward.tables.columns.values import Values
 
 
-def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, *, source: str) -> Schema:
+def infer_schema(
+    table: pa.Table,
+    declared: Mapping[str, Column] | None = None,
+    *,
+    source: str,
+    conventions: Conventions = PLAIN,
+) -> Schema:
     """Infer what the columns of a table are.
 
     The rules, in their order; a kind or an option that is declared is kept, and only what it leaves open is inferred:
 
+    - text of dressed numbers, of dates in other orders and of times of day is read as `text_format` says, if all
+      values agree; digits with leading zeros, or too many for a number, are text;
     - no value at all: all-missing;
     - dates, timestamps, and text in which every value is an ISO date or date-time: date-time, its step the longest
       that all values are multiples of;
@@ -23,18 +32,24 @@ def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
     - numbers that are all whole, and below 2^40: integer, its step the greatest common divisor of their differences;
       within 32 steps its bounds and frequencies are those observed, otherwise its lower bound is 0 if none is negative;
     - booleans, and text: category, levels by frequency (at most 1000, and beyond 50 at most half as many as rows: more
-      are names of rows); at most 20 different numbers, with 10 rows each on average: category as well;
-    - single values with at least 5 % of the rows, and ten times as many as any other value: mixed, with those as atoms;
+      are names of rows); at most 20 different numbers, with 10 rows each on average, that do not fill a grid: category
+      as well;
+    - single values with more rows than their neighbors predict: mixed, with those as atoms, see
+      `pushforward.tables.columns.atoms`;
     - from 200 rows on, all numbers above 0 and down to it: positive; all within [0, 1] or [0, 100] and up to both ends:
       bounded. Up to an end means that the outermost number is at most half as far from it as the tenth, and of an
       interval at most a fiftieth of its length;
+    - rounded numbers whose outermost cell has at least half as many rows as the next ones: bounded by its outer edge;
     - otherwise continuous; with heavy tails where the generalized Pareto index of the outermost twentieth of rows on a
       side is above 0.1 by two standard errors.
+
+    Numbers that were rounded keep their step where it matters: see `pushforward.tables.columns.recording`.
 
     Arguments:
         table: columns of numbers, text, booleans or dates; numbers and dates may be text.
         declared: columns that a user declares.
         source: what messages call the table.
+        conventions: what a user says of decimal marks and dates in text; default nothing.
 
     Raises:
         InputError: no density can be learned of a column, or a declared one contradicts the table or is not in it.
@@ -54,38 +69,64 @@ def infer_schema(table: pa.Table, declared: Mapping[str, Column] | None = None, 
                 f'the schema names a column "{name}" that {source} does not have; {nearest(name, table.column_names)}'
             )
     return {
-        name: _inferred(Values(table.column(name), name, source), declared.get(name)) for name in table.column_names
+        name: _inferred(Values(table.column(name), name, source), declared.get(name), conventions)
+        for name in table.column_names
     }
 
 
-def columns_of_text(table: pa.Table, declared: Mapping[str, Column], *, source: str) -> list[str]:
+def columns_of_text(
+    table: pa.Table, declared: Mapping[str, Column], *, source: str, conventions: Conventions = PLAIN
+) -> list[str]:
     """Return the columns of some rows of a CSV that stay text, because they are not text of numbers.
 
     Arguments:
         table: the rows.
         declared: columns that a user declares.
         source: what messages call the table.
+        conventions: what a user says of decimal marks and dates in text; default nothing.
 
     Raises:
         InputError: some texts in a column of numbers are not numbers.
     """
     return [
-        name for name in table.column_names if _stays_text(Values(table.column(name), name, source), declared.get(name))
+        name
+        for name in table.column_names
+        if _stays_text(Values(table.column(name), name, source), declared.get(name), conventions)
     ]
 
 
-def _stays_text(values: Values, declared: Column | None) -> bool:
+def _stays_text(values: Values, declared: Column | None, conventions: Conventions) -> bool:
     if not values.is_text:
         return False
     known = None if declared is None else declared.kept_as_text
-    return values.missing < len(values) and not values.is_numeric if known is None else known
+    if known is None or (known is False and declared is not None and declared.format is None):
+        return values.missing < len(values) and (_is_dressed(values, conventions) or not values.is_numeric)
+    return known or (declared is not None and declared.format is not None)
 
 
-def _inferred(values: Values, declared: Column | None) -> Column:
+def _is_dressed(values: Values, conventions: Conventions) -> bool:
+    try:
+        return recognized(values, conventions) is not None
+    except InputError:
+        return True  # whether it is to be refused, all rows decide
+
+
+def _inferred(values: Values, declared: Column | None, conventions: Conventions) -> Column:
     if declared is not None:
-        return declared.declared_for(values)
+        return _completed(values, declared, conventions)
+    form = recognized(values, conventions)
+    values = read_as(values, form)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
         if found is not None:
-            return found.with_missing(values)
+            return found.with_missing(values).model_copy(update={"format": form})
     raise InputError(f"{values.what} is of no known kind; declare one.")
+
+
+def _completed(values: Values, declared: Column, conventions: Conventions) -> Column:
+    """Complete a column that a user declared, whose text is written as the user says, or in a recognized format."""
+    form = declared.format
+    # Levels of text are text, whatever they look like.
+    if form is None and declared.kept_as_text is not None:
+        form = recognized(values, conventions)
+    return declared.declared_for(read_as(values, form)).model_copy(update={"format": form})

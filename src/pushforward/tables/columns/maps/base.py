@@ -34,8 +34,7 @@ class Map(nn.Module):
         super().__init__()
         self.register_buffer("filler", double(filler))
 
-    @staticmethod
-    def bounds(kind: Any) -> tuple[float, float]:
+    def bounds(self, kind: Any) -> tuple[float, float]:
         """The bounds of y, infinite for none."""
         return -math.inf, math.inf
 

@@ -25,8 +25,7 @@ class Identity(Map):
         self.register_buffer("low", double([kind.support[0] for kind in kinds]))
         self.register_buffer("high", double([kind.support[1] for kind in kinds]))
 
-    @staticmethod
-    def bounds(kind: Any) -> tuple[float, float]:
+    def bounds(self, kind: Any) -> tuple[float, float]:
         """Those of x."""
         return kind.bounds
 

@@ -1,28 +1,29 @@
 """The map of continuous numbers with atoms."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.bijections import MarginalSpline
-from pushforward.tables.columns.maps.base import FURTHEST, Map, cdf, double, log_normal, probit
+from pushforward.tables.columns.maps.base import Map
+from pushforward.tables.columns.maps.one_mixture import OneMixture
+from pushforward.tables.columns.maps.rounded_mixture import OneRoundedMixture
 
 
 class Mixture(Map):
     """y = Φ⁻¹(u), u the distribution function of a continuous part with atoms, at random within the jump of an atom.
 
     Arguments:
-        kinds: columns with `atoms`, their `shares`, and the `marginal` distribution of the other values.
+        kinds: columns with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`.
     """
 
     normal = True
 
     def __init__(self, kinds: Sequence[Any]) -> None:
-        super().__init__([kind.atoms[0] for kind in kinds])
-        self.parts: Any = nn.ModuleList(_OneMixture(kind) for kind in kinds)
+        super().__init__([kind.atom_codes[0] for kind in kinds])
+        made = (OneMixture if kind.cells is None else OneRoundedMixture for kind in kinds)
+        self.parts: Any = nn.ModuleList(make(kind) for make, kind in zip(made, kinds, strict=True))
 
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """y, and the log-derivative or, for an atom, the log of the jump over the normal density."""
@@ -39,91 +40,3 @@ class Mixture(Map):
     def decode(self, y: Tensor) -> Tensor:
         """The codes, an atom anywhere in its jump."""
         return torch.stack([part.decode(y[:, place]) for place, part in enumerate(self.parts)], 1)
-
-
-class _OneMixture(nn.Module):
-    """The map of one column."""
-
-    atoms: Tensor
-    shares: Tensor
-    before: Tensor
-    after: Tensor
-    below: Tensor
-    above: Tensor
-    starts: Tensor
-    ends: Tensor
-
-    def __init__(self, kind: Any) -> None:
-        super().__init__()
-        low, high = kind.bounds
-        spline = MarginalSpline(1, len(kind.marginal.z), bounded=True).double()
-        assert spline.low is not None and spline.high is not None
-        for buffer, values in (
-            (spline.z_knots, [kind.marginal.z]),
-            (spline.x_knots, [kind.marginal.x]),
-            (spline.slopes, [kind.marginal.slopes]),
-            (spline.low, [low]),
-            (spline.high, [high]),
-        ):
-            buffer.copy_(double(values))
-        self.spline = spline
-        self.low, self.high = low, high
-        self.rest = 1 - sum(kind.shares)
-        shares = double(kind.shares)
-        atoms = double(kind.atoms)
-        at = self._normal(atoms)[0]
-        # Below each atom: the smaller atoms, and the part of the continuous values below.
-        before = torch.cat([shares.new_zeros(1), shares.cumsum(0)])
-        after = torch.cat([shares.flip(0).cumsum(0).flip(0), shares.new_zeros(1)])
-        below = before[:-1] + self.rest * cdf(at)
-        above = after[1:] + self.rest * cdf(-at)
-        for name, value in (
-            ("atoms", atoms), ("shares", shares), ("before", before), ("after", after),
-            ("below", below), ("above", above),
-        ):  # fmt: skip
-            self.register_buffer(name, value)
-        self.register_buffer("starts", probit(below, above + shares))
-        self.register_buffer("ends", probit(below + shares, above))
-
-    def _normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The normal score of x within the continuous part, and its log-derivative; infinite at a bound."""
-        z, slope = (part[:, 0] for part in self.spline.each_inverse(x[:, None]))
-        z = torch.where(x <= self.low, -math.inf, torch.where(x >= self.high, math.inf, z))
-        return z, slope
-
-    def encode(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        z, slope = (part[:, 0] for part in self.spline.each_inverse(x[:, None]))
-        inside = z.clamp(-FURTHEST, FURTHEST)
-        count = torch.searchsorted(self.atoms, x.contiguous())
-        below = self.before[count] + self.rest * cdf(inside)
-        above = self.after[count] + self.rest * cdf(-inside)
-        y = probit(below, above)
-        # log dy/dx = log rest + log φ(z) - log φ(y) + log dz/dx; beyond the furthest point y - z is constant.
-        term = math.log(self.rest) + log_normal(inside) - log_normal(y) + slope
-        term = torch.where(z == inside, term, slope)
-        y = y + (z - inside)
-        atom = count.clamp(max=len(self.atoms) - 1)
-        on_atom = self.atoms[atom] == x
-        width = self.shares[atom]
-        jump = probit(self.below[atom] + noise * width, self.above[atom] + (1 - noise) * width)
-        return torch.where(on_atom, jump, y), torch.where(on_atom, width.log() - log_normal(jump), term)
-
-    def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        atom = torch.searchsorted(self.atoms, x.contiguous()).clamp(max=len(self.atoms) - 1)
-        on_atom = self.atoms[atom] == x
-        y, term = self.encode(x, torch.full_like(x, 0.5))
-        low, high = (torch.where(on_atom, ends[atom], y) for ends in (self.starts, self.ends))
-        return low, high, term.masked_fill(on_atom, 0.0)
-
-    def decode(self, y: Tensor) -> Tensor:
-        atom = torch.searchsorted(self.ends, y.contiguous(), right=True).clamp(max=len(self.atoms) - 1)
-        on_atom = (y >= self.starts[atom]) & (y < self.ends[atom])
-        # How many atoms lie below: those whose interval ends at or before y.
-        count = torch.searchsorted(self.ends, y.contiguous(), right=True)
-        lower = ((cdf(y) - self.before[count]) / self.rest).clamp(1e-300, 1)
-        upper = ((cdf(-y) - self.after[count]) / self.rest).clamp(1e-300, 1)
-        z = probit(lower, upper)
-        outside = y.abs() > FURTHEST
-        z = torch.where(outside, y, z)
-        x = self.spline.each_forward(z[:, None])[0][:, 0].clamp(self.low, self.high)
-        return torch.where(on_atom, self.atoms[atom], x)

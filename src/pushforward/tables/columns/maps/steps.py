@@ -34,8 +34,7 @@ class Steps(Map):
         self.register_buffer("low", double([low for low, _ in ends]))
         self.register_buffer("high", double([high - 1 for _, high in ends]))
 
-    @staticmethod
-    def bounds(kind: Any) -> tuple[float, float]:
+    def bounds(self, kind: Any) -> tuple[float, float]:
         """The lower end of the first interval, and the upper end of the last."""
         (low, high), (step, offset) = kind.bounds, kind.lattice
         return math.ceil((low - offset) / step) if low > -math.inf else low, (

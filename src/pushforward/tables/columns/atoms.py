@@ -1,0 +1,88 @@
+"""Atoms, single values that more rows have than their neighbors predict."""
+
+import numpy as np
+
+from pushforward.tables.columns.recording import grid_of, is_tied
+
+# A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
+# with at most this probability, for any of the values.
+LEAST_ROWS, TIMES, CHANCE = 6, 3.0, 1e-4
+# Neighbors are at most so many steps away, on either side.
+NEIGHBORS = 4
+# The most frequent atoms are kept.
+MOST_ATOMS = 8
+# Beside the atoms there are at least so many rows and different values.
+LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE = 20, 10
+
+
+def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
+    """Return the values that have a probability of their own, increasing; none if little is left beside them.
+
+    Of measurements that were not rounded, all ties are unlikely: as many are predicted as all other values have. Of
+    rounded ones, and of counts, the neighbors on the side that has more rows predict how many a value has.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+
+    Example:
+        >>> numbers = np.append(np.linspace(1, 2, 100), np.zeros(30))
+        >>> atoms_of(*np.unique(numbers, return_counts=True))
+        [0.0]
+    """
+    # Only an import where it is needed keeps a schema that is merely read quick.
+    from scipy.special import pdtrc
+
+    candidates = np.flatnonzero(counts >= LEAST_ROWS)
+    if not len(candidates) or len(different) <= LEAST_VALUES_BESIDE:
+        return []
+    if is_tied(np.delete(counts, counts.argmax())):
+        rows, (mean, most) = counts, _by_neighbors(different, counts)
+    else:
+        rows = counts - 1
+        ties = rows.sum() - rows
+        mean, most = ties / len(counts), _at_most(ties) / len(counts)
+    chance = pdtrc(rows[candidates] - 1, most[candidates])
+    frequent = (chance <= CHANCE / len(counts)) & (rows[candidates] >= TIMES * mean[candidates])
+    places = candidates[frequent]
+    places = places[np.argsort(-counts[places], kind="stable")][:MOST_ATOMS]
+    if counts.sum() - counts[places].sum() < LEAST_ROWS_BESIDE or len(different) - len(places) < LEAST_VALUES_BESIDE:
+        return []
+    return sorted(different[places].tolist())
+
+
+def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
+    """Return the atoms further from the other values than these are from each other: likely marks of missing values.
+
+    Example:
+        >>> far_atoms([-999.0, 0.0], np.array([0.5, 30.0]))
+        [-999.0]
+    """
+    low, high = float(rest.min()), float(rest.max())
+    return [atom for atom in atoms if max(low - atom, atom - high) > high - low]
+
+
+def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean number of rows of each value's neighbors on the side that has more, and a mean that is hardly exceeded.
+
+    A distribution that begins at a value has no rows on its other side.
+    """
+    # On a grid, values that nobody has count as neighbors too.
+    apart = (NEIGHBORS + 0.5) * np.median(np.diff(different)) if grid_of(different) is not None else np.inf
+    sides = []
+    for side in (-1, 1):
+        total = np.zeros(len(counts))
+        for steps in range(1, NEIGHBORS + 1):
+            neighbor = np.arange(len(counts)) + side * steps
+            inside = (neighbor >= 0) & (neighbor < len(counts))
+            neighbor = neighbor.clip(0, len(counts) - 1)
+            inside &= np.abs(different[neighbor] - different) <= apart
+            total += np.where(inside, counts[neighbor], 0)
+        sides.append(total)
+    total = np.maximum(*sides)
+    return total / NEIGHBORS, _at_most(total) / NEIGHBORS
+
+
+def _at_most(count: np.ndarray) -> np.ndarray:
+    """A mean number of rows that is hardly exceeded if so many were counted."""
+    return np.asarray(count + 2 * np.sqrt(count) + 3)

@@ -1,0 +1,51 @@
+"""Atoms and the distribution of the values beside them, as kinds of columns keep them."""
+
+import itertools
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from pushforward.tables.columns.base import PSEUDO_ROWS, STRICT
+
+
+class Marginal(BaseModel):
+    """The knots of a spline through quantiles, see `MarginalSpline`."""
+
+    model_config = STRICT
+
+    z: list[float]
+    x: list[float]
+    slopes: list[Annotated[float, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _increasing(self) -> "Marginal":
+        if not len(self.z) == len(self.x) == len(self.slopes) >= 4:
+            raise ValueError("a spline needs at least four knots, each with z, x and a slope")
+        if any(right <= left for knots in (self.z, self.x) for left, right in itertools.pairwise(knots)):
+            raise ValueError("knots must increase")
+        return self
+
+
+def mixture_of(
+    rest: np.ndarray, rows_of_atoms: np.ndarray, bounds: tuple[float, float]
+) -> tuple[list[float], Marginal]:
+    """Return the shares of atoms, and the spline through the quantiles of the values beside them.
+
+    Arguments:
+        rest: (n,) the values beside the atoms, spread over their cells if they were rounded.
+        rows_of_atoms: (m,) how many rows each atom has.
+        bounds: of the values beside the atoms, infinite for none.
+    """
+    import torch
+
+    from pushforward.bijections import MarginalSpline
+
+    counts = rows_of_atoms + PSEUDO_ROWS
+    low, high = bounds
+    # A cell may reach beyond a bound.
+    rest = np.where(rest < low, 2 * low - rest, np.where(rest > high, 2 * high - rest, rest))
+    spline = MarginalSpline.from_data(torch.from_numpy(rest)[:, None], low=[low], high=[high])
+    knots: dict[str, Any] = {"z": spline.z_knots, "x": spline.x_knots, "slopes": spline.slopes}
+    shares: list[float] = (counts / (counts.sum() + len(rest))).tolist()
+    return shares, Marginal(**{name: values[0].tolist() for name, values in knots.items()})

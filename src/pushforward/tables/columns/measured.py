@@ -1,0 +1,75 @@
+"""What the kinds of measured numbers share: the step to which they were rounded."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import numpy as np
+from pydantic import Field
+
+from pushforward.tables.columns.base import Column
+from pushforward.tables.columns.recording import ROUNDING, Grid
+from pushforward.tables.columns.values import Values
+
+if TYPE_CHECKING:
+    from pushforward.tables.columns.maps.base import Map
+
+
+class Measured(Column):
+    """A measured number.
+
+    A value that was rounded stands for its cell, the numbers within half a step of it: its density is the mean density
+    over the cell, P(cell) / step, and draws are on the grid.
+
+    Attributes:
+        step: to which values were rounded, 0 for none; inferred if None, where it matters (see `recorded_grid`).
+        offset: one of the values, from which the others are multiples of the step away.
+    """
+
+    step: Annotated[float, Field(ge=0)] | None = None
+    offset: float = 0.0
+
+    @property
+    def cells(self) -> Grid | None:
+        """The grid, if there is a step."""
+        return Grid(self.step, self.offset) if self.step else None
+
+    def with_step(self, values: Values) -> Self:
+        """Find the step, or only the offset of a declared one."""
+        if self.step is None:
+            grid = values.cells or Grid(0.0, 0.0)
+            return self.model_copy(update={"step": grid.step, "offset": grid.offset})
+        if self.step and not self.offset:
+            apart = np.mod(values.observed[0], self.step)
+            places = (values.observed - apart) / self.step
+            if np.abs(places - np.round(places)).max() < ROUNDING:
+                # A remainder next to 0 or to the step itself is rounding.
+                clear = min(apart, self.step - apart) > ROUNDING * self.step
+                return self.model_copy(update={"offset": float(apart) if clear else 0.0})
+        return self
+
+    def rounding(self) -> str:
+        """The step for a description, after a comma, if there is one."""
+        return f", recorded to {self.step:g}" if self.step else ""
+
+    def decode(self, codes: np.ndarray) -> Any:
+        """The numbers, on the grid if there is one."""
+        return super().decode(codes if self.cells is None else self.cells.nearest(codes))
+
+    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+        """Equal steps, or the values of the grid nearest to them."""
+        points = super().grid(spread, asked)
+        return points if self.cells is None else np.unique(self.cells.nearest(points))
+
+    @property
+    def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
+        """Makes the map of numbers that were not rounded."""
+        return super().map
+
+    @property
+    def map(self) -> Callable[[Sequence[Any]], "Map"]:
+        """That of numbers that were not rounded, at a point of the cell if they were."""
+        if not self.step:
+            return self.exact_map
+        from pushforward.tables.columns.maps.rounded import rounded
+
+        return rounded(self.exact_map)

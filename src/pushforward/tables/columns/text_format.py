@@ -1,0 +1,238 @@
+"""How the values of a column are written where that is not plain: dressed numbers, dates that are not ISO, times.
+
+A format is recognized once, in the fit, and kept in the schema: later tables are read by it and draws are written in
+it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pushforward.errors import InputError
+from pushforward.support.suggestions import shortened
+from pushforward.tables.checks import FRAME, leave_out
+from pushforward.tables.columns.values import INFINITE, PLAIN_NUMBER, Values, match_all
+from pushforward.tables.date_format import (
+    COMPACT,
+    are_compact,
+    check_format,
+    date_formats,
+    is_time,
+    parse_dates,
+    write_dates,
+)
+from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
+from pushforward.tables.numbers import to_numpy
+
+# How to read columns that have types of their own: both in seconds.
+TIME, DURATION = "time", "duration"
+Format = NumberFormat | str
+# At most so many texts without a digit may stand beside numbers to be called marks of missing values, if there are at
+# least as many different numbers as this.
+MOST_MARKS, NUMBERS_BESIDE_MARKS = 3, 10
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What a user says of the text of a table, where the text itself does not decide.
+
+    Attributes:
+        decimal: the decimal mark of text, "." or ","; None for what the text says.
+        date_format: the format of dates in text, in the directives of `strptime`; None for what the text says.
+    """
+
+    decimal: str | None = None
+    date_format: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no mark and no format.
+
+        Raises:
+            InputError: another decimal mark, or a date format that is not known.
+        """
+        if self.decimal not in (None, ".", ","):
+            raise InputError(f'the decimal mark must be "." or ","; it is "{self.decimal}".')
+        if self.date_format is not None:
+            check_format(self.date_format)
+
+
+PLAIN = Conventions()
+
+
+def describe_format(form: Format) -> str:
+    """Return a format in words."""
+    if isinstance(form, NumberFormat):
+        return form.describe()
+    if form == DURATION:
+        return "durations, in seconds"
+    if form == TIME or is_time(form):
+        return "times of day, in seconds after midnight" + ("" if form == TIME else f', written "{form}"')
+    return f'dates written "{form}"'
+
+
+def type_in(form: Format | None, plain: Any) -> Any:
+    """Return the type of pyarrow in which values of a format are written; `plain` for no format."""
+    if form is None or form == DURATION:
+        return plain
+    return pa.time64("us") if form == TIME else pa.int64() if form == COMPACT else pa.string()
+
+
+def read_as(values: Values, form: Format | None) -> Values:
+    """Return values that are written in a format as numbers or dates; those that are typed stay as they are.
+
+    Raises:
+        BadValue: a text is not written so.
+    """
+    if form is None:
+        return values
+    column = values.column
+    if form in (TIME, DURATION) and not values.is_text:
+        return values.replaced(_seconds(column), times_of_day=form == TIME)
+    if form == COMPACT and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        column = pc.cast(pc.cast(column, pa.int64()), pa.string())
+    elif not values.is_text:
+        return values
+    found = _parsed(column, form)
+    bad = np.flatnonzero(to_numpy(pc.and_(pc.is_null(found), pc.is_valid(column))))
+    if len(bad):
+        place = int(bad[0])
+        shown = f'the text "{shortened(str(column[place].as_py()), 40)}"'
+        raise values.bad_value(place, shown, f"where {describe_format(form)} are needed", "correct it")
+    return values.replaced(found, times_of_day=form == TIME or (isinstance(form, str) and is_time(form)))
+
+
+def write_as(column: Any, form: Format | None) -> Any:
+    """Write numbers or dates, an array of pyarrow, in a format."""
+    if form is None or form == DURATION:
+        return column
+    if isinstance(form, NumberFormat):
+        return write_numbers(pc.cast(column, pa.float64()), form)
+    if form == TIME:
+        micro = np.round(to_numpy(pc.fill_null(pc.cast(column, pa.float64()), 0.0)) * 1e6).astype(np.int64)
+        present = to_numpy(pc.is_valid(column))
+        return pa.array(np.mod(micro, 86_400_000_000), pa.int64(), mask=~present).cast(pa.time64("us"))
+    text = write_dates(column, form)
+    return pc.cast(text, pa.int64()) if form == COMPACT else text
+
+
+def recognized(values: Values, conventions: Conventions) -> Format | None:
+    """Return the one format in which all values of a column are written, None for plain ones and for text.
+
+    Raises:
+        InputError: the values look like numbers or dates, and more than one format gives them different values, or a
+            few texts among them look like marks of missing values.
+    """
+    if pa.types.is_time(values.type):
+        return TIME
+    if pa.types.is_duration(values.type):
+        return DURATION
+    if not values.is_text:
+        return _recognized_integers(values)
+    column = values.column.drop_null()
+    head = pc.unique(column.slice(0, 1000))
+    plain = match_all(head, PLAIN_NUMBER)
+    if plain and not (conventions.decimal == "," or are_compact(head)):
+        return None
+    texts = pc.unique(pc.utf8_trim_whitespace(column))
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    if len(texts) < 2 or (plain and match_all(texts, r"^\s*[+-]?[0-9]+\s*$") and not are_compact(texts)):
+        return None
+    if are_compact(texts):
+        return COMPACT
+    form = _format_of(texts, values, conventions)
+    if form is None:
+        _refuse_marks(texts, values)
+    return form
+
+
+def _recognized_integers(values: Values) -> Format | None:
+    """Whole numbers that are all dates."""
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)) or values.missing == len(values):
+        return None
+    ends = pc.min_max(pc.drop_null(values.column))
+    if ends["min"].as_py() < 19_000_101 or not ends["max"].as_py() < 21_010_000:
+        return None
+    numbers = values.distinct[0]
+    if (numbers != np.floor(numbers)).any():
+        return None
+    return COMPACT if are_compact(pa.array(numbers.astype(np.int64)).cast(pa.string())) else None
+
+
+def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format | None:
+    """The one format of different texts, None for none."""
+    shown = f'such as "{shortened(texts[0].as_py(), 30)}"'
+    dates = date_formats(texts, conventions.date_format)
+    if len(dates) > 1:
+        named = " or ".join(f'"{form}"' for form in dates)
+        option = "date_format=" if values.source == FRAME else "--date-format"
+        raise InputError(
+            f"{values.what} holds dates {shown}, which can be read in more than one order; say which with {option} "
+            f"{named}."
+        )
+    if dates:
+        return dates[0] if dates[0] not in _ISO_FORMATS else None
+    numbers = number_formats(texts, conventions.decimal)
+    if len(numbers) > 1:
+        option = "decimal=" if values.source == FRAME else "--decimal "
+        raise InputError(
+            f"{values.what} holds numbers {shown}, whose comma may stand between thousands or before decimals; say "
+            f"which with {option}. or {option},"
+        )
+    return numbers[0] if numbers and numbers[0] != NumberFormat() else None
+
+
+_ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
+
+
+def _refuse_marks(texts: Any, values: Values) -> None:
+    """Refuse a few texts without a digit beside numbers or dates: they look like marks of missing values."""
+    digits = pc.match_substring_regex(texts, "[0-9]")
+    marks, others = texts.filter(pc.invert(digits)), texts.filter(digits)
+    if not 1 <= len(marks) <= MOST_MARKS or len(others) < NUMBERS_BESIDE_MARKS:
+        return
+    if pc.any(pc.match_substring_regex(pc.utf8_lower(marks), INFINITE)).as_py():
+        return
+    if not (match_all(others, PLAIN_NUMBER) or date_formats(others) or number_formats(others)):
+        return
+    rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=marks)
+    share = (pc.sum(rows).as_py() or 0) / len(values)
+    named = ",".join(marks.to_pylist())
+    option = f'missing="{named}"' if values.source == FRAME else f'--missing "{named}"'
+    raise InputError(
+        f'{values.what} holds the text "{marks[0]}" in row {values.first_row + pc.index(rows, True).as_py()}, and '
+        f"numbers or dates elsewhere ({share:.1%} of the rows are such text): if it stands for a missing value, say "
+        f"so with {option}; otherwise correct it, or {leave_out(values.source, 'the column')}."
+    )
+
+
+def _parsed(column: Any, form: Format) -> Any:
+    """Text as numbers or dates, each different text once; null where it is not written so."""
+    encoded = column.dictionary_encode()
+    chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
+    parts = [_parsed_texts(chunk.dictionary, form).take(chunk.indices) for chunk in chunks]
+    return pa.chunked_array(parts) if parts else pa.chunked_array([_parsed_texts(pa.array([], pa.string()), form)])
+
+
+def _parsed_texts(texts: Any, form: Format) -> Any:
+    if isinstance(form, NumberFormat):
+        return parse_numbers(texts, form)
+    if form == TIME:
+        return pc.coalesce(parse_dates(texts, "%H:%M:%S"), parse_dates(texts, "%H:%M"))
+    if form == DURATION:
+        return parse_numbers(texts, NumberFormat())
+    dates = parse_dates(texts, form)
+    return dates if is_time(form) or "%H" in form or "%I" in form else pc.cast(dates, pa.date32())
+
+
+def _seconds(column: Any) -> Any:
+    """Durations, or times of day, in seconds; numbers are seconds."""
+    if not (pa.types.is_time(column.type) or pa.types.is_duration(column.type)):
+        return column
+    ticks = _TICKS[column.type.unit]
+    whole = pa.int32() if pa.types.is_time32(column.type) else pa.int64()
+    return pc.divide(pc.cast(pc.cast(column, whole), pa.float64()), float(ticks))

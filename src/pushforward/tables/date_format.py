@@ -1,0 +1,217 @@
+"""Dates and times of day as text: the forms in which people write them."""
+
+import functools
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pushforward.errors import InputError
+from pushforward.tables.number_format import tidy
+from pushforward.tables.numbers import to_numpy
+
+COMPACT = "%Y%m%d"
+# Eight digits are a date only in these years.
+COMPACT_YEARS = (1900, 2100)
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+           "november", "december")  # fmt: skip
+_DIRECTIVES = {
+    "%Y": "(?P<Y>[0-9]{4})", "%y": "(?P<y>[0-9]{2})", "%m": "(?P<m>[0-9]{1,2})", "%d": "(?P<d>[0-9]{1,2})",
+    "%b": r"(?P<b>[A-Za-z]{3,4}\.?)", "%B": "(?P<b>[A-Za-z]{3,9})", "%H": "(?P<H>[0-9]{1,2})",
+    "%I": "(?P<I>[0-9]{1,2})", "%M": "(?P<M>[0-9]{2})", "%S": r"(?P<S>[0-9]{2}(?:\.[0-9]{1,9})?)",
+    "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)",
+}  # fmt: skip
+_DATES = [
+    *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))),
+    *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
+    "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%Y",
+    "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%Y-%m", "%m/%Y",
+]  # fmt: skip
+_MONTHS_ALONE = ("%Y-%m", "%m/%Y")
+_TIMES = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p"]
+
+
+def is_time(form: str) -> bool:
+    """Whether a format is that of a time of day, without a date."""
+    return not re.search("%[Yy]", form)
+
+
+def check_format(form: str) -> None:
+    """Refuse a format with directives that are not known.
+
+    Raises:
+        InputError: the format says neither a day nor a time, or has an unknown directive.
+    """
+    parts = re.findall("%.", form)
+    unknown = [part for part in parts if part not in _DIRECTIVES]
+    told = {part[1] for part in parts}
+    clock, day = bool(told & set("HI")), bool(told & set("Yy")) and bool(told & set("mbB"))
+    if unknown or len(told) < len(parts) or not (day or (clock and not told & set("mbBd"))):
+        raise InputError(
+            f'the date format "{form}" is not known; write it like "%d/%m/%Y", "%Y-%m-%d %H:%M:%S" or "%H:%M", with '
+            f"each of {', '.join(_DIRECTIVES)} at most once."
+        )
+
+
+def parse_dates(text: Any, form: str) -> Any:
+    """Turn text into timestamps, or times of day into seconds after midnight.
+
+    Arguments:
+        text: array of pyarrow.
+        form: how the dates are written, in the directives of `strptime`; `%d` and `%m` also without leading zeros,
+            `%S` also with a fraction, and years of two digits from 1969 to 2068.
+
+    Returns:
+        An array of timestamps in microseconds, or of float64 seconds if there is no year in the format; null where the
+        text is null, is not written so, or is not a date of the calendar.
+
+    Example:
+        >>> parse_dates(pa.array(["29/2/2024", "29/2/2023"]), "%d/%m/%Y").to_pylist()
+        [datetime.datetime(2024, 2, 29, 0, 0), None]
+        >>> parse_dates(pa.array(["13:45"]), "%H:%M").to_pylist()
+        [49500.0]
+    """
+    parts = pc.extract_regex(tidy(text), _pattern(form))
+    good = to_numpy(pc.is_valid(parts))
+    fields = {field.name: pc.struct_field(parts, field.name) for field in parts.type}
+    seconds, clock = _seconds(fields, len(good))
+    good &= clock
+    if is_time(form):
+        return pa.array(seconds, pa.float64(), mask=~good)
+    year = _whole(fields, "Y", 1970)
+    if "y" in fields:
+        short = _whole(fields, "y", 70)
+        year = short + np.where(short < 69, 2000, 1900)
+    month = _month(fields["b"]) if "b" in fields else _whole(fields, "m", 1)
+    day = _whole(fields, "d", 1)
+    good &= (month >= 1) & (month <= 12)
+    months = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
+    first = months.astype("datetime64[M]").astype("datetime64[D]")
+    after = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
+    good &= (day >= 1) & (day <= (after - first).astype(np.int64))
+    whole = first.astype(np.int64) + day - 1
+    microseconds = whole * 86_400_000_000 + np.round(seconds * 1e6).astype(np.int64)
+    return pa.array(np.where(good, microseconds, 0), pa.int64(), mask=~good).cast(pa.timestamp("us"))
+
+
+def write_dates(values: Any, form: str) -> Any:
+    """Turn timestamps, dates, or seconds after midnight into text that `parse_dates` reads.
+
+    Example:
+        >>> write_dates(pa.array([49500.0, None]), "%H:%M").to_pylist()
+        ['13:45', None]
+    """
+    if is_time(form):
+        whole = np.round(np.nan_to_num(to_numpy(pc.fill_null(pc.cast(values, pa.float64()), 0.0))) * 1e6)
+        if "%S" not in form:
+            whole = np.round(whole / 60e6) * 60e6
+        whole = np.mod(whole.astype(np.int64), 86_400_000_000)
+        values = pa.array(whole, mask=to_numpy(pc.is_null(values))).cast(pa.timestamp("us"))
+    values = pc.cast(values, pa.timestamp("us"))
+    if pc.all(pc.equal(values, pc.floor_temporal(values, unit="second"))).as_py():
+        values = pc.cast(values, pa.timestamp("s"))  # or %S would have decimals
+    return pc.strftime(values, format=form)
+
+
+def date_formats(texts: Any, form: str | None = None) -> list[str]:
+    """Return the formats in which all of some texts are dates or times: none, one, or more that disagree.
+
+    Arguments:
+        texts: the different texts of a column, at least one, without nulls.
+        form: the format that a user declares, which is taken if all texts have it; default None.
+
+    Example:
+        >>> date_formats(pa.array(["02/03/2022", "05/11/2022"])), date_formats(pa.array(["02/03/2022", "25/11/2022"]))
+        (['%d/%m/%Y', '%m/%d/%Y'], ['%d/%m/%Y'])
+    """
+    if form is not None and _fits(texts, form):
+        return [form]
+    first = str(texts[0].as_py()).strip()
+    if not re.search("[0-9]", first):
+        return []
+    found: list[str] = []
+    for candidate, pattern in _candidates():
+        if not pattern.match(first) or not all(_fits(part, candidate) for part in (texts.slice(0, 100), texts)):
+            continue
+        if not any(parse_dates(texts, other).equals(parse_dates(texts, candidate)) for other in found):
+            found.append(candidate)
+    return found
+
+
+def are_compact(texts: Any) -> bool:
+    """Whether all texts are dates written as eight digits, such as 20240229, of a year from 1900 to 2100.
+
+    Arguments:
+        texts: the different texts of a column, without nulls; a single one is no evidence.
+    """
+    return all(
+        len(part) > 1
+        and bool(pc.all(pc.match_substring_regex(part, r"^\s*[0-9]{8}\s*$")).as_py())
+        and _plausible(parse_dates(part, COMPACT))
+        for part in (texts.slice(0, 100), texts)
+    )
+
+
+def _plausible(dates: Any) -> bool:
+    """Whether all are dates of our time."""
+    years = pc.year(dates)
+    low, high = COMPACT_YEARS
+    return dates.null_count == 0 and bool(
+        pc.all(pc.and_(pc.greater_equal(years, low), pc.less_equal(years, high))).as_py()
+    )
+
+
+def _fits(texts: Any, form: str) -> bool:
+    dates = parse_dates(texts, form)
+    # Two numbers are more often a code than a month.
+    return _plausible(dates) if form in _MONTHS_ALONE else dates.null_count == 0
+
+
+@functools.cache
+def _candidates() -> list[tuple[str, re.Pattern[str]]]:
+    """The formats that are tried, and their patterns."""
+    both = [f"{date}{gap}{time}" for date in _DATES for gap in (" ", "T") for time in _TIMES]
+    return [(form, re.compile(_pattern(form))) for form in (*_DATES, *both, *_TIMES)]
+
+
+def _pattern(form: str) -> str:
+    """The regular expression of a format."""
+    parts = re.split("(%.)", form)
+    fixed = form == COMPACT
+    pattern = "".join(
+        _DIRECTIVES[part] if part in _DIRECTIVES else re.escape(part).replace("\\ ", r"\s+") for part in parts
+    )
+    return f"^{pattern.replace('{1,2}', '{2}') if fixed else pattern}$"
+
+
+def _whole(fields: dict[str, Any], key: str, default: int) -> np.ndarray:
+    """The whole numbers of a field, the default where there are none."""
+    if key not in fields:
+        return np.array([default])
+    found: np.ndarray = to_numpy(pc.fill_null(pc.cast(fields[key], pa.int64()), default))
+    return found
+
+
+def _month(text: Any) -> np.ndarray:
+    """The number of the month that a text names, 0 for none."""
+    bare = pc.utf8_lower(pc.replace_substring(text, ".", ""))
+    named = {name: place for place, month in enumerate(_MONTHS, 1) for name in (month, month[:3])} | {"sept": 9}
+    place = pc.index_in(bare, value_set=pa.array(list(named), bare.type))
+    numbers = np.array([0, *named.values()])
+    result: np.ndarray = numbers[to_numpy(pc.fill_null(place, -1)) + 1]
+    return result
+
+
+def _seconds(fields: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds after midnight, and which of them are times."""
+    hour, minute = _whole(fields, "H", 0), _whole(fields, "M", 0)
+    second = np.zeros(count) if "S" not in fields else to_numpy(pc.fill_null(pc.cast(fields["S"], pa.float64()), 0.0))
+    good = (hour < 24) & (minute < 60) & (second < 60)
+    if "I" in fields:
+        twelve = _whole(fields, "I", 12)
+        good = good & (twelve >= 1) & (twelve <= 12)
+        afternoon = to_numpy(pc.fill_null(pc.match_substring_regex(fields["p"], "^[Pp]"), False))
+        hour = twelve % 12 + 12 * afternoon
+    return hour * 3600.0 + minute * 60 + second, np.broadcast_to(good, count)

@@ -1,0 +1,178 @@
+"""Columns that name or number the rows: identifiers, row numbers, the index of a data frame, clocks."""
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pushforward.errors import InputError
+from pushforward.tables.columns.category import LIKE_NUMBER
+from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
+from pushforward.tables.columns.values import Values
+from pushforward.tables.number_format import NumberFormat
+from pushforward.tables.numbers import LARGEST_EXACT, to_numpy
+
+# In fewer rows values may all be different by chance.
+LEAST_ROWS = 20
+# So many rows of a column are looked at first: most columns repeat a value there, or have fractions.
+HEAD = 1000
+# Different whole numbers that fill at least this share of the multiples of their step between the smallest and the
+# largest number the rows, in whatever order: measurements so dense would repeat.
+DENSE = 0.5
+_INDEX = re.compile(r"^(Unnamed: [0-9]+.*|__index_level_[0-9]+__|)$")
+
+
+def identifiers(
+    table: pa.Table,
+    rows: np.ndarray,
+    total: int,
+    *,
+    source: str,
+    keep: Collection[str] = (),
+    conventions: Conventions = PLAIN,
+) -> dict[str, str]:
+    """Return the columns that name or number the rows, with what they look like.
+
+    Arguments:
+        table: a whole table, or some of its rows.
+        rows: the numbers of these rows, increasing, (n,).
+        total: the number of rows of the whole table.
+        source: what messages call the table.
+        keep: columns that are not looked at.
+        conventions: what a user says of the text of the table.
+
+    Example:
+        >>> table = pa.table({"id": range(1, 101), "star": [f"HD {k * k}" for k in range(100)], "x": [1.5, 2.5] * 50})
+        >>> identifiers(table, np.arange(100), 100, source="stars.csv")
+        {'id': 'it numbers the rows', 'star': 'it names the rows: every text is different'}
+    """
+    index = _index_columns(table.schema)
+    found = {}
+    for name in table.column_names:
+        if name in keep:
+            continue
+        reason = "it is the index of a data frame" if name in index or _INDEX.match(name) else None
+        values = Values(table.column(name), name, source)
+        reason = reason or _reason_of_bytes(table.column(name))
+        try:
+            reason = reason or _reason(values, rows, total, conventions)
+        except InputError:
+            continue  # what cannot be read is refused when the schema is inferred
+        if reason is not None:
+            found[name] = reason
+    return found
+
+
+def _index_columns(schema: pa.Schema) -> set[str]:
+    """The columns that pandas wrote of its index, according to the metadata of a table."""
+    try:
+        columns = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+        return {name for name in columns if isinstance(name, str)}
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _reason_of_bytes(column: Any) -> str | None:
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind, column = kind.storage_type, pa.chunked_array([part.storage for part in column.chunks], kind.storage_type)
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    if len(column) < LEAST_ROWS or not any(test(kind) for test in tests) or _repeats(column):
+        return None
+    return "it names the rows: every value is different"
+
+
+def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventions) -> str | None:
+    if len(values) < LEAST_ROWS:
+        return None
+    head = values.column.slice(0, HEAD)
+    if _repeats(head):
+        return None
+    if _are_fractions(Values(head, values.name, values.source), conventions) or _repeats(values.column):
+        return None
+    values = read_as(values, recognized(values, conventions))
+    if values.is_text and not values.is_numeric:
+        return _reason_of_text(values, rows)
+    if values.missing:
+        return None
+    if values.is_dates:
+        dates = pa.types.is_date(values.type)
+        return _reason_of_times(pc.cast(values.column, pa.timestamp("us")) if dates else values.column, rows)
+    if pa.types.is_integer(values.type):
+        return _reason_of_integers(to_numpy(values.column), rows, total)
+    if not values.is_numeric or (values.numbers != np.floor(values.numbers)).any():
+        return None
+    if np.abs(values.numbers).max() > LARGEST_EXACT:
+        return None
+    return _reason_of_integers(values.numbers.astype(np.int64), rows, total)
+
+
+def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
+    texts = values.column.drop_null()
+    if len(texts) < LEAST_ROWS or _repeats(texts):
+        return None
+    like = pc.match_substring_regex(texts, LIKE_NUMBER)
+    codes = pc.match_substring_regex(texts, "^[0-9]+$")
+    if pc.mean(pc.cast(pc.and_not(like, codes), pa.float64())).as_py() > 0.5:
+        return None  # numbers in an unknown dress, which are refused
+    try:
+        clock = pc.cast(texts, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return "it names the rows: every text is different"
+    return _reason_of_times(clock, rows) if len(texts) == len(values) else None
+
+
+def _reason_of_times(times: Any, rows: np.ndarray) -> str | None:
+    ticks = to_numpy(pc.cast(pc.cast(times, pa.timestamp("us", times.type.tz)), pa.int64()))
+    return "it is a clock: its times are equally spaced" if _equally_spaced(ticks, rows) else None
+
+
+def _reason_of_integers(whole: np.ndarray, rows: np.ndarray, total: int) -> str | None:
+    if _equally_spaced(whole, rows):
+        return "it numbers the rows"
+    low, high = int(whole.min()), int(whole.max())
+    long = max(abs(low), abs(high)) > LARGEST_EXACT
+    # A gcd of some differences can only be too large, and then too much is called dense: it is checked below.
+    if not long and (high - low) / _step(whole[:HEAD], low) + 1 > total / DENSE:
+        return None
+    if len(np.unique(whole)) < len(whole):
+        return None
+    if long:
+        return "it names the rows: every number is different, and too long to be exact"
+    return "it numbers the rows" if (high - low) / _step(whole, low) + 1 <= total / DENSE else None
+
+
+def _step(whole: np.ndarray, low: int) -> int:
+    return int(np.gcd.reduce(whole - low)) or 1
+
+
+def _equally_spaced(whole: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether whole numbers go up or down by the same in every row."""
+    first, second = int(whole[1]) - int(whole[0]), int(rows[1]) - int(rows[0])
+    if first == 0 or first % second:
+        return False
+    with np.errstate(over="ignore"):
+        return bool((np.diff(whole) == (first // second) * np.diff(rows)).all())
+
+
+def _are_fractions(values: Values, conventions: Conventions) -> bool:
+    """Whether some are numbers with a fraction."""
+    form = recognized(values, conventions)
+    if isinstance(form, NumberFormat):
+        values = read_as(values, form)
+    elif form is not None or not (
+        values.is_text or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)
+    ):
+        return False
+    if values.is_text:
+        return bool(pc.any(pc.match_substring_regex(values.column, r"^\s*[+-]?[0-9]*\.[0-9]*[1-9]\s*$")).as_py())
+    return bool((values.observed != np.floor(values.observed)).any())
+
+
+def _repeats(column: Any) -> bool:
+    present = column.drop_null()
+    return bool(pc.count_distinct(present).as_py() < len(present))

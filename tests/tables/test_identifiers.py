@@ -1,0 +1,114 @@
+"""Columns that name or number the rows are left out of a fit, and measurements never are."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import pushforward as pf
+from pushforward.tables.schema.identifiers import identifiers
+
+ROWS = 300
+GENERATOR = np.random.default_rng(0)
+DAYS = pd.date_range("2022-01-01", periods=ROWS)
+MIXED = [f"{x:.4f} kg" if k % 2 else f"{x:.4f}".replace(".", ",") for k, x in enumerate(GENERATOR.normal(size=ROWS))]
+
+LEFT_OUT = {
+    "from 1": np.arange(1, ROWS + 1),
+    "downward": np.arange(ROWS)[::-1],
+    "whole floats": np.arange(ROWS, dtype=float),
+    "unsigned": np.arange(ROWS, dtype=np.uint64),
+    "tens": 10 * np.arange(ROWS) + 7,
+    "shuffled": GENERATOR.permutation(ROWS),
+    "shuffled tens": 10 * GENERATOR.permutation(ROWS),
+    "half of all, sorted": np.sort(GENERATOR.choice(int(1.8 * ROWS), ROWS, replace=False)),
+    "text of numbers": [str(k) for k in range(ROWS)],
+    "too long": GENERATOR.integers(2**60, 2**62, ROWS),
+    "too long, as text": [str(k) for k in GENERATOR.integers(2**60, 2**62, ROWS)],
+    "codes": [f"{k:05d}" for k in GENERATOR.permutation(ROWS)],
+    "names": [f"name {k}" for k in range(ROWS)],
+    "hashes": [hashlib.sha1(bytes(str(k), "ascii")).hexdigest() for k in range(ROWS)],
+    "bytes": pa.array([bytes(f"{k:4d}", "ascii") for k in range(ROWS)]),
+    "days": DAYS,
+    "days as text": [str(day.date()) for day in DAYS],
+    "days in German": [day.strftime("%d.%m.%Y") for day in DAYS],
+    "minutes in UTC": pd.date_range("2022-01-01", periods=ROWS, freq="min", tz="UTC"),
+    "Unnamed: 0": GENERATOR.normal(size=ROWS),
+    "__index_level_0__": GENERATOR.normal(size=ROWS),
+    "": GENERATOR.normal(size=ROWS),
+}
+KEPT = {
+    "normal": GENERATOR.normal(size=ROWS),
+    "sorted": np.sort(GENERATOR.normal(size=ROWS)),
+    "a grid of fractions": np.linspace(0, 1, ROWS),
+    "text of numbers": [f"{x:.6f}" for x in GENERATOR.normal(size=ROWS)],
+    "different whole numbers": GENERATOR.choice(10**6, ROWS, replace=False),
+    "sorted whole numbers": np.sort(GENERATOR.choice(10**6, ROWS, replace=False)),
+    "amounts": [f"${x:,.2f}" for x in GENERATOR.lognormal(8, 2, ROWS)],
+    "numbers in two dresses": MIXED,
+    "counts": GENERATOR.poisson(3, ROWS),
+    "levels": GENERATOR.choice(["a", "b"], ROWS),
+    "times": pd.Timestamp("2022-01-01") + pd.to_timedelta(GENERATOR.permutation(10**6)[:ROWS], unit="s"),
+    "times, sorted": pd.Timestamp("2022-01-01")
+    + pd.to_timedelta(np.sort(GENERATOR.integers(0, 10**7, ROWS)), unit="s"),
+    "gaps": pa.array([None if k % 7 == 0 else k for k in range(ROWS)]),
+    "one": np.ones(ROWS),
+}
+
+
+def left_out(values, name="x", rows=None, total=ROWS):
+    table = pa.table({name: values})
+    return identifiers(table, np.arange(len(table)) if rows is None else rows, total, source="t")
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_names_and_numbers_of_rows(case):
+    assert list(left_out(LEFT_OUT[case], case)) == [case]
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_measurements(case):
+    assert left_out(KEPT[case]) == {}
+
+
+def test_some_rows_of_a_larger_table():
+    rows = np.sort(GENERATOR.choice(5000, 200, replace=False))
+    assert left_out(3 * rows + 1, rows=rows, total=5000)
+    assert left_out(GENERATOR.permutation(5000)[rows], rows=rows, total=5000)
+    assert not left_out(GENERATOR.choice(10**6, 200, replace=False), rows=rows, total=5000)
+
+
+def test_few_rows_say_nothing():
+    assert not left_out(np.arange(10), total=10)
+
+
+def test_the_index_of_pandas_in_the_metadata_of_a_file(tmp_path):
+    frame = pd.DataFrame(
+        {"x": GENERATOR.normal(size=ROWS)}, index=pd.Index(GENERATOR.integers(0, 9, ROWS), name="star")
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
+    assert identifiers(table, np.arange(ROWS), ROWS, source="t") == {"star": "it is the index of a data frame"}
+
+
+def test_a_fit_says_what_it_leaves_out_and_keeps_what_is_named(tmp_path):
+    table = {"id": np.arange(1, ROWS + 1), "x": GENERATOR.normal(size=ROWS), "y": GENERATOR.normal(size=ROWS)}
+    pd.DataFrame(table).to_csv(tmp_path / "t.csv")
+    said = []
+    options = {"max_steps": 2, "progress": False}
+    model = pf.fit_table(tmp_path / "t.csv", announce=said.append, **options).model
+    assert model.columns == ["x", "y"]
+    assert said[:2] == [
+        'column "" is left out: it is the index of a data frame (--columns keeps it)',
+        'column "id" is left out: it numbers the rows (--columns keeps it)',
+    ]
+    model.score(tmp_path / "t.csv", tmp_path / "scored.csv")
+    assert pd.read_csv(tmp_path / "scored.csv")["id"].tolist() == table["id"].tolist()
+    assert pf.fit_table(pd.DataFrame(table), columns=["id", "x"], **options).model.columns == ["id", "x"]
+    assert pf.fit_table(pd.DataFrame(table), schema={"id": "integer"}, **options).model.columns == ["id", "x", "y"]
+    assert pf.fit_table(pd.DataFrame(table), given=["id"], **options).model.given == ["id"]
+    with pytest.raises(pf.InputError, match="no columns to model: all of them name or number its rows"):
+        pf.fit_table(pa.table({"id": table["id"]}), **options)
