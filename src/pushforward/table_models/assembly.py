@@ -82,22 +82,20 @@ def _arbitrary_conditional_flow(
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
-    with seeded(seed):
-        flow = ArbitraryConditionalFlow(
-            maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, **options
-        )
-    flow.marginal.double()
+    splines = {}
     for place in set(range(maps.features)) - set(maps.normal):
         present = ~y[:, place].isnan()
-        spline = MarginalSpline.from_data(
+        splines[place] = MarginalSpline.from_data(
             y[present, place][:, None],
             recipe.knots,
             low=[maps.low[place]],
             high=[maps.high[place]],
             weights=None if weights is None else weights[present],
         )
-        fitted = dict(spline.named_buffers())
-        for name, buffer in flow.marginal.named_buffers():
-            if name in fitted:
-                buffer[place] = fitted[name][0]
+    knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
+    with seeded(seed):
+        flow = ArbitraryConditionalFlow(maps.features, widths, maps.circular, knots=knots, bounded=bounded, **options)
+    flow.marginal.double()
+    for place, spline in splines.items():
+        flow.marginal.copy_knots(place, spline)
     return flow
