@@ -56,12 +56,9 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
         recipe: chosen for it.
         seed: of the weights; the global random state is left as it was.
     """
-    roles, rows = prepared.roles, prepared.rows
+    roles = prepared.roles
     maps = Columns(roles.schema, roles.features)
-    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
-    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
-    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    y = maps.encode(x, noise)[0]
+    x, y, context, weights = encoded(prepared, maps, seed)
     if roles.allows_gaps:
         widths = [roles.schema[name].input_width for name in roles.features]
         any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
@@ -69,11 +66,22 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
         learn_covariance(any_density, x[:COVARIANCE_ROWS])
         return Assembled(any_flow, any_density, approximate=False)
     bounds = {"low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
-    flow = recipe.make(y, context if context.shape[1] else None, seed, **bounds)
+    flow = recipe.make(y, context, seed, **bounds)
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
     if roles.errors:
         return Assembled(flow, DeconvolvedDensity(density, roles.measured), approximate=False)
     return Assembled(flow, density, approximate=maps.noisy)
+
+
+def encoded(
+    prepared: Prepared, maps: Columns, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """The training rows: codes of the features, what they become, the context, and the weights, the latter or None."""
+    rows = prepared.rows
+    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
+    return x, maps.encode(x, noise)[0], context if context.shape[1] else None, weights
 
 
 def _arbitrary_conditional_flow(

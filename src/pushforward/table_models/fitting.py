@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-import torch
 
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.assembly import Assembled, assemble, choose
 from pushforward.table_models.calibration import Calibration
-from pushforward.table_models.density import TableDensity, table_density
+from pushforward.table_models.density import table_density
+from pushforward.table_models.gaussian_start import keep_gaussian
+from pushforward.table_models.held_out import held_out_log_prob
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.tables.columns.text_format import Conventions
-from pushforward.training import History, evaluate, fit
+from pushforward.training import History, fit
 from pushforward.training.settings import TrainingOptions, settings_from
 from pushforward.zoo.recipe import Recipe
 
@@ -133,6 +134,11 @@ def fit_table(
         split=rows.parts,
         **options,
     )
+    if flow is None:
+        before = len(history.events)
+        recipe, assembled = keep_gaussian(prepared, recipe, assembled, history, seed)
+        for line in history.events[before:]:
+            announce(line)
     return finish(prepared, recipe, assembled, history, seed)
 
 
@@ -153,11 +159,11 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     held_out = history.best_held_out
     if assembled.approximate:
         # With the points that scores have.
-        log_prob = _log_prob(density, prepared, rows.held_out)
+        log_prob = held_out_log_prob(density, prepared, rows.held_out)
         held_out = float(np.average(log_prob, weights=rows.held_out_weights))
         log_prob = log_prob[every]
     else:
-        log_prob = _log_prob(density, prepared, rows.held_out[every])
+        log_prob = held_out_log_prob(density, prepared, rows.held_out[every])
     weights = None if rows.held_out_weights is None else rows.held_out_weights[every]
     notes = {
         "flow": recipe.flow["architecture"],
@@ -179,12 +185,3 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     columns, given = list(roles.columns), list(roles.given)
     model = TableModel(assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration)
     return Fit(model, history, held_out, prepared.gaussian)
-
-
-def _log_prob(density: TableDensity, prepared: Prepared, held_out: np.ndarray) -> np.ndarray:
-    """log_prob, (n,), of held-out rows: codes of the features and then of the context, and then their errors."""
-    features, columns = len(prepared.roles.features), prepared.rows.train.shape[1]
-    x = torch.from_numpy(np.hstack([held_out[:, :features], held_out[:, columns:]]))
-    context = torch.from_numpy(held_out[:, features:columns]) if features < columns else None
-    log_prob: np.ndarray = evaluate(density, x, context).double().cpu().numpy()
-    return log_prob

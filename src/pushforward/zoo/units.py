@@ -16,7 +16,7 @@ from pushforward.zoo.registry import build, register
 MOST_KNOTS = 10_000
 
 
-def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
+def standardized(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
     """The flow in the units of data x: x and context are standardized first, and log_prob accounts for it.
 
     x = mean + deviation · f(z; (context - context_mean) / context_deviation)
@@ -25,6 +25,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         flow: the flow in standardized units; it is used, not copied.
         x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
         context: (N, C), for a conditional flow.
+        weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -40,7 +41,9 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         torch.float64
     """
     return _standardized(
-        flow, _standardization(x, "x"), None if context is None else _standardization(context, "context")
+        flow,
+        _standardization(x, "x", weights),
+        None if context is None else _standardization(context, "context", weights),
     )
 
 
