@@ -151,3 +151,22 @@ def test_rows_in_the_order_of_time_are_noticed_and_sorted_ones_are_not():
 def test_correlations_of_neighbors_of_independent_rows_are_explained_by_chance():
     found = [correlation_of_neighbors(np.random.default_rng(seed).normal(size=(40, 1))) for seed in range(200)]
     assert is_mean_of(np.array(found), 0, allowance=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-3, 1e300])
+def test_weights_count_relative_to_each_other(scale):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
+    weights = np.random.default_rng(1).exponential(size=400)
+    found, expected = (prepare(table, weight=w) for w in (scale * weights, weights))
+    assert np.array_equal(found.rows.held_out, expected.rows.held_out)
+    assert found.gaussian == pytest.approx(expected.gaussian, abs=1e-9)
+    fit = pf.fit_table(table, weight=scale * weights, max_steps=3, progress=False)
+    assert np.isfinite(fit.held_out)
+
+
+def test_a_row_with_all_of_the_weight_is_named():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
+    weights = np.ones(400)
+    weights[5] = 1e300
+    with pytest.raises(InputError, match="row 6 of the table has 1 of the weight of all rows"):
+        prepare(table, weight=weights)

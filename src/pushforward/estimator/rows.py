@@ -17,6 +17,7 @@ from pushforward.support.modules import device_of
 from pushforward.tables.checks import check_scale
 from pushforward.tables.dependence import find_relation
 from pushforward.training.likelihood import CHUNK_ROWS
+from pushforward.training.rows import relative_weights
 
 FLOATS = (np.float64, np.float32)
 # Enough to train on, where a straight line does not go through every row.
@@ -65,7 +66,7 @@ def rows_with_weight(sample_weight: Any, rows: np.ndarray) -> tuple[np.ndarray, 
         raise InputError(
             f"{positive.sum()} rows have a sample weight above zero; a density needs at least {FEWEST_ROWS} to fit."
         )
-    weights = weights[positive]
+    weights = relative_weights(weights[positive])
     # Equal weights are dropped: the fit is then exactly that of the remaining rows.
     return rows[positive], None if (weights == weights[0]).all() else weights
 

@@ -17,6 +17,8 @@ from pushforward.tables.missing import plain
 from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
 
+# Weighted rows are worth at least so many rows of one weight.
+FEWEST_EFFECTIVE = 2
 # Fewer groups than this cannot be divided into nine tenths and one tenth.
 FEWEST_GROUPS = 10
 
@@ -88,9 +90,16 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1) -> np.n
 
 
 def check_weights(weights: np.ndarray, source: str) -> None:
-    """Refuse weights that are all 0."""
+    """Refuse weights that are all 0, or that leave hardly more than one row."""
     if not weights.any():
         raise InputError(f"All weights of {source} are 0.")
+    total = weights.sum()
+    if (weights > 0).sum() > 1 and total**2 < FEWEST_EFFECTIVE * np.square(weights).sum():
+        row = int(weights.argmax())
+        raise InputError(
+            f"row {row + 1} of {source} has {weights[row] / total:.6g} of the weight of all rows, which leaves too little "
+            "to the others: weights count relative to each other; correct it, or leave the row out."
+        )
 
 
 def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1) -> np.ndarray:

@@ -49,9 +49,10 @@ def keep_gaussian(
     reached = value(flow) if assembled.approximate else history.best_held_out
     if gaussian is None or reached >= best:
         return recipe, assembled
+    ending = f"the flow ended at {reached:.3f}" if history.best_step else "no step of the training gained on its start"
     line = (
-        f"the flow ended at {reached:.3f} nats per held-out row and a Gaussian has {best:.3f}: the model is the "
-        "Gaussian; more time may train a better flow"
+        f"{ending}, and a Gaussian has {best:.3f} nats per held-out row: the model is the Gaussian; more time may train "
+        "a flow"
     )
     history.best_held_out = best
     history.events.append(line)

@@ -15,6 +15,7 @@ from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.training.copies import copies_of, share_of_copies
+from pushforward.training.rows import relative_weights
 from pushforward.training.splitting import split_table
 
 
@@ -49,7 +50,7 @@ class InMemoryTable:
         self.source, self.declared, self.hold_out = source, declared, hold_out
         self.errors, self.conventions = list(errors), conventions
         self.reasons: list[str] = []
-        self.weights = None if weight is None else weights_of(table, weight, source)
+        self.weights = None if weight is None else relative_weights(weights_of(table, weight, source))
         if self.weights is not None:
             check_weights(self.weights, source)
         self.noise_of = errors_of(table, self.errors, source)

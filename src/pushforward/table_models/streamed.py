@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -99,6 +100,8 @@ class StreamedTable:
             raise InputError(
                 f"Too few rows of {self.source} have a weight above 0: write those to a file of their own."
             )
+        if not (math.isfinite(self.found.training_weight) and self.found.training_weight > 0):
+            raise InputError(f"The sum of the weights of {self.source} is out of the range of float64: rescale them.")
         self.sample = self.found.sample.select(self.names)
         self.weights = None if weight is None else weights_of(self.found.sample, weight, self.source)
         self.noise_of = errors_of(self.found.sample, self.errors, self.source)
