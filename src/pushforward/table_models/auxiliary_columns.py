@@ -97,8 +97,8 @@ def check_weights(weights: np.ndarray, source: str) -> None:
     if (weights > 0).sum() > 1 and total**2 < FEWEST_EFFECTIVE * np.square(weights).sum():
         row = int(weights.argmax())
         raise InputError(
-            f"row {row + 1} of {source} has {weights[row] / total:.6g} of the weight of all rows, which leaves too little "
-            "to the others: weights count relative to each other; correct it, or leave the row out."
+            f"row {row + 1} of {source} has {weights[row] / total:.6g} of the weight of all rows, which leaves too "
+            "little to the others: weights count relative to each other; correct it, or leave the row out."
         )
 
 

@@ -50,10 +50,7 @@ def keep_gaussian(
     if gaussian is None or reached >= best:
         return recipe, assembled
     ending = f"the flow ended at {reached:.3f}" if history.best_step else "no step of the training gained on its start"
-    line = (
-        f"{ending}, and a Gaussian has {best:.3f} nats per held-out row: the model is the Gaussian; more time may train "
-        "a flow"
-    )
+    line = f"{ending}, and a Gaussian has {best:.3f} nats per held-out row: the model is the Gaussian"
     history.best_held_out = best
     history.events.append(line)
     kept = dataclasses.replace(recipe, flow=dict(GAUSSIAN), reasons=(*recipe.reasons, line))
