@@ -11,6 +11,7 @@ from significance import follows
 import pushforward as pf
 from pushforward.support import progress
 from pushforward.table_models import streamed as tables_in_files
+from pushforward.table_models.source import HoldOut
 from pushforward.table_models.streamed import StreamedTable
 from pushforward.tables import TableWriter, numeric_matrix, to_table
 from pushforward.tables.files import scan as scans
@@ -271,7 +272,7 @@ def test_a_pass_has_the_weights_of_its_rows(small, tmp_path, ending):
     matrix = make()
     weights = np.random.default_rng(3).integers(0, 3, ROWS).astype(float)
     path = write(tmp_path / f"t.{ending}", np.column_stack([matrix, weights]), ["row", "a", "b", "w"])
-    large = StreamedTable(path, ["row", "a", "b", "w"], {}, 0, 0.1, weight="w")
+    large = StreamedTable(path, ["row", "a", "b", "w"], {}, HoldOut(0, 0.1), weight="w")
     rows = large.rows(large.infer_schema(), ["row", "a"], ["b"])
     x, context, found = (
         torch.cat(parts).numpy() for parts in zip(*streamed.StreamedBatches(rows, 64, 0, torch.float64), strict=True)
@@ -314,7 +315,7 @@ def test_a_streamed_weighted_fit_learns_the_weighted_density(small, tmp_path, mo
 def test_a_pass_has_the_errors_of_its_rows_between_features_and_context(small, tmp_path):
     matrix = np.abs(make())
     path = write(tmp_path / "t.parquet", np.column_stack([matrix, matrix[:, 1] / 3]), ["row", "a", "b", "e"])
-    large = StreamedTable(path, ["row", "a", "b", "e"], {}, 0, 0.1, errors=["e"])
+    large = StreamedTable(path, ["row", "a", "b", "e"], {}, HoldOut(0, 0.1), errors=["e"])
     rows = large.rows(large.infer_schema(), ["row", "a"], ["b"])
     batches = streamed.StreamedBatches(rows, 64, 0, torch.float64)
     x, context = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))

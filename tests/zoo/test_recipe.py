@@ -36,7 +36,7 @@ def test_the_flow_fits_the_table_and_starts_as_its_columns_made_normal(features,
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_correlations_are_gone_before_the_first_step_where_rows_are_enough(weighted):
+def test_correlations_are_gone_before_the_first_step(weighted):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(4_000, 3, generator=generator, dtype=torch.float64) @ torch.tensor(
         [[1.0, 1.0, -1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]], dtype=torch.float64
@@ -51,7 +51,8 @@ def test_correlations_are_gone_before_the_first_step_where_rows_are_enough(weigh
     z = flow.to_latent(x).detach()[400:]
     torch.testing.assert_close(torch.cov(z.T), torch.eye(3, dtype=z.dtype), rtol=0, atol=0.03)
     few = choose_recipe(100, 3).make(x[400:500]).to_latent(x[400:500]).detach()
-    assert float(torch.cov(few.T)[0, 1]) > 0.5
+    # Of few rows the covariance is shrunk, and some is left.
+    assert abs(float(torch.cov(few.T)[0, 1])) < 0.3
 
 
 def test_an_outlier_and_an_atom_do_not_spoil_the_rest():

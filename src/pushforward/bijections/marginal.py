@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.elementwise import Elementwise
-from pushforward.bijections.quantile_knots import knots_through_quantiles, probabilities_of_knots
+from pushforward.bijections.quantile_knots import knots_through_quantiles, lengthened, probabilities_of_knots
 from pushforward.bijections.univariate.spline import through_knots
 
 # The distance in z up to which tails bend; e^60 times the width of the data is far enough, and float32 holds it.
@@ -89,6 +89,10 @@ class MarginalSpline(Elementwise):
         column's own slope are left out: no density exceeds about 1500 times that of a normal distribution as wide as
         the column, however many rows are equal. Slopes at knots are the harmonic means of those on both sides.
 
+        Where no row lies in a gap three times as wide as the space of ten different values on either side, as between
+        clusters far apart, z grows by no more than 1 / (N + 1), or 1e-4, in probability, most of it next to the values
+        at both sides: four knots more for each such gap, at most eight, and the flattest piece is that of each cluster.
+
         Beyond the data, from a last knot at a distance of 1 in z, each tail has the slope of the outermost piece,
         within 0.1 and 10 times the mean slope between the middle and that end, so that rows beyond the data have a
         sensible density. It is heavier than a normal tail, since one row in a million may be a mistake. If a feature
@@ -96,7 +100,7 @@ class MarginalSpline(Elementwise):
 
         Arguments:
             x: (N, D); its precision is that of the spline.
-            knots: K, default 32.
+            knots: K, default 32; there are more where a feature has empty gaps.
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
             normal: features that are already normal: for them the spline is the identity, whatever x holds.
@@ -110,17 +114,37 @@ class MarginalSpline(Elementwise):
             raise ValueError(f"x must have shape (N, features) with at least two rows, got {tuple(x.shape)}.")
         lows, highs = ([*(ends or [end] * x.shape[1])] for ends, end in ((low, -math.inf), (high, math.inf)))
         bounded = any(map(math.isfinite, [*lows, *highs]))
-        spline = cls(x.shape[1], knots, bounded).to(x.dtype)
+        probabilities = probabilities_of_knots(len(x), knots)
+        through = {}
+        for feature in (feature for feature in range(x.shape[1]) if feature not in normal):
+            ends = (lows[feature], highs[feature])
+            through[feature] = knots_through_quantiles(
+                x[:, feature], probabilities, ends, f"Column {feature} of x", weights
+            )
+        most = max((len(columns[0]) for columns in through.values()), default=knots)
+        spline = cls(x.shape[1], most, bounded).to(x.dtype)
         if spline.low is not None and spline.high is not None:
             spline.low.copy_(torch.tensor(lows))
             spline.high.copy_(torch.tensor(highs))
-        probabilities = probabilities_of_knots(len(x), knots)
-        for feature in (feature for feature in range(x.shape[1]) if feature not in normal):
-            ends = (lows[feature], highs[feature])
-            columns = knots_through_quantiles(x[:, feature], probabilities, ends, f"Column {feature} of x", weights)
-            for buffer, column in zip((spline.z_knots, spline.x_knots, spline.slopes), columns, strict=True):
-                buffer[feature] = torch.tensor(column, dtype=torch.float64)
+        for feature, columns in through.items():
+            spline._set_knots(feature, columns, highs[feature])
         return spline.to(x.device)
+
+    def copy_knots(self, feature: int, other: "MarginalSpline") -> None:
+        """Give a feature the knots of another spline of one feature, which has no more of them."""
+        columns = tuple(buffer[0].tolist() for buffer in (other.z_knots, other.x_knots, other.slopes))
+        high = math.inf if other.high is None else float(other.high[0])
+        if self.low is not None and self.high is not None:
+            self.low[feature] = -math.inf if other.low is None else other.low[0]
+            self.high[feature] = high
+        self._set_knots(feature, columns, high)
+
+    def _set_knots(self, feature: int, columns: tuple[list[float], ...], high: float) -> None:
+        eps = torch.finfo(self.z_knots.dtype).eps
+        z, x, slopes = columns
+        columns = lengthened((z, x, slopes), self.z_knots.shape[1], eps, high)
+        for buffer, column in zip((self.z_knots, self.x_knots, self.slopes), columns, strict=True):
+            buffer[feature] = torch.tensor(column, dtype=torch.float64)
 
     def each_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with log ∂x/∂z of each feature, (*batch, D)."""

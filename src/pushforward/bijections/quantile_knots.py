@@ -17,7 +17,15 @@ ROWS_AT_ENDS = 5
 # Data at a bound are moved this share of their range inside it.
 INSIDE = 1e-9
 
+# A gap between neighbors is empty if it is so many times as wide as the space of this many others on either side.
+TIMES_NEIGHBORS, NEIGHBORS = 3.0, 10
+# Values closer together than this share of the column's spread are one value.
+FINEST = 1e-10
+# The probability of an empty gap, at most, and that of its middle; there are no more gaps than this.
+MOST_IN_GAP, MIDDLE_OF_GAP, MOST_GAPS = 1e-4, 1e-6, 8
+
 Point = tuple[float, float]
+Knots = tuple[list[float], list[float], list[float]]
 
 
 def probabilities_of_knots(rows: int, knots: int) -> Tensor:
@@ -44,7 +52,7 @@ def probabilities_of_knots(rows: int, knots: int) -> Tensor:
 
 def knots_through_quantiles(
     column: Tensor, probabilities: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None
-) -> tuple[list[float], list[float], list[float]]:
+) -> Knots:
     """Knots through the quantiles of one feature, as `MarginalSpline.from_data` describes them.
 
     Arguments:
@@ -55,7 +63,7 @@ def knots_through_quantiles(
         weights: (N,) positive weights of the rows; default all equal.
 
     Returns:
-        Positions in z and in x, and slopes, each a list of K numbers.
+        Positions in z and in x, and slopes, each a list of K numbers, and of four more for each empty gap.
 
     Raises:
         ValueError: the column is constant, not finite, or outside its bounds.
@@ -76,7 +84,73 @@ def knots_through_quantiles(
     # The ends stay the smallest and the largest value, however little these weigh.
     quantiles[0], quantiles[-1] = ordered[0], ordered[-1]
     points = _one_per_value(quantiles.tolist(), probabilities.tolist())
-    return _knots(points, len(probabilities) + 2, eps, bounds)
+    segments, bridges = _cut_at_gaps(points, ordered, None if weights is None else weights.to(order.device)[order])
+    count = len(probabilities) + 2 + 4 * len(bridges)
+    return lengthened(_knots(segments, bridges, eps, bounds), count, eps, bounds[1])
+
+
+def _cut_at_gaps(
+    points: list[Point], ordered: Tensor, weights: Tensor | None
+) -> tuple[list[list[Point]], list[list[Point]]]:
+    """The points between empty gaps, and for each gap two points that bridge it, so that z hardly grows in between.
+
+    A segment begins and ends at the values next to a gap. A little of the gap's probability lies near either side.
+    """
+    last = len(ordered) - 1
+    spread = float(ordered[round(0.84 * last)] - ordered[round(0.16 * last)])
+    # Values that differ by no more than this are one value, not a cluster.
+    cells = ordered if spread == 0 else ((ordered - ordered[0]) / (FINEST * spread)).floor()
+    counts = cells.unique_consecutive(return_counts=True)[1]
+    if len(counts) <= 2 * NEIGHBORS + 1:
+        return [points], []
+    ends = counts.cumsum(0) - 1
+    highest, values = ordered[ends], ordered[ends - counts + 1]
+    gaps = values[1:] - highest[:-1]
+    reach = values[NEIGHBORS:] - values[:-NEIGHBORS]
+    # Between values[i] and values[i + 1], for i from NEIGHBORS on; on the left end at i, on the right from i + 1.
+    left, right = reach[: -NEIGHBORS - 1], reach[NEIGHBORS + 1 :]
+    ratio = gaps[NEIGHBORS:-NEIGHBORS] / torch.maximum(left, right)
+    widest = ratio.topk(min(MOST_GAPS, len(ratio)))
+    found = (widest.indices[widest.values > TIMES_NEIGHBORS] + NEIGHBORS).sort().values.tolist()
+    share = torch.ones_like(ordered) if weights is None else weights.double()
+    below = share.cumsum(0)[ends] / share.sum()
+    half = min(0.5 / (len(ordered) + 1), MOST_IN_GAP / 2)
+    thin, rows, cluster = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half, 2 * (NEIGHBORS + 2) * half
+    segments: list[list[Point]] = []
+    bridges: list[list[Point]] = []
+    before = 0.0
+    for place in found:
+        middle = float(below[place])
+        # Rows of little weight are no cluster.
+        if min(middle - before, 1 - middle) < cluster:
+            continue
+        before = middle
+        start, end = float(highest[place]), float(values[place + 1])
+        third = (end - start) / 3
+        lower = start + min(float(left[place - NEIGHBORS]), third)
+        upper = end - min(float(right[place - NEIGHBORS]), third)
+        z = [_normal_quantile(middle + part) for part in (-rows, -half, -thin, thin, half, rows)]
+        # The first point stands, however near.
+        inside = [point for point in points[1:] if point[0] < z[0] and point[1] < start]
+        segments.append([points[0], *inside, (z[1], start)])
+        bridges.append([(z[2], lower), (z[3], upper)])
+        points = [(z[4], end), *(point for point in points if point[0] > z[5] and point[1] > end)]
+    return [*segments, points], bridges
+
+
+def _normal_quantile(probability: float) -> float:
+    return float(torch.special.ndtri(torch.tensor(probability, dtype=torch.float64)))
+
+
+def lengthened(knots: Knots, count: int, eps: float, high: float) -> Knots:
+    """As many knots as `count`: the remaining ones continue along the upper tail, where they change nothing."""
+    z, x, slopes = (list(column) for column in knots)
+    while len(z) < count:
+        last, slope = _further((z[-1], x[-1]), slopes[-1], eps, high, 1, 1e-3)
+        z.append(last[0])
+        x.append(last[1])
+        slopes.append(slope)
+    return z, x, slopes
 
 
 def _rows_at(places: Tensor, order: Tensor, weights: Tensor | None) -> Tensor:
@@ -101,13 +175,41 @@ def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[P
     return points
 
 
-def _knots(
-    points: list[Point], count: int, eps: float, bounds: tuple[float, float]
-) -> tuple[list[float], list[float], list[float]]:
-    """Positions in z and x, and slopes, of as many knots as `count`, through points that increase in both."""
-    # The column's own slope, from the quantiles nearest to one deviation on either side that differ.
-    low = max((k for k, (z, _) in enumerate(points[:-1]) if z <= -1), default=0)
-    high = min((k for k, (z, _) in enumerate(points) if z >= 1 and k > low), default=len(points) - 1)
+def _knots(segments: list[list[Point]], bridges: list[list[Point]], eps: float, bounds: tuple[float, float]) -> Knots:
+    """Positions in z and x, and slopes, of knots through points that increase in both, and of one more at each end."""
+    parts, own = zip(*(_kept(points, eps) for points in segments), strict=True)
+    # A knot too close to a bound would make the tail too steep: rows between the two are left to the tail.
+    while len(parts[0]) > 2 and _too_near(parts[0][0], bounds[0], FLATTEST * own[0]):
+        parts[0].pop(0)
+    while len(parts[-1]) > 2 and _too_near(parts[-1][-1], bounds[1], FLATTEST * own[-1]):
+        parts[-1].pop()
+    # Each tail starts with a separate piece, so that the slope of every piece is close to those at its ends.
+    lower, upper = (
+        _tail(end, next_to_it, _middle(part), bound, FLATTEST * slope)
+        for end, next_to_it, part, bound, slope in (
+            (parts[0][0], parts[0][1], parts[0], bounds[0], own[0]),
+            (parts[-1][-1], parts[-1][-2], parts[-1], bounds[1], own[-1]),
+        )
+    )
+    kept = parts[0]
+    for bridge, part in zip(bridges, parts[1:], strict=True):
+        kept = [*kept, *bridge, *part]
+    first, lower = _further(kept[0], lower, eps, bounds[0], -1)
+    last, upper = _further(kept[-1], upper, eps, bounds[1], 1)
+    kept = [first, *kept, last]
+    secants = [_slope(left, right) for left, right in itertools.pairwise(kept)]
+    slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
+    z, x = (list(column) for column in zip(*kept, strict=True))
+    return z, x, slopes
+
+
+def _kept(points: list[Point], eps: float) -> tuple[list[Point], float]:
+    """The points that are far enough apart, the first and the last of them always; and their own slope."""
+    # From the quantiles nearest to one deviation on either side of the middle that differ.
+    first, last = points[0][0], points[-1][0]
+    ends = (-1.0, 1.0) if first <= -1 and last >= 1 else (first + (last - first) / 4, last - (last - first) / 4)
+    low = max((k for k, (z, _) in enumerate(points[:-1]) if z <= ends[0]), default=0)
+    high = min((k for k, (z, _) in enumerate(points) if z >= ends[1] and k > low), default=len(points) - 1)
     own = _slope(points[low], points[high])
 
     def apart(left: Point, right: Point) -> bool:
@@ -121,28 +223,13 @@ def _knots(
     while len(kept) > 1 and not apart(kept[-1], points[-1]):
         kept.pop()
     kept.append(points[-1])
-    # A knot too close to a bound would make the tail too steep: rows between the two are left to the tail.
-    while len(kept) > 2 and _too_near(kept[0], bounds[0], FLATTEST * own):
-        kept.pop(0)
-    while len(kept) > 2 and _too_near(kept[-1], bounds[1], FLATTEST * own):
-        kept.pop()
-    # Each tail starts with a separate piece, so that the slope of every piece is close to those at its ends.
-    middle = min(kept, key=lambda point: abs(point[0]))
-    lower, upper = (
-        _tail(end, next_to_it, middle, bound, FLATTEST * own)
-        for end, next_to_it, bound in ((kept[0], kept[1], bounds[0]), (kept[-1], kept[-2], bounds[1]))
-    )
-    first, lower = _further(kept[0], lower, eps, bounds[0], -1)
-    last, upper = _further(kept[-1], upper, eps, bounds[1], 1)
-    kept = [first, *kept, last]
-    secants = [_slope(left, right) for left, right in itertools.pairwise(kept)]
-    slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
-    while len(kept) < count:  # the remaining knots continue along the tail
-        last, upper = _further(kept[-1], upper, eps, bounds[1], 1, 1e-3)
-        kept.append(last)
-        slopes.append(upper)
-    z, x = (list(column) for column in zip(*kept, strict=True))
-    return z, x, slopes
+    return kept, own
+
+
+def _middle(points: list[Point]) -> Point:
+    """The point nearest to the median of all, or else to the middle of these."""
+    center = 0.0 if points[0][0] <= 0 <= points[-1][0] else (points[0][0] + points[-1][0]) / 2
+    return min(points, key=lambda point: abs(point[0] - center))
 
 
 def _tail(end: Point, next_to_it: Point, middle: Point, bound: float, flattest: float) -> float:

@@ -66,6 +66,13 @@ Missing = Annotated[
         "always do."
     ),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(help="Column whose equal values mark rows that belong together; they are held out together."),
+]
+HoldOut = Annotated[
+    str, typer.Option("--hold-out", help="random, or last: the last tenth of the rows, as of a time series.")
+]
 Decimal = Annotated[
     str | None, typer.Option(help='Decimal mark of numbers in text, "." or ",", where the text does not decide.')
 ]
@@ -91,6 +98,8 @@ def fit(
     error: Errors = None,
     missing: Missing = None,
     no_header: NoHeader = False,
+    group: Group = None,
+    hold_out: HoldOut = "random",
     decimal: Decimal = None,
     date_format: DateFormat = None,
     max_time: MaxTime = None,
@@ -124,6 +133,8 @@ def fit(
         errors=pairs(error, "--error"),
         missing=columns(missing),
         header=not no_header,
+        group=column(group, known),
+        hold_out=hold_out,
         decimal=decimal,
         date_format=date_format,
         seed=seed,

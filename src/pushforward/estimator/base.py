@@ -18,12 +18,14 @@ from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, wa
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
-from pushforward.support.progress import silent, to_standard_error
+from pushforward.support.progress import Announce, silent, to_standard_error
 from pushforward.support.seeding import seeded as seeded_by
 from pushforward.tables.checks import check_scale
 from pushforward.training import evaluate, fit
+from pushforward.training.copies import copies_of
 from pushforward.training.settings import TrainingOptions
-from pushforward.training.splitting import split_rows
+from pushforward.training.splitting import split_table
+from pushforward.zoo.gaussian import best_gaussian
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
 
@@ -42,7 +44,8 @@ class FlowEstimator(BaseEstimator):
         epochs: most passes over the training rows.
         learning_rate: peak learning rate.
         batch_size: rows in a training batch.
-        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1.
+        validation_fraction: share of rows that is held out of the training and decides when it stops, default 0.1;
+            copies of a row stand on one side, and count once among the held-out rows.
         random_state: of the split, the initial weights and the batches: a number, a `numpy.random.RandomState`, or None
             for another fit each time.
         device: "auto" (default), "cpu", "cuda" or "mps".
@@ -78,7 +81,10 @@ class FlowEstimator(BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         x = x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
-        training_rows = split_rows(len(x), self.validation_fraction, seed, row_weights)[0].numpy()
+        whole = x if context is None else np.hstack([x, context.astype(np.float64)])
+        copies = copies_of(whole)
+        split = split_table(torch.from_numpy(whole), self.validation_fraction, seed, row_weights, copies=copies)
+        training_rows = split[0].numpy()
         self._columns = VaryingColumns(x[training_rows], names)
         x = self._columns.of(x)
         train = x[training_rows]
@@ -106,8 +112,41 @@ class FlowEstimator(BaseEstimator):
             known=None if given is None else torch.from_numpy(given),
         )
         options = self._training_options(recipe, seed)
-        self.history_ = fit(flow, x, given, weights=weights, validation_fraction=self.validation_fraction, **options)
+        self.history_ = fit(
+            flow, x, given, weights=weights, validation_fraction=self.validation_fraction, split=split, **options
+        )
         self.flow_ = flow
+        if self.flow is None:
+            self._keep_gaussian(x, given, split, row_weights, announce)
+
+    def _keep_gaussian(
+        self, x: np.ndarray, given: np.ndarray | None, split: Any, weights: torch.Tensor | None, announce: Announce
+    ) -> None:
+        """Let a Gaussian take the place of flow_ if its held-out value is higher."""
+        rows, context = torch.from_numpy(x), None if given is None else torch.from_numpy(given)
+        training, held_out = split
+        of_held_out = None if weights is None else weights[held_out].numpy()
+
+        def value(flow: Flow) -> float:
+            log_prob = evaluate(flow, rows[held_out], None if context is None else context[held_out]).double().numpy()
+            return float(np.average(log_prob, weights=of_held_out)) if np.isfinite(log_prob).all() else -np.inf
+
+        device = device_of(self.flow_)
+        flow = self.flow_.cpu()
+        gaussian, best = best_gaussian(
+            flow,
+            rows[training],
+            None if context is None else context[training],
+            None if weights is None else weights[training],
+            value,
+            bounded=False,
+        )
+        if gaussian is not None and best > self.history_.best_held_out:
+            line = f"a Gaussian has {best:.3f} nats per held-out row, more than the flow: it takes its place"
+            self.history_.events.append(line)
+            self.history_.best_held_out, self.flow_ = best, gaussian.eval()
+            announce(line)
+        self.flow_.to(device)
 
     def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:
         """The options of the recipe, and those that were given in their place."""

@@ -14,12 +14,14 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
+from pushforward.tables.dependence import find_relation
 from pushforward.training.likelihood import CHUNK_ROWS
+from pushforward.training.rows import relative_weights
 
 FLOATS = (np.float64, np.float32)
 # Enough to train on, where a straight line does not go through every row.
 FEWEST_ROWS = 4
-# Eigenvalues of a correlation matrix below this are rounding.
+# Relative differences below this are rounding.
 RESOLUTION = 1e-12
 
 
@@ -63,7 +65,7 @@ def rows_with_weight(sample_weight: Any, rows: np.ndarray) -> tuple[np.ndarray, 
         raise InputError(
             f"{positive.sum()} rows have a sample weight above zero; a density needs at least {FEWEST_ROWS} to fit."
         )
-    weights = weights[positive]
+    weights = relative_weights(weights[positive])
     # Equal weights are dropped: the fit is then exactly that of the remaining rows.
     return rows[positive], None if (weights == weights[0]).all() else weights
 
@@ -78,14 +80,14 @@ def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:
 
 
 def warn_of_dependence(rows: np.ndarray, names: Sequence[str]) -> None:
-    """Warn of a column that is a linear function of others, with which it has no joint density."""
-    if 1 < rows.shape[1] < len(rows):
-        values, vectors = np.linalg.eigh(np.corrcoef(rows, rowvar=False))
-        if values[0] < RESOLUTION:
-            name = names[int(np.abs(vectors[:, 0]).argmax())]
-            warnings.warn(
-                f'Column "{name}" is a linear function of others in every row that is trained on: their joint density '
-                "is infinite there, and the fitted one grows as long as it is trained; leave it out.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+    """Warn of columns with a linear relation, with which they have no joint density."""
+    found = find_relation(rows)
+    if found is not None:
+        columns = ", ".join(f'"{names[column]}"' for column in sorted(found.columns))
+        warnings.warn(
+            f"Columns {columns} determine each other, {found.equation(names)} in every row that is trained on"
+            f"{' up to rounding' if found.rounded else ''}: their joint density is infinite there, and the fitted one "
+            "grows as long as it is trained; leave one of them out.",
+            RuntimeWarning,
+            stacklevel=4,
+        )

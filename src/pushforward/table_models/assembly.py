@@ -53,25 +53,33 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
         recipe: chosen for it.
         seed: of the weights; the global random state is left as it was.
     """
-    roles, rows = prepared.roles, prepared.rows
+    roles = prepared.roles
     maps = Columns(roles.schema, roles.features)
-    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
-    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
-    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    y = maps.encode(x, noise)[0]
+    x, y, context, weights = encoded(prepared, maps, seed)
     if roles.allows_gaps:
         widths = [roles.schema[name].input_width for name in roles.features]
         any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
-        learn_scores(any_density, x, torch.from_numpy(rows.ends))
+        learn_scores(any_density, x, torch.from_numpy(prepared.rows.ends))
         return Assembled(any_flow, any_density, approximate=False)
-    known = torch.from_numpy(rows.ends[:, maps.features :]) if context.shape[1] else None
+    known = None if context is None else torch.from_numpy(prepared.rows.ends[:, maps.features :])
     bounds = {"known": known, "low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
-    flow = recipe.make(y, context if context.shape[1] else None, seed, **bounds)
+    flow = recipe.make(y, context, seed, **bounds)
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
     if roles.errors:
         return Assembled(flow, DeconvolvedDensity(density, roles.measured), approximate=False)
     return Assembled(flow, density, approximate=maps.noisy)
+
+
+def encoded(
+    prepared: Prepared, maps: Columns, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """The training rows: codes of the features, what they become, the context, and the weights, the latter or None."""
+    rows = prepared.rows
+    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
+    return x, maps.encode(x, noise)[0], context if context.shape[1] else None, weights
 
 
 def _arbitrary_conditional_flow(
@@ -80,22 +88,22 @@ def _arbitrary_conditional_flow(
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
-    with seeded(seed):
-        flow = ArbitraryConditionalFlow(
-            maps.features, widths, maps.circular, knots=recipe.knots, bounded=bounded, limited=True, **options
-        )
-    flow.marginal.double()
+    splines = {}
     for place in set(range(maps.features)) - set(maps.normal):
         present = ~y[:, place].isnan()
-        spline = MarginalSpline.from_data(
+        splines[place] = MarginalSpline.from_data(
             y[present, place][:, None],
             recipe.knots,
             low=[maps.low[place]],
             high=[maps.high[place]],
             weights=None if weights is None else weights[present],
         )
-        fitted = dict(spline.named_buffers())
-        for name, buffer in flow.marginal.named_buffers():
-            if name in fitted:
-                buffer[place] = fitted[name][0]
+    knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
+    with seeded(seed):
+        flow = ArbitraryConditionalFlow(
+            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, **options
+        )
+    flow.marginal.double()
+    for place, spline in splines.items():
+        flow.marginal.copy_knots(place, spline)
     return flow

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pushforward.errors import InputError
+from pushforward.support.hashing import hashes
 from pushforward.tables import check_columns
-from pushforward.tables.missing import TYPED, Marks
+from pushforward.tables.missing import TYPED, Marks, plain
 from pushforward.tables.numbers import numbers
 from pushforward.training.rows import as_weights
+
+# Fewer groups than this cannot be divided into nine tenths and one tenth.
+FEWEST_GROUPS = 10
+
+
+def groups_of(column: Any, numbers: np.ndarray) -> np.ndarray:
+    """A hash of the group of each row, (rows,); rows without one stand alone.
+
+    Arguments:
+        column: a column of pyarrow, of any type.
+        numbers: of the rows.
+    """
+    column = plain(column)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    encoded = column.dictionary_encode()
+    texts = [str(value.as_py()).encode() for value in encoded.dictionary]
+    of_text = [int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") for text in texts]
+    places = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    alone = hashes(numbers, len("alone"))
+    return np.where(places < 0, alone, np.array([*of_text, 0], np.uint64)[places])
+
+
+def check_groups(counts: np.ndarray, group: str, source: str) -> None:
+    """Refuse too few groups, and one with most of the rows.
+
+    Arguments:
+        counts: (groups,) of their rows.
+        group: the column.
+        source: what errors call the table.
+    """
+    if len(counts) < FEWEST_GROUPS:
+        raise InputError(
+            f'column "{group}" of {source} has {len(counts)} group{"" if len(counts) == 1 else "s"}; at least '
+            f"{FEWEST_GROUPS} are needed to hold some of them out."
+        )
+    if counts.max() > counts.sum() / 2:
+        raise InputError(
+            f'one group of column "{group}" of {source} has {int(counts.max())} of {int(counts.sum())} rows; a group '
+            "with most of the rows leaves too little on the other side: choose another column."
+        )
 
 
 def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: Marks = TYPED) -> np.ndarray:
@@ -41,28 +88,23 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
     return values
 
 
-def relative_weights(weights: np.ndarray, weight: Any, source: str) -> np.ndarray:
-    """Weights, (rows,), of which the largest lies between 1 and 2; only their ratios matter.
+def check_weights(weights: np.ndarray, weight: Any, source: str) -> None:
+    """Refuse weights that are all 0, and one that outweighs all others together.
 
     Arguments:
-        weights: not negative, (rows,).
+        weights: not negative, (rows,), as `relative_weights` gives them.
         weight: the name of their column, or anything else without a name.
         source: what errors call the table.
-
-    Raises:
-        InputError: all weights are 0, or one row has more than half of their sum.
     """
     if not weights.any():
         raise InputError(f"All weights of {source} are 0.")
-    largest = int(weights.argmax())
-    # A power of two, which changes no digit; products of smaller numbers neither overflow nor vanish.
-    scaled: np.ndarray = np.ldexp(weights, 1 - int(np.frexp(weights[largest])[1]))
-    if scaled.sum() < 2 * scaled[largest] and np.count_nonzero(weights) > 2:
+    largest, total = int(weights.argmax()), weights.sum()
+    if total < 2 * weights[largest] and np.count_nonzero(weights) > 2:
         raise InputError(
-            f"{_called(weight, source)} holds {weights[largest]:g} in row {largest + 1}, more than all other weights "
-            "together: the density would be that of one row; correct the weight, or leave that row out."
+            f"{_called(weight, source)} gives row {largest + 1} {weights[largest] / total:.6g} of the weight of all "
+            "rows, more than all others together: the density would be that of one row; correct the weight, or leave "
+            "that row out."
         )
-    return scaled
 
 
 def _called(weight: Any, source: str) -> str:

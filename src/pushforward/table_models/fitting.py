@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-import torch
 
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.assembly import Assembled, assemble, choose
 from pushforward.table_models.calibration import Calibration
-from pushforward.table_models.density import TableDensity, table_density
+from pushforward.table_models.density import table_density
+from pushforward.table_models.gaussian_start import keep_gaussian
+from pushforward.table_models.held_out import held_out_log_prob
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.tables.columns.text_format import Conventions
 from pushforward.tables.missing import Mark
-from pushforward.training import History, evaluate, fit
+from pushforward.training import History, fit
 from pushforward.training.settings import TrainingOptions, settings_from
 from pushforward.zoo.recipe import Recipe
 
@@ -55,6 +56,8 @@ def fit_table(
     errors: Mapping[str, str] | None = None,
     missing: Sequence[Mark] | None = None,
     header: bool = True,
+    group: str | None = None,
+    hold_out: str = "random",
     decimal: str | None = None,
     date_format: str | None = None,
     announce: Announce = silent,
@@ -64,7 +67,7 @@ def fit_table(
 
     Columns are made nearly normal inside the model, and the change of units is counted: densities are in the table's
     own units. One row in ten, chosen by the seed, is held out: it decides when training stops, and gives the held-out
-    nats.
+    nats. Copies of a row stand on one side, and count once among the held-out rows.
 
     Arguments:
         data: a CSV, Parquet or Feather file, or a table in memory: pandas, polars, pyarrow; numpy with columns named
@@ -88,6 +91,9 @@ def fit_table(
             replaces the list for CSV files, such as NA. `schema` may say it column by column instead.
         header: whether the first line of a CSV has the names of its columns, which are called 0, 1, ... otherwise;
             default True.
+        group: a column whose equal values mark rows that belong together, such as those of one patient or one site:
+            they are held out together. It is not modeled unless it is named.
+        hold_out: "random" (default), or "last" for the last tenth of the rows in their order, as of a time series.
         decimal: the decimal mark of text, "." or ",", where the text does not decide; default what it says.
         date_format: the order of dates in text, such as "%d/%m/%Y", where the text does not decide; default what it
             says.
@@ -115,6 +121,8 @@ def fit_table(
         errors=errors,
         missing=missing,
         header=header,
+        group=group,
+        hold_out=hold_out,
         seed=seed,
         quiet=quiet,
         conventions=Conventions(decimal, date_format),
@@ -133,8 +141,14 @@ def fit_table(
         rows.context,
         weights=rows.data_weights,
         validation_fraction=VALIDATION_FRACTION,
+        split=rows.parts,
         **options,
     )
+    if flow is None:
+        before = len(history.events)
+        recipe, assembled = keep_gaussian(prepared, recipe, assembled, history, seed)
+        for line in history.events[before:]:
+            announce(line)
     return finish(prepared, recipe, assembled, history, seed)
 
 
@@ -155,16 +169,17 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     held_out = history.best_held_out
     if assembled.approximate:
         # With the points that scores have.
-        log_prob = _log_prob(density, prepared, rows.held_out)
+        log_prob = held_out_log_prob(density, prepared, rows.held_out)
         held_out = float(np.average(log_prob, weights=rows.held_out_weights))
         log_prob = log_prob[every]
     else:
-        log_prob = _log_prob(density, prepared, rows.held_out[every])
+        log_prob = held_out_log_prob(density, prepared, rows.held_out[every])
     weights = None if rows.held_out_weights is None else rows.held_out_weights[every]
     notes = {
         "flow": recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
         "rows": {"training": rows.training_rows, "held_out": len(rows.held_out)},
+        "copies": round(rows.copies, 6),
         "held_out_nats": held_out,
         "log_prob": density.meaning,
         "arbitrary_conditions": roles.allows_gaps,
@@ -185,12 +200,3 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     columns, given = list(roles.columns), list(roles.given)
     model = TableModel(assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration)
     return Fit(model, history, held_out, prepared.gaussian)
-
-
-def _log_prob(density: TableDensity, prepared: Prepared, held_out: np.ndarray) -> np.ndarray:
-    """log_prob, (n,), of held-out rows: codes of the features and then of the context, and then their errors."""
-    features, columns = len(prepared.roles.features), prepared.rows.train.shape[1]
-    x = torch.from_numpy(np.hstack([held_out[:, :features], held_out[:, columns:]]))
-    context = torch.from_numpy(held_out[:, features:columns]) if features < columns else None
-    log_prob: np.ndarray = evaluate(density, x, context).double().cpu().numpy()
-    return log_prob

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pushforward.table_models.auxiliary_columns import errors_of, relative_weights, weights_of
-from pushforward.table_models.source import Codes, Split
+from pushforward.table_models.auxiliary_columns import check_groups, check_weights, errors_of, groups_of, weights_of
+from pushforward.table_models.source import Codes, HoldOut, Split, measured
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.schema.identifiers import identifiers
+from pushforward.training.copies import copies_of, share_of_copies
+from pushforward.training.rows import relative_weights
 from pushforward.training.splitting import split_table
 
 
@@ -24,8 +26,7 @@ class InMemoryTable:
     Arguments:
         table: a table of pyarrow.
         declared: what a user says of columns.
-        seed: of the choice of rows that are held out.
-        fraction: the share of rows that is held out.
+        hold_out: the rows that are held out.
         source: what errors call the table.
         weight: the column of row weights, one number for each row, or None.
         errors: the columns of measurement errors.
@@ -33,7 +34,7 @@ class InMemoryTable:
         conventions: what the user says of decimal marks and dates in text.
 
     Raises:
-        InputError: a weight or an error that is not allowed; its row is named.
+        InputError: a weight or an error that is not allowed, its row is named; or too few groups.
     """
 
     streamed = False
@@ -42,22 +43,26 @@ class InMemoryTable:
         self,
         table: pa.Table,
         declared: Schema,
-        seed: int,
-        fraction: float,
+        hold_out: HoldOut,
         source: str,
         weight: Any = None,
         errors: Sequence[str] = (),
         marks: Marks = TYPED,
         conventions: Conventions = PLAIN,
     ) -> None:
-        self.source, self.declared, self.seed, self.fraction = source, declared, seed, fraction
+        self.source, self.declared, self.hold_out = source, declared, hold_out
         self.errors, self.marks, self.conventions = list(errors), marks, conventions
         self.reasons: list[str] = []
-        self.weights = None if weight is None else weights_of(table, weight, source, marks=marks)
+        self.weights = None if weight is None else relative_weights(weights_of(table, weight, source, marks=marks))
         if self.weights is not None:
-            self.weights = relative_weights(self.weights, weight, source)
+            check_weights(self.weights, weight, source)
         self.noise_of = errors_of(table, self.errors, source, marks=marks)
+        self.groups = None
         auxiliary = [*self.errors, *([weight] if isinstance(weight, str) else [])]
+        if hold_out.group is not None:
+            self.groups = groups_of(table.column(hold_out.group), np.arange(table.num_rows))
+            check_groups(np.unique(self.groups, return_counts=True)[1], hold_out.group, source)
+            auxiliary += [] if hold_out.group_modeled else [hold_out.group]
         self.table = table.drop_columns(list(dict.fromkeys(auxiliary))) if auxiliary else table
 
     @property
@@ -87,10 +92,20 @@ class InMemoryTable:
         return Codes(matrix, gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
-        """The split that `pushforward.fit` makes of the same rows."""
+        """A split with copies, or the rows of a group, on one side."""
         whole = np.hstack([matrix, self.noise_of])
         by_row = None if self.weights is None else torch.from_numpy(self.weights)
-        parts = split_table(torch.from_numpy(whole), self.fraction, self.seed, by_row)
+        copies = copies_of(whole, measured(schema, names))
+        hold_out = self.hold_out
+        parts = split_table(
+            torch.from_numpy(whole),
+            hold_out.fraction,
+            hold_out.seed,
+            by_row,
+            copies=copies,
+            groups=self.groups,
+            last=hold_out.last,
+        )
         training_rows, held_out_rows = (index.numpy() for index in parts)
         # As tables, so that messages name columns, and rows of the file.
         data = to_table(np.hstack([matrix[:, :features], self.noise_of]), [*names[:features], *self.errors])
@@ -104,4 +119,7 @@ class InMemoryTable:
             data,
             context,
             self.weights,
+            parts,
+            share_of_copies(copies),
+            matrix[:, measured(schema, names)],
         )

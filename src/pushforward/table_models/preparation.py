@@ -14,12 +14,14 @@ from pushforward.table_models.auxiliary_columns import check_errors
 from pushforward.table_models.gaussian import gaussian_held_out
 from pushforward.table_models.in_memory import InMemoryTable
 from pushforward.table_models.roles import ColumnRoles
-from pushforward.table_models.source import Split, TableSource
+from pushforward.table_models.row_order import correlation_of_neighbors
+from pushforward.table_models.source import HoldOut, Split, TableSource
 from pushforward.table_models.streamed import StreamedTable, is_large
 from pushforward.tables import (
     Schema,
     check_columns,
-    check_for_fitting,
+    check_independent,
+    check_varying,
     column_names,
     parse_schema,
     read_columns,
@@ -29,13 +31,16 @@ from pushforward.tables import (
     table_from_frame,
 )
 from pushforward.tables.checks import FRAME, check_scale
-from pushforward.tables.columns.kinds import Continuous
+from pushforward.tables.columns.kinds import Column, Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
+from pushforward.tables.dependence import independent
 from pushforward.tables.missing import Mark, Marks
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
 MOST_LINES = 30
+# A larger share of copies is said.
+NOTABLE_COPIES = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,8 @@ def prepare(
     errors: Mapping[str, str] | None = None,
     missing: Sequence[Mark] | None = None,
     header: bool = True,
+    group: str | None = None,
+    hold_out: str = "random",
     seed: int = 0,
     quiet: bool = True,
     conventions: Conventions = PLAIN,
@@ -85,8 +92,9 @@ def prepare(
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     # The noise of the errors is wider than a cell.
     declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
+    held_out = _hold_out(hold_out, group, columns, given, seed)
     options: dict[str, Any] = {"missing": missing, "header": header, "quiet": quiet, "conventions": conventions}
-    table = open_table(data, columns, given, declared, weight, errors, seed, source, **options)
+    table = open_table(data, columns, given, declared, weight, errors, held_out, source, **options)
     if given:
         check_columns(given, table.names, source=source)
     left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
@@ -114,6 +122,10 @@ def prepare(
             )
         roles = ColumnRoles(columns, list(given), errors, inferred, allows_gaps=True)
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
+    numeric = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
+    harmless = check_independent(
+        codes.matrix[:, numeric], [names[place] for place in numeric], source=source, conditions=roles.context
+    )
     if not roles.modeled:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     varying = [*roles.features, *roles.context]
@@ -124,11 +136,12 @@ def prepare(
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
-        gaussian = gaussian_held_out(rows.train, rows.held_out, len(roles.modeled), rows.weights, rows.held_out_weights)
+        gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
     notes = reading_notes(data, header) if isinstance(data, str | os.PathLike) else []
     supports = tuple(name for name in names if name in declared and declared[name].declares_support)
-    reasons = (*notes, *table.reasons, *_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred))
-    return Prepared(roles, rows, gaussian, reasons, supports)
+    of_rows = [*harmless, *_lines_of_rows(rows, held_out)]
+    of_columns = [*_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred)]
+    return Prepared(roles, rows, gaussian, (*notes, *table.reasons, *of_columns, *of_rows), supports)
 
 
 def open_table(
@@ -138,7 +151,7 @@ def open_table(
     declared: Schema,
     weight: Any,
     errors: Mapping[str, str],
-    seed: int,
+    hold_out: HoldOut,
     source: str,
     *,
     missing: Sequence[Mark] | None = None,
@@ -146,7 +159,7 @@ def open_table(
     quiet: bool = True,
     conventions: Conventions = PLAIN,
 ) -> TableSource:
-    """The wanted columns of a file or of a table in memory, with their weights and errors."""
+    """The wanted columns of a file or of a table in memory, with their weights, errors and groups."""
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modeled and given: choose one.')
@@ -154,7 +167,8 @@ def open_table(
     for name in auxiliary:
         if name in (columns or ()) or name in given:
             raise InputError(f'Column "{name}" holds weights or errors, and cannot be modeled or given as well.')
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *auxiliary]))
+    beside = [*auxiliary, *([] if hold_out.group is None else [hold_out.group])]
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *beside]))
     is_file = isinstance(data, str | os.PathLike)
     streamed = is_file and is_large(data, wanted)
     if streamed and not (weight is None or isinstance(weight, str)):
@@ -165,26 +179,26 @@ def open_table(
         None if streamed else read_columns(data, wanted, header=header) if is_file else table_from_frame(data, wanted)
     )
     found = whole.column_names if whole is not None else wanted or column_names(data, header)
-    if auxiliary:
-        check_columns(auxiliary, found, source=source)
+    if beside:
+        check_columns(list(dict.fromkeys(beside)), found, source=source)
     check_errors(errors, found, columns, given, source)
-    error_columns = list(errors.values())
+    of_errors = list(errors.values())
     if whole is None:
-        return StreamedTable(
-            data,
-            found,
-            declared,
-            seed,
-            VALIDATION_FRACTION,
-            weight,
-            error_columns,
-            quiet,
-            missing=missing,
-            header=header,
-            conventions=conventions,
-        )
+        options: dict[str, Any] = {"missing": missing, "header": header, "conventions": conventions}
+        return StreamedTable(data, found, declared, hold_out, weight, of_errors, quiet, **options)
     marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
-    return InMemoryTable(whole, declared, seed, VALIDATION_FRACTION, source, weight, error_columns, marks, conventions)
+    return InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+
+
+def _hold_out(
+    hold_out: str, group: str | None, columns: Sequence[str] | None, given: Sequence[str], seed: int
+) -> HoldOut:
+    """Which rows are held out; an error for a way that there is not."""
+    if hold_out not in ("random", "last"):
+        raise InputError(f'hold_out is "random" or "last", not {hold_out!r}.')
+    if group is not None and hold_out == "last":
+        raise InputError("Rows are held out by groups or at the end, not both: give a group or hold out the last rows.")
+    return HoldOut(seed, VALIDATION_FRACTION, group, group in (*(columns or ()), *given), hold_out == "last")
 
 
 def _needs_arbitrary_conditions(
@@ -209,7 +223,7 @@ def _needs_arbitrary_conditions(
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
-    """Refuse too few rows, and columns that should have a joint density and have none."""
+    """Refuse too few rows, and columns that should have a density and are constant."""
     check_scale(matrix, names, source=source)
     complete = []
     for place, name in enumerate(names):
@@ -217,8 +231,29 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
         if roles.schema[name].dense and present.all():
             complete.append(place)
         elif roles.schema[name].dense:
-            check_for_fitting(matrix[present, place][:, None], [name], source=source, minimum_rows=2)
-    check_for_fitting(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
+            check_varying(matrix[present, place][:, None], [name], source=source, minimum_rows=2)
+    check_varying(matrix[:, complete], [names[place] for place in complete], source=source, minimum_rows=rows)
+
+
+def _is_quantity(column: Column) -> bool:
+    """Whether the codes of a column are quantities, which can be added."""
+    return column.modeled and column.numeric and column.plain_condition and not column.circular
+
+
+def _gaussian(rows: Split, features: int, related: bool) -> float | None:
+    """The held-out value of a Gaussian, or None where the training rows have none.
+
+    Of conditions that are related, one is left out of the Gaussian.
+    """
+    train, held_out = rows.train, rows.held_out
+    if related:
+        left = [*range(features), *(features + place for place in independent(train[:, features:]))]
+        train, held_out = train[:, left], held_out[:, left]
+    try:
+        return gaussian_held_out(train, held_out, features, rows.weights, rows.held_out_weights)
+    except InputError:
+        # No column follows from others: single rows, such as outliers in several columns, make them look so.
+        return None
 
 
 def _lines_of_identifiers(left_out: Mapping[str, str], source: str) -> list[str]:
@@ -240,4 +275,22 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])
         lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')
+    return lines
+
+
+def _lines_of_rows(rows: Split, hold_out: HoldOut) -> list[str]:
+    """Lines about rows that depend on each other."""
+    lines = []
+    if rows.copies > NOTABLE_COPIES:
+        lines.append(
+            f"{rows.copies:.1%} of the rows repeat others: copies stand on one side of the split, and count once among "
+            "the held-out rows"
+        )
+    if hold_out.group is None and not hold_out.last and rows.neighbors is not None:
+        correlation = correlation_of_neighbors(rows.neighbors)
+        if correlation:
+            lines.append(
+                f"rows look like a time series: neighbors are alike (correlation {correlation:.2f}); --hold-out last "
+                "or --group holds out rows honestly"
+            )
     return lines

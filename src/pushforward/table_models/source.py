@@ -7,8 +7,28 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from pushforward.tables import Schema
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Which rows of a table are held out.
+
+    Attributes:
+        seed: of a random choice.
+        fraction: the share of rows.
+        group: the column of groups of rows that stand on one side, or None.
+        group_modeled: whether it is modeled or given as well.
+        last: whether the last rows are held out.
+    """
+
+    seed: int
+    fraction: float
+    group: str | None = None
+    group_modeled: bool = False
+    last: bool = False
 
 
 class Codes(NamedTuple):
@@ -36,6 +56,9 @@ class Split:
         data: the x of `pushforward.fit`.
         context: its context, or None.
         data_weights: its weights, or None.
+        parts: its split, or None where it brings its held-out rows.
+        copies: the share of rows that repeat others.
+        neighbors: rows in their order, (k, columns).
         extremes: rows with the smallest and the largest values of each column, where `train` is a sample; or None.
     """
 
@@ -47,6 +70,9 @@ class Split:
     data: Any
     context: Any = None
     data_weights: np.ndarray | None = None
+    parts: tuple[Tensor, Tensor] | None = None
+    copies: float = 0.0
+    neighbors: np.ndarray | None = None
     extremes: np.ndarray | None = None
 
     @property
@@ -98,3 +124,13 @@ class TableSource(Protocol):
             names: the columns, first the features of the density and then its context.
             features: how many are features.
         """
+
+
+def measured(schema: Schema, names: Sequence[str]) -> list[int]:
+    """The places of the columns in which ties of rows may be evidence of copies: numbers of more than a few values."""
+    columns = [schema[name] for name in names]
+    return [
+        place
+        for place, column in enumerate(columns)
+        if column.modeled and column.numeric and column.all_codes() is None
+    ]

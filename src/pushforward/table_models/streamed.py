@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -13,18 +14,20 @@ import torch
 from pushforward.errors import InputError
 from pushforward.support.progress import progress
 from pushforward.table_models.auxiliary_columns import errors_of, weights_of
-from pushforward.table_models.source import Codes, Split
+from pushforward.table_models.source import Codes, HoldOut, Split
+from pushforward.table_models.streamed_choice import choose_held_out
 from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
 from pushforward.tables.columns.kinds import Column
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.files.formats import check_readable
 from pushforward.tables.files.row_groups import RowGroups
-from pushforward.tables.files.scan import Scan, hashes, scan
+from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import Mark, Marks, plain
 from pushforward.tables.numbers import numbers
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
+from pushforward.training.copies import share_of_copies
 from pushforward.training.rows import Rows
 from pushforward.training.splitting import far_from
 
@@ -50,8 +53,7 @@ class StreamedTable:
         path: the file.
         names: the columns wanted.
         declared: the columns that the user has described.
-        seed: of the choice of rows.
-        fraction: the share of rows held out.
+        hold_out: the rows held out.
         weight: the column of row weights, or None.
         errors: the columns of measurement errors.
         quiet: whether to leave out the progress bars.
@@ -77,8 +79,7 @@ class StreamedTable:
         path: str | os.PathLike[str],
         names: Sequence[str],
         declared: Schema,
-        seed: int,
-        fraction: float,
+        hold_out: HoldOut,
         weight: str | None = None,
         errors: Sequence[str] = (),
         quiet: bool = True,
@@ -89,21 +90,26 @@ class StreamedTable:
         self.source = os.fspath(path)
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
         auxiliary = [*self.errors, *([] if weight is None else [weight])]
-        self.names = [name for name in names if name not in auxiliary]
-        self.declared, self.seed, self.conventions = declared, seed, conventions
-        columns = list(dict.fromkeys([*self.names, *auxiliary]))
+        beside = [] if hold_out.group is None else [hold_out.group]
+        left_out = [*auxiliary, *([] if hold_out.group_modeled else beside)]
+        self.names = [name for name in names if name not in left_out]
+        self.declared, self.hold_out, self.conventions = declared, hold_out, conventions
+        columns = list(dict.fromkeys([*self.names, *auxiliary, *beside]))
         with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as reader:
             head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
             self.missing = Marks(reader.written, None if missing is None else tuple(missing))
         text = columns_of_text(head, declared, source=self.source, marks=self.missing, conventions=conventions)
         marks = {name: marks_of(name, declared, self.missing) for name in columns}
         self.row_groups = RowGroups(path, columns, text, marks, header)
+        self.choice = choose_held_out(self.row_groups, self.names, hold_out)
         with progress("scanning", quiet) as report:
-            self.found = scan(self.row_groups, seed, fraction, self._weigh, report)
+            self.found = scan(self.row_groups, hold_out.seed, hold_out.fraction, self._weigh, report, self.choice)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
             raise InputError(
                 f"Too few rows of {self.source} have a weight above 0: write those to a file of their own."
             )
+        if not (math.isfinite(self.found.training_weight) and self.found.training_weight > 0):
+            raise InputError(f"The sum of the weights of {self.source} is out of the range of float64: rescale them.")
         self.sample = self.found.sample.select(self.names)
         self.weights = None if weight is None else weights_of(self.found.sample, weight, self.source)
         self.noise_of = errors_of(self.found.sample, self.errors, self.source)
@@ -163,6 +169,7 @@ class StreamedTable:
             None if weights is None else weights[held_out.rows].numpy(),
             streamed.rows,
             streamed,
+            copies=share_of_copies(self.choice.values(self.found.held_out, self.found.held_out_rows)),
             extremes=encode(self.found.extremes.select(list(names)), schema, names, source=self.source),
         )
 
@@ -176,7 +183,9 @@ class StreamedTable:
 
         features = [*columns, *self.errors]
         weigh = None if self.weight is None else self._weights
-        return stream_table(self.row_groups, self.found, encode_batch, features, given, self.seed, weigh)
+        return stream_table(
+            self.row_groups, self.found, encode_batch, features, given, self.hold_out.seed, weigh, self.choice
+        )
 
     def _allows(self, column: Column, rows: pa.Table, name: str) -> bool:
         if not (column.modeled or column.strict):
@@ -251,6 +260,7 @@ def stream_table(
     given: Sequence[str],
     seed: int,
     weigh: Encoder | None = None,
+    choice: Choice | None = None,
 ) -> StreamedRows:
     """The rows of a table for `pushforward.fit`, which never holds more than some megabytes of them.
 
@@ -262,13 +272,15 @@ def stream_table(
         given: names of the columns that are conditioned on.
         seed: of the choice of rows.
         weigh: gives the weights of the rows, (n,), not negative, as in the scan; default all alike.
+        choice: of the rows that are held out, as in the scan; default by their numbers.
     """
+    chosen_by: Choice = choice or ByNumber(seed, 0.0)
     scale = found.training_rows / found.training_weight
 
     def read(group: int) -> Iterator[Part]:
         for first, batch in row_groups.read(group, BATCH_ROWS):
             numbers = np.arange(first, first + batch.num_rows)
-            chosen = hashes(numbers, seed) >= found.held_out_share * 2.0**64
+            chosen = chosen_by.values(batch, numbers) >= found.trained_from
             matrix = encode_batch(batch, first)
             if weigh is not None:
                 weights = weigh(batch, first)
@@ -290,6 +302,9 @@ def stream_table(
         )
 
     sample, held_out = table(found.sample, None), table(found.held_out, found.held_out_rows)
+    # Of copies, which stand together, the first counts.
+    distinct = np.unique(chosen_by.values(found.held_out, found.held_out_rows), return_index=True)[1]
+    held_out = held_out.with_rows(torch.from_numpy(np.sort(distinct)))
     # One row far from all others, perhaps a mistake, would decide which weights are best.
     far = far_from(
         *(torch.cat([one for one in part.take(part.rows)[:2] if one is not None], 1) for part in (held_out, sample))

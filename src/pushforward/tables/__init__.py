@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pushforward.tables.checks import check_columns as check_columns
     from pushforward.tables.checks import check_distinct as check_distinct
     from pushforward.tables.checks import check_for_fitting as check_for_fitting
+    from pushforward.tables.checks import check_independent as check_independent
+    from pushforward.tables.checks import check_varying as check_varying
     from pushforward.tables.columns.base import Schema as Schema
     from pushforward.tables.columns.encoding import decode as decode
     from pushforward.tables.columns.encoding import encode as encode
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
 
 # The same names for Python, which does not read the block above, by the module that defines them.
 _HOMES = {
-    "pushforward.tables.checks": ["check_columns", "check_distinct", "check_for_fitting"],
+    "pushforward.tables.checks": [
+        "check_columns",
+        "check_distinct",
+        "check_for_fitting",
+        "check_independent",
+        "check_varying",
+    ],
     "pushforward.tables.columns.base": ["Schema"],
     "pushforward.tables.columns.encoding": ["decode", "encode"],
     "pushforward.tables.files.formats": ["table_format"],

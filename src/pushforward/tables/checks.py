@@ -11,6 +11,7 @@ from pushforward.support.suggestions import nearest
 FRAME = "the table"  # what messages call data that came from memory, not from a file
 LARGEST = 1e150  # of values: their squares, and the inverses of these, are finite
 _RESOLUTION = 1e-12  # relative differences below this are rounding, not data
+MOST_NAMES = 8
 
 
 def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) -> None:
@@ -75,8 +76,8 @@ def check_for_fitting(matrix: np.ndarray, names: Sequence[str], *, source: str, 
         minimum_rows: how many rows are needed.
 
     Raises:
-        InputError: there are too few rows, a column is constant (or varies by no more than rounding), or one column
-            is a linear function of another; the columns are named.
+        InputError: there are too few rows, a column is constant (or varies by no more than rounding), or columns have
+            a linear relation; they are named.
 
     Example:
         >>> check_for_fitting(np.array([[1.0], [1.0]]), ["x"], source="stars.csv", minimum_rows=2)
@@ -85,25 +86,74 @@ def check_for_fitting(matrix: np.ndarray, names: Sequence[str], *, source: str, 
         pushforward.errors.InputError: column "x" of stars.csv is 1.0 in every row: it has no density; leave it out
         with --columns.
     """
-    rows, count = matrix.shape
+    check_varying(matrix, names, source=source, minimum_rows=minimum_rows)
+    check_independent(matrix, names, source=source)
+
+
+def check_varying(matrix: np.ndarray, names: Sequence[str], *, source: str, minimum_rows: int) -> None:
+    """Refuse a matrix that has too few rows, or a column that does not vary; arguments as for `check_for_fitting`."""
+    rows = len(matrix)
     needed = max(minimum_rows, 1)
     if rows < needed:
         given = "1 row" if rows == 1 else f"{rows} rows"
         raise InputError(f"{source} has {given}, and at least {needed} are needed; add rows.")
-    scaled = np.empty((rows, count))
     for index, name in enumerate(names):
-        scaled[:, index] = _standardized(matrix[:, index], name, source)
-    correlation = np.abs(scaled.T @ scaled) / rows
-    for first, second in np.argwhere(np.triu(correlation >= 1 - _RESOLUTION, 1)):
-        relation = (
-            "are equal in every row"
-            if np.array_equal(matrix[:, first], matrix[:, second])
-            else "determine each other exactly, as linear functions"
-        )
-        raise InputError(
-            f'columns "{names[first]}" and "{names[second]}" of {source} {relation}: their joint density would be '
-            f"infinite; {leave_out(source, 'one of them')}."
-        )
+        _check_varies(matrix[:, index], name, source)
+
+
+def check_independent(
+    matrix: np.ndarray, names: Sequence[str], *, source: str, conditions: Sequence[str] = ()
+) -> list[str]:
+    """Refuse columns with a linear relation that holds in every row: they have no joint density.
+
+    A relation between conditions alone does no harm.
+
+    Arguments:
+        matrix: numbers, (rows, columns), NaN for gaps; no column is constant.
+        names: the names of the columns.
+        source: what messages call the table.
+        conditions: the columns that are only conditioned on.
+
+    Returns:
+        A line for each relation between conditions.
+
+    Raises:
+        InputError: there is one of other columns; they are named.
+    """
+    from pushforward.tables.dependence import find_relation
+
+    left = list(range(len(names)))
+    lines: list[str] = []
+    while True:
+        found = find_relation(matrix[:, left])
+        if found is None:
+            return lines
+        places = [left[place] for place in found.columns]
+        what = _relation_of(matrix, places, found.equation([names[place] for place in left]), names, found.rounded)
+        if not {names[place] for place in places} <= set(conditions):
+            raise InputError(
+                f"{what[0]} of {source} {what[1]}: their joint density would be infinite; "
+                f"{leave_out(source, 'one of them')}."
+            )
+        lines.append(f"given {what[0]} {what[1]}, which does no harm")
+        left.remove(places[0])
+
+
+def _relation_of(
+    matrix: np.ndarray, places: Sequence[int], equation: str, names: Sequence[str], rounded: bool
+) -> tuple[str, str]:
+    """Which columns are related, and how."""
+    quoted = [f'"{names[place]}"' for place in sorted(places)]
+    columns = f"columns {', '.join(quoted[:MOST_NAMES])}"
+    columns += f" and {len(quoted) - MOST_NAMES} more" if len(quoted) > MOST_NAMES else ""
+    if len(places) > 2 or rounded:
+        return columns, f"determine each other, {equation} in every row{' up to rounding' if rounded else ''}"
+    first, second = (matrix[:, place] for place in places)
+    columns = " and ".join(quoted)
+    columns = f"columns {columns}"
+    if np.array_equal(first, second, equal_nan=True):
+        return columns, "are equal in every row"
+    return columns, f"determine each other exactly, as linear functions: {equation}"
 
 
 def check_scale(matrix: np.ndarray, names: Sequence[str], *, source: str) -> None:
@@ -146,20 +196,17 @@ def leave_out(source: str, what: str = "it") -> str:
     return f"leave {what} out with {'columns=' if source == FRAME else '--columns'}"
 
 
-def _standardized(column: np.ndarray, name: str, source: str) -> np.ndarray:
-    """Shift a column to mean zero and scale it to unit spread, or refuse it as constant."""
+def _check_varies(column: np.ndarray, name: str, source: str) -> None:
+    """Refuse a column that is constant, or varies by no more than rounding."""
     low, high = float(column.min()), float(column.max())
     what = f'column "{name}" of {source}'
     if low == high:
         raise InputError(f"{what} is {low} in every row: it has no density; {leave_out(source)}.")
-    magnitude = max(abs(low), abs(high))
     # Dividing first keeps the squares of huge numbers finite and those of tiny ones above zero.
-    relative = column / magnitude
+    relative = column / max(abs(low), abs(high))
     relative -= relative.mean()
-    spread = float(np.sqrt(np.mean(relative**2)))
-    if spread < _RESOLUTION:
+    if float(np.sqrt(np.mean(relative**2))) < _RESOLUTION:
         raise InputError(
             f"{what} is constant up to rounding (all values lie between {low} and {high}): it has no density; "
             f"{leave_out(source)}, or subtract its mean before it is rounded."
         )
-    return relative / spread

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.training.batches import StreamedRows
+from pushforward.training.copies import copies_of
 from pushforward.training.rows import Rows, as_matrix, as_weights, check_shapes, in_dtype_of
 from pushforward.training.splitting import split_table
 
@@ -50,14 +51,26 @@ def streamed_data(flow: Density, x: StreamedRows) -> Data:
     return Data(x.sample, x.held_out, {"x": x.digest}, (x.rows, len(x.held_out)))
 
 
-def split_data(flow: Density, x: Any, context: Any, weights: Any, fraction: float, seed: int) -> Data:
-    """Check rows, and hold out a random share of them."""
+def split_data(
+    flow: Density,
+    x: Any,
+    context: Any,
+    weights: Any,
+    fraction: float,
+    seed: int,
+    split: tuple[Tensor, Tensor] | None = None,
+) -> Data:
+    """Check rows, and hold out a random share of them, or those of a split."""
     x, context, names = _checked(flow, x, context, "x")
     weights = as_weights(weights, len(x), "weights")
     matrix = x if context is None else torch.cat([x, context], 1)
-    training_rows, held_out_rows = split_table(matrix, fraction, seed, weights)
+    chosen = {} if split is None else {"held_out": split[1]}
+    if split is None:
+        rows = matrix.cpu() if matrix.element_size() >= 4 else matrix.cpu().float()
+        split = split_table(matrix, fraction, seed, weights, copies=copies_of(rows.numpy()))
+    training_rows, held_out_rows = split
     training = Rows(x, context, training_rows, "x", columns=names[0], context_columns=names[1], weights=weights)
-    origin = {"x": x, "context": context, **_weights_of(training, "weights")}
+    origin = {"x": x, "context": context, **chosen, **_weights_of(training, "weights")}
     return Data(training, training.with_rows(held_out_rows), origin, (len(training_rows), len(held_out_rows)))
 
 

@@ -18,6 +18,8 @@ from pushforward.training.rows import Rows, column_of
 from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_from
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pushforward.flow import Density
 
 # Without limits a run ends after this many passes, or this many steps if a pass takes few of them.
@@ -40,6 +42,7 @@ def fit(
     validation_context: Any = None,
     validation_weights: Any = None,
     validation_fraction: float = 0.1,
+    split: tuple[Tensor, Tensor] | None = None,
     **training: Unpack[TrainingOptions],
 ) -> History:
     """Fit a flow to the rows of x by maximum likelihood, in place, and leave it with the best weights in eval mode.
@@ -65,7 +68,9 @@ def fit(
         validation_context: Context rows (m, context features) of `validation`.
         validation_weights: Weights (m,) of `validation`.
         validation_fraction: Share of x to hold out when `validation` is not given, between 0 and 1. Rows
-            farther from the others than ten times their range are always trained on.
+            farther from the others than ten times their range are always trained on. Copies of a row stand on one side,
+            and count once among the held-out rows: see `pushforward.training.copies`.
+        split: Indices of the rows of x to train on, and of those to hold out, in place of a random share.
         training: Options of the run by name: see `pushforward.training.TrainingOptions`.
 
     Returns:
@@ -95,7 +100,7 @@ def fit(
         name = "validation_weights" if validation_context is None else "validation_context"
         raise InputError(f"{name} was given without validation.")
     else:
-        data = split_data(flow, x, context, weights, validation_fraction, training.get("seed", Settings.seed))
+        data = split_data(flow, x, context, weights, validation_fraction, training.get("seed", Settings.seed), split)
     settings = _complete(training, *data.counts)
     device = choose_device(settings.device)
     # The first change to the flow: by now nothing can be wrong with the call.

@@ -15,6 +15,8 @@ from pushforward.support.modules import tensors
 
 # In standard deviations of a column.
 LARGEST_ROUNDING = 1e-3
+# Weights up to this power of 2, and down to its inverse, have sums of squares in float64.
+SAFE_EXPONENT = 400
 
 
 class Rows:
@@ -175,7 +177,22 @@ def as_weights(weights: Any, rows: int, name: str) -> Tensor | None:
     bad = (~(found >= 0) | found.isinf()).nonzero()[:, 0]
     if len(bad):
         raise InputError(f"{name}[{int(bad[0])}] is {float(found[bad[0]])}; weights are finite and not negative.")
-    return found
+    return torch.from_numpy(relative_weights(found.numpy()))
+
+
+def relative_weights(weights: np.ndarray) -> np.ndarray:
+    """Weights in the same proportions whose sums and squares neither overflow nor vanish.
+
+    They are divided by a power of 2, which rounds nothing, unless the largest is near 1 already.
+
+    >>> relative_weights(np.array([2.0, 1.0])), relative_weights(np.array([2.0**900, 2.0**899]))
+    (array([2., 1.]), array([0.5 , 0.25]))
+    """
+    largest = float(weights.max(initial=0.0))
+    if 2.0**-SAFE_EXPONENT <= largest <= 2.0**SAFE_EXPONENT or largest == 0:
+        return weights
+    scaled: np.ndarray = np.ldexp(weights, -int(np.frexp(largest)[1]))
+    return scaled
 
 
 def in_dtype_of(flow: Any, matrix: Tensor, name: str) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,16 +47,84 @@ def split_rows(rows: int, fraction: float, seed: int, weights: Tensor | None = N
     return order[held_out:], order[:held_out].sort().values
 
 
-def split_table(matrix: Tensor, fraction: float, seed: int, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Draw the rows to hold out as `split_rows` does, but train on rows that are far from all others.
+def split_groups(
+    groups: np.ndarray, fraction: float, seed: int, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw the rows that `fit` holds out, with all rows of a group on one side.
 
-    A held-out row of this kind, perhaps a mistake, would decide by itself which weights are best.
+    Groups come in the order that `split_rows` gives their first rows, and are held out until the share is reached as
+    nearly as their sizes allow. A group larger than the share is always trained on.
+
+    Arguments:
+        groups: (rows,) whole numbers, equal for rows of one group.
+        fraction: As in `split_rows`.
+        seed: As in `split_rows`.
+        weights: As in `split_rows`.
+
+    >>> training, held_out = split_groups(np.arange(40) // 2, fraction=0.1, seed=0)
+    >>> sorted(set((held_out // 2).tolist()) & set((training // 2).tolist())), len(held_out)
+    ([], 4)
+    """
+    training, held_out = split_rows(len(groups), fraction, seed, weights)
+    # As they were drawn: the held-out rows come in the order of memory.
+    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
+    order = order[torch.isin(order, torch.cat([training, held_out]))]
+    counted = order.sort().values
+    _, first, labels = np.unique(groups[counted.numpy()], return_index=True, return_inverse=True)
+    if len(first) == len(counted):
+        return training, held_out
+    size = torch.ones(len(counted), dtype=torch.float64) if weights is None else weights[counted].double()
+    sizes = torch.zeros(len(first), dtype=torch.float64).index_add(0, torch.from_numpy(labels), size)
+    place = torch.empty(len(groups), dtype=torch.long)
+    place[order] = torch.arange(len(order))
+    in_turn = place[counted[torch.from_numpy(first)]].argsort()
+    target = fraction * float(sizes.sum())
+    in_turn = in_turn[sizes[in_turn] <= target * (1 + 1e-9)]
+    if not len(in_turn):
+        raise InputError("No group is small enough to be held out; more and smaller groups are needed.")
+    reached = sizes[in_turn].cumsum(0)
+    chosen = in_turn[: 1 + int((reached - target).abs().argmin())]
+    held = torch.isin(torch.from_numpy(labels), chosen)
+    return order[~held[torch.searchsorted(counted, order)]], counted[held]
+
+
+def split_last(rows: int, fraction: float, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Hold out the last rows, as of a time series; arguments as for `split_rows`.
+
+    >>> split_last(10, 0.2)
+    (tensor([0, 1, 2, 3, 4, 5, 6, 7]), tensor([8, 9]))
+    """
+    counted = torch.arange(rows) if weights is None else weights.nonzero()[:, 0]
+    if len(counted) < 2:
+        raise InputError(f"{len(counted)} row(s) can be split; at least 2 are needed.")
+    held_out = min(max(round(len(counted) * fraction), 1), len(counted) - 1)
+    return counted[:-held_out], counted[-held_out:]
+
+
+def split_table(
+    matrix: Tensor,
+    fraction: float,
+    seed: int,
+    weights: Tensor | None = None,
+    *,
+    copies: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    last: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Draw the rows to hold out: copies, or groups, on one side, and rows that are far from all others in training.
+
+    A held-out row of the last kind, perhaps a mistake, would decide by itself which weights are best. Of held-out rows
+    that are copies of each other only the first is kept, so that held-out rows are independent; its copies are in
+    neither part.
 
     Arguments:
         matrix: The rows, (n, columns); NaN where a value is missing.
         fraction: As in `split_rows`.
         seed: As in `split_rows`.
         weights: As in `split_rows`.
+        copies: (n,) as `copies_of` gives them; None where there are none.
+        groups: (n,) of rows that stand together; default none but the copies.
+        last: Whether the last rows are held out, and not a random share of them.
 
     >>> matrix = torch.arange(10.0)[:, None]
     >>> split_table(matrix, 0.3, seed=0)[1]
@@ -64,7 +133,15 @@ def split_table(matrix: Tensor, fraction: float, seed: int, weights: Tensor | No
     >>> split_table(matrix, 0.3, seed=0)[1]
     tensor([4, 7])
     """
-    training, held_out = split_rows(len(matrix), fraction, seed, weights)
+    together = copies if groups is None else groups
+    if last:
+        training, held_out = split_last(len(matrix), fraction, weights)
+    elif together is not None:
+        training, held_out = split_groups(together, fraction, seed, weights)
+    else:
+        training, held_out = split_rows(len(matrix), fraction, seed, weights)
+    if copies is not None:
+        held_out = held_out[torch.from_numpy(np.sort(np.unique(copies[held_out.numpy()], return_index=True)[1]))]
     far = far_from(matrix[held_out], matrix[training])
     if bool(far.all()):
         return training, held_out

@@ -81,7 +81,9 @@ def autoregressive(
         >>> flow = autoregressive(features=3, layers=1, adjacency=chain)
     """
     made = UNIVARIATES[univariate](**family)
-    warn_if_one_feature("autoregressive", made, features, context)
+    # Without hidden layers a Gaussian is meant.
+    if hidden:
+        warn_if_one_feature("autoregressive", made, features, context)
     if adjacency is not None and order != "alternating":
         raise InputError(
             "autoregressive: give an order or an adjacency, not both: an adjacency has an order of its own."

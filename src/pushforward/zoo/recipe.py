@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.bijections import LU, Standardized
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
+from pushforward.zoo.gaussian import MOST_COLUMNS, shrunk_covariance
 from pushforward.zoo.registry import build
 from pushforward.zoo.units import gaussianized
 
@@ -30,7 +31,7 @@ ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
 ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
-# The fewest rows for each column for which a covariance is worth starting from; and its smallest share of the identity.
+# The fewest rows for each column whose covariance needs no shrinking, and then its smallest share of the identity.
 ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
 # Passes without a time limit, and limits on their number of steps.
 PASSES = 60
@@ -56,7 +57,7 @@ class Recipe:
     def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **of_data: Any) -> Flow:
         """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
 
-        With enough rows, its first linear layer removes the remaining correlations: see `decorrelate`.
+        Its first linear layer removes the remaining correlations: see `decorrelate`.
 
         Arguments:
             x: (N, D) training rows; float64 keeps the data side in float64.
@@ -68,7 +69,7 @@ class Recipe:
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
         flow = gaussianized(inner, x, context, self.knots, **of_data)
-        if self.flow.get("linear") == "lu" and len(x) >= ROWS_OF_COVARIANCE * x.shape[1]:
+        if self.flow.get("linear") == "lu" and x.shape[1] <= MOST_COLUMNS:
             decorrelate(flow, x, of_data.get("weights"))
         return flow
 
@@ -77,7 +78,8 @@ class Recipe:
 def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """Let the LU layer next to the data start where it leaves the columns, made normal, uncorrelated.
 
-    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA).
+    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA). Of less than
+    50 rows for each column the covariance is shrunk toward the identity by the rule of Ledoit and Wolf.
 
     Arguments:
         flow: what `pushforward.gaussianized` made of an nsf with LU layers.
@@ -88,13 +90,14 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """
     assert isinstance(flow.bijection, Standardized)
     y = flow.bijection.data.inverse(x)[0].double()
-    share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
-    mean = share @ y
-    deviations = y - mean
-    covariance = (deviations * share[:, None]).t() @ deviations
-    # As if as many further rows as there are columns were uncorrelated: every direction has variance.
-    of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
-    covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
+    mean, covariance = shrunk_covariance(y, weights)
+    if len(y) >= ROWS_OF_COVARIANCE * y.shape[1]:
+        share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
+        deviations = y - mean
+        covariance = (deviations * share[:, None]).t() @ deviations
+        # As if as many further rows as there are columns were uncorrelated: every direction has variance.
+        of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
+        covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
     variance, directions = torch.linalg.eigh(covariance)
     layer = next(module for module in reversed(list(flow.modules())) if isinstance(module, LU))
     layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)

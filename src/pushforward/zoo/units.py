@@ -17,7 +17,7 @@ from pushforward.zoo.registry import build, register
 MOST_KNOTS = 10_000
 
 
-def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
+def standardized(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
     """The flow in the units of data x: x and context are standardized first, and log_prob accounts for it.
 
     x = mean + deviation · f(z; (context - context_mean) / context_deviation)
@@ -27,6 +27,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
         context: (N, C), for a conditional flow. Beyond its range the flow answers as at the end of it, see
             `ContextRange`.
+        weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -41,7 +42,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         >>> flow.sample((10,)).dtype
         torch.float64
     """
-    return _standardized(flow, _standardization(x, "x"), *_of_context(context))
+    return _standardized(flow, _standardization(x, "x", weights), *_of_context(context, weights))
 
 
 def gaussianized(

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pushforward.support.hashing import hashes
 from pushforward.tables.columns.levels import MOST_LEVELS
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.missing import Marks, is_text, plain
@@ -15,6 +17,39 @@ from pushforward.tables.missing import Marks, is_text, plain
 # Rows that are kept: enough for the quantiles of 512 knots, and for held-out nats to a few thousandths.
 MOST_SAMPLED, MOST_HELD_OUT = 2**18, 100_000
 BATCH_ROWS = 2**14
+
+
+class Choice(Protocol):
+    """Which rows are held out, by a value of each row that is the same in every pass, from 0 to 2^64."""
+
+    @property
+    def share(self) -> float:
+        """Rows with values below this share of the range are held out; it is halved whenever they become too many."""
+
+    @property
+    def reserved(self) -> float:
+        """Rows with values below this share of the range are not trained on, even if they are not held out."""
+
+    def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """The values of rows, (n,), with their numbers counted from 0."""
+
+
+@dataclass(frozen=True)
+class ByNumber:
+    """The choice by hashes of the numbers of rows.
+
+    Attributes:
+        seed: of the hashes.
+        share: of rows that are held out.
+    """
+
+    seed: int
+    share: float
+    reserved: float = 0.0
+
+    def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """The hashes."""
+        return hashes(numbers, self.seed)
 
 
 @dataclass(frozen=True)
@@ -27,8 +62,7 @@ class Scan:
         training_weight: the sum of their weights.
         held_out: the rows that are not trained on.
         held_out_rows: their numbers, counted from 0.
-        held_out_share: a row with a weight is held out if the hash of its number lies below this share of the range of
-            hashes.
+        trained_from: a row with a weight is trained on if its value of the choice is at least this.
         sample: some of the others, each with the same probability: quantiles and scales are taken from them.
         extremes: the rows with the smallest and the largest number of each column, with its first fraction, and with
             the first occurrence of each text, any of which a sample may lack.
@@ -41,7 +75,7 @@ class Scan:
     training_weight: float
     held_out: pa.Table
     held_out_rows: np.ndarray
-    held_out_share: float
+    trained_from: float
     sample: pa.Table
     extremes: pa.Table
     gaps: dict[str, int]
@@ -54,6 +88,7 @@ def scan(
     fraction: float,
     weigh: Callable[[pa.RecordBatch | pa.Table, int], np.ndarray] = lambda batch, before: np.ones(batch.num_rows),
     report: Callable[[float], None] = lambda part: None,
+    choice: Choice | None = None,
 ) -> Scan:
     """Read a table once, in constant memory.
 
@@ -67,14 +102,16 @@ def scan(
         weigh: called with each batch and the number of rows before it; returns the weights of its rows, (n,), or
             refuses them. Rows of weight 0 are neither held out nor sampled. Default: all weights are 1.
         report: called with the share that is done, from 0 to 1.
+        choice: of the rows that are held out; default by their numbers.
 
     Returns:
         What was found.
     """
-    held_out, sample = _Sample(fraction, MOST_HELD_OUT), _Sample(1.0, MOST_SAMPLED)
+    choice = choice or ByNumber(seed, fraction)
+    held_out, sample = _Sample(choice.share, MOST_HELD_OUT), _Sample(1.0, MOST_SAMPLED)
     digest = hashlib.sha256()
-    rows = weighty = 0
-    weight = 0.0
+    rows = weighty = reserved = 0
+    weight = reserved_weight = 0.0
     extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]] = {}
     others = _FirstOccurrences(groups.marks)
     for group in range(len(groups)):
@@ -87,7 +124,11 @@ def scan(
             counted = weights > 0
             some = batch if counted.all() else batch.filter(pa.array(counted))
             numbers = numbers[counted]
-            held_out.add(some, numbers, hashes(numbers, seed))
+            values = choice.values(some, numbers)
+            held_out.add(some, numbers, values)
+            kept_back = values < choice.reserved * 2.0**64
+            reserved += int(kept_back.sum())
+            reserved_weight += float(weights[counted][kept_back].sum())
             # Another seed, so that the sample is not the held-out rows.
             sample.add(some, numbers, hashes(numbers, seed + 1))
             rows += batch.num_rows
@@ -96,36 +137,22 @@ def scan(
             report(groups.progress)
     kept, kept_rows = held_out.table()
     sampled, sampled_rows = sample.table()
-    training = hashes(sampled_rows, seed) >= held_out.share * 2.0**64
+    trained_from = max(held_out.share, choice.reserved) * 2.0**64
+    if not choice.reserved:
+        reserved, reserved_weight = len(kept_rows), float(weigh(kept, 0).sum())
+    training = choice.values(sampled, sampled_rows) >= trained_from
     return Scan(
         rows,
-        weighty - len(kept_rows),
-        weight - float(weigh(kept, 0).sum()),
+        weighty - reserved,
+        weight - reserved_weight,
         kept,
         kept_rows,
-        held_out.share,
+        trained_from,
         sampled.filter(pa.array(training)),
         pa.Table.from_batches([*(row for _, row in extremes.values()), *others.rows], kept.schema),
         others.gaps,
         digest.hexdigest(),
     )
-
-
-def hashes(numbers: np.ndarray, seed: int) -> np.ndarray:
-    """Return hashes of whole numbers, practically independent and uniform over [0, 2^64): splitmix64.
-
-    Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
-
-    Example:
-        >>> hashes(np.arange(3), seed=0).tolist() == hashes(np.arange(5), seed=0)[:3].tolist()
-        True
-    """
-    with np.errstate(over="ignore"):
-        start = np.uint64(seed % 2**64) * np.uint64(0xD1342543DE82EF95)
-        mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + start
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 class _Sample:

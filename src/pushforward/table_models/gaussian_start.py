@@ -1,0 +1,57 @@
+"""No default fit ends worse than a Gaussian: one takes the place of a flow that does."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from pushforward.flow import Flow
+from pushforward.table_models.assembly import Assembled, encoded
+from pushforward.table_models.density import table_density
+from pushforward.table_models.held_out import held_out_log_prob
+from pushforward.table_models.preparation import Prepared
+from pushforward.tables.columns.columns import Columns
+from pushforward.training import History
+from pushforward.zoo.gaussian import GAUSSIAN, best_gaussian
+from pushforward.zoo.recipe import Recipe
+
+
+def keep_gaussian(
+    prepared: Prepared, recipe: Recipe, assembled: Assembled, history: History, seed: int
+) -> tuple[Recipe, Assembled]:
+    """The recipe and the trained flow, or those of a Gaussian if its held-out value is higher; the history says so.
+
+    The Gaussian has a full covariance, of the columns or of their normal scores, whichever is better.
+
+    Arguments:
+        prepared: the table.
+        recipe: of the flow.
+        assembled: the flow, trained.
+        history: of the training; its held-out value becomes that of the Gaussian.
+        seed: of the fit.
+    """
+    flow, roles, weights = assembled.flow, prepared.roles, prepared.rows.held_out_weights
+    if roles.errors or not isinstance(flow, Flow):
+        # An arbitrary conditional flow starts from its covariance, and keeps the best of its evaluations.
+        return recipe, assembled
+
+    def value(some: Flow) -> float:
+        found = held_out_log_prob(table_density(some, roles), prepared, prepared.rows.held_out)
+        return float(np.average(found, weights=weights)) if np.isfinite(found).all() else -math.inf
+
+    flow.cpu()
+    maps = Columns(roles.schema, roles.features)
+    _, y, context, row_weights = encoded(prepared, maps, seed)
+    bounded = any(math.isfinite(end) for end in (*maps.low, *maps.high))
+    gaussian, best = best_gaussian(flow, y, context, row_weights, value, bounded=bounded)
+    reached = value(flow) if assembled.approximate else history.best_held_out
+    if gaussian is None or reached >= best:
+        return recipe, assembled
+    ending = f"the flow ended at {reached:.3f}" if history.best_step else "no step of the training gained on its start"
+    line = f"{ending}, and a Gaussian has {best:.3f} nats per held-out row: the model is the Gaussian"
+    history.best_held_out = best
+    history.events.append(line)
+    kept = dataclasses.replace(recipe, flow=dict(GAUSSIAN), reasons=(*recipe.reasons, line))
+    return kept, Assembled(gaussian, table_density(gaussian, roles), assembled.approximate)

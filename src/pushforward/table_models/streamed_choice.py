@@ -1,0 +1,171 @@
+"""Which rows of a table that stays in its file are held out: by their numbers, contents, groups, or places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pushforward.support.hashing import hashes
+from pushforward.table_models.auxiliary_columns import check_groups, groups_of
+from pushforward.table_models.source import HoldOut
+from pushforward.tables.files.row_groups import RowGroups
+from pushforward.tables.files.scan import ByNumber, Choice
+from pushforward.training.copies import LARGEST_SHARE, MOST_COPIES, Grid, chance
+from pushforward.training.splitting import split_groups
+
+BATCH_ROWS = 2**14
+HEAD_ROWS = 1000
+# Of the grid on which rows are alike.
+BITS = 32
+# Identical rows are copies if chance would make at most this share of rows so.
+MOST_BY_CHANCE = 0.01
+# A CSV has at least so many characters for each number.
+FEWEST_CHARACTERS = 2
+# Most groups whose sizes are counted to reach the share; of more groups hashes come near enough.
+MOST_COUNTED = 100_000
+
+
+@dataclass(frozen=True)
+class ByContent:
+    """The choice by hashes of the numbers in a row, so that copies stand on one side.
+
+    Attributes:
+        seed: of the hashes.
+        share: of rows that are held out.
+        columns: whose numbers are hashed.
+        grid: on which rows are alike.
+        frequent: hashes of rows that occur too often to be copies, which are chosen by their numbers.
+    """
+
+    seed: int
+    share: float
+    columns: Sequence[str]
+    grid: Grid
+    frequent: np.ndarray
+    reserved: float = 0.0
+
+    def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """The hashes; of a row without any of the numbers, that of its number."""
+        matrix = _numbers(batch, self.columns)
+        found = self.grid.hashes(matrix)
+        alone = np.isnan(matrix).all(1) | np.isin(found, self.frequent)
+        return np.where(alone, hashes(numbers, self.seed), hashes(found, self.seed))
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A choice of rows none of which are trained on, even if they are more than can be held out.
+
+    Attributes:
+        seed: of the choice among them.
+        chosen: which rows, (n,), by a batch and the numbers of its rows.
+    """
+
+    seed: int
+    chosen: Callable[[pa.RecordBatch | pa.Table, np.ndarray], np.ndarray]
+    share: float = 0.5
+    reserved: float = 0.5
+
+    def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """Hashes of the numbers, in the lower half of the range for rows that are chosen."""
+        half = hashes(numbers, self.seed) >> np.uint64(1)
+        return np.where(self.chosen(batch, numbers), half, half | np.uint64(2**63))
+
+
+def choose_held_out(groups: RowGroups, names: Sequence[str], hold_out: HoldOut) -> Choice:
+    """The choice of the rows of a table that are held out.
+
+    Arguments:
+        groups: the table.
+        names: the columns, without weights and errors.
+        hold_out: what is asked for.
+
+    Raises:
+        InputError: too few groups.
+    """
+    if hold_out.group is not None:
+        return _by_group(groups, hold_out.group, hold_out)
+    if hold_out.last:
+        rows = groups.rows if groups.rows is not None else sum(len(batch) for _, batch in _batches(groups))
+        first = rows - max(round(rows * hold_out.fraction), 1)
+        return Reserved(hold_out.seed, lambda batch, numbers: numbers >= first)
+    _, head = next(iter(groups.read(0, HEAD_ROWS)))
+    return _by_content(groups, head, names, hold_out) or ByNumber(hold_out.seed, hold_out.fraction)
+
+
+def _by_content(groups: RowGroups, head: pa.RecordBatch, names: Sequence[str], hold_out: HoldOut) -> Choice | None:
+    """The choice by contents, if ties of rows are evidence of copies."""
+    columns = [name for name in names if _is_number(head.schema.field(name).type)]
+    matrix = _numbers(head, columns) if columns else np.empty((0, 0))
+    # Row numbers tell even copies apart.
+    steps = np.diff(matrix, axis=0)
+    counting = [len(steps) > 0 and bool((step == step[0]).all()) and step[0] != 0 for step in steps.T]
+    columns = [name for name, counts in zip(columns, counting, strict=False) if not counts]
+    if not columns:
+        return None
+    matrix = _numbers(head, columns)
+    matrix = matrix[~np.isnan(matrix).all(1)]
+    if len(matrix) < 2:
+        return None
+    grid = Grid(matrix, BITS)
+    found, first, counts = np.unique(grid.hashes(matrix), return_index=True, return_counts=True)
+    rows = groups.rows or os.path.getsize(groups.path) / (FEWEST_CHARACTERS * len(groups.columns))
+    if 2 * chance(matrix[first], BITS) * rows > MOST_BY_CHANCE:
+        return None
+    frequent = found[counts > max(LARGEST_SHARE * len(matrix), MOST_COPIES)]
+    return ByContent(hold_out.seed, hold_out.fraction, columns, grid, frequent)
+
+
+def _by_group(groups: RowGroups, group: str, hold_out: HoldOut) -> Choice:
+    """The choice by groups: of few, as for a table in memory; of many, by their hashes."""
+    counted = np.empty(0, np.uint64), np.empty(0, np.int64)
+    for first, batch in _batches(groups):
+        values = groups_of(batch.column(group), np.arange(first, first + batch.num_rows))
+        counted = _added(counted, np.unique(values, return_counts=True))
+        if len(counted[0]) > MOST_COUNTED:
+            return Reserved(hold_out.seed, lambda batch, numbers: _of_many(batch.column(group), numbers, hold_out))
+    values, counts = counted
+    check_groups(counts, group, groups.path)
+    held_out = values[np.unique(_drawn(counts, hold_out))]
+    return Reserved(hold_out.seed, lambda batch, numbers: np.isin(groups_of(batch.column(group), numbers), held_out))
+
+
+def _of_many(column: Any, numbers: np.ndarray, hold_out: HoldOut) -> np.ndarray:
+    """Which rows are held out by the hashes of their groups, (n,)."""
+    chosen: np.ndarray = hashes(groups_of(column, numbers), hold_out.seed) < hold_out.fraction * 2.0**64
+    return chosen
+
+
+def _drawn(counts: np.ndarray, hold_out: HoldOut) -> np.ndarray:
+    """Which groups are held out, once for each of their rows."""
+    labels = np.repeat(
+        np.arange(len(counts)), np.maximum(counts * min(1.0, MOST_COUNTED * 10 / counts.sum()), 1).astype(int)
+    )
+    return labels[split_groups(labels, hold_out.fraction, hold_out.seed)[1].numpy()]
+
+
+def _added(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    values, places = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
+    return values, np.bincount(places, np.concatenate([one[1], other[1]])).astype(np.int64)
+
+
+def _batches(groups: RowGroups) -> Iterator[tuple[int, Any]]:
+    for group in range(len(groups)):
+        yield from groups.read(group, BATCH_ROWS)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _numbers(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> np.ndarray:
+    """Columns of numbers as a matrix, NaN where there is none."""
+    parts = [batch.column(name).cast(pa.float64(), safe=False) for name in columns]
+    return np.column_stack(
+        [part.to_numpy(zero_copy_only=False) if isinstance(part, pa.Array) else part.to_numpy() for part in parts]
+    )

@@ -1,0 +1,158 @@
+"""Gaussian flows in closed form: what a fit starts from, and is compared with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.bijections import Autoregressive, Compose, Standardized
+from pushforward.flow import Flow
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import in_units_of, standardized
+
+# The config of a Gaussian without its numbers of features: one affine layer whose networks have no hidden layer.
+LOG_SCALE_BOUND = 40.0
+GAUSSIAN: dict[str, Any] = {"architecture": "autoregressive", "univariate": "affine", "layers": 1, "hidden": []}
+GAUSSIAN["log_scale_bound"] = LOG_SCALE_BOUND
+# Of more columns the covariance takes too long.
+MOST_COLUMNS = 3000
+
+
+def shrunk_covariance(x: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The mean of rows, and their covariance drawn toward a multiple of the identity, by as much as is best for them.
+
+    Arguments:
+        x: (N, D), in comparable units.
+        weights: (N,) or None.
+
+    Returns:
+        (D,) and (D, D), float64.
+
+    Source: Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4.
+
+    Example:
+        >>> _, covariance = shrunk_covariance(torch.randn(50, 100, generator=torch.Generator().manual_seed(0)))
+        >>> bool(torch.linalg.eigvalsh(covariance).min() > 0.5)
+        True
+    """
+    x = x.double()
+    share = torch.full_like(x[:, 0], 1 / len(x)) if weights is None else (weights / weights.sum()).double()
+    mean = share @ x
+    deviations = (x - mean) * share.sqrt()[:, None]
+    covariance = deviations.t() @ deviations
+    features = x.shape[1]
+    size = covariance.diagonal().mean()
+    apart = covariance.square().sum() - features * size**2
+    # The mean square by which the rows' own squares scatter around the covariance.
+    squares = (x - mean).square().sum(1).square()
+    error = (squares * share.square()).sum() - share.square().sum() * covariance.square().sum()
+    toward = float((error / apart.clamp_min(torch.finfo(x.dtype).tiny)).clamp(0, 1)) if features > 1 else 0.0
+    return mean, torch.lerp(covariance, size * torch.eye(features).to(covariance), toward)
+
+
+@torch.no_grad()
+def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+    """The Gaussian of rows in the units of a flow that `gaussianized` or `standardized` made, as a flow.
+
+    x[d] given x[before d] and the context is normal, with a mean that is linear in them. The covariance is shrunk.
+
+    Arguments:
+        flow: says the units; its fixed maps are copied.
+        x: (N, D) rows.
+        context: (N, C) or None.
+        weights: (N,) or None.
+    """
+    sizes = {"features": flow.features, "context": flow.context_features}
+    inner = build({**GAUSSIAN, **sizes})
+    found = in_units_of(inner, flow)
+    assert isinstance(found.bijection, Standardized)
+    y, known, _ = found.bijection.standardize(x, context)
+    mean, covariance = shrunk_covariance(y if known is None else torch.cat([known, y], 1), weights)
+    _set_gaussian(inner, mean, covariance)
+    return found
+
+
+@torch.no_grad()
+def gaussian_of(x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+    """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one."""
+    sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
+    inner = build({**GAUSSIAN, **sizes})
+    found = standardized(inner, x, context, weights)
+    assert isinstance(found.bijection, Standardized)
+    y, known, _ = found.bijection.standardize(x, context)
+    rows = (y if known is None else torch.cat([known, y], 1)).double()
+    mean, covariance = shrunk_covariance(rows, weights)
+    if len(rows) > rows.shape[1]:
+        share = torch.full_like(rows[:, 0], 1 / len(rows)) if weights is None else (weights / weights.sum()).double()
+        deviations = (rows - share @ rows) * share.sqrt()[:, None]
+        covariance = deviations.t() @ deviations
+    _set_gaussian(inner, mean, covariance)
+    return found
+
+
+def best_gaussian(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None,
+    weights: Tensor | None,
+    held_out: Callable[[Flow], float],
+    *,
+    bounded: bool,
+) -> tuple[Flow | None, float]:
+    """The Gaussian with the highest held-out value: in the units of a flow, or in those of the data.
+
+    Arguments:
+        flow: as in `gaussian_like`.
+        x: (N, D) rows.
+        context: (N, C) or None.
+        weights: (N,) or None.
+        held_out: the value of a flow.
+        bounded: whether x has bounds, which a Gaussian in its own units would pass.
+
+    Returns:
+        The Gaussian, or None where there is none, and its value.
+    """
+    best: tuple[Flow | None, float] = (None, -math.inf)
+    if x.shape[1] + (0 if context is None else context.shape[1]) > MOST_COLUMNS:
+        return best
+    makers: list[Callable[[], Flow]] = [lambda: gaussian_like(flow, x, context, weights)]
+    makers += [] if bounded else [lambda: gaussian_of(x, context, weights)]
+    for make in makers:
+        try:
+            gaussian = make()
+        except torch.linalg.LinAlgError:
+            continue
+        value = held_out(gaussian)
+        if value > best[1]:
+            best = gaussian, value
+    return best
+
+
+def _set_gaussian(flow: Flow, mean: Tensor, covariance: Tensor) -> None:
+    """Let the one layer of a flow be the Gaussian of this mean and covariance of the context and then the features."""
+    assert isinstance(flow.bijection, Compose)
+    layer = flow.bijection.bijections[0]
+    assert isinstance(layer, Autoregressive)
+    context, features = flow.context_features, flow.features
+    root = torch.linalg.cholesky(covariance)
+    white = torch.linalg.solve_triangular(root, torch.eye(len(root)).to(root), upper=False)[context:]
+    scale = 1 / white[:, context:].diagonal()
+    weight = -white * scale[:, None]
+    weight[:, context:].fill_diagonal_(0.0)
+    bias = mean[context:] - weight @ mean
+    bound = LOG_SCALE_BOUND
+    # The inverse of `soft_bound`.
+    log_scale = torch.tan(scale.log().clamp(-0.9 * bound, 0.9 * bound) * math.pi / (2 * bound)) * 2 * bound / math.pi
+    made = layer.conditioner
+    parameters = dict(made.named_parameters())
+    parameters["layers.0.bias"].copy_(torch.stack([bias, log_scale], 1).flatten())
+    own = torch.stack([weight[:, context:], torch.zeros(features, features).to(weight)], 1).flatten(0, 1)
+    if "layers.0.weight" in parameters:
+        parameters["layers.0.weight"].copy_(own)
+    if context:
+        known = torch.stack([weight[:, :context], torch.zeros(features, context).to(weight)], 1).flatten(0, 1)
+        parameters["context.weight"].copy_(known)

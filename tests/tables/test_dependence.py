@@ -1,0 +1,100 @@
+"""Linear relations of columns: found in every company, named, and not taken for strong correlations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pushforward.errors import InputError
+from pushforward.table_models.preparation import prepare
+from pushforward.tables.dependence import find_relation
+
+RANDOM = np.random.default_rng(0)
+ROWS = 2000
+A, B, C = RANDOM.normal(100, 10, ROWS), RANDOM.normal(50, 5, ROWS), RANDOM.normal(size=ROWS)
+SHARES = RANDOM.dirichlet([1, 2, 3, 4], ROWS)
+COUNTS = RANDOM.poisson([20, 7], (ROWS, 2))
+
+
+def with_gap(*columns):
+    matrix = np.column_stack(columns)
+    matrix[5, 0] = np.nan
+    return matrix
+
+
+def of_thirty(gaps):
+    matrix = RANDOM.normal(size=(ROWS, 30))
+    matrix[:, 7] = matrix[:, 3] + matrix[:, 4]
+    return np.where(RANDOM.random(matrix.shape) < gaps, np.nan, matrix)
+
+
+RELATED = {
+    "a sum": (np.column_stack([A, B, A + B]), "c = a + b"),
+    "a difference": (np.column_stack([A, C, B, A - B]), "a = c + d"),
+    "three terms": (np.column_stack([A, B, C, 2 * A - 0.5 * B + 3 * C + 7]), "d = 2 a - 0.5 b + 3 c + 7"),
+    "units": (np.column_stack([A, B, 1.8 * A + 32]), "c = 1.8 a + 32"),
+    "a gap": (with_gap(A, B, A + B), "c = a + b"),
+    "shares": (np.column_stack([SHARES, A]), "a + b + c + d = 1"),
+    "percent, rounded": (np.round(100 * SHARES, 1), "a + b + c + d = 100"),
+    "rounded parts": (np.round(np.column_stack([A, B, A + B]), 2), "c = a + b"),
+    "rounded units": (np.round(np.column_stack([10 * C, 18 * C + 32]), 1), "b = 1.8 a + 32"),
+    "single precision": (np.column_stack([A, B]).astype(np.float32) @ np.float32([[1, 0, 1], [0, 1, 1]]), "c = a + b"),
+    "counts": (np.column_stack([COUNTS, COUNTS.sum(1), C]), "c = a + b"),
+    "huge": (np.column_stack([1e300 * A, 1e300 * B, 1e300 * (A + B)]), "c = a + b"),
+    "tiny": (np.column_stack([1e-300 * A, 1e-300 * B, 1e-300 * (A + B)]), "c = a + b"),
+    "thirty columns": (of_thirty(0), "h = d + e"),
+    "thirty columns with gaps": (of_thirty(0.2), "h = d + e"),
+    "fewer rows than columns": (np.column_stack([of_thirty(0)[:25], 3 * C[:25], C[:25]]), "x30 = 3 x31"),
+}
+UNRELATED = {
+    "independent": np.column_stack([A, B, C]),
+    "a thousandth of noise": np.column_stack([A, B, A + B + 1e-2 * C]),
+    "a millionth of noise": np.column_stack([C, C + 1e-6 * A]),
+    "more noise than rounding": np.round(np.column_stack([A, B, A + B + 0.1 * C]), 2),
+    "correlated counts": np.column_stack([COUNTS, COUNTS[:, 0] + RANDOM.integers(0, 2, ROWS)]),
+    "indicators": np.column_stack([*(np.arange(ROWS) % 3 == k for k in range(3)), A]).astype(float),
+    "one outlier in two columns": np.concatenate([np.column_stack([A, B, C]), [[1e12, 1e12, 0]]]),
+    "heavy tails": RANDOM.standard_cauchy((ROWS, 5)),
+    "fewer rows than columns": RANDOM.normal(size=(25, 30)),
+    "gaps": np.where(RANDOM.random((ROWS, 30)) < 0.2, np.nan, RANDOM.normal(size=(ROWS, 30))),
+}
+
+
+@pytest.mark.parametrize("name", RELATED)
+def test_relations_are_found_and_written_out(name):
+    matrix, equation = RELATED[name]
+    letters = [chr(ord("a") + place) if place < 26 else f"x{place}" for place in range(matrix.shape[1])]
+    assert find_relation(matrix).equation(letters) == equation
+
+
+@pytest.mark.parametrize("name", UNRELATED)
+def test_strong_correlations_are_no_relations(name):
+    assert find_relation(UNRELATED[name]) is None
+
+
+SUM = pd.DataFrame({"a": A, "b": B, "total": A + B})
+COMPANY = {
+    "alone": SUM,
+    "beside a category": SUM.assign(kind=np.where(C > 0, "u", "v")),
+    "beside a count": SUM.assign(k=COUNTS[:, 1]),
+    "beside a gap": SUM.assign(a=SUM.a.where(SUM.index != 5)),
+    "beside gaps elsewhere": SUM.assign(c=np.where(C > 1, np.nan, C)),
+    "with zeros": SUM.assign(a=np.where(C > 0, 0, A), total=np.where(C > 0, 0, A) + B),
+    "counts": pd.DataFrame({"a": COUNTS[:, 0], "b": COUNTS[:, 1], "total": COUNTS.sum(1), "c": C}),
+    "rounded": SUM.round(2),
+}
+
+
+@pytest.mark.parametrize("name", COMPANY)
+def test_a_sum_is_refused_in_every_company(name):
+    with pytest.raises(InputError, match=r'"a", "b", "total" of the table .* total = a \+ b .* with columns='):
+        prepare(COMPANY[name])
+    assert len(prepare(COMPANY[name].drop(columns="total")).roles.columns) == COMPANY[name].shape[1] - 1
+
+
+def test_a_relation_of_conditions_is_said_and_does_no_harm():
+    frame = SUM.assign(y=C)
+    prepared = prepare(frame, given=["a", "b", "total"])
+    assert any("total = a + b" in line and "no harm" in line for line in prepared.reasons)
+    assert prepared.gaussian == pytest.approx(prepare(frame[["a", "b", "y"]], given=["a", "b"]).gaussian, abs=1e-9)
+    with pytest.raises(InputError, match=r"total = a \+ b"):
+        prepare(frame, given=["a", "b"])
