@@ -324,7 +324,8 @@ def test_version_and_help(run):
 
 
 def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp_path):
-    refused = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
+    run("fit", fitted / "data.csv", "-o", "mixed.safetensors", "--flow", "realnvp")
+    refused = run("score", "mixed.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
     assert refused.status == 2 and "layers mix columns or run in different orders" in refused.err
     assert not (tmp_path / "s.csv").exists()
     run("fit", fitted / "data.csv", "-o", "any.safetensors", "--arbitrary-conditions")

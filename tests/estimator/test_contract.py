@@ -212,14 +212,11 @@ def test_a_constant_target_stays_itself():
 
 
 @pytest.mark.parametrize("kind", [pf.FlowDensity, pf.FlowOutlierDetector])
-def test_a_column_that_varies_in_the_held_out_rows_alone_is_no_reason_to_refuse(kind):
-    # A constant in one of many columns comes to be in the rows that are trained on when the only other value is not.
+def test_a_column_that_varies_in_one_row_alone_is_no_reason_to_refuse(kind):
+    # The only other value of a column is far from all others, and always trained on.
     X = np.column_stack([make_rows(), np.eye(60)[0]])
     fitted = make(kind, random_state=1, validation_fraction=0.9).fit(X)
-    assert fitted.flow_.features == 3
-    np.testing.assert_array_equal(np.isneginf(fitted.score_samples(X)), X[:, 3] == 1)
-    if kind is pf.FlowOutlierDetector:
-        assert np.isfinite(fitted.offset_) and fitted.predict(X)[0] == -1
+    assert fitted.flow_.features == 4 and np.isfinite(fitted.score_samples(X)).all()
 
 
 def test_conditions_beyond_those_of_the_fit_are_said():

@@ -98,9 +98,8 @@ class ArbitraryConditionalFlow(nn.Module):
         self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
+            "limited": limited,
         }  # fmt: skip
-        if limited:
-            self.config["limited"] = True
         is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
         each = torch.arange(features)
         owner = torch.cat([each, each.repeat_interleave(torch.tensor(widths))])
