@@ -175,4 +175,5 @@ def _are_fractions(values: Values, conventions: Conventions) -> bool:
 
 def _repeats(column: Any) -> bool:
     present = column.drop_null()
-    return bool(pc.count_distinct(present).as_py() < len(present))
+    # A column of the type null has no kernel for it, and no values.
+    return len(present) > 0 and bool(pc.count_distinct(present).as_py() < len(present))
