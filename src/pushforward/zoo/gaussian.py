@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward.bijections import Autoregressive, Compose, Standardized
 from pushforward.flow import Flow
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import in_units_of, standardized
+from pushforward.zoo.units import in_units_of, straight
 
 # The config of a Gaussian without its numbers of features: one affine layer whose networks have no hidden layer.
 LOG_SCALE_BOUND = 40.0
@@ -78,10 +78,13 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
 
 @torch.no_grad()
 def gaussian_of(x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
-    """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one."""
+    """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one.
+
+    Beyond the data by more than a deviation its tails are heavier: what is far from all rows is improbable, no more.
+    """
     sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
     inner = build({**GAUSSIAN, **sizes})
-    found = standardized(inner, x, context, weights)
+    found = straight(inner, x, context, weights)
     assert isinstance(found.bijection, Standardized)
     y, known, _ = found.bijection.standardize(x, context)
     rows = (y if known is None else torch.cat([known, y], 1)).double()

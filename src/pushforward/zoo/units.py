@@ -17,7 +17,7 @@ from pushforward.zoo.registry import build, register
 MOST_KNOTS = 10_000
 
 
-def standardized(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     """The flow in the units of data x: x and context are standardized first, and log_prob accounts for it.
 
     x = mean + deviation · f(z; (context - context_mean) / context_deviation)
@@ -27,7 +27,6 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None, weights: 
         x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
         context: (N, C), for a conditional flow. Beyond its range the flow answers as at the end of it, see
             `ContextRange`.
-        weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -42,7 +41,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None, weights: 
         >>> flow.sample((10,)).dtype
         torch.float64
     """
-    return _standardized(flow, _standardization(x, "x", weights), *_of_context(context, weights))
+    return _standardized(flow, _standardization(x, "x"), *_of_context(context))
 
 
 def gaussianized(
@@ -91,6 +90,31 @@ def gaussianized(
     """
     spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights)
     return _gaussianized(flow, spline, *_of_context(context, weights, known))
+
+
+def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+    """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
+
+    Arguments:
+        flow: the flow in standardized units; it is used, not copied.
+        x: (N, D) data.
+        context: (N, C), for a conditional flow.
+        weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
+
+    Raises:
+        ValueError: fewer than two rows, or a feature or context that is constant or not finite.
+    """
+    scale = _standardization(x, "x", weights)
+    z = scale.inverse(x)[0]
+    # A straight line through four knots, of which the outermost lie beyond the data.
+    spline = MarginalSpline(x.shape[1], 4).to(x.dtype)
+    along = torch.linspace(0, 1, 4, dtype=x.dtype)
+    z_knots = torch.lerp(z.amin(0)[:, None] - 1, z.amax(0)[:, None] + 1, along)
+    x_knots = scale(z_knots.t())[0].t()
+    slopes = (x_knots[:, -1:] - x_knots[:, :1]) / (z_knots[:, -1:] - z_knots[:, :1])
+    for buffer, knots in zip((spline.z_knots, spline.x_knots, spline.slopes), (z_knots, x_knots, slopes), strict=True):
+        buffer.copy_(knots)
+    return _gaussianized(flow, spline, *_of_context(context, weights))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
