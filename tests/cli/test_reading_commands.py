@@ -64,7 +64,7 @@ def test_no_header(run, mixed):
         name, *rest = command
         assert run(name, "m.safetensors", "d.csv", *rest, "-o", f"{name}.csv").status == 2
         succeed(run(name, "m.safetensors", "d.csv", *rest, "-o", f"{name}.csv", option))
-    scores = pd.read_csv("score.csv")
+    scores = pd.read_csv("score.csv", float_precision="round_trip")
     assert len(scores) == 300 and list(scores)[:3] == ["0", "1", "log_prob"]
     np.testing.assert_array_equal(scores["0"], mixed.y)
 

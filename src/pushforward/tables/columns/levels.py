@@ -45,7 +45,9 @@ def same_text(column: Any) -> Any:
     column = pc.utf8_trim_whitespace(column)
     if pc.all(pc.string_is_ascii(column), min_count=0).as_py():
         return column
-    return pc.utf8_normalize(column, form="NFC")
+    different = pc.unique(column)
+    composed = [None if text is None else unicodedata.normalize("NFC", text) for text in different.to_pylist()]
+    return pa.array(composed, column.type).take(pc.index_in(column, value_set=different))
 
 
 def same(level: Level) -> Level:

@@ -13,8 +13,9 @@ MOST_SINGLE_STEPS = 2.0**21
 STEPS_OF_DEVIATION = 32
 # Half of all draws of a normal distribution lie within so many deviations.
 NORMAL_QUARTILES = 1.349
-# The smallest difference is the step of numbers that are no decimal fractions, if others are multiples up to rounding.
-ROUNDING = 1e-6
+# The smallest difference is the step of numbers that are no decimal fractions, if others are multiples up to rounding,
+# which must be a small part of a step.
+ROUNDING, MOST_ROUNDING = 1e-6, 1e-3
 # Numbers were rounded if at least this share of the rows has a value that other rows have too.
 TIED_ROWS = 0.5
 
@@ -80,7 +81,8 @@ def grid_of(different: np.ndarray) -> Grid | None:
             return Grid(divisor / scale, (int(whole[0]) % divisor) / scale) if divisor else None
     step = float(np.diff(different).min())
     places = (different - different[0]) / step
-    if places[-1] < MOST_STEPS and np.abs(places - np.round(places)).max() <= ROUNDING * max(1.0, largest / step):
+    rounding = ROUNDING + 16 * np.finfo(float).eps * largest / step
+    if np.abs(places - np.round(places)).max() <= rounding < MOST_ROUNDING:
         # All differences together say what the step is.
         step = float((different[-1] - different[0]) / np.round(places[-1]))
         return Grid(step, float(np.mod(different[0], step)))
