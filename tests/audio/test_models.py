@@ -144,6 +144,7 @@ def test_the_log_det_of_the_student_is_that_of_its_jacobian(flow):
     torch.testing.assert_close(model.log_prob(model.to_data(z)), expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @EVERY_FLOW
 def test_the_density_of_the_student_integrates_to_one(flow):
     model = student(**options_of(flow))

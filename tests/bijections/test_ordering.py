@@ -279,7 +279,7 @@ def test_models_without_shares_are_refused_in_a_sentence():
     with_errors = frame.assign(e=0.1)
     for table, options, words in (
         (frame, {}, "its layers mix columns or run in different orders; fit with --arbitrary-conditions"),
-        (whole, {}, 'the probability of its column "count" is an average over noise'),
+        (whole, {}, 'the probability of its column "count", or of its cells, is an average'),
         (with_errors, {"errors": {"a": "e"}}, "average over measurement errors"),
     ):
         model = pf.fit_table(table, flow="maf", max_steps=2, progress=False, **options).model

@@ -29,11 +29,11 @@ def many_steps(monkeypatch, few_steps):
     default_steps(monkeypatch, 300)
 
 
-def fit(data, model, *options):
+def fit(data, model, *options, steps=300):
     """Fit as `many_steps` does, outside of a test."""
     with pytest.MonkeyPatch.context() as patch:
         small_flows(patch)
-        default_steps(patch, 300)
+        default_steps(patch, steps)
         result = CliRunner().invoke(app, ["fit", str(data), "-o", str(model), *options])
     assert result.exit_code == 0, result.stderr
 
@@ -71,7 +71,7 @@ def kinds(tmp_path_factory):
     """A folder with data.parquet, columns of every kind, and model.safetensors of all of them."""
     folder = tmp_path_factory.mktemp("kinds")
     pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
-    fit(folder / "data.parquet", folder / "model.safetensors")
+    fit(folder / "data.parquet", folder / "model.safetensors", steps=100)
     return folder
 
 
@@ -82,5 +82,5 @@ def gappy(tmp_path_factory):
     rows = make_rows(2000)
     rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
     write(folder / "data.csv", rows, note=[f"row {n}" for n in range(2000)])
-    fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux")
+    fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux", steps=100)
     return folder

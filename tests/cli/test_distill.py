@@ -80,6 +80,7 @@ def test_a_conditional_model_is_distilled_over_the_conditions_of_a_file(run, fit
     assert np.all(np.abs(student.mean(0) - 10.5 * SLOPE) < 2 * NOISE)
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_and_a_seed_repeats(run, tmp_path):
     write(tmp_path / "t.csv", make_rows(60))
     assert run("fit", "t.csv", "-o", "m.safetensors", "--flow", "maf").status == 0

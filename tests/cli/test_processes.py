@@ -43,6 +43,7 @@ def test_ctrl_c_during_a_fit_keeps_the_best_so_far(tmp_path):
     assert pf.describe(tmp_path / "m.safetensors")["notes"]["fit"]["stopped"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_sample_leaves_nothing(tmp_path, fitted):
     process = start(tmp_path, "sample", fitted / "model.safetensors", "-n", 10**9, "-o", "s.csv")
     wait_for(lambda: any(tmp_path.iterdir()))
@@ -64,6 +65,7 @@ def test_a_sample_that_is_asked_to_end_leaves_nothing(tmp_path, fitted):
 FORMATS = ["csv", *(pytest.param(ending, marks=pytest.mark.slow) for ending in ("parquet", "feather"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", FORMATS)
 def test_a_killed_score_leaves_no_table_and_the_next_one_sweeps_up(run, tmp_path, fitted, ending):
     write(tmp_path / "t.parquet", np.tile(make_rows(10_000), (100, 1)))
@@ -110,6 +112,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, fitted, ending
     assert [path.name for path in tmp_path.iterdir()] == [output.name] and output.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_a_full_standard_output_is_one_sentence(tmp_path, fitted):
     with open("/dev/full", "w") as full:
         result = subprocess.run(
@@ -130,6 +133,7 @@ def test_a_model_that_does_not_fit_on_the_disk_leaves_nothing_under_its_name(tmp
     assert not [path for path in tmp_path.iterdir() if "unfinished" in path.name]
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path, fitted):
     process = start(tmp_path, "sample", fitted / "model.safetensors", "-n", 10**9, "-o", "-")
     assert process.stdout.readline() == "mass,radius,flux\n"

@@ -112,7 +112,7 @@ def test_a_joint_density_is_the_chain_of_its_conditionals(everything):
     torch.testing.assert_close(density.log_prob(gaps), total, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_draws_lie_in_their_support_and_keep_what_was_there(everything, count):
     density, rows = everything
     gaps = with_gaps(rows.repeat(-(-count // len(rows)), 1)[:count], share=0.5)
@@ -258,6 +258,7 @@ def test_complete_tables_have_the_usual_flow_unless_asked_otherwise():
         pf.fit_table(rows, max_steps=2, flow="maf")
 
 
+@pytest.mark.slow
 def test_given_columns_may_be_categories_and_have_gaps():
     generator = np.random.default_rng(0)
     group = generator.integers(0, 3, 2500)

@@ -22,6 +22,7 @@ def fit(data, **options):
     return pf.fit_table(data, **{"flow": "nice", "max_steps": 40, "progress": False, **options})
 
 
+@pytest.mark.slow
 def test_every_kind_of_table_gives_the_same_model(tmp_path):
     rows = make_rows()
     frame = pd.DataFrame(rows, columns=NAMES)

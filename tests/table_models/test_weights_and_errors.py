@@ -111,6 +111,7 @@ def test_a_measured_gaussian_is_convolved_in_closed_form():
     assert bool((mean < truth + 0.05)[near].all()) and -0.5 < float((mean - truth)[near].mean()) < 0
 
 
+@pytest.mark.slow
 def test_errors_are_deconvolved(tmp_path):
     generator = np.random.default_rng(0)
     true = generator.normal(3.0, 1.0, size=4000)

@@ -55,6 +55,7 @@ def test_correlations_are_gone_before_the_first_step(weighted):
     assert abs(float(torch.cov(few.T)[0, 1])) < 0.3
 
 
+@pytest.mark.slow
 def test_an_outlier_and_an_atom_do_not_spoil_the_rest():
     generator = np.random.default_rng(0)
     rows = generator.normal(size=(2_000, 2))

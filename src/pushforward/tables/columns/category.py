@@ -25,6 +25,7 @@ from pushforward.tables.columns.levels import (
 )
 from pushforward.tables.columns.values import Values, match_all
 from pushforward.tables.missing import is_text
+from pushforward.tables.numbers import LARGEST_EXACT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,7 +115,7 @@ class Category(Column):
         if pa.types.is_floating(values.type) and values.type != pa.float64():
             different = np.array([widened(number) for number in different.tolist()])
         different = different + 0.0
-        whole = bool((different == np.floor(different)).all())
+        whole = bool((different == np.floor(different)).all()) and np.abs(different).max() < LARGEST_EXACT
         levels = (different.astype(np.int64) if whole else different + 0.0).tolist()
         return cls(levels=levels, frequencies=smoothed(counts))
 

@@ -160,8 +160,10 @@ def _equally_spaced(whole: np.ndarray, rows: np.ndarray) -> bool:
     first, second = int(whole[1]) - int(whole[0]), int(rows[1]) - int(rows[0])
     if first == 0 or first % second:
         return False
+    step = first // second
+    # A larger step than an integer of 64 bits holds cannot go on.
     with np.errstate(over="ignore"):
-        return bool((np.diff(whole) == (first // second) * np.diff(rows)).all())
+        return abs(step) < 2**63 and bool((np.diff(whole) == step * np.diff(rows)).all())
 
 
 def _are_fractions(values: Values, conventions: Conventions) -> bool:
