@@ -39,7 +39,7 @@ class ColumnKinds:
         kinds: of the columns.
 
     Example:
-        >>> rows = np.column_stack([np.arange(200) / 7, np.arange(200) % 2])
+        >>> rows = np.column_stack([np.random.default_rng(0).normal(size=200), np.arange(200) % 2])
         >>> kinds = learn_kinds(rows, ["size", "flag"], None)
         >>> kinds.describe()
         ['column "flag": integer, 0 to 1']
