@@ -211,3 +211,10 @@ def test_quantiles_of_several_targets_are_among_their_values():
     found = density.predict_quantiles(X[:4], [0.1, 0.5])
     assert found.shape == (4, 2, 2) and np.isin(found[..., 1], [1, 2, 3, 4, 5]).all()
     assert np.isin(density.sample(X[:4], 6, random_state=0)[..., 1], [1, 2, 3, 4, 5]).all()
+
+
+def test_the_probabilities_of_all_values_sum_to_one():
+    grades = np.random.default_rng(0).integers(1, 6, (400, 2))
+    density = small().fit(grades)
+    every = np.array([[a, b] for a in range(1, 6) for b in range(1, 6)])
+    assert np.exp(density.score_samples(every)).sum() == pytest.approx(1, abs=0.05)  # averages over 16 points
