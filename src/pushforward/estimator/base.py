@@ -14,18 +14,22 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pushforward.errors import InputError
+from pushforward.estimator.gaussian_start import keep_gaussian
+from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, warn_of_dependence
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
-from pushforward.support.progress import Announce, silent, to_standard_error
+from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded as seeded_by
+from pushforward.table_models.dequantized import POINTS_IN_TRAINING
 from pushforward.tables.checks import check_scale
+from pushforward.tables.columns.values import UNSEEN
 from pushforward.training import evaluate, fit
 from pushforward.training.copies import copies_of
 from pushforward.training.settings import TrainingOptions
 from pushforward.training.splitting import split_table
-from pushforward.zoo.gaussian import best_gaussian
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
 
@@ -50,6 +54,11 @@ class FlowEstimator(BaseEstimator):
             for another fit each time.
         device: "auto" (default), "cpu", "cuda" or "mps".
         verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
+        kinds: what the columns (of `ConditionalFlowDensity`, the targets y0, y1, ...) are. By default that is learned
+            from the rows, as `pushforward.fit_table` does: flags, counts and grades have probabilities, rounded numbers
+            stand for their cells, positive and bounded numbers keep their bounds. {column name or position: kind}, such
+            as {"visits": "integer"}, declares some columns; a kind may be an entry of a schema. "continuous" takes all
+            columns for numbers on the line, with a warning where they repeat values, as `FlowTransformer` always does.
     """
 
     flow: str | None = None
@@ -63,6 +72,10 @@ class FlowEstimator(BaseEstimator):
     random_state: Any = None
     device: str = "auto"
     verbose: bool = False
+    kinds: Any = None
+
+    # Whether rows are mapped to latent features and back, which only numbers with a density can be.
+    _needs_invertible_map = False
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -79,74 +92,74 @@ class FlowEstimator(BaseEstimator):
     ) -> None:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        x = x.astype(np.float64)
+        rows, x = x, x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
         whole = x if context is None else np.hstack([x, context.astype(np.float64)])
         copies = copies_of(whole)
         split = split_table(torch.from_numpy(whole), self.validation_fraction, seed, row_weights, copies=copies)
         training_rows = split[0].numpy()
         self._columns = VaryingColumns(x[training_rows], names)
-        x = self._columns.of(x)
-        train = x[training_rows]
         varying = [names[int(place)] for place in self._columns.places]
-        check_scale(train, varying, source="X")
-        warn_of_dependence(train, varying)
+        check_scale(self._columns.of(x[training_rows]), varying, source="X")
+        self._kinds = self._learn_kinds(rows, names)
+        warn_of_dependence(self._columns.of(x[training_rows]), varying, self._kinds.discrete)
+        codes = self._kinds.encode(self._columns.of(rows))
         given = None
         if context is not None:
             # A constant column carries no information, and cannot be standardized.
             self._context_columns = np.flatnonzero(~constant_columns(context[training_rows]))
             if len(self._context_columns):
                 given = context[:, self._context_columns].astype(np.float64)
+        self._train(codes, given, split, seed, weights)
+
+    def _learn_kinds(self, rows: np.ndarray, names: Sequence[str]) -> ColumnKinds:
+        """What the columns of rows, (n, D), that vary are."""
+        places = [int(place) for place in self._columns.places]
+        varying, known = rows[:, places], [names[place] for place in places]
+        invertible_only = self._needs_invertible_map and self.kinds is None
+        if invertible_only or (isinstance(self.kinds, str) and self.kinds == CONTINUOUS):
+            return continuous_kinds(varying, known)
+        declared = declared_kinds(self.kinds, names)
+        if self._needs_invertible_map:
+            raise InputError("FlowTransformer takes all columns for continuous numbers; leave out kinds.")
+        return learn_kinds(varying, known, {index: declared[p] for index, p in enumerate(places) if p in declared})
+
+    def _train(
+        self, codes: np.ndarray, given: np.ndarray | None, split: Any, seed: int, weights: np.ndarray | None
+    ) -> None:
+        """Set flow_ and history_ by the codes of rows, (n, D), given a context, (n, C)."""
+        training_rows = split[0].numpy()
+        row_weights = None if weights is None else torch.from_numpy(weights)
+        count, features = len(training_rows), codes.shape[1]
         if self.flow is None:
-            recipe = choose_recipe(len(train), x.shape[1], 0 if given is None else given.shape[1], self.max_time)
+            recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], self.max_time)
         else:
-            recipe = Recipe(config_of(self.flow), knots_for(len(train)), {}, ())
+            recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
         announce = to_standard_error if self.verbose else silent
-        for line in recipe.reasons:
+        for line in [*self._kinds.describe(), *recipe.reasons]:
             announce(line)
+        # The points are those that a Gaussian is made of as well.
+        points = self._kinds.points(codes, seed)
         flow = recipe.make(
-            torch.from_numpy(train),
+            points[training_rows],
             None if given is None else torch.from_numpy(given[training_rows]),
             seed,
             weights=None if row_weights is None else row_weights[training_rows],
             known=None if given is None else torch.from_numpy(given),
+            **self._kinds.flow_options(),
         )
+        density = self._kinds.density(flow, POINTS_IN_TRAINING)
         options = self._training_options(recipe, seed)
+        fraction = self.validation_fraction
         self.history_ = fit(
-            flow, x, given, weights=weights, validation_fraction=self.validation_fraction, split=split, **options
+            density, codes, given, weights=weights, validation_fraction=fraction, split=split, **options
         )
         self.flow_ = flow
         if self.flow is None:
-            self._keep_gaussian(x, given, split, row_weights, announce)
-
-    def _keep_gaussian(
-        self, x: np.ndarray, given: np.ndarray | None, split: Any, weights: torch.Tensor | None, announce: Announce
-    ) -> None:
-        """Let a Gaussian take the place of flow_ if its held-out value is higher."""
-        rows, context = torch.from_numpy(x), None if given is None else torch.from_numpy(given)
-        training, held_out = split
-        of_held_out = None if weights is None else weights[held_out].numpy()
-
-        def value(flow: Flow) -> float:
-            log_prob = evaluate(flow, rows[held_out], None if context is None else context[held_out]).double().numpy()
-            return float(np.average(log_prob, weights=of_held_out)) if np.isfinite(log_prob).all() else -np.inf
-
-        device = device_of(self.flow_)
-        flow = self.flow_.cpu()
-        gaussian, best = best_gaussian(
-            flow,
-            rows[training],
-            None if context is None else context[training],
-            None if weights is None else weights[training],
-            value,
-            bounded=False,
-        )
-        if gaussian is not None and best > self.history_.best_held_out:
-            line = f"a Gaussian has {best:.3f} nats per held-out row, more than the flow: it takes its place"
-            self.history_.events.append(line)
-            self.history_.best_held_out, self.flow_ = best, gaussian.eval()
-            announce(line)
-        self.flow_.to(device)
+            before = len(self.history_.events)
+            self.flow_ = keep_gaussian(flow, self._kinds, self.history_, codes, points, given, split, row_weights)
+            for line in self.history_.events[before:]:
+                announce(line)
 
     def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:
         """The options of the recipe, and those that were given in their place."""
@@ -187,17 +200,23 @@ class FlowEstimator(BaseEstimator):
     def _log_prob(self, x: np.ndarray, rows: np.ndarray | None = None, *, precision: np.dtype) -> np.ndarray:
         """log p(x | rows) in nats, (n,), float64.
 
-        It is -inf where a column that was constant in the fit has another value, and for a row so far from the data
-        that even float64 has no number for it.
+        It is -inf where a value was never seen in a column of probabilities or lies outside the bounds of its column,
+        where a column that was constant in the fit has another value, and for a row so far from the data that even
+        float64 has no number for it.
         """
+        codes = self._kinds.encode(self._columns.of(x))
+        log_prob = np.full(len(codes), -np.inf)
+        seen = np.flatnonzero((codes != UNSEEN).all(1))
+        if not seen.size:
+            return log_prob
         context = None if rows is None else self._context_of(rows)
-        varying = self._columns.of(x).astype(np.float64)
-        parts = [varying] if context is None else [varying, context.astype(np.float64)]
-        log_prob = evaluate(self._evaluated_by(precision), *parts).double().numpy()
-        bad = np.flatnonzero(~np.isfinite(log_prob))
+        parts = [codes[seen]] if context is None else [codes[seen], context[seen].astype(np.float64)]
+        found = evaluate(self._kinds.density(self._evaluated_by(precision)), *parts).double().numpy()
+        bad = np.flatnonzero(~np.isfinite(found))
         if bad.size and precision != np.float64:
-            exact = self._evaluated_by(np.dtype(np.float64))
-            log_prob[bad] = evaluate(exact, *(part[bad] for part in parts)).numpy()
+            exact = self._kinds.density(self._evaluated_by(np.dtype(np.float64)))
+            found[bad] = evaluate(exact, *(part[bad] for part in parts)).numpy()
+        log_prob[seen] = found
         log_prob[~np.isfinite(log_prob) | ~self._columns.same(x)] = -np.inf
         return log_prob
 

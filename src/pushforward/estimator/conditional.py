@@ -28,7 +28,8 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
     A regressor whose `predict` gives medians, `predict_quantiles` any quantiles and `sample` draws. For one target the
     quantiles are exact: y = f(z | X) increases with z, so that the q-quantile is f(Φ⁻¹(q) | X). For several targets
     they are those of each target by itself over 1024 points y = f(z | X), z from a Sobol sequence in normal
-    coordinates, which is the same for every row and at every call.
+    coordinates, which is the same for every row and at every call. Targets that are flags, counts or grades have
+    probabilities, and their quantiles and draws are among their values.
 
     Columns of X that are constant in the rows that are trained on carry no information, and are left out; a target that
     is constant there keeps its value. Where X lies beyond the range of the rows of the fit, nothing is known: the
@@ -41,7 +42,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
 
     Attributes:
         flow_: the fitted `Flow` over the targets that vary, in their own units; its context are the columns of X that
-            vary.
+            vary. Of targets with probabilities it is the flow of their points on the line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -104,8 +105,8 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         rows = self._checked(X)
         flow = self._evaluated_by(rows.dtype)
         self._warn_beyond_range(rows)
-        if flow.features == 1:
-            # Every named architecture of one feature increases with z.
+        if flow.features == 1 and self._kinds.monotone:
+            # Every named architecture of one feature increases with z, and values increase with its points.
             targets = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
         else:
             # Scrambled, so that no point lies on the edge of the cube.
@@ -113,7 +114,11 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
                 POINTS, dtype=torch.float64
             )
             draws = self._to_data(flow, torch.special.ndtri(points), rows)
-            targets = np.moveaxis(np.quantile(draws, probabilities, axis=1), 0, 1)
+            # A quantile of probabilities is one of the values, not a number between them.
+            methods: list[Any] = ["inverted_cdf" if discrete else "linear" for discrete in self._kinds.discrete]
+            targets = np.stack(
+                [np.quantile(draws[..., k], probabilities, axis=1, method=m).T for k, m in enumerate(methods)], axis=-1
+            )
         return self._shaped(targets)
 
     def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
@@ -139,13 +144,15 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             return flow.sample((n_samples,), context).double().movedim(0, 1)
 
         with seeded(random_state, flow):
-            return self._shaped(map_rows(draw, flow, rows, rows=max(1, DRAWS // max(1, n_samples))))
+            draws = map_rows(draw, flow, rows, rows=max(1, DRAWS // max(1, n_samples)))
+        return self._shaped(self._kinds.decode(draws))
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(y | X) of each row in nats, (n,).
 
-        It is -inf where a target that was constant in the fit has another value, and for targets so far from the data
-        that even float64 has no number for them.
+        Of targets with probabilities these are log-probabilities. It is -inf where such a target has a value that was
+        never seen, or another one lies outside its bounds, where a target that was constant in the fit has another
+        value, and for targets so far from the data that even float64 has no number for them.
 
         Arguments:
             X: (n, C).
@@ -178,7 +185,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
                 return flow.to_data(z).double().expand(len(given), -1, -1)
             return flow.to_data(z.expand(len(given), -1, -1), context[:, None]).double()
 
-        return map_rows(map_latents, flow, rows, rows=max(1, DRAWS // len(z)))
+        return self._kinds.decode(map_rows(map_latents, flow, rows, rows=max(1, DRAWS // len(z))))
 
     def _shaped(self, targets: np.ndarray) -> np.ndarray:
         """All targets of those that vary, (n, P, targets), with as many dimensions as y had."""

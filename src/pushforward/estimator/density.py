@@ -15,16 +15,19 @@ from pushforward.estimator.rows import mean_by_weight
 class FlowDensity(DensityMixin, FlowEstimator):
     """p(X), learned by a normalizing flow, as a scikit-learn estimator.
 
-    Columns are made nearly normal inside the flow, and log p(X) is in the units of X. Rows in float64 are evaluated in
-    double precision, so that a row's result does not depend on the other rows; rows in float32 in the precision of
-    the flow's networks, several times as fast. A column that is constant in the rows that are trained on has no density
-    and is no part of the flow: its value has probability 1, any other log p(X) = -inf, and draws have it.
+    Columns are made nearly normal inside the flow, and log p(X) is in the units of X. Columns of flags, counts and
+    grades have probabilities: log p(X) is the log of the density of the others times the probability of these, and
+    draws have their values. Rows in float64 are evaluated in double precision, so that a row's result does not depend
+    on the other rows; rows in float32 in the precision of the flow's networks, several times as fast. A column that is
+    constant in the rows that are trained on has no density and is no part of the flow: its value has probability 1, any
+    other log p(X) = -inf, and draws have it.
 
     Arguments:
         {options}
 
     Attributes:
-        flow_: the fitted `Flow` of the columns that vary, in the units of X; `pushforward.save` writes it.
+        flow_: the fitted `Flow` of the columns that vary, in the units of X; `pushforward.save` writes it. Where
+            columns have probabilities, heavy tails or a recorded step, it is the flow of their points on the line.
         history_: the course of the training.
         n_features_in_: D.
         feature_names_in_: (D,) names of the columns, where X had any.
@@ -58,8 +61,10 @@ class FlowDensity(DensityMixin, FlowEstimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """log p of each row in nats, (n,); cost as the flow's log_prob.
 
-        It is -inf where a column that was constant in the fit has another value, and for a row so far from the data
-        that even float64 has no number for it.
+        Of columns with probabilities these are log-probabilities; of rounded numbers, log P(cell) - log(step). It is
+        -inf where a value was never seen in such a column or lies outside the bounds of another, where a column that
+        was constant in the fit has another value, and for a row so far from the data that even float64 has no number
+        for it.
         """
         return self._score_rows(X)
 
@@ -80,4 +85,4 @@ class FlowDensity(DensityMixin, FlowEstimator):
         check_is_fitted(self)
         with seeded(random_state, self.flow_):
             draws = self.flow_.sample((n_samples,)).double().cpu().numpy()
-        return self._columns.whole(draws)
+        return self._columns.whole(self._kinds.decode(draws))

@@ -19,7 +19,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     decision_function(X) = score_samples(X) - offset_, and a row is an outlier where that is negative. The densities of
     the rows that were fitted are somewhat higher than those of new rows: of new rows, a larger share than
     `contamination` lies below the offset. A row is an outlier too where a column that was constant in the rows that are
-    trained on has another value: its log p(X) is -inf.
+    trained on has another value, or a column of flags, counts or grades one that was never seen: its log p(X) is -inf.
 
     Arguments:
         {options}
@@ -27,7 +27,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
 
     Attributes:
         offset_: the log-density, in nats, below which a row is an outlier.
-        flow_: the fitted `Flow` of the columns that vary, in the units of X.
+        flow_: the fitted `Flow` of the columns that vary, in the units of X; of columns with probabilities, that of
+            their points on the line.
         history_: the course of the training.
         n_features_in_: D.
         feature_names_in_: (D,) names of the columns, where X had any.

@@ -79,9 +79,20 @@ def mean_by_weight(log_prob: np.ndarray, sample_weight: Any) -> float:
     return float(np.average(log_prob[counted], weights=weights[counted]))
 
 
-def warn_of_dependence(rows: np.ndarray, names: Sequence[str]) -> None:
-    """Warn of columns with a linear relation, with which they have no joint density."""
+def warn_of_dependence(rows: np.ndarray, names: Sequence[str], discrete: Sequence[bool]) -> None:
+    """Warn of columns with a linear relation, with which they have no joint density.
+
+    Arguments:
+        rows: (n, D) that are trained on.
+        names: (D,) of the columns.
+        discrete: (D,) which of them have probabilities: a relation of these alone is no reason to warn.
+    """
     found = find_relation(rows)
+    while found is not None and all(discrete[column] for column in found.columns):
+        # One of them follows from the others, and without it every other relation is still there.
+        left = [column for column in range(rows.shape[1]) if column != max(found.columns)]
+        rows, names, discrete = rows[:, left], [names[column] for column in left], [discrete[column] for column in left]
+        found = find_relation(rows) if len(left) > 1 else None
     if found is not None:
         columns = ", ".join(f'"{names[column]}"' for column in sorted(found.columns))
         warnings.warn(

@@ -18,7 +18,9 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
 
     The map is invertible: `inverse_transform` takes latent features back to rows. Rows in float64 are mapped in double
     precision, rows in float32 in the precision of the flow's networks and come out as float32. The latent feature of a
-    column that is constant in the rows that are trained on is the difference from that constant, 0 for its value.
+    column that is constant in the rows that are trained on is the difference from that constant, 0 for its value. All
+    columns are taken for continuous numbers, since only those have an invertible map; a warning names columns that
+    repeat values.
 
     Arguments:
         {options}
@@ -40,6 +42,8 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         >>> transformer.get_feature_names_out()
         array(['flowtransformer0', 'flowtransformer1'], dtype=object)
     """
+
+    _needs_invertible_map = True
 
     def fit(self, X: Any, y: Any = None) -> FlowTransformer:
         """Fit the flow.
