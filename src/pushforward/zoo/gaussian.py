@@ -123,7 +123,7 @@ def best_gaussian(
     if x.shape[1] + (0 if context is None else context.shape[1]) > MOST_COLUMNS:
         return best
     makers: list[Callable[[], Flow]] = [lambda: gaussian_like(flow, x, context, weights)]
-    makers += [] if bounded else [lambda: gaussian_of(x, context, weights)]
+    makers += [] if bounded else [lambda: _with_range_of(flow, gaussian_of(x, context, weights))]
     for make in makers:
         try:
             gaussian = make()
@@ -133,6 +133,14 @@ def best_gaussian(
         if value > best[1]:
             best = gaussian, value
     return best
+
+
+def _with_range_of(other: Flow, flow: Flow) -> Flow:
+    """The flow with the context range of another in the same units of context, which held-out rows may have widened."""
+    assert isinstance(other.bijection, Standardized) and isinstance(flow.bijection, Standardized)
+    if flow.bijection.context_range is not None and other.bijection.context_range is not None:
+        flow.bijection.context_range.load_state_dict(other.bijection.context_range.state_dict())
+    return flow
 
 
 def _set_gaussian(flow: Flow, mean: Tensor, covariance: Tensor) -> None:
