@@ -53,6 +53,7 @@ def test_ctrl_c_during_a_sample_leaves_nothing(tmp_path, fitted):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_sample_that_is_asked_to_end_leaves_nothing(tmp_path, fitted):
     process = start(tmp_path, "sample", fitted / "model.safetensors", "-n", 10**9, "-o", "s.csv")
     wait_for(lambda: any(tmp_path.iterdir()))

@@ -96,6 +96,7 @@ def test_given_columns_are_conditions_and_not_blamed():
     assert [one.column for one in found[1]] == ["radius", "flux"] and found[2][0].column == "flux"
 
 
+@pytest.mark.slow
 def test_columns_of_other_kinds_are_explained_in_their_own_terms():
     generator = np.random.default_rng(0)
     first = np.datetime64("2024-01-01", "D")

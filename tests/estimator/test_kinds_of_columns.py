@@ -73,7 +73,8 @@ def test_copies_precisions_and_the_order_of_rows_change_nothing(fitted):
     rows = rows_with(fitted[0], 50, 0)
     expected = density.score_samples(rows)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(density)).score_samples(rows), expected)
-    np.testing.assert_array_equal(density.score_samples(rows[::-1])[::-1], expected)
+    # Up to the rounding of a mean over points, which is vectorized.
+    np.testing.assert_allclose(density.score_samples(rows[::-1])[::-1], expected, rtol=1e-13)
     np.testing.assert_allclose(density.score_samples(rows.astype(np.float32)), expected, atol=1e-3)
 
 
