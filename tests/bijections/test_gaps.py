@@ -37,8 +37,9 @@ def test_between_clusters_there_is_nearly_no_probability(separation, knots):
     # The density within the clusters is the true one, on average over fresh rows.
     fresh = clusters(separation, 20_000, seed=1)
     truth = np.logaddexp(math.log(0.7) + stats.norm.logpdf(fresh), math.log(0.3) + stats.norm(separation).logpdf(fresh))
-    lost = float((torch.from_numpy(truth) - flow.log_prob(fresh[:, None])).mean())
-    assert -0.02 < lost < (0.3 if knots == 8 else 0.1)
+    difference = torch.from_numpy(truth) - flow.log_prob(fresh[:, None])
+    lost, error = float(difference.mean()), float(difference.std()) / len(fresh) ** 0.5
+    assert -0.02 < lost < (0.15 if knots == 8 else 0.06) + 5 * error
 
 
 @pytest.mark.parametrize("separation", SEPARATIONS)

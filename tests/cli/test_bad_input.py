@@ -282,7 +282,7 @@ def test_a_row_far_beyond_all_data_is_improbable_or_named(run, fitted, tmp_path)
     rows[12, 1] = 1e20
     write(tmp_path / "far.parquet", rows)
     result = run("score", fitted / "model.safetensors", "far.parquet", "-o", "s.csv", "--json")
-    assert result.status == 0 and -1e45 < result.json()["smallest"] < -1e2
+    assert result.status == 0 and -1e7 < result.json()["smallest"] < -1e2
     rows[12, 1] = 1e308
     write(tmp_path / "farther.parquet", rows)
     farther = run("score", fitted / "model.safetensors", "farther.parquet", "-o", "s.csv")

@@ -64,8 +64,10 @@ def test_what_was_recorded(case):
     described = re.sub(r"[0-9.]+%", "%", column.describe())
     assert described == words or words in ("mixed, % 100, whole numbers", "continuous, heavy tails", "positive")
     if words == "positive":
-        return
-    assert described.startswith(words.split(",")[0])
+        # Whether the tail counts as heavy is a matter of the draws; the cents and the values are not.
+        assert "recorded" not in described and "mixed" not in described
+    else:
+        assert described.startswith(words.split(",")[0])
     codes = encode(table, schema, [case], source="t")
     again = np.asarray(decode(codes, schema, [case])[case]).astype(float)
     np.testing.assert_allclose(again, values, rtol=1e-6)
