@@ -68,6 +68,14 @@ def prepare(folder: Path) -> None:
     fitted.model.save(folder / MODEL)
 
 
+def good(folder: Path) -> Iterator[Case]:
+    """A good file of each format, for every command."""
+    yield Case("good", "also.csv", (folder / TABLE).read_bytes())
+    yield Case("good", "also.parquet", _parquet_bytes(_table()))
+    yield Case("good", "also.feather", _feather_bytes(_table()))
+    yield Case("good", "also.safetensors", (folder / MODEL).read_bytes(), ("info", "sample", "use"))
+
+
 ROWS = [f"{row}.5,{row * row % 7},{row * 5 % 11}" for row in range(40)]
 
 
@@ -230,7 +238,6 @@ def _cells(folder: Path) -> Iterator[Case]:
         "lists": pa.array([[1, 2]] * 40),
         "structs": pa.array([{"u": n} for n in range(40)]),
         "bytes": pa.array([b"\xff"] * 40),
-        "durations": pa.array(range(40), pa.duration("s")),
         "maps": pa.array([[("k", 1)]] * 40, pa.map_(pa.string(), pa.int64())),
         "large integers": pa.array([2**53 + 1, *(k % 13 for k in range(39))]),
         "unsigned": pa.array([2**64 - 1, *(k % 13 for k in range(39))], pa.uint64()),
