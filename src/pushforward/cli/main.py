@@ -17,6 +17,7 @@ from pushforward.cli.posterior import posterior
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
+from pushforward.cli.streams import open_standard_streams
 from pushforward.version import __version__
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def _print_version(wanted: bool) -> None:
         # Found, not loaded: loading them takes torch.
         folder = str(Path(__file__).parent.parent / "kernels")
         found = importlib.machinery.PathFinder.find_spec("_native", [folder]) is not None
-        print(f"pushforward {__version__} ({'with' if found else 'without'} compiled kernels)")
+        typer.echo(f"pushforward {__version__} ({'with' if found else 'without'} compiled kernels)")
         raise typer.Exit
 
 
@@ -53,6 +54,7 @@ def _version(
 def run() -> None:
     """Run the command line."""
     keep_memory()
+    open_standard_streams()
     signal.signal(signal.SIGTERM, _end)
     app()
 
