@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from pushforward.cli.distill import distill
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
-from pushforward.cli.output import Terminated
+from pushforward.cli.output import TERMINATED, Terminated
 from pushforward.cli.posterior import posterior
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
@@ -56,7 +57,11 @@ def run() -> None:
     keep_memory()
     open_standard_streams()
     signal.signal(signal.SIGTERM, _end)
-    app()
+    try:
+        app()
+    except Terminated:
+        # Outside of a command nothing is being written.
+        sys.exit(TERMINATED)
 
 
 def _end(*_: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec
 import typer
 
 from pushforward.errors import InputError, TrainingError
-from pushforward.support.atomic import reason
+from pushforward.support.atomic import as_before_on_failure, reason
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 from pushforward.support.progress import to_standard_error
 
@@ -109,13 +109,15 @@ def metrics_path(output: str) -> Path:
     return Path(output).with_suffix(".metrics.csv")
 
 
-def reporting(output: str, quiet: bool) -> dict[str, Any]:
-    """The options by which training reports its course: in the metrics, in a bar and in lines for people."""
-    return {
-        "log_path": metrics_path(output),
-        "progress": False if quiet else None,
-        "announce": functools.partial(say, quiet=quiet),
-    }
+@contextlib.contextmanager
+def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
+    """The options by which training reports its course: in the metrics, in a bar and in lines for people.
+
+    If the block ends with an exception, before the model is written, the metrics are as before: those of an older
+    model, or none.
+    """
+    with as_before_on_failure(metrics_path(output)) as path:
+        yield {"log_path": path, "progress": False if quiet else None, "announce": functools.partial(say, quiet=quiet)}
 
 
 def print_json(result: dict[str, Any]) -> None:

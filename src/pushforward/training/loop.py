@@ -99,7 +99,7 @@ class _Loop:
         if saved is not None:
             assert self.checkpoint is not None
             self.checkpoint.restore(run, saved)
-            self.log.resume(len(run.history.step))
+            self.log.start(run.lines)
             run.history.events.append(f"Resumed at step {run.step}.")
         else:
             self.log.start()
