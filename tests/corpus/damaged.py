@@ -6,7 +6,6 @@ import io
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,45 +14,14 @@ import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from case import MODEL, TABLE, Case
+from recorded import as_recorded
+
 import pushforward as pf
-
-MODEL, TABLE = "model.safetensors", "good.csv"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A file and what is done with it.
-
-    Attributes:
-        category: what kind of damage it has.
-        name: of the file, with the ending that it is given.
-        content: its bytes.
-        commands: what it is given to: fit, score, info, sample, given, resume.
-        certain: whether it must be refused; chance damage may also do no harm.
-        large: takes more than a moment.
-    """
-
-    category: str
-    name: str
-    content: bytes
-    commands: tuple[str, ...] = ("fit", "score")
-    certain: bool = True
-    large: bool = False
-
-    def arguments(self, command: str) -> list[str]:
-        """The command line, for a folder with a good model and a good table of columns a, b, c."""
-        return {
-            "fit": ["fit", self.name, "-o", "out.safetensors", "--flow", "nice", "--max-time", "0.01"],
-            "score": ["score", MODEL, self.name, "-o", "out.csv"],
-            "info": ["info", self.name],
-            "sample": ["sample", self.name, "-n", "3", "-o", "out.csv"],
-            "use": ["score", self.name, TABLE, "-o", "out.csv"],
-            "resume": ["fit", TABLE, "-o", "resumed.safetensors", "--flow", "nice", "--max-time", "0.01", "--resume"],
-        }[command]
-
 
 def cases(folder: Path, large: bool = False) -> Iterator[Case]:
     """All cases, for a folder made by `prepare`; the large ones only if wanted."""
+    yield from as_recorded()
     for kind in (_texts, _cells, _foreign, _parquet, _feather, _models, _checkpoints):
         yield from kind(folder)
     if large:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from damaged import Case, cases, good, prepare
+from case import SCHEMA, Case
+from damaged import cases, good, prepare
 from typer.testing import CliRunner
 
 from pushforward.cli.main import app
@@ -34,6 +35,7 @@ class TooLong(BaseException):
 def attempt(folder: Path, case: Case, command: str) -> str:
     """Run one command, in this process and in this folder; return "refused", "done", or what is wrong with it."""
     (folder / case.name).write_bytes(case.content)
+    (folder / SCHEMA).write_bytes(case.schema)
     kept = case.name.endswith(".checkpoint")
     before = {path.name for path in folder.iterdir()}
     previous = signal.signal(signal.SIGALRM, _too_long)
@@ -126,7 +128,7 @@ def outcomes(folder: Path, large: bool) -> tuple[Counter[Any], list[str], float,
             if memory > LARGEST_MEMORY:
                 outcome = f"{memory:.2f} GB of memory"
             most = max(most, memory)
-            well = outcome == "refused" or (outcome == "done" and not case.certain)
+            well = outcome in case.right
             counts[case.category, outcome if well else "wrong"] += 1
             if not well:
                 wrong.append(f"{case.category}: {command} {case.name}: {outcome}")

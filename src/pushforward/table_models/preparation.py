@@ -189,7 +189,11 @@ def open_table(
     # First of all: of a few rows with very many columns the rest would take minutes.
     check_rows(whole.num_rows, source=source, minimum_rows=MINIMUM_ROWS)
     marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
-    return InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    table = InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    if table.weights is not None:
+        weighted = int(np.count_nonzero(table.weights))
+        check_rows(weighted, source=f"{source} without its rows of weight 0", minimum_rows=MINIMUM_ROWS)
+    return table
 
 
 def _hold_out(
