@@ -22,8 +22,8 @@ def make_rows(count, seed=0):
 
 @pytest.fixture(scope="module")
 def model():
-    table = to_table(make_rows(3000), NAMES)
-    return pf.fit_table(table, max_steps=300, progress=False).model
+    table = to_table(make_rows(1500), NAMES)
+    return pf.fit_table(table, max_steps=120, progress=False).model
 
 
 def test_the_oddest_rows_of_a_stream_are_those_of_the_whole():
