@@ -39,7 +39,7 @@ def test_a_value_that_a_flow_cannot_take(value, sentence):
 
 
 def test_a_tensor_on_another_device_is_named():
-    with pytest.raises(pf.InputError, match="^x is on the device meta, the flow on cpu: move one of them"):
+    with pytest.raises(pf.InputError, match=r"^x is on the device meta, the flow on cpu: move one of them"):
         explain_tensors(RuntimeError(), flow(), x=torch.empty(4, 3, device="meta"))
 
 
@@ -68,9 +68,10 @@ def test_no_error_of_torch_reaches_the_caller(name):
         for method in (made.log_prob, made.to_data):
             # Some flows take several precisions.
             try:
-                assert method(value).isfinite().all()
-            except pf.InputError as error:
-                assert "the flow" in str(error)
+                result = method(value)
+            except pf.InputError:
+                continue
+            assert result.isfinite().all()
 
 
 def test_a_flow_in_two_precisions_takes_both():
@@ -79,7 +80,7 @@ def test_a_flow_in_two_precisions_takes_both():
 
 
 def test_a_distribution_and_a_model_of_sound_say_the_same():
-    with pytest.raises(pf.InputError, match="value is a numpy.ndarray"):
+    with pytest.raises(pf.InputError, match=r"value is a numpy\.ndarray"):
         flow().distribution().log_prob(X.numpy())
     sound = pf.wavenet(layers=2, stacks=1)
     for value, sentence in ((np.zeros(30), "x is a numpy.ndarray"), (torch.zeros(30).double(), "x is float64")):
@@ -92,7 +93,7 @@ def test_a_distribution_and_a_model_of_sound_say_the_same():
 @pytest.mark.parametrize("shape", [-5, (-5,), (2, -1), 2.5, (2.0,), "3", ("a",), None, torch.tensor(2.5)])
 def test_a_shape_of_draws_that_is_none(shape):
     for method in (flow().sample, flow().rsample, flow().sample_with_log_prob):
-        with pytest.raises(pf.InputError, match="^The shape of draws is "):
+        with pytest.raises(pf.InputError, match=r"^The shape of draws is "):
             method(shape)
 
 

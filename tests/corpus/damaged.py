@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet as pq
-
 from case import MODEL, TABLE, Case
 from recorded import as_recorded
 
 import pushforward as pf
+
 
 def cases(folder: Path, large: bool = False) -> Iterator[Case]:
     """All cases, for a folder made by `prepare`; the large ones only if wanted."""

@@ -161,14 +161,17 @@ def _first_lines() -> Iterator[Case]:
     bare = {"no header, said": "\n".join(rows).encode()}
     yield from _cases("first lines and last commas, as recorded", bare, "done", options=("--no-header",))
     yield from _cases(
-        "first lines and last commas, as recorded", {"header, denied": table.encode()}, "either", options=("--no-header",)
+        "first lines and last commas, as recorded",
+        {"header, denied": table.encode()},
+        "either",
+        options=("--no-header",),
     )
 
 
 def _names() -> Iterator[Case]:
     content = _of(_number).replace(b"a,b,c", b'"a, m",b,"c ""d"""', 1)
     chosen = {
-        "done": ['"a, m",b', "b,'", '"a, m"', '"a, m","c ""d"""'][::2] + ['"a, m","c ""d"""'],
+        "done": ['"a, m",b', '"a, m"', '"a, m","c ""d"""'],
         "refused": ["a, m,b", "a", ",", "b,b", "nothing"],
         "either": ['"a, m', "b,'", "", 'c "d"', "b,"],
     }
@@ -213,7 +216,9 @@ def _levels() -> Iterator[Case]:
         "one decimal": _of(lambda row: ["0.1", "0.10", "0.2", ".2"][row % 4]),
     }
     yield from _cases("levels that are equal", equal, "done")
-    for number, levels in enumerate((["x", "x", "y", "z"], ["x", "x ", "y", "z"], [1, 1.0], [], ["x"], "x", [None], [[1]])):
+    for number, levels in enumerate(
+        (["x", "x", "y", "z"], ["x", "x ", "y", "z"], [1, 1.0], [], ["x"], "x", [None], [[1]])
+    ):
         declared = json.dumps({"a": {"kind": "category", "levels": levels}}).encode()
         content = {f"declared {number}": _csv(LETTERS)}
         yield from _cases("levels that are equal", content, "refused", schema=declared, options=())
@@ -241,7 +246,9 @@ def _copies() -> Iterator[Case]:
     }
     yield from _cases("equal rows", odd, "either")
     for group in ("a", "b", "nothing"):
-        yield from _cases("equal rows", {f"groups of {group}": read["every row twice"]}, "either", options=("--group", group))
+        yield from _cases(
+            "equal rows", {f"groups of {group}": read["every row twice"]}, "either", options=("--group", group)
+        )
 
 
 def _extremes() -> Iterator[Case]:

@@ -96,7 +96,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def as_before_on_failure(path: Path) -> Iterator[Path]:
-    """Give a small file that is written line by line its old content, or delete it, if the block ends with an exception.
+    """Give a small file its old content, or delete it, if the block that writes it ends with an exception.
 
     Arguments:
         path: the file, which need not exist.
