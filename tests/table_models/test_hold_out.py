@@ -100,6 +100,23 @@ def test_groups_stand_on_one_side(monkeypatch, tmp_path, route, text):
     assert list(named.roles.columns) == ["site", "x"]
 
 
+@pytest.mark.parametrize("route", ["memory", "streamed"])
+@pytest.mark.parametrize("option", ["group", "last"])
+def test_copies_count_once_where_rows_are_held_out_by_groups_or_at_the_end(monkeypatch, tmp_path, route, option):
+    # Half of all rows are copies of one of 1,500.
+    rows = oversampled(1500, 1500)
+    frame = pd.DataFrame(rows, columns=list("abc")).assign(site=np.arange(3000) // 50)
+    if route == "streamed":
+        monkeypatch.setattr(streamed, "LARGEST_IN_MEMORY", 1000)
+        frame.to_parquet(tmp_path / "t.parquet", row_group_size=700)
+    options = {"group": "site"} if option == "group" else {"hold_out": "last", "columns": list("abc")}
+    prepared = prepare(frame if route == "memory" else tmp_path / "t.parquet", **options)
+    held_out = prepared.rows.held_out
+    assert len(held_out) == len(np.unique(held_out, axis=0)) < 300 and prepared.rows.copies > 0.01
+    if route == "memory":
+        assert not {tuple(row) for row in held_out} & {tuple(row) for row in prepared.rows.train}
+
+
 def test_groups_that_cannot_be_divided_are_refused(large, tmp_path):
     few = grouped(9, 50)
     most = grouped(30, 10).assign(site=lambda frame: np.where(frame.site < 16, 0, frame.site))
