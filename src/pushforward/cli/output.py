@@ -66,9 +66,13 @@ def _one_line(error: Exception) -> str:
 
 
 def say(text: str, quiet: bool = False) -> None:
-    """Print for people."""
-    if not quiet:
+    """Print for people; whether they still read does not matter for the result."""
+    if quiet:
+        return
+    try:
         print(text, file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def place(output: str) -> str:

@@ -150,7 +150,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
     Returns:
         The rows, the oddest first.
 
-    Cost: 200 evaluations of log_prob for each row and column.
+    Cost: 200 evaluations of log_prob for each row and column, and more where the density has cliffs.
 
     Source: the attribution is that of `pushforward.table_models.surprise.conditional_surprise`.
 
