@@ -62,6 +62,18 @@ def test_identical_rows_of_categories_are_no_copies(large, tmp_path):
         assert len(prepared.rows.held_out) == pytest.approx(200, abs=70)
 
 
+def test_rows_at_an_atom_are_no_copies():
+    """Of 3,000 rows, 30 are exactly 0 and 30 exactly 1: as many of them are held out as of others."""
+    x = np.random.default_rng(0).random(3000)
+    x[:30], x[30:60] = 0, 1
+    prepared = prepare(pd.DataFrame({"x": x}))
+    assert prepared.rows.copies == 0 and len(prepared.rows.held_out) == 300
+    # Beside other measurements a row that is twice there is a copy, at an atom too.
+    twice = pd.DataFrame({"x": x, "y": np.random.default_rng(1).random(3000)}).iloc[[*range(3000), *range(300)]]
+    prepared = prepare(twice.reset_index(drop=True))
+    assert prepared.rows.copies == pytest.approx(300 / 3300)
+
+
 def test_oversampling_changes_neither_the_held_out_value_nor_p_values():
     fit = pf.fit_table(pd.DataFrame(oversampled(2100, 900), columns=list("abc")), max_steps=60, progress=False)
     assert fit.model.notes["copies"] == pytest.approx(0.3, abs=1e-3)
