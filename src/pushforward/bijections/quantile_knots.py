@@ -17,6 +17,8 @@ MOST_AT_BOUND = 2.0
 ROUNDINGS = 64
 # Fewer rows than this between an end and its neighbor say little about a slope.
 ROWS_AT_ENDS = 5
+# A straight line bends only in its outermost pieces.
+PIECES_OF_LINE = 8
 # Data at a bound are moved this share of their range inside it.
 INSIDE = 1e-9
 
@@ -87,7 +89,7 @@ def knots_through_quantiles(
 
 
 def knots_on_line(column: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None) -> Knots:
-    """Four knots on the straight line x = mean + deviation · z, which bends only toward a bound beyond the data.
+    """Knots on the straight line x = mean + deviation · z, which bends only near a bound, toward it.
 
     Arguments:
         column: (N,).
@@ -104,10 +106,12 @@ def knots_on_line(column: Tensor, bounds: tuple[float, float], name: str, weight
     share = share / share.sum()
     mean = (share * ordered).sum()
     deviation = float((share * (ordered - mean).square()).sum().sqrt())
-    ends = [((float(x) - float(mean)) / deviation, float(x)) for x in (ordered[0], ordered[-1])]
-    first, lower = _further(ends[0], deviation, eps, bounds[0], -1)
-    last, upper = _further(ends[1], deviation, eps, bounds[1], 1)
-    points = [first, *ends, last]
+    along = torch.linspace(0, 1, PIECES_OF_LINE + 1, dtype=torch.float64)
+    inside = torch.lerp(ordered[0], ordered[-1], along.to(ordered)).tolist()
+    points = [((x - float(mean)) / deviation, x) for x in inside]
+    first, lower = _further(points[0], deviation, eps, bounds[0], -1)
+    last, upper = _further(points[-1], deviation, eps, bounds[1], 1)
+    points = [first, *points, last]
     secants = [_slope(left, right) for left, right in itertools.pairwise(points)]
     slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
     z, x = (list(numbers) for numbers in zip(*points, strict=True))
