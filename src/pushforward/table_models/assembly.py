@@ -89,8 +89,7 @@ def _arbitrary_conditional_flow(
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
-    ends = {"low": maps.low, "high": maps.high, "normal": maps.normal}
-    straight = straight_features(y, recipe.knots, **ends, weights=weights)
+    straight = straight_features(y, recipe.knots, low=maps.low, high=maps.high, normal=maps.normal, weights=weights)
     splines = {}
     for place in set(range(maps.features)) - set(maps.normal):
         present = ~y[:, place].isnan()

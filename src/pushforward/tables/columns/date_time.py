@@ -131,8 +131,8 @@ class DateTime(Column):
         rest = ticks[~np.isin(ticks, atoms)]
         calendar = grid_through(rest, nanoseconds, self.step, self.every, self.origin, self.end)
         unit, *others = calendar
-        update = {"step": unit, **dict(zip(("every", "origin", "end"), others, strict=True))}
-        shown = [iso(tick, nanoseconds, bool(date)) for tick in np.sort(atoms).tolist()]
+        update: dict[str, Any] = {"step": unit, **dict(zip(("every", "origin", "end"), others, strict=True))}
+        shown = [iso(tick, nanoseconds) for tick in np.sort(atoms).tolist()]
         update |= {"zone": self.zone or zone, "date": date, "atoms": shown}
         found = self.model_copy(update=update)
         if not shown:

@@ -51,10 +51,15 @@ def tick_of(text: str, nanoseconds: int) -> int:
     return int(np.array(text, dtype=f"datetime64[{arrow_unit(nanoseconds)}]").astype(np.int64))
 
 
-def iso(tick: int, nanoseconds: int, date: bool) -> str:
-    """Return a tick in ISO 8601, as a date alone if asked."""
+def iso(tick: int, nanoseconds: int) -> str:
+    """Return a tick in ISO 8601, as a date alone if it is the beginning of a day.
+
+    Example:
+        >>> iso(86_400, UNITS["s"]), iso(86_460, UNITS["s"])
+        ('1970-01-02', '1970-01-02T00:01:00')
+    """
     shown = str(np.array(tick, dtype=np.int64).astype(f"datetime64[{arrow_unit(nanoseconds)}]"))
-    return shown.split("T")[0] if date else shown
+    return shown if rest_of(np.array([tick]), "day", nanoseconds)[0] else shown.split("T")[0]
 
 
 def checked_iso(value: Any) -> Any:
