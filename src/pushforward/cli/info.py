@@ -4,6 +4,9 @@ from pushforward.cli.options import Json, Model, Verbose
 from pushforward.cli.output import command, print_json
 from pushforward.support.suggestions import quoted
 
+# Lists of names of columns, which may have commas.
+NAMES = ("columns", "given", "declared")
+
 
 @command
 def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
@@ -35,7 +38,6 @@ def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:
         if isinstance(value, dict):
             lines += _flat(value, f"{prefix}{key}.")
         else:
-            lines.append(
-                (f"{prefix}{key}", ", ".join(quoted(str(one)) for one in value) if isinstance(value, list) else value)
-            )
+            show = quoted if key in NAMES else str
+            lines.append((f"{prefix}{key}", ", ".join(map(show, value)) if isinstance(value, list) else value))
     return lines
