@@ -2,6 +2,7 @@
 
 from pushforward.cli.options import Json, Model, Verbose
 from pushforward.cli.output import command, print_json, print_result
+from pushforward.support.suggestions import quoted
 
 
 @command
@@ -34,5 +35,6 @@ def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:
         if isinstance(value, dict):
             lines += _flat(value, f"{prefix}{key}.")
         else:
-            lines.append((f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value))
+            show = quoted if key in NAMES else str
+            lines.append((f"{prefix}{key}", ", ".join(map(show, value)) if isinstance(value, list) else value))
     return lines
