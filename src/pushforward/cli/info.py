@@ -4,6 +4,9 @@ from pushforward.cli.options import Json, Model, Verbose
 from pushforward.cli.output import command, print_json, print_result
 from pushforward.support.suggestions import quoted
 
+# Lists of names of columns, which may have commas.
+NAMES = ("columns", "given", "declared")
+
 
 @command
 def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
