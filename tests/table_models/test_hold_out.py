@@ -197,5 +197,5 @@ def test_a_row_with_all_of_the_weight_is_named():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
     weights = np.ones(400)
     weights[5] = 1e300
-    with pytest.raises(InputError, match="gives row 6 1 of the weight of all rows"):
+    with pytest.raises(InputError, match="gives row 6 a share of 1 of the weight of all rows"):
         prepare(table, weight=weights)

@@ -1,7 +1,7 @@
 """pushforward info MODEL"""
 
 from pushforward.cli.options import Json, Model, Verbose
-from pushforward.cli.output import command, print_json
+from pushforward.cli.output import command, print_json, print_result
 from pushforward.support.suggestions import quoted
 
 # Lists of names of columns, which may have commas.
@@ -27,8 +27,8 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
 
         schema = parse_schema(notes.pop("schema"), source=f"the schema in {model}")
         columns = {name: column.describe_all() for name, column in schema.items()}
-    for key, value in _flat({**about, **notes, "column": columns}):
-        print(f"{key:24} {value}")
+    lines = _flat({**about, **notes, "column": columns})
+    print_result("\n".join(f"{key:24} {value}" for key, value in lines))
 
 
 def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:
