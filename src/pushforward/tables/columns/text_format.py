@@ -134,7 +134,8 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
         return _recognized_integers(values)
     column = values.column.drop_null()
     head = pc.unique(column.slice(0, 1000))
-    plain = match_all(head, PLAIN_NUMBER)
+    # The first rows tell soonest that it is none.
+    plain = match_all(head, PLAIN_NUMBER) and bool(pc.all(values.plain_numbers).as_py())
     if plain and not (conventions.decimal == "," or are_compact(head)):
         return None
     texts = pc.unique(pc.utf8_trim_whitespace(column))
