@@ -181,9 +181,10 @@ def _check_exact(whole: np.ndarray, what: str, source: str, first_row: int) -> N
 
 def _check_integers(text: Any, values: Any, what: str, source: str, first_row: int) -> None:
     """Refuse a written integer, such as a long identifier, that would silently become another number."""
-    large = pc.fill_null(pc.greater_equal(pc.abs(values), float(LARGEST_EXACT)), False)
-    if not pc.any(large).as_py():
+    ends = pc.min_max(values)
+    if max(-(ends["min"].as_py() or 0.0), ends["max"].as_py() or 0.0) < LARGEST_EXACT:
         return
+    large = pc.fill_null(pc.greater_equal(pc.abs(values), float(LARGEST_EXACT)), False)
     digits = pc.match_substring_regex(pc.utf8_trim_whitespace(text), _INTEGER)
     for row in np.flatnonzero(to_numpy(pc.and_(large, pc.fill_null(digits, False)))):
         written, value = Decimal(text[int(row)].as_py().strip()), values[int(row)].as_py()

@@ -17,6 +17,7 @@ from pushforward.errors import InputError
 from pushforward.tables.files.header import START, Layout, check_header, find_layout
 from pushforward.tables.files.stored import StoredTable
 from pushforward.tables.files.text import BLOCK, Text
+from pushforward.tables.raw_text import has_any
 
 # What pyarrow says of a row; a function of Python that is told instead would be called by pyarrow's threads, which may
 # outlive the interpreter.
@@ -108,11 +109,11 @@ class DelimitedTable(StoredTable):
                     raise self._text.damaged(error, row - 1) from error
                 if len(self._names) < self._fields:
                     self._check_unnamed(batch.column(last), row)
+                blocks += 1
+                self.progress = min(1.0, blocks * BLOCK / self.bytes) if self.bytes else 0.0
                 texts = [_decoded(batch.column(place[name]), name, self.name, row) for name in columns]
                 yield pa.record_batch(texts, names=list(columns))
                 row += batch.num_rows
-                blocks += 1
-                self.progress = min(1.0, blocks * BLOCK / self.bytes) if self.bytes else 0.0
                 if batch.num_rows:
                     last_cell = batch.column(last)[-1].as_py()
         if b"\n" in last_cell and not self._text.tail().rstrip().endswith(b'"'):
@@ -264,8 +265,8 @@ def _decoded(raw: Any, name: str, path: str, first_row: int) -> Any:
         raise InputError(
             f'column "{name}" of {path} is not text in UTF-8 in row {first_row + row}; save the file as UTF-8.'
         ) from None
-    found = pc.index(pc.match_substring(text, "\0"), True).as_py()
-    if found >= 0:
+    if has_any(raw, b"\0"):
+        found = pc.index(pc.match_substring(text, "\0"), True).as_py()
         raise InputError(f'column "{name}" of {path} holds a zero byte in row {first_row + found}; remove it.')
     return text
 

@@ -1,6 +1,7 @@
 """Reading JSON lines: one object a line, whose fields are columns."""
 
 import contextlib
+import json
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,6 @@ from pushforward.tables.numbers import LARGEST_EXACT, BadValue
 
 _CHANGED = re.compile(r"Column\(/(.*?)\) changed from (\w+) to (\w+)(?: in row (\d+))?")
 _PREFIX = "JSON parse error: "
-_LONG = re.compile(rb"-?[0-9]{19,}\s*[,}]")
 _ROW = re.compile(r"in row (\d+)")
 
 
@@ -133,8 +133,9 @@ class JsonLinesTable(StoredTable):
         largest = max(abs(ends["min"].as_py() or 0), abs(ends["max"].as_py() or 0))
         if pa.types.is_integer(column.type) and largest > LARGEST_EXACT:
             self._inexact.add(name)
-        # Those beyond 64 bits come as float64 already.
-        if pa.types.is_floating(column.type) and largest >= 2.0**63 and _LONG.search(block):
+        # Those beside fractions, or beyond 64 bits, come as float64 already.
+        written = rb"%s\s*:\s*-?[0-9]{16,}\s*[,}]" % re.escape(json.dumps(name).encode())
+        if pa.types.is_floating(column.type) and largest >= LARGEST_EXACT and re.search(written, block):
             raise InputError(_inexact(name, self.name))
 
     def _unified(self, known: Any, kind: Any, name: str, before: int) -> Any:

@@ -18,6 +18,7 @@ from pushforward.tables.files.stored_file import StoredFile, first_sentence
 
 _ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _WILD = re.compile(r"[*?\[]")
+_SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs")
 _HIDDEN = ("_", ".")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # Files that show a folder in which not every other file is a part of the table.
@@ -72,7 +73,7 @@ def list_files(names: Sequence[str], any_ending: bool = False) -> Listing:
         filesystem, path = _located(name)
         kind = _kind_of(filesystem, path, name)
         if kind == "file":
-            file = StoredFile(path, filesystem, name)
+            file = StoredFile(path, filesystem, name if filesystem is None else _prefix(name) + path)
             if len(names) == 1:
                 return Listing([Part(file, {})], True)
             parts.append(Part(file, _keys(path)))
@@ -110,9 +111,9 @@ def _located(name: str) -> tuple[Any, str]:
         return None, name
     if name.startswith("file://"):
         return None, unquote(name.removeprefix("file://"))
-    scheme = name.split("://")[0]
-    if scheme in ("http", "https", "ftp"):
-        raise InputError(f"{name} cannot be read from the web; download the file first.")
+    scheme = name.split("://")[0].lower()
+    if scheme not in _SCHEMES:
+        raise InputError(f"{name} cannot be read: addresses begin with s3://, gs:// or hdfs://; copy the file first.")
     address, question, options = name.partition("?")
     if "=" not in options:
         address, question, options = name, "", ""
@@ -138,8 +139,12 @@ def _kind_of(filesystem: Any, path: str, name: str) -> str:
         raise InputError(f"{name} cannot be read: {first_sentence(error)}.") from error
 
 
+def _prefix(name: str) -> str:
+    return name.split("://")[0] + "://"
+
+
 def _opened(filesystem: Any, paths: Sequence[str], name: str) -> list[StoredFile]:
-    prefix = "" if filesystem is None else name.split("://")[0] + "://"
+    prefix = "" if filesystem is None else _prefix(name)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda path: StoredFile(path, filesystem, prefix + path), paths))
 
@@ -165,7 +170,8 @@ def _matching(filesystem: Any, path: str, name: str) -> list[str]:
         found = [one for one in glob.glob(path, recursive=True) if os.path.isfile(one)]
     else:
         base = _WILD.split(path)[0].rpartition("/")[0]
-        deep = "/" in path.removeprefix(base).lstrip("/")
+        rest = path.removeprefix(base).lstrip("/")
+        deep = "/" in rest or "**" in rest
         pattern = _pattern(path)
         found = [one for one in _files_below(filesystem, base, name, deep) if pattern.match(one)]
     fixed = len(_WILD.split(path)[0].rpartition("/")[0])

@@ -7,6 +7,9 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.atomic import reason
+from pushforward.support.suggestions import shortened
+
+MOST_CHARACTERS = 200  # of what a library says
 
 
 class StoredFile:
@@ -116,4 +119,4 @@ def first_sentence(error: Exception) -> str:
     """The reason of the system, or what pyarrow says of it, without its details."""
     if isinstance(error, OSError) and error.errno:
         return reason(error)
-    return " ".join(str(error).split(" Detail:")[0].split()).rstrip(".")
+    return shortened(" ".join(str(error).split(" Detail:")[0].split()).rstrip("."), MOST_CHARACTERS)
