@@ -55,7 +55,7 @@ def _duckdb(path: str, query: str) -> Iterator[Any]:
     import duckdb
 
     with duckdb.connect(path, read_only=True) as connection:
-        yield connection.sql(query).fetch_arrow_reader(BATCH_ROWS)
+        yield connection.sql(query).to_arrow_reader(BATCH_ROWS)
 
 
 @contextmanager
