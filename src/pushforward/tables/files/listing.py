@@ -24,6 +24,7 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # Files that show a folder in which not every other file is a part of the table.
 _KEPT_BY = {r"_delta_log/": "Delta Lake", r"\.hoodie/": "Hudi", r"metadata/.*\.metadata\.json$": "Iceberg"}
 _AT_ONCE = 16
+_PATIENCE = 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ def _located(name: str) -> tuple[Any, str]:
     address, question, options = name.partition("?")
     if "=" not in options:
         address, question, options = name, "", ""
+    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in options:
+        # Without credentials or a network its client tries for a quarter of an hour.
+        question, options = "?", "&".join([*([options] if options else []), f"retry_limit_seconds={_PATIENCE}"])
     # A pattern is no address, where its characters mean something else.
     bare = _WILD.split(address)[0]
     try:
