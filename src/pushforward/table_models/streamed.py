@@ -22,7 +22,7 @@ from pushforward.tables.files.opening import Data
 from pushforward.tables.files.row_groups import Contradicted, RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import Mark, Marks, plain
-from pushforward.tables.numbers import numbers
+from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
@@ -244,10 +244,11 @@ class StreamedTable:
         far = np.flatnonzero((weights > LARGEST_WEIGHT) | ((weights > 0) & (weights < 1 / LARGEST_WEIGHT)))
         if len(far):
             row = before + int(far[0]) + 1
-            raise InputError(
+            raise BadValue(
+                row,
                 f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a table '
                 f"that is streamed lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only ratios matter, so "
-                "multiply all of them by one number."
+                "multiply all of them by one number.",
             )
         return weights
 

@@ -41,7 +41,7 @@ class Marks:
     def applied(self, column: Any) -> Any:
         """Return a column of pyarrow, without categorical encoding, with nulls for missing values."""
         missing = self._missing_text(column) if is_text(column) else self._missing_values(column)
-        if missing is None:
+        if missing is None or not pc.any(missing).as_py():
             return column
         return pc.if_else(pc.fill_null(missing, False), pa.scalar(None, column.type), column)
 

@@ -102,7 +102,9 @@ def numbers(
     _check_type(column.type, what, source, first_row)
     if pa.types.is_integer(column.type) and column.type.bit_width == 64:
         _check_exact(to_numpy(pc.fill_null(column, 0)), what, source, first_row)
-    values = np.array(to_numpy(pc.fill_null(pc.cast(column, pa.float64(), safe=False), np.nan)), dtype=np.float64)
+    if column.type != pa.float64():
+        column = pc.cast(column, pa.float64(), safe=False)
+    values = np.array(to_numpy(pc.fill_null(column, np.nan) if column.null_count else column), dtype=np.float64)
     bad = np.flatnonzero(np.isinf(values) if gaps else ~np.isfinite(values))
     if len(bad):
         row = first_row + int(bad[0])
