@@ -51,7 +51,7 @@ def distill(
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
-    with contextlib.ExitStack() as stack, warnings.catch_warnings():
+    with contextlib.ExitStack() as stack, warnings.catch_warnings(), reporting(output, quiet) as reports:
         given = None
         if given_file is not None:
             given = stack.enter_context(table_in(given_file, no_header, separator, file_format, query))
@@ -64,9 +64,9 @@ def distill(
             seed=seed,
             max_time=max_time,
             device=device,
-            **reporting(output, quiet),
+            **reports,
         )
-    student.save(output)
+        student.save(output)
     for line in () if given is None else given.notes:
         say(line, quiet)
     if json:

@@ -55,7 +55,9 @@ ArbitraryConditions = Annotated[
     bool,
     typer.Option(
         "--arbitrary-conditions",
-        help="Learn p(any columns | any others); this is always done for tables with missing values.",
+        help="Learn p(any columns | any others). This is always done for tables with missing values, for given columns "
+        "that are angles or categories of three or more levels, and for modeled columns that are angles, the latter "
+        "unless --flow is named or the table is larger than memory.",
     ),
 ]
 Weight = Annotated[str | None, typer.Option(help="Column of row weights, which is not modeled.")]
@@ -128,7 +130,10 @@ def fit(
         say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
     elif checkpoint.exists() and not resume:
         say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
-    with table_in(data, no_header, separator, file_format, query, once=False) as table:
+    with (
+        table_in(data, no_header, separator, file_format, query, once=False) as table,
+        reporting(output, quiet) as reports,
+    ):
         known: Names = functools.partial(list, table.schema.names)
         result = fit_table(
             table,
@@ -150,9 +155,9 @@ def fit(
             precision=precision,
             checkpoint=checkpoint,
             resume=resume,
-            **reporting(output, quiet),
+            **reports,
         )
-    result.model.save(output)
+        result.model.save(output)
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.
         checkpoint.unlink(missing_ok=True)
@@ -165,17 +170,15 @@ def fit(
 
 
 def _summary(result: "Fit", data: str, output: str, checkpoint: Path) -> list[str]:
-    notes, lines = result.model.notes, []
-    ending = result.history.stopped
+    notes, ending, last = result.model.notes, result.history.stopped, []
     if ending == "interrupted":
-        ending = "interrupted: the best so far is kept"
-        if checkpoint.exists():
-            lines.append(f"--resume continues from {checkpoint}")
+        more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
+        last = [f"interrupted: {output} has the best weights until then{more}"]
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
     rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {data}"
     return [
-        *lines,
         f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
         f"{notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}",
+        *last,
     ]

@@ -29,7 +29,7 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.checks import FRAME, check_scale
+from pushforward.tables.checks import FRAME, check_rows, check_scale
 from pushforward.tables.columns.kinds import Column, Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.dependence import independent
@@ -183,8 +183,14 @@ def table_source(
     if whole is None:
         options: dict[str, Any] = {"missing": missing, "conventions": conventions}
         return StreamedTable(data, found, declared, hold_out, weight, of_errors, quiet, **options)
+    # First of all: of a few rows with very many columns the rest would take minutes.
+    check_rows(whole.num_rows, source=source, minimum_rows=MINIMUM_ROWS)
     marks = Marks(is_file and data.written, None if missing is None else tuple(missing))
-    return InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    table = InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    if table.weights is not None:
+        weighted = int(np.count_nonzero(table.weights))
+        check_rows(weighted, source=f"{source} without its rows of weight 0", minimum_rows=MINIMUM_ROWS)
+    return table
 
 
 def _hold_out(
