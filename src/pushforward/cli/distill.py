@@ -1,13 +1,28 @@
 """pushforward distill MODEL -o FAST"""
 
+import contextlib
 import dataclasses
 import warnings
 from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Device, Json, MaxTime, Model, ModelOutput, NoHeader, Quiet, Seed, Verbose
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_notes
+from pushforward.cli.options import (
+    Device,
+    Format,
+    Json,
+    MaxTime,
+    Model,
+    ModelOutput,
+    NoHeader,
+    Query,
+    Quiet,
+    Seed,
+    Separator,
+    Verbose,
+    table_in,
+)
+from pushforward.cli.output import command, metrics_path, print_json, reporting, say
 
 
 @command
@@ -19,6 +34,9 @@ def distill(
         typer.Option(help="Table of the given columns, for a conditional model: the conditions to train on."),
     ] = None,
     no_header: NoHeader = False,
+    separator: Separator = None,
+    file_format: Format = None,
+    query: Query = None,
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -33,22 +51,24 @@ def distill(
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
-    with warnings.catch_warnings(), reporting(output, quiet) as reports:
+    with contextlib.ExitStack() as stack, warnings.catch_warnings(), reporting(output, quiet) as reports:
+        given = None
+        if given_file is not None:
+            given = stack.enter_context(table_in(given_file, no_header, separator, file_format, query))
         if not quiet:
             # The report below includes the alarms.
             warnings.simplefilter("ignore", DistillationAlarm)
         student, report = distill_table(
             TableModel.load(model),
-            given=given_file,
-            header=not no_header,
+            given=given,
             seed=seed,
             max_time=max_time,
             device=device,
             **reports,
         )
         student.save(output)
-    if given_file is not None:
-        say_notes(given_file, not no_header, quiet)
+    for line in () if given is None else given.notes:
+        say(line, quiet)
     if json:
         print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()})
     # The estimator was announced before the training.

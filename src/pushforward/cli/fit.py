@@ -1,23 +1,29 @@
 """pushforward fit DATA -o MODEL"""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushforward.cli.options import (
+    TABLES,
     Device,
+    Format,
     Json,
     MaxTime,
     ModelOutput,
+    Names,
     NoHeader,
+    Query,
     Quiet,
     Seed,
+    Separator,
     Verbose,
     column,
     columns,
-    names_in,
     pairs,
+    table_in,
 )
 from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say
 from pushforward.zoo.names import ARCHITECTURES, univariate_names
@@ -32,9 +38,7 @@ FLOWS = (
 )
 
 
-Data = Annotated[
-    str, typer.Argument(help="Table to fit (.csv, .parquet, .feather).", metavar="DATA", show_default=False)
-]
+Data = Annotated[list[str], typer.Argument(help=f"Table to fit: {TABLES}.", metavar="DATA...", show_default=False)]
 Architecture = Annotated[str | None, typer.Option(help=FLOWS)]
 Columns = Annotated[
     str | None,
@@ -100,6 +104,9 @@ def fit(
     error: Errors = None,
     missing: Missing = None,
     no_header: NoHeader = False,
+    separator: Separator = None,
+    file_format: Format = None,
+    query: Query = None,
     group: Group = None,
     hold_out: HoldOut = "random",
     decimal: Decimal = None,
@@ -123,10 +130,13 @@ def fit(
         say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
     elif checkpoint.exists() and not resume:
         say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
-    known = names_in(data, not no_header)
-    with reporting(output, quiet) as reports:
+    with (
+        table_in(data, no_header, separator, file_format, query, once=False) as table,
+        reporting(output, quiet) as reports,
+    ):
+        known: Names = functools.partial(list, table.schema.names)
         result = fit_table(
-            data,
+            table,
             columns=columns(names, known),
             given=columns(given, known) or [],
             flow=flow,
@@ -135,7 +145,6 @@ def fit(
             weight=column(weight, known),
             errors=pairs(error, "--error"),
             missing=columns(missing),
-            header=not no_header,
             group=column(group, known),
             hold_out=hold_out,
             decimal=decimal,
@@ -156,7 +165,7 @@ def fit(
         notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
         print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
-    for line in _summary(result, data, output, checkpoint):
+    for line in _summary(result, table.name, output, checkpoint):
         say(line, quiet)
 
 

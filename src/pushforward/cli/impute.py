@@ -4,16 +4,31 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Seed, Verbose
-from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
+from pushforward.cli.options import (
+    TABLES,
+    Format,
+    Json,
+    Model,
+    NoHeader,
+    Output,
+    Query,
+    Quiet,
+    Seed,
+    Separator,
+    Verbose,
+    table_in,
+)
+from pushforward.cli.output import command, counted, place, print_json, progress, say
 
 
 @command
 def impute(
     model: Model,
     data: Annotated[
-        str,
-        typer.Argument(help="Table with the model's columns and missing values.", metavar="DATA", show_default=False),
+        list[str],
+        typer.Argument(
+            help=f"Table with the model's columns and missing values: {TABLES}.", metavar="DATA...", show_default=False
+        ),
     ],
     output: Output,
     draws: Annotated[
@@ -24,6 +39,9 @@ def impute(
         ),
     ] = None,
     no_header: NoHeader = False,
+    separator: Separator = None,
+    file_format: Format = None,
+    query: Query = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -34,12 +52,13 @@ def impute(
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
-    header, lines = not no_header, list[str]()
-    with progress("imputing", quiet) as report:
+    lines: list[str] = []
+    with table_in(data, no_header, separator, file_format, query) as table, progress("imputing", quiet) as report:
         rows, filled = imputation.impute(
-            table_model, data, output, draws=draws, seed=seed, announce=lines.append, report=report, header=header
+            table_model, table, output, draws=draws, seed=seed, announce=lines.append, report=report
         )
-    say_notes(data, header, quiet)
+    for line in table.notes:
+        say(line, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"

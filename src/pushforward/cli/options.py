@@ -2,16 +2,30 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushforward.errors import InputError
 
+if TYPE_CHECKING:
+    from pushforward.tables.files.stored import StoredTable
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar and no summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
 Model = Annotated[str, typer.Argument(help="Model file (.safetensors).", metavar="MODEL", show_default=False)]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="csv, tsv, jsonl, parquet or feather, where the name of the table does not say it."),
+]
+Separator = Annotated[
+    str | None, typer.Option(help='Character between the columns of CSV, such as ";" or tab, where it is not seen.')
+]
+Query = Annotated[
+    str | None, typer.Option(help="What to select from a database in a file of DuckDB or SQLite: SELECT ....")
+]
+TABLES = "files (.csv, .tsv, .jsonl, also .gz; .parquet, .feather), folders, patterns, s3:// addresses, or - for input"
 Output = Annotated[
     str,
     typer.Option("--output", "-o", help="Table to write (.csv, .parquet, .feather); - is CSV on standard output."),
@@ -32,16 +46,18 @@ NoHeader = Annotated[
 Names = Callable[[], Sequence[str]]
 
 
-def names_in(data: str, header: bool = True) -> Names:
-    """The names of the columns of a table in a file."""
+def table_in(
+    data: str | Sequence[str],
+    no_header: bool,
+    separator: str | None,
+    file_format: str | None,
+    query: str | None,
+    once: bool = True,
+) -> "StoredTable":
+    """The table that a command reads: once, or several times."""
+    from pushforward.tables.files.opening import open_table
 
-    def names() -> Sequence[str]:
-        from pushforward.tables.files.reading import TableReader
-
-        with TableReader(data, header=header) as table:
-            return table.names
-
-    return names
+    return open_table(data, header=not no_header, separator=separator, format=file_format, query=query, once=once)
 
 
 def columns(text: str | None, names: Names = tuple) -> list[str] | None:

@@ -96,14 +96,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def say_notes(data: str, header: bool, quiet: bool) -> None:
-    """Print how a table is read, if that is not the usual way."""
-    from pushforward.tables.files.reading import reading_notes
-
-    for line in reading_notes(data, header):
-        say(line, quiet)
-
-
 def metrics_path(output: str) -> Path:
     """The file beside a model to which its training writes its metrics."""
     return Path(output).with_suffix(".metrics.csv")

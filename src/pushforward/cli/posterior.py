@@ -4,15 +4,33 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Verbose, column, columns, numbers
-from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
+from pushforward.cli.options import (
+    TABLES,
+    Format,
+    Json,
+    Model,
+    NoHeader,
+    Output,
+    Query,
+    Quiet,
+    Separator,
+    Verbose,
+    column,
+    columns,
+    numbers,
+    table_in,
+)
+from pushforward.cli.output import command, counted, place, print_json, progress, say
 from pushforward.errors import InputError
 
 
 @command
 def posterior(
     model: Model,
-    data: Annotated[str, typer.Argument(help="Table with the given columns.", metavar="DATA", show_default=False)],
+    data: Annotated[
+        list[str],
+        typer.Argument(help=f"Table with the given columns: {TABLES}.", metavar="DATA...", show_default=False),
+    ],
     output: Output,
     of: Annotated[str, typer.Option(help="Column whose density to write.")],
     given: Annotated[
@@ -26,6 +44,9 @@ def posterior(
         typer.Option(help="LOWEST,HIGHEST,POINTS of the grid; by default 200 over the range of the training rows."),
     ] = None,
     no_header: NoHeader = False,
+    separator: Separator = None,
+    file_format: Format = None,
+    query: Query = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -41,10 +62,10 @@ def posterior(
     table_model = TableModel.load(model)
     wanted = column(of, lambda: table_model.modeled) or of
     lines: list[str] = []
-    with progress("evaluating", quiet) as report:
+    with table_in(data, no_header, separator, file_format, query) as table, progress("evaluating", quiet) as report:
         rows = write_posterior(
             table_model,
-            data,
+            table,
             output,
             of=wanted,
             given=columns(given, lambda: table_model.modeled),
@@ -52,9 +73,9 @@ def posterior(
             grid=None if ends is None else (ends[0], ends[1], int(ends[2])),
             announce=lines.append,
             report=report,
-            header=not no_header,
         )
-    say_notes(data, not no_header, quiet)
+    for line in table.notes:
+        say(line, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
     for line in [f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", *lines]:

@@ -1,11 +1,24 @@
 """pushforward sample MODEL -n N -o OUT"""
 
+import contextlib
 from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, SeedOfDraws, Verbose
-from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
+from pushforward.cli.options import (
+    Format,
+    Json,
+    Model,
+    NoHeader,
+    Output,
+    Query,
+    Quiet,
+    SeedOfDraws,
+    Separator,
+    Verbose,
+    table_in,
+)
+from pushforward.cli.output import command, counted, place, print_json, progress, say
 
 
 @command
@@ -14,9 +27,13 @@ def sample(
     output: Output,
     number: Annotated[int | None, typer.Option("--number", "-n", help="Number of rows to draw.")] = None,
     given_file: Annotated[
-        str | None, typer.Option(help="Table of the given columns: one row is drawn for each of its rows.")
+        str | None,
+        typer.Option(help="Table of the given columns, a file or a folder: one row is drawn for each of its rows."),
     ] = None,
     no_header: NoHeader = False,
+    separator: Separator = None,
+    file_format: Format = None,
+    query: Query = None,
     seed: SeedOfDraws = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -25,14 +42,16 @@ def sample(
     """Draw rows from a fitted density."""
     from pushforward.table_models.model import TableModel
 
-    table_model, header = TableModel.load(model), not no_header
+    table_model = TableModel.load(model)
     lines: list[str] = []
-    with progress("sampling", quiet) as report:
-        rows = table_model.sample(
-            output, rows=number, given=given_file, seed=seed, announce=lines.append, report=report, header=header
-        )
-    if given_file is not None:
-        say_notes(given_file, header, quiet)
+    with contextlib.ExitStack() as stack:
+        given = None
+        if given_file is not None:
+            given = stack.enter_context(table_in(given_file, no_header, separator, file_format, query))
+        report = stack.enter_context(progress("sampling", quiet))
+        rows = table_model.sample(output, rows=number, given=given, seed=seed, announce=lines.append, report=report)
+    for line in () if given is None else given.notes:
+        say(line, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
     for line in [f"{counted(rows, 'row')} drawn; table {place(output)}", *lines]:

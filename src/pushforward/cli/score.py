@@ -5,8 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Verbose
-from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
+from pushforward.cli.options import (
+    TABLES,
+    Format,
+    Json,
+    Model,
+    NoHeader,
+    Output,
+    Query,
+    Quiet,
+    Separator,
+    Verbose,
+    table_in,
+)
+from pushforward.cli.output import command, counted, place, print_json, progress, say
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import Scores, TableModel
@@ -15,7 +27,10 @@ if TYPE_CHECKING:
 @command
 def score(
     model: Model,
-    data: Annotated[str, typer.Argument(help="Table with the model's columns.", metavar="DATA", show_default=False)],
+    data: Annotated[
+        list[str],
+        typer.Argument(help=f"Table with the model's columns: {TABLES}.", metavar="DATA...", show_default=False),
+    ],
     output: Output,
     explain: Annotated[
         int,
@@ -37,6 +52,9 @@ def score(
         ),
     ] = False,
     no_header: NoHeader = False,
+    separator: Separator = None,
+    file_format: Format = None,
+    query: Query = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -48,13 +66,14 @@ def score(
 
     table_model = TableModel.load(model)
     oddest = OddestRows(explain, table_model.names)
-    with progress("scoring", quiet) as report:
-        scores = table_model.score(data, output, report, oddest.add, shares=shares, strict=strict, header=not no_header)
+    with table_in(data, no_header, separator, file_format, query) as table, progress("scoring", quiet) as report:
+        scores = table_model.score(table, output, report, oddest.add, shares=shares, strict=strict)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:
             odd_rows = explained(table_model, oddest, report)
-    say_notes(data, not no_header, quiet)
+    for line in table.notes:
+        say(line, quiet)
     if json and output != "-":
         print_json(
             {

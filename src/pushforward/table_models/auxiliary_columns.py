@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.support.hashing import hashes
 from pushforward.tables import check_columns
 from pushforward.tables.missing import TYPED, Marks, plain
-from pushforward.tables.numbers import numbers
+from pushforward.tables.numbers import BadValue, numbers
 from pushforward.training.rows import as_weights
 
 # Fewer groups than this cannot be divided into nine tenths and one tenth.
@@ -81,9 +81,11 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
     values = numbers(table.column(weight), weight, source, first_row, marks=marks)
     bad = np.flatnonzero(~(values >= 0))
     if len(bad):
-        raise InputError(
-            f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {first_row + int(bad[0])}; weights are '
-            "numbers from 0 on, and none may be missing."
+        row = first_row + int(bad[0])
+        raise BadValue(
+            row,
+            f'column "{weight}" of {source} holds {values[bad[0]]:g} in row {row}; weights are numbers from 0 on, and '
+            "none may be missing.",
         )
     return values
 
@@ -129,9 +131,11 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1,
         found[:, place] = numbers(table.column(name), name, source, first_row, marks=marks)
         bad = np.flatnonzero(~(found[:, place] >= 0))
         if len(bad):
-            raise InputError(
-                f'column "{name}" of {source} holds {found[bad[0], place]:g} in row {first_row + int(bad[0])}; errors '
-                "are standard deviations from 0 on, and none may be missing."
+            row = first_row + int(bad[0])
+            raise BadValue(
+                row,
+                f'column "{name}" of {source} holds {found[bad[0], place]:g} in row {row}; errors are standard '
+                "deviations from 0 on, and none may be missing.",
             )
     return found
 

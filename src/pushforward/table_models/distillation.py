@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import Any
 
 import torch
@@ -12,7 +11,8 @@ from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.support.suggestions import quoted
 from pushforward.table_models.model import TableModel
-from pushforward.tables import read_columns, table_format
+from pushforward.tables import located, opened, read_columns
+from pushforward.tables.files.opening import Data
 from pushforward.training import DistillationReport, distill
 from pushforward.zoo.students import BINS, LAYERS, student_for
 
@@ -23,7 +23,7 @@ LEARNING_RATE = 5e-3
 def distill_table(
     model: TableModel,
     *,
-    given: str | os.PathLike[str] | None = None,
+    given: Data | None = None,
     header: bool = True,
     seed: int = 0,
     max_time: float | None = None,
@@ -37,7 +37,7 @@ def distill_table(
 
     Arguments:
         model: the teacher, from `fit_table`, which is not changed.
-        given: CSV, Parquet or Feather file with the given columns, for a model that has them: the conditions on which
+        given: table outside memory with the given columns, for a model that has them: the conditions on which
             the student is trained.
         header: whether the first line of a CSV has the names of its columns; default True.
         seed: of the student's weights and of all draws.
@@ -76,9 +76,9 @@ def distill_table(
     if given is not None:
         if not model.given:
             raise InputError("This model has no given columns: leave out the given file.")
-        source, written = os.fspath(given), table_format(given) == "csv"
-        rows = read_columns(given, model.given, header=header)
-        codes = model.roles.encode(rows, model.given, source, strict=True, written=written)
+        with opened(given, header=header) as table, located(table):
+            rows = read_columns(table, model.given)
+            codes = model.roles.encode(rows, model.given, table.name, strict=True, written=table.written)
         context = model.roles.conditions(torch.from_numpy(codes))
     student = student_for(model.flow, context=context, seed=seed)
     announce(

@@ -18,6 +18,7 @@ from pushforward.table_models.model import TableModel
 from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.tables.columns.text_format import Conventions
+from pushforward.tables.files.opening import readied
 from pushforward.tables.missing import Mark
 from pushforward.training import History, fit
 from pushforward.training.settings import TrainingOptions, settings_from
@@ -70,8 +71,9 @@ def fit_table(
     nats. Copies of a row stand on one side, and count once among the held-out rows.
 
     Arguments:
-        data: a CSV, Parquet or Feather file, or a table in memory: pandas, polars, pyarrow; numpy with columns named
-            0, 1, ....
+        data: a table outside memory (a file, a folder, a pattern, an address, a list of these, "-" for the standard
+            input, or what `pushforward.open_table` gives), or one in memory: pandas, polars, pyarrow; numpy with
+            columns named 0, 1, ....
         columns: columns to model, default all that are not given.
         given: columns to condition on, default none.
         flow: a named architecture with its own defaults; by default `pushforward.zoo.recipe` chooses architecture, size
@@ -111,46 +113,49 @@ def fit_table(
         TrainingError: training met too many numbers that are not finite.
     """
     seed, quiet = training.get("seed", 0), training.get("progress") is False
-    prepared = prepare(
-        data,
-        columns=columns,
-        given=given,
-        flow=flow,
-        schema=schema,
-        arbitrary_conditions=arbitrary_conditions,
-        weight=weight,
-        errors=errors,
-        missing=missing,
-        header=header,
-        group=group,
-        hold_out=hold_out,
-        seed=seed,
-        quiet=quiet,
-        conventions=Conventions(decimal, date_format),
-    )
-    recipe = choose(prepared, flow, training.get("max_time"))
-    options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]
-    # Refused options are said first, and alone.
-    settings_from({name: value for name, value in options.items() if value is not None}, evaluate_every=1, max_steps=1)
-    for line in [*prepared.reasons, *recipe.reasons]:
-        announce(line)
-    assembled = assemble(prepared, recipe, seed)
-    rows = prepared.rows
-    history = fit(
-        assembled.density,
-        rows.data,
-        rows.context,
-        weights=rows.data_weights,
-        validation_fraction=VALIDATION_FRACTION,
-        split=rows.parts,
-        **options,
-    )
-    if flow is None:
-        before = len(history.events)
-        recipe, assembled = keep_gaussian(prepared, recipe, assembled, history, seed)
-        for line in history.events[before:]:
+    with readied(data, header=header) as table:
+        prepared = prepare(
+            table,
+            columns=columns,
+            given=given,
+            flow=flow,
+            schema=schema,
+            arbitrary_conditions=arbitrary_conditions,
+            weight=weight,
+            errors=errors,
+            missing=missing,
+            header=header,
+            group=group,
+            hold_out=hold_out,
+            seed=seed,
+            quiet=quiet,
+            conventions=Conventions(decimal, date_format),
+        )
+        recipe = choose(prepared, flow, training.get("max_time"))
+        options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]
+        # Refused options are said first, and alone.
+        settings_from(
+            {name: value for name, value in options.items() if value is not None}, evaluate_every=1, max_steps=1
+        )
+        for line in [*prepared.reasons, *recipe.reasons]:
             announce(line)
-    return finish(prepared, recipe, assembled, history, seed)
+        assembled = assemble(prepared, recipe, seed)
+        rows = prepared.rows
+        history = fit(
+            assembled.density,
+            rows.data,
+            rows.context,
+            weights=rows.data_weights,
+            validation_fraction=VALIDATION_FRACTION,
+            split=rows.parts,
+            **options,
+        )
+        if flow is None:
+            before = len(history.events)
+            recipe, assembled = keep_gaussian(prepared, recipe, assembled, history, seed)
+            for line in history.events[before:]:
+                announce(line)
+        return finish(prepared, recipe, assembled, history, seed)
 
 
 def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: History, seed: int) -> Fit:

@@ -17,6 +17,7 @@ from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, check_columns, table_format
 from pushforward.tables.columns.encoding import with_unseen
 from pushforward.tables.columns.values import UNSEEN
+from pushforward.tables.files.opening import Data
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import TableModel
@@ -27,7 +28,7 @@ DRAW = "draw"
 
 def impute(
     model: TableModel,
-    data: str | os.PathLike[str],
+    data: Data,
     output: str | os.PathLike[str],
     *,
     draws: int | None = None,
@@ -43,7 +44,7 @@ def impute(
 
     Arguments:
         model: of any columns given any others.
-        data: CSV, Parquet or Feather file with the model's columns.
+        data: table outside memory with the model's columns: a path, a list of paths, or what `open_table` gives.
         output: file to write, "-" for CSV to standard output.
         draws: how many completed tables to draw: each row is written that often, with a column `draw` that counts from
             1. The missing values of a row are drawn jointly. Default: no draws, each gap is filled on its own, with the
@@ -71,7 +72,7 @@ def impute(
     with TableReader(data, numeric, keep_text=as_text, header=header, schema=model.schema) as reader:
         check_columns(model.names, reader.names, source=reader.path)
         if draws is not None and DRAW in reader.names:
-            raise InputError(f'{data} already has a column "{DRAW}"; rename or remove it first.')
+            raise InputError(f'{reader.path} already has a column "{DRAW}"; rename or remove it first.')
         types = {name: model.schema[name].written_type for name in model.modeled}
         # Numbers of a CSV stay the text that they are.
         fields = [

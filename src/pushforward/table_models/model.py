@@ -24,6 +24,7 @@ from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.sampling import draw_rows, sample_table
 from pushforward.table_models.scoring import Scores, log_prob_of_rows, p_values_of_rows, score_table, shares_of_rows
 from pushforward.tables import Schema, as_json, parse_schema, table_from_frame
+from pushforward.tables.files.opening import Data
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +176,7 @@ class TableModel:
 
     def score(
         self,
-        data: str | os.PathLike[str],
+        data: Data,
         output: str | os.PathLike[str],
         report: Callable[[float], None] = lambda part: None,
         watch: Callable[[int, np.ndarray, np.ndarray, Any], None] = lambda first_row, matrix, log_prob, rows: None,
@@ -190,7 +191,8 @@ class TableModel:
         `unseen` says which rows have none, log_prob -inf: they hold a value that the model has never seen.
 
         Arguments:
-            data: CSV, Parquet or Feather file with the model's columns; other columns are copied as they are.
+            data: table outside memory with the model's columns: a path, a list of paths, or what `open_table` gives;
+                other columns are copied as they are.
             output: file to write, "-" for CSV to standard output.
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities, and the
@@ -229,7 +231,7 @@ class TableModel:
         output: str | os.PathLike[str],
         *,
         rows: int | None = None,
-        given: str | os.PathLike[str] | None = None,
+        given: Data | None = None,
         seed: int | None = None,
         announce: Announce = silent,
         report: Callable[[float], None] = lambda part: None,
@@ -240,7 +242,8 @@ class TableModel:
         Arguments:
             output: file to write, "-" for CSV to standard output.
             rows: number of draws, for a model without given columns.
-            given: file with the given columns, for a model with them: one draw for each of its rows, written after it.
+            given: table outside memory with the given columns, for a model with them: one draw for each of its rows,
+                written after it.
             seed: makes the draws repeat; the global random state is left as it was. Default: new draws at every call.
             announce: is told, line by line, of given values that the model has never seen.
             report: is told the share that is done, from 0 to 1.

@@ -14,8 +14,9 @@ from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
 from pushforward.table_models.strangeness import Strangeness
-from pushforward.tables import TableReader, TableWriter, check_columns, table_format
+from pushforward.tables import StoredTable, TableReader, TableWriter, check_columns, opened, table_format
 from pushforward.tables.columns.values import UNSEEN
+from pushforward.tables.files.opening import Data
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import TableModel
@@ -28,7 +29,7 @@ LARGEST_SCORE = 3.5
 
 def posterior(
     model: TableModel,
-    data: str | os.PathLike[str],
+    data: Data,
     output: str | os.PathLike[str],
     *,
     of: str,
@@ -46,8 +47,9 @@ def posterior(
 
     Arguments:
         model: of any columns given any others.
-        data: CSV, Parquet or Feather file with the given columns; a missing value is not conditioned on, and
-            neither is one that the model has never seen, to which it gives probability 0.
+        data: table outside memory with the given columns: a path, a list of paths, or what `open_table` gives. A
+            missing value is not conditioned on, and neither is one that the model has never seen, to which it
+            gives probability 0.
         output: file to write, "-" for CSV to standard output.
         of: the column whose density is wanted; its values in the table are not used.
         given: the columns that are known; default all others of the model that the table has.
@@ -65,14 +67,28 @@ def posterior(
         InputError: the model is not one of any columns given any others, a column is unknown, a level or a grid makes
             no sense, or a value is not of its column's kind.
     """
+    with opened(data, header=header, once=True) as table:
+        return _write_posterior(model, table, output, of, given, quantiles, grid, announce, report)
+
+
+def _write_posterior(
+    model: TableModel,
+    table: StoredTable,
+    output: str | os.PathLike[str],
+    of: str,
+    given: Sequence[str] | None,
+    quantiles: Sequence[float] | None,
+    grid: tuple[float, float, int] | None,
+    announce: Announce,
+    report: Callable[[float], None],
+) -> int:
     density = required_density(model)
-    with TableReader(data, header=header) as reader:
-        names = reader.names
+    names = list(table.schema.names)
     known = _known_columns(model, of, given, names)
     answer: _Quantiles | _Curve
     if quantiles:
         answer = _Quantiles(model, density, of, quantiles)
-        answer.check(names, os.fspath(data))
+        answer.check(names, table.name)
     else:
         answer = _Curve(model, density, of, grid)
     keep_text = bool(quantiles) and (output == "-" or table_format(output) == "csv")
@@ -80,7 +96,7 @@ def posterior(
     strange = Strangeness()
     numeric = [name for name in known if model.schema[name].parsed_early]
     with (
-        TableReader(data, numeric, keep_text=keep_text, header=header, schema=model.schema) as reader,
+        TableReader(table, numeric, keep_text=keep_text, schema=model.schema) as reader,
         TableWriter(output, answer.schema(reader.schema)) as writer,
     ):
         for batch in reader.batches(BATCH_ROWS):

@@ -22,12 +22,11 @@ from pushforward.tables import (
     check_columns,
     check_independent,
     check_varying,
-    column_names,
+    is_stored,
+    open_table,
     parse_schema,
     read_columns,
     read_schema,
-    reading_notes,
-    table_format,
     table_from_frame,
 )
 from pushforward.tables.checks import FRAME, check_rows, check_scale
@@ -87,14 +86,15 @@ def prepare(
     Raises:
         InputError: a table that cannot be fitted.
     """
-    source = os.fspath(data) if isinstance(data, str | os.PathLike) else "the table"
+    stored = open_table(data, header=header) if is_stored(data) else None
+    source = FRAME if stored is None else stored.name
     errors = dict(errors or {})
     declared = read_schema(schema) if isinstance(schema, str | os.PathLike) else parse_schema(schema or {})
     # The noise of the errors is wider than a cell.
     declared = {**dict.fromkeys(errors, Continuous(heavy=False, step=0.0)), **declared}
     held_out = _hold_out(hold_out, group, columns, given, seed)
-    options: dict[str, Any] = {"missing": missing, "header": header, "quiet": quiet, "conventions": conventions}
-    table = open_table(data, columns, given, declared, weight, errors, held_out, source, **options)
+    options: dict[str, Any] = {"missing": missing, "quiet": quiet, "conventions": conventions}
+    table = table_source(stored or data, columns, given, declared, weight, errors, held_out, source, **options)
     if given:
         check_columns(given, table.names, source=source)
     left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
@@ -137,14 +137,14 @@ def prepare(
     gaussian = None
     if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
         gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
-    notes = reading_notes(data, header) if isinstance(data, str | os.PathLike) else []
+    notes = [] if stored is None else stored.notes
     supports = tuple(name for name in names if name in declared and declared[name].declares_support)
     of_rows = [*harmless, *_lines_of_rows(rows, held_out)]
     of_columns = [*_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred)]
     return Prepared(roles, rows, gaussian, (*notes, *table.reasons, *of_columns, *of_rows), supports)
 
 
-def open_table(
+def table_source(
     data: Any,
     columns: Sequence[str] | None,
     given: Sequence[str],
@@ -155,11 +155,10 @@ def open_table(
     source: str,
     *,
     missing: Sequence[Mark] | None = None,
-    header: bool = True,
     quiet: bool = True,
     conventions: Conventions = PLAIN,
 ) -> TableSource:
-    """The wanted columns of a file or of a table in memory, with their weights, errors and groups."""
+    """The wanted columns of a table that is open, or of one in memory, with their weights, errors and groups."""
     both = [name for name in columns or () if name in given]
     if both:
         raise InputError(f'Column "{both[0]}" is both modeled and given: choose one.')
@@ -169,26 +168,24 @@ def open_table(
             raise InputError(f'Column "{name}" holds weights or errors, and cannot be modeled or given as well.')
     beside = [*auxiliary, *([] if hold_out.group is None else [hold_out.group])]
     wanted = None if columns is None else list(dict.fromkeys([*columns, *given, *beside]))
-    is_file = isinstance(data, str | os.PathLike)
+    is_file = is_stored(data)
     streamed = is_file and is_large(data, wanted)
     if streamed and not (weight is None or isinstance(weight, str)):
         raise InputError(
             f"{source} is too large for memory and is streamed: give the weights of its rows as one of its columns."
         )
-    whole = (
-        None if streamed else read_columns(data, wanted, header=header) if is_file else table_from_frame(data, wanted)
-    )
-    found = whole.column_names if whole is not None else wanted or column_names(data, header)
+    whole = None if streamed else read_columns(data, wanted) if is_file else table_from_frame(data, wanted)
+    found = whole.column_names if whole is not None else wanted or list(data.schema.names)
     if beside:
         check_columns(list(dict.fromkeys(beside)), found, source=source)
     check_errors(errors, found, columns, given, source)
     of_errors = list(errors.values())
     if whole is None:
-        options: dict[str, Any] = {"missing": missing, "header": header, "conventions": conventions}
+        options: dict[str, Any] = {"missing": missing, "conventions": conventions}
         return StreamedTable(data, found, declared, hold_out, weight, of_errors, quiet, **options)
     # First of all: of a few rows with very many columns the rest would take minutes.
     check_rows(whole.num_rows, source=source, minimum_rows=MINIMUM_ROWS)
-    marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
+    marks = Marks(is_file and data.written, None if missing is None else tuple(missing))
     table = InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
     if table.weights is not None:
         weighted = int(np.count_nonzero(table.weights))

@@ -19,6 +19,7 @@ from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter
 from pushforward.tables.columns.encoding import with_unseen
 from pushforward.tables.columns.values import UNSEEN
+from pushforward.tables.files.opening import Data
 
 
 def draw_rows(
@@ -63,7 +64,7 @@ def sample_table(
     output: str | os.PathLike[str],
     *,
     rows: int | None = None,
-    given: str | os.PathLike[str] | None = None,
+    given: Data | None = None,
     seed: int | None = None,
     announce: Announce = silent,
     report: Callable[[float], None] = lambda part: None,
@@ -93,7 +94,7 @@ def _side_by_side(given: pa.Table, drawn: pa.Table) -> pa.Table:
     return pa.table([*given.columns, *drawn.columns], names=[*given.column_names, *drawn.column_names])
 
 
-def _check_request(roles: ColumnRoles, rows: int | None, given: str | os.PathLike[str] | None) -> None:
+def _check_request(roles: ColumnRoles, rows: int | None, given: Data | None) -> None:
     """Refuse a number of rows, or a file of given columns, that the model does not need."""
     name = f"p({', '.join(roles.columns)}{' | ' if roles.given else ''}{', '.join(roles.given)})"
     if roles.given and given is None:
@@ -111,7 +112,7 @@ def _blocks(
     roles: ColumnRoles,
     strange: Strangeness,
     rows: int | None,
-    given: str | os.PathLike[str] | None,
+    given: Data | None,
     header: bool,
 ) -> Iterator[tuple[pa.Table | None, np.ndarray, float]]:
     """Blocks of given rows, the codes drawn for them, and the share that is done then; what is strange is counted."""
@@ -119,7 +120,7 @@ def _blocks(
         done = 0
         with TableReader(given, roles.numeric(roles.given), header=header, schema=roles.schema) as reader:
             for batch in reader.batches(BATCH_ROWS):
-                source, first_row = os.fspath(given), done + 1
+                source, first_row = reader.path, done + 1
                 codes = roles.encode(
                     batch, roles.given, source, first_row, strict=roles.context, written=reader.written
                 )

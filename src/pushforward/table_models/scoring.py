@@ -20,6 +20,7 @@ from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, table_format
 from pushforward.tables.columns.values import UNSEEN
+from pushforward.tables.files.opening import Data
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
@@ -150,7 +151,7 @@ def score_table(
     density: TableDensity,
     roles: ColumnRoles,
     calibration: Calibration | None,
-    data: str | os.PathLike[str],
+    data: Data,
     output: str | os.PathLike[str],
     *,
     shares: bool = False,
@@ -162,7 +163,7 @@ def score_table(
     ),
 ) -> Scores:
     """Write a table again with the log-density of each row; see `TableModel.score`."""
-    scores, source = Scores(), os.fspath(data)
+    scores = Scores()
     if shares:
         density.check_shares()
     # Numbers that come as text and are written as text stay as they were.
@@ -173,12 +174,12 @@ def score_table(
         added += [NEVER_SEEN, *(SHARE + name for name in roles.modeled if shares)]
         for name in added:
             if name in reader.names:
-                raise InputError(f'{data} already has a column "{name}"; rename or remove it first.')
+                raise InputError(f'{reader.path} already has a column "{name}"; rename or remove it first.')
         fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in added]
         with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
             for batch in reader.batches(BATCH_ROWS):
                 first_row = scores.rows + 1
-                found = roles.encode(batch, roles.names, source, first_row, strict=strict, written=reader.written)
+                found = roles.encode(batch, roles.names, reader.path, first_row, strict=strict, written=reader.written)
                 codes = roles.known(found, roles.names)
                 log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes)).numpy()
                 scores.strange.add(density, roles, found, codes, log_prob)

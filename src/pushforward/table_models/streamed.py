@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
@@ -16,14 +15,14 @@ from pushforward.support.progress import progress
 from pushforward.table_models.auxiliary_columns import errors_of, weights_of
 from pushforward.table_models.source import Codes, HoldOut, Split
 from pushforward.table_models.streamed_choice import choose_held_out
-from pushforward.tables import Schema, TableReader, encode, infer_schema, table_format
+from pushforward.tables import Schema, StoredTable, TableReader, encode, infer_schema, open_table
 from pushforward.tables.columns.kinds import Column
 from pushforward.tables.columns.text_format import PLAIN, Conventions
-from pushforward.tables.files.formats import check_readable
-from pushforward.tables.files.row_groups import RowGroups
+from pushforward.tables.files.opening import Data
+from pushforward.tables.files.row_groups import Contradicted, RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import Mark, Marks, plain
-from pushforward.tables.numbers import numbers
+from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
@@ -50,7 +49,7 @@ class StreamedTable:
     `TableSource` says what each method does.
 
     Arguments:
-        path: the file.
+        data: the table: a path, a list of paths, or what `open_table` gives.
         names: the columns wanted.
         declared: the columns that the user has described.
         hold_out: the rows held out.
@@ -76,7 +75,7 @@ class StreamedTable:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        data: Data,
         names: Sequence[str],
         declared: Schema,
         hold_out: HoldOut,
@@ -87,7 +86,8 @@ class StreamedTable:
         header: bool = True,
         conventions: Conventions = PLAIN,
     ) -> None:
-        self.source = os.fspath(path)
+        table = open_table(data, header=header)
+        self.source = table.name
         self.weight, self.errors, self.quiet = weight, list(errors), quiet
         auxiliary = [*self.errors, *([] if weight is None else [weight])]
         beside = [] if hold_out.group is None else [hold_out.group]
@@ -95,15 +95,8 @@ class StreamedTable:
         self.names = [name for name in names if name not in left_out]
         self.declared, self.hold_out, self.conventions = declared, hold_out, conventions
         columns = list(dict.fromkeys([*self.names, *auxiliary, *beside]))
-        with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as reader:
-            head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
-            self.missing = Marks(reader.written, None if missing is None else tuple(missing))
-        text = columns_of_text(head, declared, source=self.source, marks=self.missing, conventions=conventions)
-        marks = {name: marks_of(name, declared, self.missing) for name in columns}
-        self.row_groups = RowGroups(path, columns, text, marks, header)
-        self.choice = choose_held_out(self.row_groups, self.names, hold_out)
-        with progress("scanning", quiet) as report:
-            self.found = scan(self.row_groups, hold_out.seed, hold_out.fraction, self._weigh, report, self.choice)
+        self.missing = Marks(table.written, None if missing is None else tuple(missing))
+        self._scan(table, columns)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
             raise InputError(
                 f"Too few rows of {self.source} have a weight above 0: write those to a file of their own."
@@ -113,6 +106,42 @@ class StreamedTable:
         self.sample = self.found.sample.select(self.names)
         self.weights = None if weight is None else weights_of(self.found.sample, weight, self.source)
         self.noise_of = errors_of(self.found.sample, self.errors, self.source)
+
+    def _scan(self, table: StoredTable, columns: Sequence[str]) -> None:
+        """Choose the rows held out, and read all rows; again where one shows that a column of a CSV is text."""
+        with TableReader(table, columns, keep_text=True, only_numeric=True) as reader:
+            head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
+        text = self._columns_of_text(head)
+        unsettled = [name for name in columns if table.written and name not in self.declared and name not in text]
+        marks = {name: marks_of(name, self.declared, self.missing) for name in columns}
+        hold_out = self.hold_out
+        while True:
+            self.row_groups = RowGroups(table, columns, text, marks, unsettled)
+            try:
+                self.choice = choose_held_out(self.row_groups, self.names, hold_out)
+                with progress("scanning", self.quiet) as report:
+                    self.found = scan(
+                        self.row_groups, hold_out.seed, hold_out.fraction, self._weigh, report, self.choice
+                    )
+                return
+            except Contradicted as later:
+                more = self._columns_of_text(pa.concat_tables([pa.Table.from_batches([later.rows]), head]), later)
+                text += [name for name in more if name not in text]
+                unsettled = [name for name in unsettled if name not in text and name != later.code]
+
+    def _columns_of_text(self, rows: pa.Table, later: Contradicted | None = None) -> list[str]:
+        """The columns of a CSV that are not numbers, by some rows; the error if a later row does not change them."""
+        about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
+        if later is None:
+            return columns_of_text(rows, self.declared, **about)
+        known = set(self.row_groups.text)
+        try:
+            found = columns_of_text(rows, self.declared, **about)
+        except InputError:
+            found = []  # with the numbers of other rows
+        if known.issuperset(found) and later.code is None:
+            raise later
+        return found
 
     @property
     def reasons(self) -> list[str]:
@@ -215,10 +244,11 @@ class StreamedTable:
         far = np.flatnonzero((weights > LARGEST_WEIGHT) | ((weights > 0) & (weights < 1 / LARGEST_WEIGHT)))
         if len(far):
             row = before + int(far[0]) + 1
-            raise InputError(
+            raise BadValue(
+                row,
                 f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a table '
                 f"that is streamed lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only ratios matter, so "
-                "multiply all of them by one number."
+                "multiply all of them by one number.",
             )
         return weights
 
@@ -235,21 +265,20 @@ def _side_by_side(table: Rows, features: int) -> np.ndarray:
     return np.hstack([x[:, :features].numpy(), *context, x[:, features:].numpy()])
 
 
-def is_large(path: str | os.PathLike[str], columns: Sequence[str] | None) -> bool:
-    """Whether a table is streamed from its file: more than 128 MB as float64 numbers, or 256 MB of CSV.
+def is_large(data: Data, columns: Sequence[str] | None) -> bool:
+    """Whether a table is streamed from its files: more than 128 MB as float64 numbers, or 256 MB of CSV.
 
     Arguments:
-        path: the file.
+        data: the table: a path, a list of paths, or what `open_table` gives.
         columns: the names of the columns wanted, default all.
 
     Raises:
         InputError: as for `TableReader`.
     """
-    if table_format(path) == "csv":
-        check_readable(path)
-        return os.path.getsize(path) > LARGEST_IN_MEMORY * CHARACTERS_PER_BYTE
-    with TableReader(path) as reader:
-        return (reader.rows or 0) * len(columns or reader.names) * 8 > LARGEST_IN_MEMORY
+    table = open_table(data)
+    if table.rows is None:
+        return table.bytes is None or table.bytes > LARGEST_IN_MEMORY * CHARACTERS_PER_BYTE
+    return table.rows * len(columns or table.schema.names) * 8 > LARGEST_IN_MEMORY
 
 
 def stream_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ BITS = 32
 MOST_BY_CHANCE = 0.01
 # A CSV has at least so many characters for each number.
 FEWEST_CHARACTERS = 2
+UNKNOWN_BYTES = 2**40
 # Most groups whose sizes are counted to reach the share; of more groups hashes come near enough.
 MOST_COUNTED = 100_000
 
@@ -128,7 +128,7 @@ def _by_content(groups: RowGroups, head: pa.RecordBatch, names: Sequence[str], h
         return None
     grid = Grid(matrix, BITS)
     found, first, counts = np.unique(grid.hashes(matrix), return_index=True, return_counts=True)
-    rows = groups.rows or os.path.getsize(groups.path) / (FEWEST_CHARACTERS * len(groups.columns))
+    rows = groups.rows or (groups.table.bytes or UNKNOWN_BYTES) / (FEWEST_CHARACTERS * len(groups.columns))
     if 2 * chance(matrix[first], BITS) * rows > MOST_BY_CHANCE:
         return None
     frequent = found[counts > max(LARGEST_SHARE * len(matrix), MOST_COPIES)]

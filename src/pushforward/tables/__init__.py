@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from pushforward.tables.columns.encoding import decode as decode
     from pushforward.tables.columns.encoding import encode as encode
     from pushforward.tables.files.formats import table_format as table_format
+    from pushforward.tables.files.opening import is_stored as is_stored
+    from pushforward.tables.files.opening import open_table as open_table
+    from pushforward.tables.files.opening import opened as opened
     from pushforward.tables.files.reading import TableReader as TableReader
     from pushforward.tables.files.reading import column_names as column_names
     from pushforward.tables.files.reading import read_columns as read_columns
-    from pushforward.tables.files.reading import reading_notes as reading_notes
+    from pushforward.tables.files.stored import StoredTable as StoredTable
+    from pushforward.tables.files.stored import located as located
     from pushforward.tables.files.writing import TableWriter as TableWriter
     from pushforward.tables.frames import matrix_from_frame as matrix_from_frame
     from pushforward.tables.frames import table_from_frame as table_from_frame
@@ -43,7 +47,9 @@ _HOMES = {
     "pushforward.tables.columns.base": ["Schema"],
     "pushforward.tables.columns.encoding": ["decode", "encode"],
     "pushforward.tables.files.formats": ["table_format"],
-    "pushforward.tables.files.reading": ["TableReader", "column_names", "read_columns", "reading_notes"],
+    "pushforward.tables.files.opening": ["is_stored", "open_table", "opened"],
+    "pushforward.tables.files.reading": ["TableReader", "column_names", "read_columns"],
+    "pushforward.tables.files.stored": ["StoredTable", "located"],
     "pushforward.tables.files.writing": ["TableWriter"],
     "pushforward.tables.frames": ["matrix_from_frame", "table_from_frame", "to_table"],
     "pushforward.tables.numbers": ["numeric_matrix"],

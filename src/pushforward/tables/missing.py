@@ -8,8 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pushforward.tables.raw_text import has_only
+
 # In a CSV, in lower case and without spaces around it. Strings of other tables are what they are.
 MISSING_TEXT = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none")
+# No word of the list has only these.
+_OF_NUMBERS = b"0123456789.+-eE"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 Mark = int | float | str
@@ -37,13 +41,15 @@ class Marks:
     def applied(self, column: Any) -> Any:
         """Return a column of pyarrow, without categorical encoding, with nulls for missing values."""
         missing = self._missing_text(column) if is_text(column) else self._missing_values(column)
-        if missing is None:
+        if missing is None or not pc.any(missing).as_py():
             return column
         return pc.if_else(pc.fill_null(missing, False), pa.scalar(None, column.type), column)
 
     def _missing_text(self, column: Any) -> Any:
         if not self.written and not self.listed:
             return None
+        if self.listed is None and not self.levels and has_only(column, _OF_NUMBERS):
+            return pc.equal(column, "")
         bare = pc.utf8_trim_whitespace(column)
         if self.listed is None:
             missing = pc.is_in(pc.utf8_lower(bare), value_set=pa.array(MISSING_TEXT, column.type))

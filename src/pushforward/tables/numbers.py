@@ -102,7 +102,9 @@ def numbers(
     _check_type(column.type, what, source, first_row)
     if pa.types.is_integer(column.type) and column.type.bit_width == 64:
         _check_exact(to_numpy(pc.fill_null(column, 0)), what, source, first_row)
-    values = np.array(to_numpy(pc.fill_null(pc.cast(column, pa.float64(), safe=False), np.nan)), dtype=np.float64)
+    if column.type != pa.float64():
+        column = pc.cast(column, pa.float64(), safe=False)
+    values = np.array(to_numpy(pc.fill_null(column, np.nan) if column.null_count else column), dtype=np.float64)
     bad = np.flatnonzero(np.isinf(values) if gaps else ~np.isfinite(values))
     if len(bad):
         row = first_row + int(bad[0])
@@ -181,9 +183,10 @@ def _check_exact(whole: np.ndarray, what: str, source: str, first_row: int) -> N
 
 def _check_integers(text: Any, values: Any, what: str, source: str, first_row: int) -> None:
     """Refuse a written integer, such as a long identifier, that would silently become another number."""
-    large = pc.fill_null(pc.greater_equal(pc.abs(values), float(LARGEST_EXACT)), False)
-    if not pc.any(large).as_py():
+    ends = pc.min_max(values)
+    if max(-(ends["min"].as_py() or 0.0), ends["max"].as_py() or 0.0) < LARGEST_EXACT:
         return
+    large = pc.fill_null(pc.greater_equal(pc.abs(values), float(LARGEST_EXACT)), False)
     digits = pc.match_substring_regex(pc.utf8_trim_whitespace(text), _INTEGER)
     for row in np.flatnonzero(to_numpy(pc.and_(large, pc.fill_null(digits, False)))):
         written, value = Decimal(text[int(row)].as_py().strip()), values[int(row)].as_py()

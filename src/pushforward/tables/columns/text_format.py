@@ -25,7 +25,7 @@ from pushforward.tables.date_format import (
     write_dates,
 )
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
-from pushforward.tables.numbers import to_numpy
+from pushforward.tables.numbers import BadValue, to_numpy
 
 # How to read columns that have types of their own: both in seconds.
 TIME, DURATION = "time", "duration"
@@ -134,7 +134,8 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
         return _recognized_integers(values)
     column = values.column.drop_null()
     head = pc.unique(column.slice(0, 1000))
-    plain = match_all(head, PLAIN_NUMBER)
+    # The first rows tell soonest that it is none.
+    plain = match_all(head, PLAIN_NUMBER) and bool(pc.all(values.plain_numbers).as_py())
     if plain and not (conventions.decimal == "," or are_compact(head)):
         return None
     texts = pc.unique(pc.utf8_trim_whitespace(column))
@@ -203,10 +204,12 @@ def _refuse_marks(texts: Any, values: Values) -> None:
     share = (pc.sum(rows).as_py() or 0) / len(values)
     named = ",".join(marks.to_pylist())
     option = f'missing="{named}"' if values.source == FRAME else f'--missing "{named}"'
-    raise InputError(
-        f'{values.what} holds the text "{marks[0]}" in row {values.first_row + pc.index(rows, True).as_py()}, and '
+    row = values.first_row + pc.index(rows, True).as_py()
+    raise BadValue(
+        row,
+        f'{values.what} holds the text "{marks[0]}" in row {row}, and '
         f"numbers or dates elsewhere ({share:.1%} of the rows are such text): if it stands for a missing value, say "
-        f"so with {option}; otherwise correct it, or {leave_out(values.source, 'the column')}."
+        f"so with {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
     )
 
 

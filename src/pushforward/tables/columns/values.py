@@ -100,7 +100,7 @@ class Values:
             return not (pa.types.is_boolean(self.type) or self.is_dates)
         if _are_codes(self.column):
             return False
-        number = pc.fill_null(pc.match_substring_regex(self.column, PLAIN_NUMBER), True)
+        number = self.plain_numbers
         infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), INFINITE), False)
         number = pc.or_(number, infinite)
         share = pc.mean(pc.cast(number.filter(pc.is_valid(self.column)), pa.float64())).as_py() or 0.0
@@ -108,6 +108,11 @@ class Values:
             return False
         _ = self.numbers  # which refuses the first that is not a number
         return True
+
+    @cached_property
+    def plain_numbers(self) -> Any:
+        """(n,) whether each text is a number as Python writes it, or missing."""
+        return pc.fill_null(pc.match_substring_regex(self.column, PLAIN_NUMBER), True)
 
     @cached_property
     def numbers(self) -> np.ndarray:

@@ -1,19 +1,48 @@
-"""Which format a file has, by its ending, and whether it can be opened."""
+"""Which format a file has, by the ending of its name."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pushforward.errors import InputError
-from pushforward.support.atomic import reason
+from pushforward.support.suggestions import nearest
 
 TableFormat = Literal["csv", "parquet", "feather"]
+Kind = Literal["csv", "tsv", "jsonl", "parquet", "feather", "database"]
 
+# Files that can be written, all of which can be read as well.
 ENDINGS: dict[str, TableFormat] = {".csv": "csv", ".parquet": "parquet", ".feather": "feather", ".arrow": "feather"}
+READ: dict[str, Kind] = {
+    **ENDINGS,
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".duckdb": "database",
+    ".sqlite": "database",
+    ".sqlite3": "database",
+    ".db": "database",
+}
+TEXT: tuple[Kind, ...] = ("csv", "tsv", "jsonl")
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+FORMATS = [kind for kind in get_args(Kind) if kind != "database"]
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """How a file is to be read.
+
+    Attributes:
+        kind: its format.
+        compression: of the whole file, as pyarrow calls it, or None.
+    """
+
+    kind: Kind
+    compression: str | None = None
 
 
 def table_format(path: str | os.PathLike[str]) -> TableFormat:
-    """Return the format of a table by the ending of its name.
+    """Return the format of a table to be written by the ending of its name.
 
     Arguments:
         path: the name of the file; capital letters in the ending are fine.
@@ -36,26 +65,63 @@ def table_format(path: str | os.PathLike[str]) -> TableFormat:
         ) from None
 
 
-def check_readable(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that is not a readable file, or is empty.
+def has_format(path: str) -> bool:
+    """Whether the ending of a name says how the file is to be read.
+
+    Example:
+        >>> has_format("a.csv.gz"), has_format("README.md")
+        (True, False)
+    """
+    return _by_ending(path, None) is not None
+
+
+def file_format(path: str, *, kind: str | None = None, separator: str | None = None) -> FileFormat:
+    """Return how a file is to be read.
 
     Arguments:
-        path: the file to be read.
+        path: the name of the file; capital letters in the ending are fine.
+        kind: the format, where the name does not say it.
+        separator: of its columns; a .txt file with one is read as CSV is.
 
     Raises:
-        InputError: the file is missing, a folder, empty, or its permissions do not allow reading.
+        InputError: the ending is not that of a table, or there is no such format.
+
+    Example:
+        >>> file_format("measured.csv.gz")
+        FileFormat(kind='csv', compression='gzip')
     """
-    if not os.path.exists(path):
-        raise InputError(f"{path} does not exist; check the name and the folder.")
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder; give the name of a table file.")
-    if not os.path.isfile(path):
-        # Reading a pipe could wait forever.
-        raise InputError(f"{path} is not an ordinary file; give the name of a table file.")
-    try:
-        with open(path, "rb") as file:
-            first = file.read(1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}.") from error
-    if not first:
-        raise InputError(f"{path} is empty; give a file with a header and rows.")
+    if kind is not None and kind not in FORMATS:
+        raise InputError(f'"{kind}" is no format of tables; {nearest(kind, FORMATS)}')
+    found = _by_ending(path, kind)
+    if found is None and _bare(path)[0].endswith(".txt"):
+        if separator is None:
+            raise InputError(
+                f"{path} does not say by its name what separates its columns; say it with --separator, such as "
+                '--separator ";" (separator= in Python).'
+            )
+        found = FileFormat("csv", _bare(path)[1])
+    if found is None:
+        raise InputError(
+            f"{path} is not named as a table: the name must end in .csv, .tsv, .jsonl, .parquet, .feather or .arrow "
+            "(text may be compressed, .csv.gz), or --format says what it is (in Python open_table(..., format=))."
+        )
+    if separator is not None and found.kind != "csv":
+        raise InputError(f"{path} is {found.kind}, whose columns need no separator; leave --separator out.")
+    return found
+
+
+def _by_ending(path: str, kind: str | None) -> FileFormat | None:
+    bare, compression = _bare(path)
+    known: Kind | None = kind or READ.get(Path(bare).suffix)  # type: ignore[assignment]
+    if known is None or (compression is not None and known not in TEXT):
+        return None
+    return FileFormat(known, compression)
+
+
+def _bare(path: str) -> tuple[str, str | None]:
+    """A name in lower case without the ending of its compression, and the compression."""
+    name = path.rsplit("/", 1)[-1].lower()
+    for ending, compression in COMPRESSED.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending), compression
+    return name, None

@@ -39,18 +39,19 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def find_layout(path: str, header: bool) -> Layout:
+def find_layout(path: str, head: bytes, header: bool, known: str | None = None) -> Layout:
     """Find where the header of a CSV file begins, and what separates its columns.
 
     Arguments:
-        path: the file; it exists and is not empty.
+        path: what messages call the file.
+        head: its first bytes; it is not empty.
         header: whether the first line has the names of the columns.
+        known: what separates the columns, if that is known.
 
     Raises:
         InputError: the separator cannot be read, or a first line may be a comment as well as a header.
     """
-    with open(path, "rb") as file:
-        start = file.read(START)
+    start = head[:START]
     offset = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
     offset = _after_blank_lines(start, offset)
     declared = _SEPARATOR_LINE.match(_line(start, offset))
@@ -64,7 +65,7 @@ def find_layout(path: str, header: bool) -> Layout:
         declared, offset = late, _after_blank_lines(start, _next_line(start, offset))
     notes = []
     if offset > first and offset < len(start):
-        separator = declared[1] if declared else _separator(start, offset, path)
+        separator = known or (declared[1] if declared else _separator(start, offset, path))
         if header and not late and _is_header(start, last_comment, offset, separator, path):
             offset = after_comments = last_comment
         if offset > first:
@@ -72,20 +73,20 @@ def find_layout(path: str, header: bool) -> Layout:
             notes.append(f"begins with {'a comment' if count == 1 else f'{count} lines of comments'}, left out")
     else:
         offset = first
-    separator = declared[1] if declared else _separator(start, offset, path)
+    separator = known or (declared[1] if declared else _separator(start, offset, path))
     others = [other for other in (",", *READ) if len(_first(start, offset, other)) > 1]
-    if declared and others and len(_first(start, offset, separator)) < 2:
+    if declared and others and not known and len(_first(start, offset, separator)) < 2:
         called = CALLED.get(separator, repr(separator))
         raise InputError(
             f"the line sep= of {path} says that {called} separate its columns, and its header has {CALLED[others[0]]}; "
             "correct or remove that line."
         )
-    if separator != ",":
+    if separator != "," and not known:
         notes.append(f"separates its columns by {CALLED.get(separator, repr(separator))}")
     return Layout(offset, separator, tuple(notes))
 
 
-def check_header(path: str, names: Sequence[str], layout: Layout) -> None:
+def check_header(path: str, head: bytes, names: Sequence[str], layout: Layout) -> None:
     """Refuse a header that is really the first row of values.
 
     Whole numbers that count up, such as 0, 1, 2 or 2019, 2020, are names. Other numbers and dates are values, unless a
@@ -100,9 +101,8 @@ def check_header(path: str, names: Sequence[str], layout: Layout) -> None:
     whole = all(names[place].strip().isdigit() for place in valued)
     if whole and _count_up([int(names[place]) for place in valued]):
         return
-    with open(path, "rb") as file:
-        file.seek(layout.offset)
-        rows = [row for row in _rows(file.read(START), layout.separator)[1:] if len(row) == len(names)]
+    start = head[layout.offset : layout.offset + START]
+    rows = [row for row in _rows(start, layout.separator)[1:] if len(row) == len(names)]
     for place, name in enumerate(names):
         if place in valued or name.strip().lower() in MISSING_TEXT:
             continue
@@ -149,7 +149,9 @@ def _separator(start: bytes, offset: int, path: str) -> str:
             return separator
         # Names may contain the others, so the first row must have them too.
         if separator in READ or (alike and all(map(_is_number, rows[1]))):
-            raise InputError(f"{path} separates its columns by {called}; save it with commas.")
+            option = f', or say so with --separator "{separator}" (separator= in Python)'
+            shown = option if separator in RECOGNIZED and separator.isprintable() else ""
+            raise InputError(f"{path} separates its columns by {called}; save it with commas{shown}.")
     return ","
 
 

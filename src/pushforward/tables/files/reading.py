@@ -1,7 +1,6 @@
 """Reading tables from files: as a stream in constant memory, or whole."""
 
 import contextlib
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -9,14 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from pushforward.errors import InputError
-from pushforward.support.atomic import reason
 from pushforward.tables.checks import check_columns, check_distinct
 from pushforward.tables.columns.base import Column
-from pushforward.tables.files.columnar import ColumnarFile, FeatherTable, ParquetTable
-from pushforward.tables.files.delimited import BLOCK, DelimitedFile
-from pushforward.tables.files.formats import check_readable, table_format
+from pushforward.tables.files.opening import Data, opened
+from pushforward.tables.files.stored import located
 from pushforward.tables.missing import WRITTEN, Marks
-from pushforward.tables.numbers import parsed_numbers
+from pushforward.tables.numbers import BadValue, parsed_numbers
 from pushforward.tables.schema.inference import marks_of
 
 _CHUNK = 2**16  # rows read at a time when a whole table is wanted
@@ -25,31 +22,31 @@ _LARGEST_TABLE = 2**30  # bytes of a table that is read whole; tables of numbers
 
 
 class TableReader:
-    r"""A table in a CSV, Parquet or Feather file, read as a stream in constant memory.
+    r"""A table outside memory, read as a stream in constant memory.
 
     Use it as a context manager. Rows are numbered from 1; the header and blank lines of a CSV are not counted.
 
     Arguments:
-        path: the file; its ending tells the format.
+        data: the table: a path, a list of paths, or what `open_table` gives.
         numeric: the names of the columns that are numbers. In a CSV these are read as float64, whatever their first
             rows look like, and all others as text. Default: none.
         keep_text: leave the numeric columns of a CSV as the text they are in the file, so that they can be written
             again unchanged; default False.
         only_numeric: leave all other columns out of the batches; default False.
         header: whether the first line of a CSV has the names of its columns, which are called 0, 1, 2, ... otherwise;
-            default True.
+            default True. A table that is open knows.
         schema: says what stands for a missing value in numeric columns of a CSV; default the list for all of them.
 
     Attributes:
-        path: the file's name as given.
-        names: the names of all columns in the file.
+        path: what messages call the table.
+        names: the names of all columns of the table.
         schema: names and types of the batches.
-        rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        rows: the number of rows, or None where they have to be read to be counted.
         written: whether text is that of a CSV, where some words stand for missing values.
         notes: what was read in another way than usual, line by line.
 
     Raises:
-        InputError: the file cannot be read, has no rows, has two columns of the same name, or lacks a numeric column.
+        InputError: the table cannot be read, has no rows, has two columns of the same name, or lacks a numeric column.
 
     Example:
         >>> import tempfile, pathlib
@@ -63,7 +60,7 @@ class TableReader:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        data: Data,
         numeric: Sequence[str] | None = None,
         *,
         keep_text: bool = False,
@@ -71,29 +68,17 @@ class TableReader:
         header: bool = True,
         schema: Mapping[str, Column] | None = None,
     ) -> None:
-        self.path = os.fspath(path)
-        self.rows: int | None = None
-        self._file: ColumnarFile | None = None
-        self._csv: DelimitedFile | None = None
-        self._streams: list[Generator[pa.RecordBatch, None, None]] = []  # of the CSV while it is read
-        self.notes: tuple[str, ...] = ()
+        self._stack = contextlib.ExitStack()
+        self._table = self._stack.enter_context(opened(data, header=header, once=True))
+        self.path, self.written, self.notes = self._table.name, self._table.written, self._table.notes
+        self.rows = self._table.rows
+        self.names = list(self._table.schema.names)
+        self._streams: list[Generator[pa.RecordBatch, None, None]] = []  # that are being read
         self._read = 0  # rows yielded so far
-        self._blocks = 0  # blocks of a CSV read so far
         self._ended = False
         self._numeric = None if numeric is None else list(numeric)
         self._keep_text = keep_text
         self._declared = schema or {}
-
-        kind = table_format(self.path)
-        self.written = kind == "csv"
-        check_readable(self.path)
-        if self.written:
-            self._csv = DelimitedFile(self.path, header)
-            self.names, self.notes = self._csv.names, self._csv.notes
-        else:
-            self._file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
-            self.names = list(self._file.schema.names)
-            self.rows = self._file.rows
         try:
             check_distinct(self.names, source=self.path)
             if self._numeric or only_numeric:
@@ -112,15 +97,19 @@ class TableReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        with located(self._table):
+            try:
+                if isinstance(error, BadValue):
+                    raise error
+            finally:
+                self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        """Close the table."""
         # A stream that is not read to its end must not outlive the table.
         while self._streams:
             self._streams.pop().close()
+        self._stack.close()
 
     @property
     def progress(self) -> float:
@@ -129,7 +118,7 @@ class TableReader:
             return 1.0
         if self.rows is not None:
             return self._read / self.rows
-        return min(1.0, self._blocks * BLOCK / max(1, os.path.getsize(self.path)))
+        return self._table.progress if self._read else 0.0
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """Stream the table from its first row.
@@ -138,64 +127,38 @@ class TableReader:
             rows: the number of rows of a batch; the last batch may have fewer, and so may batches of more than 256 MB.
 
         Yields:
-            Batches with the columns and types of `schema`, in the order of the file.
+            Batches with the columns and types of `schema`, in the order of the table.
 
         Raises:
-            InputError: a row of a CSV is malformed, a numeric column holds something else, or the file is damaged.
+            InputError: a row of a CSV is malformed, a numeric column holds something else, or a file is damaged.
         """
         for first_row, batch in self._raw_batches(rows):
             yield batch if self._keep_text else self._with_numbers(batch, first_row)
 
     def _schema(self) -> Any:
-        if self._file is not None:
-            kept = [self._file.schema.field(name) for name in self._columns]
-            return pa.schema(kept, metadata=self._file.schema.metadata)
+        known = self._table.schema
+        if not self.written:
+            return pa.schema([known.field(name) for name in self._columns], metadata=known.metadata)
         numbers = set() if self._keep_text else set(self._numeric or [])
         return pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in self._columns])
 
     def _raw_batches(self, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Stream batches as they are in the file, each with the number of its first row."""
+        """Stream batches as they are in the table, each with the number of its first row."""
         if rows < 1:
             raise ValueError("a batch needs at least one row")
-        self._read = self._blocks = 0
+        self._read = 0
         self._ended = False
-        for batch in resized(self._source(rows), rows):
+        stream = self._table.batches(self._columns, rows)
+        self._streams.append(stream)
+        for batch in resized(stream, rows):
             first_row = self._read + 1
             self._read += batch.num_rows
             yield first_row, batch
         self._ended = True
 
-    def _source(self, rows: int) -> Iterator[pa.RecordBatch]:
-        if self._file is None:
-            stream = self._text()
-            self._streams.append(stream)
-            yield from stream
-            return
-        source = self._file.batches(self._columns, rows)
-        read = 0
-        while True:
-            try:
-                batch = next(source)
-            except StopIteration:
-                return
-            except (pa.ArrowException, OSError) as error:
-                raise InputError(f"{self.path} is damaged: it cannot be read after row {read}.") from error
-            read += batch.num_rows
-            yield batch
-
-    def _text(self) -> Generator[pa.RecordBatch, None, None]:
-        assert self._csv is not None
-        try:
-            with contextlib.closing(self._csv.batches(self._columns)) as stream:
-                for batch in stream:
-                    self._blocks += 1
-                    yield batch
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {reason(error)}.") from error
-
     def _with_numbers(self, batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
         """Turn the text of a CSV's numeric columns into numbers; other formats have them already."""
-        if self._file is not None or not self._numeric:
+        if not self.written or not self._numeric:
             return batch
         marks = {name: marks_of(name, self._declared, WRITTEN) for name in self._numeric}
         return with_numbers(batch, marks, self.path, first_row)
@@ -257,41 +220,25 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()
 
 
-def column_names(path: str | os.PathLike[str], header: bool = True) -> list[str]:
+def column_names(data: Data, header: bool = True) -> list[str]:
     """Return the names of all columns of a table.
 
     Arguments:
-        path: a CSV, Parquet or Feather file.
+        data: a path, a list of paths, or what `open_table` gives.
         header: whether the first line of a CSV has the names of its columns; default True.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the table cannot be read.
     """
-    with TableReader(path, header=header) as table:
+    with TableReader(data, header=header) as table:
         return table.names
 
 
-def reading_notes(path: str | os.PathLike[str], header: bool = True) -> list[str]:
-    """Return what is read of a table in another way than usual, such as its separators, line by line.
-
-    Arguments:
-        path: a CSV, Parquet or Feather file.
-        header: whether the first line of a CSV has the names of its columns; default True.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    with TableReader(path, header=header) as table:
-        return list(table.notes)
-
-
-def read_columns(
-    path: str | os.PathLike[str], columns: Sequence[str] | None = None, *, header: bool = True
-) -> pa.Table:
+def read_columns(data: Data, columns: Sequence[str] | None = None, *, header: bool = True) -> pa.Table:
     r"""Read a whole table, or some of its columns, in the types of the file; a CSV is all text.
 
     Arguments:
-        path: a CSV, Parquet or Feather file.
+        data: a path, a list of paths, or what `open_table` gives.
         columns: the names of the columns wanted, in this order; default all.
         header: whether the first line of a CSV has the names of its columns; default True.
 
@@ -306,10 +253,10 @@ def read_columns(
         ...     read_columns(file, ["radius"]).to_pydict()
         {'radius': ['2.5', '4']}
     """
-    if columns is None:
-        columns = column_names(path, header)
-    with TableReader(path, columns, keep_text=True, only_numeric=True, header=header) as table:
-        return pa.Table.from_batches(_limited(table), table.schema).select(list(columns))
+    with opened(data, header=header, once=True) as stored:
+        columns = stored.schema.names if columns is None else columns
+        with TableReader(stored, columns, keep_text=True, only_numeric=True) as table:
+            return pa.Table.from_batches(_limited(table), table.schema).select(list(columns))
 
 
 def _limited(table: TableReader) -> Iterator[pa.RecordBatch]:

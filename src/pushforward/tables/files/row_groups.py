@@ -1,31 +1,45 @@
-"""A table in a file as row groups that can be read in any order, each as a stream."""
+"""A table outside memory as row groups that can be read in any order, each as a stream."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet
+import pyarrow.compute as pc
 
-from pushforward.errors import InputError
-from pushforward.tables.files.columnar import FeatherTable, ParquetTable
-from pushforward.tables.files.formats import table_format
-from pushforward.tables.files.reading import TableReader, with_numbers
+from pushforward.tables.files.opening import Data, open_table
+from pushforward.tables.files.reading import TableReader, resized, with_numbers
 from pushforward.tables.missing import Marks
+from pushforward.tables.numbers import BadValue
+
+# Whole numbers are written so only where they are codes.
+CODE = r"^\s*0[0-9]+\s*$"
+
+
+class Contradicted(BadValue):
+    """A value that is not what the first rows of a CSV made one expect of its column.
+
+    Attributes:
+        rows: the value's row and some after it, all text.
+        code: the column, if the value is a code such as 02139, which could be read as a number; or None.
+    """
+
+    def __init__(self, row: int, message: str, rows: pa.RecordBatch, code: str | None = None) -> None:
+        super().__init__(row, message)
+        self.rows, self.code = rows, code
 
 
 class RowGroups:
-    """The row groups of a Parquet file or the batches of a Feather file; a CSV is one row group.
+    """The row groups of Parquet files or the batches of Feather files; each CSV is one row group.
 
     Arguments:
-        path: the file.
+        data: the table: a path, a list of paths, or what `open_table` gives.
         columns: the names of the columns wanted.
         text: the columns of a CSV that stay text; all others are numbers. Default: none.
         marks: {column: what stands for a missing value}; default null and NaN, and the list in a CSV.
+        unsettled: the columns of numbers of a CSV in which a code, such as 02139, is refused; default none.
         header: whether the first line of a CSV has the names of its columns; default True.
 
     Attributes:
-        starts: the number of rows before each row group.
-        rows: the number of rows, or None for a CSV, which has to be read to be counted.
+        rows: the number of rows, or None before all of a CSV has been read and counted.
         written: whether text is that of a CSV.
         progress: the part of the table up to the end of the last batch, from 0 to 1.
 
@@ -35,32 +49,30 @@ class RowGroups:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        data: Data,
         columns: Sequence[str],
         text: Sequence[str] = (),
         marks: Mapping[str, Marks] | None = None,
+        unsettled: Collection[str] = (),
         header: bool = True,
     ) -> None:
-        self.path = os.fspath(path)
+        self.table = open_table(data, header=header)
+        self.path, self.written = self.table.name, self.table.written
         self.columns = list(columns)
-        self.text = list(text)
-        self._header = header
+        self.text, self.unsettled = list(text), unsettled
         self.progress = 0.0
-        with TableReader(path, self.columns, only_numeric=True, header=header) as reader:
-            self.rows = reader.rows
-            self.written = reader.written
+        TableReader(self.table, self.columns, only_numeric=True).close()  # which checks them
         default = Marks(self.written)
         self.marks = {name: (marks or {}).get(name, default) for name in self.columns}
-        sizes = [0]
-        if table_format(path) == "parquet":
-            metadata = pyarrow.parquet.read_metadata(self.path)
-            sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
-        elif table_format(path) == "feather":
-            sizes = FeatherTable(self.path).sizes
-        self.starts = [sum(sizes[:index]) for index in range(len(sizes))]
+        self._sizes = list(self.table.sizes)
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self._sizes)
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows, or None before they are counted."""
+        return None if None in self._sizes else self._before(len(self._sizes))
 
     def read(self, group: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Stream one row group.
@@ -73,25 +85,35 @@ class RowGroups:
             The number of rows before a batch in the whole table, and the batch.
 
         Raises:
-            InputError: the file is damaged, or a value in a numeric column of a CSV is not a number.
+            InputError: the table is damaged.
+            Contradicted: a value in a numeric column of a CSV is not a number.
         """
-        first = self.starts[group]
-        kind = table_format(self.path)
-        if kind == "csv":
-            numeric = {name: marks for name, marks in self.marks.items() if name not in self.text}
-            with TableReader(self.path, self.columns, keep_text=True, only_numeric=True, header=self._header) as reader:
-                for batch in reader.batches(rows):
-                    self.progress = reader.progress
-                    yield first, with_numbers(batch, numeric, self.path, first + 1)
-                    first += batch.num_rows
-            return
-        file = ParquetTable(self.path) if kind == "parquet" else FeatherTable(self.path)
+        first = start = self._before(group)
+        for batch in resized(self.table.batches(self.columns, rows, [group]), rows):
+            total = self.rows
+            self.progress = self.table.progress if total is None else (first + batch.num_rows) / (total or 1)
+            yield first, self._typed(batch, first) if self.written else batch
+            first += batch.num_rows
+        self._sizes[group] = first - start
+
+    def _typed(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
+        """Turn the text of a CSV's columns of numbers into numbers."""
+        for name in self.unsettled:
+            place = pc.index(pc.match_substring_regex(batch.column(name), CODE), True).as_py()
+            if place >= 0:
+                row = before + place + 1
+                message = f'column "{name}" of {self.path} holds a number with a leading zero in row {row}.'
+                raise Contradicted(row, message, batch.slice(place), name)
+        numeric = {name: marks for name, marks in self.marks.items() if name not in self.text}
         try:
-            for batch in file.row_group(group, self.columns, rows):
-                self.progress = (first + batch.num_rows) / (self.rows or 1)
-                yield first, batch
-                first += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.path} is damaged: it cannot be read after row {first}.") from error
-        finally:
-            file.close()
+            return with_numbers(batch, numeric, self.path, before + 1)
+        except BadValue as bad:
+            raise Contradicted(bad.row, str(bad), batch.slice(bad.row - before - 1)) from bad
+
+    def _before(self, group: int) -> int:
+        """The number of rows before a row group, which are counted where that is not known yet."""
+        for index, size in enumerate(self._sizes[:group]):
+            if size is None:
+                counted = self.table.batches(self.columns[:1], 2**16, [index])
+                self._sizes[index] = sum(batch.num_rows for batch in counted)
+        return sum(size or 0 for size in self._sizes[:group])

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
@@ -17,12 +18,14 @@ from pushforward.errors import InputError
 from pushforward.support.atomic import atomic_path, reason
 from pushforward.tables.checks import check_distinct
 from pushforward.tables.files.formats import table_format
+from pushforward.tables.raw_text import has_any
 
 STANDARD_OUTPUT = "-"
 
 _GROUP_ROWS = 2**17  # rows collected into one row group of Parquet, or one batch of Feather,
 _GROUP_BYTES = 2**26  # or fewer where rows are wide
 _LINES = 2**14  # rows turned into lines of CSV at a time
+_PLAIN = pa.csv.WriteOptions(include_header=False, quoting_style="none", batch_size=_LINES)
 
 
 class TableWriter:
@@ -141,7 +144,7 @@ class _Output(Protocol):
 class _CsvOutput:
     """Lines of CSV: text is quoted only where it must be, and numbers read back as exactly the same float64.
 
-    pyarrow's own writer quotes all text or none.
+    pyarrow's own writer quotes all text or none, so that it writes the rows none of which needs that.
     """
 
     def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
@@ -152,7 +155,13 @@ class _CsvOutput:
 
     def write_table(self, table: pa.Table) -> None:
         for batch in table.to_batches(max_chunksize=_LINES):
-            self._file.write(self._lines([_as_text(column) for column in batch.columns]))
+            if self._single or any(_is_text(column) and has_any(column, b'",\r\n') for column in batch.columns):
+                self._file.write(self._lines([_as_text(column) for column in batch.columns]))
+                continue
+            texts = pa.record_batch([column.cast(pa.string()) for column in batch.columns], names=batch.schema.names)
+            lines = pa.BufferOutputStream()
+            pa.csv.write_csv(texts, lines, _PLAIN)
+            self._file.write(memoryview(lines.getvalue()))
 
     def _lines(self, columns: Sequence[Any]) -> memoryview:
         quoted = [_quoted_where_needed(column, empty=self._single) for column in columns]
@@ -200,6 +209,10 @@ class _TextOutput:
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def _is_text(column: Any) -> bool:
+    return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
 
 
 def _as_text(column: Any) -> Any:
