@@ -1,5 +1,6 @@
 """pushforward fit DATA -o MODEL"""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from pushforward.cli.options import (
     pairs,
 )
 from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say
+from pushforward.support.processes import processes
 from pushforward.zoo.names import ARCHITECTURES, univariate_names
 
 if TYPE_CHECKING:
@@ -115,6 +117,10 @@ def fit(
     from pushforward.store.model_file import check_model_path
     from pushforward.table_models.fitting import fit_table
 
+    writes = processes().first
+    if not writes:
+        quiet = True
+        warnings.simplefilter("ignore")
     check_model_path(output)
     checkpoint = Path(output).with_suffix(".checkpoint")
     if resume and not checkpoint.exists():
@@ -145,6 +151,8 @@ def fit(
         resume=resume,
         **reporting(output, quiet),
     )
+    if not writes:
+        return
     result.model.save(output)
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.

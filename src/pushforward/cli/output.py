@@ -12,6 +12,7 @@ from typing import Any, ParamSpec
 import typer
 
 from pushforward.errors import InputError, TrainingError
+from pushforward.support.processes import first_to_say
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 
 Options = ParamSpec("Options")
@@ -34,20 +35,21 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            say(_ended("Interrupted", options))
+            say(_ended("Interrupted", options), quiet=not first_to_say(every_machine=True))
             raise typer.Exit(INTERRUPTED) from None
         except Terminated:
-            say(_ended("Terminated", options))
+            say(_ended("Terminated", options), quiet=not first_to_say(every_machine=True))
             raise typer.Exit(TERMINATED) from None
         except Exception as error:
             if options.get("verbose"):
                 traceback.print_exc()
             bad_input = isinstance(error, InputError | OSError)
+            quiet = not first_to_say(every_machine=bad_input)
             if bad_input or isinstance(error, TrainingError):
-                say(f"Error: {_one_line(error)}")
+                say(f"Error: {_one_line(error)}", quiet)
             else:
                 kind = type(error).__name__
-                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.")
+                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.", quiet)
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     return run

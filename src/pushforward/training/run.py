@@ -71,7 +71,7 @@ class Run:
         self.settings = settings
         self.history = History()
         self.started = time.monotonic()
-        self.stepper = Stepper(fabric, objective, settings, name_rows, self.warn)
+        self.stepper = Stepper(fabric, objective, settings, name_rows, self.warn, self._own_clock)
 
         limits = [settings.max_steps, None if settings.epochs is None else settings.epochs * len(batches)]
         self.total_steps: float = min((limit for limit in limits if limit is not None), default=math.inf)
@@ -99,10 +99,18 @@ class Run:
         return self.step / len(self.batches)
 
     def elapsed(self) -> float:
-        """Seconds of training, those before a checkpoint included."""
-        elapsed = time.monotonic() - self.started
-        # All processes must take the same decisions, so the first one's clock counts.
-        return elapsed if self.fabric.world_size == 1 else self.fabric.broadcast(elapsed)
+        """Seconds of training, those before a checkpoint included.
+
+        All processes must take the same decisions, so the first one's clock counts; all must ask at the same time.
+        """
+        elapsed = self._own_clock()
+        if self.fabric.world_size > 1:
+            self.stepper.clock = elapsed = self.fabric.broadcast(elapsed)
+        return elapsed
+
+    def elapsed_in_step(self) -> float:
+        """The same between steps, as of the last step where there are several processes, which costs no message."""
+        return self._own_clock() if self.fabric.world_size == 1 else self.stepper.clock
 
     def progress(self, elapsed: float) -> float:
         """The share of the run that is over."""
@@ -185,8 +193,13 @@ class Run:
             warnings.warn(sentence, RuntimeWarning, stacklevel=2)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON."""
+        """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON.
+
+        All processes must ask for it at the same time. What differs from process to process is in `processes`, by their
+        numbers; the first one's is outside as well, for a run that goes on with another number of processes.
+        """
         steps = self.stepper.state_dict()
+        batches, random = cast(ResumableBatches, self.batches).state_dict(), self._random_states()
         state = {
             **steps,
             "best": tensors_of(self.best_state or {}),
@@ -195,11 +208,15 @@ class Run:
             "elapsed": self.elapsed(),
             "finished": self.finished,
             "history": asdict(self.history),
-            "batches": cast(ResumableBatches, self.batches).state_dict(),
-            "random": torch.default_generator.get_state(),
+            "batches": batches,
+            **random,
         }
-        if self.fabric.device.type == "cuda":
-            state["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        if self.fabric.world_size > 1:
+            # Imported here: it takes seconds, and is loaded already.
+            from pushforward.training.fabric import from_every
+
+            every = from_every(self.fabric, {**batches, **random})
+            state["processes"] = {f"{place}.{name}": part for place, own in enumerate(every) for name, part in own.items()}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -214,13 +231,37 @@ class Run:
             setattr(self, name, type(getattr(self, name))(state["counts"][name]))
         history = {field.name: state["history"][field.name] for field in fields(History)}
         self.history = History(**{**history, "rows": tuple(history["rows"])})
-        cast(ResumableBatches, self.batches).load_state_dict(state["batches"])
         self.started -= float(state["elapsed"])
         self.finished = bool(state["finished"])
-        if self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"], self.fabric.device)
+        self._load_place(state)
+
+    def _load_place(self, state: dict[str, Any]) -> None:
+        """Go to the place of this process in the batches, and in its random numbers."""
+        number, every = self.fabric.global_rank, state.get("processes", {})
+        saved = len({name.partition(".")[0] for name in every}) or 1
+        batches, random = state["batches"], {name: state.get(name) for name in ("random", "random_cuda")}
+        if saved == self.fabric.world_size > 1:
+            batches = {name: every[f"{number}.{name}"] for name in batches}
+            random = {name: every.get(f"{number}.{name}") for name in random}
+        cast(ResumableBatches, self.batches).load_state_dict(batches)
         # Last: nothing between here and the next step draws random numbers.
-        torch.default_generator.set_state(state["random"])
+        if saved != self.fabric.world_size and number > 0:
+            # A process that the saved run did not have; its numbers are those of no other process or step.
+            torch.manual_seed(hash((self.settings.seed, self.step, number)))
+            return
+        if self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(random["random_cuda"], self.fabric.device)
+        torch.default_generator.set_state(random["random"])
+
+    def _random_states(self) -> dict[str, Tensor]:
+        """The states of the random generators of this process."""
+        states = {"random": torch.default_generator.get_state()}
+        if self.fabric.device.type == "cuda":
+            states["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return states
+
+    def _own_clock(self) -> float:
+        return time.monotonic() - self.started
 
     def _record(self, held_out: float) -> tuple[float, ...]:
         elapsed = self.elapsed()
