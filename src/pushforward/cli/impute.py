@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Seed, Verbose
+from pushforward.cli.options import Engine, Json, Model, NoHeader, Output, Quiet, Seed, Verbose
 from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 
 
@@ -24,6 +24,7 @@ def impute(
         ),
     ] = None,
     no_header: NoHeader = False,
+    engine: Engine = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -31,14 +32,14 @@ def impute(
 ) -> None:
     """Write a table again with its missing values imputed from the values that are present."""
     from pushforward.table_models import imputation
+    from pushforward.table_models.engines import engine_of
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
     header, lines = not no_header, list[str]()
+    options = {"seed": seed, "announce": lines.append, "header": header, "engine": engine_of(engine)}
     with progress("imputing", quiet) as report:
-        rows, filled = imputation.impute(
-            table_model, data, output, draws=draws, seed=seed, announce=lines.append, report=report, header=header
-        )
+        rows, filled = imputation.impute(table_model, data, output, draws=draws, report=report, **options)
     say_notes(data, header, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, SeedOfDraws, Verbose
+from pushforward.cli.options import Engine, Json, Model, NoHeader, Output, Quiet, SeedOfDraws, Verbose
 from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 
 
@@ -17,20 +17,21 @@ def sample(
         str | None, typer.Option(help="Table of the given columns: one row is drawn for each of its rows.")
     ] = None,
     no_header: NoHeader = False,
+    engine: Engine = None,
     seed: SeedOfDraws = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Draw rows from a fitted density."""
+    from pushforward.table_models.engines import engine_of
     from pushforward.table_models.model import TableModel
 
     table_model, header = TableModel.load(model), not no_header
     lines: list[str] = []
+    options = {"seed": seed, "announce": lines.append, "header": header, "engine": engine_of(engine)}
     with progress("sampling", quiet) as report:
-        rows = table_model.sample(
-            output, rows=number, given=given_file, seed=seed, announce=lines.append, report=report, header=header
-        )
+        rows = table_model.sample(output, rows=number, given=given_file, report=report, **options)
     if given_file is not None:
         say_notes(given_file, header, quiet)
     if json and output != "-":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, NoHeader, Output, Quiet, Verbose
+from pushforward.cli.options import Engine, Json, Model, NoHeader, Output, Quiet, Verbose
 from pushforward.cli.output import command, counted, place, print_json, progress, say, say_notes
 
 if TYPE_CHECKING:
@@ -37,19 +37,22 @@ def score(
         ),
     ] = False,
     no_header: NoHeader = False,
+    engine: Engine = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Write a table again with log_prob, the log-density of each row in nats, its p-value, and whether it is unseen."""
+    from pushforward.table_models.engines import engine_of
     from pushforward.table_models.explanation import OddestRows
     from pushforward.table_models.explanation import explain as explained
     from pushforward.table_models.model import TableModel
 
-    table_model = TableModel.load(model)
+    table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
     with progress("scoring", quiet) as report:
-        scores = table_model.score(data, output, report, oddest.add, shares=shares, strict=strict, header=not no_header)
+        options = {"shares": shares, "strict": strict, "header": not no_header, "engine": where}
+        scores = table_model.score(data, output, report, oddest.add, **options)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:

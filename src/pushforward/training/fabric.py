@@ -115,8 +115,12 @@ def from_every(fabric: Fabric, value: Value) -> list[Value]:
 
 
 @contextmanager
-def lost_processes_explained(fabric: Fabric) -> Iterator[None]:
+def lost_processes_explained(fabric: Fabric, hint: str = "") -> Iterator[None]:
     """Say in a sentence that another process has ended while this one waited for it.
+
+    Arguments:
+        fabric: of the processes.
+        hint: ends the sentence.
 
     Raises:
         TrainingError: it has.
@@ -127,7 +131,7 @@ def lost_processes_explained(fabric: Fabric) -> Iterator[None]:
         if fabric.world_size == 1 or not _is_of_communication(error):
             raise
         raise TrainingError(
-            f"One of the {fabric.world_size} processes of this fit has ended, and the others cannot go on without it."
+            f"One of the {fabric.world_size} processes of this fit has ended, and the others cannot go on without it{hint}."
         ) from error
 
 

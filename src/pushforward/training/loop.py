@@ -62,7 +62,7 @@ def train(
 
     path = settings.log_path if fabric.is_global_zero else None
     with (
-        lost_processes_explained(fabric),
+        lost_processes_explained(fabric, "" if checkpoint is None else f"; resume from {checkpoint.path}"),
         seeded(settings.seed + fabric.global_rank, fabric.device),
         CsvLog(path) as log,
     ):

@@ -118,8 +118,8 @@ class Run:
 
     def start(self, first: Batch) -> None:
         """Initialize the objective on the first batch, which is trained on as well."""
-        losses = self.stepper.initialize(first)
-        self._note(float(losses.mean()), math.nan, len(losses), self.stepper.learning_rate(0.0))
+        loss, rows = self.stepper.initialize(first)
+        self._note(loss, math.nan, rows, self.stepper.learning_rate(0.0))
 
     def take_step(self, batch: Batch, progress: float) -> None:
         """Take a step at the learning rate that belongs to this share of the run."""

@@ -61,8 +61,8 @@ class Stepper:
         self.rate_scale = 1.0
         self.failures = 0
 
-    def initialize(self, first: Batch) -> Tensor:
-        """Let layers initialize themselves on the first batch, and return its losses."""
+    def initialize(self, first: Batch) -> tuple[float, int]:
+        """Let layers initialize themselves on the first batch, and return its mean loss and number of rows."""
         with torch.no_grad():
             losses: Tensor = self.model(*self.on_device(first))
         if self.fabric.world_size > 1:
@@ -72,7 +72,10 @@ class Stepper:
             equalize_processes(self.fabric, self.objective)
         self._prepare()
         self.mark_good()
-        return losses
+        if self.fabric.world_size == 1:
+            return float(losses.mean()), len(losses)
+        both, rows = self._over_processes(losses.sum().div(self._share).repeat(2), len(losses), [])
+        return float(both[0]), rows
 
     def take(self, batch: Batch, learning_rate: float) -> tuple[float, float, int] | None:
         """Take a step.
@@ -89,12 +92,11 @@ class Stepper:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         # One transfer brings both numbers; the norm is finite only if every gradient is.
-        both = torch.stack((loss.detach(), norm))
+        both: Any = torch.stack((loss.detach(), norm))
         rows = len(losses)
         if self.fabric.world_size > 1:
-            loss_value, norm_value, rows = self._in_all_processes(both, rows, gradients)
-        else:
-            loss_value, norm_value = both.tolist()
+            both, rows = self._over_processes(both, rows, gradients)
+        loss_value, norm_value = both.tolist()
         if not math.isfinite(loss_value) or not math.isfinite(norm_value):
             self._recover(batch, learning_rate)
             return None
@@ -189,23 +191,22 @@ class Stepper:
         """The rows of a batch that each process has, as nearly as they can be shared."""
         return self.settings.batch_size / self.fabric.world_size
 
-    def _in_all_processes(
-        self, both: Tensor, rows: int, gradients: list[Tensor]
-    ) -> tuple[float, float, int]:
-        """The mean loss, the norm of its gradient, and the rows of all processes, whose gradients are scaled to that.
+    def _over_processes(self, both: Tensor, rows: int, gradients: list[Tensor]) -> tuple[Tensor, int]:
+        """The mean loss and the norm of its gradient over the rows of all processes, (2,), and how many rows those are.
 
-        Each process took the sum over its rows, and the gradients are means over the processes: rows count alike,
-        whichever process has them.
+        Each process took the sum over its rows, and the gradients are means over the processes: here they are scaled so
+        that rows count alike, whichever process has them.
         """
-        here = torch.tensor([0.0, 0.0, rows, self.elapsed()], dtype=torch.float64)
-        here[:2] = both
-        here[3] *= self.fabric.is_global_zero
-        summed: Any = self.fabric.all_reduce(here.to(self.fabric.device), reduce_op="sum")
-        loss, norm, total, self.clock = summed.tolist()
+        # One message brings all of them; the clock is that of the first process.
+        clock = self.elapsed() if self.fabric.is_global_zero else 0.0
+        here = torch.cat((both.double(), both.new_tensor([rows, clock], dtype=torch.float64)))
+        summed: Any = self.fabric.all_reduce(here, reduce_op="sum")
+        total, self.clock = summed[2:].tolist()
         factor = self.settings.batch_size / total
-        if factor != 1:
+        if factor != 1 and gradients:
             torch._foreach_mul_(gradients, factor)
-        return loss * self._share / total, norm * factor / self.fabric.world_size, int(total)
+        scales = (self._share / total, factor / self.fabric.world_size)
+        return summed[:2] * summed.new_tensor(scales), round(total)
 
     def _prepare(self) -> None:
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.parameters, self.settings))
