@@ -1,13 +1,15 @@
 """pushforward fit DATA -o MODEL"""
 
+import functools
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pushforward.cli.options import (
     Device,
+    FitEngine,
     Json,
     MaxTime,
     ModelOutput,
@@ -15,6 +17,7 @@ from pushforward.cli.options import (
     Quiet,
     Seed,
     Verbose,
+    Workers,
     column,
     columns,
     names_in,
@@ -109,11 +112,14 @@ def fit(
     device: Device = "auto",
     precision: Precision = "32-true",
     resume: Resume = False,
+    engine: FitEngine = None,
+    workers: Workers = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Learn the density of a table: p(columns), or p(columns | given)."""
+    arguments = locals()
     from pushforward.store.model_file import check_model_path
     from pushforward.table_models.fitting import fit_table
 
@@ -127,6 +133,9 @@ def fit(
         say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
     elif checkpoint.exists() and not resume:
         say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
+    if engine is not None or workers is not None:
+        _say(_on_engine(arguments), data, output, checkpoint, json, quiet)
+        return
     known = names_in(data, not no_header)
     result = fit_table(
         data,
@@ -157,6 +166,35 @@ def fit(
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.
         checkpoint.unlink(missing_ok=True)
+    _say(result, data, output, checkpoint, json, quiet)
+
+
+def _on_engine(arguments: dict[str, Any]) -> "Fit":
+    """The result of the same command in processes of an engine, which writes the model; their first one is silent."""
+    from pushforward.table_models.engines import run_in_processes
+    from pushforward.table_models.fitting import Fit
+    from pushforward.table_models.model import TableModel
+    from pushforward.training.history import History
+    from pushforward.training.settings import choose_device
+
+    engine, workers = arguments["engine"], arguments["workers"] or 1
+    here = {**arguments, "engine": None, "workers": None, "quiet": True, "json": False}
+    gpus = choose_device(arguments["device"]).type == "cuda"
+    run_in_processes(engine, functools.partial(_fit_here, here), workers, gpus)
+    model = TableModel.load(arguments["output"])
+    notes = model.notes
+    for line in notes["chosen"]:
+        say(line, arguments["quiet"])
+    return Fit(model, History(stopped=notes["stopped"]), notes["held_out_nats"], notes["gaussian_nats"])
+
+
+def _fit_here(arguments: dict[str, Any]) -> None:
+    """The command without what it says about its errors."""
+    fit.__wrapped__(**arguments)  # type: ignore[attr-defined]
+
+
+def _say(result: "Fit", data: str, output: str, checkpoint: Path, json: bool, quiet: bool) -> None:
+    """Print the result for machines and for people."""
     if json:
         notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}

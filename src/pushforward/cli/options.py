@@ -25,6 +25,11 @@ Engine = Annotated[
     str | None,
     typer.Option(help="ray: work on the Ray cluster that RAY_ADDRESS names, or else on one of all processors here."),
 ]
+FitEngine = Annotated[
+    str | None,
+    typer.Option("--engine", help="ray: fit in processes that Ray Train starts on the cluster that RAY_ADDRESS names."),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes, with --engine ray; default 1.")]
 NoHeader = Annotated[
     bool,
     typer.Option(

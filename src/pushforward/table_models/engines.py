@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
@@ -104,9 +106,13 @@ def engine_of(name: str | None) -> Engine:
     """
     if name is None:
         return InProcess()
+    _check_known(name)
+    return OnRay()
+
+
+def _check_known(name: str) -> None:
     if name not in ENGINES:
         raise InputError(f"There is no engine {name!r}; the engines are {', '.join(ENGINES)}.")
-    return OnRay()
 
 
 def required_package(name: str, extra: str) -> ModuleType:
@@ -131,7 +137,53 @@ def connected_ray() -> ModuleType:
     if not ray.is_initialized():
         try:
             # By itself it reads RAY_ADDRESS.
-            ray.init(include_dashboard=False, logging_level="warning", log_to_driver=True)
+            ray.init(include_dashboard=False, logging_level="warning", log_to_driver=False)
         except (ConnectionError, ValueError) as error:
             raise InputError(f"No Ray cluster answers: {' '.join(str(error).split())[:200]}") from None
     return ray
+
+
+def run_in_processes(engine: str | None, work: Callable[[], None], workers: int, gpus: bool) -> None:
+    """Run a fit in so many processes of one group, which Ray Train starts on its cluster.
+
+    Arguments:
+        engine: "ray".
+        work: the fit, picklable; it runs in the folder of this process, which must be the same on all machines.
+        workers: how many processes.
+        gpus: whether each has a GPU.
+
+    Raises:
+        InputError: what `work` raised, or Ray is not installed.
+        TrainingError: the same, or a worker was lost.
+    """
+    if engine is None:
+        raise InputError("A number of workers needs an engine that starts them (--engine ray); see also torchrun.")
+    _check_known(engine)
+    connected_ray()
+    from ray.train import RunConfig, ScalingConfig, TrainingFailedError
+    from ray.train.torch import TorchTrainer
+
+    # Ray's own record of the run; the fit has files of its own.
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = TorchTrainer(
+            _run_in,
+            train_loop_config={"work": work, "folder": os.getcwd()},
+            scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus),
+            run_config=RunConfig(storage_path=folder, name="fit"),
+        )
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            failures = list(getattr(error, "worker_failures", {}).values())
+            for kind in (InputError, TrainingError):
+                for failure in failures:
+                    if isinstance(failure, kind):
+                        raise failure from None
+            # Its own message has the traceback of a worker.
+            reasons = [f"{type(failure).__name__}: {' '.join(str(failure).split())[:200]}" for failure in failures]
+            raise TrainingError(f"The processes of Ray Train failed ({'; '.join(reasons[:1]) or 'no reason'}).") from error
+
+
+def _run_in(config: dict[str, Any]) -> None:
+    os.chdir(config["folder"])
+    config["work"]()
