@@ -20,6 +20,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = 10
+# Pages whose blocks take seconds: they fit much, or draw much.
+LONG = ("README.md", "checking.md", "scikit_learn.md")
 
 
 def write(name, columns, rows=60):
@@ -37,8 +39,11 @@ def record(folder, seconds, files=6):
 
 @pytest.mark.parametrize(
     "page",
-    # The README fits a model of everything that there is.
-    [pytest.param(page, marks=[pytest.mark.slow] if page.name == "README.md" else [], id=page.name) for page in PAGES if page.name != ELSEWHERE],
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else [], id=page.name)
+        for page in PAGES
+        if page.name != ELSEWHERE
+    ],
 )
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -45,6 +45,7 @@ def test_whole_weights_are_repeated_rows():
     assert weighted.rows == (int((weights > 0).sum()),) * 2 and plain.rows == (len(repeated),) * 2
 
 
+@pytest.mark.slow
 def test_a_weighted_fit_learns_the_weighted_density():
     # Rows of N(0, 4) with weights that make them N(1, 1).
     generator = np.random.default_rng(0)
