@@ -76,8 +76,9 @@ def test_two_processes_end_where_one_does(tmp_path, kind, memory):
     alone, together = ended
     assert together["rows"] == alone["rows"] and together["steps"] == alone["steps"]
     assert together["gaussian_nats"] == alone["gaussian_nats"]
-    # Where columns are discrete, the noise of the batches differs too.
-    assert together["held_out_nats"] == pytest.approx(alone["held_out_nats"], abs=0.03 if kind == "kinds" else 0.01)
+    # Columns of other kinds are trained with random conditions, which differ: a hundredth for each of ten.
+    tolerance = 0.1 if kind == "kinds" else 0.01
+    assert together["held_out_nats"] == pytest.approx(alone["held_out_nats"], abs=tolerance)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"program.py", data, *(f"{n}.{end}" for n in (1, 2) for end in ("safetensors", "metrics.csv"))}
 
@@ -108,8 +109,12 @@ def test_a_killed_worker_ends_the_run_and_another_number_of_processes_goes_on(tm
     os.kill(workers(process)[number], signal.SIGKILL)
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode != 0 and not (tmp_path / "m.safetensors").exists()
-    sentence = "Error: One of the 2 processes of this fit has ended, and the others cannot go on without it; resume from "
-    ours = [line for line in err.splitlines() if line.startswith(("Error: ", "Unexpected", "Terminated", "Interrupted"))]
+    sentence = (
+        "Error: One of the 2 processes of this fit has ended, and the others cannot go on without it; resume from "
+    )
+    ours = [
+        line for line in err.splitlines() if line.startswith(("Error: ", "Unexpected", "Terminated", "Interrupted"))
+    ]
     assert ours in ([f"{sentence}m.checkpoint."], ["Terminated; no result was written."])
     _, err = finish(start(tmp_path, 1, "fit", "t.csv", "-o", "m.safetensors", "--resume", steps=3000))
     assert "starts from the beginning" not in err and (tmp_path / "m.safetensors").exists()

@@ -168,7 +168,7 @@ def test_row_groups_are_dealt_and_rows_of_a_few_of_them(count):
     assert sorted(row for rows in seen for row in rows) == list(range(GROUPS * IN_GROUP))
     assert sum(len(batches[0][0]) for batches in passes) == 40
     read = [group for groups in asked for group, *_ in groups]
-    by_group = GROUPS >= 4 * count
+    by_group = 4 * count <= GROUPS
     assert sorted(read) == sorted(list(range(GROUPS)) * (1 if by_group else count))
     assert max(len(rows) for rows in seen) - min(len(rows) for rows in seen) <= (IN_GROUP if by_group else 1)
 

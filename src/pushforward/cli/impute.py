@@ -1,6 +1,6 @@
 """pushforward impute MODEL DATA -o OUT"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,7 @@ def impute(
 
     table_model = TableModel.load(model)
     header, lines = not no_header, list[str]()
-    options = {"seed": seed, "announce": lines.append, "header": header, "engine": engine_of(engine)}
+    options: dict[str, Any] = {"seed": seed, "announce": lines.append, "header": header, "engine": engine_of(engine)}
     with progress("imputing", quiet) as report:
         rows, filled = imputation.impute(table_model, data, output, draws=draws, report=report, **options)
     say_notes(data, header, quiet)

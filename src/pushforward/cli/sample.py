@@ -1,6 +1,6 @@
 """pushforward sample MODEL -n N -o OUT"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ def sample(
 
     table_model, header = TableModel.load(model), not no_header
     lines: list[str] = []
-    options = {"seed": seed, "announce": lines.append, "header": header, "engine": engine_of(engine)}
+    options: dict[str, Any] = {"seed": seed, "announce": lines.append, "header": header, "engine": engine_of(engine)}
     with progress("sampling", quiet) as report:
         rows = table_model.sample(output, rows=number, given=given_file, report=report, **options)
     if given_file is not None:

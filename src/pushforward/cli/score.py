@@ -1,7 +1,7 @@
 """pushforward score MODEL DATA -o OUT"""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def score(
     table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
     with progress("scoring", quiet) as report:
-        options = {"shares": shares, "strict": strict, "header": not no_header, "engine": where}
+        options: dict[str, Any] = {"shares": shares, "strict": strict, "header": not no_header, "engine": where}
         scores = table_model.score(data, output, report, oddest.add, **options)
     odd_rows = []
     if explain:

@@ -46,7 +46,8 @@ def processes() -> Processes:
     environment = os.environ
     if "LOCAL_WORLD_SIZE" in environment:  # torchrun, and Ray Train
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        return Processes(*(int(environment[name]) for name in names), by_torch=True)
+        number, count, local_number, local_count = (int(environment[name]) for name in names)
+        return Processes(number, count, local_number, local_count, by_torch=True)
     # Slurm sets the second of these for what srun starts: a batch script by itself is one process.
     if "SLURM_NTASKS" in environment and "SLURM_STEP_ID" in environment:
         count, machines = int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", "1"))

@@ -143,9 +143,7 @@ class ArbitraryConditionalDensity(nn.Module):
         return self.fill(codes, noise=noise)
 
     @torch.no_grad()
-    def fill(
-        self, codes: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None
-    ) -> Tensor:
+    def fill(self, codes: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None) -> Tensor:
         """Draw missing values from p(missing | present), one column after the other; float64, (n, D).
 
         Arguments:

@@ -108,9 +108,9 @@ class DeconvolvedDensity(nn.Module):
         return self.density.sample(shape, context)
 
     def noise(self, rows: int) -> Tensor:
-        """What draws are made of, (rows, D), from the global random state."""
-        return self.density.noise(rows)
+        """What draws are made of, (rows, D), from the global random state; of a density of a table's codes."""
+        return self.density.noise(rows)  # type: ignore[attr-defined]
 
     def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
         """The draws that `sample` makes of noise, (n, D)."""
-        return self.density.draws_of(noise, context)
+        return self.density.draws_of(noise, context)  # type: ignore[attr-defined]

@@ -181,7 +181,9 @@ def run_in_processes(engine: str | None, work: Callable[[], None], workers: int,
                         raise failure from None
             # Its own message has the traceback of a worker.
             reasons = [f"{type(failure).__name__}: {' '.join(str(failure).split())[:200]}" for failure in failures]
-            raise TrainingError(f"The processes of Ray Train failed ({'; '.join(reasons[:1]) or 'no reason'}).") from error
+            raise TrainingError(
+                f"The processes of Ray Train failed ({'; '.join(reasons[:1]) or 'no reason'})."
+            ) from error
 
 
 def _run_in(config: dict[str, Any]) -> None:

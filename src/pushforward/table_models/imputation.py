@@ -186,9 +186,7 @@ def _filled(
     return whole.numpy()
 
 
-def _replaced(
-    rows: pa.RecordBatch | pa.Table, matrix: np.ndarray, whole: np.ndarray, model: TableModel
-) -> pa.Table:
+def _replaced(rows: pa.RecordBatch | pa.Table, matrix: np.ndarray, whole: np.ndarray, model: TableModel) -> pa.Table:
     """The rows with the columns that had gaps replaced; the text of numbers that are present stays as it is."""
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
     for place, name in enumerate(model.modeled):

@@ -217,7 +217,13 @@ class TableModel:
             InputError: a missing column, a value that is not a finite number, a column that is already called log_prob,
                 p_value or unseen, shares of a model that has none; nothing is written then.
         """
-        options: dict[str, Any] = {"shares": shares, "header": header, "report": report, "watch": watch, "engine": engine}
+        options: dict[str, Any] = {
+            "shares": shares,
+            "header": header,
+            "report": report,
+            "watch": watch,
+            "engine": engine,
+        }
         declared = self.notes.get("declared", ()) if strict else ()
         return score_table(self.density, self.roles, self.calibration, data, output, strict=declared, **options)
 

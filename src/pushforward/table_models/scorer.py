@@ -94,7 +94,8 @@ class Scorer:
         if type(batch).__module__.partition(".")[0] == "pandas" and hasattr(batch, "columns"):
             return self._of_frame(batch)
         raise InputError(
-            f"A scorer takes data frames of pandas, and tables and record batches of pyarrow, not {type(batch).__name__}."
+            "A scorer takes data frames of pandas, and tables and record batches of pyarrow, not "
+            f"{type(batch).__name__}."
         )
 
     @property

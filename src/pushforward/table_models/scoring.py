@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -179,7 +180,7 @@ class RowScorer:
     def __call__(self, block: BlockOfRows) -> ScoredRows:
         """Score some rows."""
         density, roles = self.density, self.roles
-        options = {"strict": self.strict, "written": self.written}
+        options: dict[str, Any] = {"strict": self.strict, "written": self.written}
         found = roles.encode(block.rows, roles.names, self.source, block.first_row, **options)
         codes = roles.known(found, roles.names)
         log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes)).numpy()

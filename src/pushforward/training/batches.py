@@ -236,7 +236,7 @@ class StreamedBatches(_Passes):
             yield self._mixed(waiting, generator)
 
     def _generator_of_pass(self) -> torch.Generator:
-        """What orders the rows of this pass: each of several processes has its own, and all begin the next pass alike."""
+        """What orders the rows of this pass: each of several processes has its own; all begin the next pass alike."""
         if self.processes == 1:
             return self._generator
         seed = int(torch.randint(2**62, (), generator=self._generator))

@@ -92,7 +92,7 @@ class Checkpoint:
             raise self._damaged() from None
 
     def read_if_wanted(self) -> dict[str, Any] | None:
-        """Read the state from the file, if there is one to resume from, and it is wanted; errors are those of `read`."""
+        """Read the state, if there is a file to resume from, and it is wanted; errors are those of `read`."""
         return self.read() if self.found else None
 
     def read(self) -> dict[str, Any]:

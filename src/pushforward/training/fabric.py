@@ -51,7 +51,8 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
         # No buffer changes from step to step; PyTorch 2.13 has given the option another name.
         known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
         name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        options["strategy"] = DDPStrategy(**{name: False})
+        unchanged: dict[str, Any] = {name: False}
+        options["strategy"] = DDPStrategy(**unchanged)
     if place.count == 1:
         # A Slurm job whose script calls one process has several tasks all the same.
         plugins.append(LightningEnvironment())
@@ -131,7 +132,8 @@ def lost_processes_explained(fabric: Fabric, hint: str = "") -> Iterator[None]:
         if fabric.world_size == 1 or not _is_of_communication(error):
             raise
         raise TrainingError(
-            f"One of the {fabric.world_size} processes of this fit has ended, and the others cannot go on without it{hint}."
+            f"One of the {fabric.world_size} processes of this fit has ended, and the others cannot go on without "
+            f"it{hint}."
         ) from error
 
 

@@ -43,6 +43,10 @@ COUNTS = (
 )
 
 
+# The states of random generators.
+RANDOM = ("random", "random_cuda")
+
+
 class Run:
     """A training run, which can be saved between two steps.
 
@@ -216,7 +220,9 @@ class Run:
             from pushforward.training.fabric import from_every
 
             every = from_every(self.fabric, {**batches, **random})
-            state["processes"] = {f"{place}.{name}": part for place, own in enumerate(every) for name, part in own.items()}
+            state["processes"] = {
+                f"{place}.{name}": part for place, own in enumerate(every) for name, part in own.items()
+            }
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -239,10 +245,10 @@ class Run:
         """Go to the place of this process in the batches, and in its random numbers."""
         number, every = self.fabric.global_rank, state.get("processes", {})
         saved = len({name.partition(".")[0] for name in every}) or 1
-        batches, random = state["batches"], {name: state.get(name) for name in ("random", "random_cuda")}
+        batches, random = state["batches"], {name: state[name] for name in RANDOM if name in state}
         if saved == self.fabric.world_size > 1:
             batches = {name: every[f"{number}.{name}"] for name in batches}
-            random = {name: every.get(f"{number}.{name}") for name in random}
+            random = {name: every[f"{number}.{name}"] for name in random}
         cast(ResumableBatches, self.batches).load_state_dict(batches)
         # Last: nothing between here and the next step draws random numbers.
         if saved != self.fabric.world_size and number > 0:

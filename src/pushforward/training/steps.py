@@ -229,7 +229,6 @@ class Stepper:
             f"(now {learning_rate / 2:.3g})."
         )
 
-
     def _fault(self, batch: Batch) -> str:
         """What was not finite, in the first process that has such a row."""
         self.drop_gradients()
