@@ -97,15 +97,19 @@ def workers(process):
     return found
 
 
+def wait_for_checkpoint(folder, process):
+    deadline = time.monotonic() + SECONDS
+    while not (folder / "m.checkpoint").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_killed_worker_ends_the_run_and_another_number_of_processes_goes_on(tmp_path, number):
     write(tmp_path / "t.csv", make_rows(1000))
     process = start(tmp_path, 2, "fit", "t.csv", "-o", "m.safetensors", steps=3000)
-    deadline = time.monotonic() + SECONDS
-    while not (tmp_path / "m.checkpoint").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_checkpoint(tmp_path, process)
     os.kill(workers(process)[number], signal.SIGKILL)
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode != 0 and not (tmp_path / "m.safetensors").exists()
@@ -118,6 +122,17 @@ def test_a_killed_worker_ends_the_run_and_another_number_of_processes_goes_on(tm
     assert ours in ([f"{sentence}m.checkpoint."], ["Terminated; no result was written."])
     _, err = finish(start(tmp_path, 1, "fit", "t.csv", "-o", "m.safetensors", "--resume", steps=3000))
     assert "starts from the beginning" not in err and (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_one_process_keeps_the_best_so_far(tmp_path):
+    write(tmp_path / "t.csv", make_rows(1000))
+    process = start(tmp_path, 2, "fit", "t.csv", "-o", "m.safetensors", steps=100_000)
+    wait_for_checkpoint(tmp_path, process)
+    os.kill(workers(process)[1], signal.SIGINT)
+    _, err = finish(process)
+    assert err.count("Interrupted at step") == 1 and err.count("interrupted: the best so far is kept") == 1
+    assert notes(tmp_path / "m.safetensors")["stopped"] == "interrupted"
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -140,3 +142,27 @@ def lost_processes_explained(fabric: Fabric, hint: str = "") -> Iterator[None]:
 def _is_of_communication(error: RuntimeError) -> bool:
     # Gloo raises plain RuntimeErrors.
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
+
+
+@contextmanager
+def interrupts_noted(fabric: Fabric) -> Iterator[Callable[[], bool]]:
+    """Note the first Ctrl-C in a process of several, which must all stop after the same step; another one is raised.
+
+    Yields:
+        A function that says whether there was one. A single process is interrupted as ever.
+    """
+    if fabric.world_size == 1 or threading.current_thread() is not threading.main_thread():
+        yield bool
+        return
+    noted: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(noted)
+    finally:
+        signal.signal(signal.SIGINT, before)

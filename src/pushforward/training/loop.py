@@ -58,7 +58,7 @@ def train(
     if not any(p.requires_grad for p in objective.parameters()):
         raise InputError("There is nothing to train: no parameter requires a gradient.")
     # Imported here: it takes seconds, which `import pushforward` should not.
-    from pushforward.training.fabric import from_first, lost_processes_explained
+    from pushforward.training.fabric import from_first, interrupts_noted, lost_processes_explained
 
     path = settings.log_path if fabric.is_global_zero else None
     with (
@@ -69,7 +69,8 @@ def train(
         # Not every machine may see the file.
         saved = from_first(fabric, checkpoint.read_if_wanted) if checkpoint is not None else None
         run = Run(fabric, objective, batches, held_out, settings, name_rows)
-        return _Loop(run, log, checkpoint).complete(saved)
+        with interrupts_noted(fabric) as run.stepper.asked_to_stop:
+            return _Loop(run, log, checkpoint).complete(saved)
 
 
 class _Loop:
@@ -131,6 +132,8 @@ class _Loop:
                 run.history.stopped = "finished" if run.step >= run.total_steps else "time"
                 break
             run.take_step(batch, progress)
+            if run.stepper.stop:
+                raise KeyboardInterrupt
             if run.evaluation_due(elapsed):
                 self._evaluate()
                 if patience is not None and run.evaluations_since_best >= patience:
@@ -164,8 +167,7 @@ class _Loop:
         run = self.run
         run.history.stopped = "interrupted"
         # Steps since the last evaluation may hold the best weights; a second Ctrl-C in here is not caught.
-        # Other processes may have stopped in the middle of a step, and would not answer.
-        if run.best_state is not None and run.evaluated_step < run.step and run.fabric.world_size == 1:
+        if run.best_state is not None and run.evaluated_step < run.step:
             self._evaluate()
         if run.best_state is None:
             kept = "the weights as they are"

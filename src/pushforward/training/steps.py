@@ -35,6 +35,8 @@ class Stepper:
         elapsed: Gives the seconds of training by the clock of this process.
 
     Attributes:
+        asked_to_stop: Whether this process was asked to stop; where there are several, all hear of it in a step.
+        stop: Whether one of several processes was asked to stop before the last step.
         clock: The seconds by the clock of the first process in the last step, where there are several processes.
     """
 
@@ -53,6 +55,8 @@ class Stepper:
         self.name_rows = name_rows
         self.warn = warn
         self.elapsed = elapsed
+        self.asked_to_stop: Callable[[], bool] = bool
+        self.stop = False
         self.clock = 0.0
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.model = fabric.setup_module(objective)
@@ -199,9 +203,10 @@ class Stepper:
         """
         # One message brings all of them; the clock is that of the first process.
         clock = self.elapsed() if self.fabric.is_global_zero else 0.0
-        here = torch.cat((both.double(), both.new_tensor([rows, clock], dtype=torch.float64)))
-        summed: Any = self.fabric.all_reduce(here, reduce_op="sum")
-        total, self.clock = summed[2:].tolist()
+        ours = both.new_tensor([rows, clock, self.asked_to_stop()], dtype=torch.float64)
+        summed: Any = self.fabric.all_reduce(torch.cat((both.double(), ours)), reduce_op="sum")
+        total, self.clock, stops = summed[2:].tolist()
+        self.stop = stops > 0
         factor = self.settings.batch_size / total
         if factor != 1 and gradients:
             torch._foreach_mul_(gradients, factor)
