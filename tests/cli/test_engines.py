@@ -106,7 +106,8 @@ def test_errors_on_ray_are_those_without_it(run, fitted, tmp_path, small_blocks,
 @pytest.mark.slow
 def test_ray_train_fits_in_several_processes(run, tmp_path, cluster):
     write(tmp_path / "t.csv", make_rows(500))
-    options = ["fit", "t.csv", "--flow", "nice", "--json"]
+    # Processes of their own take as many steps as a user would.
+    options = ["fit", "t.csv", "--flow", "nice", "--max-time", 2, "--json"]
     alone = run(*options, "-o", "1.safetensors").json()
     together = run(*options, "-o", "2.safetensors", "--engine", "ray", "--workers", 2)
     assert together.status == 0, together.err
