@@ -16,6 +16,8 @@ from pushforward.tables import TableWriter, to_table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Its examples need engines that are not always installed: test_clusters_page.py.
+ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = 10
 # Pages whose blocks take seconds: they fit much, or draw much.
@@ -37,7 +39,11 @@ def record(folder, seconds, files=6):
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else [], id=page.name) for page in PAGES],
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else [], id=page.name)
+        for page in PAGES
+        if page.name != ELSEWHERE
+    ],
 )
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pushforward.table_models.distillation import distill_table as distill_table
     from pushforward.table_models.fitting import fit_table as fit_table
     from pushforward.table_models.model import TableModel as TableModel
+    from pushforward.table_models.scorer import scorer as scorer
     from pushforward.tables.files.opening import open_table as open_table
     from pushforward.training.distillation import DistillationReport as DistillationReport
     from pushforward.training.distillation import distill as distill
@@ -81,6 +82,7 @@ _HOMES = {
     "pushforward.table_models.fitting": ["fit_table"],
     "pushforward.table_models.model": ["TableModel"],
     "pushforward.tables.files.opening": ["open_table"],
+    "pushforward.table_models.scorer": ["scorer"],
     "pushforward.training.distillation": ["DistillationReport", "distill", "evaluate_student"],
     "pushforward.training.distillation.reweighting": ["Chains", "Reweighted", "independence_metropolis", "reweight"],
     "pushforward.training.history": ["History"],

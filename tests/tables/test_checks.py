@@ -1,5 +1,6 @@
 """What is a number, and for which matrices a density exists."""
 
+import pickle
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +11,7 @@ import pushforward as pf
 from pushforward.errors import InputError
 from pushforward.tables import check_for_fitting, numeric_matrix
 from pushforward.tables.checks import check_scale
+from pushforward.tables.numbers import BadValue
 
 
 def refusal(column: pa.Array, **options) -> str:
@@ -181,3 +183,8 @@ def test_columns_at_the_ends_of_what_can_be_fitted():
         ends[scale] = fitted.gaussian + np.log(scale)
     plain = pf.fit_table(pa.table({"x": x}), max_steps=2, progress=False).gaussian
     np.testing.assert_allclose(list(ends.values()), plain, rtol=1e-10)
+
+
+def test_a_bad_value_can_be_sent_to_another_process():
+    error = pickle.loads(pickle.dumps(BadValue(3, "row 3 is bad")))
+    assert (str(error), error.row) == ("row 3 is bad", 3)

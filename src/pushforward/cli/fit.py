@@ -1,14 +1,16 @@
 """pushforward fit DATA -o MODEL"""
 
 import functools
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pushforward.cli.options import (
     TABLES,
     Device,
+    FitEngine,
     Format,
     Json,
     MaxTime,
@@ -20,12 +22,14 @@ from pushforward.cli.options import (
     Seed,
     Separator,
     Verbose,
+    Workers,
     column,
     columns,
     pairs,
     table_in,
 )
 from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say
+from pushforward.support.processes import processes
 from pushforward.zoo.names import ARCHITECTURES, univariate_names
 
 if TYPE_CHECKING:
@@ -116,20 +120,30 @@ def fit(
     device: Device = "auto",
     precision: Precision = "32-true",
     resume: Resume = False,
+    engine: FitEngine = None,
+    workers: Workers = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Learn the density of a table: p(columns), or p(columns | given)."""
+    arguments = locals()
     from pushforward.store.model_file import check_model_path
     from pushforward.table_models.fitting import fit_table
 
+    writes = processes().first
+    if not writes:
+        quiet = True
+        warnings.simplefilter("ignore")
     check_model_path(output)
     checkpoint = Path(output).with_suffix(".checkpoint")
     if resume and not checkpoint.exists():
         say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
     elif checkpoint.exists() and not resume:
         say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
+    if engine is not None or workers is not None:
+        _say(_on_engine(arguments), ", ".join(data), output, checkpoint, json, quiet)
+        return
     with (
         table_in(data, no_header, separator, file_format, query, once=False) as table,
         reporting(output, quiet) as reports,
@@ -157,25 +171,56 @@ def fit(
             resume=resume,
             **reports,
         )
+        if not writes:
+            return
         result.model.save(output)
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.
         checkpoint.unlink(missing_ok=True)
+    _say(result, table.name, output, checkpoint, json, quiet)
+
+
+def _on_engine(arguments: dict[str, Any]) -> "Fit":
+    """The result of the same command in processes of an engine, which writes the model; their first one is silent."""
+    from pushforward.table_models.engines import run_in_processes
+    from pushforward.table_models.fitting import Fit
+    from pushforward.table_models.model import TableModel
+    from pushforward.training.history import History
+    from pushforward.training.settings import choose_device
+
+    engine, workers = arguments["engine"], arguments["workers"] or 1
+    here = {**arguments, "engine": None, "workers": None, "quiet": True, "json": False}
+    gpus = choose_device(arguments["device"]).type == "cuda"
+    run_in_processes(engine, functools.partial(_fit_here, here), workers, gpus)
+    model = TableModel.load(arguments["output"])
+    notes = model.notes
+    for line in notes["chosen"]:
+        say(line, arguments["quiet"])
+    return Fit(model, History(stopped=notes["stopped"]), notes["held_out_nats"], notes["gaussian_nats"])
+
+
+def _fit_here(arguments: dict[str, Any]) -> None:
+    """The command without what it says about its errors."""
+    fit.__wrapped__(**arguments)  # type: ignore[attr-defined]
+
+
+def _say(result: "Fit", name: str, output: str, checkpoint: Path, json: bool, quiet: bool) -> None:
+    """Print the result for machines and for people."""
     if json:
         notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
         print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
-    for line in _summary(result, table.name, output, checkpoint):
+    for line in _summary(result, name, output, checkpoint):
         say(line, quiet)
 
 
-def _summary(result: "Fit", data: str, output: str, checkpoint: Path) -> list[str]:
+def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[str]:
     notes, ending, last = result.model.notes, result.history.stopped, []
     if ending == "interrupted":
         more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
         last = [f"interrupted: {output} has the best weights until then{more}"]
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
-    rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {data}"
+    rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {name}"
     return [
         f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
         f"{notes['seconds']:.1f} s ({ending})",

@@ -1,11 +1,12 @@
 """pushforward impute MODEL DATA -o OUT"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pushforward.cli.options import (
     TABLES,
+    Engine,
     Format,
     Json,
     Model,
@@ -42,6 +43,7 @@ def impute(
     separator: Separator = None,
     file_format: Format = None,
     query: Query = None,
+    engine: Engine = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -49,14 +51,14 @@ def impute(
 ) -> None:
     """Write a table again with its missing values imputed from the values that are present."""
     from pushforward.table_models import imputation
+    from pushforward.table_models.engines import engine_of
     from pushforward.table_models.model import TableModel
 
     table_model = TableModel.load(model)
     lines: list[str] = []
+    options: dict[str, Any] = {"seed": seed, "announce": lines.append, "engine": engine_of(engine)}
     with table_in(data, no_header, separator, file_format, query) as table, progress("imputing", quiet) as report:
-        rows, filled = imputation.impute(
-            table_model, table, output, draws=draws, seed=seed, announce=lines.append, report=report
-        )
+        rows, filled = imputation.impute(table_model, table, output, draws=draws, report=report, **options)
     for line in table.notes:
         say(line, quiet)
     if json and output != "-":

@@ -35,6 +35,15 @@ MaxTime = Annotated[float | None, typer.Option(help="Most seconds of training; b
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers: the same seed gives the same result.")]
 SeedOfDraws = Annotated[int | None, typer.Option(help="Seed of the draws; by default every run draws different ones.")]
 Device = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="ray: work on the Ray cluster that RAY_ADDRESS names, or else on one of all processors here."),
+]
+FitEngine = Annotated[
+    str | None,
+    typer.Option("--engine", help="ray: fit in processes that Ray Train starts on the cluster that RAY_ADDRESS names."),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes, with --engine ray; default 1.")]
 NoHeader = Annotated[
     bool,
     typer.Option(

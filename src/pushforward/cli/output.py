@@ -14,6 +14,7 @@ import typer
 
 from pushforward.errors import InputError, TrainingError
 from pushforward.support.atomic import as_before_on_failure, reason
+from pushforward.support.processes import first_to_say, processes
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 from pushforward.support.progress import to_standard_error
 
@@ -39,20 +40,21 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
             _drop_results()
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            say(_ended("Interrupted", options))
+            say(_ended("Interrupted", options), quiet=not first_to_say(every_machine=True))
             raise typer.Exit(INTERRUPTED) from None
         except Terminated:
-            say(_ended("Terminated", options))
+            say(_ended("Terminated", options), quiet=not first_to_say(every_machine=True))
             raise typer.Exit(TERMINATED) from None
         except Exception as error:
             if options.get("verbose"):
                 traceback.print_exc()
             bad_input = isinstance(error, InputError | OSError)
+            quiet = not first_to_say(every_machine=bad_input)
             if bad_input or isinstance(error, TrainingError):
-                say(f"Error: {_one_line(error)}")
+                say(f"Error: {_one_line(error)}", quiet)
             else:
                 kind = type(error).__name__
-                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.")
+                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.", quiet)
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     return run
@@ -106,8 +108,11 @@ def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
     """The options by which training reports its course: in the metrics, in a bar and in lines for people.
 
     If the block ends with an exception, before the model is written, the metrics are as before: those of an older
-    model, or none.
+    model, or none. Of several processes the first one reports.
     """
+    if not processes().first:
+        yield {"progress": False}
+        return
     with as_before_on_failure(metrics_path(output)) as path:
         yield {"log_path": path, "progress": False if quiet else None, "announce": functools.partial(say, quiet=quiet)}
 

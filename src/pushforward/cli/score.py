@@ -1,12 +1,13 @@
 """pushforward score MODEL DATA -o OUT"""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pushforward.cli.options import (
     TABLES,
+    Engine,
     Format,
     Json,
     Model,
@@ -55,19 +56,22 @@ def score(
     separator: Separator = None,
     file_format: Format = None,
     query: Query = None,
+    engine: Engine = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Write a table again with log_prob, the log-density of each row in nats, its p-value, and whether it is unseen."""
+    from pushforward.table_models.engines import engine_of
     from pushforward.table_models.explanation import OddestRows
     from pushforward.table_models.explanation import explain as explained
     from pushforward.table_models.model import TableModel
 
-    table_model = TableModel.load(model)
+    table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
     with table_in(data, no_header, separator, file_format, query) as table, progress("scoring", quiet) as report:
-        scores = table_model.score(table, output, report, oddest.add, shares=shares, strict=strict)
+        options: dict[str, Any] = {"shares": shares, "strict": strict, "engine": where}
+        scores = table_model.score(table, output, report, oddest.add, **options)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:

@@ -6,7 +6,26 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+
+from pushforward.support.hashing import hashes
+
+
+def seed_of_block(seed: int | None, block: int) -> int:
+    """The seed of one of many blocks of draws, which may be made anywhere and in any order; that of block 0 is `seed`.
+
+    Arguments:
+        seed: of all draws; None for one that differs from call to call.
+        block: number of the block, from 0.
+
+    Example:
+        >>> seed_of_block(3, 0), seed_of_block(3, 1) == seed_of_block(3, 1), seed_of_block(3, 1) == seed_of_block(4, 1)
+        (3, True, False)
+    """
+    if seed is None:
+        return secrets.randbits(63)
+    return seed if block == 0 else int(hashes(np.array([block]), seed)[0] >> np.uint64(1))
 
 
 @contextmanager

@@ -131,17 +131,32 @@ class ArbitraryConditionalDensity(nn.Module):
             codes[..., self.conditions] = context
         return self.fill(codes.reshape(-1, self.features)).view(codes.shape)
 
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, (rows, D), from the global random state."""
+        return torch.cat([self._latent(rows, column) for column in range(self.features)], 1)
+
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws, as codes, (n, D), that `sample` makes of noise, (n, D), and of (n, C) codes of the conditions."""
+        codes = torch.full(noise.shape, math.nan, dtype=torch.float64)
+        if context is not None:
+            codes[:, self.conditions] = context
+        return self.fill(codes, noise=noise)
+
     @torch.no_grad()
-    def fill(self, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw missing values from p(missing | present), one column after the other; float64, (n, D)."""
+    def fill(self, codes: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None) -> Tensor:
+        """Draw missing values from p(missing | present), one column after the other; float64, (n, D).
+
+        Arguments:
+            codes: (n, D), float64, NaN where a value is missing.
+            generator: of the draws; default the global one.
+            noise: what the draws are made of, (n, D), in place of a generator.
+        """
         codes = codes.clone()
         for column in range(self.features):
             empty = codes[:, column].isnan()
             if bool(empty.any()):
                 rows = codes[empty]
-                latent = torch.randn(len(rows), 1, generator=generator, dtype=self.flow.last.weight.dtype)
-                if column in self.columns.circular:
-                    latent = (torch.rand(len(rows), 1, generator=generator).to(latent.dtype) * 2 - 1) * math.pi
+                latent = self._latent(len(rows), column, generator) if noise is None else noise[empty, column, None]
                 codes[empty, column] = self._codes_of(self._conditional(rows, column), latent, column)
         return codes
 
@@ -232,6 +247,13 @@ class ArbitraryConditionalDensity(nn.Module):
         """Parameters of p(column | present values), (n, 1, P)."""
         observed = self._observed(codes)
         return self.flow.conditionals(observed.inputs, observed.present, column)
+
+    def _latent(self, rows: int, column: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latent numbers of a column, (rows, 1): normal ones, or angles."""
+        latent = torch.randn(rows, 1, generator=generator, dtype=self.flow.last.weight.dtype)
+        if column in self.columns.circular:
+            latent = (torch.rand(rows, 1, generator=generator).to(latent.dtype) * 2 - 1) * math.pi
+        return latent
 
     def _codes_of(self, parameters: Tensor, latent: Tensor, column: int) -> Tensor:
         """The codes, (n,), of a column's latent numbers, (n, 1)."""

@@ -106,3 +106,11 @@ class DeconvolvedDensity(nn.Module):
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """True values drawn, (*shape, *batch, D), without errors."""
         return self.density.sample(shape, context)
+
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, (rows, D), from the global random state; of a density of a table's codes."""
+        return self.density.noise(rows)  # type: ignore[attr-defined]
+
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws that `sample` makes of noise, (n, D)."""
+        return self.density.draws_of(noise, context)  # type: ignore[attr-defined]

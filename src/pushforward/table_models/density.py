@@ -32,6 +32,12 @@ class TableDensity(Density, Protocol):
     def log_prob_of_each(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
         """The terms of the chain rule, (n, D), which sum to log_prob."""
 
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, (rows, D), from the global random state."""
+
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws, as codes, (n, D), that `sample` makes of noise, (n, D)."""
+
 
 def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> TableDensity:
     """The density of codes that a flow stands for, in evaluation mode."""

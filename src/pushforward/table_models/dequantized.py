@@ -120,6 +120,15 @@ class DequantizedDensity(nn.Module):
         y = self.flow.sample(shape, context).double()
         return self.columns.decode(y.reshape(-1, self.features)).reshape(y.shape)
 
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, (rows, D), from the global random state."""
+        return self.flow.base.sample((rows,))
+
+    @torch.no_grad()
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws, as codes, (n, D), that `sample` makes of noise, (n, D)."""
+        return self.columns.decode(self.flow.to_data(noise, context).double())
+
     def _bound(self, codes: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
         y, log_term = self.columns.encode(codes, noise)
         return self.flow.log_prob(y, context) + log_term.sum(-1)

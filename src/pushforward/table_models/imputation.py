@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,10 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
+from pushforward.support.seeding import seed_of_block
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
+from pushforward.table_models.engines import Engine
+from pushforward.table_models.scoring import IN_PROCESS, BlockOfRows, blocks_of
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, check_columns, table_format
 from pushforward.tables.columns.encoding import with_unseen
@@ -36,6 +40,7 @@ def impute(
     announce: Announce = silent,
     report: Callable[[float], None] = lambda part: None,
     header: bool = True,
+    engine: Engine = IN_PROCESS,
 ) -> tuple[int, int]:
     """Write a table again with its gaps filled, as a stream; values that are present stay as they are.
 
@@ -53,6 +58,7 @@ def impute(
         announce: is told, line by line, of values that the model has never seen.
         report: called with the share that is done, from 0 to 1.
         header: whether the first line of a CSV has the names of its columns; default True.
+        engine: where the work is done.
 
     Returns:
         The number of rows read, and of gaps filled in each table.
@@ -61,10 +67,9 @@ def impute(
         InputError: the model is not one of any columns given any others, a column is missing, or a value is not of its
             column's kind.
     """
-    density = required_density(model)
+    required_density(model)
     if draws is not None and draws < 1:
         raise InputError(f"The number of draws must be at least 1; it is {draws}.")
-    generator = torch.Generator().manual_seed(seed)
     rows = filled = 0
     strange = Strangeness()
     as_text = output == "-" or table_format(output) == "csv"
@@ -80,30 +85,99 @@ def impute(
             for field in reader.schema
         ]
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
+        impute_rows = RowImputer(model, draws, seed, reader.path, reader.written)
         with TableWriter(output, pa.schema([*number, *fields])) as writer:
-            for batch in reader.batches(BATCH_ROWS):
-                found = model.roles.encode(batch, model.modeled, reader.path, rows + 1, written=reader.written)
-                strange.add_unknown(found, model.modeled)
-                matrix = np.where(found == UNSEEN, np.nan, found)
-                rows += len(matrix)
-                filled += int(np.isnan(found).sum())
-                for draw in range(1, (draws or 1) + 1):
-                    whole = _filled(density, matrix, None if draws is None else generator)
-                    table = _replaced(batch, found, whole, model, types)
-                    if draws is not None:
-                        table = table.add_column(0, DRAW, pa.array([draw] * len(matrix), pa.int64()))
+            for imputed in engine.map(impute_rows, enumerate(blocks_of(reader, BATCH_ROWS))):
+                for table in imputed.tables:
                     writer.write(table)
-                report(reader.progress)
+                strange.include(imputed.strange)
+                rows += imputed.rows
+                filled += imputed.filled
+                report(imputed.progress)
     for line in strange.lines():
         announce(line)
     return rows, filled
 
 
-def _filled(density: ArbitraryConditionalDensity, matrix: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class ImputedRows:
+    """Some rows whose gaps are filled.
+
+    Attributes:
+        tables: the rows, once for each draw.
+        rows: how many there are.
+        filled: how many gaps were filled in each table.
+        strange: what the model has never seen in them.
+        progress: the share of the whole table up to the last of them.
+    """
+
+    tables: list[pa.Table]
+    rows: int
+    filled: int
+    strange: Strangeness
+    progress: float
+
+
+@dataclass(frozen=True, eq=False)
+class RowImputer:
+    """Fills the gaps of some rows of many, by a seed of their own; it can be sent to another process.
+
+    Attributes:
+        model: of any columns given any others.
+        draws: how many tables are drawn; None for medians and likeliest levels.
+        seed: of all draws.
+        source: what errors call the table.
+        written: whether text is that of a CSV.
+    """
+
+    model: TableModel
+    draws: int | None = None
+    seed: int = 0
+    source: str = "the table"
+    written: bool = False
+
+    def __call__(self, numbered: tuple[int, BlockOfRows]) -> ImputedRows:
+        """Fill the gaps of a block with its number."""
+        number, block = numbered
+        generator = torch.Generator().manual_seed(seed_of_block(self.seed, number))
+        found, strange = self.codes(block), Strangeness()
+        strange.add_unknown(found, self.model.modeled)
+        tables = []
+        for draw in range(1, (self.draws or 1) + 1):
+            table = self.replaced(block, found, None if self.draws is None else generator)
+            if self.draws is not None:
+                table = table.add_column(0, DRAW, pa.array([draw] * len(found), pa.int64()))
+            tables.append(table)
+        return ImputedRows(tables, len(found), int(np.isnan(found).sum()), strange, block.progress)
+
+    def codes(self, block: BlockOfRows) -> np.ndarray:
+        """The codes of the modeled columns, (n, modeled), `UNSEEN` for values that the model has never seen."""
+        names = self.model.modeled
+        return self.model.roles.encode(block.rows, names, self.source, block.first_row, written=self.written)
+
+    def replaced(
+        self,
+        block: BlockOfRows,
+        found: np.ndarray,
+        generator: torch.Generator | None = None,
+        noise: torch.Tensor | None = None,
+    ) -> pa.Table:
+        """The rows with their gaps filled: by a generator, by noise, or with medians and likeliest levels."""
+        matrix = np.where(found == UNSEEN, np.nan, found)
+        whole = _filled(required_density(self.model), matrix, generator, noise)
+        return _replaced(block.rows, found, whole, self.model)
+
+
+def _filled(
+    density: ArbitraryConditionalDensity,
+    matrix: np.ndarray,
+    generator: torch.Generator | None,
+    noise: torch.Tensor | None = None,
+) -> np.ndarray:
     rows = torch.from_numpy(matrix)
-    if generator is not None:
+    if generator is not None or noise is not None:
         # Gaps of conditions stay: the model has no density of them.
-        whole = density.fill(rows, generator)
+        whole = density.fill(rows, generator, noise)
         return torch.where(density.conditions, rows, whole).numpy()
     whole = rows.clone()
     for column in range(density.features):
@@ -113,9 +187,9 @@ def _filled(density: ArbitraryConditionalDensity, matrix: np.ndarray, generator:
     return whole.numpy()
 
 
-def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, model: TableModel, types: dict) -> pa.Table:
+def _replaced(rows: pa.RecordBatch | pa.Table, matrix: np.ndarray, whole: np.ndarray, model: TableModel) -> pa.Table:
     """The rows with the columns that had gaps replaced; the text of numbers that are present stays as it is."""
-    table = pa.Table.from_batches([batch])
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
     for place, name in enumerate(model.modeled):
         at = table.column_names.index(name)
         column = table.column(name)
@@ -126,6 +200,7 @@ def _replaced(batch: pa.RecordBatch, matrix: np.ndarray, whole: np.ndarray, mode
             values = pa.chunked_array([pa.array(np.where(empty, new.to_pylist(), column.to_pylist()).tolist())])
             table = table.set_column(at, pa.field(name, pa.string()), values)
             continue
-        kept = with_unseen(values.cast(types[name]), column, matrix[:, place] == UNSEEN, name)
-        table = table.set_column(at, pa.field(name, types[name]), kept)
+        kind = model.schema[name].written_type
+        kept = with_unseen(values.cast(kind), column, matrix[:, place] == UNSEEN, name)
+        table = table.set_column(at, pa.field(name, kind), kept)
     return table

@@ -20,9 +20,17 @@ from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
+from pushforward.table_models.engines import Engine
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.sampling import draw_rows, sample_table
-from pushforward.table_models.scoring import Scores, log_prob_of_rows, p_values_of_rows, score_table, shares_of_rows
+from pushforward.table_models.scoring import (
+    IN_PROCESS,
+    Scores,
+    log_prob_of_rows,
+    p_values_of_rows,
+    score_table,
+    shares_of_rows,
+)
 from pushforward.tables import Schema, as_json, parse_schema, table_from_frame
 from pushforward.tables.files.opening import Data
 
@@ -184,6 +192,7 @@ class TableModel:
         shares: bool = False,
         strict: bool = False,
         header: bool = True,
+        engine: Engine = IN_PROCESS,
     ) -> Scores:
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
 
@@ -201,6 +210,7 @@ class TableModel:
             strict: whether values outside the bounds, the grid or the levels that a user declared for the fit are
                 refused.
             header: whether the first line of a CSV has the names of its columns; default True.
+            engine: where the work is done, `pushforward.table_models.engines`; default in this process.
 
         Returns:
             The number of rows; the mean, standard deviation, smallest and largest of their log-densities; and what the
@@ -210,7 +220,13 @@ class TableModel:
             InputError: a missing column, a value that is not a finite number, a column that is already called log_prob,
                 p_value or unseen, shares of a model that has none; nothing is written then.
         """
-        options: dict[str, Any] = {"shares": shares, "header": header, "report": report, "watch": watch}
+        options: dict[str, Any] = {
+            "shares": shares,
+            "header": header,
+            "report": report,
+            "watch": watch,
+            "engine": engine,
+        }
         declared = self.notes.get("declared", ()) if strict else ()
         return score_table(self.density, self.roles, self.calibration, data, output, strict=declared, **options)
 
@@ -236,6 +252,7 @@ class TableModel:
         announce: Announce = silent,
         report: Callable[[float], None] = lambda part: None,
         header: bool = True,
+        engine: Engine = IN_PROCESS,
     ) -> int:
         """Write draws from the density as a table, as a stream in constant memory.
 
@@ -248,6 +265,7 @@ class TableModel:
             announce: is told, line by line, of given values that the model has never seen.
             report: is told the share that is done, from 0 to 1.
             header: whether the first line of a CSV has the names of its columns; default True.
+            engine: where the work is done; default in this process. Rows and seeds are the same anywhere.
 
         Returns:
             The number of rows written.
@@ -256,7 +274,7 @@ class TableModel:
             InputError: `rows` or `given` is missing or does not go with the model, or a draw is not finite.
         """
         options: dict[str, Any] = {"rows": rows, "given": given, "seed": seed, "report": report, "header": header}
-        return sample_table(self.density, self.roles, output, announce=announce, **options)
+        return sample_table(self.density, self.roles, output, announce=announce, engine=engine, **options)
 
 
 def _load(path: Path, device: str) -> TableModel:

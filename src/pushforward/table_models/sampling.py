@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +13,11 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
-from pushforward.support.seeding import seeded
+from pushforward.support.seeding import seed_of_block, seeded
 from pushforward.table_models.density import TableDensity
+from pushforward.table_models.engines import Engine
 from pushforward.table_models.roles import ColumnRoles
-from pushforward.table_models.scoring import BATCH_ROWS
+from pushforward.table_models.scoring import BATCH_ROWS, IN_PROCESS, BlockOfRows, blocks_of
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter
 from pushforward.tables.columns.encoding import with_unseen
@@ -23,7 +26,11 @@ from pushforward.tables.files.opening import Data
 
 
 def draw_rows(
-    density: TableDensity, roles: ColumnRoles, rows: int | None = None, given: np.ndarray | None = None
+    density: TableDensity,
+    roles: ColumnRoles,
+    rows: int | None = None,
+    given: np.ndarray | None = None,
+    noise: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Draw rows in memory, from the global random state.
 
@@ -32,6 +39,7 @@ def draw_rows(
         roles: of the columns.
         rows: how many, for a model without given columns.
         given: codes (n, given), for a model with them: one row is drawn for each.
+        noise: what the draws are made of, (n, D), in place of the random state.
 
     Returns:
         Codes, (n, columns), each in the support of its column.
@@ -52,7 +60,10 @@ def draw_rows(
             )
     if given is not None and context is None:
         rows = len(given)  # none of the given columns varies
-    drawn = density.sample(() if rows is None else (rows,), context).numpy()
+    if noise is not None:
+        drawn = density.draws_of(noise, context).numpy()
+    else:
+        drawn = density.sample(() if rows is None else (rows,), context).numpy()
     codes = np.zeros((len(drawn), len(roles.columns)))
     codes[:, [roles.columns.index(name) for name in roles.modeled]] = drawn[:, : len(roles.modeled)]
     return codes
@@ -69,25 +80,94 @@ def sample_table(
     announce: Announce = silent,
     report: Callable[[float], None] = lambda part: None,
     header: bool = True,
+    engine: Engine = IN_PROCESS,
 ) -> int:
     """Write draws as a table; see `TableModel.sample`."""
     strange = Strangeness()
     _check_request(roles, rows, given)
     names = [*roles.given, *roles.columns]
     written = 0
-    with (
-        seeded(seed),
-        TableWriter(output, pa.schema([(name, roles.schema[name].written_type) for name in names])) as writer,
-    ):
-        for conditions, codes, done in _blocks(density, roles, strange, rows, given, header):
-            _check_finite(codes, roles, written)
-            drawn = roles.decode(codes, roles.columns)
-            writer.write(drawn if conditions is None else _side_by_side(conditions, drawn))
-            written += len(codes)
-            report(done)
+    # Blocks may be drawn anywhere, and so in any order.
+    seed = seed_of_block(seed, 0)
+    with contextlib.ExitStack() as stack:
+        reader = None
+        if given is not None:
+            reader = stack.enter_context(
+                TableReader(given, roles.numeric(roles.given), header=header, schema=roles.schema)
+            )
+        source, as_text = ("", False) if reader is None else (reader.path, reader.written)
+        draw = RowDrawer(density, roles, seed, source, as_text)
+        schema = pa.schema([(name, roles.schema[name].written_type) for name in names])
+        writer = stack.enter_context(TableWriter(output, schema))
+        for drawn in engine.map(draw, _blocks(reader, rows)):
+            writer.write(drawn.rows)
+            strange.include(drawn.strange)
+            written += drawn.rows.num_rows
+            report(drawn.progress)
     for line in strange.lines():
         announce(line)
     return written
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnRows:
+    """Some rows that were drawn.
+
+    Attributes:
+        rows: the given columns and the drawn ones, as a table of pyarrow.
+        strange: what the model has never seen in the given columns.
+        progress: the share of the whole work up to the last of them.
+    """
+
+    rows: pa.Table
+    strange: Strangeness
+    progress: float
+
+
+@dataclass(frozen=True, eq=False)
+class RowDrawer:
+    """Draws some rows of many, by a seed of their own; it can be sent to another process.
+
+    Attributes:
+        density: in evaluation mode.
+        roles: of the columns.
+        seed: of all rows.
+        source: what errors call the table of given columns.
+        written: whether text is that of a CSV.
+    """
+
+    density: TableDensity
+    roles: ColumnRoles
+    seed: int
+    source: str = "the table"
+    written: bool = False
+
+    def __call__(self, block: tuple[int, BlockOfRows | int, float]) -> DrawnRows:
+        """Draw a block of rows: its number, the given rows or how many there are, and the share that is done then."""
+        number, given, progress = block
+        strange, before = Strangeness(), number * BATCH_ROWS if isinstance(given, int) else given.first_row - 1
+        with seeded(seed_of_block(self.seed, number)):
+            if isinstance(given, int):
+                codes = draw_rows(self.density, self.roles, given)
+                _check_finite(codes, self.roles, before)
+                return DrawnRows(self.roles.decode(codes, self.roles.columns), strange, progress)
+            conditions, known = self.conditions(given, strange)
+            codes = draw_rows(self.density, self.roles, given=known)
+        _check_finite(codes, self.roles, before)
+        return DrawnRows(_side_by_side(conditions, self.roles.decode(codes, self.roles.columns)), strange, progress)
+
+    def conditions(self, block: BlockOfRows, strange: Strangeness) -> tuple[pa.Table, np.ndarray]:
+        """The given columns as they are written, and their codes, (n, given); what is strange is counted."""
+        roles = self.roles
+        codes = roles.encode(
+            block.rows, roles.given, self.source, block.first_row, strict=roles.context, written=self.written
+        )
+        strange.add_conditions(self.density, roles, codes, roles.known(codes, roles.given))
+        conditions = roles.decode(codes, roles.given)
+        for place, name in enumerate(roles.given):
+            kept = with_unseen(conditions.column(name), block.rows.column(name), codes[:, place] == UNSEEN, name)
+            conditions = conditions.set_column(place, name, kept)
+        return conditions, codes
 
 
 def _side_by_side(given: pa.Table, drawn: pa.Table) -> pa.Table:
@@ -107,34 +187,15 @@ def _check_request(roles: ColumnRoles, rows: int | None, given: Data | None) -> 
         raise InputError("Say how many rows to draw, at least 1 (-n).")
 
 
-def _blocks(
-    density: TableDensity,
-    roles: ColumnRoles,
-    strange: Strangeness,
-    rows: int | None,
-    given: Data | None,
-    header: bool,
-) -> Iterator[tuple[pa.Table | None, np.ndarray, float]]:
-    """Blocks of given rows, the codes drawn for them, and the share that is done then; what is strange is counted."""
-    if given is not None:
-        done = 0
-        with TableReader(given, roles.numeric(roles.given), header=header, schema=roles.schema) as reader:
-            for batch in reader.batches(BATCH_ROWS):
-                source, first_row = reader.path, done + 1
-                codes = roles.encode(
-                    batch, roles.given, source, first_row, strict=roles.context, written=reader.written
-                )
-                done += len(codes)
-                strange.add_conditions(density, roles, codes, roles.known(codes, roles.given))
-                conditions = roles.decode(codes, roles.given)
-                for place, name in enumerate(roles.given):
-                    kept = with_unseen(conditions.column(name), batch.column(name), codes[:, place] == UNSEEN, name)
-                    conditions = conditions.set_column(place, name, kept)
-                yield conditions, draw_rows(density, roles, given=codes), reader.progress
+def _blocks(reader: TableReader | None, rows: int | None) -> Iterator[tuple[int, BlockOfRows | int, float]]:
+    """The blocks that `RowDrawer` takes, of a table of given columns or of so many rows."""
+    if reader is not None:
+        for number, block in enumerate(blocks_of(reader)):
+            yield number, block, block.progress
     elif rows is not None:
-        for start in range(0, rows, BATCH_ROWS):
-            block = min(BATCH_ROWS, rows - start)
-            yield None, draw_rows(density, roles, block), (start + block) / rows
+        for number, start in enumerate(range(0, rows, BATCH_ROWS)):
+            block_rows = min(BATCH_ROWS, rows - start)
+            yield number, block_rows, (start + block_rows) / rows
 
 
 def _check_finite(codes: np.ndarray, roles: ColumnRoles, before: int) -> None:

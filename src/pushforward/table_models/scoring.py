@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity
+from pushforward.table_models.engines import Engine, InProcess
 from pushforward.table_models.patterns import patterns_of
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.strangeness import Strangeness
@@ -24,6 +26,7 @@ from pushforward.tables.files.opening import Data
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
+IN_PROCESS = InProcess()
 LOG_PROB, P_VALUE, NEVER_SEEN, SHARE = "log_prob", "p_value", "unseen", "share_"
 
 
@@ -147,6 +150,85 @@ def p_values_of_rows(
     return calibration.p_values(log_prob, patterns), int((~calibration.alone(patterns)).sum())
 
 
+@dataclass(frozen=True, eq=False)
+class RowScorer:
+    """What is added to some rows of a table; it can be sent to another process.
+
+    Attributes:
+        density: in evaluation mode.
+        roles: of the columns.
+        calibration: of the model, or None.
+        shares: whether to add the shares of columns.
+        strict: the columns of which values that were never seen are refused.
+        source: what errors call the table.
+        written: whether text is that of a CSV.
+    """
+
+    density: TableDensity
+    roles: ColumnRoles
+    calibration: Calibration | None
+    shares: bool = False
+    strict: Collection[str] = ()
+    source: str = "the table"
+    written: bool = False
+
+    @property
+    def added(self) -> list[str]:
+        """The names of the columns."""
+        p_value = [] if self.calibration is None else [P_VALUE]
+        return [LOG_PROB, *p_value, NEVER_SEEN, *(SHARE + name for name in self.roles.modeled if self.shares)]
+
+    def __call__(self, block: BlockOfRows) -> ScoredRows:
+        """Score some rows."""
+        density, roles = self.density, self.roles
+        options: dict[str, Any] = {"strict": self.strict, "written": self.written}
+        found = roles.encode(block.rows, roles.names, self.source, block.first_row, **options)
+        codes = roles.known(found, roles.names)
+        log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes)).numpy()
+        strange, pooled, values = Strangeness(), 0, [log_prob]
+        strange.add(density, roles, found, codes, log_prob)
+        if self.calibration is not None:
+            p_values, pooled = p_values_of_rows(self.calibration, roles, codes, log_prob)
+            values.append(p_values)
+        values.append(np.isneginf(log_prob))
+        values += [*shares_of_rows(density, roles, codes).T] if self.shares else []
+        return ScoredRows(block, codes, dict(zip(self.added, values, strict=True)), strange, pooled)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockOfRows:
+    """Some rows of a table.
+
+    Attributes:
+        rows: as a batch, or a table, of pyarrow.
+        first_row: the number of the first of them in the whole table, counted from 1.
+        progress: the share of the table up to the last of them.
+    """
+
+    rows: pa.RecordBatch | pa.Table
+    first_row: int = 1
+    progress: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRows:
+    """Some rows of a table, and what was found about them.
+
+    Attributes:
+        block: the rows.
+        codes: (n, names), as `ColumnRoles.known` gives them.
+        added: {column: values, (n,)}.
+        strange: what the model has never seen.
+        pooled: how many rows have a pattern that is too rare for ranks of its own.
+    """
+
+    block: BlockOfRows
+    codes: np.ndarray
+    added: dict[str, np.ndarray]
+    strange: Strangeness
+    pooled: int
+
+
 def score_table(
     density: TableDensity,
     roles: ColumnRoles,
@@ -161,6 +243,7 @@ def score_table(
     watch: Callable[[int, np.ndarray, np.ndarray, pa.RecordBatch], None] = lambda first_row, codes, log_prob, rows: (
         None
     ),
+    engine: Engine = IN_PROCESS,
 ) -> Scores:
     """Write a table again with the log-density of each row; see `TableModel.score`."""
     scores = Scores()
@@ -170,30 +253,28 @@ def score_table(
     as_text = output == "-" or table_format(output) == "csv"
     numeric = roles.numeric(roles.names)
     with TableReader(data, numeric, keep_text=as_text, header=header, schema=roles.schema) as reader:
-        added = [LOG_PROB] if calibration is None else [LOG_PROB, P_VALUE]
-        added += [NEVER_SEEN, *(SHARE + name for name in roles.modeled if shares)]
-        for name in added:
+        scorer = RowScorer(density, roles, calibration, shares, strict, reader.path, reader.written)
+        for name in scorer.added:
             if name in reader.names:
                 raise InputError(f'{reader.path} already has a column "{name}"; rename or remove it first.')
-        fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in added]
+        fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in scorer.added]
         with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
-            for batch in reader.batches(BATCH_ROWS):
-                first_row = scores.rows + 1
-                found = roles.encode(batch, roles.names, reader.path, first_row, strict=strict, written=reader.written)
-                codes = roles.known(found, roles.names)
-                log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes)).numpy()
-                scores.strange.add(density, roles, found, codes, log_prob)
-                watch(first_row, codes, log_prob, batch)
-                values = [log_prob]
-                if calibration is not None:
-                    p_values, pooled = p_values_of_rows(calibration, roles, codes, log_prob)
-                    values.append(p_values)
-                    scores.pooled += pooled
-                values.append(np.isneginf(log_prob))
-                values += [*shares_of_rows(density, roles, codes).T] if shares else []
-                for name, column in zip(added, values, strict=True):
+            for scored in engine.map(scorer, blocks_of(reader)):
+                batch, log_prob = scored.block.rows, scored.added[LOG_PROB]
+                watch(scored.block.first_row, scored.codes, log_prob, batch)
+                for name, column in scored.added.items():
                     batch = batch.append_column(name, pa.array(column))
                 writer.write(batch)
+                scores.strange.include(scored.strange)
+                scores.pooled += scored.pooled
                 scores.add(log_prob)
-                report(reader.progress)
+                report(scored.block.progress)
     return scores
+
+
+def blocks_of(reader: TableReader, rows: int = BATCH_ROWS) -> Iterator[BlockOfRows]:
+    """The rows of a table, so many at a time."""
+    first_row = 1
+    for batch in reader.batches(rows):
+        yield BlockOfRows(batch, first_row, reader.progress)
+        first_row += batch.num_rows

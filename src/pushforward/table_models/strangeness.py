@@ -68,6 +68,14 @@ class Strangeness:
         self.rows += len(found)
         self.unknown_of.update(_counts(found == UNSEEN, names))
 
+    def include(self, other: Strangeness) -> None:
+        """Count the rows that another one has counted as well."""
+        for name, counted in vars(other).items():
+            if isinstance(counted, Counter):
+                getattr(self, name).update(counted)
+            else:
+                setattr(self, name, getattr(self, name) + counted)
+
     def lines(self) -> list[str]:
         """A line for people about each, where there is something to say."""
         lines = []

@@ -306,9 +306,12 @@ def stream_table(
     chosen_by: Choice = choice or ByNumber(seed, 0.0)
     scale = found.training_rows / found.training_weight
 
-    def read(group: int) -> Iterator[Part]:
+    def read(group: int, share: int = 0, shares: int = 1) -> Iterator[Part]:
         for first, batch in row_groups.read(group, BATCH_ROWS):
             numbers = np.arange(first, first + batch.num_rows)
+            if shares > 1:
+                own = numbers % shares == share
+                numbers, batch = numbers[own], batch.filter(pa.array(own))
             chosen = chosen_by.values(batch, numbers) >= found.trained_from
             matrix = encode_batch(batch, first)
             if weigh is not None:

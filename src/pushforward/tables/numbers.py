@@ -26,8 +26,12 @@ class BadValue(InputError):
     """
 
     def __init__(self, row: int, message: str) -> None:
-        super().__init__(message)
+        # Both, so that another process can send it.
+        super().__init__(row, message)
         self.row = row
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 def numeric_matrix(

@@ -121,7 +121,8 @@ class StreamedRows:
     Arguments:
         read: Streams a row group of the table: pairs of row numbers, (n,), counted from 0, and training rows, (n,
             columns of x, then of the context, then a weight if the sample has weights), float64, without the held-out
-            rows and those of weight 0. The mean weight is 1. Every call gives the same rows.
+            rows and those of weight 0. The mean weight is 1. Every call gives the same rows: all of them, or with two
+            more numbers, k and n, every n-th row from the k-th on.
         groups: The number of row groups.
         rows: The number of training rows.
         held_out: The held-out rows.
@@ -129,7 +130,7 @@ class StreamedRows:
         digest: A hash of the data and of the choice of rows, for checkpoints.
     """
 
-    read: Callable[[int], Iterator[Part]]
+    read: Callable[[int, int, int], Iterator[Part]]
     groups: int
     rows: int
     held_out: Rows
@@ -145,12 +146,15 @@ class StreamedBatches(_Passes):
     each other in the file are far apart in a pass, but its order is not as random as that of rows in memory: a sorted
     file of one row group is shuffled only within the buffer.
 
+    Several processes deal the row groups of each pass among them, or the rows where there are few groups, and
+    each hands out its part of every batch from its own rows. One that has fewer rows of a pass is earlier in the next.
+
     Arguments:
         source: The rows.
         batch_size: Rows in a batch.
         seed: Seed of the order.
         dtype: The dtype of the batches.
-        process: Number of this process, which takes every `processes`-th row of a batch.
+        process: Number of this process, which reads its share of the row groups.
         processes: How many processes share each batch.
     """
 
@@ -175,14 +179,20 @@ class StreamedBatches(_Passes):
         # The rows of skipped batches are read once more.
         skipped = self._start_pass()
         for numbers, rows in self._shuffled():
-            for start in range(0, len(rows), self.batch_size):
+            for start in range(0, len(rows), self._own_size):
                 if skipped:
                     skipped -= 1
                     continue
-                part = slice(start, start + self.batch_size)
-                self._last = (self._share(numbers[part]), self._share(rows[part]))
+                part = slice(start, start + self._own_size)
+                self._last = (numbers[part], rows[part])
                 self._taken += 1
                 yield self._split(torch.from_numpy(self._last[1]).to(self.dtype))
+
+    @property
+    def _own_size(self) -> int:
+        """The rows of a batch that this process hands out."""
+        share, rest = divmod(self.batch_size, self.processes)
+        return max(share + (self.process < rest), 1)
 
     def name_rows(self, positions: Tensor) -> str:
         """Name the most extreme entry among these positions in the batch yielded last."""
@@ -208,32 +218,46 @@ class StreamedBatches(_Passes):
         columns = sample.x.shape[1] + (0 if sample.context is None else sample.context.shape[1])
         columns += sample.weights is not None
         capacity = max(BUFFER_BYTES // (8 * columns), 2 * self.batch_size)
-        handed_out = capacity // 2 // self.batch_size * self.batch_size
+        handed_out = capacity // 2 // self._own_size * self._own_size
         waiting: list[Part] = []
         count = 0
-        for part in self._side_by_side():
+        order = torch.randperm(self.source.groups, generator=self._generator).tolist()
+        generator = self._generator_of_pass()
+        for part in self._side_by_side(order):
             waiting.append(part)
             count += len(part[0])
             if count >= capacity:
-                numbers, rows = self._mixed(waiting)
+                numbers, rows = self._mixed(waiting, generator)
                 yield numbers[:handed_out], rows[:handed_out]
                 # A copy, or the rows handed out would stay in memory with it.
                 waiting = [(numbers[handed_out:].copy(), rows[handed_out:].copy())]
                 count -= handed_out
         if count:
-            yield self._mixed(waiting)
+            yield self._mixed(waiting, generator)
 
-    def _mixed(self, parts: Sequence[Part]) -> Part:
+    def _generator_of_pass(self) -> torch.Generator:
+        """What orders the rows of this pass: each of several processes has its own; all begin the next pass alike."""
+        if self.processes == 1:
+            return self._generator
+        seed = int(torch.randint(2**62, (), generator=self._generator))
+        return torch.Generator().manual_seed(seed + self.process)
+
+    def _mixed(self, parts: Sequence[Part], generator: torch.Generator) -> Part:
         numbers, rows = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
-        order = torch.randperm(len(numbers), generator=self._generator).numpy()
+        order = torch.randperm(len(numbers), generator=generator).numpy()
         return numbers[order], rows[order]
 
-    def _side_by_side(self) -> Iterator[Part]:
-        order = torch.randperm(self.source.groups, generator=self._generator).tolist()
+    def _side_by_side(self, order: list[int]) -> Iterator[Part]:
+        """The parts of the row groups that this process reads, of several groups in turn."""
+        share = (0, 1)
+        if len(order) >= OPEN_GROUPS * self.processes:
+            order = order[self.process :: self.processes]
+        else:
+            share = (self.process, self.processes)
         open_groups: list[Iterator[Part]] = []
         while order or open_groups:
             while order and len(open_groups) < OPEN_GROUPS:
-                open_groups.append(iter(self.source.read(order.pop())))
+                open_groups.append(iter(self.source.read(order.pop(), *share)))
             for group in list(open_groups):
                 part = next(group, None)
                 if part is None:

@@ -59,7 +59,7 @@ class Checkpoint:
         """Whether there is a file to resume from, and it is wanted."""
         return self.resume and self.path.exists()
 
-    def write(self, run: Stateful) -> None:
+    def write(self, state: dict[str, Any]) -> None:
         """Save the state of a run between two steps.
 
         Raises:
@@ -67,7 +67,7 @@ class Checkpoint:
         """
         tensors: dict[str, Tensor] = {}
         facts: dict[str, Any] = {"format": FORMAT, "origin": self.origin}
-        for part, value in run.state_dict().items():
+        for part, value in state.items():
             if isinstance(value, Tensor):
                 tensors[part] = value
             elif isinstance(value, dict):
@@ -90,6 +90,10 @@ class Checkpoint:
             run.load_state_dict(state)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
             raise self._damaged() from None
+
+    def read_if_wanted(self) -> dict[str, Any] | None:
+        """Read the state, if there is a file to resume from, and it is wanted; errors are those of `read`."""
+        return self.read() if self.found else None
 
     def read(self) -> dict[str, Any]:
         """Read the state from the file.

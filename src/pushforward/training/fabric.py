@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning_fabric.plugins.precision import DoublePrecision, MixedPrecision
+from lightning_fabric.strategies import DDPStrategy
 from torch import nn
+
+from pushforward.errors import InputError, TrainingError
+from pushforward.support.processes import processes
+
+Value = TypeVar("Value")
 
 
 class MixedOperations(MixedPrecision):
@@ -31,18 +40,29 @@ class DoubleThroughout(DoublePrecision):
 
 
 def make_fabric(device: torch.device, precision: str) -> Fabric:
-    """Return a launched Fabric on one device, or on one per process when `torchrun` has started this process."""
-    plugins: dict[str, Any] = {
+    """Return a launched Fabric on one device, or on one per process if a launcher has started several."""
+    of_precision: dict[str, Any] = {
         "32-true": None,
         "64-true": DoubleThroughout(),
         "bf16-mixed": MixedOperations("bf16-mixed", device.type),
     }
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    machines = int(os.environ.get("WORLD_SIZE", "1")) // local_processes if "LOCAL_WORLD_SIZE" in os.environ else 1
+    place = processes()
+    options: dict[str, Any] = {"devices": place.local_count, "num_nodes": place.machines}
+    plugins = [] if of_precision[precision] is None else [of_precision[precision]]
+    if place.count > 1:
+        # No buffer changes from step to step; PyTorch 2.13 has given the option another name.
+        known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+        name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        unchanged: dict[str, Any] = {name: False}
+        options["strategy"] = DDPStrategy(**unchanged)
+    if place.count == 1:
+        # A Slurm job whose script calls one process has several tasks all the same.
+        plugins.append(LightningEnvironment())
+    elif place.by_torch:
+        # Ray Train sets the same variables, and may itself run inside a Slurm job.
+        plugins.append(TorchElasticEnvironment())
     with quiet_fabric():
-        fabric = Fabric(
-            accelerator=device.type, devices=local_processes, num_nodes=machines, plugins=plugins[precision]
-        )
+        fabric = Fabric(accelerator=device.type, plugins=plugins, **options)
         fabric.launch()
     return fabric
 
@@ -66,3 +86,83 @@ def equalize_processes(fabric: Fabric, module: nn.Module) -> None:
     with torch.no_grad():
         for tensor in module.state_dict().values():
             tensor.copy_(fabric.broadcast(tensor))
+
+
+def from_first(fabric: Fabric, make: Callable[[], Value]) -> Value:
+    """What the first process makes, in every process.
+
+    Raises:
+        InputError: the first process could not make it; every process says the same.
+    """
+    if fabric.world_size == 1:
+        return make()
+    made: tuple[Value | None, str | None] = (None, None)
+    if fabric.is_global_zero:
+        try:
+            made = (make(), None)
+        except InputError as error:
+            made = (None, str(error))
+    value, sentence = fabric.broadcast(made)
+    if sentence is not None:
+        raise InputError(sentence)
+    return value  # type: ignore[return-value]
+
+
+def from_every(fabric: Fabric, value: Value) -> list[Value]:
+    """What every process has, in their order, in every process."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+@contextmanager
+def lost_processes_explained(fabric: Fabric, hint: str = "") -> Iterator[None]:
+    """Say in a sentence that another process has ended while this one waited for it.
+
+    Arguments:
+        fabric: of the processes.
+        hint: ends the sentence.
+
+    Raises:
+        TrainingError: it has.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if fabric.world_size == 1 or not _is_of_communication(error):
+            raise
+        raise TrainingError(
+            f"One of the {fabric.world_size} processes of this fit has ended, and the others cannot go on without "
+            f"it{hint}."
+        ) from error
+
+
+def _is_of_communication(error: RuntimeError) -> bool:
+    # Gloo raises plain RuntimeErrors.
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
+
+
+@contextmanager
+def interrupts_noted(fabric: Fabric) -> Iterator[Callable[[], bool]]:
+    """Note the first Ctrl-C in a process of several, which must all stop after the same step; another one is raised.
+
+    Yields:
+        A function that says whether there was one. A single process is interrupted as ever.
+    """
+    if fabric.world_size == 1 or threading.current_thread() is not threading.main_thread():
+        yield bool
+        return
+    noted: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(noted)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -56,13 +56,20 @@ def train(
         raise InputError("There are no training batches.")
     if not any(p.requires_grad for p in objective.parameters()):
         raise InputError("There is nothing to train: no parameter requires a gradient.")
-    if checkpoint is not None and fabric.world_size > 1:
-        raise InputError("Only runs of one process can be saved; leave checkpoint out.")
-    saved = checkpoint.read() if checkpoint is not None and checkpoint.found else None
+    # Imported here: it takes seconds, which `import pushforward` should not.
+    from pushforward.training.fabric import from_first, interrupts_noted, lost_processes_explained
+
     path = settings.log_path if fabric.is_global_zero else None
-    with seeded(settings.seed + fabric.global_rank, fabric.device), CsvLog(path) as log:
+    with (
+        lost_processes_explained(fabric, "" if checkpoint is None else f"; resume from {checkpoint.path}"),
+        seeded(settings.seed + fabric.global_rank, fabric.device),
+        CsvLog(path) as log,
+    ):
+        # Not every machine may see the file.
+        saved = from_first(fabric, checkpoint.read_if_wanted) if checkpoint is not None else None
         run = Run(fabric, objective, batches, held_out, settings, name_rows)
-        return _Loop(run, log, checkpoint).complete(saved)
+        with interrupts_noted(fabric) as run.stepper.asked_to_stop:
+            return _Loop(run, log, checkpoint).complete(saved)
 
 
 class _Loop:
@@ -109,18 +116,23 @@ class _Loop:
         self.saved_at = run.elapsed()
         if saved is None:
             self._evaluate()
+            if run.fabric.world_size > 1:
+                # One of many processes may end at any time, and ends all others.
+                self._save()
         return stream
 
     def _take_steps(self, batches: Iterator[Batch]) -> None:
         run = self.run
         patience = run.settings.patience
         for batch in batches:
-            elapsed = run.elapsed()
+            elapsed = run.elapsed_in_step()
             progress = run.progress(elapsed)
             if progress >= 1.0:
                 run.history.stopped = "finished" if run.step >= run.total_steps else "time"
                 break
             run.take_step(batch, progress)
+            if run.stepper.stop:
+                raise KeyboardInterrupt
             if run.evaluation_due(elapsed):
                 self._evaluate()
                 if patience is not None and run.evaluations_since_best >= patience:
@@ -141,8 +153,10 @@ class _Loop:
         if self.checkpoint is None:
             return
         started = self.run.elapsed()
+        state = self.run.state_dict()
         try:
-            self.checkpoint.write(self.run)
+            if self.run.fabric.is_global_zero:
+                self.checkpoint.write(state)
         except InputError as error:
             self.run.warn(f"Step {self.run.step}: no checkpoint, {error}")
         self.saved_at = self.run.elapsed()

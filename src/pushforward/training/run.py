@@ -43,6 +43,10 @@ COUNTS = (
 )
 
 
+# The states of random generators.
+RANDOM = ("random", "random_cuda")
+
+
 class Run:
     """A training run, which can be saved between two steps.
 
@@ -73,7 +77,7 @@ class Run:
         # Those of `CsvLog`: a run that resumes writes them again.
         self.lines: list[tuple[float, ...]] = []
         self.started = time.monotonic()
-        self.stepper = Stepper(fabric, objective, settings, name_rows, self.warn)
+        self.stepper = Stepper(fabric, objective, settings, name_rows, self.warn, self._own_clock)
 
         limits = [settings.max_steps, None if settings.epochs is None else settings.epochs * len(batches)]
         self.total_steps: float = min((limit for limit in limits if limit is not None), default=math.inf)
@@ -101,10 +105,18 @@ class Run:
         return self.step / len(self.batches)
 
     def elapsed(self) -> float:
-        """Seconds of training, those before a checkpoint included."""
-        elapsed = time.monotonic() - self.started
-        # All processes must take the same decisions, so the first one's clock counts.
-        return elapsed if self.fabric.world_size == 1 else self.fabric.broadcast(elapsed)
+        """Seconds of training, those before a checkpoint included.
+
+        All processes must take the same decisions, so the first one's clock counts; all must ask at the same time.
+        """
+        elapsed = self._own_clock()
+        if self.fabric.world_size > 1:
+            self.stepper.clock = elapsed = self.fabric.broadcast(elapsed)
+        return elapsed
+
+    def elapsed_in_step(self) -> float:
+        """The same between steps, as of the last step where there are several processes, which costs no message."""
+        return self._own_clock() if self.fabric.world_size == 1 else self.stepper.clock
 
     def progress(self, elapsed: float) -> float:
         """The share of the run that is over."""
@@ -112,8 +124,8 @@ class Run:
 
     def start(self, first: Batch) -> None:
         """Initialize the objective on the first batch, which is trained on as well."""
-        losses = self.stepper.initialize(first)
-        self._note(float(losses.mean()), math.nan, len(losses), self.stepper.learning_rate(0.0))
+        loss, rows = self.stepper.initialize(first)
+        self._note(loss, math.nan, rows, self.stepper.learning_rate(0.0))
 
     def take_step(self, batch: Batch, progress: float) -> None:
         """Take a step at the learning rate that belongs to this share of the run."""
@@ -187,8 +199,13 @@ class Run:
             warnings.warn(sentence, RuntimeWarning, stacklevel=2)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON."""
+        """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON.
+
+        All processes must ask for it at the same time. What differs from process to process is in `processes`, by their
+        numbers; the first one's is outside as well, for a run that goes on with another number of processes.
+        """
         steps = self.stepper.state_dict()
+        batches, random = cast(ResumableBatches, self.batches).state_dict(), self._random_states()
         state = {
             **steps,
             "best": tensors_of(self.best_state or {}),
@@ -198,11 +215,17 @@ class Run:
             "finished": self.finished,
             "history": asdict(self.history),
             "lines": self.lines,
-            "batches": cast(ResumableBatches, self.batches).state_dict(),
-            "random": torch.default_generator.get_state(),
+            "batches": batches,
+            **random,
         }
-        if self.fabric.device.type == "cuda":
-            state["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        if self.fabric.world_size > 1:
+            # Imported here: it takes seconds, and is loaded already.
+            from pushforward.training.fabric import from_every
+
+            every = from_every(self.fabric, {**batches, **random})
+            state["processes"] = {
+                f"{place}.{name}": part for place, own in enumerate(every) for name, part in own.items()
+            }
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -219,13 +242,37 @@ class Run:
         self.history = History(**{**history, "rows": tuple(history["rows"])})
         # A checkpoint of an earlier version has none.
         self.lines = [tuple(line) for line in state.get("lines", [])]
-        cast(ResumableBatches, self.batches).load_state_dict(state["batches"])
         self.started -= float(state["elapsed"])
         self.finished = bool(state["finished"])
-        if self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"], self.fabric.device)
+        self._load_place(state)
+
+    def _load_place(self, state: dict[str, Any]) -> None:
+        """Go to the place of this process in the batches, and in its random numbers."""
+        number, every = self.fabric.global_rank, state.get("processes", {})
+        saved = len({name.partition(".")[0] for name in every}) or 1
+        batches, random = state["batches"], {name: state[name] for name in RANDOM if name in state}
+        if saved == self.fabric.world_size > 1:
+            batches = {name: every[f"{number}.{name}"] for name in batches}
+            random = {name: every[f"{number}.{name}"] for name in random}
+        cast(ResumableBatches, self.batches).load_state_dict(batches)
         # Last: nothing between here and the next step draws random numbers.
-        torch.default_generator.set_state(state["random"])
+        if saved != self.fabric.world_size and number > 0:
+            # A process that the saved run did not have; its numbers are those of no other process or step.
+            torch.manual_seed(hash((self.settings.seed, self.step, number)))
+            return
+        if self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(random["random_cuda"], self.fabric.device)
+        torch.default_generator.set_state(random["random"])
+
+    def _random_states(self) -> dict[str, Tensor]:
+        """The states of the random generators of this process."""
+        states = {"random": torch.default_generator.get_state()}
+        if self.fabric.device.type == "cuda":
+            states["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return states
+
+    def _own_clock(self) -> float:
+        return time.monotonic() - self.started
 
     def _record(self, held_out: float) -> tuple[float, ...]:
         elapsed = self.elapsed()

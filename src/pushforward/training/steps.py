@@ -32,6 +32,12 @@ class Stepper:
         settings: The choices of the run.
         name_rows: Describes rows of the last batch, given their positions in it, for messages.
         warn: Called with a sentence about each step that failed.
+        elapsed: Gives the seconds of training by the clock of this process.
+
+    Attributes:
+        asked_to_stop: Whether this process was asked to stop; where there are several, all hear of it in a step.
+        stop: Whether one of several processes was asked to stop before the last step.
+        clock: The seconds by the clock of the first process in the last step, where there are several processes.
     """
 
     def __init__(
@@ -41,12 +47,17 @@ class Stepper:
         settings: Settings,
         name_rows: Callable[[Tensor], str] | None,
         warn: Callable[[str], None],
+        elapsed: Callable[[], float],
     ) -> None:
         self.fabric = fabric
         self.objective = objective
         self.settings = settings
         self.name_rows = name_rows
         self.warn = warn
+        self.elapsed = elapsed
+        self.asked_to_stop: Callable[[], bool] = bool
+        self.stop = False
+        self.clock = 0.0
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.model = fabric.setup_module(objective)
         self.average: WeightAverage | None = None
@@ -54,17 +65,21 @@ class Stepper:
         self.rate_scale = 1.0
         self.failures = 0
 
-    def initialize(self, first: Batch) -> Tensor:
-        """Let layers initialize themselves on the first batch, and return its losses."""
+    def initialize(self, first: Batch) -> tuple[float, int]:
+        """Let layers initialize themselves on the first batch, and return its mean loss and number of rows."""
         with torch.no_grad():
             losses: Tensor = self.model(*self.on_device(first))
         if self.fabric.world_size > 1:
+            # Imported here: it takes seconds, and is loaded already.
             from pushforward.training.fabric import equalize_processes
 
             equalize_processes(self.fabric, self.objective)
         self._prepare()
         self.mark_good()
-        return losses
+        if self.fabric.world_size == 1:
+            return float(losses.mean()), len(losses)
+        both, rows = self._over_processes(losses.sum().div(self._share).repeat(2), len(losses), [])
+        return float(both[0]), rows
 
     def take(self, batch: Batch, learning_rate: float) -> tuple[float, float, int] | None:
         """Take a step.
@@ -76,14 +91,15 @@ class Stepper:
             TrainingError: Too many steps have failed.
         """
         losses = self.model(*batch)
-        loss = losses.mean()
+        loss = losses.mean() if self.fabric.world_size == 1 else losses.sum() / self._share
         self.fabric.backward(loss)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         # One transfer brings both numbers; the norm is finite only if every gradient is.
         both: Any = torch.stack((loss.detach(), norm))
+        rows = len(losses)
         if self.fabric.world_size > 1:
-            both = self.fabric.all_reduce(both, reduce_op="mean")
+            both, rows = self._over_processes(both, rows, gradients)
         loss_value, norm_value = both.tolist()
         if not math.isfinite(loss_value) or not math.isfinite(norm_value):
             self._recover(batch, learning_rate)
@@ -98,7 +114,7 @@ class Stepper:
         if self.average is not None:
             self.average.update()
         self.step += 1
-        return loss_value, norm_value, len(losses)
+        return loss_value, norm_value, rows
 
     def learning_rate(self, progress: float) -> float:
         """Return the learning rate after this share of the run."""
@@ -174,6 +190,29 @@ class Stepper:
             raise ValueError("weights of another shape")
         return {**own, **weights}
 
+    @property
+    def _share(self) -> float:
+        """The rows of a batch that each process has, as nearly as they can be shared."""
+        return self.settings.batch_size / self.fabric.world_size
+
+    def _over_processes(self, both: Tensor, rows: int, gradients: list[Tensor]) -> tuple[Tensor, int]:
+        """The mean loss and the norm of its gradient over the rows of all processes, (2,), and how many rows those are.
+
+        Each process took the sum over its rows, and the gradients are means over the processes: here they are scaled so
+        that rows count alike, whichever process has them.
+        """
+        # One message brings all of them; the clock is that of the first process.
+        clock = self.elapsed() if self.fabric.is_global_zero else 0.0
+        ours = both.new_tensor([rows, clock, self.asked_to_stop()], dtype=torch.float64)
+        summed: Any = self.fabric.all_reduce(torch.cat((both.double(), ours)), reduce_op="sum")
+        total, self.clock, stops = summed[2:].tolist()
+        self.stop = stops > 0
+        factor = self.settings.batch_size / total
+        if factor != 1 and gradients:
+            torch._foreach_mul_(gradients, factor)
+        scales = (self._share / total, factor / self.fabric.world_size)
+        return summed[:2] * summed.new_tensor(scales), round(total)
+
     def _prepare(self) -> None:
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.parameters, self.settings))
         if self.settings.average_decay is not None:
@@ -181,15 +220,7 @@ class Stepper:
 
     def _recover(self, batch: Batch, learning_rate: float) -> None:
         """Say what was not finite, return to the last good weights and halve the learning rate."""
-        self.drop_gradients()
-        found = diagnose(self.objective, self.model, self.fabric.backward, batch)
-        self.drop_gradients()
-        where = "a gradient is not finite"
-        if len(found.rows):
-            where = f"the loss of {len(found.rows)} row(s) of the batch is not finite"
-            if self.name_rows is not None:
-                where += f", the most extreme is {self.name_rows(found.rows)}"
-        sentence = f"Step {self.step + 1}: {where}; {found}."
+        sentence = f"Step {self.step + 1}: {self._fault(batch)}."
         self.failures += 1
         if self.failures == MOST_FAILURES:
             raise TrainingError(f"Training stopped after {MOST_FAILURES} such failures. {sentence}")
@@ -202,6 +233,25 @@ class Stepper:
             f"{sentence} Restored the weights of step {good_step} and halved the learning rate "
             f"(now {learning_rate / 2:.3g})."
         )
+
+    def _fault(self, batch: Batch) -> str:
+        """What was not finite, in the first process that has such a row."""
+        self.drop_gradients()
+        # Each process by itself: some may find a row at fault, and take no gradient.
+        with self.fabric.no_backward_sync(self.model, enabled=self.fabric.world_size > 1):
+            found = diagnose(self.objective, self.model, self.fabric.backward, batch)
+        self.drop_gradients()
+        where = "a gradient is not finite"
+        if len(found.rows):
+            where = f"the loss of {len(found.rows)} row(s) of the batch is not finite"
+            if self.name_rows is not None:
+                where += f", the most extreme is {self.name_rows(found.rows)}"
+        fault = (len(found.rows) == 0, f"{where}; {found}")
+        if self.fabric.world_size > 1:
+            from pushforward.training.fabric import from_every
+
+            fault = min(from_every(self.fabric, fault), key=lambda one: one[0])
+        return fault[1]
 
 
 def make_optimizer(parameters: list[nn.Parameter], settings: Settings) -> torch.optim.AdamW:
