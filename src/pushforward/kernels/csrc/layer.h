@@ -3,6 +3,7 @@
 #pragma once
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "tile.h"
 #include "univariate.h"
@@ -125,32 +126,29 @@ INLINE void dense_outer(const Dense &dense, const float *g, const float *transpo
     for (; column < width; column += LANES) take(std::integral_constant<long, 1>{}, column);
 }
 
-// The transpose of sixteen by sixteen numbers, by swapping quarters, then quarters of these, and so on.
-INLINE void transpose_block(vec *block) {
 #if __has_builtin(__builtin_shufflevector)
-#define EXCHANGE(STEP, ...)                                                                                            \
-    for (long i = 0; i < LANES; i++)                                                                                   \
-        if (!(i & STEP)) {                                                                                             \
-            const vec a = block[i], b = block[i + STEP];                                                               \
-            __VA_ARGS__                                                                                                \
-        }
-    EXCHANGE(8, block[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-             block[i + 8] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);)
-    EXCHANGE(4, block[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
-             block[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);)
-    EXCHANGE(2, block[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-             block[i + 2] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);)
-    EXCHANGE(1, block[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
-             block[i + 1] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);)
-#undef EXCHANGE
+// Of two rows of a square matrix that are STEP apart, exchange the upper right with the lower left squares of that side.
+template <long STEP, size_t... LANE> INLINE void exchange(vec &upper, vec &lower, std::index_sequence<LANE...>) {
+    const vec a = upper, b = lower;
+    upper = __builtin_shufflevector(a, b, (LANE & STEP ? LANES + LANE - STEP : LANE)...);
+    lower = __builtin_shufflevector(a, b, (LANE & STEP ? LANES + LANE : LANE + STEP)...);
+}
+
+// The transpose of LANES by LANES numbers, by exchanging quarters, then quarters of these, and so on.
+template <long STEP = LANES / 2> INLINE void transpose_block(vec *block) {
+    for (long i = 0; i < LANES; i++)
+        if (!(i & STEP)) exchange<STEP>(block[i], block[i + STEP], std::make_index_sequence<LANES>{});
+    if constexpr (STEP > 1) transpose_block<STEP / 2>(block);
+}
 #else
+INLINE void transpose_block(vec *block) {
     for (long i = 0; i < LANES; i++)
         for (long k = 0; k < i; k++) {
             const float other = block[i][k];
             block[i][k] = block[k][i], block[k][i] = other;
         }
-#endif
 }
+#endif
 
 // (inputs, ROWS) to (padded inputs / LANES, ROWS, LANES): whole rows, a power of two apart, would evict each other from
 // the nearest cache.
@@ -343,7 +341,7 @@ INLINE void layer_gradients(const LayerCall &call) {
                 else
                     store_some(to + k, total, here);
             }
-            const long end = least(dense.inputs, from + padded(until - from));
+            const long end = least(dense.inputs, from + (until - from + LANES - 1) / LANES * LANES);
             std::memset(to + end, 0, sizeof(float) * (dense.inputs - end));
             vec bias = {};
             for (long t = 0; t < threads; t++) bias += load(workspace + t * layer.workspace() + bias_at + u * LANES);

@@ -2,13 +2,9 @@
 #pragma once
 #include "vector.h"
 
-// Units of a tile, and how many vectors of the other side: AVX-512 has registers for 16 vectors of sums.
+// Units of a tile, and how many vectors of the other side: AVX-512 has registers for 16 vectors of sums, others for 8.
 constexpr long UNITS = 4;
-#if REGISTER_LANES == 16 // g++ defines no __AVX512F__ for a pragma
-constexpr long WIDE = 4;
-#else
-constexpr long WIDE = 1;
-#endif
+constexpr long WIDE = REGISTER_LANES == 16 ? 4 : 2; // g++ defines no __AVX512F__ for a pragma
 
 // c[u, v] = start(u, v) + Σ_k a[u, k] b[k, v] for UNITS u and V vectors of v, handed to `end`.
 template <long V, class Start, class End>

@@ -1,6 +1,6 @@
-// Sixteen float32 numbers at a time, and the functions of them that the maps need.
+// As many float32 numbers at a time as fill a register, and the functions of them that the maps need.
 //
-// The compiler keeps a `vec` in whatever registers there are: one of AVX-512, two of AVX2, four of SSE or NEON.
+// A `vec` is one register, REGISTER_LANES numbers: of longer vectors g++ compares and selects the numbers one by one.
 #pragma once
 #include <cstdint>
 
@@ -8,10 +8,10 @@
 // For long functions with several callers: inlining would compile them once for each.
 #define ALONE static __attribute__((noinline))
 
-constexpr long LANES = 16;
+constexpr long LANES = REGISTER_LANES;
 // At any address, as rows of a tensor are.
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 INLINE vec all(float value) { return value - vec{}; }
 INLINE vec load(const float *from) { return *(const vec *)from; }
@@ -26,8 +26,9 @@ INLINE void store_some(float *to, vec value, long count) {
     for (long i = 0; i < count; i++) to[i] = value[i];
 }
 
-// The next multiple of LANES.
-INLINE long padded(long size) { return (size + LANES - 1) / LANES * LANES; }
+// Rows and columns of weights are padded to a multiple of this, which every register divides.
+constexpr long PADDING = 16;
+INLINE long padded(long size) { return (size + PADDING - 1) / PADDING * PADDING; }
 
 INLINE vec minimum(vec a, vec b) { return b < a ? b : a; }
 INLINE vec maximum(vec a, vec b) { return b > a ? b : a; }
