@@ -129,5 +129,14 @@ def _with_gradients(
         return None
     batch = rows.shape[:-1]
     known = None if others is None else others.expand(*batch, others.shape[-1])
-    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    added = None
+    if conditioner.sees_inputs:
+        if conditioner.context is not None:
+            added = unit_by_unit(conditioner.context(context), batch)
+    elif context is None or conditioner.context is None:
+        known = rows[:, :0]
+    elif is_float32_on_cpu(context):
+        known = context.expand(*batch, -1)
+    else:
+        return None
     return whole_layer(network, univariate, inverse, rows, known, added)

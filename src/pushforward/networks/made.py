@@ -131,9 +131,14 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
+    @property
+    def sees_inputs(self) -> bool:
+        """Whether there is more than one feature; the parameters are else a function of the context alone."""
+        return not isinstance(self.layers[0], Bias)
+
     def as_dense(self) -> list[Weights] | None:
         """The weights for the kernels of whole layers, or None where they cannot compute this network."""
-        return weights_of(self.layers, self.skips, self.activation) if self.direct is None else None
+        return weights_of(self.layers, self.context, self.skips, self.activation) if self.direct is None else None
 
     def as_sorted(self) -> autoregressive.SortedNetwork | None:
         """The network for the kernel of autoregressive layers, or None where it cannot compute this network."""
