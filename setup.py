@@ -16,7 +16,7 @@ setup(
             "pushforward.kernels._native",
             sources=[
                 f"{FOLDER}/{kernels}{name}.cpp"
-                for kernels in ("", "wavenet_")
+                for kernels in ("", "float64_", "wavenet_")
                 for name in ("baseline", "avx2", "avx512")
             ],
             depends=[str(path) for pattern in ("*.h", "*.inc") for path in sorted(Path(FOLDER).glob(pattern))],

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not buil
 @pytest.fixture(autouse=True, params=SETS)
 def instructions(request, monkeypatch):
     functions = kernel.functions_of(Native(native.path, request.param))
-    for name, function in zip(("_sizes", "_forward", "_gradients"), functions, strict=True):
+    for name, function in zip(("_sizes", "_forward", "_forward_float64", "_gradients"), functions, strict=True):
         monkeypatch.setattr(kernel, name, function)
 
 

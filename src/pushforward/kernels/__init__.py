@@ -1,4 +1,4 @@
-"""Compiled float32 kernels for processors, for maps that are many small operations in torch.
+"""Compiled kernels for processors, for maps that are many small operations in torch.
 
 They are optional: `native` is None where no compiler was available at installation, and everything then runs in torch
 alone, with the same results. They run in torch's own threads. The library has a build for each of several instruction
@@ -51,7 +51,7 @@ class Native:
             )
 
     def function(self, name: str, *structures: type[ctypes.Structure]) -> Callable[..., None]:
-        """A kernel of the set in use, which takes pointers to structures of these types."""
+        """A kernel of the set in use, which takes pointers to structures of these types; NAME_float64 for float64."""
         kernel = getattr(self._library, f"{name}_{self.instructions}")
         kernel.argtypes = [ctypes.POINTER(structure) for structure in structures]
         kernel.restype = None

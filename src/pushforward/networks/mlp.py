@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from pushforward.kernels.eligibility import is_float32_on_cpu
 from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
+
+# Whether kernels take a tensor.
+Fits = Callable[[Tensor], bool]
 
 
 class MLP(nn.Module):
@@ -74,11 +77,11 @@ class MLP(nn.Module):
         """Whether there are inputs; the parameters are else a function of the context alone."""
         return not isinstance(self.first, Bias)
 
-    def as_dense(self) -> list[Weights] | None:
+    def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
         """The weights for the kernels of whole layers, or None where they cannot compute this network."""
-        return weights_of([self.first, *self.layers], self.context, self.skips, self.activation)
+        return weights_of([self.first, *self.layers], self.context, self.skips, self.activation, fits)
 
-    def as_sorted(self) -> None:
+    def as_sorted(self, fits: Fits = is_float32_on_cpu) -> None:
         """None: the kernel of autoregressive layers only computes masked networks."""
 
     @torch.no_grad()
@@ -91,7 +94,11 @@ class MLP(nn.Module):
 
 
 def weights_of(
-    layers: Iterable[nn.Module], context: nn.Linear | None, skips: Sequence[int | None], activation: nn.Module
+    layers: Iterable[nn.Module],
+    context: nn.Linear | None,
+    skips: Sequence[int | None],
+    activation: nn.Module,
+    fits: Fits = is_float32_on_cpu,
 ) -> list[Weights] | None:
     """The weights of linear layers, with rectifiers between them, for the kernels of whole layers.
 
@@ -100,10 +107,10 @@ def weights_of(
         context: what adds the context to the result of the first layer, or None.
         skips: for each of them, which earlier layer's output is added to its own, or None.
         activation: between them.
+        fits: whether the kernels take a tensor, default those for processors in float32.
 
     Returns:
-        None where the kernels cannot compute the network: another activation, or weights that are not float32 on a
-        processor.
+        None where the kernels cannot compute the network: another activation, or weights that they do not take.
     """
     if type(activation) is not nn.ReLU:
         return None
@@ -112,10 +119,10 @@ def weights_of(
         # Attribute access of a module takes as long as a small product.
         own, buffers = linear._parameters, linear._buffers
         bias, own_weight = own.get("bias"), own.get("weight")
-        if bias is None or not is_float32_on_cpu(bias):
+        if bias is None or not fits(bias):
             return None
         weight = _weight_of_context(context, bias) if own_weight is None else own_weight
-        if not is_float32_on_cpu(weight):
+        if not fits(weight):
             return None
         masks = buffers.get("mask"), buffers.get("rows"), buffers.get("columns")
         found.append(Weights(weight, bias, *masks, skip is not None))
