@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.autoregressive import autoregressive
-from pushforward.kernels.eligibility import derivatives_wanted, fits_with
+from pushforward.kernels.eligibility import derivatives_wanted, fits_with, is_float32_on_cpu
 from pushforward.kernels.layer import whole_layer
 from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
@@ -77,6 +77,17 @@ def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor 
         if found is not None:
             return found
     return solve_sequentially(univariate.forward, conditioner, z, context)
+
+
+def trains_compiled(univariate: Univariate, conditioner: MADE | MLP) -> bool:
+    """Whether kernels compute a whole layer and its gradients, as far as its family and its network decide that."""
+    weight = next(conditioner.parameters())
+    return (
+        not conditioner.dropout
+        and is_float32_on_cpu(weight)
+        and may_run_compiled(univariate, weight)
+        and conditioner.as_dense() is not None
+    )
 
 
 def _evaluate(

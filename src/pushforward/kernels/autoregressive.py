@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.kernels import Native, native
 from pushforward.kernels.structures import AutoregressiveCall
+from pushforward.kernels.threads import thread_count
 from pushforward.kernels.univariate import compiled
 
 MOST_LAYERS = 64
@@ -99,7 +100,7 @@ def autoregressive(
         compiled(univariate),
         structure.activation,
         inverse,
-        torch.get_num_threads() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
+        thread_count() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
         structure.hidden,
         count,
         features,

@@ -11,11 +11,11 @@ from torch.autograd import Function
 from pushforward.kernels import Native, native
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
 from pushforward.kernels.structures import Dense, LayerCall, LayerSizes
+from pushforward.kernels.threads import thread_count
 from pushforward.kernels.univariate import compiled
 
 # For fewer multiplications it takes longer to wake a second thread than to compute.
 FEWEST_FOR_THREADS = 2**18
-CHUNK = 64
 
 
 class Weights(NamedTuple):
@@ -134,16 +134,15 @@ class _WholeLayer(Function):
         )
         sizes = LayerSizes()
         _sizes(byref(call), byref(sizes))
-        chunks = -(-count // CHUNK)
         if sizes.weights * count >= FEWEST_FOR_THREADS:
-            call.threads = min(torch.get_num_threads(), chunks)
-        saved = value.new_empty(sizes.weights + chunks * sizes.chunk + call.threads * sizes.stream)
+            call.threads = thread_count()
+        saved = value.new_empty(sizes.saved)
         call.saved = saved.data_ptr()
         forward = _forward if value.dtype is torch.float32 else _forward_float64
         forward(byref(call))
         # The call points into these tensors.
         ctx.layer, ctx.call, ctx.held = layer, call, (by_feature, weights, saved)
-        ctx.workspace = sizes.weights + call.threads * sizes.thread
+        ctx.workspace = sizes.workspace
         return mapped.t(), log_det
 
     @staticmethod

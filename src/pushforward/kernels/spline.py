@@ -9,6 +9,7 @@ from torch import Tensor
 from pushforward.kernels import Native, native
 from pushforward.kernels.eligibility import derivatives_wanted, is_untransformed
 from pushforward.kernels.structures import Spline, SplineCall
+from pushforward.kernels.threads import thread_count
 from pushforward.kernels.univariate import MOST_BINS
 
 # For fewer parameters it takes longer to wake a second thread than to compute.
@@ -94,7 +95,7 @@ def _call(spline: Spline, value: Tensor, parameters: Tensor, inverse: bool) -> S
     return SplineCall(
         spline,
         inverse,
-        torch.get_num_threads() if parameters.numel() >= FEWEST_FOR_THREADS else 1,
+        thread_count() if parameters.numel() >= FEWEST_FOR_THREADS else 1,
         count,
         features,
         value.stride(0),

@@ -90,9 +90,9 @@ class LayerCall(Structure):
 
 
 class LayerSizes(Structure):
-    """How much memory a `LayerCall` needs."""
+    """How many weights a `LayerCall` has, and how much memory it needs."""
 
-    _fields_ = (("weights", c_int64), ("chunk", c_int64), ("stream", c_int64), ("thread", c_int64))
+    _fields_ = (("weights", c_int64), ("saved", c_int64), ("workspace", c_int64))
 
 
 class AutoregressiveCall(Structure):

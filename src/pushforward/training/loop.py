@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from pushforward.bijections.base import Bijection
 from pushforward.errors import InputError
+from pushforward.kernels.threads import torch_in_one_thread
 from pushforward.support.progress import ProgressBar, clock
 from pushforward.support.seeding import seeded
 from pushforward.training.batches import Batches
@@ -61,9 +64,15 @@ def train(
         raise InputError("Only runs of one process can be saved; leave checkpoint out.")
     saved = checkpoint.read() if checkpoint is not None and checkpoint.found else None
     path = settings.log_path if fabric.is_global_zero else None
-    with seeded(settings.seed + fabric.global_rank, fabric.device), CsvLog(path) as log:
+    with seeded(settings.seed + fabric.global_rank, fabric.device), CsvLog(path) as log, _threads_of(objective):
         run = Run(fabric, objective, batches, held_out, settings, name_rows)
         return _Loop(run, log, checkpoint).complete(saved)
+
+
+def _threads_of(objective: nn.Module) -> AbstractContextManager[None]:
+    """One thread for torch where kernels, which have threads of their own, compute most; else as many as it has."""
+    layers = (module for module in objective.modules() if isinstance(module, Bijection))
+    return torch_in_one_thread() if any(layer.trains_compiled for layer in layers) else nullcontext()
 
 
 class _Loop:

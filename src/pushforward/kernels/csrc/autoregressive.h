@@ -4,11 +4,11 @@
 // feature p of x has degree p + 1. So degree by degree, everything is computed once and from finished values, in both
 // directions: x[p] is either given or the last value that degree p computes.
 #pragma once
-#include <cstdlib>
 #if REGISTER_BYTES > 16
 #include <immintrin.h>
 #endif
 
+#include "threads.h"
 #include "univariate.h"
 
 // Each of the three builds has its own copy of everything here, compiled for its own instructions.
@@ -133,21 +133,6 @@ void add_term(const Layer &layer, const Term &term, long first, long last, long 
         out += units * ROWS;
     }
 }
-
-// Memory that a thread keeps: to allocate it at every call takes longer than to fill it.
-struct Scratch {
-    number *memory = nullptr;
-    size_t size = 0;
-    number *of(size_t wanted) {
-        if (wanted > size) {
-            free(memory);
-            size = wanted;
-            memory = (number *)aligned_alloc(64, (wanted * sizeof(number) + 63) / 64 * 64);
-        }
-        return memory;
-    }
-    ~Scratch() { free(memory); }
-};
 
 struct Network {
     long features, parameters;
@@ -284,27 +269,24 @@ void run_chunk(const Network &network, const Data &data, long row, number *const
 }
 
 void run(const Network &network, const Data &data, int threads) {
-    const long chunks = (data.count + ROWS - 1) / ROWS;
-#pragma omp parallel num_threads(threads)
-    {
-        thread_local Scratch scratch;
-        // Nothing depends on the last feature, so its degree is not counted.
-        auto units = [&](int k) {
-            if (k == network.layers - 2) return network.block * network.parameters;
-            return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
-        };
-        long total = 0;
-        for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
-        number *rest = scratch.of(total * ROWS), *values[MOST_LAYERS] = {}, *unactivated[MOST_LAYERS] = {};
+    // Nothing depends on the last feature, so its degree is not counted.
+    auto units = [&](int k) {
+        if (k == network.layers - 2) return network.block * network.parameters;
+        return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
+    };
+    long total = 0;
+    for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
+    in_parts((data.count + ROWS - 1) / ROWS, threads, [&](long chunk) {
+        thread_local Memory memory;
+        number *rest = (number *)memory.of(sizeof(number) * total * ROWS);
+        number *values[MOST_LAYERS] = {}, *unactivated[MOST_LAYERS] = {};
         auto take = [&](long count) { return (rest += count * ROWS) - count * ROWS; };
         for (int k = 0; k < network.layers; k++) {
             values[k] = take(units(k));
             if (network.layer[k].is_skipped_to) unactivated[k] = take(units(k));
         }
-#pragma omp for schedule(dynamic)
-        for (long chunk = 0; chunk < chunks; chunk++)
-            run_chunk(network, data, chunk * ROWS, values, unactivated);
-    }
+        run_chunk(network, data, chunk * ROWS, values, unactivated);
+    });
 }
 
 // Take the call apart: the layers are x, the hidden ones, the parameters and the context.

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstring>
 
+#include "threads.h"
 #include "tile.h"
 #include "univariate.h"
 
@@ -11,8 +12,12 @@ namespace {
 namespace whole_layer {
 
 constexpr long ROWS = 64;
+// This many chunks of rows go through the gradients before the next ones.
+constexpr long BAND = 16;
 // One pass over fewer numbers is over before a second thread wakes.
-constexpr long WORTH_THREADS = 16384;
+constexpr long WORTH_THREADS = 65536;
+// Rows of a matrix that a thread takes at a time.
+constexpr long ROWS_OF_PART = 32;
 
 INLINE long least(long a, long b) { return a < b ? a : b; }
 INLINE long most(long a, long b) { return a > b ? a : b; }
@@ -31,10 +36,9 @@ INLINE void alive(const int32_t *reach, long first, long end, long count, long &
 }
 
 // weight · mask, with rows and columns padded by zeros.
-INLINE void mask_weights(const Dense &dense, number *to, int threads) {
+INLINE void mask_weights(const Dense &dense, number *to, long threads) {
     const long width = padded(dense.inputs), height = padded(dense.units);
-#pragma omp parallel for num_threads(threads) schedule(static) if (height * width >= WORTH_THREADS)
-    for (long u = 0; u < height; u++) {
+    in_parts_of(ROWS_OF_PART, height, height * width < WORTH_THREADS ? 1 : threads, [&](long u) {
         long from = 0, until = 0;
         if (u < dense.units) alive(dense.rows, u, u + 1, dense.inputs, from, until);
         const number *weight = dense.weight + u * dense.inputs, *mask = dense.mask + u * dense.inputs;
@@ -44,7 +48,7 @@ INLINE void mask_weights(const Dense &dense, number *to, int threads) {
             for (long k = from; k < until; k++) row[k] = weight[k] * mask[k];
         else
             std::memcpy(row + from, weight + from, sizeof(number) * (until - from));
-    }
+    });
 }
 
 // weight h + bias + added, h (inputs, ROWS) to (units, ROWS), rectified unless `last`, and before that copied to
@@ -70,8 +74,9 @@ INLINE void dense_forward(const Dense &dense, const number *weight, const number
     }
 }
 
-// The parts of a call, and how much of `saved` each takes: first the masked weights, then for each 64 rows the inputs and
-// the results of every dense layer.
+// The parts of a call. `saved` holds the masked weights, then for each chunk of rows the inputs and the results of every
+// dense layer, one after the other. `workspace` holds the weights in panels, sums for the biases, and for each chunk of a
+// band the gradients of inputs and results, laid out in the same way, then the inputs of every dense layer transposed.
 struct Layer {
     long depth;
     const Dense *dense;
@@ -97,9 +102,11 @@ struct Layer {
     }
     // Whether the result of a dense layer is added two layers later.
     bool is_skipped_to(long l) const { return l + 2 < depth && dense[l + 2].skip; }
-    // Of each thread: gradients of weights and, unsummed, of biases, and four blocks of rows.
-    long workspace() const { return weights() + units() * LANES + 4 * widest() * ROWS; }
-    LayerSizes sizes() const { return {weights(), units() * ROWS, widest() * ROWS, workspace()}; }
+    LayerSizes sizes(long count) const {
+        const long chunks = (count + ROWS - 1) / ROWS;
+        return {weights(), weights() + chunks * units() * ROWS,
+                weights() + units() * LANES + least(chunks, BAND) * 2 * units() * ROWS};
+    }
 };
 
 INLINE void load_rows(const number *from, long count, long features, long row, number *to) {
@@ -108,49 +115,48 @@ INLINE void load_rows(const number *from, long count, long features, long row, n
     for (long f = 0; f < features; f++) std::memcpy(to + f * ROWS, from + f * count + row, sizeof(number) * here);
 }
 
+// One chunk of rows forwards; `h` is its part of `saved`, `stream` has room for one result.
+INLINE void forward_chunk(const LayerCall &call, const Layer &layer, long chunk, number *h, number *stream) {
+    const long count = call.count, row = chunk * ROWS, numbers = parameter_count(layer.map);
+    const number *weight = call.saved;
+    load_rows(call.known, count, layer.inputs(), row, h);
+    for (long l = 0; l < layer.depth; l++) {
+        const Dense &dense = layer.dense[l];
+        number *to = h + padded(dense.inputs) * ROWS;
+        if (l == 0 && call.added) load_rows(call.added, count, dense.units, row, to);
+        const number *added = l == 0 && call.added ? to : dense.skip ? stream : nullptr;
+        dense_forward(dense, weight, h, added, to, layer.is_skipped_to(l) ? stream : nullptr, l + 1 == layer.depth);
+        weight += weight_size(dense);
+        h = to;
+    }
+    for (long at = row; at < least(row + ROWS, count); at += LANES) {
+        const long here = least(LANES, count - at);
+        vec total = {};
+        for (long f = 0; f < layer.features(); f++) {
+            vec p[3 * MOST_BINS + 1];
+            for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
+            const number *value = call.value + f * count + at;
+            const vec v = here == LANES ? load(value) : load_some(value, here);
+            const Pair pair = apply(layer.map, call.inverse, v, p);
+            store_some(call.mapped + f * count + at, pair.value, here);
+            total += pair.log_derivative;
+        }
+        store_some(call.log_det + at, total, here);
+    }
+}
+
 INLINE void layer_forward(const LayerCall &call) {
     const Layer layer(call);
-    const long count = call.count, chunks = (count + ROWS - 1) / ROWS, numbers = parameter_count(layer.map);
-    const long threads = call.threads;
-    number *const saved = call.saved;
-    number *weights = saved;
+    number *weights = call.saved;
     for (long l = 0; l < layer.depth; l++) {
-        mask_weights(layer.dense[l], weights, threads);
+        mask_weights(layer.dense[l], weights, call.threads);
         weights += weight_size(layer.dense[l]);
     }
-    number *streams = weights + chunks * layer.units() * ROWS;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long thread = 0; thread < threads; thread++)
-    for (long chunk = thread * chunks / threads; chunk < (thread + 1) * chunks / threads; chunk++) {
-        const long row = chunk * ROWS;
-        number *h = saved + layer.weights() + chunk * layer.units() * ROWS;
-        number *stream = streams + thread * layer.widest() * ROWS;
-        const number *weight = saved;
-        load_rows(call.known, count, layer.inputs(), row, h);
-        for (long l = 0; l < layer.depth; l++) {
-            const Dense &dense = layer.dense[l];
-            number *to = h + padded(dense.inputs) * ROWS;
-            if (l == 0 && call.added) load_rows(call.added, count, dense.units, row, to);
-            const number *added = l == 0 && call.added ? to : dense.skip ? stream : nullptr;
-            dense_forward(dense, weight, h, added, to, layer.is_skipped_to(l) ? stream : nullptr, l + 1 == layer.depth);
-            weight += weight_size(dense);
-            h = to;
-        }
-        for (long at = row; at < least(row + ROWS, count); at += LANES) {
-            const long here = least(LANES, count - at);
-            vec total = {};
-            for (long f = 0; f < layer.features(); f++) {
-                vec p[3 * MOST_BINS + 1];
-                for (long k = 0; k < numbers; k++) p[k] = load(h + (f * numbers + k) * ROWS + at - row);
-                const number *value = call.value + f * count + at;
-                const vec v = here == LANES ? load(value) : load_some(value, here);
-                const Pair pair = apply(layer.map, call.inverse, v, p);
-                store_some(call.mapped + f * count + at, pair.value, here);
-                total += pair.log_derivative;
-            }
-            store_some(call.log_det + at, total, here);
-        }
-    }
+    const long of_chunk = layer.units() * ROWS, of_stream = sizeof(number) * layer.widest() * ROWS;
+    in_parts((call.count + ROWS - 1) / ROWS, call.threads, [&](long chunk) {
+        thread_local Memory stream;
+        forward_chunk(call, layer, chunk, weights + chunk * of_chunk, (number *)stream.of(of_stream));
+    });
 }
 
 } // namespace whole_layer

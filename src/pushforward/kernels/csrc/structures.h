@@ -59,10 +59,9 @@ struct LayerCall {
     number *of_value, *of_known, *of_added, *workspace;
 };
 
-// How many numbers `saved` must hold for the weights, each chunk of rows and each thread, and `workspace` for each
-// thread besides the weights once.
+// How many weights there are, and how many numbers `saved` and `workspace` must hold.
 struct LayerSizes {
-    int64_t weights, chunk, stream, thread;
+    int64_t weights, saved, workspace;
 };
 
 // An autoregressive layer whose network is sorted by degree: see networks/structure.py for `structure` and `block`, and
