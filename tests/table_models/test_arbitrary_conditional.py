@@ -203,6 +203,7 @@ def conditional(known, target):
     return slope, np.sqrt(COVARIANCE[target, target] - slope @ COVARIANCE[known, target])
 
 
+@pytest.mark.slow
 def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
     count = 2000
     fresh = np.random.default_rng(2).multivariate_normal(MEAN, COVARIANCE, size=count)
