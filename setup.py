@@ -1,23 +1,21 @@
 """The compiled kernels, which are optional: where they cannot be built, the same maps run in torch alone, slower."""
 
-import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 
 FOLDER = "src/pushforward/kernels/csrc"
-# OpenMP is compiled for but not linked: its functions are found in the copy that torch has loaded, so that both share
-# one set of threads.
-OPENMP = ["-fopenmp"] if sys.platform == "linux" else []
-
 setup(
     ext_modules=[
         Extension(
             "pushforward.kernels._native",
             sources=[
-                f"{FOLDER}/{kernels}{name}.cpp"
-                for kernels in ("", "wavenet_")
-                for name in ("baseline", "avx2", "avx512")
+                f"{FOLDER}/threads.cpp",
+                *(
+                    f"{FOLDER}/{kernels}{name}.cpp"
+                    for kernels in ("", "float64_", "wavenet_")
+                    for name in ("baseline", "avx2", "avx512")
+                ),
             ],
             depends=[str(path) for pattern in ("*.h", "*.inc") for path in sorted(Path(FOLDER).glob(pattern))],
             extra_compile_args=[
@@ -28,8 +26,9 @@ setup(
                 "-fno-exceptions",
                 "-Wno-psabi",
                 "-Wno-maybe-uninitialized",
-                *OPENMP,
+                "-pthread",
             ],
+            extra_link_args=["-pthread"],
             optional=True,
         )
     ]

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not buil
 @pytest.fixture(autouse=True, params=SETS)
 def instructions(request, monkeypatch):
     functions = kernel.functions_of(Native(native.path, request.param))
-    for name, function in zip(("_sizes", "_forward", "_gradients"), functions, strict=True):
+    for name, function in zip(("_sizes", "_forward", "_forward_float64", "_gradients"), functions, strict=True):
         monkeypatch.setattr(kernel, name, function)
 
 
@@ -106,6 +106,29 @@ def test_coupling_layers(univariate, direction, contexts, residual, monkeypatch)
     ).float()
     context = normal(contexts, 2, seed=5) if contexts else None
     check_against_truth(layer, normal(70, 5, seed=2), monkeypatch, context=context, direction=direction)
+
+
+@FAMILIES
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+@pytest.mark.parametrize("contexts", [0, 1, 70])
+@pytest.mark.parametrize("hidden", [(), (20,), (24, 24, 24)], ids=str)
+def test_networks_that_see_the_context_alone(univariate, direction, contexts, hidden, monkeypatch):
+    """One feature has none before it, and where all features are transformed none is left to condition on."""
+    conditioner, given = Conditioner(hidden, residual=len(hidden) == 3), 4 if contexts else 0
+    context = normal(contexts, 4, seed=5) if contexts else None
+    layers = [] if direction == "forward" else [Autoregressive(1, univariate, conditioner, given)]
+    if hidden:
+        layers.append(Coupling([True, True, True], univariate, conditioner, given))
+    for layer in layers:
+        layer, x = randomized(layer, 0).float(), normal(70, layer.features, seed=2)
+        with monkeypatch.context() as patch:
+            check_against_truth(layer, x, patch, context=context, direction=direction)
+
+
+def test_a_context_of_another_precision_is_refused_as_torch_refuses_it():
+    layer = randomized(Autoregressive(1, Affine(), Conditioner((8,)), 2), 0).float()
+    with pytest.raises(RuntimeError, match="dtype"):
+        layer.inverse(normal(9, 1), normal(9, 2).double())
 
 
 def test_dead_weights_stay_dead_whatever_they_hold():

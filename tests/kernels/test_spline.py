@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not buil
 @pytest.fixture(autouse=True, params=SETS)
 def instructions(request, monkeypatch):
     functions = kernel.functions_of(Native(native.path, request.param))
-    monkeypatch.setattr(kernel, "_apply", functions[0])
-    monkeypatch.setattr(kernel, "_gradients", functions[1])
+    for name, function in zip(("_apply", "_apply_float64", "_gradients"), functions, strict=True):
+        monkeypatch.setattr(kernel, name, function)
 
 
 def normal(*shape, seed=0):

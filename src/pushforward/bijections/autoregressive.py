@@ -68,6 +68,11 @@ class Autoregressive(Bijection):
         self.conditioner = MADE(features, univariate.parameter_count, conditioner, context, order, adjacency)
 
     @property
+    def trains_compiled(self) -> bool:
+        """Whether the kernels know the network and the family, and are for its weights."""
+        return conditioned.trains_compiled(self.univariate, self.conditioner)
+
+    @property
     def cost(self) -> Cost:
         """D steps from z to x, 1 pass from x to z, or as many of what the univariate map needs."""
         one = self.univariate.cost

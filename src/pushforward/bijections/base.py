@@ -147,6 +147,11 @@ class Bijection(nn.Module):
         return torch.zeros_like(context, dtype=torch.bool)
 
     @property
+    def trains_compiled(self) -> bool:
+        """Whether compiled kernels compute this map and its gradients, as far as it decides that; default no."""
+        return False
+
+    @property
     def cost(self) -> Cost:
         """What each direction costs."""
         return Cost()

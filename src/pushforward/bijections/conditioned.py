@@ -6,15 +6,15 @@
 2. compiled kernels for a whole layer and its gradients;
 3. operations of torch, which compute everything, on every device and to any order of derivative.
 
-All three give the same results up to rounding. The kernels need float32 on a processor and a network and a family that
-they know.
+All three give the same results up to rounding. The kernels need a processor, and a network and a family that they know;
+in float64 they compute values alone.
 """
 
 from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.autoregressive import autoregressive
-from pushforward.kernels.eligibility import derivatives_wanted, is_float32_on_cpu
+from pushforward.kernels.eligibility import derivatives_wanted, fits_with, is_float32_on_cpu
 from pushforward.kernels.layer import whole_layer
 from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
@@ -79,6 +79,17 @@ def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor 
     return solve_sequentially(univariate.forward, conditioner, z, context)
 
 
+def trains_compiled(univariate: Univariate, conditioner: MADE | MLP) -> bool:
+    """Whether kernels compute a whole layer and its gradients, as far as its family and its network decide that."""
+    weight = next(conditioner.parameters())
+    return (
+        not conditioner.dropout
+        and is_float32_on_cpu(weight)
+        and may_run_compiled(univariate, weight)
+        and conditioner.as_dense() is not None
+    )
+
+
 def _evaluate(
     univariate: Univariate,
     conditioner: MADE | MLP,
@@ -109,9 +120,9 @@ def _without_derivatives(
     univariate: Univariate, conditioner: MADE | MLP, rows: Tensor, context: Tensor | None, inverse: bool
 ) -> tuple[Tensor, Tensor] | None:
     """By the kernel of autoregressive layers, or None where it cannot compute this."""
-    if derivatives_wanted() or not (context is None or is_float32_on_cpu(context)):
+    if derivatives_wanted() or not (context is None or fits_with(rows)(context)):
         return None
-    network = conditioner.as_sorted()
+    network = conditioner.as_sorted(fits_with(rows))
     return None if network is None else autoregressive(network, univariate, rows, context, inverse)
 
 
@@ -124,10 +135,19 @@ def _with_gradients(
     inverse: bool,
 ) -> tuple[Tensor, Tensor] | None:
     """By the kernels of whole layers, or None where they cannot compute this."""
-    network = conditioner.as_dense()
+    network = conditioner.as_dense(fits_with(rows))
     if network is None:
         return None
     batch = rows.shape[:-1]
     known = None if others is None else others.expand(*batch, others.shape[-1])
-    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    added = None
+    if conditioner.sees_inputs:
+        if conditioner.context is not None:
+            added = unit_by_unit(conditioner.context(context), batch)
+    elif context is None or conditioner.context is None:
+        known = rows[:, :0]
+    elif fits_with(rows)(context):
+        known = context.expand(*batch, -1)
+    else:
+        return None
     return whole_layer(network, univariate, inverse, rows, known, added)

@@ -71,6 +71,11 @@ class Coupling(Bijection):
         self.conditioner = MLP(inputs, outputs, univariate.parameter_count, conditioner, context)
 
     @property
+    def trains_compiled(self) -> bool:
+        """Whether the kernels know the network and the family, and are for its weights."""
+        return conditioned.trains_compiled(self.univariate, self.conditioner)
+
+    @property
     def cost(self) -> Cost:
         """That of the univariate map."""
         return self.univariate.cost

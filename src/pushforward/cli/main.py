@@ -15,6 +15,7 @@ from pushforward.cli.impute import impute
 from pushforward.cli.info import info
 from pushforward.cli.output import TERMINATED, Terminated
 from pushforward.cli.posterior import posterior
+from pushforward.cli.processors import share_processors
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
@@ -55,6 +56,7 @@ def _version(
 def run() -> None:
     """Run the command line."""
     keep_memory()
+    share_processors()
     open_standard_streams()
     signal.signal(signal.SIGTERM, _end)
     try:

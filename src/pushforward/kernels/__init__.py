@@ -1,8 +1,8 @@
-"""Compiled float32 kernels for processors, for maps that are many small operations in torch.
+"""Compiled kernels for processors, for maps that are many small operations in torch.
 
 They are optional: `native` is None where no compiler was available at installation, and everything then runs in torch
-alone, with the same results. They run in torch's own threads. The library has a build for each of several instruction
-sets and uses the best one that the processor supports.
+alone, with the same results. They have threads of their own, see `pushforward.kernels.threads`. The library has a build
+for each of several instruction sets and uses the best one that the processor supports.
 
 The environment variable `PUSHFORWARD_KERNELS` chooses another one: "none" for torch alone, or "baseline", "avx2" or
 "avx512". It is read at import.
@@ -13,8 +13,6 @@ import ctypes
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
-
-import torch  # noqa: F401  (first, since its OpenMP is the one that the kernels use)
 
 from pushforward.kernels.structures import STRUCTURES
 
@@ -51,7 +49,7 @@ class Native:
             )
 
     def function(self, name: str, *structures: type[ctypes.Structure]) -> Callable[..., None]:
-        """A kernel of the set in use, which takes pointers to structures of these types."""
+        """A kernel of the set in use, which takes pointers to structures of these types; NAME_float64 for float64."""
         kernel = getattr(self._library, f"{name}_{self.instructions}")
         kernel.argtypes = [ctypes.POINTER(structure) for structure in structures]
         kernel.restype = None

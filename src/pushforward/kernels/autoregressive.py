@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.kernels import Native, native
 from pushforward.kernels.structures import AutoregressiveCall
+from pushforward.kernels.threads import thread_count
 from pushforward.kernels.univariate import compiled
 
 MOST_LAYERS = 64
@@ -50,20 +51,23 @@ class SortedNetwork(NamedTuple):
     Attributes:
         structure: which units depend on which.
         weights: bias and weight of each layer in turn, then the weights of the context to the first layer, of the
-            features and of the context to the parameters; contiguous float32, or None for those that are missing.
+            features and of the context to the parameters; contiguous, or None for those that are missing.
     """
 
     structure: Structure
     weights: Sequence[Tensor | None]
 
 
-def function_of(library: Native) -> Callable[..., None]:
-    """The kernel."""
-    return library.function("autoregressive", AutoregressiveCall)
+def functions_of(library: Native) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The kernels in float32 and in float64."""
+    return (
+        library.function("autoregressive", AutoregressiveCall),
+        library.function("autoregressive_float64", AutoregressiveCall),
+    )
 
 
 if native is not None:
-    _autoregressive = function_of(native)
+    _autoregressive, _autoregressive_float64 = functions_of(native)
 
 
 def autoregressive(
@@ -72,7 +76,7 @@ def autoregressive(
     """x[d] = univariate(z[d]; network(x[before d], context)), solved for x or, with `inverse`, for z.
 
     Arguments:
-        network: the conditioner.
+        network: the conditioner, of the dtype of the value.
         univariate: a family of maps that `may_run_compiled` accepts.
         value: z, or x, (*batch, D).
         context: (..., C), to be broadcast to the batch, or None.
@@ -96,7 +100,7 @@ def autoregressive(
         compiled(univariate),
         structure.activation,
         inverse,
-        torch.get_num_threads() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
+        thread_count() if count * structure.multiplications >= FEWEST_FOR_THREADS else 1,
         structure.hidden,
         count,
         features,
@@ -111,5 +115,6 @@ def autoregressive(
         mapped.data_ptr(),
         log_det.data_ptr(),
     )
-    _autoregressive(byref(call))
+    kernel = _autoregressive if value.dtype is torch.float32 else _autoregressive_float64
+    kernel(byref(call))
     return mapped.t().reshape(value.shape), log_det.reshape(batch)

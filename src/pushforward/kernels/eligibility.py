@@ -36,6 +36,21 @@ def is_float32_on_cpu(tensor: Tensor) -> bool:
     return tensor.dtype is torch.float32 and tensor.is_cpu and type(tensor) in (Tensor, nn.Parameter)
 
 
+def is_float64_on_cpu(tensor: Tensor) -> bool:
+    """Whether a tensor is float64 on a processor, and not of a subclass."""
+    return tensor.dtype is torch.float64 and tensor.is_cpu and type(tensor) in (Tensor, nn.Parameter)
+
+
+def fits_with(value: Tensor) -> Callable[[Tensor], bool]:
+    """Which weights and contexts kernels take together with a value that they take: those of its precision."""
+    return is_float32_on_cpu if value.dtype is torch.float32 else is_float64_on_cpu
+
+
+def fits_kernels(tensor: Tensor) -> bool:
+    """Whether kernels take values like this one: in float64 only where there is nothing to differentiate."""
+    return is_float32_on_cpu(tensor) or (is_float64_on_cpu(tensor) and not derivatives_wanted())
+
+
 def takes_gradients(*gradients: Tensor) -> bool:
     """Whether a kernel may compute a backward pass: one that is neither differentiated in turn nor vectorized."""
     batched = torch._C._functorch.is_legacy_batchedtensor

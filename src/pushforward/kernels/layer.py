@@ -11,11 +11,11 @@ from torch.autograd import Function
 from pushforward.kernels import Native, native
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
 from pushforward.kernels.structures import Dense, LayerCall, LayerSizes
+from pushforward.kernels.threads import thread_count
 from pushforward.kernels.univariate import compiled
 
 # For fewer multiplications it takes longer to wake a second thread than to compute.
 FEWEST_FOR_THREADS = 2**18
-CHUNK = 64
 
 
 class Weights(NamedTuple):
@@ -68,16 +68,17 @@ class _Layer(NamedTuple):
 
 
 def functions_of(library: Native) -> tuple[Callable[..., None], ...]:
-    """The kernels: of sizes, of values, and of gradients."""
+    """The kernels: of sizes, of values, of values in float64, and of gradients."""
     return (
         library.function("layer_sizes", LayerCall, LayerSizes),
         library.function("layer_forward", LayerCall),
+        library.function("layer_forward_float64", LayerCall),
         library.function("layer_gradients", LayerCall),
     )
 
 
 if native is not None:
-    _sizes, _forward, _gradients = functions_of(native)
+    _sizes, _forward, _forward_float64, _gradients = functions_of(native)
 
 
 def whole_layer(
@@ -91,7 +92,7 @@ def whole_layer(
     """univariate(value; network(known)), mapped or, with `inverse`, solved for the latent value.
 
     Arguments:
-        network: the weights of its layers, with rectifiers between them.
+        network: the weights of its layers, with rectifiers between them, of the dtype of the value.
         univariate: a family of maps that `may_run_compiled` accepts.
         inverse: the direction.
         value: (n, D), n at least 1.
@@ -133,15 +134,15 @@ class _WholeLayer(Function):
         )
         sizes = LayerSizes()
         _sizes(byref(call), byref(sizes))
-        chunks = -(-count // CHUNK)
         if sizes.weights * count >= FEWEST_FOR_THREADS:
-            call.threads = min(torch.get_num_threads(), chunks)
-        saved = value.new_empty(sizes.weights + chunks * sizes.chunk + call.threads * sizes.stream)
+            call.threads = thread_count()
+        saved = value.new_empty(sizes.saved)
         call.saved = saved.data_ptr()
-        _forward(byref(call))
+        forward = _forward if value.dtype is torch.float32 else _forward_float64
+        forward(byref(call))
         # The call points into these tensors.
         ctx.layer, ctx.call, ctx.held = layer, call, (by_feature, weights, saved)
-        ctx.workspace = sizes.weights + call.threads * sizes.thread
+        ctx.workspace = sizes.workspace
         return mapped.t(), log_det
 
     @staticmethod

@@ -7,28 +7,34 @@ import torch
 from torch import Tensor
 
 from pushforward.kernels import Native, native
-from pushforward.kernels.eligibility import is_untransformed
+from pushforward.kernels.eligibility import derivatives_wanted, is_untransformed
 from pushforward.kernels.structures import Spline, SplineCall
+from pushforward.kernels.threads import thread_count
 from pushforward.kernels.univariate import MOST_BINS
 
 # For fewer parameters it takes longer to wake a second thread than to compute.
 FEWEST_FOR_THREADS = 2**14
 
 
-def functions_of(library: Native) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The two kernels: of values, and of gradients."""
-    return library.function("spline_apply", SplineCall), library.function("spline_gradients", SplineCall)
+def functions_of(library: Native) -> tuple[Callable[..., None], ...]:
+    """The kernels: of values, of values in float64, and of gradients."""
+    return (
+        library.function("spline_apply", SplineCall),
+        library.function("spline_apply_float64", SplineCall),
+        library.function("spline_gradients", SplineCall),
+    )
 
 
 if native is not None:
-    _apply, _gradients = functions_of(native)
+    _apply, _apply_float64, _gradients = functions_of(native)
 
 
 def has_kernel(value: Tensor, parameters: Tensor, bins: int) -> bool:
-    """Whether the kernels take these tensors: float32, on a processor, not transformed."""
+    """Whether the kernels take these tensors: of a precision that they compute now, on a processor, not transformed."""
     return (
         native is not None
-        and value.dtype == parameters.dtype == torch.float32
+        and value.dtype == parameters.dtype
+        and (value.dtype is torch.float32 or (value.dtype is torch.float64 and not derivatives_wanted()))
         and value.is_cpu
         and parameters.is_cpu
         and bins <= MOST_BINS
@@ -53,7 +59,8 @@ def spline_apply(spline: Spline, value: Tensor, parameters: Tensor, inverse: boo
     mapped, log_derivative = (value.new_empty(value.shape) for _ in range(2))
     call = _call(spline, value, parameters, inverse)
     call.mapped, call.log_derivative = mapped.data_ptr(), log_derivative.data_ptr()
-    _apply(byref(call))
+    apply = _apply if value.dtype is torch.float32 else _apply_float64
+    apply(byref(call))
     return mapped, log_derivative
 
 
@@ -88,7 +95,7 @@ def _call(spline: Spline, value: Tensor, parameters: Tensor, inverse: bool) -> S
     return SplineCall(
         spline,
         inverse,
-        torch.get_num_threads() if parameters.numel() >= FEWEST_FOR_THREADS else 1,
+        thread_count() if parameters.numel() >= FEWEST_FOR_THREADS else 1,
         count,
         features,
         value.stride(0),

@@ -1,6 +1,6 @@
 """The arguments of the kernels, field by field as in csrc/structures.h, where they are explained."""
 
-from ctypes import POINTER, Structure, c_float, c_int32, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_double, c_float, c_int32, c_int64, c_void_p
 
 ADDITIVE, AFFINE, SPLINE = range(3)
 
@@ -11,17 +11,17 @@ class Spline(Structure):
     _fields_ = (
         ("bins", c_int32),
         ("tails", c_int32),
-        ("bound", c_float),
-        ("smallest_bin", c_float),
-        ("smallest_slope", c_float),
-        ("slope_shift", c_float),
+        ("bound", c_double),
+        ("smallest_bin", c_double),
+        ("smallest_slope", c_double),
+        ("slope_shift", c_double),
     )
 
 
 class Univariate(Structure):
     """A family of univariate maps: `ADDITIVE`, `AFFINE` with its bound or `SPLINE` with its shape."""
 
-    _fields_ = (("family", c_int32), ("log_scale_bound", c_float), ("spline", Spline))
+    _fields_ = (("family", c_int32), ("log_scale_bound", c_double), ("spline", Spline))
 
 
 class SplineCall(Structure):
@@ -90,9 +90,9 @@ class LayerCall(Structure):
 
 
 class LayerSizes(Structure):
-    """How much memory a `LayerCall` needs."""
+    """How many weights a `LayerCall` has, and how much memory it needs."""
 
-    _fields_ = (("weights", c_int64), ("chunk", c_int64), ("stream", c_int64), ("thread", c_int64))
+    _fields_ = (("weights", c_int64), ("saved", c_int64), ("workspace", c_int64))
 
 
 class AutoregressiveCall(Structure):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.kernels import native
-from pushforward.kernels.eligibility import is_float32_on_cpu, is_untransformed
+from pushforward.kernels.eligibility import fits_kernels, is_untransformed
 from pushforward.kernels.structures import Univariate
 
 MOST_BINS = 64
@@ -22,7 +22,7 @@ def may_run_compiled(univariate: object, value: Tensor) -> bool:
         native is not None
         and type(univariate) in FAMILIES
         and getattr(univariate, "bins", 0) <= MOST_BINS
-        and is_float32_on_cpu(value)
+        and fits_kernels(value)
         and not torch.is_autocast_enabled("cpu")
         and is_untransformed()
     )

@@ -12,6 +12,7 @@ from torch.nn.functional import linear, pad
 from pushforward.kernels import Native, native
 from pushforward.kernels.eligibility import derivatives_wanted
 from pushforward.kernels.structures import Head, WaveNetCall, WaveNetLoop, WaveNetPass
+from pushforward.kernels.threads import thread_count
 
 LANES = 16
 
@@ -175,7 +176,7 @@ class CompiledState:
             None if added is None else added.data_ptr(),
             1 if added is None else added.shape[1],
             network.hop or 2**62,
-            min(rows, torch.get_num_threads()),
+            thread_count(),
         )
 
     def _added(self, context: Tensor | None, samples: int) -> Tensor | None:

@@ -13,7 +13,7 @@ from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency
 from pushforward.networks.masked_product import blocks_of, masked_linear, reach_of
-from pushforward.networks.mlp import Bias, as_parameters, batch_of, unit_by_unit, weights_of
+from pushforward.networks.mlp import Bias, Fits, as_parameters, batch_of, unit_by_unit, weights_of
 from pushforward.networks.structure import structure_of
 
 
@@ -131,11 +131,18 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
-    def as_dense(self) -> list[Weights] | None:
-        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
-        return weights_of(self.layers, self.skips, self.activation) if self.direct is None else None
+    @property
+    def sees_inputs(self) -> bool:
+        """Whether there is more than one feature; the parameters are else a function of the context alone."""
+        return not isinstance(self.layers[0], Bias)
 
-    def as_sorted(self) -> autoregressive.SortedNetwork | None:
+    def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        if self.direct is not None:
+            return None
+        return weights_of(self.layers, self.context, self.skips, self.activation, fits)
+
+    def as_sorted(self, fits: Fits = is_float32_on_cpu) -> autoregressive.SortedNetwork | None:
         """The network for the kernel of autoregressive layers, or None where it cannot compute this network."""
         if self.structure is None:
             return None
@@ -146,7 +153,7 @@ class MADE(nn.Module):
             weights += own.get("bias"), own.get("weight")
         weights += [linear and linear.weight for linear in (self.context, self.direct, self.direct_context)]
         for weight in weights:
-            if weight is not None and not (is_float32_on_cpu(weight) and weight.is_contiguous()):
+            if weight is not None and not (fits(weight) and weight.is_contiguous()):
                 return None
         return autoregressive.SortedNetwork(self.structure, weights)
 

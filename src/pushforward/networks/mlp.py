@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from pushforward.kernels.eligibility import is_float32_on_cpu
 from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
+
+# Whether kernels take a tensor.
+Fits = Callable[[Tensor], bool]
 
 
 class MLP(nn.Module):
@@ -69,11 +72,16 @@ class MLP(nn.Module):
                 into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
 
-    def as_dense(self) -> list[Weights] | None:
-        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
-        return weights_of([self.first, *self.layers], self.skips, self.activation)
+    @property
+    def sees_inputs(self) -> bool:
+        """Whether there are inputs; the parameters are else a function of the context alone."""
+        return not isinstance(self.first, Bias)
 
-    def as_sorted(self) -> None:
+    def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
+        """The weights for the kernels of whole layers, or None where they cannot compute this network."""
+        return weights_of([self.first, *self.layers], self.context, self.skips, self.activation, fits)
+
+    def as_sorted(self, fits: Fits = is_float32_on_cpu) -> None:
         """None: the kernel of autoregressive layers only computes masked networks."""
 
     @torch.no_grad()
@@ -85,17 +93,24 @@ class MLP(nn.Module):
             self.context.weight.zero_()
 
 
-def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activation: nn.Module) -> list[Weights] | None:
+def weights_of(
+    layers: Iterable[nn.Module],
+    context: nn.Linear | None,
+    skips: Sequence[int | None],
+    activation: nn.Module,
+    fits: Fits = is_float32_on_cpu,
+) -> list[Weights] | None:
     """The weights of linear layers, with rectifiers between them, for the kernels of whole layers.
 
     Arguments:
-        layers: one after the other.
+        layers: one after the other; a `Bias` has no inputs, and the first layer then reads the context, if any.
+        context: what adds the context to the result of the first layer, or None.
         skips: for each of them, which earlier layer's output is added to its own, or None.
         activation: between them.
+        fits: whether the kernels take a tensor, default those for processors in float32.
 
     Returns:
-        None where the kernels cannot compute the network: another activation, a layer without inputs, or weights that
-        are not float32 on a processor.
+        None where the kernels cannot compute the network: another activation, or weights that they do not take.
     """
     if type(activation) is not nn.ReLU:
         return None
@@ -103,12 +118,19 @@ def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activat
     for linear, skip in zip(layers, skips, strict=True):
         # Attribute access of a module takes as long as a small product.
         own, buffers = linear._parameters, linear._buffers
-        weight, bias = own.get("weight"), own.get("bias")
-        if weight is None or bias is None or not (is_float32_on_cpu(weight) and is_float32_on_cpu(bias)):
+        bias, own_weight = own.get("bias"), own.get("weight")
+        if bias is None or not fits(bias):
+            return None
+        weight = _weight_of_context(context, bias) if own_weight is None else own_weight
+        if not fits(weight):
             return None
         masks = buffers.get("mask"), buffers.get("rows"), buffers.get("columns")
         found.append(Weights(weight, bias, *masks, skip is not None))
     return found
+
+
+def _weight_of_context(context: nn.Linear | None, bias: Tensor) -> Tensor:
+    return bias.new_empty(len(bias), 0) if context is None else context.weight
 
 
 class Linear(nn.Linear):
@@ -135,7 +157,9 @@ def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.
     """The shape of the batch that x and context make together, or which context was expected."""
     if not context_features:
         return x.shape[:-1]
-    return torch.broadcast_shapes(x.shape[:-1], checked_context(context, context_features).shape[:-1])
+    batch, of_context = x.shape[:-1], checked_context(context, context_features).shape[:-1]
+    # To broadcast shapes takes torch as long as a small product.
+    return batch if batch == of_context else torch.broadcast_shapes(batch, of_context)
 
 
 def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from pushforward.bijections.base import Bijection
 from pushforward.errors import InputError
+from pushforward.kernels.threads import torch_in_one_thread
 from pushforward.support.progress import ProgressBar, clock, to_standard_error
 from pushforward.support.seeding import seeded
 from pushforward.training.batches import Batches
@@ -64,12 +67,19 @@ def train(
         lost_processes_explained(fabric, "" if checkpoint is None else f"; resume from {checkpoint.path}"),
         seeded(settings.seed + fabric.global_rank, fabric.device),
         CsvLog(path) as log,
+        _threads_of(objective),
     ):
         # Not every machine may see the file.
         saved = from_first(fabric, checkpoint.read_if_wanted) if checkpoint is not None else None
         run = Run(fabric, objective, batches, held_out, settings, name_rows)
         with interrupts_noted(fabric) as run.stepper.asked_to_stop:
             return _Loop(run, log, checkpoint).complete(saved)
+
+
+def _threads_of(objective: nn.Module) -> AbstractContextManager[None]:
+    """One thread for torch where kernels, which have threads of their own, compute most; else as many as it has."""
+    layers = (module for module in objective.modules() if isinstance(module, Bijection))
+    return torch_in_one_thread() if any(layer.trains_compiled for layer in layers) else nullcontext()
 
 
 class _Loop:

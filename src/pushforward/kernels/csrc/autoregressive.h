@@ -4,11 +4,11 @@
 // feature p of x has degree p + 1. So degree by degree, everything is computed once and from finished values, in both
 // directions: x[p] is either given or the last value that degree p computes.
 #pragma once
-#include <cstdlib>
-#if REGISTER_LANES > 4
+#if REGISTER_BYTES > 16
 #include <immintrin.h>
 #endif
 
+#include "threads.h"
 #include "univariate.h"
 
 // Each of the three builds has its own copy of everything here, compiled for its own instructions.
@@ -16,19 +16,22 @@ namespace {
 namespace autoregressive_layer {
 
 // A chunk of rows goes through the whole layer before the next one starts, so that its units stay in the cache.
-constexpr long ROWS = 2 * LANES;
+constexpr long ROWS = 128 / sizeof(number);
 
-// One register of the processor, and how many units a tile has with all of their sums in registers.
-constexpr long WIDTH = REGISTER_LANES, MOST_UNITS = WIDTH == 16 ? 8 : 6;
-typedef float reg __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+// How many units a tile has with all of their sums in registers.
+constexpr int MOST_UNITS = REGISTER_BYTES == 64 ? 8 : 6;
 
 // a · b + c, rounded once where the processor can: if the compiler chose, a row alone and the same row among others could
 // be rounded differently.
-INLINE reg multiply_add(reg a, reg b, reg c) {
-#if REGISTER_LANES == 16
-    return (reg)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif REGISTER_LANES == 8
-    return (reg)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+INLINE vec multiply_add(vec a, vec b, vec c) {
+#if REGISTER_BYTES == 64 && defined(FLOAT64)
+    return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif REGISTER_BYTES == 64
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif REGISTER_BYTES == 32 && defined(FLOAT64)
+    return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif REGISTER_BYTES == 32
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #else
     return a * b + c;
 #endif
@@ -40,7 +43,7 @@ enum Activation { RELU = 0, ELU = 1, SILU = 2, GELU = 3, TANH = 4 };
 
 // weight · source, a term of a layer; unit k of the layer `source` belongs to column `columns[k]` of the weight.
 struct Term {
-    const float *weight;
+    const number *weight;
     const int64_t *columns;
     long stride;
     int source;
@@ -49,7 +52,7 @@ struct Term {
 // bias + terms + skip. Unit u of the layer is row `rows[u]` of the bias and of every weight.
 struct Layer {
     const int64_t *rows, *starts; // starts[p] is the number of units of a degree below p
-    const float *bias;
+    const number *bias;
     Term terms[3];
     int term_count;
     int skip; // the layer whose values before their activation are added, or -1
@@ -65,7 +68,7 @@ INLINE vec activated(Activation activation, vec x) {
     case SILU:
         return x * sigmoid(x);
     case GELU:
-        return 0.5f * x * (1.0f + error_function(x * 0.70710678f));
+        return 0.5f * x * (1.0f + error_function(x * (number)0.70710678118654752440));
     default:
         return hyperbolic_tangent(x);
     }
@@ -73,23 +76,23 @@ INLINE vec activated(Activation activation, vec x) {
 
 // out[u] += Σ over k of weights[u][columns[k]] · known[k], for UNITS rows and REGISTERS registers of data.
 template <int UNITS, int REGISTERS>
-INLINE void tile(const float *const *weights, const int64_t *columns, long count, const float *known, float *out) {
-    reg sums[UNITS][REGISTERS];
-    const float *weight[UNITS];
+INLINE void tile(const number *const *weights, const int64_t *columns, long count, const number *known, number *out) {
+    vec sums[UNITS][REGISTERS];
+    const number *weight[UNITS];
 #pragma GCC unroll 16
     for (int u = 0; u < UNITS; u++) {
         weight[u] = weights[u];
 #pragma GCC unroll 4
-        for (int r = 0; r < REGISTERS; r++) sums[u][r] = *(const reg *)(out + u * ROWS + r * WIDTH);
+        for (int r = 0; r < REGISTERS; r++) sums[u][r] = *(const vec *)(out + u * ROWS + r * LANES);
     }
     for (long k = 0; k < count; k++) {
-        reg h[REGISTERS];
+        vec h[REGISTERS];
         const int64_t column = columns[k];
 #pragma GCC unroll 4
-        for (int r = 0; r < REGISTERS; r++) h[r] = *(const reg *)(known + k * ROWS + r * WIDTH);
+        for (int r = 0; r < REGISTERS; r++) h[r] = *(const vec *)(known + k * ROWS + r * LANES);
 #pragma GCC unroll 16
         for (int u = 0; u < UNITS; u++) {
-            const reg w = weight[u][column] - reg{};
+            const vec w = all(weight[u][column]);
 #pragma GCC unroll 4
             for (int r = 0; r < REGISTERS; r++) sums[u][r] = multiply_add(w, h[r], sums[u][r]);
         }
@@ -97,27 +100,27 @@ INLINE void tile(const float *const *weights, const int64_t *columns, long count
 #pragma GCC unroll 16
     for (int u = 0; u < UNITS; u++)
 #pragma GCC unroll 4
-        for (int r = 0; r < REGISTERS; r++) *(reg *)(out + u * ROWS + r * WIDTH) = sums[u][r];
+        for (int r = 0; r < REGISTERS; r++) *(vec *)(out + u * ROWS + r * LANES) = sums[u][r];
 }
 
 template <int UNITS>
-void tiles(const float *const *weights, const int64_t *columns, long count, const float *known, float *out, long width) {
-    for (; width >= 2 * WIDTH; width -= 2 * WIDTH, known += 2 * WIDTH, out += 2 * WIDTH)
+void tiles(const number *const *weights, const int64_t *columns, long count, const number *known, number *out, long width) {
+    for (; width >= 2 * LANES; width -= 2 * LANES, known += 2 * LANES, out += 2 * LANES)
         tile<UNITS, 2>(weights, columns, count, known, out);
     if (width) tile<UNITS, 1>(weights, columns, count, known, out);
 }
 
 // out[u - first] += Σ over k of weight[u][k] · known[k], for the units first .. last - 1, columns left .. right - 1.
 void add_term(const Layer &layer, const Term &term, long first, long last, long left, long right,
-                 const float *known, float *out, long width) {
+                 const number *known, number *out, long width) {
     if (left >= right) return;
     // Parts of equal size, since a small part takes as long as a full one.
     for (long parts = (last - first + MOST_UNITS - 1) / MOST_UNITS; parts > 0; parts--) {
         const long units = (last - first + parts - 1) / parts;
-        const float *weights[MOST_UNITS];
+        const number *weights[MOST_UNITS];
         for (long u = 0; u < units; u++) weights[u] = term.weight + layer.rows[first + u] * term.stride;
         const int64_t *columns = term.columns + left;
-        const float *from = known + left * ROWS;
+        const number *from = known + left * ROWS;
 #define CASE(n)                                                                                                        \
     case n:                                                                                                            \
         tiles<n>(weights, columns, right - left, from, out, width);                                                    \
@@ -131,21 +134,6 @@ void add_term(const Layer &layer, const Term &term, long first, long last, long 
     }
 }
 
-// Memory that a thread keeps: to allocate it at every call takes longer than to fill it.
-struct Scratch {
-    float *memory = nullptr;
-    size_t size = 0;
-    float *of(size_t wanted) {
-        if (wanted > size) {
-            free(memory);
-            size = wanted;
-            memory = (float *)aligned_alloc(64, (wanted * sizeof(float) + 63) / 64 * 64);
-        }
-        return memory;
-    }
-    ~Scratch() { free(memory); }
-};
-
 struct Network {
     long features, parameters;
     int layers; // x, the hidden ones, the parameters, the context
@@ -153,25 +141,25 @@ struct Network {
     Activation activation;
     long block; // how many degrees share the terms of all degrees before them
     const int64_t *order;
-    Univariate map;
+    Map map;
     bool inverse;
 };
 
 struct Data {
-    const float *from, *context;
+    const number *from, *context;
     long row_stride, feature_stride, context_row_stride, context_stride;
-    float *to, *log_det;
+    number *to, *log_det;
     long count;
 };
 
-INLINE vec load_rows(const float *from, long stride, long count) {
+INLINE vec load_rows(const number *from, long stride, long count) {
     if (stride == 1 && count >= LANES) return load(from);
     vec value = all(from[0]); // lanes without a row repeat the first
     for (long i = 0; i < LANES && i < count; i++) value[i] = from[i * stride];
     return value;
 }
 
-INLINE void store_rows(float *to, vec value, long count) {
+INLINE void store_rows(number *to, vec value, long count) {
     if (count >= LANES)
         store(to, value);
     else
@@ -179,13 +167,13 @@ INLINE void store_rows(float *to, vec value, long count) {
 }
 
 template <Activation activation>
-INLINE void activate(const float *from, float *to, long units, long width) {
+INLINE void activate(const number *from, number *to, long units, long width) {
     for (long u = 0; u < units; u++)
         for (long lane = 0; lane < width; lane += LANES)
             store(to + u * ROWS + lane, activated(activation, load(from + u * ROWS + lane)));
 }
 
-void activate(Activation activation, const float *from, float *to, long units, long width) {
+void activate(Activation activation, const number *from, number *to, long units, long width) {
     switch (activation) {
     case RELU:
         return activate<RELU>(from, to, units, width);
@@ -201,19 +189,19 @@ void activate(Activation activation, const float *from, float *to, long units, l
 }
 
 // The biases of units first .. last - 1 of a layer.
-void start(const Layer &layer, long first, long last, long width, float *out) {
+void start(const Layer &layer, long first, long last, long width, number *out) {
     for (long u = first; u < last; u++, out += ROWS)
         for (long lane = 0; lane < width; lane += LANES) store(out + lane, all(layer.bias[layer.rows[u]]));
 }
 
 // `values` has room for all units of each layer but the parameters, and for the parameters of a block of features;
 // `unactivated` for the units before their activation where a skip reads them.
-void run_chunk(const Network &network, const Data &data, long row, float *const *values, float *const *unactivated) {
+void run_chunk(const Network &network, const Data &data, long row, number *const *values, number *const *unactivated) {
     const long here = data.count - row < ROWS ? data.count - row : ROWS;
     const long width = (here + LANES - 1) / LANES * LANES, numbers = network.parameters;
     const int last = network.layers - 2;
-    const float *from = data.from + row * data.row_stride;
-    float *x = values[0], *parameters = values[last];
+    const number *from = data.from + row * data.row_stride;
+    number *x = values[0], *parameters = values[last];
     for (long c = 0; c < network.layer[last + 1].starts[0]; c++)
         for (long lane = 0; lane < width; lane += LANES)
             store(values[last + 1] + c * ROWS + lane,
@@ -231,7 +219,7 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
         const long high = low + network.block < network.features ? low + network.block : network.features;
         // The units of a layer from the block's first one on, before their activation.
         auto place = [&](int k) {
-            float *units = unactivated[k] ? unactivated[k] : values[k];
+            number *units = unactivated[k] ? unactivated[k] : values[k];
             return k == last ? parameters : units + network.layer[k].starts[low] * ROWS;
         };
         for (int k = 1; k <= last; k++) {
@@ -249,7 +237,7 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
                 const Layer &layer = network.layer[k];
                 const long first = layer.starts[p], units = layer.starts[p + 1] - first;
                 if (!units) continue;
-                float *out = place(k) + (first - layer.starts[low]) * ROWS;
+                number *out = place(k) + (first - layer.starts[low]) * ROWS;
                 for (int i = 0; i < layer.term_count; i++) {
                     const Term &term = layer.terms[i];
                     const int64_t *starts = network.layer[term.source].starts;
@@ -257,14 +245,14 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
                              width);
                 }
                 if (layer.skip >= 0) {
-                    const float *skipped = unactivated[layer.skip] + first * ROWS;
+                    const number *skipped = unactivated[layer.skip] + first * ROWS;
                     for (long i = 0; i < units * ROWS; i += LANES)
                         store(out + i, load(out + i) + load(skipped + i));
                 }
                 if (k < last) activate(network.activation, out, values[k] + first * ROWS, units, width);
             }
-            const float *of_feature = parameters + (p - low) * numbers * ROWS;
-            float *to = data.to + network.order[p] * data.count + row;
+            const number *of_feature = parameters + (p - low) * numbers * ROWS;
+            number *to = data.to + network.order[p] * data.count + row;
             for (long lane = 0; lane < width; lane += LANES) {
                 const vec value = network.inverse ? load(x + p * ROWS + lane) : given(p, lane);
                 vec of_map[3 * MOST_BINS + 1];
@@ -281,27 +269,24 @@ void run_chunk(const Network &network, const Data &data, long row, float *const 
 }
 
 void run(const Network &network, const Data &data, int threads) {
-    const long chunks = (data.count + ROWS - 1) / ROWS;
-#pragma omp parallel num_threads(threads)
-    {
-        thread_local Scratch scratch;
-        // Nothing depends on the last feature, so its degree is not counted.
-        auto units = [&](int k) {
-            if (k == network.layers - 2) return network.block * network.parameters;
-            return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
-        };
-        long total = 0;
-        for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
-        float *rest = scratch.of(total * ROWS), *values[MOST_LAYERS] = {}, *unactivated[MOST_LAYERS] = {};
+    // Nothing depends on the last feature, so its degree is not counted.
+    auto units = [&](int k) {
+        if (k == network.layers - 2) return network.block * network.parameters;
+        return (long)network.layer[k].starts[network.features] + (k ? 0 : 1);
+    };
+    long total = 0;
+    for (int k = 0; k < network.layers; k++) total += units(k) * (network.layer[k].is_skipped_to ? 2 : 1);
+    in_parts((data.count + ROWS - 1) / ROWS, threads, [&](long chunk) {
+        thread_local Memory memory;
+        number *rest = (number *)memory.of(sizeof(number) * total * ROWS);
+        number *values[MOST_LAYERS] = {}, *unactivated[MOST_LAYERS] = {};
         auto take = [&](long count) { return (rest += count * ROWS) - count * ROWS; };
         for (int k = 0; k < network.layers; k++) {
             values[k] = take(units(k));
             if (network.layer[k].is_skipped_to) unactivated[k] = take(units(k));
         }
-#pragma omp for schedule(dynamic)
-        for (long chunk = 0; chunk < chunks; chunk++)
-            run_chunk(network, data, chunk * ROWS, values, unactivated);
-    }
+        run_chunk(network, data, chunk * ROWS, values, unactivated);
+    });
 }
 
 // Take the call apart: the layers are x, the hidden ones, the parameters and the context.
@@ -310,14 +295,14 @@ void run(const AutoregressiveCall &call) {
     const int last = call.hidden + 1;
     const int64_t *order = call.structure, *skips = order + features, *starts = skips + last + 1;
     const int64_t *outputs = starts + (last + 2) * (features + 1), *each = outputs + features * call.parameters;
-    const float *const *weights = call.weights;
+    const number *const *weights = call.weights;
     Layer layers[MOST_LAYERS] = {};
     for (int k = 0; k <= last + 1; k++, starts += features + 1) {
         layers[k].starts = starts;
         layers[k].skip = -1;
     }
     auto add = [&](int target, int source) {
-        const float *weight = *weights++;
+        const number *weight = *weights++;
         const long units = source == 0 ? features : layers[source].starts[features];
         if (weight)
             layers[target].terms[layers[target].term_count++] = {weight, source ? each : order, units, source};
@@ -332,7 +317,7 @@ void run(const AutoregressiveCall &call) {
     add(1, last + 1);
     add(last, 0);
     add(last, last + 1);
-    run({features, call.parameters, last + 2, layers, (Activation)call.activation, call.block, order, call.univariate,
+    run({features, call.parameters, last + 2, layers, (Activation)call.activation, call.block, order, Map(call.univariate),
          call.inverse != 0},
         {call.value, call.context, call.row_stride, call.feature_stride, call.context_row_stride,
          call.context_feature_stride, call.mapped, call.log_det, call.count},

@@ -1,17 +1,27 @@
-// The rational quadratic spline of sixteen numbers, see bijections/univariate/spline.py for the formulas.
+// The rational quadratic spline of a vector of numbers, see bijections/univariate/spline.py for the formulas.
 #pragma once
+#include "functions.h"
 #include "structures.h"
-#include "vector.h"
 
 constexpr int MOST_BINS = 64;
 enum Tails { IDENTITY = 0, LINEAR = 1, CIRCULAR = 2 };
 
-INLINE int parameter_count(const Spline &spline) {
+// What all splines of a call share, in the precision of the build.
+struct Shape {
+    int bins, tails;
+    number bound, smallest_bin, smallest_slope, slope_shift;
+
+    Shape(const Spline &spline)
+        : bins(spline.bins), tails(spline.tails), bound(spline.bound), smallest_bin(spline.smallest_bin),
+          smallest_slope(spline.smallest_slope), slope_shift(spline.slope_shift) {}
+};
+
+INLINE int parameter_count(const Shape &spline) {
     return 3 * spline.bins - 1 + (spline.tails == LINEAR ? 2 : spline.tails == CIRCULAR ? 1 : 0);
 }
 
 // The slope parameter of a knot; -1 where the slope is 1.
-INLINE int slope_index(const Spline &spline, int knot) {
+INLINE int slope_index(const Shape &spline, int knot) {
     if (spline.tails == LINEAR) return knot;
     if (spline.tails == CIRCULAR) return knot == spline.bins ? 0 : knot;
     return knot == 0 || knot == spline.bins ? -1 : knot - 1;
@@ -27,22 +37,22 @@ struct Bin {
 INLINE vec exponentials(const vec *p, int count, vec *out) {
     vec most = p[0], total = {};
     for (int k = 1; k < count; k++) most = maximum(most, p[k]);
-    for (int k = 0; k < count; k++) total += out[k] = exponential(p[k] - most);
+    for (int k = 0; k < count; k++) total += out[k] = exponential_of_negative(p[k] - most);
     return 1.0f / total;
 }
 
-INLINE vec slope_of(const Spline &spline, vec raw) { return softplus(raw + spline.slope_shift) + spline.smallest_slope; }
+INLINE vec slope_of(const Shape &spline, vec raw) { return softplus(raw + spline.slope_shift) + spline.smallest_slope; }
 
 // The bin of a value on one axis, or `by_height` on the other. `p` are the sizes of the bins along both axes, before the
 // softmax, and the slopes; `shares` receives both softmaxes, one after the other.
-INLINE Bin find_bin(const Spline &spline, vec value, const vec *p, bool by_height, vec *shares) {
+INLINE Bin find_bin(const Shape &spline, vec value, const vec *p, bool by_height, vec *shares) {
     const int bins = spline.bins;
-    const float span = 2 * spline.bound, least = spline.smallest_bin * span;
+    const number span = 2 * spline.bound, least = spline.smallest_bin * span;
     const vec *slopes = p + 2 * bins;
     vec *searched = shares + (by_height ? bins : 0), *other = shares + (by_height ? 0 : bins);
     const vec scale = exponentials(p + (by_height ? bins : 0), bins, searched);
     const vec scale_other = exponentials(p + (by_height ? 0 : bins), bins, other);
-    const float free = 1 - bins * spline.smallest_bin;
+    const number free = 1 - bins * spline.smallest_bin;
     Bin bin;
     auto raw = [&](int knot) {
         int index = slope_index(spline, knot);
@@ -94,15 +104,13 @@ INLINE Bin find_bin(const Spline &spline, vec value, const vec *p, bool by_heigh
 }
 
 // The nearest point of the box, and how far outside the value lies; by whole turns if circular.
-INLINE vec split(const Spline &spline, vec value, vec &outside) {
+INLINE vec split(const Shape &spline, vec value, vec &outside) {
     vec inside = value;
     outside = vec{};
     if (spline.tails == CIRCULAR) {
-        const float span = 2 * spline.bound;
-        vec turns;
-        for (long i = 0; i < LANES; i++) turns[i] = __builtin_floorf((value[i] + spline.bound) / span) * span;
-        outside = turns;
-        inside = value - turns;
+        const number span = 2 * spline.bound;
+        outside = rounded_down((value + spline.bound) / span) * span;
+        inside = value - outside;
     }
     inside = inside < -spline.bound ? all(-spline.bound) : inside;
     inside = inside > spline.bound ? all(spline.bound) : inside;
@@ -148,13 +156,13 @@ INLINE vec solve(vec share, vec s, vec a, vec b) {
     return polished < 0.0f ? vec{} : polished > 1.0f ? all(1.0f) : polished;
 }
 
-INLINE vec end_slope(const Spline &spline, vec value, const vec *p) {
+INLINE vec end_slope(const Shape &spline, vec value, const vec *p) {
     const vec *slopes = p + 2 * spline.bins;
     return slope_of(spline, value < 0.0f ? slopes[0] : slopes[spline.bins]);
 }
 
 // spline(value) and the logarithm of the slope, or those of the inverse.
-ALONE Pair apply(const Spline &spline, vec value, const vec *p, bool inverse) {
+ALONE Pair apply(const Shape &spline, vec value, const vec *p, bool inverse) {
     vec outside, shares[2 * MOST_BINS];
     vec inside = split(spline, value, outside);
     Bin bin = find_bin(spline, inside, p, inverse, shares);
@@ -175,7 +183,7 @@ ALONE Pair apply(const Spline &spline, vec value, const vec *p, bool inverse) {
 }
 
 // Gradients of apply's results, with respect to the value and, in `of_p`, the parameters.
-ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool inverse, vec of_mapped, vec of_log,
+ALONE vec gradients(const Shape &spline, vec value, const vec *p, bool inverse, vec of_mapped, vec of_log,
                    vec *of_p) {
     const int bins = spline.bins;
     vec outside, shares[2 * MOST_BINS];
@@ -226,7 +234,7 @@ ALONE vec gradients(const Spline &spline, vec value, const vec *p, bool inverse,
     of_height = within ? of_height : vec{};
     vec of_a = of_x * bin.height * rise_a + of_log_slope * log_a;
     vec of_b = of_x * bin.height * rise_b + of_log_slope * log_b;
-    const float span = 2 * spline.bound * (1 - bins * spline.smallest_bin);
+    const number span = 2 * spline.bound * (1 - bins * spline.smallest_bin);
     for (int axis = 0; axis < 2; axis++) {
         const vec *share = shares + axis * bins;
         vec *out = of_p + axis * bins, of_start = axis ? of_bottom : of_left, of_size = axis ? of_height : of_width;

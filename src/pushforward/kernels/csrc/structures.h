@@ -1,20 +1,23 @@
 // What the kernels are called with, field by field as in kernels/structures.py.
 //
-// Python compares the sizes when it loads the library; `sizes.inc` exports them. Pointers are to contiguous float32
-// unless something else is said; those that a call does not need are null.
+// Python compares the sizes when it loads the library; `sizes.inc` exports them. Pointers are to contiguous numbers, float32
+// or, in the functions for it, float64, unless something else is said; those that a call does not need are null.
 #pragma once
-#include <cstdint>
+#include "vector.h"
+
+// Each build has its own copy, in its own precision.
+namespace {
 
 // What all splines of a call share; see bijections/univariate/spline.py.
 struct Spline {
     int32_t bins, tails;
-    float bound, smallest_bin, smallest_slope, slope_shift;
+    double bound, smallest_bin, smallest_slope, slope_shift;
 };
 
 // A family of univariate maps: additive maps need neither of the two others, affine maps the bound of their log-scale.
 struct Univariate {
     int32_t family;
-    float log_scale_bound;
+    double log_scale_bound;
     Spline spline;
 };
 
@@ -25,10 +28,10 @@ struct SplineCall {
     Spline spline;
     int32_t inverse, threads;
     int64_t count, features, value_stride, feature_stride, parameter_stride;
-    const float *value, *parameters;
-    float *mapped, *log_derivative;
-    const float *of_mapped, *of_log_derivative;
-    float *of_value, *of_parameters;
+    const number *value, *parameters;
+    number *mapped, *log_derivative;
+    const number *of_mapped, *of_log_derivative;
+    number *of_value, *of_parameters;
 };
 
 // weight (units, inputs) · mask, and bias. Entries of `rows` (units, 2) say from which input to which a unit is alive,
@@ -36,9 +39,9 @@ struct SplineCall {
 // layers before, not yet rectified, is added. The gradients go to `of_`.
 struct Dense {
     int64_t units, inputs, skip;
-    const float *weight, *mask, *bias;
+    const number *weight, *mask, *bias;
     const int32_t *rows, *columns;
-    float *of_weight, *of_bias;
+    number *of_weight, *of_bias;
 };
 
 // A network of rectifiers and the univariate maps whose parameters it supplies. `value`, (features, count), is mapped;
@@ -50,16 +53,15 @@ struct LayerCall {
     int32_t inverse, threads;
     int64_t count, depth;
     const Dense *dense;
-    const float *value, *known, *added;
-    float *mapped, *log_det, *saved;
-    const float *of_mapped, *of_log_det;
-    float *of_value, *of_known, *of_added, *workspace;
+    const number *value, *known, *added;
+    number *mapped, *log_det, *saved;
+    const number *of_mapped, *of_log_det;
+    number *of_value, *of_known, *of_added, *workspace;
 };
 
-// How many numbers `saved` must hold for the weights, each chunk of rows and each thread, and `workspace` for each
-// thread besides the weights once.
+// How many weights there are, and how many numbers `saved` and `workspace` must hold.
 struct LayerSizes {
-    int64_t weights, chunk, stream, thread;
+    int64_t weights, saved, workspace;
 };
 
 // An autoregressive layer whose network is sorted by degree: see networks/structure.py for `structure` and `block`, and
@@ -70,12 +72,12 @@ struct AutoregressiveCall {
     int32_t activation, inverse, threads, hidden;
     int64_t count, features, parameters, block;
     const int64_t *structure;
-    const float *const *weights;
-    const float *value;
+    const number *const *weights;
+    const number *value;
     int64_t row_stride, feature_stride;
-    const float *context;
+    const number *context;
     int64_t context_row_stride, context_feature_stride;
-    float *mapped, *log_det;
+    number *mapped, *log_det;
 };
 
 // What the parameters of a sample make of its noise: see audio/models/heads.py.
@@ -118,3 +120,5 @@ struct WaveNetPass {
     const float *previous;
     float *parameters;
 };
+
+} // namespace

@@ -2,17 +2,13 @@
 #pragma once
 #include "vector.h"
 
-// Units of a tile, and how many vectors of the other side: AVX-512 has registers for 16 vectors of sums.
+// Units of a tile, and how many vectors of the other side: AVX-512 has registers for 16 vectors of sums, others for 8.
 constexpr long UNITS = 4;
-#if REGISTER_LANES == 16 // g++ defines no __AVX512F__ for a pragma
-constexpr long WIDE = 4;
-#else
-constexpr long WIDE = 1;
-#endif
+constexpr long WIDE = REGISTER_BYTES == 64 ? 4 : 2; // g++ defines no __AVX512F__ for a pragma
 
 // c[u, v] = start(u, v) + Σ_k a[u, k] b[k, v] for UNITS u and V vectors of v, handed to `end`.
 template <long V, class Start, class End>
-INLINE void tile(long inner, const float *a, long a_unit, long a_inner, const float *b, long b_inner, long b_vector,
+INLINE void tile(long inner, const number *a, long a_unit, long a_inner, const number *b, long b_inner, long b_vector,
                  Start start, End end) {
     vec sum[UNITS][V];
     for (long u = 0; u < UNITS; u++)

@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "structures.h"
-#include "vector.h"
+#include "functions.h"
 
 // Each of the three builds has its own copy of everything here, compiled for its own instructions.
 namespace {

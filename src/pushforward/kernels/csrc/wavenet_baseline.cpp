@@ -1,4 +1,4 @@
 // For the instructions that every processor of the architecture has.
 #define NAME(function) function##_baseline
-#define REGISTER_LANES 4
+#define REGISTER_BYTES 16
 #include "wavenet.inc"
