@@ -119,6 +119,8 @@ class Run:
         taken = self.stepper.take(self.stepper.on_device(batch), learning_rate)
         if taken is not None:
             self._note(*taken, learning_rate)
+        elif self.stepper.reading_due:
+            self._read_late()
 
     def evaluation_due(self, elapsed: float) -> bool:
         """Whether it is time to evaluate between two steps."""
@@ -136,6 +138,7 @@ class Run:
         Returns:
             The line of this evaluation for `CsvLog`.
         """
+        self._read_late()
         started = self.elapsed()
         self.evaluated_step = self.step
         average = self.stepper.average
@@ -186,6 +189,7 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON."""
+        self._read_late()
         steps = self.stepper.state_dict()
         state = {
             **steps,
@@ -229,6 +233,11 @@ class Run:
         self.history.append(self.step, elapsed, train, held_out, self.last_rate)
         self._reset_means()
         return self.step, round(self.epochs, 4), round(elapsed, 3), train, held_out, self.last_rate, norm
+
+    def _read_late(self) -> None:
+        """Note the steps whose losses a GPU has computed meanwhile."""
+        for taken in self.stepper.read_late():
+            self._note(*taken)
 
     def _note(self, loss: float, norm: float, rows: int, learning_rate: float) -> None:
         self.loss_sum += loss * rows
