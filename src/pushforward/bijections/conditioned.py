@@ -4,10 +4,11 @@
 
 1. a compiled kernel for a whole autoregressive layer, where nothing is to be differentiated;
 2. compiled kernels for a whole layer and its gradients;
-3. operations of torch, which compute everything, on every device and to any order of derivative.
+3. on a GPU, Triton kernels for the same two things;
+4. operations of torch, which compute everything, on every device and to any order of derivative.
 
-All three give the same results up to rounding. The kernels need float32 on a processor and a network and a family that
-they know.
+All give the same results up to rounding. The kernels need a network and a family that they know; those for processors
+need float32, those for GPUs float32 or float64.
 """
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.autoregressive import autoregressive
 from pushforward.kernels.eligibility import derivatives_wanted, is_float32_on_cpu
+from pushforward.kernels.gpu.eligibility import fits, may_run_on_gpu
 from pushforward.kernels.layer import whole_layer
 from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
@@ -76,6 +78,10 @@ def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor 
         found = _without_derivatives(univariate, conditioner, z, context, inverse=False)
         if found is not None:
             return found
+    if not derivatives_wanted() and may_run_on_gpu(univariate, z):
+        found = _solved_on_gpu(univariate, conditioner, z, context)
+        if found is not None:
+            return found
     return solve_sequentially(univariate.forward, conditioner, z, context)
 
 
@@ -95,6 +101,10 @@ def _evaluate(
         found = _without_derivatives(univariate, conditioner, rows, context, inverse)
         if found is None and rows.dim() == 2 and rows.numel():
             found = _with_gradients(univariate, conditioner, rows, others, context, inverse)
+        if found is not None:
+            return found
+    if not drops and may_run_on_gpu(univariate, value):
+        found = _on_gpu(univariate, conditioner, rows, others, context, inverse)
         if found is not None:
             return found
     if others is None and value.dim() == 2:
@@ -131,3 +141,45 @@ def _with_gradients(
     known = None if others is None else others.expand(*batch, others.shape[-1])
     added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
     return whole_layer(network, univariate, inverse, rows, known, added)
+
+
+def _on_gpu(
+    univariate: Univariate,
+    conditioner: MADE | MLP,
+    rows: Tensor,
+    others: Tensor | None,
+    context: Tensor | None,
+    inverse: bool,
+) -> tuple[Tensor, Tensor] | None:
+    """By the Triton kernels of whole layers, or None where they cannot compute this."""
+    network = conditioner.as_dense(fits)
+    if network is None or not rows.numel() or network[0].weight.dtype is not rows.dtype:
+        return None
+    # Imported here: triton takes a second, and only a GPU needs it.
+    from pushforward.kernels.gpu.layer import whole_layer_on_gpu
+
+    batch = rows.shape[:-1]
+    known = None if others is None else others.expand(*batch, others.shape[-1]).reshape(-1, others.shape[-1])
+    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    mapped, log_det = whole_layer_on_gpu(
+        network, univariate, inverse, rows.reshape(-1, rows.shape[-1]), known, added
+    )
+    return mapped.view(rows.shape), log_det.view(batch)
+
+
+def _solved_on_gpu(
+    univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """By the Triton kernel that solves an autoregressive layer in one launch, or None where it cannot."""
+    network = conditioner.as_sorted(fits)
+    if network is None or not z.numel() or network.weights[0].dtype is not z.dtype:
+        return None
+    from pushforward.kernels.gpu.solve import solve_on_gpu
+
+    batch = z.shape[:-1]
+    added = [
+        None if layer is None else unit_by_unit(layer(context), batch)
+        for layer in (conditioner.context, conditioner.direct_context)
+    ]
+    x, log_det = solve_on_gpu(network, univariate, z.reshape(-1, z.shape[-1]), *added)
+    return x.view(z.shape), log_det.view(batch)

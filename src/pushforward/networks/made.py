@@ -13,7 +13,7 @@ from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency
 from pushforward.networks.masked_product import blocks_of, masked_linear, reach_of
-from pushforward.networks.mlp import Bias, as_parameters, batch_of, unit_by_unit, weights_of
+from pushforward.networks.mlp import Bias, Fits, as_parameters, batch_of, unit_by_unit, weights_of
 from pushforward.networks.structure import structure_of
 
 
@@ -64,6 +64,7 @@ class MADE(nn.Module):
     """
 
     adjacency: Tensor | None
+    numbers: Tensor | None
 
     def __init__(
         self,
@@ -96,6 +97,9 @@ class MADE(nn.Module):
         self.structure = None
         if self.adjacency is None:
             self.structure = structure_of(self.order, self.units, parameter_count, self.skips, context, self.activation)
+        # On the device of the weights, for kernels there.
+        numbers = None if self.structure is None else self.structure.numbers
+        self.register_buffer("numbers", numbers, persistent=False)
         masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
         # With one feature no input is alive, and the first layer is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
@@ -131,11 +135,11 @@ class MADE(nn.Module):
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
         return as_parameters(hidden, batch, self.features)
 
-    def as_dense(self) -> list[Weights] | None:
+    def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
         """The weights for the kernels of whole layers, or None where they cannot compute this network."""
-        return weights_of(self.layers, self.skips, self.activation) if self.direct is None else None
+        return weights_of(self.layers, self.skips, self.activation, fits) if self.direct is None else None
 
-    def as_sorted(self) -> autoregressive.SortedNetwork | None:
+    def as_sorted(self, fits: Fits = is_float32_on_cpu) -> autoregressive.SortedNetwork | None:
         """The network for the kernel of autoregressive layers, or None where it cannot compute this network."""
         if self.structure is None:
             return None
@@ -146,9 +150,9 @@ class MADE(nn.Module):
             weights += own.get("bias"), own.get("weight")
         weights += [linear and linear.weight for linear in (self.context, self.direct, self.direct_context)]
         for weight in weights:
-            if weight is not None and not (is_float32_on_cpu(weight) and weight.is_contiguous()):
+            if weight is not None and not (fits(weight) and weight.is_contiguous()):
                 return None
-        return autoregressive.SortedNetwork(self.structure, weights)
+        return autoregressive.SortedNetwork(self.structure, weights, self.numbers)
 
     @torch.no_grad()
     def start_at_zero(self) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from pushforward.kernels.eligibility import is_float32_on_cpu
 from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
+
+# Whether kernels take a tensor.
+Fits = Callable[[Tensor], bool]
 
 
 class MLP(nn.Module):
@@ -69,11 +72,11 @@ class MLP(nn.Module):
                 into_pair = hidden = hidden + into_pair
         return as_parameters(hidden, batch, self.outputs)
 
-    def as_dense(self) -> list[Weights] | None:
+    def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
         """The weights for the kernels of whole layers, or None where they cannot compute this network."""
-        return weights_of([self.first, *self.layers], self.skips, self.activation)
+        return weights_of([self.first, *self.layers], self.skips, self.activation, fits)
 
-    def as_sorted(self) -> None:
+    def as_sorted(self, fits: Fits = is_float32_on_cpu) -> None:
         """None: the kernel of autoregressive layers only computes masked networks."""
 
     @torch.no_grad()
@@ -85,17 +88,20 @@ class MLP(nn.Module):
             self.context.weight.zero_()
 
 
-def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activation: nn.Module) -> list[Weights] | None:
+def weights_of(
+    layers: Iterable[nn.Module], skips: Sequence[int | None], activation: nn.Module, fits: Fits = is_float32_on_cpu
+) -> list[Weights] | None:
     """The weights of linear layers, with rectifiers between them, for the kernels of whole layers.
 
     Arguments:
         layers: one after the other.
         skips: for each of them, which earlier layer's output is added to its own, or None.
         activation: between them.
+        fits: whether the kernels take a tensor, default those for processors.
 
     Returns:
         None where the kernels cannot compute the network: another activation, a layer without inputs, or weights that
-        are not float32 on a processor.
+        they do not take.
     """
     if type(activation) is not nn.ReLU:
         return None
@@ -104,7 +110,7 @@ def weights_of(layers: Iterable[nn.Module], skips: Sequence[int | None], activat
         # Attribute access of a module takes as long as a small product.
         own, buffers = linear._parameters, linear._buffers
         weight, bias = own.get("weight"), own.get("bias")
-        if weight is None or bias is None or not (is_float32_on_cpu(weight) and is_float32_on_cpu(bias)):
+        if weight is None or bias is None or not (fits(weight) and fits(bias)):
             return None
         masks = buffers.get("mask"), buffers.get("rows"), buffers.get("columns")
         found.append(Weights(weight, bias, *masks, skip is not None))
