@@ -1,24 +1,35 @@
 """When the kernels for GPUs may run."""
 
 import importlib.util
+import os
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.kernels import VARIABLE
 from pushforward.kernels.eligibility import is_untransformed
 from pushforward.kernels.univariate import MOST_BINS, SHAPES
 
 
+# The first with the tensor cores that the products use.
+LEAST_CAPABILITY = (8, 0)
+
+
 @cache
 def has_triton() -> bool:
-    """Whether triton can be imported."""
-    return importlib.util.find_spec("triton") is not None
+    """Whether triton can be imported, and kernels are not switched off."""
+    return os.environ.get(VARIABLE) != "none" and importlib.util.find_spec("triton") is not None
+
+
+@cache
+def _is_capable(device: torch.device) -> bool:
+    return torch.version.hip is None and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
 
 
 def lies_on_gpu(tensor: Tensor) -> bool:
-    """Whether a tensor lies on a GPU whose kernels triton can make."""
-    return tensor.is_cuda
+    """Whether a tensor lies on a GPU that the kernels are made for: NVIDIA's since Ampere."""
+    return tensor.is_cuda and _is_capable(tensor.device)
 
 
 def fits(tensor: Tensor) -> bool:

@@ -22,10 +22,11 @@ from pushforward.kernels.layer import Layer, Weights
 from pushforward.kernels.univariate import SHAPES, Shape
 
 ROWS = 16  # of a program; the least that a product of tiles takes
+MOST_ROWS = 64
 UNITS = 64
 INPUTS = 32
 VALUES = 128
-# The weights' gradients are summed over the rows in parts, so that there are this many programs at least.
+# At least as many programs as keep a large GPU busy, where there are enough rows.
 PROGRAMS = 264
 
 
@@ -69,6 +70,16 @@ class Sizes(NamedTuple):
         )
 
 
+def parts_of(whole: int, size: int) -> int:
+    """How many parts of a size cover the whole; triton's own function takes thirty times as long."""
+    return -(-whole // size)
+
+
+def rows_of_program(value: Tensor) -> int:
+    """How many rows a program takes: few where there would else be too few programs, or too large ones."""
+    return MOST_ROWS if len(value) >= MOST_ROWS * PROGRAMS and value.dtype is torch.float32 else ROWS
+
+
 def power_of_2(least: int) -> int:
     """The smallest power of 2 that is at least 2 and at least this number."""
     return max(2, 1 << (least - 1).bit_length())
@@ -100,11 +111,11 @@ class _WholeLayer(Function):
         sizes = Sizes.of(layer, features)
         results = [value.new_empty(count, width) for width in sizes.widths[1:]]
         mapped, logs, log_det = value.new_empty(count, features), value.new_empty(count, features), value.new_empty(count)
-        read = value if known is None else known
-        _forward[(triton.cdiv(count, ROWS),)](
+        read, rows = value if known is None else known, rows_of_program(value)
+        _forward[(parts_of(count, rows),)](
             value, *value.stride(), read, *read.stride(), *_added(added, value),
             *_network(layer.network, weights), tuple(results), mapped, logs, log_det, count,
-            *sizes, layer.inverse, added is not None, ROWS, UNITS, INPUTS, VALUES,
+            *sizes, layer.inverse, added is not None, rows, UNITS, INPUTS, VALUES,
         )  # fmt: skip
         ctx.layer, ctx.sizes, ctx.results = layer, sizes, results
         return mapped, log_det
@@ -121,11 +132,11 @@ class _WholeLayer(Function):
         of_results = [torch.empty_like(result) for result in ctx.results]
         of_value, of_read = value.new_empty(count, features), value.new_empty(read.shape)
         pointers = _network(layer.network, weights, of_columns=True)
-        of_log_det = of_log_det.expand(count)
-        _gradients[(triton.cdiv(count, ROWS),)](
+        of_log_det, rows = of_log_det.expand(count), rows_of_program(value)
+        _gradients[(parts_of(count, rows),)](
             value, *value.stride(), of_mapped, *of_mapped.stride(), of_log_det, of_log_det.stride(0),
             *pointers, tuple(ctx.results), tuple(of_results), of_value, of_read, count,
-            *sizes, layer.inverse, known is None, ROWS, INPUTS, UNITS, VALUES,
+            *sizes, layer.inverse, known is None, rows, INPUTS, UNITS, VALUES,
         )  # fmt: skip
         of_added = None
         if added is not None and ctx.needs_input_grad[3]:
@@ -160,13 +171,13 @@ def _gradients_of_weights(
 ) -> list[Tensor]:
     """Those of weight and bias of each layer in turn, in one launch, and one more where rows are summed in parts."""
     count, pairs = len(read), list(itertools.pairwise(sizes.widths))
-    tiles = sum(triton.cdiv(units, UNITS) * triton.cdiv(inputs, UNITS) for inputs, units in pairs)
-    parts = min(max(1, PROGRAMS // tiles), triton.cdiv(count, INPUTS))
+    tiles = sum(parts_of(units, UNITS) * parts_of(inputs, UNITS) for inputs, units in pairs)
+    parts = min(max(1, PROGRAMS // tiles), parts_of(count, INPUTS))
     numbers = sum(units * (inputs + 1) for inputs, units in pairs)
     found = read.new_empty(parts, numbers)
     _weights[(tiles, parts)](
         read, *read.stride(), masks, tuple(results), tuple(of_results), found, numbers,
-        triton.cdiv(count, parts), count, *sizes, UNITS, INPUTS,
+        parts_of(count, parts), count, *sizes, UNITS, INPUTS,
     )  # fmt: skip
     summed = found[0] if parts == 1 else found.sum(0)
     shapes = [shape for inputs, units in pairs for shape in ((units, inputs), (units,))]

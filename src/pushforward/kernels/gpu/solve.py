@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from pushforward.kernels.autoregressive import SortedNetwork
-from pushforward.kernels.gpu.layer import ROWS, power_of_2
+from pushforward.kernels.gpu.layer import ROWS, parts_of, power_of_2
 from pushforward.kernels.gpu.network import PRECISION
 from pushforward.kernels.gpu.univariate import map_values
 from pushforward.kernels.univariate import SHAPES
@@ -45,16 +45,17 @@ def solve_on_gpu(
     # For each layer of weights, which hidden layer before its activation is added.
     skips = tuple(max(int(k) - 1, -1) for k in structure.numbers[features + 1 : features + hidden + 2].tolist())
     after = [z.new_empty(count, len(bias)) for bias in biases[:-1]]
-    before = [torch.empty_like(layer) if k in skips else layer for k, layer in enumerate(after)]
+    kept = tuple(k in skips for k in range(hidden))
+    before = [torch.empty_like(layer) if keep else layer for keep, layer in zip(kept, after, strict=True)]
     x, in_order = z.new_empty(count, features), z.new_empty(count, features)
     parameters, log_det = z.new_empty(count, structure.parameter_count), z.new_empty(count)
     shape = SHAPES[type(univariate)](univariate)
     densest = max([structure.parameter_count, *(len(layer[0]) // features for layer in after)])
-    _solve[(triton.cdiv(count, ROWS),)](
+    _solve[(parts_of(count, ROWS),)](
         z, *z.stride(), numbers, tuple(own), tuple(biases), z if direct is None else direct,
         *_strided(added, z), *_strided(added_to_parameters, z),
         (*before, z), (*after, z), in_order, parameters, x, log_det, count, features, structure.parameter_count,
-        shape, power_of_2(shape.bins), skips, structure.activation, direct is not None,
+        shape, power_of_2(shape.bins), skips, kept, structure.activation, direct is not None,
         added is not None, added_to_parameters is not None, ROWS, 16 if densest <= 16 else 32, INPUTS,
     )  # fmt: skip
     return x, log_det
@@ -111,8 +112,8 @@ def add_product(
 def _solve(
     z, z_row, z_feature, numbers, weights, biases, direct, added, added_row, added_unit, late, late_row, late_unit,
     before, after, in_order, parameters, x, log_det, count, features, parameter_count,
-    SHAPE: tl.constexpr, WIDTH: tl.constexpr, SKIPS: tl.constexpr, ACTIVATION: tl.constexpr, DIRECT: tl.constexpr,
-    ADDED: tl.constexpr, LATE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    SHAPE: tl.constexpr, WIDTH: tl.constexpr, SKIPS: tl.constexpr, KEPT: tl.constexpr, ACTIVATION: tl.constexpr,
+    DIRECT: tl.constexpr, ADDED: tl.constexpr, LATE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     HIDDEN: tl.constexpr = len(weights) - 1
     row = tl.program_id(0).to(tl.int64) * BM + tl.arange(0, BM)
@@ -151,7 +152,8 @@ def _solve(
                 at = row[:, None] * units + unit[None, :]
                 if SKIPS[k] >= 0:
                     h += tl.load(before[SKIPS[k]] + at, both, other=0.0)
-                tl.store(before[k] + at, h, both)
+                if KEPT[k]:
+                    tl.store(before[k] + at, h, both)
                 tl.store(after[k] + at, activated(h, ACTIVATION), both)
             tl.debug_barrier()
         feature = tl.load(numbers + place).to(tl.int32)
