@@ -11,6 +11,7 @@ All give the same results up to rounding. The kernels need a network and a famil
 need float32, those for GPUs float32 or float64.
 """
 
+import torch
 from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate
@@ -72,6 +73,10 @@ def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor 
     Returns:
         x, (*batch, D), and log|det ∂x/∂z|, (*batch).
     """
+    if torch.is_autocast_enabled(z.device.type):
+        # Each feature is computed from those before: roundings would add up.
+        with torch.autocast(z.device.type, enabled=False):
+            return solve(univariate, conditioner, z, context)
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, conditioner.features)
     if may_run_compiled(univariate, z):

@@ -110,7 +110,7 @@ class MADE(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
-        batch = batch_of(x, context, self.context_features)
+        batch, dtype = batch_of(x, context, self.context_features), x.dtype
         # From here on the values of a unit for all rows are contiguous: see `masked_product`.
         x = unit_by_unit(x, batch)
         first, *rest = self.layers
@@ -133,7 +133,8 @@ class MADE(nn.Module):
             hidden = hidden + self.direct(x)
         if self.direct_context is not None:
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
-        return as_parameters(hidden, batch, self.features)
+        # Under autocast only the network is rounded, not the maps that it parametrizes.
+        return as_parameters(hidden.to(dtype), batch, self.features)
 
     def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
         """The weights for the kernels of whole layers, or None where they cannot compute this network."""

@@ -70,7 +70,8 @@ class MLP(nn.Module):
             hidden = layer(activated)
             if skip is not None:
                 into_pair = hidden = hidden + into_pair
-        return as_parameters(hidden, batch, self.outputs)
+        # Under autocast only the network is rounded, not the maps that it parametrizes.
+        return as_parameters(hidden.to(x.dtype), batch, self.outputs)
 
     def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:
         """The weights for the kernels of whole layers, or None where they cannot compute this network."""
