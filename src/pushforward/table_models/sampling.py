@@ -12,6 +12,7 @@ import torch
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.support.modules import device_of
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.scoring import BATCH_ROWS
@@ -51,7 +52,8 @@ def draw_rows(
             )
     if given is not None and context is None:
         rows = len(given)  # none of the given columns varies
-    drawn = density.sample(() if rows is None else (rows,), context).numpy()
+    context = None if context is None else context.to(device_of(density))
+    drawn = density.sample(() if rows is None else (rows,), context).cpu().numpy()
     codes = np.zeros((len(drawn), len(roles.columns)))
     codes[:, [roles.columns.index(name) for name in roles.modeled]] = drawn[:, : len(roles.modeled)]
     return codes

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.patterns import patterns_of
@@ -87,12 +88,18 @@ def log_prob_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -
     log_prob = codes.new_full((len(codes),), -torch.inf)
     seen = (codes != UNSEEN).all(1).nonzero()[:, 0]
     if len(seen):
-        found = density.log_prob(*roles.inputs(codes[seen])).double()
+        found = _log_prob_of(density, roles, codes[seen])
         bad = (~found.isfinite()).nonzero()[:, 0]
         if len(bad):
-            found[bad] = copy.deepcopy(density).double().log_prob(*roles.inputs(codes[seen[bad]])).double()
+            found[bad] = _log_prob_of(copy.deepcopy(density).double(), roles, codes[seen[bad]])
         log_prob[seen] = torch.where(found.isfinite(), found, -torch.inf)
     return log_prob
+
+
+def _log_prob_of(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
+    """Log-density of rows, float64, computed where the density is."""
+    device = device_of(density)
+    return density.log_prob(*(part if part is None else part.to(device) for part in roles.inputs(codes))).double().cpu()
 
 
 @torch.inference_mode()
