@@ -6,7 +6,15 @@ from catalogue import CATALOGUE, make
 
 import pushforward as pf
 
-NETWORKLESS = ("lu", "householder", "householder, two reflections", "sylvester", "sylvester, rank 1", "planar", "radial")
+NETWORKLESS = (
+    "lu",
+    "householder",
+    "householder, two reflections",
+    "sylvester",
+    "sylvester, rank 1",
+    "planar",
+    "radial",
+)
 DRAWS = torch.Generator()
 
 

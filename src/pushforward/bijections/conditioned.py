@@ -166,9 +166,7 @@ def _on_gpu(
     batch = rows.shape[:-1]
     known = None if others is None else others.expand(*batch, others.shape[-1]).reshape(-1, others.shape[-1])
     added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
-    mapped, log_det = whole_layer_on_gpu(
-        network, univariate, inverse, rows.reshape(-1, rows.shape[-1]), known, added
-    )
+    mapped, log_det = whole_layer_on_gpu(network, univariate, inverse, rows.reshape(-1, rows.shape[-1]), known, added)
     return mapped.view(rows.shape), log_det.view(batch)
 
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
-from pushforward.support.modules import device_of
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.scoring import BATCH_ROWS

@@ -1,4 +1,4 @@
-"""Steps on a GPU, whose losses and norms are read several at a time: to read a number is to wait for all that is queued."""
+"""Steps on a GPU, whose losses are read several at a time: to read a number is to wait for all that is queued."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """When the kernels for GPUs may run."""
 
-import importlib.util
 import os
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,20 @@ from pushforward.kernels import VARIABLE
 from pushforward.kernels.eligibility import is_untransformed
 from pushforward.kernels.univariate import MOST_BINS, SHAPES
 
-
 # The first with the tensor cores that the products use.
 LEAST_CAPABILITY = (8, 0)
+# The first that the kernels were compiled with.
+LEAST_TRITON = (3, 6)
 
 
 @cache
 def has_triton() -> bool:
-    """Whether triton can be imported, and kernels are not switched off."""
-    return os.environ.get(VARIABLE) != "none" and importlib.util.find_spec("triton") is not None
+    """Whether a triton is installed that compiles the kernels, and kernels are not switched off."""
+    try:
+        installed = version("triton").split(".")
+    except PackageNotFoundError:
+        return False
+    return os.environ.get(VARIABLE) != "none" and (int(installed[0]), int(installed[1])) >= LEAST_TRITON
 
 
 @cache
@@ -44,10 +49,10 @@ def fits(tensor: Tensor) -> bool:
 def may_run_on_gpu(univariate: object, value: Tensor) -> bool:
     """Whether there are kernels for these values, which know a family and may map them now."""
     return (
-        fits(value)
+        is_untransformed()  # first: a compiler that traces this stops here
+        and fits(value)
         and type(univariate) in SHAPES
         and getattr(univariate, "bins", 0) <= MOST_BINS
         and not torch.is_autocast_enabled(value.device.type)
-        and is_untransformed()
         and has_triton()
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
-from pushforward.kernels.gpu.network import PRECISION, product, rectified, reach_of, weights_of
+from pushforward.kernels.gpu.network import PRECISION, product, reach_of, rectified, weights_of
 from pushforward.kernels.gpu.univariate import gradients_of_values, map_values
 from pushforward.kernels.layer import Layer, Weights
 from pushforward.kernels.univariate import SHAPES, Shape
@@ -40,7 +40,7 @@ class Sizes(NamedTuple):
         shape: of the family.
         width: a power of 2, at least the number of bins.
         slopes: a power of 2, at least the number of slopes.
-        skips: for each layer of weights, whether the result of two layers before is added.
+        skips: for each layer of weights, whether the result of two layers before is added; and False.
         masked: whether weights are masked.
     """
 
@@ -65,7 +65,7 @@ class Sizes(NamedTuple):
             shape,
             power_of_2(shape.bins),
             power_of_2(shape.bins + 1),
-            tuple(linear.skip for linear in network),
+            (*(linear.skip for linear in network), False),
             network[0].mask is not None,
         )
 
@@ -110,7 +110,11 @@ class _WholeLayer(Function):
         count, features = value.shape
         sizes = Sizes.of(layer, features)
         results = [value.new_empty(count, width) for width in sizes.widths[1:]]
-        mapped, logs, log_det = value.new_empty(count, features), value.new_empty(count, features), value.new_empty(count)
+        mapped, logs, log_det = (
+            value.new_empty(count, features),
+            value.new_empty(count, features),
+            value.new_empty(count),
+        )
         read, rows = value if known is None else known, rows_of_program(value)
         _forward[(parts_of(count, rows),)](
             value, *value.stride(), read, *read.stride(), *_added(added, value),
@@ -288,9 +292,8 @@ def _gradients(
             if k > 0:
                 h = tl.load(results[k - 1] + place, inside, other=0.0)
                 of_h = tl.where(h > 0, of_h, 0.0)
-                if k + 1 < len(weights):
-                    if SKIPS[k + 1]:
-                        of_h += tl.load(of_results[k + 1] + place, inside, other=0.0)
+                if SKIPS[k + 1]:
+                    of_h += tl.load(of_results[k + 1] + place, inside, other=0.0)
                 tl.store(of_results[k - 1] + place, of_h, inside)
             elif READS_VALUE:
                 of_h += tl.load(of_value + place, inside, other=0.0)

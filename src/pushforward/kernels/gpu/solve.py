@@ -5,7 +5,6 @@ p features, so they are computed when these are known, and never again. All step
 pass. What is known of the rows lies in memory, from where the cache gives it back.
 """
 
-
 import torch
 import triton
 import triton.language as tl
@@ -186,9 +185,7 @@ def _solve(
             tl.store(parameters + row[:, None] * parameter_count + own[None, :], h, both)
         tl.debug_barrier()
         value = tl.load(z + row * z_row + feature * z_feature, present, other=0.0)
-        mapped, log_derivative = map_values(
-            value, parameters + row * parameter_count, present, False, SHAPE, WIDTH
-        )
+        mapped, log_derivative = map_values(value, parameters + row * parameter_count, present, False, SHAPE, WIDTH)
         total += log_derivative
         tl.store(in_order + row * features + place, mapped, present)
         tl.store(x + row * features + feature, mapped, present)

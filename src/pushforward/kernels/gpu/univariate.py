@@ -1,7 +1,7 @@
 """The univariate families as functions of Triton: many values at once, and the gradients of both results.
 
-A family is a `pushforward.kernels.univariate.Shape`, whose numbers the compiler knows. The parameters of a value lie one
-after the other in memory. The formulas are those of `pushforward.bijections.univariate`.
+A family is a `pushforward.kernels.univariate.Shape`, whose numbers the compiler knows. The parameters of a value lie
+one after the other in memory. The formulas are those of `pushforward.bijections.univariate`.
 """
 
 import triton
@@ -240,9 +240,7 @@ def map_values(value, parameters, valid, INVERSE: tl.constexpr, SHAPE: tl.conste
 
 
 @triton.jit
-def store_of_sizes(
-    target, valid, shares, bin_of, of_start, of_size, SHAPE: tl.constexpr, WIDTH: tl.constexpr
-):
+def store_of_sizes(target, valid, shares, bin_of, of_start, of_size, SHAPE: tl.constexpr, WIDTH: tl.constexpr):
     """The gradient of the sizes of the bins before their softmax, from those of the bin's start and size."""
     k = tl.arange(0, WIDTH)[None, :]
     each = tl.where(k == bin_of[:, None], of_size[:, None], tl.where(k < bin_of[:, None], of_start[:, None], 0.0))
@@ -335,9 +333,7 @@ def gradients_of_values(
 ):  # fmt: skip
     """The gradients of `map_values`: those of the values are returned, those of the parameters stored at `target`."""
     if SHAPE[FAMILY] == SPLINE:
-        return spline_gradients(
-            value, parameters, target, valid, of_mapped, of_log, INVERSE, SHAPE, WIDTH, SLOPES
-        )
+        return spline_gradients(value, parameters, target, valid, of_mapped, of_log, INVERSE, SHAPE, WIDTH, SLOPES)
     elif SHAPE[FAMILY] == AFFINE:
         shift = tl.load(parameters, valid, other=0.0)
         bend: tl.constexpr = 1.5707963267948966 / SHAPE[LOG_SCALE_BOUND]
