@@ -175,7 +175,11 @@ def _solved_on_gpu(
 ) -> tuple[Tensor, Tensor] | None:
     """By the Triton kernel that solves an autoregressive layer in one launch, or None where it cannot."""
     network = conditioner.as_sorted(fits)
-    if network is None or not z.numel() or network.weights[0].dtype is not z.dtype:
+    if (
+        network is None
+        or not z.numel()
+        or any(part is not None and part.dtype is not z.dtype for part in network.weights)
+    ):
         return None
     from pushforward.kernels.gpu.solve import solve_on_gpu
 

@@ -99,7 +99,8 @@ def log_prob_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -
 def _log_prob_of(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
     """Log-density of rows, float64, computed where the density is."""
     device = device_of(density)
-    return density.log_prob(*(part if part is None else part.to(device) for part in roles.inputs(codes))).double().cpu()
+    x, context = roles.inputs(codes)
+    return density.log_prob(x.to(device), None if context is None else context.to(device)).double().cpu()
 
 
 @torch.inference_mode()

@@ -146,7 +146,7 @@ class _WholeLayer(Function):
         if added is not None and ctx.needs_input_grad[3]:
             of_added = of_results[0].t()
             of_added = of_added if added.shape[1] == count else of_added.sum(1, keepdim=True)
-        of_weights = [None] * len(weights)
+        of_weights: list[Tensor | None] = [None] * len(weights)
         if any(ctx.needs_input_grad[4:]):
             of_weights = _gradients_of_weights(sizes, read, pointers[1], ctx.results, of_results)
         if known is None:
@@ -172,7 +172,7 @@ def _network(network: Sequence[Weights], weights: Sequence[Tensor], of_columns: 
 
 def _gradients_of_weights(
     sizes: Sizes, read: Tensor, masks: tuple, results: list[Tensor], of_results: list[Tensor]
-) -> list[Tensor]:
+) -> list[Tensor | None]:
     """Those of weight and bias of each layer in turn, in one launch, and one more where rows are summed in parts."""
     count, pairs = len(read), list(itertools.pairwise(sizes.widths))
     tiles = sum(parts_of(units, UNITS) * parts_of(inputs, UNITS) for inputs, units in pairs)

@@ -5,6 +5,8 @@ p features, so they are computed when these are known, and never again. All step
 pass. What is known of the rows lies in memory, from where the cache gives it back.
 """
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -37,9 +39,9 @@ def solve_on_gpu(
     structure, weights, numbers = network
     count, features = z.shape
     *pairs, _, direct, _ = weights
-    biases, own = pairs[::2], pairs[1::2]
+    biases: list[Any] = pairs[::2]
     # A layer without inputs is its bias: nothing is read of its weights.
-    own = [bias if weight is None else weight for bias, weight in zip(biases, own, strict=True)]
+    own = [bias if weight is None else weight for bias, weight in zip(biases, pairs[1::2], strict=True)]
     hidden = structure.hidden
     # For each layer of weights, which hidden layer before its activation is added.
     skips = tuple(max(int(k) - 1, -1) for k in structure.numbers[features + 1 : features + hidden + 2].tolist())
