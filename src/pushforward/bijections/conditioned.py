@@ -4,17 +4,20 @@
 
 1. a compiled kernel for a whole autoregressive layer, where nothing is to be differentiated;
 2. compiled kernels for a whole layer and its gradients;
-3. operations of torch, which compute everything, on every device and to any order of derivative.
+3. on a GPU, Triton kernels for the same two things;
+4. operations of torch, which compute everything, on every device and to any order of derivative.
 
-All three give the same results up to rounding. The kernels need a processor, and a network and a family that they know;
-in float64 they compute values alone.
+All give the same results up to rounding. The kernels need a network and a family that they know; those for processors
+compute values alone in float64, those for GPUs everything in float32 and float64.
 """
 
+import torch
 from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.autoregressive import autoregressive
 from pushforward.kernels.eligibility import derivatives_wanted, fits_with, is_float32_on_cpu
+from pushforward.kernels.gpu.eligibility import fits, may_run_on_gpu
 from pushforward.kernels.layer import whole_layer
 from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
@@ -70,10 +73,18 @@ def solve(univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor 
     Returns:
         x, (*batch, D), and log|det ∂x/∂z|, (*batch).
     """
+    if torch.is_autocast_enabled(z.device.type):
+        # Each feature is computed from those before: roundings would add up.
+        with torch.autocast(z.device.type, enabled=False):
+            return solve(univariate, conditioner, z, context)
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, conditioner.features)
     if may_run_compiled(univariate, z):
         found = _without_derivatives(univariate, conditioner, z, context, inverse=False)
+        if found is not None:
+            return found
+    if not derivatives_wanted() and may_run_on_gpu(univariate, z):
+        found = _solved_on_gpu(univariate, conditioner, z, context)
         if found is not None:
             return found
     return solve_sequentially(univariate.forward, conditioner, z, context)
@@ -106,6 +117,10 @@ def _evaluate(
         found = _without_derivatives(univariate, conditioner, rows, context, inverse)
         if found is None and rows.dim() == 2 and rows.numel():
             found = _with_gradients(univariate, conditioner, rows, others, context, inverse)
+        if found is not None:
+            return found
+    if not drops and may_run_on_gpu(univariate, value):
+        found = _on_gpu(univariate, conditioner, rows, others, context, inverse)
         if found is not None:
             return found
     if others is None and value.dim() == 2:
@@ -151,3 +166,47 @@ def _with_gradients(
     else:
         return None
     return whole_layer(network, univariate, inverse, rows, known, added)
+
+
+def _on_gpu(
+    univariate: Univariate,
+    conditioner: MADE | MLP,
+    rows: Tensor,
+    others: Tensor | None,
+    context: Tensor | None,
+    inverse: bool,
+) -> tuple[Tensor, Tensor] | None:
+    """By the Triton kernels of whole layers, or None where they cannot compute this."""
+    network = conditioner.as_dense(fits) if conditioner.sees_inputs else None
+    if network is None or not rows.numel() or network[0].weight.dtype is not rows.dtype:
+        return None
+    # Imported here: triton takes a second, and only a GPU needs it.
+    from pushforward.kernels.gpu.layer import whole_layer_on_gpu
+
+    batch = rows.shape[:-1]
+    known = None if others is None else others.expand(*batch, others.shape[-1]).reshape(-1, others.shape[-1])
+    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    mapped, log_det = whole_layer_on_gpu(network, univariate, inverse, rows.reshape(-1, rows.shape[-1]), known, added)
+    return mapped.view(rows.shape), log_det.view(batch)
+
+
+def _solved_on_gpu(
+    univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """By the Triton kernel that solves an autoregressive layer in one launch, or None where it cannot."""
+    network = conditioner.as_sorted(fits)
+    if (
+        network is None
+        or not z.numel()
+        or any(part is not None and part.dtype is not z.dtype for part in network.weights)
+    ):
+        return None
+    from pushforward.kernels.gpu.solve import solve_on_gpu
+
+    batch = z.shape[:-1]
+    added = [
+        None if layer is None else unit_by_unit(layer(context), batch)
+        for layer in (conditioner.context, conditioner.direct_context)
+    ]
+    x, log_det = solve_on_gpu(network, univariate, z.reshape(-1, z.shape[-1]), *added)
+    return x.view(z.shape), log_det.view(batch)

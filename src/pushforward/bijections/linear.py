@@ -8,6 +8,7 @@ from torch.linalg import solve_triangular
 from torch.nn.functional import softplus
 
 from pushforward.bijections.base import Bijection
+from pushforward.support.autocast import in_full_precision
 
 SMALLEST_DIAGONAL = 1e-3
 
@@ -65,6 +66,7 @@ class LU(Bijection):
         self.factors.copy_(lower.tril(-1) + upper.triu(1) + free.diag())
         self.shift.copy_(shift)
 
+    @in_full_precision
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x = L U z + shift."""
         self.check_event(z)
@@ -72,6 +74,7 @@ class LU(Bijection):
         x = z @ upper.t() @ lower.t() + self.shift
         return x, log_det.expand(x.shape[:-1])
 
+    @in_full_precision
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z = U⁻¹ L⁻¹ (x - shift)."""
         self.check_event(x)
@@ -131,6 +134,7 @@ class Householder(Bijection):
         """z = x - Vᵀ S⁻ᵀ V x."""
         return self._reflect(x, backwards=True)
 
+    @in_full_precision
     def _reflect(self, value: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
         self.check_event(value)
         directions = self._directions()

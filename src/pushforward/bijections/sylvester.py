@@ -8,6 +8,7 @@ from torch import Tensor
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.planar import IDENTITY, above_minus_one, tanh_root
 from pushforward.networks.amortized import Amortized
+from pushforward.support.autocast import in_full_precision
 
 
 class Sylvester(Bijection):
@@ -71,6 +72,7 @@ class Sylvester(Bijection):
         """1 pass from z to x, M scalar roots from x to z."""
         return Cost("1 pass", "scalar root" if self.rank == 1 else f"{self.rank} scalar roots")
 
+    @in_full_precision
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Push z within the span of Q."""
         self.check_event(z)
@@ -78,6 +80,7 @@ class Sylvester(Bijection):
         h = (_times(inner, _times(columns.mT, z)) + b).tanh()
         return z + _times(columns, _times(outer, h)), torch.log1p(products * (1 - h.square())).sum(-1)
 
+    @in_full_precision
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve for the entries of Qᵀz from the last to the first."""
         self.check_event(x)

@@ -22,6 +22,7 @@ from pushforward.evaluation.density import (
     samples_follow,
 )
 from pushforward.flow import Flow
+from pushforward.support.modules import device_of
 
 # Distances from the origin, of every coordinate of a batch at once.
 TAILS = (0.0, 1e-30, 30.0, 1e3)
@@ -172,10 +173,11 @@ def check_flow(
     """
     report = Report(f"Flow, {flow.features} features")
     _MapChecks(report, flow.bijection, None, tolerance, seed).run()
-    examined = _in_double(flow)
+    # Maps are checked where the flow is, its density on the processor.
+    examined = _in_double(flow).cpu()
     if flow.context_features and context is None:
         context = torch.randn(flow.context_features, generator=torch.Generator().manual_seed(seed))
-    context = None if context is None else context.double()
+    context = None if context is None else context.double().cpu()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         density = ExaminedDensity(examined, context)
@@ -183,7 +185,9 @@ def check_flow(
         report.examine("integrates to 1", "", lambda: integral(density))
         report.examine("samples follow the density", "", lambda: samples_follow(density))
         if x is not None:
-            report.examine("samples resemble the rows given", "", lambda: energy_test(density.samples, x.double()))
+            report.examine(
+                "samples resemble the rows given", "", lambda: energy_test(density.samples, x.double().cpu())
+            )
     return report
 
 
@@ -205,10 +209,12 @@ class _MapChecks:
         self.filled = randomized(bijection, seed)
         self.declared = dependencies
         generator = torch.Generator().manual_seed(seed)
-        self.latent = 2 * torch.randn(64, bijection.features, generator=generator, dtype=torch.float64)
+        device = device_of(bijection)
+        self.latent = 2 * torch.randn(64, bijection.features, generator=generator, dtype=torch.float64).to(device)
         self.context: Tensor | None = None
         if bijection.context_features:
-            self.context = torch.randn(64, bijection.context_features, generator=generator, dtype=torch.float64)
+            context = torch.randn(64, bijection.context_features, generator=generator, dtype=torch.float64)
+            self.context = context.to(device)
 
     def run(self) -> None:
         """Every check, in both directions."""

@@ -107,7 +107,8 @@ def gradients_reach_parameters(
     """Every parameter has a gradient that is not zero throughout."""
     bijection.zero_grad(set_to_none=True)
     mapped, log_det = apply(bijection, direction, value, context)
-    weights = torch.linspace(0.3, 1.7, mapped.shape[-1], dtype=mapped.dtype)  # with equal weights, sums could cancel
+    # With equal weights, sums could cancel.
+    weights = torch.linspace(0.3, 1.7, mapped.shape[-1], dtype=mapped.dtype, device=mapped.device)
     loss = (mapped * weights).sum() + log_det.sum()
     if loss.requires_grad:
         loss.backward()
@@ -234,7 +235,7 @@ def depends_as_declared(
 ) -> float:
     """Output i depends on input j only where declared[i, j], (D, D), at several values, (rows, D); or exactly there."""
     jacobian = torch.func.jacrev(lambda v: apply(bijection, direction, v, context)[0])
-    seen = torch.stack([jacobian(value) for value in values]).abs().amax(0)
+    seen = torch.stack([jacobian(value) for value in values]).abs().amax(0).to(declared.device)
     missing = declared & (seen == 0) if exactly else torch.zeros_like(declared)
     for problem, where in (("does not depend", missing), ("depends", ~declared & (seen != 0))):
         if bool(where.any()):

@@ -52,10 +52,12 @@ class SortedNetwork(NamedTuple):
         structure: which units depend on which.
         weights: bias and weight of each layer in turn, then the weights of the context to the first layer, of the
             features and of the context to the parameters; contiguous, or None for those that are missing.
+        numbers: those of the structure, on the device of the weights.
     """
 
     structure: Structure
     weights: Sequence[Tensor | None]
+    numbers: Tensor | None = None
 
 
 def functions_of(library: Native) -> tuple[Callable[..., None], Callable[..., None]]:
@@ -85,7 +87,7 @@ def autoregressive(
     Returns:
         x, or z, (*batch, D), feature by feature in memory, and log_det, (*batch).
     """
-    structure, weights = network
+    structure, weights, _ = network
     *batch, features = value.shape
     rows = value.reshape(-1, features)
     count = len(rows)

@@ -38,7 +38,7 @@ class Weights(NamedTuple):
     skip: bool
 
 
-class _Layer(NamedTuple):
+class Layer(NamedTuple):
     """A network of rectifiers, the univariate maps whose parameters it supplies, and the direction."""
 
     network: Sequence[Weights]
@@ -104,13 +104,13 @@ def whole_layer(
     """
     added = None if added is None else added.expand(-1, len(value))
     weights = [part for linear in network for part in linear[:2]]
-    return _WholeLayer.apply(_Layer(network, univariate, inverse), value, known, added, *weights)
+    return _WholeLayer.apply(Layer(network, univariate, inverse), value, known, added, *weights)
 
 
 class _WholeLayer(Function):
     @staticmethod
     def forward(
-        ctx: Any, layer: _Layer, value: Tensor, known: Tensor | None, added: Tensor | None, *weights: Tensor
+        ctx: Any, layer: Layer, value: Tensor, known: Tensor | None, added: Tensor | None, *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(value, known, added, *weights)
         by_feature = value.t().contiguous()

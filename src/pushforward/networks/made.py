@@ -64,6 +64,7 @@ class MADE(nn.Module):
     """
 
     adjacency: Tensor | None
+    numbers: Tensor | None
 
     def __init__(
         self,
@@ -96,6 +97,9 @@ class MADE(nn.Module):
         self.structure = None
         if self.adjacency is None:
             self.structure = structure_of(self.order, self.units, parameter_count, self.skips, context, self.activation)
+        # On the device of the weights, for kernels there.
+        numbers = None if self.structure is None else self.structure.numbers
+        self.register_buffer("numbers", numbers, persistent=False)
         masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
         # With one feature no input is alive, and the first layer is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
@@ -106,7 +110,7 @@ class MADE(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""
-        batch = batch_of(x, context, self.context_features)
+        batch, dtype = batch_of(x, context, self.context_features), x.dtype
         # From here on the values of a unit for all rows are contiguous: see `masked_product`.
         x = unit_by_unit(x, batch)
         first, *rest = self.layers
@@ -129,7 +133,8 @@ class MADE(nn.Module):
             hidden = hidden + self.direct(x)
         if self.direct_context is not None:
             hidden = hidden + unit_by_unit(self.direct_context(context), batch)
-        return as_parameters(hidden, batch, self.features)
+        # Under autocast only the network is rounded, not the maps that it parametrizes.
+        return as_parameters(hidden.to(dtype), batch, self.features)
 
     @property
     def sees_inputs(self) -> bool:
@@ -155,7 +160,7 @@ class MADE(nn.Module):
         for weight in weights:
             if weight is not None and not (fits(weight) and weight.is_contiguous()):
                 return None
-        return autoregressive.SortedNetwork(self.structure, weights)
+        return autoregressive.SortedNetwork(self.structure, weights, self.numbers)
 
     @torch.no_grad()
     def start_at_zero(self) -> None:

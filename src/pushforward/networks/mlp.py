@@ -70,7 +70,8 @@ class MLP(nn.Module):
             hidden = layer(activated)
             if skip is not None:
                 into_pair = hidden = hidden + into_pair
-        return as_parameters(hidden, batch, self.outputs)
+        # Under autocast only the network is rounded, not the maps that it parametrizes.
+        return as_parameters(hidden.to(x.dtype), batch, self.outputs)
 
     @property
     def sees_inputs(self) -> bool:

@@ -99,3 +99,11 @@ def frozen(density: Any) -> Iterator[None]:
             module.training = mode
         for parameter, gradient in wanted:
             parameter.requires_grad_(gradient)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, to which it is sent without waiting for what that has to do before."""
+    if device.type != "cuda" or not tensor.is_cpu:
+        return tensor.to(device)
+    # Only memory that the system keeps in place can be read while the processor goes on.
+    return tensor.pin_memory().to(device, non_blocking=True)

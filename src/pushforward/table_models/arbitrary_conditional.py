@@ -342,7 +342,7 @@ def _log_prob_of_values(
     flow: ArbitraryConditionalFlow, parameters: Tensor, observed: Observed, columns: Tensor
 ) -> Tensor:
     """log p of each value of some columns, (n, k), by its density or its probability; parameters are (n, k, P)."""
-    dtype = parameters.dtype
+    dtype, columns = parameters.dtype, columns.to(parameters.device)
     parts = (observed.low, observed.high, observed.log_term, observed.mass)
     rows = max(len(parameters), len(observed.low))
     low, high, log_term, mass = (part[:, columns].expand(rows, -1) for part in parts)

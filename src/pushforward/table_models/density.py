@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from pushforward.flow import Density, Flow
+from pushforward.support.modules import device_of
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.deconvolved import DeconvolvedDensity
@@ -40,9 +41,9 @@ class TableDensity(Density, Protocol):
 
 
 def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> TableDensity:
-    """The density of codes that a flow stands for, in evaluation mode."""
-    maps = Columns(roles.schema, roles.features)
+    """The density of codes that a flow stands for, in evaluation mode, on the device of the flow."""
+    maps, device = Columns(roles.schema, roles.features), device_of(flow)
     if flow.allows_gaps is True:
-        return ArbitraryConditionalDensity(maps, flow, roles.schema, roles.features, roles.given).eval()
+        return ArbitraryConditionalDensity(maps, flow, roles.schema, roles.features, roles.given).to(device).eval()
     density = DequantizedDensity(maps, flow)
-    return (DeconvolvedDensity(density, roles.measured) if roles.errors else density).eval()
+    return (DeconvolvedDensity(density, roles.measured) if roles.errors else density).to(device).eval()

@@ -113,6 +113,11 @@ class TableModel:
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableModel:
         """Read a file written by `save`.
 
+        Arguments:
+            path: the file.
+            device: where rows are scored, default "cpu"; what is drawn or answered of any columns given any others is
+                computed on the processor alone.
+
         Raises:
             InputError: the file is not a model, or a model without column names.
         """

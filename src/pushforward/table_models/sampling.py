@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seed_of_block, seeded
 from pushforward.table_models.density import TableDensity
@@ -60,10 +61,11 @@ def draw_rows(
             )
     if given is not None and context is None:
         rows = len(given)  # none of the given columns varies
+    context = None if context is None else context.to(device_of(density))
     if noise is not None:
-        drawn = density.draws_of(noise, context).numpy()
+        drawn = density.draws_of(noise, context).cpu().numpy()
     else:
-        drawn = density.sample(() if rows is None else (rows,), context).numpy()
+        drawn = density.sample(() if rows is None else (rows,), context).cpu().numpy()
     codes = np.zeros((len(drawn), len(roles.columns)))
     codes[:, [roles.columns.index(name) for name in roles.modeled]] = drawn[:, : len(roles.modeled)]
     return codes

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.support.modules import device_of
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.engines import Engine, InProcess
@@ -91,12 +92,19 @@ def log_prob_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -
     log_prob = codes.new_full((len(codes),), -torch.inf)
     seen = (codes != UNSEEN).all(1).nonzero()[:, 0]
     if len(seen):
-        found = density.log_prob(*roles.inputs(codes[seen])).double()
+        found = _log_prob_of(density, roles, codes[seen])
         bad = (~found.isfinite()).nonzero()[:, 0]
         if len(bad):
-            found[bad] = copy.deepcopy(density).double().log_prob(*roles.inputs(codes[seen[bad]])).double()
+            found[bad] = _log_prob_of(copy.deepcopy(density).double(), roles, codes[seen[bad]])
         log_prob[seen] = torch.where(found.isfinite(), found, -torch.inf)
     return log_prob
+
+
+def _log_prob_of(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
+    """Log-density of rows, float64, computed where the density is."""
+    device = device_of(density)
+    x, context = roles.inputs(codes)
+    return density.log_prob(x.to(device), None if context is None else context.to(device)).double().cpu()
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.support.modules import sent
 from pushforward.training.diagnosis import Batch
 from pushforward.training.rows import Rows
 
@@ -103,6 +104,8 @@ class ShuffledBatches(_Passes):
     def __iter__(self) -> Iterator[Batch]:
         skipped = self._start_pass()
         order = self.rows.rows[torch.randperm(len(self.rows), generator=self._generator)]
+        # Once a pass: where the rows lie on a GPU, their indices must.
+        order = sent(order, self.rows.x.device)
         # Gathered batch by batch: quicker than gathering a whole pass at once, and without a second copy of the rows.
         for rows in order.split(self.batch_size)[skipped:]:
             self._taken += 1
@@ -111,7 +114,7 @@ class ShuffledBatches(_Passes):
 
     def name_rows(self, positions: Tensor) -> str:
         """Name the most extreme entry among these positions in the batch yielded last."""
-        return self.rows.most_extreme(self._last_rows[positions.cpu()])
+        return self.rows.most_extreme(self._last_rows.cpu()[positions.cpu()])
 
 
 @dataclass(frozen=True)

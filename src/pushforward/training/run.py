@@ -133,6 +133,8 @@ class Run:
         taken = self.stepper.take(self.stepper.on_device(batch), learning_rate)
         if taken is not None:
             self._note(*taken, learning_rate)
+        elif self.stepper.reading_due:
+            self._read_late()
 
     def evaluation_due(self, elapsed: float) -> bool:
         """Whether it is time to evaluate between two steps."""
@@ -150,6 +152,7 @@ class Run:
         Returns:
             The line of this evaluation for `CsvLog`.
         """
+        self._read_late()
         started = self.elapsed()
         self.evaluated_step = self.step
         average = self.stepper.average
@@ -204,6 +207,7 @@ class Run:
         All processes must ask for it at the same time. What differs from process to process is in `processes`, by their
         numbers; the first one's is outside as well, for a run that goes on with another number of processes.
         """
+        self._read_late()
         steps = self.stepper.state_dict()
         batches, random = cast(ResumableBatches, self.batches).state_dict(), self._random_states()
         state = {
@@ -283,6 +287,11 @@ class Run:
         line = (self.step, round(self.epochs, 4), round(elapsed, 3), train, held_out, self.last_rate, norm)
         self.lines.append(line)
         return line
+
+    def _read_late(self) -> None:
+        """Note the steps whose losses a GPU has computed meanwhile."""
+        for taken in self.stepper.read_late():
+            self._note(*taken)
 
     def _note(self, loss: float, norm: float, rows: int, learning_rate: float) -> None:
         self.loss_sum += loss * rows

@@ -11,8 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import TrainingError
+from pushforward.support.modules import sent
 from pushforward.training.average import WeightAverage
 from pushforward.training.diagnosis import Batch, diagnose
+from pushforward.training.late import (
+    STEPS_BETWEEN_READINGS,
+    LateStep,
+    of_this_batch,
+    read,
+    reads_late,
+    step_unless_broken,
+)
 from pushforward.training.schedule import learning_rate_factor
 from pushforward.training.settings import Settings
 
@@ -64,6 +73,8 @@ class Stepper:
         self.step = 0
         self.rate_scale = 1.0
         self.failures = 0
+        self.reads_late = reads_late(fabric.device, fabric.world_size)
+        self.unread: list[LateStep] = []
 
     def initialize(self, first: Batch) -> tuple[float, int]:
         """Let layers initialize themselves on the first batch, and return its mean loss and number of rows."""
@@ -85,7 +96,8 @@ class Stepper:
         """Take a step.
 
         Returns:
-            The mean loss, the norm of the gradient and the number of rows; None if the step failed.
+            The mean loss, the norm of the gradient and the number of rows; None if the step failed, or if they are left
+            to `read_late`.
 
         Raises:
             TrainingError: Too many steps have failed.
@@ -98,6 +110,9 @@ class Stepper:
         # One transfer brings both numbers; the norm is finite only if every gradient is.
         both: Any = torch.stack((loss.detach(), norm))
         rows = len(losses)
+        if self.reads_late:
+            self._take_late(LateStep(self.step + 1, batch, learning_rate, both, rows, None), gradients)
+            return None
         if self.fabric.world_size > 1:
             both, rows = self._over_processes(both, rows, gradients)
         loss_value, norm_value = both.tolist()
@@ -116,6 +131,29 @@ class Stepper:
         self.step += 1
         return loss_value, norm_value, rows
 
+    @property
+    def reading_due(self) -> bool:
+        """Whether enough steps wait to be read."""
+        return len(self.unread) >= STEPS_BETWEEN_READINGS
+
+    def read_late(self) -> list[tuple[float, float, int, float]]:
+        """Read the steps that were left to be read.
+
+        Returns:
+            Of each that did not fail the mean loss, the norm of the gradient, the number of rows and the learning rate.
+
+        Raises:
+            TrainingError: Too many steps have failed.
+        """
+        steps, self.unread = self.unread, []
+        taken = []
+        for late, (loss, norm) in zip(steps, read(steps), strict=True):
+            if math.isfinite(loss) and math.isfinite(norm):
+                taken.append((loss, norm, late.rows, late.learning_rate))
+            else:
+                self._recover_late(late)
+        return taken
+
     def learning_rate(self, progress: float) -> float:
         """Return the learning rate after this share of the run."""
         factor = learning_rate_factor(self.step, self.settings.warmup_steps, progress)
@@ -131,7 +169,7 @@ class Stepper:
         device = self.fabric.device
         if device.type == "cpu":
             return batch
-        return tuple(part.to(device) if isinstance(part, Tensor) else part for part in batch)
+        return tuple(sent(part, device) if isinstance(part, Tensor) else part for part in batch)
 
     def drop_gradients(self) -> None:
         """Free the gradients."""
@@ -217,6 +255,28 @@ class Stepper:
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.parameters, self.settings))
         if self.settings.average_decay is not None:
             self.average = WeightAverage(self.objective, self.settings.average_decay)
+
+    def _take_late(self, late: LateStep, gradients: list[Tensor]) -> None:
+        """Take a step whose loss and norm are on the device and stay there for now."""
+        late.name_rows = of_this_batch(self.name_rows)
+        for group in self.optimizer.param_groups:
+            group["lr"] = late.learning_rate
+        step_unless_broken(self.optimizer.optimizer, gradients, late.both, self.settings.gradient_clip)
+        self.drop_gradients()
+        if self.average is not None:
+            self.average.update()
+        self.step += 1
+        self.unread.append(late)
+
+    def _recover_late(self, late: LateStep) -> None:
+        """Recover from a step that turned out to have failed, some steps later."""
+        steps, name_rows = self.step, self.name_rows
+        self.step, self.name_rows = late.step - 1, late.name_rows
+        try:
+            self._recover(late.batch, late.learning_rate)
+        finally:
+            # The failed step does not count.
+            self.step, self.name_rows = steps - 1, name_rows
 
     def _recover(self, batch: Batch, learning_rate: float) -> None:
         """Say what was not finite, return to the last good weights and halve the learning rate."""

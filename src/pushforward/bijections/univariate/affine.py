@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pushforward.bijections.univariate.base import Univariate, soft_bound, univariate
 from pushforward.kernels import structures
-from pushforward.kernels.univariate import FAMILIES
+from pushforward.kernels.univariate import FAMILIES, SHAPES, Shape
 
 
 @univariate("additive")
@@ -96,3 +96,5 @@ class RelativeAffine(Affine):
 
 FAMILIES[Additive] = lambda additive: structures.Univariate(structures.ADDITIVE)
 FAMILIES[Affine] = lambda affine: structures.Univariate(structures.AFFINE, affine.log_scale_bound)
+SHAPES[Additive] = lambda additive: Shape(structures.ADDITIVE)
+SHAPES[Affine] = lambda affine: Shape(structures.AFFINE, affine.log_scale_bound)

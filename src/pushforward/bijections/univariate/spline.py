@@ -12,7 +12,7 @@ from pushforward.bijections.univariate.base import SLOPE_SHIFT, SMALLEST_SLOPE, 
 from pushforward.kernels import structures
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
 from pushforward.kernels.spline import has_kernel, spline_apply, spline_gradients
-from pushforward.kernels.univariate import FAMILIES
+from pushforward.kernels.univariate import FAMILIES, SHAPES, Shape
 
 SMALLEST_BIN = 1e-3
 TAILS = ("identity", "linear", "circular")
@@ -115,6 +115,13 @@ class RationalQuadraticSpline(Univariate):
         )
 
     @property
+    def _numbers(self) -> Shape:
+        tails = TAILS.index(self.tails)
+        return Shape(
+            structures.SPLINE, 0.0, self.bins, tails, self.bound, self._smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
+        )
+
+    @property
     def _smallest_bin(self) -> float:
         return min(SMALLEST_BIN, 0.5 / self.bins)
 
@@ -147,6 +154,7 @@ class RationalQuadraticSpline(Univariate):
 
 
 FAMILIES[RationalQuadraticSpline] = lambda spline: structures.Univariate(structures.SPLINE, 0.0, spline._shape)
+SHAPES[RationalQuadraticSpline] = lambda spline: spline._numbers
 
 
 def through_knots(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pushforward.bijections.univariate.base import SMALLEST_SLOPE, univariate
 from pushforward.bijections.univariate.linear_tails import LinearTails, check_bound
+from pushforward.support.autocast import in_full_precision
 
 # Polynomials start with different slopes, at most this at the ends of the box: equal ones would stay equal.
 SPREAD = 0.2
@@ -61,6 +62,7 @@ class SumOfSquares(LinearTails):
         """The shift, and K · (degree + 1) coefficients."""
         return 1 + self.polynomials * (self.degree + 1)
 
+    @in_full_precision
     def within(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The integral of the sum of squares, by its coefficients."""
         size = self.degree + 1

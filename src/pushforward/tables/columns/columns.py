@@ -71,7 +71,9 @@ class Columns(nn.Module):
         groups: dict[Any, list[int]] = {}
         for place, kind in enumerate(kinds):
             groups.setdefault(kind.map, []).append(place)
-        self.places = [torch.tensor(places) for places in groups.values()]
+        # Buffers, so that they move with the maps.
+        for part, places in enumerate(groups.values()):
+            self.register_buffer(f"places_{part}", torch.tensor(places), persistent=False)
         self.maps: Any = nn.ModuleList(make([kinds[place] for place in places]) for make, places in groups.items())
         self.trivial = all(part.trivial for part in self.maps)
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
@@ -82,6 +84,11 @@ class Columns(nn.Module):
                 self.low[place], self.high[place] = made.bounds(kinds[place])  # type: ignore[operator]
                 if made.normal:
                     self.normal.append(place)
+
+    @property
+    def places(self) -> list[Tensor]:
+        """Which columns each of the maps takes."""
+        return [getattr(self, f"places_{part}") for part in range(len(self.maps))]
 
     @property
     def meaning(self) -> str:

@@ -1,0 +1,351 @@
+"""Whole layers, network and univariate maps, with their gradients, on a GPU: one launch forward and three backward.
+
+A program takes some rows through the whole layer. What it computes of them on the way, the hidden units before their
+rectifier and the parameters, it writes to memory row by row: these numbers come back from the cache, and the gradients
+need them.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd import Function
+
+from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
+from pushforward.kernels.gpu.network import PRECISION, product, reach_of, rectified, weights_of
+from pushforward.kernels.gpu.univariate import gradients_of_values, map_values
+from pushforward.kernels.layer import Layer, Weights
+from pushforward.kernels.univariate import SHAPES, Shape
+
+ROWS = 16  # of a program; the least that a product of tiles takes
+MOST_ROWS = 64
+UNITS = 64
+INPUTS = 32
+VALUES = 128
+# At least as many programs as keep a large GPU busy, where there are enough rows.
+PROGRAMS = 264
+
+
+class Sizes(NamedTuple):
+    """The sizes of a layer; the compiler knows those from the shape on.
+
+    Attributes:
+        features: D.
+        parameters: P, of each feature.
+        widths: of the layers, from what the network reads to the parameters.
+        shape: of the family.
+        width: a power of 2, at least the number of bins.
+        slopes: a power of 2, at least the number of slopes.
+        skips: for each layer of weights, whether the result of two layers before is added; and False.
+        masked: whether weights are masked.
+    """
+
+    features: int
+    parameters: int
+    widths: tuple[int, ...]
+    shape: Shape
+    width: int
+    slopes: int
+    skips: tuple[bool, ...]
+    masked: bool
+
+    @classmethod
+    def of(cls, layer: Layer, features: int) -> "Sizes":
+        """Those of a layer with this many features."""
+        shape, network = SHAPES[type(layer.univariate)](layer.univariate), layer.network
+        widths = (network[0].weight.shape[1], *(len(linear.weight) for linear in network))
+        return cls(
+            features,
+            widths[-1] // features,
+            widths,
+            shape,
+            power_of_2(shape.bins),
+            power_of_2(shape.bins + 1),
+            (*(linear.skip for linear in network), False),
+            network[0].mask is not None,
+        )
+
+
+def parts_of(whole: int, size: int) -> int:
+    """How many parts of a size cover the whole; triton's own function takes thirty times as long."""
+    return -(-whole // size)
+
+
+def rows_of_program(value: Tensor) -> int:
+    """How many rows a program takes: few where there would else be too few programs, or too large ones."""
+    return MOST_ROWS if len(value) >= MOST_ROWS * PROGRAMS and value.dtype is torch.float32 else ROWS
+
+
+def power_of_2(least: int) -> int:
+    """The smallest power of 2 that is at least 2 and at least this number."""
+    return max(2, 1 << (least - 1).bit_length())
+
+
+def whole_layer_on_gpu(
+    network: Sequence[Weights],
+    univariate: object,
+    inverse: bool,
+    value: Tensor,
+    known: Tensor | None,
+    added: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """univariate(value; network(known)), mapped or, with `inverse`, solved for the latent value.
+
+    Arguments and returns as those of `pushforward.kernels.layer.whole_layer`.
+    """
+    weights = [part for linear in network for part in linear[:2]]
+    return _WholeLayer.apply(Layer(network, univariate, inverse), value, known, added, *weights)
+
+
+class _WholeLayer(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, layer: Layer, value: Tensor, known: Tensor | None, added: Tensor | None, *weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(value, known, added, *weights)
+        count, features = value.shape
+        sizes = Sizes.of(layer, features)
+        results = [value.new_empty(count, width) for width in sizes.widths[1:]]
+        mapped, logs, log_det = (
+            value.new_empty(count, features),
+            value.new_empty(count, features),
+            value.new_empty(count),
+        )
+        read, rows = value if known is None else known, rows_of_program(value)
+        _forward[(parts_of(count, rows),)](
+            value, *value.stride(), read, *read.stride(), *_added(added, value),
+            *_network(layer.network, weights), tuple(results), mapped, logs, log_det, count,
+            *sizes, layer.inverse, added is not None, rows, UNITS, INPUTS, VALUES,
+        )  # fmt: skip
+        ctx.layer, ctx.sizes, ctx.results = layer, sizes, results
+        return mapped, log_det
+
+    @staticmethod
+    def backward(ctx: Any, of_mapped: Tensor, of_log_det: Tensor) -> tuple:
+        layer, sizes = ctx.layer, ctx.sizes
+        if not takes_gradients(of_mapped, of_log_det):
+            wanted = ctx.needs_input_grad[1:]
+            return None, *gradients_by_torch(layer.in_torch, ctx.saved_tensors, wanted, (of_mapped, of_log_det))
+        value, known, added, *weights = ctx.saved_tensors
+        count, features = value.shape
+        read = value if known is None else known
+        of_results = [torch.empty_like(result) for result in ctx.results]
+        of_value, of_read = value.new_empty(count, features), value.new_empty(read.shape)
+        pointers = _network(layer.network, weights, of_columns=True)
+        of_log_det, rows = of_log_det.expand(count), rows_of_program(value)
+        _gradients[(parts_of(count, rows),)](
+            value, *value.stride(), of_mapped, *of_mapped.stride(), of_log_det, of_log_det.stride(0),
+            *pointers, tuple(ctx.results), tuple(of_results), of_value, of_read, count,
+            *sizes, layer.inverse, known is None, rows, INPUTS, UNITS, VALUES,
+        )  # fmt: skip
+        of_added = None
+        if added is not None and ctx.needs_input_grad[3]:
+            of_added = of_results[0].t()
+            of_added = of_added if added.shape[1] == count else of_added.sum(1, keepdim=True)
+        of_weights: list[Tensor | None] = [None] * len(weights)
+        if any(ctx.needs_input_grad[4:]):
+            of_weights = _gradients_of_weights(sizes, read, pointers[1], ctx.results, of_results)
+        if known is None:
+            return None, of_value, None, of_added, *of_weights
+        return None, of_value, of_read, of_added, *of_weights
+
+
+def _added(added: Tensor | None, value: Tensor) -> tuple[Tensor, int, int]:
+    """What is added to the first layer's result, (units, n or 1), and its strides from row to row and unit to unit."""
+    if added is None:
+        return value, 0, 0
+    return added, added.stride(1) if added.shape[1] > 1 else 0, added.stride(0)
+
+
+def _network(network: Sequence[Weights], weights: Sequence[Tensor], of_columns: bool = False) -> tuple:
+    """Weights, masks, reaches and biases, each a tuple; without masks the weights stand in their place."""
+    own, biases = tuple(weight.contiguous() for weight in weights[::2]), tuple(weights[1::2])
+    if network[0].mask is None:
+        return own, own, own, biases
+    reaches = tuple(linear.columns if of_columns else linear.rows for linear in network)
+    return own, tuple(linear.mask for linear in network), reaches, biases
+
+
+def _gradients_of_weights(
+    sizes: Sizes, read: Tensor, masks: tuple, results: list[Tensor], of_results: list[Tensor]
+) -> list[Tensor | None]:
+    """Those of weight and bias of each layer in turn, in one launch, and one more where rows are summed in parts."""
+    count, pairs = len(read), list(itertools.pairwise(sizes.widths))
+    tiles = sum(parts_of(units, UNITS) * parts_of(inputs, UNITS) for inputs, units in pairs)
+    parts = min(max(1, PROGRAMS // tiles), parts_of(count, INPUTS))
+    numbers = sum(units * (inputs + 1) for inputs, units in pairs)
+    found = read.new_empty(parts, numbers)
+    _weights[(tiles, parts)](
+        read, *read.stride(), masks, tuple(results), tuple(of_results), found, numbers,
+        parts_of(count, parts), count, *sizes, UNITS, INPUTS,
+    )  # fmt: skip
+    summed = found[0] if parts == 1 else found.sum(0)
+    shapes = [shape for inputs, units in pairs for shape in ((units, inputs), (units,))]
+    split = summed.split([shape[0] * (shape[1] if len(shape) == 2 else 1) for shape in shapes])
+    return [part.view(shape) for part, shape in zip(split, shapes, strict=True)]
+
+
+@triton.jit
+def _forward(
+    value, value_row, value_feature, read, read_row, read_column, added, added_row, added_unit,
+    weights, masks, reaches, biases, results, mapped, logs, log_det, count,
+    features, parameters, widths,
+    SHAPE: tl.constexpr, WIDTH: tl.constexpr, SLOPES: tl.constexpr, SKIPS: tl.constexpr, MASKED: tl.constexpr,
+    INVERSE: tl.constexpr, ADDED: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, BV: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * BM + tl.arange(0, BM)
+    present = row < count
+    for k in tl.static_range(len(weights)):
+        inputs, units = widths[k], widths[k + 1]
+        for first in range(0, units, BN):
+            unit = first + tl.arange(0, BN)
+            begin, end = reach_of(reaches[k], units, unit, MASKED, inputs)
+            h = tl.zeros([BM, BN], value.dtype.element_ty)
+            if k == 0:
+                h = product(
+                    h, row, present, read, read_row, read_column, weights[k], masks[k], units, inputs, unit,
+                    begin, end, False, MASKED, BK,
+                )  # fmt: skip
+            else:
+                h = product(
+                    h, row, present, results[k - 1], inputs, 1, weights[k], masks[k], units, inputs, unit,
+                    begin, end, True, MASKED, BK,
+                )  # fmt: skip
+            inside = present[:, None] & (unit < units)[None, :]
+            h += tl.load(biases[k] + unit, unit < units, other=0.0)[None, :]
+            if (k == 0) and ADDED:
+                h += tl.load(added + row[:, None] * added_row + unit[None, :] * added_unit, inside, other=0.0)
+            place = row[:, None] * units + unit[None, :]
+            if SKIPS[k]:
+                h += tl.load(results[k - 2] + place, inside, other=0.0)
+            tl.store(results[k] + place, h, inside)
+        tl.debug_barrier()
+    # Value by value: feature by feature within a row.
+    first_row = tl.program_id(0).to(tl.int64) * BM
+    for first in range(0, BM * features, BV):
+        each = first + tl.arange(0, BV)
+        at, feature = first_row + each // features, each % features
+        valid = (each < BM * features) & (at < count)
+        given = tl.load(value + at * value_row + feature * value_feature, valid, other=0.0)
+        own = results[len(weights) - 1] + (at * features + feature) * parameters
+        found, log_derivative = map_values(given, own, valid, INVERSE, SHAPE, WIDTH)
+        tl.store(mapped + at * features + feature, found, valid)
+        tl.store(logs + at * features + feature, log_derivative, valid)
+    tl.debug_barrier()
+    total = tl.zeros([BM], value.dtype.element_ty)
+    for first in range(0, features, BK):
+        feature = first + tl.arange(0, BK)
+        inside = present[:, None] & (feature < features)[None, :]
+        total += tl.sum(tl.load(logs + row[:, None] * features + feature[None, :], inside, other=0.0), 1)
+    tl.store(log_det + row, total, present)
+
+
+@triton.jit
+def _gradients(
+    value, value_row, value_feature, of_mapped, mapped_row, mapped_feature, of_log_det, log_det_row,
+    weights, masks, reaches, biases, results, of_results, of_value, of_read, count,
+    features, parameters, widths,
+    SHAPE: tl.constexpr, WIDTH: tl.constexpr, SLOPES: tl.constexpr, SKIPS: tl.constexpr, MASKED: tl.constexpr,
+    INVERSE: tl.constexpr, READS_VALUE: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, BV: tl.constexpr,
+):  # fmt: skip
+    LAST: tl.constexpr = len(weights) - 1
+    first_row = tl.program_id(0).to(tl.int64) * BM
+    row = first_row + tl.arange(0, BM)
+    present = row < count
+    for first in range(0, BM * features, BV):
+        each = first + tl.arange(0, BV)
+        at, feature = first_row + each // features, each % features
+        valid = (each < BM * features) & (at < count)
+        place = at * features + feature
+        given = tl.load(value + at * value_row + feature * value_feature, valid, other=0.0)
+        of_given = gradients_of_values(
+            given, results[LAST] + place * parameters, of_results[LAST] + place * parameters, valid,
+            tl.load(of_mapped + at * mapped_row + feature * mapped_feature, valid, other=0.0),
+            tl.load(of_log_det + at * log_det_row, valid, other=0.0),
+            INVERSE, SHAPE, WIDTH, SLOPES,
+        )  # fmt: skip
+        tl.store(of_value + place, of_given, valid)
+    tl.debug_barrier()
+    for k in tl.static_range(LAST, -1, -1):
+        inputs, units = widths[k], widths[k + 1]
+        for first in range(0, inputs, BN):
+            column = first + tl.arange(0, BN)
+            begin, end = reach_of(reaches[k], inputs, column, MASKED, units)
+            of_h = tl.zeros([BM, BN], value.dtype.element_ty)
+            for start in range(begin // BK * BK, end, BK):
+                unit = start + tl.arange(0, BK)
+                of_unit = tl.load(
+                    of_results[k] + row[:, None] * units + unit[None, :],
+                    present[:, None] & (unit < units)[None, :],
+                    other=0.0,
+                )
+                w = weights_of(weights[k], masks[k], units, inputs, unit[:, None], column[None, :], MASKED)
+                of_h = tl.dot(of_unit, w, of_h, input_precision=PRECISION, out_dtype=of_h.dtype)
+            inside = present[:, None] & (column < inputs)[None, :]
+            place = row[:, None] * inputs + column[None, :]
+            if k > 0:
+                h = tl.load(results[k - 1] + place, inside, other=0.0)
+                of_h = tl.where(h > 0, of_h, 0.0)
+                if SKIPS[k + 1]:
+                    of_h += tl.load(of_results[k + 1] + place, inside, other=0.0)
+                tl.store(of_results[k - 1] + place, of_h, inside)
+            elif READS_VALUE:
+                of_h += tl.load(of_value + place, inside, other=0.0)
+                tl.store(of_value + place, of_h, inside)
+            else:
+                tl.store(of_read + place, of_h, inside)
+        tl.debug_barrier()
+
+
+@triton.jit
+def _weights(
+    read, read_row, read_column, masks, results, of_results, found, numbers, rows_of_part, count,
+    features, parameters, widths,
+    SHAPE: tl.constexpr, WIDTH: tl.constexpr, SLOPES: tl.constexpr, SKIPS: tl.constexpr, MASKED: tl.constexpr,
+    BN: tl.constexpr, BR: tl.constexpr,
+):  # fmt: skip
+    tile = tl.program_id(0)
+    part = tl.program_id(1)
+    begin = part.to(tl.int64) * rows_of_part
+    end = tl.minimum(begin + rows_of_part, count)
+    target = found + part.to(tl.int64) * numbers
+    before = 0
+    for k in tl.static_range(len(masks)):
+        inputs, units = widths[k], widths[k + 1]
+        across = (inputs + BN - 1) // BN
+        own = tile - before
+        tiles = (units + BN - 1) // BN * across
+        if (own >= 0) & (own < tiles):
+            unit = own // across * BN + tl.arange(0, BN)
+            column = own % across * BN + tl.arange(0, BN)
+            inside = (unit < units)[:, None] & (column < inputs)[None, :]
+            of_weight = tl.zeros([BN, BN], read.dtype.element_ty)
+            of_bias = tl.zeros([BN], read.dtype.element_ty)
+            for start in range(begin, end, BR):
+                row = start + tl.arange(0, BR)
+                of_unit = tl.load(
+                    of_results[k] + row[None, :] * units + unit[:, None],
+                    (row < end)[None, :] & (unit < units)[:, None],
+                    other=0.0,
+                )
+                known = (row < end)[:, None] & (column < inputs)[None, :]
+                if k == 0:
+                    h = tl.load(read + row[:, None] * read_row + column[None, :] * read_column, known, other=0.0)
+                else:
+                    h = rectified(tl.load(results[k - 1] + row[:, None] * inputs + column[None, :], known, other=0.0))
+                of_weight = tl.dot(of_unit, h, of_weight, input_precision=PRECISION, out_dtype=of_weight.dtype)
+                of_bias += tl.sum(of_unit, 1)
+            place = unit[:, None] * inputs + column[None, :]
+            if MASKED:
+                of_weight *= tl.load(masks[k] + place, inside, other=0.0)
+            tl.store(target + place, of_weight, inside)
+            if own % across == 0:
+                tl.store(target + units * inputs + unit, of_bias, unit < units)
+        before += tiles
+        target += units * (inputs + 1)
