@@ -25,9 +25,9 @@ X = torch.zeros(4, 3)
         ([[0.0, 0.0, 0.0]], r"x is a list; convert it by torch.as_tensor"),
         (X.double(), r"^x is float64, the flow float32: convert x by x.to\(flow.reference.dtype\), or the flow by"),
         (X.int(), r"^x is int32, the flow float32: convert x by x.to\(flow.reference.dtype\)\.$"),
-        (torch.zeros(4, 2), r"^Expected x of shape \(..., 3\), got \(4, 2\)"),
-        (torch.zeros(4, 1), r"^Expected x of shape \(..., 3\), got \(4, 1\)"),
-        (torch.tensor(1.0), r"^Expected x of shape \(..., 3\), got \(\)"),
+        (torch.zeros(4, 2), r"maps vectors of 3 features: expected shape \(..., 3\), got \(4, 2\)"),
+        (torch.zeros(4, 1), r"maps vectors of 3 features: expected shape \(..., 3\), got \(4, 1\)"),
+        (torch.tensor(1.0), r"maps vectors of 3 features: expected shape \(..., 3\), got \(\)"),
     ],
 )
 def test_a_value_that_a_flow_cannot_take(value, sentence):

@@ -168,7 +168,7 @@ class Flow(nn.Module):
 
     def to_data(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The data x = f(z), (*batch, D), of z, (*batch, D)."""
-        _check_event(self, z, "z")
+        check_tensor(z, "z")
         self._check_context(context)
         return self._forward(z, context)[0]
 
@@ -197,7 +197,7 @@ class Flow(nn.Module):
             raise
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        _check_event(self, x, "x")
+        check_tensor(x, "x")
         self._check_context(context)
         try:
             return self.bijection.inverse(x, context)
@@ -216,15 +216,6 @@ class Flow(nn.Module):
         check_tensor(context, "context")
         if context.dim() == 0 or context.shape[-1] != expected:
             raise InputError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
-
-
-def _check_event(flow: Flow, value: Tensor, name: str) -> None:
-    check_tensor(value, name)
-    if value.dim() == 0 or value.shape[-1] != flow.features:
-        raise InputError(
-            f"Expected {name} of shape (..., {flow.features}), got {tuple(value.shape)}: the last dimension is that of "
-            "the features of the flow."
-        )
 
 
 def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -287,7 +278,9 @@ class FlowDistribution(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density in nats, (*sample_shape, *batch_shape), of value, (*sample_shape, *batch_shape, D)."""
-        _check_event(self.flow, value, "value")
+        check_tensor(value, "value")
+        if value.dim() == 0:
+            return self.flow.log_prob(value, self.context)  # which says what is wrong
         batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
         return self.flow.log_prob(value.expand(*batch, -1), self.context)
 

@@ -37,14 +37,16 @@ def test_the_straight_line_is_the_normal_density_and_its_draws_keep_a_bound():
     )
 
 
-@pytest.mark.parametrize("rows", [60, 100, 200])
-@pytest.mark.parametrize("law", [stats.norm(), stats.logistic(), stats.uniform(), stats.expon(), stats.t(5)], ids=str)
+@pytest.mark.parametrize(
+    "rows", [100, pytest.param(60, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("law", ["norm", "logistic", "uniform", "expon"])
 def test_no_column_loses_more_than_it_must(rows, law):
     """Over 20 tables, against the normal distribution of the same rows, on many new rows."""
-    random, losses = np.random.default_rng(rows), []
-    fresh = torch.from_numpy(law.rvs(5000, random_state=random))
+    law, random, losses = getattr(stats, law), np.random.default_rng(rows), []
+    fresh = torch.from_numpy(law.rvs(size=5000, random_state=random))
     for _ in range(20):
-        x = torch.from_numpy(law.rvs(rows, random_state=random))
+        x = torch.from_numpy(law.rvs(size=rows, random_state=random))
         straight = straight_features(x[:, None], knots_for(rows))
         spline = MarginalSpline.from_data(x[:, None], knots_for(rows), straight=straight)
         normal = torch.distributions.Normal(x.mean(), x.std(correction=0))

@@ -16,7 +16,7 @@ QUANTILES, BEYOND = 63, (64.0, 16.0, 4.0, 1.0)
 ROUNDS, MORE = 16, 8
 # Up to so many rounds if an interval may hold this share of the whole, and the density falls there by so many nats: as
 # near a bound where it has no limit.
-MOST_ROUNDS, NOTABLE_MASS, STEEPEST = 64, 1e-3, 3.0
+MOST_ROUNDS, NOTABLE_MASS, STEEPEST = 64, 0.05, 3.0
 INTERVAL = (0.05, 0.95)
 
 
