@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = 10
+# Pages whose blocks take seconds: they fit much, or draw much.
+LONG = ("README.md", "checking.md", "scikit_learn.md")
 
 
 def write(name, columns, rows=60):
@@ -35,8 +37,7 @@ def record(folder, seconds, files=6):
 
 @pytest.mark.parametrize(
     "page",
-    # The README fits a model of everything that there is.
-    [pytest.param(page, marks=[pytest.mark.slow] if page.name == "README.md" else [], id=page.name) for page in PAGES],
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else [], id=page.name) for page in PAGES],
 )
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,8 @@ from torch.distributions import Distribution, constraints
 from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
 from pushforward.errors import InputError
+from pushforward.support.arguments import draws_shape
+from pushforward.support.modules import check_tensor, explain_tensors
 
 
 class Density(Protocol):
@@ -62,8 +64,9 @@ class Flow(nn.Module):
         allows_gaps: False: no value may be missing.
 
     Raises:
-        ValueError: base and bijection differ in their number of features; here and in every method: a shape that does
-            not fit, a context missing, or given to an unconditional flow.
+        ValueError: base and bijection differ in their number of features.
+        InputError: in every method: a value that is no tensor, of a shape that does not fit, of another precision or on
+            another device than the flow, or a context missing, or given to an unconditional flow.
 
     Cost: `log_prob` and `to_latent` cost one inverse of the bijection, `sample` and `to_data` one forward.
 
@@ -154,10 +157,9 @@ class Flow(nn.Module):
             x, (*shape, *batch, D), and log p(x | context) in nats, (*shape, *batch).
         """
         self._check_context(context)
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
         batch = () if context is None else tuple(context.shape[:-1])
-        z = self.base.rsample(shape + batch)
-        x, log_det = self.bijection(z, context)
+        z = self.base.rsample(draws_shape(shape) + batch)
+        x, log_det = self._forward(z, context)
         return x, self.base.log_prob(z) - log_det
 
     def to_latent(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -166,8 +168,9 @@ class Flow(nn.Module):
 
     def to_data(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The data x = f(z), (*batch, D), of z, (*batch, D)."""
+        check_tensor(z, "z")
         self._check_context(context)
-        return self.bijection(z, context)[0]
+        return self._forward(z, context)[0]
 
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range of those in training.
@@ -186,19 +189,33 @@ class Flow(nn.Module):
         self._check_context(context)
         return FlowDistribution(self, context)
 
+    def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        try:
+            return self.bijection(z, context)
+        except (RuntimeError, TypeError) as error:
+            explain_tensors(error, self, z=z, context=context)
+            raise
+
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        check_tensor(x, "x")
         self._check_context(context)
-        return self.bijection.inverse(x, context)
+        try:
+            return self.bijection.inverse(x, context)
+        except (RuntimeError, TypeError) as error:
+            explain_tensors(error, self, x=x, context=context)
+            raise
 
     def _check_context(self, context: Tensor | None) -> None:
         expected = self.context_features
         if context is None:
             if expected:
-                raise ValueError(f"This flow is conditional: it needs a context of shape (..., {expected}).")
-        elif not expected:
-            raise ValueError("This flow takes no context: build it with context=C to make it conditional.")
-        elif context.dim() == 0 or context.shape[-1] != expected:
-            raise ValueError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
+                raise InputError(f"This flow is conditional: it needs a context of shape (..., {expected}).")
+            return
+        if not expected:
+            raise InputError("This flow takes no context: build it with context=C to make it conditional.")
+        check_tensor(context, "context")
+        if context.dim() == 0 or context.shape[-1] != expected:
+            raise InputError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
 
 
 def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -261,6 +278,9 @@ class FlowDistribution(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density in nats, (*sample_shape, *batch_shape), of value, (*sample_shape, *batch_shape, D)."""
+        check_tensor(value, "value")
+        if value.dim() == 0:
+            return self.flow.log_prob(value, self.context)  # which says what is wrong
         batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
         return self.flow.log_prob(value.expand(*batch, -1), self.context)
 

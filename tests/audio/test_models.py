@@ -224,7 +224,7 @@ def models(context):
 
 
 @EVERY_CONTEXT
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)])
 def test_chunks_of_any_size_are_the_one_shot_to_the_last_bit(context, dtype, monkeypatch):
     """In both precisions: whatever the chunks, numbers are drawn and products taken in the same blocks."""
     monkeypatch.setattr(streams, "BLOCK", 64)

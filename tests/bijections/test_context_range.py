@@ -103,3 +103,38 @@ def test_a_model_is_no_surer_beyond_its_conditions_than_at_their_end(arbitrary, 
     assert lines == scores.strange.lines() and "3 of 4 rows hold a given value beyond those" in lines[0]
     pa.parquet.write_table(pa.table({"y": y, "t": t}), tmp_path / "rows.parquet")
     assert model.score(tmp_path / "rows.parquet", tmp_path / "scores.parquet").strange.beyond == 0
+
+
+def conditions(kind, rows):
+    """Columns of conditions, and codes of their end and beyond it."""
+    generator = np.random.default_rng(1)
+    if kind == "two numbers":
+        given = {"t": generator.uniform(0, 10, rows), "u": generator.normal(size=rows)}
+        return given, [10.0, 2.0], [[1000.0, 2.0], [10.0, 1e6], [-50.0, -50.0]]
+    if kind == "whole numbers":
+        return {"t": generator.integers(0, 12, rows)}, [11.0], [[12.0], [30.0], [-5.0]]
+    days = np.datetime64("2022-01-01") + generator.integers(0, 365, rows)
+    return {"t": days.astype("datetime64[s]")}, [364.0], [[366.0], [3000.0], [-40000.0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["two numbers", "whole numbers", "dates"])
+def test_no_kind_of_condition_makes_a_model_surer_beyond_its_range(kind):
+    import pyarrow as pa
+
+    given, end, beyond = conditions(kind, 600)
+    trend = np.linspace(0, 1, 600)[np.argsort(np.argsort(given["t"]))]
+    y = 20 * trend + np.random.default_rng(0).normal(size=600)
+    table = pa.table({"y": y, **given})
+    model = pf.fit_table(table, given=list(given), max_steps=40, progress=False).model
+    torch.manual_seed(0)
+
+    def spread(codes):
+        low, high = np.quantile(model.draw(given=np.tile(np.array([codes]), (1000, 1))), [0.16, 0.84])
+        return high - low
+
+    at_end = spread(end)
+    for codes in beyond:
+        assert spread(codes) > 0.8 * at_end
+        assert bool(model.density.beyond_range(torch.tensor([codes], dtype=torch.float64)).any())
+    assert not bool(model.density.beyond_range(torch.from_numpy(model.encode(table)[:, 1:])).any())

@@ -239,3 +239,15 @@ def test_a_column_that_float32_can_hardly_tell_from_a_constant_has_knots_apart()
     values = torch.linspace(0.99e6, 1.01e6, 1001)[:, None].expand(-1, 2)
     z, log_det = spline.inverse(values)
     assert bool(z.isfinite().all() and log_det.isfinite().all() and (z.diff(dim=0) >= 0).all())
+
+
+def test_a_smallest_value_near_a_bound_by_chance_attracts_no_draws():
+    """The smallest of 2,000 exponential numbers lies a hundred times nearer to 0 than expected."""
+    x = -torch.rand(2000, generator=torch.Generator().manual_seed(0), dtype=torch.float64).log()
+    x[x.argmin()] = 0.01 / 2000
+    spline = MarginalSpline.from_data(x[:, None], 8, low=[0.0])
+    near = torch.logspace(-12, -3, 100, dtype=torch.float64)[:, None]
+    z, log_slope = spline.each_inverse(near)
+    log_prob = log_slope - 0.5 * z.square() - 0.5 * math.log(2 * math.pi)
+    # The true density is 1; within a bound of twice the slope of a constant density it grows as the root of 1 / x.
+    assert bool((log_prob < 0.5 * math.log(1e-3) - 0.5 * near.log() + 1.5).all())

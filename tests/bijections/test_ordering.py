@@ -233,6 +233,7 @@ def gaussian_rows(rows, seed):
     return np.random.default_rng(seed).multivariate_normal(MEAN, COVARIANCE, size=rows)
 
 
+@pytest.mark.slow
 def test_shares_of_a_fitted_gaussian_are_those_of_its_regressions(tmp_path):
     rows, fresh = gaussian_rows(6000, 0), gaussian_rows(1000, 1)
     # Without a hidden layer the conditionals are linear, as those of a Gaussian are.

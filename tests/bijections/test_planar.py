@@ -143,6 +143,7 @@ def test_radial_at_its_center():
     torch.testing.assert_close(layer.inverse(center)[0], center)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])
 def test_layers_begin_near_the_identity_and_learn(name):
     torch.manual_seed(0)

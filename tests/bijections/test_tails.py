@@ -149,6 +149,7 @@ def test_a_tail_that_is_none_is_refused(tail):
         TailTransform(2, tail)
 
 
+@pytest.mark.slow
 def test_a_spline_flow_with_it_fits_heavy_tails_better_than_without():
     torch.manual_seed(0)
     x, fresh = (torch.distributions.StudentT(2.0).sample((5000, 2)) for _ in range(2))

@@ -71,7 +71,7 @@ def kinds(tmp_path_factory):
     """A folder with data.parquet, columns of every kind, and model.safetensors of all of them."""
     folder = tmp_path_factory.mktemp("kinds")
     pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
-    fit(folder / "data.parquet", folder / "model.safetensors", steps=100)
+    fit(folder / "data.parquet", folder / "model.safetensors", steps=40)
     return folder
 
 
@@ -79,8 +79,8 @@ def kinds(tmp_path_factory):
 def gappy(tmp_path_factory):
     """A folder with data.csv, of which a fifth of the cells is empty, and model.safetensors of any given any."""
     folder = tmp_path_factory.mktemp("gappy")
-    rows = make_rows(2000)
+    rows = make_rows(1000)
     rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
-    write(folder / "data.csv", rows, note=[f"row {n}" for n in range(2000)])
-    fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux", steps=100)
+    write(folder / "data.csv", rows, note=[f"row {n}" for n in range(1000)])
+    fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux", steps=60)
     return folder

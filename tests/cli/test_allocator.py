@@ -18,6 +18,7 @@ print(faults() / (20 * 2**21 * 4 / resource.getpagesize()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of the C library of Linux")
 def test_commands_keep_their_memory():
     def share(before):

@@ -83,6 +83,7 @@ def test_five_hundred_columns(run, tmp_path, rows):
     assert sample.status == 0 and "3 rows drawn" in sample.err
 
 
+@pytest.mark.slow
 def test_a_fit_that_meets_nan_names_layer_row_and_column_and_goes_on(run, tmp_path, monkeypatch):
     default_steps(monkeypatch, 200)
     spoil(monkeypatch, failures=1)

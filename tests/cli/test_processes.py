@@ -103,13 +103,22 @@ def limited(folder, bytes_of_file, *arguments):
     )
 
 
+@pytest.fixture
+def small_disk():
+    """Let this process write no file larger than 100 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, fitted, ending):
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, fitted, small_disk, ending):
     output = tmp_path / f"s.{ending}"
     output.write_text("old")
-    result = limited(tmp_path, 100_000, "sample", fitted / "model.safetensors", "-n", 10_000, "-o", output.name)
-    assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr == f"Error: cannot write {output.name}: File too large.\n"
+    result = run("sample", fitted / "model.safetensors", "-n", 10_000, "-o", output.name)
+    assert result.status == 2 and result.out == ""
+    assert result.err == f"Error: cannot write {output.name}: File too large.\n"
     assert [path.name for path in tmp_path.iterdir()] == [output.name] and output.read_text() == "old"
 
 
@@ -144,6 +153,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path, fitted):
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_bad_input_ends_with_status_2_and_one_sentence(tmp_path):
     process = start(tmp_path, "fit", "absent.csv", "-o", "m.safetensors")
     out, err = process.communicate(timeout=SECONDS)

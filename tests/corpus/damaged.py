@@ -6,7 +6,6 @@ import io
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,46 +13,15 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet as pq
+from case import MODEL, TABLE, Case
+from recorded import as_recorded
 
 import pushforward as pf
-
-MODEL, TABLE = "model.safetensors", "good.csv"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A file and what is done with it.
-
-    Attributes:
-        category: what kind of damage it has.
-        name: of the file, with the ending that it is given.
-        content: its bytes.
-        commands: what it is given to: fit, score, info, sample, given, resume.
-        certain: whether it must be refused; chance damage may also do no harm.
-        large: takes more than a moment.
-    """
-
-    category: str
-    name: str
-    content: bytes
-    commands: tuple[str, ...] = ("fit", "score")
-    certain: bool = True
-    large: bool = False
-
-    def arguments(self, command: str) -> list[str]:
-        """The command line, for a folder with a good model and a good table of columns a, b, c."""
-        return {
-            "fit": ["fit", self.name, "-o", "out.safetensors", "--flow", "nice", "--max-time", "0.01"],
-            "score": ["score", MODEL, self.name, "-o", "out.csv"],
-            "info": ["info", self.name],
-            "sample": ["sample", self.name, "-n", "3", "-o", "out.csv"],
-            "use": ["score", self.name, TABLE, "-o", "out.csv"],
-            "resume": ["fit", TABLE, "-o", "resumed.safetensors", "--flow", "nice", "--max-time", "0.01", "--resume"],
-        }[command]
 
 
 def cases(folder: Path, large: bool = False) -> Iterator[Case]:
     """All cases, for a folder made by `prepare`; the large ones only if wanted."""
+    yield from as_recorded()
     for kind in (_texts, _cells, _foreign, _parquet, _feather, _models, _checkpoints):
         yield from kind(folder)
     if large:
@@ -66,6 +34,14 @@ def prepare(folder: Path) -> None:
     (folder / TABLE).write_bytes(_csv([",".join(map(repr, row)) for row in rows.tolist()]))
     fitted = pf.fit_table(str(folder / TABLE), flow="nice", max_steps=2, checkpoint=folder / "kept.checkpoint")
     fitted.model.save(folder / MODEL)
+
+
+def good(folder: Path) -> Iterator[Case]:
+    """A good file of each format, for every command."""
+    yield Case("good", "also.csv", (folder / TABLE).read_bytes())
+    yield Case("good", "also.parquet", _parquet_bytes(_table()))
+    yield Case("good", "also.feather", _feather_bytes(_table()))
+    yield Case("good", "also.safetensors", (folder / MODEL).read_bytes(), ("info", "sample", "use"))
 
 
 ROWS = [f"{row}.5,{row * row % 7},{row * 5 % 11}" for row in range(40)]
@@ -230,7 +206,6 @@ def _cells(folder: Path) -> Iterator[Case]:
         "lists": pa.array([[1, 2]] * 40),
         "structs": pa.array([{"u": n} for n in range(40)]),
         "bytes": pa.array([b"\xff"] * 40),
-        "durations": pa.array(range(40), pa.duration("s")),
         "maps": pa.array([[("k", 1)]] * 40, pa.map_(pa.string(), pa.int64())),
         "large integers": pa.array([2**53 + 1, *(k % 13 for k in range(39))]),
         "unsigned": pa.array([2**64 - 1, *(k % 13 for k in range(39))], pa.uint64()),

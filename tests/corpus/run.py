@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import resource
@@ -14,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from damaged import Case, cases, prepare
+from case import SCHEMA, Case
+from damaged import cases, good, prepare
 from typer.testing import CliRunner
 
 from pushforward.cli.main import app
@@ -32,6 +35,7 @@ class TooLong(BaseException):
 def attempt(folder: Path, case: Case, command: str) -> str:
     """Run one command, in this process and in this folder; return "refused", "done", or what is wrong with it."""
     (folder / case.name).write_bytes(case.content)
+    (folder / SCHEMA).write_bytes(case.schema)
     kept = case.name.endswith(".checkpoint")
     before = {path.name for path in folder.iterdir()}
     previous = signal.signal(signal.SIGALRM, _too_long)
@@ -64,8 +68,12 @@ def attempt(folder: Path, case: Case, command: str) -> str:
     return "refused"
 
 
-def apart(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Call a function in a copy of this process; return its result and the largest memory of that process in GB."""
+def apart(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float]:
+    """Call a function in a copy of this process.
+
+    Returns:
+        Its result, the largest memory of that process in GB, and the seconds of processor time that it took.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -77,30 +85,54 @@ def apart(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     with open(reader) as file:
         answer = file.read()
     _, _, usage = os.wait4(child, 0)
-    return json.loads(answer or '"ended without a word"'), usage.ru_maxrss / 2**20
+    seconds = usage.ru_utime + usage.ru_stime
+    return json.loads(answer or '"ended without a word"'), usage.ru_maxrss / 2**20, seconds
 
 
-def outcomes(folder: Path, large: bool) -> tuple[Counter[Any], list[str], float]:
+def imports_of_commands(folder: Path) -> list[str]:
+    """The modules that the commands import for good files."""
+    before = set(sys.modules)
+    for case in good(folder):
+        for command in case.commands:
+            attempt(folder, case, command)
+    return sorted(set(sys.modules) - before)
+
+
+def import_once(folder: Path) -> None:
+    """Import here what the commands import: a copy of this process for each command need not do so again.
+
+    A copy finds out which modules these are, since this process is to start no threads.
+    """
+    for name in apart(imports_of_commands, folder)[0]:
+        # Some modules have no file of their own, and are there with those that made them.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def outcomes(folder: Path, large: bool) -> tuple[Counter[Any], list[str], float, float]:
     """Run everything, each command in a process of its own.
 
     Returns:
-        How often each category ended how, a line for each that did not end well, and the largest memory in GB.
+        How often each category ended how, a line for each that did not end well, the largest memory in GB, and the
+        processor time of all commands.
     """
     counts: Counter[Any] = Counter()
-    wrong, most = [], 0.0
+    wrong, most, total = [], 0.0, 0.0
     for case in cases(folder, large):
         for command in case.commands:
-            outcome, memory = apart(attempt, folder, case, command)
+            outcome, memory, seconds = apart(attempt, folder, case, command)
+            total += seconds
             if "--verbose" in sys.argv:
-                print(f"{command} {case.name}: {outcome}, {memory:.2f} GB", file=sys.stderr, flush=True)
+                line = f"{command} {case.name}: {outcome}, {memory:.2f} GB, {seconds:.1f} s"
+                print(line, file=sys.stderr, flush=True)
             if memory > LARGEST_MEMORY:
                 outcome = f"{memory:.2f} GB of memory"
             most = max(most, memory)
-            well = outcome == "refused" or (outcome == "done" and not case.certain)
+            well = outcome in case.right
             counts[case.category, outcome if well else "wrong"] += 1
             if not well:
                 wrong.append(f"{case.category}: {command} {case.name}: {outcome}")
-    return counts, wrong, most
+    return counts, wrong, most, total
 
 
 def table(counts: Counter[Any]) -> str:
@@ -125,11 +157,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         apart(prepare, Path(name))
+        import_once(Path(name))
         resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
-        counts, wrong, most = outcomes(Path(name), "--all" in sys.argv)
+        counts, wrong, most, seconds = outcomes(Path(name), "--all" in sys.argv)
         os.chdir("/")
     print(table(counts))
-    print(f"peak memory {most:.2f} GB")
+    print(f"peak memory {most:.2f} GB, processor time {seconds:.0f} s")
     print("\n".join(wrong), flush=True)
     sys.exit(bool(wrong))
 

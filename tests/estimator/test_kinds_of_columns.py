@@ -29,7 +29,9 @@ def rows_with(name, count, seed):
     return pd.DataFrame({"a": numbers[:, 0], "b": numbers[:, 1], "z": COLUMNS[name][0](generator, count)})
 
 
-@pytest.fixture(scope="module", params=list(COLUMNS))
+@pytest.fixture(
+    scope="module", params=["count", *(pytest.param(name, marks=pytest.mark.slow) for name in ("flag", "grade"))]
+)
 def fitted(request):
     """A density of two normal columns and a discrete one, fitted without a warning."""
     with warnings.catch_warnings():

@@ -85,6 +85,7 @@ def curve():
     return pf.ConditionalFlowDensity(max_steps=300, random_state=0).fit(*curve_rows(3000))
 
 
+@pytest.mark.slow
 def test_quantiles_and_densities_are_those_of_a_known_conditional(curve):
     X, y = curve_rows(1000, seed=1)
     found = curve.score_samples(X, y)
@@ -199,6 +200,7 @@ def clusters():
     return X, which, np.where(which, 3.0, 1.0) * generator.choice([0.5, 1.5], size=4000)
 
 
+@pytest.mark.slow
 def test_the_density_of_weighted_clusters_follows_their_weights(clusters):
     X, which, weights = clusters
     density = pf.FlowDensity(max_steps=200, random_state=0).fit(X, sample_weight=weights)
@@ -214,6 +216,7 @@ def test_the_density_of_weighted_clusters_follows_their_weights(clusters):
     assert density.score(X, sample_weight=weights) == pytest.approx(with_weights)
 
 
+@pytest.mark.slow
 def test_latent_features_are_standard_normal_and_lead_back():
     X = np.exp(gaussian_rows(3000) / [1, 15])
     transformer = pf.FlowTransformer(max_steps=150, random_state=0).fit(X)

@@ -156,6 +156,7 @@ def test_planted_faults_are_caught_by_the_right_row(fault):
         report.raise_if_failed()
 
 
+@pytest.mark.slow
 def test_a_lost_dependency_is_caught():
     layer = Autoregressive(6, Affine(), Conditioner((16, 16), "elu"))
     assert pf.check_bijection(layer).passed
@@ -221,7 +222,7 @@ def failures(flow, **options):
 
 
 SLOW = pytest.mark.slow
-AT_ONCE = [("maf", 2), ("iaf", 1), ("planar", 2)]
+AT_ONCE = [("maf", 2), ("planar", 1)]
 
 
 class WideBase(StandardNormal):
@@ -270,6 +271,7 @@ class Wide(Scaling):
         self.log_scale = nn.Parameter(torch.linspace(-1, 1, 6))
 
 
+@pytest.mark.slow
 def test_faults_in_many_dimensions_are_caught_too():
     assert not failures(pf.Flow(Wide(), StandardNormal(6)))
     assert failures(pf.Flow(Wide(), Unnormalised(6))) == {"integrates to 1"}
@@ -290,6 +292,7 @@ def test_flows_that_are_right_pass(name, features):
     assert not failures(getattr(pf, name)(features, context=1, layers=2, hidden=(8,)))
 
 
+@pytest.mark.slow
 def test_samples_are_compared_with_rows_given():
     flow = pf.Flow(Scaling(), StandardNormal(3))
     with torch.no_grad():

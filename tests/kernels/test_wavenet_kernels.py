@@ -184,7 +184,7 @@ def test_draws_of_nothing_and_numbers_of_another_precision(calls):
     model = float32_of(pf.wavenet, SIZES[0])
     assert model.from_noise(torch.empty(2, 0, 1)).shape == (2, 0)
     assert model.from_noise(torch.empty(0, 9, 1)).shape == (0, 9)
-    with pytest.raises(ValueError, match="takes numbers in float32"):
+    with pytest.raises(pf.InputError, match="x is float64, the flow float32"):
         model.from_noise(torch.zeros(1, 9, 1, dtype=torch.float64))
 
 

@@ -203,6 +203,7 @@ def conditional(known, target):
     return slope, np.sqrt(COVARIANCE[target, target] - slope @ COVARIANCE[known, target])
 
 
+@pytest.mark.slow
 def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
     count = 2000
     fresh = np.random.default_rng(2).multivariate_normal(MEAN, COVARIANCE, size=count)
@@ -230,6 +231,7 @@ def test_conditionals_and_marginals_of_a_gaussian_with_gaps(gaussian):
         assert -5 * error < loss.mean() < 5 * error + INFORMATION / 2
 
 
+@pytest.mark.slow
 def test_imputed_draws_have_the_moments_of_the_gaussian(gaussian):
     rows = np.random.default_rng(3).multivariate_normal(MEAN, COVARIANCE, size=20_000)
     rows[np.random.default_rng(4).random(rows.shape) < 0.4] = np.nan
@@ -240,6 +242,7 @@ def test_imputed_draws_have_the_moments_of_the_gaussian(gaussian):
     assert np.abs((np.cov(whole.T) - COVARIANCE) / np.outer(scale, scale)).max() < 5 * np.sqrt(2 / 20_000) + 0.05
 
 
+@pytest.mark.slow
 def test_a_model_with_gaps_is_saved_and_loaded(gaussian, tmp_path):
     gaussian.save(tmp_path / "m.safetensors")
     loaded = pf.TableModel.load(tmp_path / "m.safetensors")

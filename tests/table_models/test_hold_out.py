@@ -62,6 +62,18 @@ def test_identical_rows_of_categories_are_no_copies(large, tmp_path):
         assert len(prepared.rows.held_out) == pytest.approx(200, abs=70)
 
 
+def test_rows_at_an_atom_are_no_copies():
+    """Of 3,000 rows, 30 are exactly 0 and 30 exactly 1: as many of them are held out as of others."""
+    x = np.random.default_rng(0).random(3000)
+    x[:30], x[30:60] = 0, 1
+    prepared = prepare(pd.DataFrame({"x": x}))
+    assert prepared.rows.copies == 0 and len(prepared.rows.held_out) == 300
+    # Beside other measurements a row that is twice there is a copy, at an atom too.
+    twice = pd.DataFrame({"x": x, "y": np.random.default_rng(1).random(3000)}).iloc[[*range(3000), *range(300)]]
+    prepared = prepare(twice.reset_index(drop=True))
+    assert prepared.rows.copies == pytest.approx(300 / 3300)
+
+
 def test_oversampling_changes_neither_the_held_out_value_nor_p_values():
     fit = pf.fit_table(pd.DataFrame(oversampled(2100, 900), columns=list("abc")), max_steps=60, progress=False)
     assert fit.model.notes["copies"] == pytest.approx(0.3, abs=1e-3)
@@ -98,6 +110,23 @@ def test_groups_stand_on_one_side(monkeypatch, tmp_path, route, text):
     assert not held_out & train and len(held_out) == 6 and len(held_out | train) == 60
     named = prepare(frame if route == "memory" else tmp_path / "t.parquet", group="site", columns=["site", "x"])
     assert list(named.roles.columns) == ["site", "x"]
+
+
+@pytest.mark.parametrize("route", ["memory", "streamed"])
+@pytest.mark.parametrize("option", ["group", "last"])
+def test_copies_count_once_where_rows_are_held_out_by_groups_or_at_the_end(monkeypatch, tmp_path, route, option):
+    # Half of all rows are copies of one of 1,500.
+    rows = oversampled(1500, 1500)
+    frame = pd.DataFrame(rows, columns=list("abc")).assign(site=np.arange(3000) // 50)
+    if route == "streamed":
+        monkeypatch.setattr(streamed, "LARGEST_IN_MEMORY", 1000)
+        frame.to_parquet(tmp_path / "t.parquet", row_group_size=700)
+    options = {"group": "site"} if option == "group" else {"hold_out": "last", "columns": list("abc")}
+    prepared = prepare(frame if route == "memory" else tmp_path / "t.parquet", **options)
+    held_out = prepared.rows.held_out
+    assert len(held_out) == len(np.unique(held_out, axis=0)) < 300 and prepared.rows.copies > 0.01
+    if route == "memory":
+        assert not {tuple(row) for row in held_out} & {tuple(row) for row in prepared.rows.train}
 
 
 def test_groups_that_cannot_be_divided_are_refused(large, tmp_path):
@@ -168,5 +197,5 @@ def test_a_row_with_all_of_the_weight_is_named():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
     weights = np.ones(400)
     weights[5] = 1e300
-    with pytest.raises(InputError, match="gives row 6 1 of the weight of all rows"):
+    with pytest.raises(InputError, match="gives row 6 a share of 1 of the weight of all rows"):
         prepare(table, weight=weights)

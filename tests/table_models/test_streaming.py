@@ -159,6 +159,7 @@ def test_a_streamed_fit_is_as_good_as_one_in_memory(small, tmp_path, monkeypatch
     assert fit.held_out == pytest.approx(-entropy, abs=5 / np.sqrt(300) + 0.05)
 
 
+@pytest.mark.slow
 def test_a_streamed_conditional_fit(small, tmp_path):
     path = write(tmp_path / "t.parquet", make()[:, 1:], ["a", "b"])
     fit = pf.fit_table(path, given=["a"], max_steps=200)
@@ -288,6 +289,7 @@ def test_a_pass_has_the_weights_of_its_rows(small, tmp_path, ending):
         np.testing.assert_allclose(table.weights.numpy(), weights[numbers] / weights[numbers].mean())
 
 
+@pytest.mark.slow
 def test_a_streamed_weighted_fit_learns_the_weighted_density(small, tmp_path, monkeypatch):
     monkeypatch.setattr(scans, "MOST_SAMPLED", 10_000)
     # Rows of N(0, 4) with weights that make them N(1, 1).

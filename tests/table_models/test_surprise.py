@@ -114,3 +114,35 @@ def test_of_a_discrete_column_the_integral_is_a_sum():
     np.testing.assert_array_equal(found.low[:, 0].numpy(), poisson.ppf(0.05))
     np.testing.assert_array_equal(found.high[:, 0].numpy(), poisson.ppf(0.95))
     np.testing.assert_allclose(found.high[:, 1].numpy(), gamma.ppf(0.95), rtol=0.01)
+
+
+def test_a_density_without_limit_at_its_bound_has_the_right_interval():
+    """p(x) = x^(-0.9) / 10 on (0, 1]: a tenth of its mass lies below 1e-10; its quantile at q is q^10."""
+
+    def log_prob(rows):
+        x = rows[:, 0]
+        inside = (x > 0) & (x <= 1)
+        return torch.where(inside, -0.9 * x.clamp_min(1e-300).log() - np.log(10), -torch.inf)
+
+    draws = torch.from_numpy(np.random.default_rng(0).random((1000, 1, 1)) ** 10)
+    found = conditional_surprise(log_prob, torch.tensor([[0.5]], dtype=torch.float64), draws)
+    assert float(found.high) == pytest.approx(0.95**10, rel=0.1)
+    assert float(found.nats) == pytest.approx(0.9 * np.log(0.5) + np.log(10), abs=0.15)
+
+
+def test_the_mass_near_a_bound_is_not_overestimated():
+    """An exponential density with a spike of probability 0.001 within 1e-4 of 0, as high as 1e6 at its top."""
+
+    def log_prob(rows):
+        x = rows[:, 0].clamp_min(1e-12)
+        spike = np.log(1e-3) + np.log(0.1) - 0.1 * np.log(1e-4) - 0.9 * x.log()
+        smooth = np.log(0.999) - x
+        both = torch.where(x < 1e-4, torch.logaddexp(smooth, spike), smooth)
+        return torch.where(rows[:, 0] >= 0, both, -torch.inf)
+
+    random = np.random.default_rng(0)
+    draws = torch.from_numpy(random.exponential(size=(1000, 1, 1)))
+    found = conditional_surprise(log_prob, torch.tensor([[9.0]], dtype=torch.float64), draws)
+    assert float(found.low) == pytest.approx(-np.log(0.95), rel=0.05)
+    assert float(found.high) == pytest.approx(-np.log(0.05), rel=0.05)
+    assert float(found.nats) == pytest.approx(9, abs=0.05)

@@ -45,6 +45,7 @@ def test_whole_weights_are_repeated_rows():
     assert weighted.rows == (int((weights > 0).sum()),) * 2 and plain.rows == (len(repeated),) * 2
 
 
+@pytest.mark.slow
 def test_a_weighted_fit_learns_the_weighted_density():
     # Rows of N(0, 4) with weights that make them N(1, 1).
     generator = np.random.default_rng(0)
@@ -166,8 +167,14 @@ def test_a_weight_beside_which_all_others_are_nothing_is_named(tmp_path, as_colu
     weights = np.ones(60)
     weights[5] = 1e300
     table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "w": weights})
-    with pytest.raises(pf.InputError, match="gives row 6 1 of the weight of all rows, more than all others"):
+    with pytest.raises(pf.InputError, match="gives row 6 a share of 1 of the weight of all rows, more than all others"):
         pf.fit_table(table[["a"]] if not as_column else table, weight="w" if as_column else weights, max_steps=1)
+
+
+def test_rows_of_weight_zero_do_not_count():
+    table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "w": np.arange(60) < 19})
+    with pytest.raises(pf.InputError, match=r"without its rows of weight 0 has 19 rows, and at least 20 are needed"):
+        pf.fit_table(table.astype(float), weight="w", max_steps=1)
 
 
 def test_a_streamed_weight_without_measure_is_named(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pushforward as pf
 schema = pytest.importorskip("pushforward.tables.schema.serialization")
 
 FUZZING = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 NUMBERS = (
     st.sampled_from([0, 1, -1, 2**53 + 1, 10**400, 1e308, float("nan"), float("inf")]) | st.integers() | st.floats()

@@ -38,6 +38,7 @@ READ = {
     "sep of Excel in Windows": ("\ufeffsep=,\r\n" + BODY.replace("\n", "\r\n"), []),
     "another sep": ("sep=;\n" + BODY.replace(",", ";"), ["separates its columns by semicolons"]),
     "sep, a bar": ("SEP=|\n" + BODY.replace(",", "|"), ["separates its columns by vertical bars"]),
+    "a comment before sep": ("# site 4\nsep=,\n" + BODY, ["begins with a comment, left out"]),
     "semicolons": (BODY.replace(",", ";"), ["separates its columns by semicolons"]),
     "tabs": (BODY.replace(",", "\t"), ["separates its columns by tabs"]),
     "a comment": ("# logger 3\n" + BODY, ["begins with a comment, left out"]),
@@ -123,6 +124,7 @@ REFUSED = {
     "commas in the rows": ("a,b\n1,2,\n3,4,\n", "has a comma at the end of row 1, and none at the end of the header"),
     "semicolons in the header": ("a;b;c\n1;2\n", "separates its columns by semicolons; save it with commas."),
     "another separator than is said": ("sep=;\na,b\n1,2\n", "says that semicolons separate its columns"),
+    "tabs where semicolons are said": ("sep=;\na\tb\n1\t2\n", "says that semicolons separate its columns, and its"),
     "a comment or a header": ("#kind,site\nred,a\nblue,b\n", "begins with a line that may be a comment or the header"),
 }
 
@@ -134,9 +136,9 @@ def test_what_is_refused_truly(tmp_path, case):
 
 
 def test_a_value_under_no_name_is_no_trailing_comma(tmp_path):
-    path = write(tmp_path, "a,b,\n" + "1,2,\n" * 500_000 + "1,2,3\n")
+    path = write(tmp_path, "a,b,\n" + "1,2,\n" * 250_000 + "1,2,3\n")
     assert refusal(path) == (
-        f"the last column of {path} has no name, and holds a value in row 500001; give it a name, or remove that value."
+        f"the last column of {path} has no name, and holds a value in row 250001; give it a name, or remove that value."
     )
 
 

@@ -291,7 +291,7 @@ def test_whole_table(files, truth, ending):
     np.testing.assert_array_equal(matrix, truth[:, [2, 1]])
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet", "feather", "arrow"])
+@pytest.mark.parametrize("ending", [pytest.param("csv", marks=pytest.mark.slow), "parquet", "feather", "arrow"])
 def test_memory_does_not_grow_with_the_file(tmp_path, ending):
     path, rows = tmp_path / f"t.{ending}", 40
     block = pa.table({f"c{i}": np.random.default_rng(i).normal(size=50_000) for i in range(4)})  # 1.6 MB

@@ -126,6 +126,7 @@ def test_early_stopping_restores_the_best_weights():
     assert torch.equal(weights(flow), torch.zeros(4))
 
 
+@pytest.mark.slow
 def test_without_limits_small_data_get_the_least_number_of_steps():
     history = fit(AffineGaussian(), gaussian_rows(40), patience=None)
     assert (history.steps, history.stopped) == (2000, "finished")

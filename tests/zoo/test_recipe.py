@@ -51,8 +51,8 @@ def test_correlations_are_gone_before_the_first_step(weighted):
     z = flow.to_latent(x).detach()[400:]
     torch.testing.assert_close(torch.cov(z.T), torch.eye(3, dtype=z.dtype), rtol=0, atol=0.03)
     few = choose_recipe(100, 3).make(x[400:500]).to_latent(x[400:500]).detach()
-    # Of few rows the covariance is shrunk, and some is left.
-    assert abs(float(torch.cov(few.T)[0, 1])) < 0.3
+    # Of few rows the covariance is shrunk, and some of the correlation, 0.7, is left.
+    assert abs(float(torch.cov(few.T)[0, 1])) < 0.5
 
 
 @pytest.mark.slow

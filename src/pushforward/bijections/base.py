@@ -154,7 +154,7 @@ class Bijection(nn.Module):
     def check_event(self, value: Tensor) -> None:
         """Refuse a value whose last dimension is not `features`: indexing would drop or repeat columns silently."""
         if value.dim() == 0 or value.shape[-1] != self.features:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__} maps vectors of {self.features} features: "
                 f"expected shape (..., {self.features}), got {tuple(value.shape)}."
             )

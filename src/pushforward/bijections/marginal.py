@@ -1,13 +1,18 @@
 """A fixed spline through the quantiles of data that makes each feature nearly normal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
 from pushforward.bijections.elementwise import Elementwise
-from pushforward.bijections.quantile_knots import knots_through_quantiles, lengthened, probabilities_of_knots
+from pushforward.bijections.quantile_knots import (
+    knots_on_line,
+    knots_through_quantiles,
+    lengthened,
+    probabilities_of_knots,
+)
 from pushforward.bijections.univariate.spline import through_knots
 
 # The distance in z up to which tails bend; e^60 times the width of the data is far enough, and float32 holds it.
@@ -80,6 +85,7 @@ class MarginalSpline(Elementwise):
         high: Sequence[float] | None = None,
         normal: Sequence[int] = (),
         weights: Tensor | None = None,
+        straight: Collection[int] = (),
     ) -> "MarginalSpline":
         """Lay the knots through the quantiles of data.
 
@@ -105,6 +111,8 @@ class MarginalSpline(Elementwise):
             high: (D,) upper bounds, inf for none; default none.
             normal: features that are already normal: for them the spline is the identity, whatever x holds.
             weights: (N,) positive weights of the rows in the quantiles, scaled to sum to N; default all equal.
+            straight: features for which the spline is the straight line of their mean and deviation: see
+                `straight_features`.
 
         Raises:
             ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite, or lies
@@ -117,9 +125,11 @@ class MarginalSpline(Elementwise):
         probabilities = probabilities_of_knots(len(x), knots)
         through = {}
         for feature in (feature for feature in range(x.shape[1]) if feature not in normal):
-            ends = (lows[feature], highs[feature])
-            through[feature] = knots_through_quantiles(
-                x[:, feature], probabilities, ends, f"Column {feature} of x", weights
+            ends, name = (lows[feature], highs[feature]), f"Column {feature} of x"
+            through[feature] = (
+                knots_on_line(x[:, feature], ends, name, weights)
+                if feature in straight
+                else knots_through_quantiles(x[:, feature], probabilities, ends, name, weights)
             )
         most = max((len(columns[0]) for columns in through.values()), default=knots)
         spline = cls(x.shape[1], most, bounded).to(x.dtype)

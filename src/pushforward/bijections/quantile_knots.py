@@ -10,10 +10,15 @@ from torch import Tensor
 FLATTEST = 1e-3
 # The slopes of the tails, relative to the mean slope from the middle to that end of the data.
 LEAST_TAIL, MOST_TAIL = 0.1, 10.0
+# Toward a bound, relative to the slope of a constant density: more would pile rows up at the bound, and where the
+# smallest of the data happens to be near it, its distance to the next says little.
+MOST_AT_BOUND = 2.0
 # Values closer together than this many roundings count as one value.
 ROUNDINGS = 64
 # Fewer rows than this between an end and its neighbor say little about a slope.
 ROWS_AT_ENDS = 5
+# A straight line bends only in its outermost pieces.
+PIECES_OF_LINE = 8
 # Data at a bound are moved this share of their range inside it.
 INSIDE = 1e-9
 
@@ -69,13 +74,7 @@ def knots_through_quantiles(
         ValueError: the column is constant, not finite, or outside its bounds.
     """
     count, eps = len(column), torch.finfo(column.dtype).eps
-    ordered, order = column.detach().double().sort()
-    if not bool(ordered.isfinite().all()) or not _resolved(float(ordered[0]), float(ordered[-1]), eps):
-        raise ValueError(f"{name} is constant or not finite: it has no quantiles to go through.")
-    if not bounds[0] <= float(ordered[0]) <= float(ordered[-1]) <= bounds[1]:
-        raise ValueError(f"{name} lies outside its bounds, {bounds[0]} and {bounds[1]}.")
-    inside = max(INSIDE * float(ordered[-1] - ordered[0]), 1e6 * eps * float(ordered.abs().max()))
-    ordered = ordered.clamp(bounds[0] + inside, bounds[1] - inside)
+    ordered, order = _within_bounds(column, bounds, name)
     place = (probabilities * (count + 1) - 1).clamp(0, count - 1)
     below = place.floor().clamp(max=count - 2)
     share = (place - below).to(ordered.device)
@@ -87,6 +86,48 @@ def knots_through_quantiles(
     segments, bridges = _cut_at_gaps(points, ordered, None if weights is None else weights.to(order.device)[order])
     count = len(probabilities) + 2 + 4 * len(bridges)
     return lengthened(_knots(segments, bridges, eps, bounds), count, eps, bounds[1])
+
+
+def knots_on_line(column: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None) -> Knots:
+    """Knots on the straight line x = mean + deviation · z, which bends only near a bound, toward it.
+
+    Arguments:
+        column: (N,).
+        bounds: the lower and the upper bound, infinite for none.
+        name: what messages call the column.
+        weights: (N,) positive weights of the rows; default all equal.
+
+    Raises:
+        ValueError: the column is constant, not finite, or outside its bounds.
+    """
+    eps = torch.finfo(column.dtype).eps
+    ordered, order = _within_bounds(column, bounds, name)
+    share = torch.ones_like(ordered) if weights is None else weights.to(order.device).double()[order]
+    share = share / share.sum()
+    mean = (share * ordered).sum()
+    deviation = float((share * (ordered - mean).square()).sum().sqrt())
+    along = torch.linspace(0, 1, PIECES_OF_LINE + 1, dtype=torch.float64)
+    inside = torch.lerp(ordered[0], ordered[-1], along.to(ordered)).tolist()
+    points = [((x - float(mean)) / deviation, x) for x in inside]
+    first, lower = _further(points[0], deviation, eps, bounds[0], -1)
+    last, upper = _further(points[-1], deviation, eps, bounds[1], 1)
+    points = [first, *points, last]
+    secants = [_slope(left, right) for left, right in itertools.pairwise(points)]
+    slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
+    z, x = (list(numbers) for numbers in zip(*points, strict=True))
+    return z, x, slopes
+
+
+def _within_bounds(column: Tensor, bounds: tuple[float, float], name: str) -> tuple[Tensor, Tensor]:
+    """The values of a column in order, none exactly at a bound, and the rows that they are from."""
+    eps = torch.finfo(column.dtype).eps
+    ordered, order = column.detach().double().sort()
+    if not bool(ordered.isfinite().all()) or not _resolved(float(ordered[0]), float(ordered[-1]), eps):
+        raise ValueError(f"{name} is constant or not finite: it has no quantiles to go through.")
+    if not bounds[0] <= float(ordered[0]) <= float(ordered[-1]) <= bounds[1]:
+        raise ValueError(f"{name} lies outside its bounds, {bounds[0]} and {bounds[1]}.")
+    inside = max(INSIDE * float(ordered[-1] - ordered[0]), 1e6 * eps * float(ordered.abs().max()))
+    return ordered.clamp(bounds[0] + inside, bounds[1] - inside), order
 
 
 def _cut_at_gaps(
@@ -165,14 +206,14 @@ def _rows_at(places: Tensor, order: Tensor, weights: Tensor | None) -> Tensor:
 
 def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[Point]:
     """Points (z, x), one for each distinct quantile, at the middle of its probabilities."""
-    points = []
+    middles, values = [], []
     first = 0
     for last, quantile in enumerate(quantiles):
         if last + 1 == len(quantiles) or quantiles[last + 1] > quantile:
-            middle = (probabilities[first] + probabilities[last]) / 2
-            points.append((float(torch.special.ndtri(torch.tensor(middle, dtype=torch.float64))), quantile))
+            middles.append((probabilities[first] + probabilities[last]) / 2)
+            values.append(quantile)
             first = last + 1
-    return points
+    return list(zip(torch.special.ndtri(torch.tensor(middles, dtype=torch.float64)).tolist(), values, strict=True))
 
 
 def _knots(segments: list[list[Point]], bridges: list[list[Point]], eps: float, bounds: tuple[float, float]) -> Knots:
@@ -238,13 +279,15 @@ def _tail(end: Point, next_to_it: Point, middle: Point, bound: float, flattest: 
     if end == middle:
         return slope
     # Where the density is constant up to a bound at distance d, the slope at z is about d |z|.
-    own = abs((bound - end[1]) * end[0]) if math.isfinite(bound) else _slope(end, middle)
-    return min(max(slope, LEAST_TAIL * own, flattest), max(MOST_TAIL * own, flattest))
+    at_bound = math.isfinite(bound)
+    own = abs((bound - end[1]) * end[0]) if at_bound else _slope(end, middle)
+    most = MOST_AT_BOUND if at_bound else MOST_TAIL
+    return min(max(slope, LEAST_TAIL * own, flattest), max(most * own, flattest))
 
 
 def _too_near(end: Point, bound: float, flattest: float) -> bool:
     """Whether even the steepest tail from here is too flat."""
-    return math.isfinite(bound) and MOST_TAIL * abs((bound - end[1]) * end[0]) < flattest
+    return math.isfinite(bound) and MOST_AT_BOUND * abs((bound - end[1]) * end[0]) < flattest
 
 
 def _further(end: Point, slope: float, eps: float, bound: float, side: int, part: float = 1.0) -> tuple[Point, float]:

@@ -33,7 +33,7 @@ def distill(
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), reporting(output, quiet) as reports:
         if not quiet:
             # The report below includes the alarms.
             warnings.simplefilter("ignore", DistillationAlarm)
@@ -44,9 +44,9 @@ def distill(
             seed=seed,
             max_time=max_time,
             device=device,
-            **reporting(output, quiet),
+            **reports,
         )
-    student.save(output)
+        student.save(output)
     if given_file is not None:
         say_notes(given_file, not no_header, quiet)
     if json:

@@ -51,7 +51,9 @@ ArbitraryConditions = Annotated[
     bool,
     typer.Option(
         "--arbitrary-conditions",
-        help="Learn p(any columns | any others); this is always done for tables with missing values.",
+        help="Learn p(any columns | any others). This is always done for tables with missing values, for given columns "
+        "that are angles or categories of three or more levels, and for modeled columns that are angles, the latter "
+        "unless --flow is named or the table is larger than memory.",
     ),
 ]
 Weight = Annotated[str | None, typer.Option(help="Column of row weights, which is not modeled.")]
@@ -122,30 +124,31 @@ def fit(
     elif checkpoint.exists() and not resume:
         say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
     known = names_in(data, not no_header)
-    result = fit_table(
-        data,
-        columns=columns(names, known),
-        given=columns(given, known) or [],
-        flow=flow,
-        schema=schema,
-        arbitrary_conditions=arbitrary_conditions,
-        weight=column(weight, known),
-        errors=pairs(error, "--error"),
-        missing=columns(missing),
-        header=not no_header,
-        group=column(group, known),
-        hold_out=hold_out,
-        decimal=decimal,
-        date_format=date_format,
-        seed=seed,
-        max_time=max_time,
-        device=device,
-        precision=precision,
-        checkpoint=checkpoint,
-        resume=resume,
-        **reporting(output, quiet),
-    )
-    result.model.save(output)
+    with reporting(output, quiet) as reports:
+        result = fit_table(
+            data,
+            columns=columns(names, known),
+            given=columns(given, known) or [],
+            flow=flow,
+            schema=schema,
+            arbitrary_conditions=arbitrary_conditions,
+            weight=column(weight, known),
+            errors=pairs(error, "--error"),
+            missing=columns(missing),
+            header=not no_header,
+            group=column(group, known),
+            hold_out=hold_out,
+            decimal=decimal,
+            date_format=date_format,
+            seed=seed,
+            max_time=max_time,
+            device=device,
+            precision=precision,
+            checkpoint=checkpoint,
+            resume=resume,
+            **reports,
+        )
+        result.model.save(output)
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.
         checkpoint.unlink(missing_ok=True)
@@ -158,17 +161,15 @@ def fit(
 
 
 def _summary(result: "Fit", data: str, output: str, checkpoint: Path) -> list[str]:
-    notes, lines = result.model.notes, []
-    ending = result.history.stopped
+    notes, ending, last = result.model.notes, result.history.stopped, []
     if ending == "interrupted":
-        ending = "interrupted: the best so far is kept"
-        if checkpoint.exists():
-            lines.append(f"--resume continues from {checkpoint}")
+        more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
+        last = [f"interrupted: {output} has the best weights until then{more}"]
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
     rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {data}"
     return [
-        *lines,
         f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
         f"{notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}",
+        *last,
     ]

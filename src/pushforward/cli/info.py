@@ -1,7 +1,11 @@
 """pushforward info MODEL"""
 
 from pushforward.cli.options import Json, Model, Verbose
-from pushforward.cli.output import command, print_json
+from pushforward.cli.output import command, print_json, print_result
+from pushforward.support.suggestions import quoted
+
+# Lists of names of columns, which may have commas.
+NAMES = ("columns", "given", "declared")
 
 
 @command
@@ -23,8 +27,8 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
 
         schema = parse_schema(notes.pop("schema"), source=f"the schema in {model}")
         columns = {name: column.describe_all() for name, column in schema.items()}
-    for key, value in _flat({**about, **notes, "column": columns}):
-        print(f"{key:24} {value}")
+    lines = _flat({**about, **notes, "column": columns})
+    print_result("\n".join(f"{key:24} {value}" for key, value in lines))
 
 
 def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:
@@ -34,5 +38,6 @@ def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:
         if isinstance(value, dict):
             lines += _flat(value, f"{prefix}{key}.")
         else:
-            lines.append((f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value))
+            show = quoted if key in NAMES else str
+            lines.append((f"{prefix}{key}", ", ".join(map(show, value)) if isinstance(value, list) else value))
     return lines

@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,12 @@ from pushforward.cli.distill import distill
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
-from pushforward.cli.output import Terminated
+from pushforward.cli.output import TERMINATED, Terminated
 from pushforward.cli.posterior import posterior
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
+from pushforward.cli.streams import open_standard_streams
 from pushforward.version import __version__
 
 app = typer.Typer(
@@ -37,7 +39,7 @@ def _print_version(wanted: bool) -> None:
         # Found, not loaded: loading them takes torch.
         folder = str(Path(__file__).parent.parent / "kernels")
         found = importlib.machinery.PathFinder.find_spec("_native", [folder]) is not None
-        print(f"pushforward {__version__} ({'with' if found else 'without'} compiled kernels)")
+        typer.echo(f"pushforward {__version__} ({'with' if found else 'without'} compiled kernels)")
         raise typer.Exit
 
 
@@ -53,8 +55,13 @@ def _version(
 def run() -> None:
     """Run the command line."""
     keep_memory()
+    open_standard_streams()
     signal.signal(signal.SIGTERM, _end)
-    app()
+    try:
+        app()
+    except Terminated:
+        # Outside of a command nothing is being written.
+        sys.exit(TERMINATED)
 
 
 def _end(*_: object) -> None:

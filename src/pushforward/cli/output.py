@@ -1,18 +1,21 @@
 """What every command prints, and where: results on standard output, everything for people on standard error."""
 
+import contextlib
 import functools
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import typer
 
 from pushforward.errors import InputError, TrainingError
+from pushforward.support.atomic import as_before_on_failure, reason
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
+from pushforward.support.progress import to_standard_error
 
 Options = ParamSpec("Options")
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
@@ -29,9 +32,11 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
     def run(*args: Options.args, **options: Options.kwargs) -> None:
         try:
             function(*args, **options)
+            with _explained():
+                sys.stdout.flush()  # what waits would fail without a sentence when the process ends
         except BrokenPipeError:
-            # Nobody reads our output any more; Python would complain again when it flushes standard output.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Nobody reads our output any more: we end without a word, as others do.
+            _drop_results()
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             say(_ended("Interrupted", options))
@@ -53,6 +58,11 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
     return run
 
 
+def _drop_results() -> None:
+    """Lose what waits for standard output, which Python would try to write again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _ended(how: str, options: dict[str, Any]) -> str:
     """Say that a command came to no result; the metrics and the checkpoint of a training may be there."""
     if options.get("output") == "-":
@@ -68,7 +78,7 @@ def _one_line(error: Exception) -> str:
 def say(text: str, quiet: bool = False) -> None:
     """Print for people."""
     if not quiet:
-        print(text, file=sys.stderr)
+        to_standard_error(text)
 
 
 def place(output: str) -> str:
@@ -99,18 +109,38 @@ def metrics_path(output: str) -> Path:
     return Path(output).with_suffix(".metrics.csv")
 
 
-def reporting(output: str, quiet: bool) -> dict[str, Any]:
-    """The options by which training reports its course: in the metrics, in a bar and in lines for people."""
-    return {
-        "log_path": metrics_path(output),
-        "progress": False if quiet else None,
-        "announce": functools.partial(say, quiet=quiet),
-    }
+@contextlib.contextmanager
+def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
+    """The options by which training reports its course: in the metrics, in a bar and in lines for people.
+
+    If the block ends with an exception, before the model is written, the metrics are as before: those of an older
+    model, or none.
+    """
+    with as_before_on_failure(metrics_path(output)) as path:
+        yield {"log_path": path, "progress": False if quiet else None, "announce": functools.partial(say, quiet=quiet)}
 
 
 def print_json(result: dict[str, Any]) -> None:
     """Print for machines; numbers that JSON does not know (NaN, infinity) become null."""
-    print(json.dumps(_strict(result), indent=2))
+    print_result(json.dumps(_strict(result), indent=2))
+
+
+def print_result(text: str) -> None:
+    """Print what was asked for."""
+    with _explained():
+        print(text)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Say in one sentence that standard output cannot be written; a reader that has left is no error of ours."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_results()
+        raise InputError(f"cannot write the standard output: {reason(error)}.") from error
 
 
 def _strict(value: Any) -> Any:

@@ -106,6 +106,7 @@ def _calibration(scores: "Scores", model: "TableModel") -> list[str]:
 
 
 def _explanation(odd_rows: list, model: "TableModel", explain: int) -> list[str]:
+    from pushforward.support.suggestions import quoted
     from pushforward.table_models.explanation import explainable
 
     lines = []
@@ -117,5 +118,7 @@ def _explanation(odd_rows: list, model: "TableModel", explain: int) -> list[str]
         lines += [f"  {row}" for row in odd_rows]
     left_out = [name for name in model.modeled if name not in {*explainable(model), *model.given}]
     if explain and left_out:
-        lines.append(f"angles and columns with atoms are conditioned on, and not explained: {', '.join(left_out)}")
+        lines.append(
+            f"angles and columns with atoms are conditioned on, and not explained: {', '.join(map(quoted, left_out))}"
+        )
     return lines

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from safetensors import SafetensorError, safe_open
 
 from pushforward.errors import InputError
 from pushforward.store.formats import FORMAT, OLDEST_FORMAT, in_present_names
+from pushforward.support.arguments import path_of
 
 
-def describe(path: str | Path) -> dict[str, Any]:
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Describe a model file without loading its weights.
 
     Arguments:
@@ -24,7 +26,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: as for `load`.
     """
-    path = Path(path)
+    path = path_of(path)
     metadata = read_metadata(path)
     with opened(path) as file:
         shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)

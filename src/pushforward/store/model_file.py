@@ -17,6 +17,7 @@ from pushforward.errors import InputError
 from pushforward.store.description import opened, read_metadata, shortened
 from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
+from pushforward.support.arguments import path_of
 from pushforward.support.atomic import atomic_path
 from pushforward.version import __version__
 from pushforward.zoo.registry import build
@@ -43,7 +44,7 @@ class Saveable(Protocol):
         ...
 
 
-def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
+def save(flow: Saveable, path: str | os.PathLike[str], **notes: Any) -> None:
     """Write a flow to one file, atomically: the file is either complete or absent.
 
     Arguments:
@@ -82,9 +83,9 @@ def save(flow: Saveable, path: str | Path, **notes: Any) -> None:
         temporary.write_bytes(to_bytes(tensors, metadata))
 
 
-def check_model_path(path: str | Path) -> Path:
+def check_model_path(path: str | os.PathLike[str]) -> Path:
     """Check the path of a model file before the training, rather than after it."""
-    path = Path(path)
+    path = path_of(path)
     if path.suffix != ".safetensors":
         raise InputError(f"A model file ends in .safetensors, {path} does not.")
     if path.is_dir():
@@ -96,7 +97,7 @@ def check_model_path(path: str | Path) -> Path:
     return path
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
+def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Any:
     """Read a flow, or a model of sound, from its file, in evaluation mode.
 
     Arguments:
@@ -110,7 +111,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Any:
         InputError: no such file, a truncated or foreign file, a file of a newer version, or a config and weights that
             do not fit each other.
     """
-    path = Path(path)
+    path = path_of(path)
     metadata = read_metadata(path)
     limit = NUMBERS_PER_BYTE * path.stat().st_size + LEAST_NUMBERS
     try:

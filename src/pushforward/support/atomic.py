@@ -94,6 +94,30 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def as_before_on_failure(path: Path) -> Iterator[Path]:
+    """Give a small file its old content, or delete it, if the block that writes it ends with an exception.
+
+    Arguments:
+        path: the file, which need not exist.
+
+    Yields:
+        The path.
+    """
+    absent, before = not os.path.lexists(path), None
+    with contextlib.suppress(OSError):
+        before = path.read_bytes() if path.is_file() else None
+    try:
+        yield path
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if before is not None:
+                path.write_bytes(before)
+            elif absent:
+                path.unlink(missing_ok=True)
+        raise
+
+
 def _sweep(final: Path) -> None:
     """Delete the temporary files that killed processes have left."""
     if fcntl is None:

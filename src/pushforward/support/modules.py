@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.errors import InputError
+
 
 def tensors(density: Any) -> Iterator[Tensor]:
     """Yield the parameters and buffers of a density; one that is not a module has none."""
@@ -20,6 +22,54 @@ def tensors(density: Any) -> Iterator[Tensor]:
 def device_of(density: Any) -> torch.device:
     """Return the device of a density's parameters or buffers, the CPU if it has none."""
     return next((tensor.device for tensor in tensors(density)), torch.device("cpu"))
+
+
+def check_tensor(value: object, name: str) -> None:
+    """Refuse what is no tensor, such as an array of numpy."""
+    if not isinstance(value, Tensor):
+        found = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+        raise InputError(
+            f"A flow takes tensors, and {name} is a {found}; convert it by torch.as_tensor({name}, "
+            "dtype=flow.reference.dtype, device=flow.reference.device)."
+        )
+
+
+def explain_tensors(error: Exception | None, flow: nn.Module, **values: Tensor | None) -> None:
+    """Say in one sentence why torch refuses some tensors, if their precision, device or shape is the reason.
+
+    Asked only once torch has refused them: many flows take several precisions.
+
+    Arguments:
+        error: what torch said.
+        flow: took the tensors.
+        values: the tensors by name, each of shape (*batch, event).
+
+    Raises:
+        InputError: a tensor is on another device than the flow, or of a precision that none of its numbers has, or the
+            batches do not broadcast.
+    """
+    own = [tensor for tensor in tensors(flow) if tensor.is_floating_point()]
+    devices, kinds = {tensor.device for tensor in own}, {tensor.dtype for tensor in own}
+    for name, value in values.items():
+        if value is None or not own:
+            continue
+        if value.device not in devices:
+            raise InputError(
+                f"{name} is on the device {value.device}, the flow on {own[0].device}: move one of them, by "
+                f"{name}.to(flow.reference.device) or flow.to({name}.device)."
+            ) from error
+        if value.dtype not in kinds:
+            found, expected = (str(dtype).removeprefix("torch.") for dtype in (value.dtype, own[0].dtype))
+            other = f", or the flow by flow.to({name}.dtype)" if value.is_floating_point() else ""
+            raise InputError(
+                f"{name} is {found}, the flow {expected}: convert {name} by {name}.to(flow.reference.dtype){other}."
+            ) from error
+    shapes = {name: tuple(value.shape) for name, value in values.items() if value is not None}
+    try:
+        torch.broadcast_shapes(*(shape[:-1] for shape in shapes.values()))
+    except RuntimeError:
+        found = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(f"The batches, all dimensions but the last, do not broadcast: {found}.") from error
 
 
 def module_of(density: object) -> nn.Module:

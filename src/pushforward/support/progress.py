@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from pushforward.support.standard_error import standard_error
 
 REFRESH_SECONDS = 0.25
 PATIENCE_SECONDS = 2.0
@@ -21,8 +22,8 @@ def silent(line: str) -> None:
 
 
 def to_standard_error(line: str) -> None:
-    """Print an announcement to standard error."""
-    print(line, file=sys.stderr)
+    """Print an announcement to standard error; if nobody reads that any more, it is lost."""
+    print(line, file=standard_error())
 
 
 class ProgressBar:
@@ -40,7 +41,7 @@ class ProgressBar:
         self._task: Any = None
         self._next = 0.0
         if show is None:
-            show = sys.stderr.isatty()
+            show = standard_error().isatty()
             self._next = time.monotonic() + PATIENCE_SECONDS
         if not show:
             self._next = math.inf
@@ -78,7 +79,8 @@ class ProgressBar:
         self._bar = Progress(
             BarColumn(bar_width=10),
             TextColumn("{task.fields[text]}"),
-            console=Console(stderr=True),
+            # Rich itself would end the process if the reader of standard error left.
+            console=Console(file=standard_error()),
             auto_refresh=False,
             transient=self._transient,
         )

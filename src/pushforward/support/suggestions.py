@@ -9,7 +9,7 @@ LONGEST_NAME = 60
 def nearest(word: str, known: Iterable[object], most: int = 12) -> str:
     """Suggest the known name closest to an unknown word, and list the known names, for the end of a message.
 
-    Upper and lower case count as the same. In the list, names with a comma are in quotation marks.
+    Upper and lower case count as the same. In the list, names are as `quoted` writes them.
 
     Arguments:
         word: the unknown word.
@@ -36,14 +36,14 @@ def nearest(word: str, known: Iterable[object], most: int = 12) -> str:
     return f'did you mean "{shortened(folded[close[0]])}"? There are {listed}.'
 
 
-def quoted(text: str) -> str:
-    """Return a short name for a list of names, in quotation marks if it has a comma.
+def quoted(text: str, most: int = LONGEST_NAME) -> str:
+    """Return a short name for a list of names, in quotation marks if it has a comma or is empty.
 
     Example:
-        >>> quoted("load"), quoted("load, kW")
-        ('load', '"load, kW"')
+        >>> quoted("load"), quoted("load, kW"), quoted("")
+        ('load', '"load, kW"', '""')
     """
-    return f'"{shortened(text)}"' if "," in text else shortened(text)
+    return f'"{shortened(text, most)}"' if "," in text or not text.strip() else shortened(text, most)
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:

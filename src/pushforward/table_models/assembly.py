@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pushforward.bijections import MarginalSpline
+from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Density, Flow
 from pushforward.support.seeding import seeded
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_scores
@@ -88,6 +89,7 @@ def _arbitrary_conditional_flow(
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
+    straight = straight_features(y, recipe.knots, low=maps.low, high=maps.high, normal=maps.normal, weights=weights)
     splines = {}
     for place in set(range(maps.features)) - set(maps.normal):
         present = ~y[:, place].isnan()
@@ -97,6 +99,7 @@ def _arbitrary_conditional_flow(
             low=[maps.low[place]],
             high=[maps.high[place]],
             weights=None if weights is None else weights[present],
+            straight=[0] if place in straight else [],
         )
     knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
     with seeded(seed):

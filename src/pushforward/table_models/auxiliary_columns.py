@@ -101,9 +101,9 @@ def check_weights(weights: np.ndarray, weight: Any, source: str) -> None:
     largest, total = int(weights.argmax()), weights.sum()
     if total < 2 * weights[largest] and np.count_nonzero(weights) > 2:
         raise InputError(
-            f"{_called(weight, source)} gives row {largest + 1} {weights[largest] / total:.6g} of the weight of all "
-            "rows, more than all others together: the density would be that of one row; correct the weight, or leave "
-            "that row out."
+            f"{_called(weight, source)} gives row {largest + 1} a share of {weights[largest] / total:.6g} of the "
+            "weight of all rows, more than all others together: the density would be that of one row; correct the "
+            "weight, or leave that row out."
         )
 
 

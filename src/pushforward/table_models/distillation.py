@@ -10,6 +10,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
+from pushforward.support.suggestions import quoted
 from pushforward.table_models.model import TableModel
 from pushforward.tables import read_columns, table_format
 from pushforward.training import DistillationReport, distill
@@ -102,4 +103,4 @@ def distill_table(
 def _reasons(model: TableModel) -> str:
     """Which columns make a model one of arbitrary conditions, in parentheses."""
     names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing_share)]
-    return f" (here {', '.join(names)})" if names else ""
+    return f" (here {', '.join(map(quoted, names))})" if names else ""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.support.suggestions import quoted
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.scoring import log_prob_of_rows
 from pushforward.table_models.surprise import conditional_surprise
@@ -118,14 +119,14 @@ class OddRow:
     def __str__(self) -> str:
         """One line for people: the columns with a share of at least a tenth and an excess of at least a nat."""
         named = [
-            f"{one.column} {one.share:.0%} ({_shown(one.value)}; {_shown(one.low)} to {_shown(one.high)})"
+            f"{quoted(one.column)} {one.share:.0%} ({_shown(one.value)}; {_shown(one.low)} to {_shown(one.high)})"
             for one in self.columns
             if one.share >= SMALLEST_SHARE and one.excess >= SMALLEST_EXCESS
         ]
         p_value = "" if self.p_value is None else f", p-value {self.p_value:.2g}"
         what = ", ".join(named) or "no column stands out, given the others"
         if self.log_prob == -math.inf:
-            never = ", ".join(f"{name} ({_shown(value)})" for name, value in self.unseen.items())
+            never = ", ".join(f"{quoted(name)} ({_shown(value)})" for name, value in self.unseen.items())
             what = f"never seen: {never}" if never else "too far from the data to have a density"
         return f"row {self.row}: log_prob {self.log_prob:.3f}{p_value}: {what}"
 
@@ -149,7 +150,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
     Returns:
         The rows, the oddest first.
 
-    Cost: 200 evaluations of log_prob for each row and column.
+    Cost: 200 evaluations of log_prob for each row and column, and more where the density has cliffs.
 
     Source: the attribution is that of `pushforward.table_models.surprise.conditional_surprise`.
 
@@ -236,4 +237,4 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else quoted(str(value))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from pushforward.table_models.auxiliary_columns import check_groups, check_weights, errors_of, groups_of, weights_of
-from pushforward.table_models.source import Codes, HoldOut, Split, measured
+from pushforward.table_models.source import Codes, HoldOut, Split, evidence, measured
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import TYPED, Marks
@@ -95,7 +95,7 @@ class InMemoryTable:
         """A split with copies, or the rows of a group, on one side."""
         whole = np.hstack([matrix, self.noise_of])
         by_row = None if self.weights is None else torch.from_numpy(self.weights)
-        copies = copies_of(whole, measured(schema, names))
+        copies = copies_of(np.hstack([evidence(schema, matrix, names), self.noise_of]), measured(schema, names))
         hold_out = self.hold_out
         parts = split_table(
             torch.from_numpy(whole),

@@ -15,6 +15,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.description import describe
 from pushforward.store.model_file import load, save
+from pushforward.support.arguments import path_of
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
@@ -97,7 +98,7 @@ class TableModel:
             columns["errors"] = self.errors
         if self.calibration is not None:
             columns["calibration"] = self.calibration.as_json()
-        save(self.flow, Path(path), **columns, fit=self.notes)
+        save(self.flow, path, **columns, fit=self.notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableModel:
@@ -111,7 +112,7 @@ class TableModel:
         Raises:
             InputError: the file is not a model, or a model without column names.
         """
-        return _load(Path(path), device)
+        return _load(path_of(path), device)
 
     def encode(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
         """The codes of columns, default `names`, of a data frame, a table of pyarrow, or an array (columns 0, 1, ...).

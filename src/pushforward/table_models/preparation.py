@@ -30,7 +30,7 @@ from pushforward.tables import (
     table_format,
     table_from_frame,
 )
-from pushforward.tables.checks import FRAME, check_scale
+from pushforward.tables.checks import FRAME, check_rows, check_scale
 from pushforward.tables.columns.kinds import Column, Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.dependence import independent
@@ -186,8 +186,14 @@ def open_table(
     if whole is None:
         options: dict[str, Any] = {"missing": missing, "header": header, "conventions": conventions}
         return StreamedTable(data, found, declared, hold_out, weight, of_errors, quiet, **options)
+    # First of all: of a few rows with very many columns the rest would take minutes.
+    check_rows(whole.num_rows, source=source, minimum_rows=MINIMUM_ROWS)
     marks = Marks(is_file and table_format(data) == "csv", None if missing is None else tuple(missing))
-    return InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    table = InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    if table.weights is not None:
+        weighted = int(np.count_nonzero(table.weights))
+        check_rows(weighted, source=f"{source} without its rows of weight 0", minimum_rows=MINIMUM_ROWS)
+    return table
 
 
 def _hold_out(

@@ -169,7 +169,7 @@ class StreamedTable:
             None if weights is None else weights[held_out.rows].numpy(),
             streamed.rows,
             streamed,
-            copies=share_of_copies(self.choice.values(self.found.held_out, self.found.held_out_rows)),
+            copies=share_of_copies(self.choice.labels(self.found.held_out, self.found.held_out_rows)),
             extremes=encode(self.found.extremes.select(list(names)), schema, names, source=self.source),
         )
 
@@ -302,8 +302,8 @@ def stream_table(
         )
 
     sample, held_out = table(found.sample, None), table(found.held_out, found.held_out_rows)
-    # Of copies, which stand together, the first counts.
-    distinct = np.unique(chosen_by.values(found.held_out, found.held_out_rows), return_index=True)[1]
+    # Of copies the first counts.
+    distinct = np.unique(chosen_by.labels(found.held_out, found.held_out_rows), return_index=True)[1]
     held_out = held_out.with_rows(torch.from_numpy(np.sort(distinct)))
     # One row far from all others, perhaps a mistake, would decide which weights are best.
     far = far_from(

@@ -29,6 +29,9 @@ FEWEST_CHARACTERS = 2
 # Most groups whose sizes are counted to reach the share; of more groups hashes come near enough.
 MOST_COUNTED = 100_000
 
+# Which rows, (n,), by a batch and the numbers of its rows.
+Chosen = Callable[[pa.RecordBatch | pa.Table, np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class ByContent:
@@ -56,6 +59,10 @@ class ByContent:
         alone = np.isnan(matrix).all(1) | np.isin(found, self.frequent)
         return np.where(alone, hashes(numbers, self.seed), hashes(found, self.seed))
 
+    def labels(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """The hashes."""
+        return self.values(batch, numbers)
+
 
 @dataclass(frozen=True)
 class Reserved:
@@ -64,10 +71,12 @@ class Reserved:
     Attributes:
         seed: of the choice among them.
         chosen: which rows, (n,), by a batch and the numbers of its rows.
+        copies: tells which rows are copies of each other.
     """
 
     seed: int
-    chosen: Callable[[pa.RecordBatch | pa.Table, np.ndarray], np.ndarray]
+    chosen: Chosen
+    copies: Choice
     share: float = 0.5
     reserved: float = 0.5
 
@@ -75,6 +84,10 @@ class Reserved:
         """Hashes of the numbers, in the lower half of the range for rows that are chosen."""
         half = hashes(numbers, self.seed) >> np.uint64(1)
         return np.where(self.chosen(batch, numbers), half, half | np.uint64(2**63))
+
+    def labels(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """Those of the choice that knows copies."""
+        return self.copies.labels(batch, numbers)
 
 
 def choose_held_out(groups: RowGroups, names: Sequence[str], hold_out: HoldOut) -> Choice:
@@ -88,14 +101,15 @@ def choose_held_out(groups: RowGroups, names: Sequence[str], hold_out: HoldOut) 
     Raises:
         InputError: too few groups.
     """
+    _, head = next(iter(groups.read(0, HEAD_ROWS)))
+    by_content = _by_content(groups, head, names, hold_out) or ByNumber(hold_out.seed, hold_out.fraction)
     if hold_out.group is not None:
-        return _by_group(groups, hold_out.group, hold_out)
+        return Reserved(hold_out.seed, _by_group(groups, hold_out.group, hold_out), by_content)
     if hold_out.last:
         rows = groups.rows if groups.rows is not None else sum(len(batch) for _, batch in _batches(groups))
         first = rows - max(round(rows * hold_out.fraction), 1)
-        return Reserved(hold_out.seed, lambda batch, numbers: numbers >= first)
-    _, head = next(iter(groups.read(0, HEAD_ROWS)))
-    return _by_content(groups, head, names, hold_out) or ByNumber(hold_out.seed, hold_out.fraction)
+        return Reserved(hold_out.seed, lambda batch, numbers: numbers >= first, by_content)
+    return by_content
 
 
 def _by_content(groups: RowGroups, head: pa.RecordBatch, names: Sequence[str], hold_out: HoldOut) -> Choice | None:
@@ -121,18 +135,18 @@ def _by_content(groups: RowGroups, head: pa.RecordBatch, names: Sequence[str], h
     return ByContent(hold_out.seed, hold_out.fraction, columns, grid, frequent)
 
 
-def _by_group(groups: RowGroups, group: str, hold_out: HoldOut) -> Choice:
-    """The choice by groups: of few, as for a table in memory; of many, by their hashes."""
+def _by_group(groups: RowGroups, group: str, hold_out: HoldOut) -> Chosen:
+    """Which rows are held out by groups: of few, as for a table in memory; of many, by their hashes."""
     counted = np.empty(0, np.uint64), np.empty(0, np.int64)
     for first, batch in _batches(groups):
         values = groups_of(batch.column(group), np.arange(first, first + batch.num_rows))
         counted = _added(counted, np.unique(values, return_counts=True))
         if len(counted[0]) > MOST_COUNTED:
-            return Reserved(hold_out.seed, lambda batch, numbers: _of_many(batch.column(group), numbers, hold_out))
+            return lambda batch, numbers: _of_many(batch.column(group), numbers, hold_out)
     values, counts = counted
     check_groups(counts, group, groups.path)
     held_out = values[np.unique(_drawn(counts, hold_out))]
-    return Reserved(hold_out.seed, lambda batch, numbers: np.isin(groups_of(batch.column(group), numbers), held_out))
+    return lambda batch, numbers: np.isin(groups_of(batch.column(group), numbers), held_out)
 
 
 def _of_many(column: Any, numbers: np.ndarray, hold_out: HoldOut) -> np.ndarray:

@@ -14,6 +14,9 @@ from torch import Tensor
 QUANTILES, BEYOND = 63, (64.0, 16.0, 4.0, 1.0)
 # Rounds of adding points where the density is; each halves the intervals around its highest point.
 ROUNDS, MORE = 16, 8
+# Up to so many rounds if an interval may hold this share of the whole, and the density falls there by so many nats: as
+# near a bound where it has no limit.
+MOST_ROUNDS, NOTABLE_MASS, STEEPEST = 64, 0.05, 3.0
 INTERVAL = (0.05, 0.95)
 
 
@@ -71,7 +74,8 @@ def conditional_surprise(
     Returns:
         The surprise of each value, float64; 0 where it is NaN, which log_prob must accept.
 
-    Cost: 200 evaluations of log_prob for each row and continuous column, one for each level of the others.
+    Cost: 200 evaluations of log_prob for each row and continuous column, more where the density has cliffs, and one for
+        each level of the others.
 
     Example:
         >>> normal = torch.distributions.Normal(0.0, torch.tensor([1.0, 10.0], dtype=torch.float64))
@@ -127,11 +131,17 @@ def _of_continuous(
     first = torch.cat([quantiles[:, :1] - beyond, quantiles, quantiles[:, -1:] + beyond], 1).expand(len(x), -1)
     points = torch.cat([first, x[:, column, None]], 1).sort(1).values
     heights = at(points)
-    for _ in range(ROUNDS):
+    no_row = torch.zeros(len(x), 1, dtype=torch.bool)
+    for number in range(MOST_ROUNDS):
         # The most that an interval can hold if the density is highest at one of its ends.
         most = points.diff(dim=1).log() + torch.maximum(heights[:, 1:], heights[:, :-1])
+        done = ~_unresolved(most, points, heights).any(1, keepdim=True) if number >= ROUNDS else no_row
+        if done.all():
+            break
         left = most.topk(MORE, 1).indices
-        between = (points.gather(1, left) + points.gather(1, left + 1)) / 2
+        # A row is not changed by others: where nothing is left to do, points are repeated.
+        right = torch.where(done, left, left + 1)
+        between = (points.gather(1, left) + points.gather(1, right)) / 2
         points, heights = torch.cat([points, between], 1), torch.cat([heights, at(between)], 1)
         order = points.argsort(1)
         points, heights = points.gather(1, order), heights.gather(1, order)
@@ -146,6 +156,13 @@ def _of_continuous(
     below = torch.nn.functional.pad(shares.cumsum(1), (1, 0))
     low, high = (_quantile(points, below, level) for level in INTERVAL)
     return total - own, -(shares * mean_log).sum(1), low, high
+
+
+def _unresolved(most: Tensor, points: Tensor, heights: Tensor) -> Tensor:
+    """Intervals, (n, P - 1), that may hold much, and in which the density falls so far that a line says little."""
+    total = _log_masses(points, heights).logsumexp(1, keepdim=True)
+    level = heights[:, 1:] == heights[:, :-1]
+    return (most > total + math.log(NOTABLE_MASS)) & (heights.diff(dim=1).abs() > STEEPEST) & ~level
 
 
 def _log_masses(points: Tensor, heights: Tensor) -> Tensor:

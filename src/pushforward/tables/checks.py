@@ -90,13 +90,17 @@ def check_for_fitting(matrix: np.ndarray, names: Sequence[str], *, source: str, 
     check_independent(matrix, names, source=source)
 
 
-def check_varying(matrix: np.ndarray, names: Sequence[str], *, source: str, minimum_rows: int) -> None:
-    """Refuse a matrix that has too few rows, or a column that does not vary; arguments as for `check_for_fitting`."""
-    rows = len(matrix)
+def check_rows(rows: int, *, source: str, minimum_rows: int) -> None:
+    """Refuse too few rows."""
     needed = max(minimum_rows, 1)
     if rows < needed:
         given = "1 row" if rows == 1 else f"{rows} rows"
         raise InputError(f"{source} has {given}, and at least {needed} are needed; add rows.")
+
+
+def check_varying(matrix: np.ndarray, names: Sequence[str], *, source: str, minimum_rows: int) -> None:
+    """Refuse a matrix that has too few rows, or a column that does not vary; arguments as for `check_for_fitting`."""
+    check_rows(len(matrix), source=source, minimum_rows=minimum_rows)
     for index, name in enumerate(names):
         _check_varies(matrix[:, index], name, source)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +66,7 @@ class History:
 class CsvLog:
     """A file with one line of values per evaluation, written and flushed as they come.
 
-    Call `start` first, or `resume` after a checkpoint.
+    Call `start` first.
 
     Arguments:
         path: The file; None writes nothing.
@@ -81,26 +82,17 @@ class CsvLog:
         if path is None:
             return
         try:
-            # Not emptied yet: a run that resumes keeps its lines.
-            self._file = open(path, "a+", newline="", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
+            # Emptied only when the run starts.
+            self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115 (closed by __exit__)
         except OSError as error:
             raise InputError(f"The training log {str(path)!r} cannot be written: {error.strerror}.") from error
 
-    def start(self) -> None:
-        """Empty the file and write the names of the columns."""
+    def start(self, lines: Iterable[Sequence[object]] = ()) -> None:
+        """Empty the file, and write the names of the columns and the lines of the run so far."""
         if self._file is not None:
             self._file.truncate(0)
-        self.write(*self.COLUMNS)
-
-    def resume(self, lines: int) -> None:
-        """Keep this number of lines, those written before the checkpoint."""
-        if self._file is None:
-            return
-        self._file.seek(0)
-        kept = self._file.readlines()[: lines + 1]
-        self._file.truncate(0)
-        self._file.writelines(kept or [",".join(self.COLUMNS) + "\r\n"])
-        self._file.flush()
+        for line in [self.COLUMNS, *lines]:
+            self.write(*line)
 
     def write(self, *values: object) -> None:
         """Append one line."""

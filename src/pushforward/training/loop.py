@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.support.progress import ProgressBar, clock
+from pushforward.support.progress import ProgressBar, clock, to_standard_error
 from pushforward.support.seeding import seeded
 from pushforward.training.batches import Batches
 from pushforward.training.checkpoint import Checkpoint, pause_after
@@ -100,7 +99,7 @@ class _Loop:
         if saved is not None:
             assert self.checkpoint is not None
             self.checkpoint.restore(run, saved)
-            self.log.resume(len(run.history.step))
+            self.log.start(run.lines)
             run.history.events.append(f"Resumed at step {run.step}.")
         else:
             self.log.start()
@@ -161,7 +160,7 @@ class _Loop:
             kept = f"the weights of step {run.history.best_step} ({run.best_value:.4f} held-out nats per row)"
         self.bar.close()
         if run.fabric.is_global_zero:
-            print(f"Interrupted at step {run.step}; keeping {kept}.", file=sys.stderr)
+            to_standard_error(f"Interrupted at step {run.step}; keeping {kept}.")
 
     def _show(self, progress: float, elapsed: float) -> None:
         run = self.run

@@ -70,6 +70,8 @@ class Run:
         self.held_out = held_out
         self.settings = settings
         self.history = History()
+        # Those of `CsvLog`: a run that resumes writes them again.
+        self.lines: list[tuple[float, ...]] = []
         self.started = time.monotonic()
         self.stepper = Stepper(fabric, objective, settings, name_rows, self.warn)
 
@@ -199,6 +201,7 @@ class Run:
             "elapsed": self.elapsed(),
             "finished": self.finished,
             "history": asdict(self.history),
+            "lines": self.lines,
             "batches": cast(ResumableBatches, self.batches).state_dict(),
             "random": torch.default_generator.get_state(),
         }
@@ -218,6 +221,8 @@ class Run:
             setattr(self, name, type(getattr(self, name))(state["counts"][name]))
         history = {field.name: state["history"][field.name] for field in fields(History)}
         self.history = History(**{**history, "rows": tuple(history["rows"])})
+        # A checkpoint of an earlier version has none.
+        self.lines = [tuple(line) for line in state.get("lines", [])]
         cast(ResumableBatches, self.batches).load_state_dict(state["batches"])
         self.started -= float(state["elapsed"])
         self.finished = bool(state["finished"])
@@ -232,7 +237,9 @@ class Run:
         norm = self.norm_sum / self.steps_seen if self.steps_seen else math.nan
         self.history.append(self.step, elapsed, train, held_out, self.last_rate)
         self._reset_means()
-        return self.step, round(self.epochs, 4), round(elapsed, 3), train, held_out, self.last_rate, norm
+        line = (self.step, round(self.epochs, 4), round(elapsed, 3), train, held_out, self.last_rate, norm)
+        self.lines.append(line)
+        return line
 
     def _read_late(self) -> None:
         """Note the steps whose losses a GPU has computed meanwhile."""

@@ -115,7 +115,7 @@ def split_table(
 
     A held-out row of the last kind, perhaps a mistake, would decide by itself which weights are best. Of held-out rows
     that are copies of each other only the first is kept, so that held-out rows are independent; its copies are in
-    neither part.
+    neither part, also where rows are held out by groups or at the end.
 
     Arguments:
         matrix: The rows, (n, columns); NaN where a value is missing.
@@ -142,6 +142,9 @@ def split_table(
         training, held_out = split_rows(len(matrix), fraction, seed, weights)
     if copies is not None:
         held_out = held_out[torch.from_numpy(np.sort(np.unique(copies[held_out.numpy()], return_index=True)[1]))]
+        # Groups, and the last rows, may have copies on the other side.
+        apart = torch.from_numpy(~np.isin(copies[training.numpy()], copies[held_out.numpy()]))
+        training = training[apart] if bool(apart.any()) else training
     far = far_from(matrix[held_out], matrix[training])
     if bool(far.all()):
         return training, held_out

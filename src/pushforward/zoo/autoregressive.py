@@ -63,8 +63,8 @@ def autoregressive(
         order: of the features: "alternating" (default), 0 .. D-1 and its reverse in turn; "same", 0 .. D-1 in every
             layer; or (D,) numbers, the features from first to last in every layer.
         adjacency: (D, D) booleans, adjacency[i][j] True where feature i may depend on feature j in a layer; without
-            cycles, in place of an order. With L layers, i depends on what is at most L steps away. Default: all
-            features before i.
+            cycles, in place of an order; the diagonal does not count. With L layers, i depends on what is at most L
+            steps away. Default: all features before i.
         family: options of the univariate family, such as `bins` of "spline".
 
     Cost: log_prob 1 pass; sample D steps, each a scalar root with some families; the other way round if `inverse`.

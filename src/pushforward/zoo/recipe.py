@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections import LU, Standardized
+from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
 from pushforward.zoo.gaussian import MOST_COLUMNS, shrunk_covariance
@@ -68,7 +69,9 @@ class Recipe:
         with seeded(seed):
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
-        flow = gaussianized(inner, x, context, self.knots, **of_data)
+        ends = {name: of_data[name] for name in ("low", "high", "normal", "weights") if name in of_data}
+        straight = straight_features(x, self.knots, **ends)
+        flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight)
         if self.flow.get("linear") == "lu" and x.shape[1] <= MOST_COLUMNS:
             decorrelate(flow, x, of_data.get("weights"))
         return flow

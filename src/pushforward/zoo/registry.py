@@ -9,7 +9,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError, validate_call
@@ -45,6 +45,7 @@ def architecture(function: Callable[Options, Model]) -> Callable[Options, Model]
         model.config = {"architecture": name, **arguments}
         return model
 
+    make.__signature__ = _readable(call.signature, function)  # type: ignore[attr-defined]
     _MAKERS[name] = make
     return make
 
@@ -113,6 +114,16 @@ def config_of(name: str) -> dict[str, Any]:
         return {"architecture": "autoregressive", "univariate": name}
     known = sorted(ARCHITECTURES) + sorted(UNIVARIATES)
     raise InputError(f"There is no architecture or univariate family {name!r}; {nearest(name, known, most=len(known))}")
+
+
+def _readable(signature: inspect.Signature, function: Callable[..., Any]) -> inspect.Signature:
+    """A signature with plain types: the bounds of an option are said by the error that refuses a value."""
+    hints = get_type_hints(function)
+    parameters = [
+        parameter.replace(annotation=hints.get(name, parameter.annotation))
+        for name, parameter in signature.parameters.items()
+    ]
+    return signature.replace(parameters=parameters, return_annotation=hints.get("return", signature.return_annotation))
 
 
 class _Call:

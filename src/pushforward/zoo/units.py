@@ -1,7 +1,7 @@
 """Flows in the units of data, and flows over a support."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -55,6 +55,7 @@ def gaussianized(
     normal: Sequence[int] = (),
     weights: Tensor | None = None,
     known: Tensor | None = None,
+    straight: Collection[int] = (),
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -73,6 +74,7 @@ def gaussianized(
         normal: features that are nearly normal already and are left unchanged.
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
         known: (M, C) rows whose range is that of the context; default those of the context itself.
+        straight: features that are only shifted and scaled; default none.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -88,7 +90,10 @@ def gaussianized(
         >>> flow.log_prob(x).shape, flow.sample((10,)).dtype
         (torch.Size([200]), torch.float64)
     """
-    spline = MarginalSpline.from_data(x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights)
+    ends = {"low": low, "high": high}
+    spline = MarginalSpline.from_data(
+        x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
+    )
     return _gaussianized(flow, spline, *_of_context(context, weights, known))
 
 
@@ -104,16 +109,7 @@ def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tens
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
-    scale = _standardization(x, "x", weights)
-    z = scale.inverse(x)[0]
-    # A straight line through four knots, of which the outermost lie beyond the data.
-    spline = MarginalSpline(x.shape[1], 4).to(x.dtype)
-    along = torch.linspace(0, 1, 4, dtype=x.dtype)
-    z_knots = torch.lerp(z.amin(0)[:, None] - 1, z.amax(0)[:, None] + 1, along)
-    x_knots = scale(z_knots.t())[0].t()
-    slopes = (x_knots[:, -1:] - x_knots[:, :1]) / (z_knots[:, -1:] - z_knots[:, :1])
-    for buffer, knots in zip((spline.z_knots, spline.x_knots, spline.slopes), (z_knots, x_knots, slopes), strict=True):
-        buffer.copy_(knots)
+    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), weights=weights)
     return _gaussianized(flow, spline, *_of_context(context, weights))
 
 

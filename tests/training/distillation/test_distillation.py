@@ -150,6 +150,7 @@ class Density:
         return self.distribution.log_prob(x)
 
 
+@pytest.mark.slow
 def test_a_linear_gaussian_teacher_is_matched():
     normal = linear_teacher()
     torch.manual_seed(0)
@@ -408,6 +409,7 @@ def test_two_far_modes_cost_an_affine_student_log_two_a_feature_and_raise_the_al
     assert report.speed.rows == 10 and report.speed.factor > 0
 
 
+@pytest.mark.slow
 def test_a_spline_student_finds_both_modes():
     torch.manual_seed(0)
     student = pf.nsf(2, kind="inverse_autoregressive", layers=1, hidden=(16,), order="same", bins=12, bound=3.0)

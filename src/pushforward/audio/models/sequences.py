@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from pushforward.audio.models.streams import BLOCK, block_sizes, in_chunks
 from pushforward.networks.wavenet import WaveNet
+from pushforward.support.arguments import draws_shape
+from pushforward.support.modules import check_tensor, explain_tensors
 
 # Turns the noise of the next samples, (rows, T, ...), into these samples, (rows, T), and remembers them for the next
 # call. Its arguments are the noise, the context of the whole sequences from their first sample on, and the temperature.
@@ -191,6 +193,9 @@ class SequenceDensity(nn.Module):
 
     def _as_rows(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, torch.Size]:
         """Broadcast x, (*batch, T), and its context against each other; return both as rows, and the batch shape."""
+        check_tensor(x, "x")
+        if x.dtype != self.reference.dtype or x.device != self.reference.device:
+            explain_tensors(None, self, x=x)
         if x.dim() == 0:
             raise ValueError("Expected sequences of shape (..., T), got a single number.")
         known = self._batch_of(context)
@@ -210,5 +215,4 @@ class SequenceDensity(nn.Module):
             length = context.shape[-2] * self.hop if framed else self.length  # type: ignore[union-attr, operator]
         if length < 0:
             raise ValueError(f"A sequence cannot have {length} samples.")
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        return (*shape, *self._batch_of(context), length)
+        return (*draws_shape(shape), *self._batch_of(context), length)

@@ -7,7 +7,6 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,7 +88,7 @@ class SpeechModel:
             mel = self.frames.mel
             frames = {"bands": mel.bands, "hop": mel.hop, "n_fft": mel.n_fft}
             frames |= {"mean": self.frames.mean.tolist(), "deviation": self.frames.deviation.tolist()}
-        save(self.density, Path(path), speech={"rate": self.rate, "frames": frames}, fit=self.notes)
+        save(self.density, path, speech={"rate": self.rate, "frames": frames}, fit=self.notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SpeechModel:
@@ -98,9 +97,9 @@ class SpeechModel:
         Raises:
             InputError: The file is not a model, or not a model of recordings.
         """
-        notes = describe(Path(path))["notes"]
+        notes = describe(path)["notes"]
         speech = notes.get("speech") if isinstance(notes, dict) else None
-        density = load(Path(path))
+        density = load(path)
         if not isinstance(speech, dict) or not isinstance(density, AutoregressiveWaveNet | ParallelWaveNet):
             raise InputError(f"{path} is not a model of sound: fit one with pushforward speech fit.")
         try:

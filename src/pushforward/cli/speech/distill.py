@@ -6,7 +6,7 @@ import typer
 
 from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Seed, Verbose
 from pushforward.cli.output import command, reporting
-from pushforward.cli.speech.saving import save
+from pushforward.cli.speech.summary import summarize
 
 
 @command
@@ -43,20 +43,22 @@ def distill(
     from pushforward.store.model_file import check_model_path
 
     check_model_path(output)
-    result = distill_speech(
-        SpeechModel.load(teacher),
-        wavs or [],
-        flows=flows,
-        channels=channels,
-        layers=layers,
-        univariate="spline" if spline else "relative_affine",
-        power=power,
-        log_scale_regularization=regularization,
-        contrastive=contrastive,
-        max_time=max_time,
-        seed=seed,
-        **reporting(output, quiet),
-    )
+    with reporting(output, quiet) as reports:
+        result = distill_speech(
+            SpeechModel.load(teacher),
+            wavs or [],
+            flows=flows,
+            channels=channels,
+            layers=layers,
+            univariate="spline" if spline else "relative_affine",
+            power=power,
+            log_scale_regularization=regularization,
+            contrastive=contrastive,
+            max_time=max_time,
+            seed=seed,
+            **reports,
+        )
+        result.model.save(output)
     notes = result.model.notes
     reference = "the recordings" if wavs else "its teacher"
     lines = [
@@ -65,4 +67,4 @@ def distill(
         f"volume of the student over that of {reference}: {notes['spread']:.2f}",
         *(f"Alarm: {alarm}" for alarm in result.alarms),
     ]
-    save(result.model, output, lines, json, quiet)
+    summarize(result.model, output, lines, json, quiet)

@@ -6,7 +6,7 @@ import typer
 
 from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
 from pushforward.cli.output import command, reporting
-from pushforward.cli.speech.saving import save
+from pushforward.cli.speech.summary import summarize
 
 
 @command
@@ -38,19 +38,21 @@ def fit(
     from pushforward.store.model_file import check_model_path
 
     check_model_path(output)
-    result = fit_speech(
-        wavs,
-        mel=mel,
-        channels=channels,
-        layers=layers,
-        head="logistic_mixture" if mixture else "gaussian",
-        drop_silence=drop_silence,
-        max_time=max_time,
-        seed=seed,
-        **reporting(output, quiet),
-    )
+    with reporting(output, quiet) as reports:
+        result = fit_speech(
+            wavs,
+            mel=mel,
+            channels=channels,
+            layers=layers,
+            head="logistic_mixture" if mixture else "gaussian",
+            drop_silence=drop_silence,
+            max_time=max_time,
+            seed=seed,
+            **reports,
+        )
+        result.model.save(output)
     history = result.history
     lines = [f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})"]
     lines += [f"  {name:44} {value:8.3f} nats per sample" for name, value in result.baselines.items()]
     lines += [f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)"]
-    save(result.model, output, lines, json, quiet)
+    summarize(result.model, output, lines, json, quiet)

@@ -62,6 +62,11 @@ def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
     return [atom for atom in atoms if max(low - atom, atom - high) > high - low]
 
 
+def remark_of_far(marks: str) -> str:
+    """Say of atoms far from the other values, as they are written in a schema, what they likely are."""
+    return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
+
+
 def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean number of rows of each value's neighbors on the side that has more, and a mean that is hardly exceeded.
 

@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from pushforward.errors import InputError
+from pushforward.tables.columns.reading import Reading
 from pushforward.tables.columns.recording import Grid
-from pushforward.tables.columns.text_format import DURATION, TIME, Format, describe_format, type_in
+from pushforward.tables.columns.text_format import describe_format, type_in
 from pushforward.tables.columns.values import Values
-from pushforward.tables.date_format import check_format
-from pushforward.tables.missing import TYPED, Mark, Marks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pushforward.tables.columns.maps.base import Map
 
-STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 Share = Annotated[float, Field(gt=0, le=1)]
 # Half a row is added to the rows of each level, so that a declared level that does not occur keeps a probability.
 PSEUDO_ROWS = 0.5
@@ -34,7 +32,7 @@ PSEUDO_ROWS = 0.5
 KINDS: dict[str, type["Column"]] = {}
 
 
-class Column(BaseModel):
+class Column(Reading):
     """A column of a table.
 
     A kind derives from this class, gives the field `kind` its name as a Literal, and overrides what is different from a
@@ -42,27 +40,10 @@ class Column(BaseModel):
     model works with, NaN for a missing value.
 
     Attributes:
-        missing: what stands for a missing value beside null and NaN, in place of the list for CSV files; default None,
-            which leaves it to that list.
-        missing_share: the share of rows without a value, inferred.
         kind: the name of the kind.
-        format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
-            directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
     """
 
-    model_config = STRICT
-
-    missing: list[Mark] | None = None
-    missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     kind: str
-    format: Format | None = None
-
-    @field_validator("format")
-    @classmethod
-    def _known(cls, form: Format | None) -> Format | None:
-        if isinstance(form, str) and form not in (TIME, DURATION):
-            check_format(form)
-        return form
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -162,27 +143,6 @@ class Column(BaseModel):
         """Return the description, and how the values are written where that is not plain."""
         return self.describe() + ("" if self.format is None else f"; {describe_format(self.format)}")
 
-    # What is missing.
-
-    @property
-    def own_levels(self) -> Sequence[Any]:
-        """The values that are never missing, whatever they read."""
-        return ()
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """The fields about how values are read, for another column of the same values."""
-        return {"missing": self.missing, "missing_share": self.missing_share, "format": self.format}
-
-    def marks(self, default: Marks = TYPED) -> Marks:
-        """Return what stands for a missing value in the column.
-
-        Arguments:
-            default: whether the table is a CSV, and what stands for missing values in columns that do not say it.
-        """
-        listed = default.listed if self.missing is None else tuple(self.missing)
-        return Marks(default.written, listed, tuple(self.own_levels))
-
     # What it is inferred from.
 
     @property
@@ -217,12 +177,6 @@ class Column(BaseModel):
         if values.missing == len(values):
             raise InputError(f"{values.what} has no values at all, and cannot be {self.kind}.")
         return self.complete(values).with_missing(values)
-
-    def with_missing(self, values: Values) -> Self:
-        """Return the column with what stands for missing values, and with their share."""
-        listed = values.marks.listed
-        share = values.missing / len(values) if len(values) else 1.0
-        return self.model_copy(update={"missing": None if listed is None else list(listed), "missing_share": share})
 
     # Codes and values.
 

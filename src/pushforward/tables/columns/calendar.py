@@ -1,6 +1,6 @@
 """The steps of date-times: units of fixed length and months, several of them, and their places since 1970."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,78 @@ def first_days(months: np.ndarray) -> np.ndarray:
     """Return the first days of months since 1970, (n,) int64 days since then."""
     days: np.ndarray = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     return days
+
+
+class CalendarGrid(NamedTuple):
+    """Equally spaced date-times: every so many units of fixed length, or the first or the last days of months.
+
+    Attributes:
+        unit: of the steps.
+        every: how many of them a step is.
+        origin: units from 1970 to what is counted as 0.
+        end: whether it has the last days of months.
+
+    Example:
+        >>> quarters = CalendarGrid("minute", 15, 0, False)
+        >>> minutes = np.array([0, 45, 50]) * LENGTHS["minute"]
+        >>> quarters.codes(minutes, 1), quarters.off(minutes, 1)
+        (array([0., 3., 3.]), array([False, False,  True]))
+    """
+
+    unit: Unit
+    every: int
+    origin: int
+    end: bool
+
+    def codes(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
+        """Whole steps from the origin to ticks, (n,) float64."""
+        return np.asarray((self._units(ticks, nanoseconds) // self.every).astype(np.float64))
+
+    def off(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
+        """Which ticks, (n,), lie beside the grid."""
+        rest = rest_of(ticks + self._day_after(nanoseconds), self.unit, nanoseconds) != 0
+        return np.asarray(rest | (self._units(ticks, nanoseconds) % self.every != 0))
+
+    def ticks(self, codes: np.ndarray, nanoseconds: int) -> np.ndarray:
+        """The ticks, (n,) int64, so many steps after the origin."""
+        places = codes.astype(np.int64) * self.every + self.origin
+        if self.unit == "month":
+            return np.asarray((first_days(places + self.end) - self.end) * (DAY // nanoseconds))
+        return np.asarray(places * (LENGTHS[self.unit] // nanoseconds))
+
+    def describe(self) -> str:
+        """The step, in a few words."""
+        if self.unit == "month":
+            months = "" if self.every == 1 else f", every {self.every} months"
+            return f"{'last' if self.end else 'first'} days of months{months}"
+        return f"to the {self.unit}" if self.every == 1 else f"every {self.every} {self.unit}s"
+
+    def _units(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
+        """Whole units from the origin."""
+        return places_of(ticks + self._day_after(nanoseconds), self.unit, nanoseconds) - self.end - self.origin
+
+    def _day_after(self, nanoseconds: int) -> int:
+        """What makes the last days of months first days."""
+        return DAY // nanoseconds if self.end else 0
+
+
+def grid_through(
+    ticks: np.ndarray,
+    nanoseconds: int,
+    unit: Unit | None = None,
+    every: int | None = None,
+    origin: int | None = None,
+    end: bool | None = None,
+) -> CalendarGrid:
+    """Return the coarsest grid on which date-times lie; what is known of it may be given."""
+    unit = unit or coarsest_unit(ticks, nanoseconds)
+    if end is None:
+        day = DAY // nanoseconds
+        first, last = (not rest_of(some, "month", nanoseconds).any() for some in (ticks, ticks + day))
+        end = unit == "month" and last and not first
+    day = DAY // nanoseconds if end else 0
+    places = places_of(ticks + day, unit, nanoseconds) - end
+    return CalendarGrid(unit, every or common_multiple(places), int(places.min()) if origin is None else origin, end)
 
 
 def common_multiple(places: np.ndarray) -> int:

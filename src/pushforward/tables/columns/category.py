@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
+from pushforward.support.suggestions import shortened
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
@@ -252,9 +253,10 @@ def _refuse_numbers(levels: Sequence[Level], values: Values) -> None:
         return
     like = texts.filter(pc.match_substring_regex(texts, LIKE_NUMBER))
     if len(like) > len(levels) / 2:
+        shown = shortened(like[0].as_py(), 20)
         raise InputError(
-            f'{values.what} has {len(levels)} different texts, most of them such as "{short(like[0].as_py())}": they '
-            "look like numbers or dates, but not all are written in one known way; write plain numbers or dates "
+            f'{values.what} has {len(levels)} different texts, most of them such as "{shown}": '
+            "they look like numbers or dates, but not all are written in one known way; write plain numbers or dates "
             'such as 2024-02-29, declare "category" in a schema if they are names, or '
             f"{leave_out(values.source)}."
         )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field
 
-from pushforward.tables.columns.base import STRICT
 from pushforward.tables.columns.detection import heavy_tails
 from pushforward.tables.columns.measured import Measured
+from pushforward.tables.columns.reading import STRICT
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:

@@ -1,38 +1,37 @@
 """A date, or a date and time."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from pushforward.tables.columns.atoms import atoms_of, far_atoms
+from pushforward.tables.columns.atoms import atoms_of, far_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share
-from pushforward.tables.columns.calendar import (
-    DAY,
-    LENGTHS,
-    Unit,
-    coarsest_unit,
-    common_multiple,
-    first_days,
-    places_of,
-    rest_of,
-)
+from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit, grid_through
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.recording import Grid, spread
-from pushforward.tables.columns.values import Values
-from pushforward.tables.numbers import BadValue, to_numpy
+from pushforward.tables.columns.timestamps import (
+    ISO,
+    UNITS,
+    arrow_unit,
+    checked_iso,
+    has_zone,
+    iso,
+    step_of,
+    tick_of,
+    ticks_of,
+    zone_and_date,
+)
+from pushforward.tables.columns.values import Values, match_all
+from pushforward.tables.numbers import BadValue
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
 
-UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of pyarrow, in nanoseconds
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_ISO = rf"^{_DATE}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,9}})?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?$"
-_ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
-_WITHOUT_ZONE = r"^[0-9-]{10}([T ][0-9:.]+)?$"
+Moment = Annotated[str, BeforeValidator(checked_iso)]
 
 
 class DateTime(Column):
@@ -46,6 +45,8 @@ class DateTime(Column):
         every: how many of these units a step is, such as 15 minutes; inferred if None.
         end: whether values are the last days of their months; inferred if None.
         origin: units from 1970 to what is counted as 0; inferred.
+        low: the earliest value beside the atoms, in ISO 8601, or None for none.
+        high: the latest value beside the atoms, or None for none.
         zone: the time zone of the values, or None.
         date: whether values are written as dates alone; inferred.
         atoms: values in ISO 8601 that more rows have than their neighbors predict, such as 9999-12-31; inferred if
@@ -59,11 +60,19 @@ class DateTime(Column):
     every: Annotated[int, Field(ge=1)] | None = None
     end: bool | None = None
     origin: int | None = None
+    low: Moment | None = None
+    high: Moment | None = None
     zone: str | None = None
     date: bool | None = None
-    atoms: Annotated[list[str], Field(max_length=100)] | None = None
+    atoms: Annotated[list[Moment], Field(max_length=100)] | None = None
     shares: list[Share] | None = None
     marginal: Marginal | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DateTime":
+        if self.low and self.high and not tick_of(self.low, UNITS["us"]) < tick_of(self.high, UNITS["us"]):
+            raise ValueError(f"low must be earlier than high; they are {self.low} and {self.high}")
+        return self
 
     @property
     def discrete(self) -> bool:
@@ -86,17 +95,12 @@ class DateTime(Column):
         return not self.atoms
 
     def describe(self) -> str:
-        """The kind, its step and its atoms."""
+        """The kind, its step, its bounds and its atoms."""
         if self.step is None:
             return "date-time"
-        if self.step == "month":
-            step = f"{'last' if self.end else 'first'} days of months" + self._several("every {} months")
-        else:
-            step = self._several("every {} " + self.step + "s").removeprefix(", ") or f"to the {self.step}"
-        atoms = ", ".join(
-            f"{share:.2%} {atom}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False)
-        )
-        return f"date-time, {step}{', ' + atoms if atoms else ''}"
+        bounds = [f"from {self.low}"] * bool(self.low) + [f"up to {self.high}"] * bool(self.high)
+        atoms = [f"{share:.2%} {atom}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False)]
+        return ", ".join(["date-time", self.calendar.describe(), *bounds, *atoms])
 
     @property
     def remark(self) -> str | None:
@@ -106,41 +110,38 @@ class DateTime(Column):
         places = self.atom_codes
         far = far_atoms(places, np.array(self.marginal.x[1:-1]))
         marks = ", ".join(f'"{atom}"' for atom, place in zip(self.atoms, places, strict=True) if place in far)
-        if not marks:
-            return None
-        return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
+        return remark_of_far(marks) if marks else None
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Dates, timestamps, and text in which every value is an ISO date or date-time."""
-        if values.is_text:
-            dates = not values.is_numeric and pc.all(pc.match_substring_regex(values.column, _ISO)).as_py()
-        else:
-            dates = values.is_dates
+        dates = not values.is_numeric and match_all(values.column, ISO) if values.is_text else values.is_dates
         return cls().complete(values) if dates else None
 
     def complete(self, values: Values) -> Self:
         """Find the step, the origin, the atoms, the zone, and whether values are dates alone."""
-        ticks, present, nanoseconds = _ticks(values)
-        ticks = ticks[present]
-        zone, date = _zone_and_date(values, ticks, nanoseconds)
+        every, present, nanoseconds = ticks_of(values)
+        ticks = every[present]
+        zone, date = zone_and_date(values, ticks, nanoseconds)
         date = date if self.date is None else self.date
-        found = self.model_copy(update={"zone": self.zone or zone, "date": date})
         if self.atoms is None:
             atoms = _atoms(*np.unique(ticks, return_counts=True))
         else:
-            atoms = np.array([_tick_of(atom, nanoseconds) for atom in self.atoms], dtype=np.int64)
-        rest = ~np.isin(ticks, atoms)
-        found = found._with_step(ticks[rest], nanoseconds)
-        if not len(atoms):
-            return found.model_copy(update={"atoms": []})
-        unit = _arrow_unit(nanoseconds)
-        shown = [_iso(tick, unit, bool(found.date)) for tick in np.sort(atoms).tolist()]
-        codes = found._codes(ticks[rest], nanoseconds)
+            atoms = np.array([tick_of(atom, nanoseconds) for atom in self.atoms], dtype=np.int64)
+        rest = ticks[~np.isin(ticks, atoms)]
+        calendar = grid_through(rest, nanoseconds, self.step, self.every, self.origin, self.end)
+        unit, *others = calendar
+        update: dict[str, Any] = {"step": unit, **dict(zip(("every", "origin", "end"), others, strict=True))}
+        shown = [iso(tick, nanoseconds) for tick in np.sort(atoms).tolist()]
+        update |= {"zone": self.zone or zone, "date": date, "atoms": shown}
+        found = self.model_copy(update=update)
+        if not shown:
+            return found
+        found._refuse_outside(values, calendar.codes(every, nanoseconds), present & ~np.isin(every, atoms))
         rows = np.array([np.count_nonzero(ticks == atom) for atom in np.sort(atoms)])
-        cells = spread(*np.unique(codes, return_counts=True), 1.0)
-        shares, marginal = mixture_of(cells, rows, (-np.inf, np.inf))
-        return found.model_copy(update={"atoms": shown, "shares": shares, "marginal": marginal})
+        cells = spread(*np.unique(calendar.codes(rest, nanoseconds), return_counts=True), 1.0)
+        shares, marginal = mixture_of(cells, rows, found.bounds)
+        return found.model_copy(update={"shares": shares, "marginal": marginal})
 
     @property
     def arrow_type(self) -> Any:
@@ -149,46 +150,34 @@ class DateTime(Column):
 
     def encode(self, values: Values) -> np.ndarray:
         """Steps after the origin."""
-        ticks, present, nanoseconds = _ticks(values)
-        if present.any() and _has_zone(values) != (self.zone is not None):
+        ticks, present, nanoseconds = ticks_of(values)
+        if present.any() and has_zone(values) != (self.zone is not None):
             here, there = ("without", "with") if self.zone else ("with", "without")
             raise BadValue(
                 values.first_row + int(present.argmax()),
                 f"{values.what} holds times {here} a time zone, and the model was fitted to times {there} one; write "
                 "both alike.",
             )
-        codes = self._codes(ticks, nanoseconds)
+        codes = self.calendar.codes(ticks, nanoseconds)
         on_atom = np.zeros(len(ticks), dtype=bool)
         for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
-            same = ticks == _tick_of(atom, nanoseconds)
+            same = ticks == tick_of(atom, nanoseconds)
             codes, on_atom = np.where(same, code, codes), on_atom | same
-        unit = self.step or "second"
-        apart = rest_of(ticks + self._day_after(nanoseconds), unit, nanoseconds) != 0
-        apart |= self._places(ticks, nanoseconds) % (self.every or 1) != 0
-        broken = np.flatnonzero(apart & present & ~on_atom)
-        values.unseen[broken] = True
-        if len(broken) and values.strict:
-            place = int(broken[0])
-            problem = f"which is not on the grid of the other values ({self.describe()})"
-            remedy = "round it, or fit with a schema whose step is shorter"
-            raise values.bad_value(place, str(values.column[place].as_py()), problem, remedy)
+        broken = self.calendar.off(ticks, nanoseconds) & present & ~on_atom
+        problem = f"which is not on the grid of the other values ({self.describe()})"
+        _refuse(values, broken, problem, "round it, or fit with a schema whose step is shorter")
+        self._refuse_outside(values, codes, present & ~on_atom)
         return np.where(present, codes, np.nan)
 
     def decode(self, codes: np.ndarray) -> Any:
         """Dates or timestamps."""
         present = ~np.isnan(codes)
-        places = np.where(present, codes, 0).astype(np.int64) * (self.every or 1) + (self.origin or 0)
         units = UNITS["s"] if self.date else UNITS[self._unit]
-        if self.step == "month":
-            days = first_days(places + bool(self.end)) - bool(self.end)
-            ticks = days * (DAY // units)
-        else:
-            ticks = places * (LENGTHS[self.step or "second"] // units)
+        ticks = self.calendar.ticks(np.where(present, codes, 0), units)
         for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
-            ticks = np.where(codes == code, _tick_of(atom, units), ticks)
-        if self.date:
-            return pa.array((ticks // (DAY // units)).astype(np.int32), pa.int32(), mask=~present).cast(self.arrow_type)
-        return pa.array(ticks, pa.int64(), mask=~present).cast(self.arrow_type)
+            ticks = np.where(codes == code, tick_of(atom, units), ticks)
+        timestamps = pa.array(ticks, pa.int64(), mask=~present).cast(pa.timestamp(arrow_unit(units), self.zone))
+        return timestamps.cast(self.arrow_type)
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """The steps nearest to equal ones, and the atoms."""
@@ -209,39 +198,36 @@ class DateTime(Column):
     def atom_codes(self) -> list[float]:
         """The steps of the atoms after the origin; a part of a step does not count."""
         finest = UNITS["us"] if self._unit != "ns" else UNITS["ns"]
-        ticks = np.array([_tick_of(atom, finest) for atom in self.atoms or ()], dtype=np.int64)
-        return list(self._codes(ticks, finest).tolist())
+        ticks = np.array([tick_of(atom, finest) for atom in self.atoms or ()], dtype=np.int64)
+        return list(self.calendar.codes(ticks, finest).tolist())
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The first and the last step within the bounds."""
+        low, high = (None if end is None else step_of(end, self.calendar) for end in (self.low, self.high))
+        return -math.inf if low is None else math.ceil(low), math.inf if high is None else math.floor(high)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The first and the last step; beside atoms, the outer ends of their cells."""
+        beyond = 0.5 if self.atoms else 0.0
+        return self.support[0] - beyond, self.support[1] + beyond
 
     @property
     def cells(self) -> Grid | None:
         """The grid of codes."""
         return Grid(1.0, 0.0)
 
-    def _with_step(self, ticks: np.ndarray, nanoseconds: int) -> Self:
-        """Find the step and the origin of date-times beside the atoms."""
-        unit = self.step or coarsest_unit(ticks, nanoseconds)
-        end = self.end if self.end is not None else unit == "month" and bool(rest_of(ticks, unit, nanoseconds).any())
-        column = self.model_copy(update={"step": unit, "end": end})
-        places = places_of(ticks + column._day_after(nanoseconds), unit, nanoseconds) - bool(end)
-        every = self.every or common_multiple(places)
-        origin = int(places.min()) if self.origin is None else self.origin
-        return column.model_copy(update={"every": every, "origin": origin})
+    @property
+    def calendar(self) -> CalendarGrid:
+        """The grid of the values beside the atoms."""
+        return CalendarGrid(self.step or "second", self.every or 1, self.origin or 0, bool(self.end))
 
-    def _day_after(self, nanoseconds: int) -> int:
-        """What makes the last days of months first days."""
-        return DAY // nanoseconds if self.end else 0
-
-    def _places(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
-        """Units after the origin."""
-        places = places_of(ticks + self._day_after(nanoseconds), self.step or "second", nanoseconds)
-        return places - bool(self.end) - (self.origin or 0)
-
-    def _codes(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
-        return np.asarray((self._places(ticks, nanoseconds) // (self.every or 1)).astype(np.float64))
-
-    def _several(self, text: str) -> str:
-        """A text with the number of units, if there are several."""
-        return "" if self.every in (None, 1) else f", {text.format(self.every)}"
+    def _refuse_outside(self, values: Values, codes: np.ndarray, counted: np.ndarray) -> None:
+        """Refuse steps outside the bounds, or mark them as unseen."""
+        low, high = self.support
+        _refuse(values, counted & (codes < low), f"before its bound {self.low}")
+        _refuse(values, counted & (codes > high), f"after its bound {self.high}")
 
     @property
     def _unit(self) -> str:
@@ -250,14 +236,12 @@ class DateTime(Column):
         return next(unit for unit, nanoseconds in UNITS.items() if nanoseconds <= length)
 
 
-def _zone_and_date(values: Values, ticks: np.ndarray, nanoseconds: int) -> tuple[str | None, bool]:
-    """The time zone, and whether values are dates alone."""
-    if not values.is_text:
-        date = bool(pa.types.is_date(values.type))
-        return None if date else values.type.tz, date
-    zoned = not pc.all(pc.match_substring_regex(values.column, _WITHOUT_ZONE)).as_py()
-    whole_days = not rest_of(ticks, "day", nanoseconds).any()
-    return "UTC" if zoned else None, whole_days and bool(pc.all(pc.equal(pc.utf8_length(values.column), 10)).as_py())
+def _refuse(values: Values, bad: np.ndarray, problem: str, remedy: str = "") -> None:
+    """Refuse date-times of probability 0, (n,), or mark them as unseen."""
+    if values.strict and bad.any():
+        place = int(bad.argmax())
+        raise values.bad_value(place, str(values.column[place].as_py()), problem, remedy)
+    values.unseen |= bad
 
 
 def _atoms(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -265,61 +249,3 @@ def _atoms(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     # Counted from the first value, where float64 holds them exactly.
     first = int(different[0])
     return np.array(atoms_of((different - first).astype(np.float64), counts), dtype=np.int64) + first
-
-
-def _arrow_unit(nanoseconds: int) -> str:
-    return next(unit for unit, length in UNITS.items() if length == nanoseconds)
-
-
-def _iso(tick: int, unit: str, date: bool) -> str:
-    """A date-time as text."""
-    shown = str(np.array(tick, dtype=np.int64).astype(f"datetime64[{unit}]"))
-    return shown[:10] if date else shown
-
-
-def _tick_of(text: str, nanoseconds: int) -> int:
-    """A date-time of ISO 8601 in ticks since 1970."""
-    return int(np.array(text, dtype=f"datetime64[{_arrow_unit(nanoseconds)}]").astype(np.int64))
-
-
-def _ticks(values: Values) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return date-times as whole numbers since 1970, int64; which are present; and the nanoseconds of one tick."""
-    column = _parsed(values) if values.is_text else values.column
-    if pa.types.is_date(column.type):
-        column = pc.cast(column, pa.timestamp("s"))
-    if not pa.types.is_timestamp(column.type):
-        raise BadValue(values.first_row, f"{values.what} is of type {column.type}, where date-times are needed.")
-    present = to_numpy(pc.is_valid(column))
-    return to_numpy(pc.fill_null(pc.cast(column, pa.int64()), 0)), present, UNITS[column.type.unit]
-
-
-def _has_zone(values: Values) -> bool:
-    """Whether times have a time zone."""
-    if values.is_text:
-        return bool(pc.any(pc.match_substring_regex(values.column, _ZONE)).as_py())
-    return bool(pa.types.is_timestamp(values.type) and values.type.tz)
-
-
-def _parsed(values: Values) -> Any:
-    """Text as timestamps."""
-    column = values.column
-    good = pc.fill_null(pc.match_substring_regex(column, _ISO), True)
-    zone = "UTC" if _has_zone(values) else None
-    if zone:
-        bare = pc.and_(good, pc.invert(pc.fill_null(pc.match_substring_regex(column, _ZONE), True)))
-        if pc.any(bare).as_py():
-            place = pc.index(bare, True).as_py()
-            shown, problem = str(column[place].as_py()), "without a time zone, and others have one"
-            raise values.bad_value(place, shown, problem, "write all alike")
-    try:
-        if not pc.all(good).as_py():
-            raise pa.ArrowInvalid("not ISO 8601")
-        return pc.cast(column, pa.timestamp("us", zone))
-    except pa.ArrowInvalid:
-        place = next((place for place, ok in enumerate(good.to_pylist()) if not ok), 0)
-        raise values.bad_value(
-            place,
-            f'the text "{column[place].as_py()}"',
-            "where a date-time such as 2024-02-29 or 2024-02-29 13:05:00 is needed",
-            "correct it",
-        ) from None

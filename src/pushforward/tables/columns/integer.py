@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pushforward.tables.columns.base import Column, Share, check_order, ends, interval, smoothed
 from pushforward.tables.columns.continuous import Continuous
@@ -37,6 +37,13 @@ class Integer(Column):
     step: Annotated[int, Field(ge=1)] | None = None
     offset: int = 0
     frequencies: list[Share] | None = None
+
+    @field_validator("low", "high", "step", mode="before")
+    @classmethod
+    def _whole(cls, number: Any) -> Any:
+        if isinstance(number, float) and not number.is_integer():
+            raise ValueError('steps and bounds of an integer are whole numbers; declare "bounded" or "continuous"')
+        return number
 
     @model_validator(mode="after")
     def _ordered(self) -> "Integer":

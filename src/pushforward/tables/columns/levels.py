@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pushforward.support.suggestions import nearest, shortened
+from pushforward.support.suggestions import nearest, quoted, shortened
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue, numbers, to_numpy
 
@@ -31,8 +31,8 @@ def is_number(level: Level) -> bool:
 
 
 def short(level: Level) -> str:
-    """Return a level for a description."""
-    return shortened(str(level), 20)
+    """Return a level for a description, in quotation marks if it has a comma: descriptions are lists."""
+    return quoted(str(level), 20)
 
 
 def same_text(column: Any) -> Any:

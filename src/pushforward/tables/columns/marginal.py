@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from pushforward.tables.columns.base import PSEUDO_ROWS, STRICT
+from pushforward.tables.columns.base import PSEUDO_ROWS
+from pushforward.tables.columns.reading import STRICT
 
 
 class Marginal(BaseModel):

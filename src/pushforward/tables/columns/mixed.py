@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
-from pushforward.tables.columns.atoms import far_atoms
+from pushforward.tables.columns.atoms import far_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER, bounds_of
@@ -91,10 +91,7 @@ class Mixed(Measured):
             return None
         # The first and the last knot lie beyond the data.
         far = far_atoms(self.atoms, np.array(self.marginal.x[1:-1]))
-        if not far:
-            return None
-        marks = ", ".join(f"{atom:.17g}" for atom in far)
-        return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
+        return remark_of_far(", ".join(f"{atom:.17g}" for atom in far)) if far else None
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:

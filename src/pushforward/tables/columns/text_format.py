@@ -178,10 +178,10 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
         return dates[0] if dates[0] not in _ISO_FORMATS else None
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
-        option = "decimal=" if values.source == FRAME else "--decimal "
+        option = "decimal=" if values.source == FRAME else "--decimal"
         raise InputError(
             f"{values.what} holds numbers {shown}, whose comma may stand between thousands or before decimals; say "
-            f"which with {option}. or {option},"
+            f'which with {option}, "." or ",".'
         )
     return numbers[0] if numbers and numbers[0] != NumberFormat() else None
 

@@ -59,22 +59,26 @@ def find_layout(path: str, header: bool) -> Layout:
     first = offset
     while _line(start, offset).startswith("#"):
         last_comment, offset = offset, _after_blank_lines(start, _next_line(start, offset))
+    after_comments, late = offset, None if declared else _SEPARATOR_LINE.match(_line(start, offset))
+    if late:
+        declared, offset = late, _after_blank_lines(start, _next_line(start, offset))
     notes = []
     if offset > first and offset < len(start):
         separator = declared[1] if declared else _separator(start, offset, path)
-        if header and _is_header(start, last_comment, offset, separator, path):
-            offset = last_comment
+        if header and not late and _is_header(start, last_comment, offset, separator, path):
+            offset = after_comments = last_comment
         if offset > first:
-            count = start[first:offset].count(b"\n")
+            count = start[first:after_comments].count(b"\n")
             notes.append(f"begins with {'a comment' if count == 1 else f'{count} lines of comments'}, left out")
     else:
         offset = first
     separator = declared[1] if declared else _separator(start, offset, path)
-    if declared and len(_first(start, offset, separator)) < 2 <= len(_first(start, offset, ",")):
+    others = [other for other in (",", *READ) if len(_first(start, offset, other)) > 1]
+    if declared and others and len(_first(start, offset, separator)) < 2:
         called = CALLED.get(separator, repr(separator))
         raise InputError(
-            f"the first line of {path} says that {called} separate its columns, and its header has commas; correct or "
-            "remove that line."
+            f"the line sep= of {path} says that {called} separate its columns, and its header has {CALLED[others[0]]}; "
+            "correct or remove that line."
         )
     if separator != ",":
         notes.append(f"separates its columns by {CALLED.get(separator, repr(separator))}")

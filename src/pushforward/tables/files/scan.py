@@ -33,6 +33,9 @@ class Choice(Protocol):
     def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
         """The values of rows, (n,), with their numbers counted from 0."""
 
+    def labels(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """Whole numbers, (n,), equal for rows that are copies of each other."""
+
 
 @dataclass(frozen=True)
 class ByNumber:
@@ -50,6 +53,10 @@ class ByNumber:
     def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
         """The hashes."""
         return hashes(numbers, self.seed)
+
+    def labels(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
+        """The numbers: no row is a copy."""
+        return numbers
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ class HeldOutDraws:
     Arguments:
         objective: the loss.
         context: rows to draw contexts from, (N, ...), or None.
-        dimensions: D; more of them, fewer draws.
+        dimensions: D; more of them, fewer draws, but at least two at a time.
         seed: of the draws.
     """
 
@@ -199,7 +199,7 @@ class HeldOutDraws:
         self.objective = objective
         self.context = context
         self.count = min(max(HELD_OUT_NUMBERS // dimensions, FEWEST_HELD_OUT), MOST_HELD_OUT)
-        self.chunk = max(HELD_OUT_CHUNK_NUMBERS // dimensions, 1)
+        self.chunks = _chunks(self.count, max(HELD_OUT_CHUNK_NUMBERS // dimensions, 2))
         self.seed = seed
 
     def __call__(self) -> float:
@@ -207,10 +207,23 @@ class HeldOutDraws:
         total = 0.0
         generator = torch.Generator().manual_seed(self.seed)
         with torch.no_grad(), seeded(self.seed, device_of(self.objective.student)):
-            for start in range(0, self.count, self.chunk):
-                batch = _batch(min(self.chunk, self.count - start), self.context, generator)
+            for count in self.chunks:
+                batch = _batch(count, self.context, generator)
                 total += float(self.objective.value(*batch).double().sum())
         return -total / self.count
+
+
+def _chunks(count: int, size: int) -> list[int]:
+    """Sizes that sum to count, none of them 1: a penalty may compare the draws of a chunk with each other.
+
+    Example:
+        >>> _chunks(10, 4), _chunks(9, 4), _chunks(4, 4)
+        ([4, 4, 2], [4, 5], [4])
+    """
+    whole, rest = divmod(count, size)
+    if rest == 1 and whole:
+        return [size] * (whole - 1) + [size + 1]
+    return [size] * whole + [rest] * bool(rest)
 
 
 def _batch(count: int, context: Tensor | None, generator: torch.Generator) -> tuple[Any, ...]:

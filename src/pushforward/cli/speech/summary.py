@@ -1,4 +1,4 @@
-"""How a model of recordings is saved and summed up."""
+"""How a model of recordings is summed up."""
 
 from typing import TYPE_CHECKING
 
@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     from pushforward.audio.speech.model import SpeechModel
 
 
-def save(model: "SpeechModel", output: str, lines: list[str], json: bool, quiet: bool) -> None:
-    """Save a model, print its notes as JSON if they are wanted, and print its summary."""
-    model.save(output)
+def summarize(model: "SpeechModel", output: str, lines: list[str], json: bool, quiet: bool) -> None:
+    """Print the notes of a model that was saved, as JSON if they are wanted, and its summary."""
     if json:
         # The two left out are long, and in the file.
         notes = {name: value for name, value in model.notes.items() if name not in ("ladder", "teacher")}

@@ -1,0 +1,64 @@
+"""Arguments of public functions that are refused in one sentence: shapes of draws, and names of files."""
+
+import contextlib
+import operator
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pushforward.errors import InputError
+
+
+def draws_shape(shape: object) -> tuple[int, ...]:
+    """How many draws are asked for, dimension by dimension.
+
+    Arguments:
+        shape: a whole number, or several, none of them negative.
+
+    Raises:
+        InputError: anything else.
+
+    Example:
+        >>> draws_shape(5), draws_shape((2, 3)), draws_shape(())
+        ((5,), (2, 3), ())
+        >>> draws_shape((-5,))
+        Traceback (most recent call last):
+        pushforward.errors.InputError: The shape of draws is (-5,), but a number of draws cannot be negative.
+    """
+    sizes: tuple[int, ...] | None = None
+    # Numbers of numpy, and tensors of one, are whole numbers as well.
+    with contextlib.suppress(TypeError):
+        sizes = (operator.index(shape),)  # type: ignore[arg-type]
+    if sizes is None and isinstance(shape, Iterable):
+        with contextlib.suppress(TypeError):
+            sizes = tuple(map(operator.index, shape))
+    if sizes is None:
+        raise InputError(
+            "The shape of draws is a whole number or a tuple of whole numbers, such as (1000,), not "
+            f"{str(shape)[:100]!r} ({type(shape).__name__})."
+        )
+    if any(size < 0 for size in sizes):
+        raise InputError(f"The shape of draws is {sizes}, but a number of draws cannot be negative.")
+    return sizes
+
+
+def path_of(path: object) -> Path:
+    """The name of a file as a path.
+
+    Raises:
+        InputError: it is neither text nor a path.
+
+    Example:
+        >>> path_of(3)
+        Traceback (most recent call last):
+        pushforward.errors.InputError: The name of a file is text or a pathlib.Path, not 3 (int).
+    """
+    try:
+        name = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError:
+        name = None
+    if not isinstance(name, str):
+        raise InputError(
+            f"The name of a file is text or a pathlib.Path, not {str(path)[:100]} ({type(path).__name__})."
+        )
+    return Path(name)

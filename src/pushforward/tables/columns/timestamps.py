@@ -1,0 +1,148 @@
+"""Date-times as ticks, whole numbers since the beginning of 1970: those of a column, and those written in ISO 8601."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pushforward.tables.columns.calendar import CalendarGrid, rest_of
+from pushforward.tables.columns.values import Values
+from pushforward.tables.numbers import BadValue, to_numpy
+
+UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of pyarrow, in nanoseconds
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+ISO = rf"^{_DATE}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,9}})?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?$"
+# As numpy writes them, which knows years of more than four digits.
+_ISO_WITHOUT_ZONE = r"[+-]?[0-9]*[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?)?"
+_ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
+_WITHOUT_ZONE = r"^[0-9-]{10}([T ][0-9:.]+)?$"
+# Ticks of nanoseconds reach so many microseconds from 1970.
+FURTHEST_IN_NANOSECONDS = 9_223_372_036_854_775
+
+
+def ticks_of(values: Values) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return date-times as ticks, (n,) int64; which are present, (n,); and the nanoseconds of one tick.
+
+    Raises:
+        BadValue: a value is no date-time.
+    """
+    column = _parsed(values) if values.is_text else values.column
+    if pa.types.is_date(column.type):
+        column = pc.cast(column, pa.timestamp("s"))
+    if not pa.types.is_timestamp(column.type):
+        raise BadValue(values.first_row, f"{values.what} is of type {column.type}, where date-times are needed.")
+    present = to_numpy(pc.is_valid(column))
+    return to_numpy(pc.fill_null(pc.cast(column, pa.int64()), 0)), present, UNITS[column.type.unit]
+
+
+def tick_of(text: str, nanoseconds: int) -> int:
+    """Return the tick of a date-time in ISO 8601, without a zone.
+
+    Arguments:
+        text: the date-time.
+        nanoseconds: of one tick.
+
+    Example:
+        >>> tick_of("1970-01-02", UNITS["s"])
+        86400
+    """
+    return int(np.array(text, dtype=f"datetime64[{arrow_unit(nanoseconds)}]").astype(np.int64))
+
+
+def iso(tick: int, nanoseconds: int) -> str:
+    """Return a tick in ISO 8601, as a date alone if it is the beginning of a day.
+
+    Example:
+        >>> iso(86_400, UNITS["s"]), iso(86_460, UNITS["s"])
+        ('1970-01-02', '1970-01-02T00:01:00')
+    """
+    shown = str(np.array(tick, dtype=np.int64).astype(f"datetime64[{arrow_unit(nanoseconds)}]"))
+    return shown if rest_of(np.array([tick]), "day", nanoseconds)[0] else shown.split("T")[0]
+
+
+def checked_iso(value: Any) -> Any:
+    """Return a date-time that was declared as text in ISO 8601.
+
+    Raises:
+        ValueError: text that is no date-time, or has a zone.
+
+    Example:
+        >>> checked_iso(" 2024-02-29 ")
+        '2024-02-29'
+    """
+    text = value.isoformat() if hasattr(value, "isoformat") else value
+    if not isinstance(text, str):
+        return text
+    try:
+        if re.fullmatch(_ISO_WITHOUT_ZONE, text.strip()):
+            tick_of(text.strip(), UNITS["us"])
+            return text.strip()
+    except ValueError:
+        pass  # no day of the calendar
+    raise ValueError(
+        "a date-time is written as 2024-02-29 or 2024-02-29 13:05:00, in UTC where the column has a time zone"
+    )
+
+
+def step_of(text: str, calendar: CalendarGrid) -> float:
+    """Return how many steps of a grid lie between its origin and a date-time: with a half between two of them.
+
+    Example:
+        >>> months = CalendarGrid("month", 1, 0, False)
+        >>> step_of("1970-03-01", months), step_of("1970-03-15", months)
+        (2.0, 2.5)
+    """
+    tick = tick_of(text, UNITS["us"])
+    if calendar.unit == "nanosecond":
+        tick = min(max(tick, -FURTHEST_IN_NANOSECONDS), FURTHEST_IN_NANOSECONDS)
+    ticks = np.array([tick], dtype=np.int64)
+    return float((calendar.codes(ticks, UNITS["us"]) + 0.5 * calendar.off(ticks, UNITS["us"]))[0])
+
+
+def arrow_unit(nanoseconds: int) -> str:
+    """Return the unit of pyarrow of so many nanoseconds."""
+    return next(unit for unit, length in UNITS.items() if length == nanoseconds)
+
+
+def has_zone(values: Values) -> bool:
+    """Whether times have a time zone."""
+    if values.is_text:
+        return bool(pc.any(pc.match_substring_regex(values.column, _ZONE)).as_py())
+    return bool(pa.types.is_timestamp(values.type) and values.type.tz)
+
+
+def zone_and_date(values: Values, ticks: np.ndarray, nanoseconds: int) -> tuple[str | None, bool]:
+    """Return the time zone of date-times, or None; and whether they are dates alone."""
+    if not values.is_text:
+        date = bool(pa.types.is_date(values.type))
+        return None if date else values.type.tz, date
+    zoned = not pc.all(pc.match_substring_regex(values.column, _WITHOUT_ZONE)).as_py()
+    whole_days = not rest_of(ticks, "day", nanoseconds).any()
+    return "UTC" if zoned else None, whole_days and bool(pc.all(pc.equal(pc.utf8_length(values.column), 10)).as_py())
+
+
+def _parsed(values: Values) -> Any:
+    """Text as timestamps."""
+    column = values.column
+    good = pc.fill_null(pc.match_substring_regex(column, ISO), True)
+    zone = "UTC" if has_zone(values) else None
+    if zone:
+        bare = pc.and_(good, pc.invert(pc.fill_null(pc.match_substring_regex(column, _ZONE), True)))
+        if pc.any(bare).as_py():
+            place = pc.index(bare, True).as_py()
+            shown, problem = str(column[place].as_py()), "without a time zone, and others have one"
+            raise values.bad_value(place, shown, problem, "write all alike")
+    try:
+        if not pc.all(good).as_py():
+            raise pa.ArrowInvalid("not ISO 8601")
+        return pc.cast(column, pa.timestamp("us", zone))
+    except pa.ArrowInvalid:
+        place = next((place for place, ok in enumerate(good.to_pylist()) if not ok), 0)
+        raise values.bad_value(
+            place,
+            f'the text "{column[place].as_py()}"',
+            "where a date-time such as 2024-02-29 or 2024-02-29 13:05:00 is needed",
+            "correct it",
+        ) from None
