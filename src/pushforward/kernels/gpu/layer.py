@@ -116,11 +116,12 @@ class _WholeLayer(Function):
             value.new_empty(count),
         )
         read, rows = value if known is None else known, rows_of_program(value)
-        _forward[(parts_of(count, rows),)](
-            value, *value.stride(), read, *read.stride(), *_added(added, value),
-            *_network(layer.network, weights), tuple(results), mapped, logs, log_det, count,
-            *sizes, layer.inverse, added is not None, rows, UNITS, INPUTS, VALUES,
-        )  # fmt: skip
+        with torch.cuda.device_of(value):
+            _forward[(parts_of(count, rows),)](
+                value, *value.stride(), read, *read.stride(), *_added(added, value),
+                *_network(layer.network, weights), tuple(results), mapped, logs, log_det, count,
+                *sizes, layer.inverse, added is not None, rows, UNITS, INPUTS, VALUES,
+            )  # fmt: skip
         ctx.layer, ctx.sizes, ctx.results = layer, sizes, results
         return mapped, log_det
 

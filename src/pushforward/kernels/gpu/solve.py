@@ -52,13 +52,14 @@ def solve_on_gpu(
     parameters, log_det = z.new_empty(count, structure.parameter_count), z.new_empty(count)
     shape = SHAPES[type(univariate)](univariate)
     densest = max([structure.parameter_count, *(len(layer[0]) // features for layer in after)])
-    _solve[(parts_of(count, ROWS),)](
-        z, *z.stride(), numbers, tuple(own), tuple(biases), z if direct is None else direct,
-        *_strided(added, z), *_strided(added_to_parameters, z),
-        (*before, z), (*after, z), in_order, parameters, x, log_det, count, features, structure.parameter_count,
-        shape, power_of_2(shape.bins), skips, kept, structure.activation, direct is not None,
-        added is not None, added_to_parameters is not None, ROWS, 16 if densest <= 16 else 32, INPUTS,
-    )  # fmt: skip
+    with torch.cuda.device_of(z):
+        _solve[(parts_of(count, ROWS),)](
+            z, *z.stride(), numbers, tuple(own), tuple(biases), z if direct is None else direct,
+            *_strided(added, z), *_strided(added_to_parameters, z),
+            (*before, z), (*after, z), in_order, parameters, x, log_det, count, features, structure.parameter_count,
+            shape, power_of_2(shape.bins), skips, kept, structure.activation, direct is not None,
+            added is not None, added_to_parameters is not None, ROWS, 16 if densest <= 16 else 32, INPUTS,
+        )  # fmt: skip
     return x, log_det
 
 
