@@ -82,6 +82,31 @@ def test_names(tmp_path, case):
     assert column_names(write(tmp_path, text)) == names
 
 
+AMONG_COMMAS = {
+    "in a name and in cells": ("date;x;city, land\n02.04.2023;1.066,66;Wien, AT\n03.04.2023;7;Graz, AT\n", ";"),
+    "in a name alone": ("x;city, land\n1;Wien\n2;Graz\n", ";"),
+    "in some cells": ("x;city, land\n1;Wien\n2;Graz, AT\n", ";"),
+    "over tabs": ("x\tcity, land\n1,5\tWien, AT\n2\tGraz\n", "\t"),
+    "a semicolon in a name": ("a;b,c\n1,2\n3,4\n", ","),
+    "a semicolon in some cells": ("a;b,c\n1,2\n3;4,5\n", ","),
+}
+
+
+@pytest.mark.parametrize("case", AMONG_COMMAS)
+def test_commas_within_names_and_cells_separate_nothing(tmp_path, case):
+    text, separator = AMONG_COMMAS[case]
+    path = write(tmp_path, text)
+    assert column_names(path) == text.splitlines()[0].split(separator)
+    assert read(path)[1] == [line.split(separator) for line in text.splitlines()[1:]]
+
+
+def test_commas_and_semicolons_that_both_agree_are_the_users_choice(tmp_path):
+    path = write(tmp_path, "x;city, land\n1;Wien, AT\n2;Graz, AT\n")
+    assert "agree on the number of commas, and on that of semicolons" in refusal(path)
+    assert read(path, separator=";")[0] == ["x", "city, land"]
+    assert read(path, separator=",")[0] == ["x;city", " land"]
+
+
 VALUES = {
     "whole numbers": "1024,17\n1030,12\n1011,3\n",
     "numbers": "0.5,1.5\n0.2,1\n",

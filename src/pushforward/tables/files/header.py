@@ -136,10 +136,10 @@ def _is_header(start: bytes, comment: int, offset: int, separator: str, path: st
 
 
 def _separator(start: bytes, offset: int, path: str) -> str:
-    """What separates the columns, by the first two rows."""
+    """What separates the columns, by the first two rows, or by more where there are commas."""
     first = _first(start, offset, ",")
     if len(first) != 1:
-        return ","
+        return _among_commas(start[offset:], first, path)
     for separator, called in CALLED.items():
         if separator == "," or separator not in first[0]:
             continue
@@ -153,6 +153,27 @@ def _separator(start: bytes, offset: int, path: str) -> str:
             shown = option if separator in RECOGNIZED and separator.isprintable() else ""
             raise InputError(f"{path} separates its columns by {called}; save it with commas{shown}.")
     return ","
+
+
+def _among_commas(text: bytes, header: Sequence[str], path: str) -> str:
+    """What separates the columns of a header with commas, which may stand in names: what agrees with more rows."""
+    others = [other for other in READ if any(other in name for name in header)]
+    if not others:
+        return ","
+    agreeing = {separator: _agreeing(text, separator) for separator in (",", *others)}
+    best = max(others, key=agreeing.__getitem__)
+    if agreeing[best] == agreeing[","] > 0:
+        raise InputError(
+            f"header and rows of {path} agree on the number of commas, and on that of {READ[best]}; say what separates "
+            'the columns with --separator "," or another one (separator= in Python).'
+        )
+    return best if agreeing[best] > agreeing[","] else ","
+
+
+def _agreeing(text: bytes, separator: str) -> int:
+    """How many rows have as many fields as the header; 0 if it has one."""
+    header, *rows = _rows(text, separator) or [[]]
+    return sum(len(row) == len(header) for row in rows) if len(header) > 1 else 0
 
 
 def _first(start: bytes, offset: int, separator: str) -> list[str]:
