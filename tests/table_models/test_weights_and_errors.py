@@ -185,3 +185,30 @@ def test_a_streamed_weight_without_measure_is_named(tmp_path, monkeypatch):
         pd.DataFrame({"a": np.arange(60.0) ** 1.5, "w": weights}).to_csv(tmp_path / "t.csv", index=False)
         with pytest.raises(pf.InputError, match=rf'column "w" of .* holds {weight:g} in row 6'.replace("+", r"\+")):
             pf.fit_table(tmp_path / "t.csv", weight="w", max_steps=1, progress=False)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("options", [{"weight": "zip"}, {"errors": {"a": "zip"}}])
+def test_codes_are_no_weights_and_no_errors(tmp_path, monkeypatch, streamed, options):
+    if streamed:
+        monkeypatch.setattr("pushforward.table_models.streamed.LARGEST_IN_MEMORY", 0)
+    codes = ["94110", "02139", "00501"] * 20
+    pd.DataFrame({"a": np.arange(60.0) ** 1.5, "zip": codes}).to_csv(tmp_path / "t.csv", index=False)
+    what = "weights" if "weight" in options else "errors"
+    with pytest.raises(
+        pf.InputError, match=rf'^{what} are numbers, and column "zip" of .* is text \(codes such as 02139'
+    ):
+        pf.fit_table(tmp_path / "t.csv", columns=["a"], **options, max_steps=1, progress=False)
+
+
+@pytest.mark.parametrize("way", ["in memory", "streamed", "an array"])
+def test_a_weighted_fit_says_what_weighs(tmp_path, monkeypatch, way):
+    if way == "streamed":
+        monkeypatch.setattr("pushforward.table_models.streamed.LARGEST_IN_MEMORY", 0)
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "w": np.linspace(0.25, 3, 60)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data, weight = (frame[["a"]], 2 * frame["w"]) if way == "an array" else (tmp_path / "t.csv", "w")
+    lines = []
+    pf.fit_table(data, weight=weight, flow="nice", max_steps=1, progress=False, announce=lines.append)
+    said = "the rows are weighted, from 0.5 to 6" if way == "an array" else 'column "w" weighs the rows, from 0.25 to 3'
+    assert lines.count(said) == 1

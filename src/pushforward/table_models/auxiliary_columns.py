@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.support.hashing import hashes
+from pushforward.support.suggestions import shortened
 from pushforward.tables import check_columns
-from pushforward.tables.missing import TYPED, Marks, plain
+from pushforward.tables.columns.values import are_codes
+from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.training.rows import as_weights
 
@@ -72,12 +74,14 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
         marks: what stands for a missing value.
 
     Raises:
-        InputError: a weight is missing, negative or not finite; the first row concerned is named.
+        InputError: the column holds codes of digits, which are text; or a weight is missing, negative or not finite,
+            and the first row concerned is named.
     """
     if not isinstance(weight, str):
         found = as_weights(weight, table.num_rows, "weight")
         assert found is not None
         return found.numpy()
+    _refuse_codes(table.column(weight), weight, "weights", source, marks)
     values = numbers(table.column(weight), weight, source, first_row, marks=marks)
     bad = np.flatnonzero(~(values >= 0))
     if len(bad):
@@ -88,6 +92,25 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
             "none may be missing.",
         )
     return values
+
+
+def _refuse_codes(column: Any, name: str, wanted: str, source: str, marks: Marks) -> None:
+    """Refuse text of digits that are no numbers, although they could be read as such."""
+    if not is_text(column):
+        return
+    texts = plain(column, marks).drop_null()
+    if len(texts) and are_codes(texts):
+        code = max(texts.slice(0, 100).to_pylist(), key=lambda text: text.strip().startswith("0"))
+        raise InputError(
+            f'{wanted} are numbers, and column "{name}" of {source} is text (codes such as '
+            f"{shortened(code.strip(), 40)}); choose another column."
+        )
+
+
+def line_of_weights(weight: Any, low: float, high: float) -> str:
+    """Say which column weighs the rows, and between what."""
+    what = f'column "{weight}" weighs the rows' if isinstance(weight, str) else "the rows are weighted"
+    return f"{what}, from {low:g} to {high:g}"
 
 
 def check_weights(weights: np.ndarray, weight: Any, source: str) -> None:
@@ -124,10 +147,12 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1,
         marks: what stands for a missing value.
 
     Raises:
-        InputError: an error is missing, negative or not finite; the first row concerned is named.
+        InputError: a column holds codes of digits, which are text; or an error is missing, negative or not finite, and
+            the first row concerned is named.
     """
     found = np.empty((table.num_rows, len(names)))
     for place, name in enumerate(names):
+        _refuse_codes(table.column(name), name, "errors", source, marks)
         found[:, place] = numbers(table.column(name), name, source, first_row, marks=marks)
         bad = np.flatnonzero(~(found[:, place] >= 0))
         if len(bad):

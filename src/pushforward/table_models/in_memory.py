@@ -9,7 +9,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pushforward.table_models.auxiliary_columns import check_groups, check_weights, errors_of, groups_of, weights_of
+from pushforward.table_models.auxiliary_columns import (
+    check_groups,
+    check_weights,
+    errors_of,
+    groups_of,
+    line_of_weights,
+    weights_of,
+)
 from pushforward.table_models.source import Codes, HoldOut, Split, evidence, measured
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
@@ -53,9 +60,13 @@ class InMemoryTable:
         self.source, self.declared, self.hold_out = source, declared, hold_out
         self.errors, self.marks, self.conventions = list(errors), marks, conventions
         self.reasons: list[str] = []
-        self.weights = None if weight is None else relative_weights(weights_of(table, weight, source, marks=marks))
-        if self.weights is not None:
+        self.weights = None
+        if weight is not None:
+            found = weights_of(table, weight, source, marks=marks)
+            self.weights = relative_weights(found)
             check_weights(self.weights, weight, source)
+            said = found if isinstance(weight, str) else np.asarray(weight, dtype=np.float64)
+            self.reasons.append(line_of_weights(weight, said.min(), said.max()))
         self.noise_of = errors_of(table, self.errors, source, marks=marks)
         self.groups = None
         auxiliary = [*self.errors, *([weight] if isinstance(weight, str) else [])]

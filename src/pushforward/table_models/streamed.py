@@ -12,7 +12,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import progress
-from pushforward.table_models.auxiliary_columns import errors_of, weights_of
+from pushforward.table_models.auxiliary_columns import errors_of, line_of_weights, weights_of
 from pushforward.table_models.source import Codes, HoldOut, Split
 from pushforward.table_models.streamed_choice import choose_held_out
 from pushforward.tables import Schema, StoredTable, TableReader, encode, infer_schema, open_table
@@ -117,6 +117,7 @@ class StreamedTable:
         hold_out = self.hold_out
         while True:
             self.row_groups = RowGroups(table, columns, text, marks, unsettled)
+            self._ends = (math.inf, 0.0)
             try:
                 self.choice = choose_held_out(self.row_groups, self.names, hold_out)
                 with progress("scanning", self.quiet) as report:
@@ -145,10 +146,12 @@ class StreamedTable:
 
     @property
     def reasons(self) -> list[str]:
-        """That the table is streamed."""
+        """That the table is streamed, and by what its rows are weighted."""
+        weighted = [] if self.weight is None else [line_of_weights(self.weight, *self._ends)]
         return [
             f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
-            f"{len(self.sample)} gives the quantiles"
+            f"{len(self.sample)} gives the quantiles",
+            *weighted,
         ]
 
     def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
@@ -236,7 +239,11 @@ class StreamedTable:
         """The weights of rows whose numbers and errors are checked."""
         self._check_numbers(batch, before)
         errors_of(batch, self.errors, self.source, before + 1)
-        return np.ones(batch.num_rows) if self.weight is None else self._weights(batch, before)
+        if self.weight is None:
+            return np.ones(batch.num_rows)
+        weights, (low, high) = self._weights(batch, before), self._ends
+        self._ends = (float(weights.min(initial=low)), float(weights.max(initial=high)))
+        return weights
 
     def _weights(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
         assert self.weight is not None
