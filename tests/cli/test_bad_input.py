@@ -77,8 +77,8 @@ def test_fit_refuses_an_empty_file(refused, tmp_path):
         (["--flow", "realnpv"], ["'realnpv'", 'did you mean "realnvp"']),
         (["--device", "gpu"], ["device must be one of", "'gpu'"]),
         (["--precision", "16"], ["precision must be one of", "'16'"]),
-        (["--max-time", "0"], ["max_time"]),
-        (["--max-time", "nan"], ["max_time"]),
+        (["--max-time", "0"], ["--max-time is a number above 0; it is"]),
+        (["--max-time", "nan"], ['--max-time is a number above 0; it is "nan"']),
     ],
 )
 def test_fit_refuses_options(refused, tmp_path, options, words):
@@ -343,3 +343,21 @@ def test_an_unexpected_error_is_one_sentence(run, monkeypatch):
     result = run("info", "m.safetensors")
     assert result.status == 1
     assert result.err == "Unexpected error: ZeroDivisionError: division by zero; run again with -v for the traceback.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sample", "m", "-o", "x", "-n", "1e3"], '-n is a whole number of at least 1; it is "1e3".'),
+        (["sample", "m", "-o", "x", "-n", "-3"], '-n is a whole number of at least 1; it is "-3".'),
+        (["sample", "m", "-o", "x", "--seed", "one"], '--seed is a whole number; it is "one".'),
+        (["score", "m", "t", "-o", "x", "--explain", "-1"], '--explain is a whole number of at least 0; it is "-1".'),
+        (["fit", "t", "-o", "x", "--workers", "0"], '--workers is a whole number of at least 1; it is "0".'),
+        (["fit", "t", "-o", "x", "--max-time", "soon"], '--max-time is a number; it is "soon".'),
+        (["distill", "m", "-o", "x", "--max-time", "-1"], '--max-time is a number above 0; it is "-1".'),
+        (["speech", "fit", "t", "-o", "x", "--channels", "a"], '--channels is a whole number; it is "a".'),
+    ],
+)
+def test_a_value_that_an_option_does_not_take_is_quoted_in_one_sentence(run, arguments, sentence):
+    result = run(*arguments)
+    assert (result.status, result.out, result.err) == (2, "", f"Error: {sentence}\n")

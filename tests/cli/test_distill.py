@@ -108,7 +108,7 @@ def test_quiet_says_nothing_and_a_seed_repeats(run, tmp_path):
         ("given", ["--given-file", "absent.csv"], ["absent.csv"]),
         ("given", ["--given-file", "other.csv"], ['other.csv has no column "mass"']),
         ("model", ["--device", "gpu"], ["device must be one of"]),
-        ("model", ["--max-time", "0"], ["max_time"]),
+        ("model", ["--max-time", "0"], ["--max-time is a number above 0; it is"]),
         ("absent", [], ["absent.safetensors"]),
     ],
 )

@@ -20,9 +20,11 @@ from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
 from pushforward.cli.streams import open_standard_streams
+from pushforward.cli.usage import Commands
 from pushforward.version import __version__
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

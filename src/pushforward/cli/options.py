@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pushforward.cli.usage import positive
 from pushforward.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ Output = Annotated[
     typer.Option("--output", "-o", help="Table to write (.csv, .parquet, .feather); - is CSV on standard output."),
 ]
 ModelOutput = Annotated[str, typer.Option("--output", "-o", help="Model file to write (.safetensors).")]
-MaxTime = Annotated[float | None, typer.Option(help="Most seconds of training; by default training ends by itself.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(callback=positive, help="Most seconds of training; by default training ends by itself."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers: the same seed gives the same result.")]
 SeedOfDraws = Annotated[int | None, typer.Option(help="Seed of the draws; by default every run draws different ones.")]
 Device = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]

@@ -26,7 +26,7 @@ from pushforward.cli.output import command, counted, place, print_json, progress
 def sample(
     model: Model,
     output: Output,
-    number: Annotated[int | None, typer.Option("--number", "-n", help="Number of rows to draw.")] = None,
+    number: Annotated[int | None, typer.Option("--number", "-n", min=1, help="Number of rows to draw.")] = None,
     given_file: Annotated[
         str | None,
         typer.Option(help="Table of the given columns, a file or a folder: one row is drawn for each of its rows."),
