@@ -9,7 +9,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.errors import InputError
-from pushforward.tables import check_for_fitting, numeric_matrix
+from pushforward.tables import TableReader, check_columns, check_for_fitting, numeric_matrix
 from pushforward.tables.checks import check_scale
 from pushforward.tables.numbers import BadValue
 
@@ -188,3 +188,18 @@ def test_columns_at_the_ends_of_what_can_be_fitted():
 def test_a_bad_value_can_be_sent_to_another_process():
     error = pickle.loads(pickle.dumps(BadValue(3, "row 3 is bad")))
     assert (str(error), error.row) == ("row 3 is bad", 3)
+
+
+def test_all_missing_columns_are_named_in_the_order_wanted():
+    with pytest.raises(InputError, match=r'^s has no columns "z", "b", "y"; there are a, c\.$'):
+        check_columns(["z", "a", "b", "y"], ["a", "c"], source="s")
+    with pytest.raises(InputError, match=r'"7" and 3 more; there are a\.$'):
+        check_columns([str(number) for number in range(11)], ["a"], source="s")
+    with pytest.raises(InputError, match=r'^s has no column "aa"; did you mean "a"\?'):
+        check_columns(["aa"], ["a"], source="s")
+
+
+def test_a_reader_names_all_needed_columns_before_the_numbers_among_them(tmp_path):
+    (tmp_path / "t.csv").write_text("x\n1\n")
+    with pytest.raises(InputError, match='has no columns "kind", "y"; there are x'):
+        TableReader(tmp_path / "t.csv", ["x", "y"], needed=["kind", "x", "y"])

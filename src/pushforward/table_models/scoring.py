@@ -260,7 +260,8 @@ def score_table(
     # Numbers that come as text and are written as text stay as they were.
     as_text = output == "-" or table_format(output) == "csv"
     numeric = roles.numeric(roles.names)
-    with TableReader(data, numeric, keep_text=as_text, header=header, schema=roles.schema) as reader:
+    options: dict[str, Any] = {"header": header, "schema": roles.schema, "needed": roles.names}
+    with TableReader(data, numeric, keep_text=as_text, **options) as reader:
         scorer = RowScorer(density, roles, calibration, shares, strict, reader.path, reader.written)
         for name in scorer.added:
             if name in reader.names:

@@ -23,7 +23,8 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
         source: what messages call the table.
 
     Raises:
-        InputError: a column is missing (the closest name and the names of the table are listed), or named twice.
+        InputError: columns are missing (all are named, and the names of the table are listed, for one column the
+            closest first), or one is named twice.
 
     Example:
         >>> check_columns(["mas"], ["mass", "radius"], source="stars.csv")
@@ -38,9 +39,17 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
     if not columns:
         raise InputError(f"no column of {source} is named; {nearest('', names)}")
     known = set(names)  # a table may have a hundred thousand columns
-    for name in columns:
-        if name not in known:
-            raise InputError(f'{source} has no column "{name}"; {_quoting(names, source)}{nearest(name, names)}')
+    missing = [name for name in columns if name not in known]
+    if missing:
+        what = f'column "{missing[0]}"' if len(missing) == 1 else f"columns {_listed(missing)}"
+        word = missing[0] if len(missing) == 1 else ""
+        raise InputError(f"{source} has no {what}; {_quoting(names, source)}{nearest(word, names)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in quotation marks, up to some number of them."""
+    listed = ", ".join(f'"{name}"' for name in names[:MOST_NAMES])
+    return f"{listed} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else listed
 
 
 def _quoting(names: Sequence[str], source: str) -> str:

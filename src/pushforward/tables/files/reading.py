@@ -36,6 +36,7 @@ class TableReader:
         header: whether the first line of a CSV has the names of its columns, which are called 0, 1, 2, ... otherwise;
             default True. A table that is open knows.
         schema: says what stands for a missing value in numeric columns of a CSV; default the list for all of them.
+        needed: the columns that the table must have; default the numeric ones.
 
     Attributes:
         path: what messages call the table.
@@ -46,7 +47,7 @@ class TableReader:
         notes: what was read in another way than usual, line by line.
 
     Raises:
-        InputError: the table cannot be read, has no rows, has two columns of the same name, or lacks a numeric column.
+        InputError: the table cannot be read, has no rows, has two columns of the same name, or lacks a needed column.
 
     Example:
         >>> import tempfile, pathlib
@@ -67,6 +68,7 @@ class TableReader:
         only_numeric: bool = False,
         header: bool = True,
         schema: Mapping[str, Column] | None = None,
+        needed: Sequence[str] | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
         self._table = self._stack.enter_context(opened(data, header=header, once=True))
@@ -81,8 +83,8 @@ class TableReader:
         self._declared = schema or {}
         try:
             check_distinct(self.names, source=self.path)
-            if self._numeric or only_numeric:
-                check_columns(self._numeric or (), self.names, source=self.path)
+            if needed or self._numeric or only_numeric:
+                check_columns(needed or self._numeric or (), self.names, source=self.path)
             if self.rows == 0:
                 raise InputError(f"{self.path} has no rows; give a table with rows.")
         except InputError:
