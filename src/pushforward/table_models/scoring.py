@@ -267,7 +267,7 @@ def score_table(
                 raise InputError(f'{reader.path} already has a column "{name}"; rename or remove it first.')
         fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in scorer.added]
         with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
-            for scored in engine.map(scorer, blocks_of(reader)):
+            for scored in engine.map(scorer, blocks_of(reader, BATCH_ROWS)):
                 batch, log_prob = scored.block.rows, scored.added[LOG_PROB]
                 watch(scored.block.first_row, scored.codes, log_prob, batch)
                 for name, column in scored.added.items():
