@@ -90,8 +90,8 @@ class Run:
         self.evaluated_step = -1
         self.evaluated_at = 0.0
         self.evaluation_seconds = 0.0
-        # In steps, and of these the part in which no processor worked for this thread.
-        self.step_seconds = self.waiting_seconds = 0.0
+        # Of the steps, and of these the part in which a processor worked for this thread.
+        self.step_seconds = self.worked_seconds = 0.0
         self.finished = False
         self.last_rate = 0.0
         self._reset_means()
@@ -132,11 +132,10 @@ class Run:
     def take_step(self, batch: Batch, progress: float) -> None:
         """Take a step at the learning rate that belongs to this share of the run."""
         learning_rate = self.stepper.learning_rate(progress)
-        clock = time.perf_counter() - time.thread_time()
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.thread_time()
         taken = self.stepper.take(self.stepper.on_device(batch), learning_rate)
         self.step_seconds += time.perf_counter() - started
-        self.waiting_seconds += time.perf_counter() - time.thread_time() - clock
+        self.worked_seconds += time.thread_time() - worked
         if taken is not None:
             self._note(*taken, learning_rate)
         elif self.stepper.reading_due:
@@ -201,7 +200,7 @@ class Run:
         self.history.epochs = self.epochs
         self.history.total_seconds = time.monotonic() - self.started
         if self.step_seconds and self.fabric.device.type == "cpu" and self.fabric.world_size == 1:
-            self.history.processor_share = 1 - self.waiting_seconds / self.step_seconds
+            self.history.processor_share = self.worked_seconds / self.step_seconds
 
     def warn(self, sentence: str) -> None:
         """Warn of an event, and record it."""
