@@ -280,7 +280,7 @@ def score_table(
     return scores
 
 
-def blocks_of(reader: TableReader, rows: int = BATCH_ROWS) -> Iterator[BlockOfRows]:
+def blocks_of(reader: TableReader, rows: int) -> Iterator[BlockOfRows]:
     """The rows of a table, so many at a time."""
     first_row = 1
     for batch in reader.batches(rows):
