@@ -281,7 +281,7 @@ def score_table(
 
 
 def blocks_of(reader: TableReader, rows: int) -> Iterator[BlockOfRows]:
-    """The rows of a table, so many at a time."""
+    """The rows of a table, `rows` at a time."""
     first_row = 1
     for batch in reader.batches(rows):
         yield BlockOfRows(batch, first_row, reader.progress)

@@ -212,7 +212,7 @@ class Run:
         """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON.
 
         All processes must ask for it at the same time. What differs from process to process is in `processes`, by their
-        numbers; the first one's is outside as well, for a run that goes on with another number of processes.
+        numbers; the first one's is outside as well, for a run that resumes with another number of processes.
         """
         self._read_late()
         steps = self.stepper.state_dict()
