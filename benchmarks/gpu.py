@@ -2,8 +2,8 @@
 
     python benchmarks/gpu.py [--device cuda] [--quick] [--minutes 8] [-o benchmarks/gpu.md]
 
-Each line says what was compared with what. A line that fails is reported and the rest goes on; the exit status is 1 if
-any check failed. Peers (zuko, nflows, normflows; benchmarks/requirements.txt) are timed where they can be imported.
+Each line says what was compared with what. A line that fails is reported, and the rest still runs; the exit status is 1
+if any check failed. Peers (zuko, nflows, normflows; benchmarks/requirements.txt) are timed where they can be imported.
 `--device cpu --quick` runs the whole script on tiny sizes, as its own test.
 """
 
@@ -217,7 +217,7 @@ def check_mixed(report):
 
 
 def check_coads(report):
-    """The same on the table of the quality benchmark, where its data are at hand."""
+    """The same on the table of the quality benchmark, where its data are available."""
     import datasets
 
     if report.quick or not datasets.is_cached("coads"):
@@ -281,7 +281,7 @@ def check_bad_row(report):
 
 
 def check_resume(report):
-    """A run that goes on from its checkpoint."""
+    """A run that resumes from its checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.checkpoint")
         fitted(report, 20, device=report.device, checkpoint=path)

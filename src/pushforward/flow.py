@@ -65,8 +65,8 @@ class Flow(nn.Module):
 
     Raises:
         ValueError: base and bijection differ in their number of features.
-        InputError: in every method: a value that is no tensor, of a shape that does not fit, of another precision or on
-            another device than the flow, or a context missing, or given to an unconditional flow.
+        InputError: in every method: a value that is not a tensor, has a shape that does not fit, or has another
+            precision or device than the flow; a context that is missing, or given to an unconditional flow.
 
     Cost: `log_prob` and `to_latent` cost one inverse of the bijection, `sample` and `to_data` one forward.
 

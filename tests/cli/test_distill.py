@@ -14,7 +14,9 @@ from pushforward.table_models.distillation import distill_table
 
 @pytest.mark.slow
 def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_steps):
-    teacher = fitted / "model.safetensors"
+    # A named flow: a Gaussian would take the place of the default one, and it is distilled in closed form.
+    teacher = tmp_path / "teacher.safetensors"
+    assert run("fit", fitted / "data.csv", "-o", teacher, "--flow", "nsf").status == 0
     result = run("distill", teacher, "-o", "fast.safetensors", "--json")
     assert result.status == 0, result.err
     report = result.json()
@@ -49,11 +51,12 @@ def test_a_model_is_distilled_scored_and_sampled(run, fitted, tmp_path, many_ste
 
 @pytest.mark.slow
 def test_an_alarm_and_the_estimator_are_said_once(run, fitted, monkeypatch):
+    assert run("fit", fitted / "data.csv", "-o", "teacher.safetensors", "--flow", "nsf").status == 0
     monkeypatch.setattr("pushforward.training.distillation.measurement.alarms_of", lambda report: ["All is odd."])
     for options, said, warned in (((), 1, 0), (("-q",), 0, 1)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            result = run("distill", fitted / "model.safetensors", "-o", "f.safetensors", *options)
+            result = run("distill", "teacher.safetensors", "-o", "f.safetensors", *options)
         assert result.status == 0 and result.err.count("Alarm: All is odd.") == said
         assert result.err.count("estimator joint") == said
         # Quiet leaves out what is said, and not what is wrong.

@@ -13,7 +13,7 @@ from pushforward.support import progress
 from pushforward.table_models import streamed as tables_in_files
 from pushforward.table_models.source import HoldOut
 from pushforward.table_models.streamed import StreamedTable
-from pushforward.tables import TableWriter, numeric_matrix, to_table
+from pushforward.tables import TableWriter, infer_schema, numeric_matrix, to_table
 from pushforward.tables.files import scan as scans
 from pushforward.training import batches as streamed
 from pushforward.training import checkpoint as checkpoints
@@ -244,10 +244,13 @@ def test_what_only_few_rows_show_of_a_column_is_in_its_schema(small, tmp_path):
             writer.write(table)
         model = pf.fit_table(tmp_path / f"t.{ending}", flow="nice", max_steps=2).model
         assert {name: column.kind for name, column in model.schema.items()} == {
-            "a": "continuous", "kind": "category", "count": "integer", "whole": "category",
+            "a": "continuous", "kind": "category", "count": "category", "whole": "bounded",
         }  # fmt: skip
+        assert {name: column.kind for name, column in infer_schema(table, source="t").items()} == {
+            name: column.kind for name, column in model.schema.items()
+        }
         assert set(model.schema["kind"].levels) == {"red", "green", "blue"}
-        assert 2.5 in model.schema["whole"].levels
+        assert 900 in model.schema["count"].levels and model.schema["whole"].step == 0.5
         assert np.isfinite(model.log_prob(model.encode(table))).all()
 
 

@@ -26,6 +26,13 @@ class AffineGaussian(nn.Module):
         return -0.5 * (z**2 + math.log(2 * math.pi)).sum(-1) - self.log_scale.sum()
 
 
+class Intolerant(AffineGaussian):
+    """Rows whose second number is far out have no density."""
+
+    def log_prob(self, x, context=None):
+        return torch.where(x[:, 1] > 50, torch.nan, super().log_prob(x, context))
+
+
 class Affected(AffineGaussian):
     """An affine Gaussian with something that happens at a given call in train mode."""
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 import torch
-from models import Affected, AffineGaussian, gaussian_rows
+from models import Affected, AffineGaussian, Intolerant, gaussian_rows
 from torch import nn
 
 from pushforward.errors import TrainingError
@@ -49,10 +49,6 @@ def test_ctrl_c_before_the_first_evaluation(capsys):
 def test_a_bad_row_is_named_and_training_goes_on():
     x = gaussian_rows()
     x[123, 1] = 77.0
-
-    class Intolerant(AffineGaussian):
-        def log_prob(self, x, context=None):
-            return torch.where(x[:, 1] > 50, torch.nan, super().log_prob(x, context))
 
     flow = Intolerant()
     with pytest.warns(RuntimeWarning, match=r"the loss of 1 row\(s\).*x\[123, 1\] \(value 77,"):
@@ -151,10 +147,6 @@ def test_other_exceptions_leave_the_best_weights():
 def test_columns_of_a_frame_are_named_and_rows_counted_from_one():
     x = gaussian_rows()
     x[123, 1] = 77.0
-
-    class Intolerant(AffineGaussian):
-        def log_prob(self, x, context=None):
-            return torch.where(x[:, 1] > 50, torch.nan, super().log_prob(x, context))
 
     frame = pd.DataFrame(x.numpy(), columns=["humidity", "pressure"])
     with pytest.warns(RuntimeWarning, match=r'row 124, column "pressure" \(value 77,'):

@@ -4,7 +4,7 @@ import types
 
 import pytest
 import torch
-from models import AffineGaussian, gaussian_rows
+from models import AffineGaussian, Intolerant, gaussian_rows
 from other_device import Elsewhere
 
 import pushforward as pf
@@ -42,10 +42,6 @@ def test_a_run_is_the_same_whenever_its_losses_are_read(clip, monkeypatch):
 def test_a_bad_row_is_named_although_its_batch_is_over(late):
     x = gaussian_rows()
     x[123, 1] = 77.0
-
-    class Intolerant(AffineGaussian):
-        def log_prob(self, x, context=None):
-            return torch.where(x[:, 1] > 50, torch.nan, super().log_prob(x, context))
 
     flow = Intolerant()
     with pytest.warns(RuntimeWarning, match=r"the loss of 1 row\(s\).*x\[123, 1\] \(value 77,"):

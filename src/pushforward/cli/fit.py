@@ -219,6 +219,8 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
     if ending == "interrupted":
         more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
         last = [f"interrupted: {output} has the best weights until then{more}"]
+    elif result.history.shortage:
+        last = [result.history.shortage]
     gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
     rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {name}"
     return [

@@ -21,7 +21,7 @@ FAMILIES: dict[type, Callable[[Any], Univariate]] = {}
 class Shape:
     """The numbers of a family, in full precision, as kernels read them that are compiled for each: those for GPUs.
 
-    It is no tuple, since Triton takes tuples apart.
+    It is not a tuple, since Triton takes tuples apart.
     """
 
     family: int

@@ -138,7 +138,7 @@ class MADE(nn.Module):
 
     @property
     def sees_inputs(self) -> bool:
-        """Whether there is more than one feature; the parameters are else a function of the context alone."""
+        """Whether there is more than one feature; otherwise the parameters are a function of the context alone."""
         return not isinstance(self.layers[0], Bias)
 
     def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:

@@ -75,7 +75,7 @@ class MLP(nn.Module):
 
     @property
     def sees_inputs(self) -> bool:
-        """Whether there are inputs; the parameters are else a function of the context alone."""
+        """Whether there are inputs; otherwise the parameters are a function of the context alone."""
         return not isinstance(self.first, Bias)
 
     def as_dense(self, fits: Fits = is_float32_on_cpu) -> list[Weights] | None:

@@ -25,7 +25,7 @@ def device_of(density: Any) -> torch.device:
 
 
 def check_tensor(value: object, name: str) -> None:
-    """Refuse what is no tensor, such as an array of numpy."""
+    """Refuse what is not a tensor, such as an array of NumPy."""
     if not isinstance(value, Tensor):
         found = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
         raise InputError(

@@ -1,4 +1,4 @@
-"""Where the blocks of a table are worked on: in this process, or on a cluster; in their order all the same."""
+"""Where the blocks of a table are worked on: in this process, or on a cluster, and always in their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pushforward.errors import InputError, TrainingError
 Block = TypeVar("Block")
 Result = TypeVar("Result")
 ENGINES = ("ray",)
-# Blocks that wait for each worker: one to work on, and one at hand when it is done.
+# Blocks that wait for each worker: one to work on, and one that is ready when it is done.
 BLOCKS_OF_WORKER = 2
 
 
@@ -144,7 +144,7 @@ def connected_ray() -> ModuleType:
 
 
 def run_in_processes(engine: str | None, work: Callable[[], None], workers: int, gpus: bool) -> None:
-    """Run a fit in so many processes of one group, which Ray Train starts on its cluster.
+    """Run a fit in several processes of one group, which Ray Train starts on its cluster.
 
     Arguments:
         engine: "ray".

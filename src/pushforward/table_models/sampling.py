@@ -190,9 +190,9 @@ def _check_request(roles: ColumnRoles, rows: int | None, given: Data | None) -> 
 
 
 def _blocks(reader: TableReader | None, rows: int | None) -> Iterator[tuple[int, BlockOfRows | int, float]]:
-    """The blocks that `RowDrawer` takes, of a table of given columns or of so many rows."""
+    """The blocks that `RowDrawer` takes, of a table of given columns, or of a number of rows."""
     if reader is not None:
-        for number, block in enumerate(blocks_of(reader)):
+        for number, block in enumerate(blocks_of(reader, BATCH_ROWS)):
             yield number, block, block.progress
     elif rows is not None:
         for number, start in enumerate(range(0, rows, BATCH_ROWS)):

@@ -26,7 +26,7 @@ from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import check_columns, table_from_frame
 from pushforward.tables.checks import FRAME
 
-# Noise is drawn for so many rows in a row, whichever of them are asked for.
+# Noise is drawn for this many consecutive rows, whichever of them are asked for.
 NOISE_ROWS = 1024
 # Draws come from the one random state of a process; the threads of a worker take turns.
 _turn = threading.Lock()

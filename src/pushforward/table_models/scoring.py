@@ -268,7 +268,7 @@ def score_table(
                 raise InputError(f'{reader.path} already has a column "{name}"; rename or remove it first.')
         fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in scorer.added]
         with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
-            for scored in engine.map(scorer, blocks_of(reader)):
+            for scored in engine.map(scorer, blocks_of(reader, BATCH_ROWS)):
                 batch, log_prob = scored.block.rows, scored.added[LOG_PROB]
                 watch(scored.block.first_row, scored.codes, log_prob, batch)
                 for name, column in scored.added.items():
@@ -281,8 +281,8 @@ def score_table(
     return scores
 
 
-def blocks_of(reader: TableReader, rows: int = BATCH_ROWS) -> Iterator[BlockOfRows]:
-    """The rows of a table, so many at a time."""
+def blocks_of(reader: TableReader, rows: int) -> Iterator[BlockOfRows]:
+    """The rows of a table, `rows` at a time."""
     first_row = 1
     for batch in reader.batches(rows):
         yield BlockOfRows(batch, first_row, reader.progress)

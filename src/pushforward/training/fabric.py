@@ -56,7 +56,7 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
         unchanged: dict[str, Any] = {name: False}
         options["strategy"] = DDPStrategy(**unchanged)
     if place.count == 1:
-        # A Slurm job whose script calls one process has several tasks all the same.
+        # A Slurm job has several tasks even if its script calls a single process.
         plugins.append(LightningEnvironment())
     elif place.by_torch:
         # Ray Train sets the same variables, and may itself run inside a Slurm job.
@@ -149,7 +149,7 @@ def interrupts_noted(fabric: Fabric) -> Iterator[Callable[[], bool]]:
     """Note the first Ctrl-C in a process of several, which must all stop after the same step; another one is raised.
 
     Yields:
-        A function that says whether there was one. A single process is interrupted as ever.
+        A function that says whether there was one. A single process is interrupted as usual.
     """
     if fabric.world_size == 1 or threading.current_thread() is not threading.main_thread():
         yield bool

@@ -11,6 +11,9 @@ from typing import TextIO
 
 from pushforward.errors import InputError
 
+# With a smaller share of a processor a run of limited time is much worse than it could be.
+LITTLE = 0.6
+
 
 @dataclass(repr=False)
 class History:
@@ -28,6 +31,8 @@ class History:
         epochs: Passes over the training rows, including a fraction of one.
         total_seconds: Duration of the run.
         stopped: "finished", "early stopping", "time" or "interrupted".
+        processor_share: The share of the time of the steps in which a processor worked on them; 1 where that is not
+            measured, on other devices and by several processes.
         rows: Numbers of training and held-out rows.
         events: One sentence for each unusual event, in order.
     """
@@ -43,8 +48,20 @@ class History:
     epochs: float = 0.0
     total_seconds: float = 0.0
     stopped: str = "finished"
+    processor_share: float = 1.0
     rows: tuple[int, int] = (0, 0)
     events: list[str] = field(default_factory=list)
+
+    @property
+    def shortage(self) -> str | None:
+        """A sentence about a run that its time ended, and that a busy machine gave much less of it; else None."""
+        if self.stopped != "time" or self.processor_share > LITTLE or not self.steps:
+            return None
+        return (
+            f"the machine was busy: the training had {self.processor_share:.0%} of a processor and took {self.steps} "
+            f"steps, where an idle machine takes about {round(self.steps / self.processor_share)}; fit again, or give "
+            "it more time"
+        )
 
     def append(self, step: int, seconds: float, train: float, held_out: float, learning_rate: float) -> None:
         """Add the values of an evaluation."""

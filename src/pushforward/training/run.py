@@ -90,6 +90,8 @@ class Run:
         self.evaluated_step = -1
         self.evaluated_at = 0.0
         self.evaluation_seconds = 0.0
+        # Of the steps, and of these the part in which a processor worked for this thread.
+        self.step_seconds = self.worked_seconds = 0.0
         self.finished = False
         self.last_rate = 0.0
         self._reset_means()
@@ -130,7 +132,10 @@ class Run:
     def take_step(self, batch: Batch, progress: float) -> None:
         """Take a step at the learning rate that belongs to this share of the run."""
         learning_rate = self.stepper.learning_rate(progress)
+        started, worked = time.perf_counter(), time.thread_time()
         taken = self.stepper.take(self.stepper.on_device(batch), learning_rate)
+        self.step_seconds += time.perf_counter() - started
+        self.worked_seconds += time.thread_time() - worked
         if taken is not None:
             self._note(*taken, learning_rate)
         elif self.stepper.reading_due:
@@ -194,6 +199,8 @@ class Run:
         self.history.steps = self.step
         self.history.epochs = self.epochs
         self.history.total_seconds = time.monotonic() - self.started
+        if self.step_seconds and self.fabric.device.type == "cpu" and self.fabric.world_size == 1:
+            self.history.processor_share = self.worked_seconds / self.step_seconds
 
     def warn(self, sentence: str) -> None:
         """Warn of an event, and record it."""
@@ -205,7 +212,7 @@ class Run:
         """Everything that changes during a run: values, and dictionaries of values, that are tensors or plain JSON.
 
         All processes must ask for it at the same time. What differs from process to process is in `processes`, by their
-        numbers; the first one's is outside as well, for a run that goes on with another number of processes.
+        numbers; the first one's is outside as well, for a run that resumes with another number of processes.
         """
         self._read_late()
         steps = self.stepper.state_dict()

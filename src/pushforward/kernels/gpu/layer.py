@@ -76,7 +76,7 @@ def parts_of(whole: int, size: int) -> int:
 
 
 def rows_of_program(value: Tensor) -> int:
-    """How many rows a program takes: few where there would else be too few programs, or too large ones."""
+    """How many rows a program takes: few where there would otherwise be too few programs, or too large ones."""
     return MOST_ROWS if len(value) >= MOST_ROWS * PROGRAMS and value.dtype is torch.float32 else ROWS
 
 

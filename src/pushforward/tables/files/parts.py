@@ -185,7 +185,7 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 
 def _repeated(value: str | None, kind: Any, rows: int) -> Any:
-    """The value of a folder's column, or none, so many times."""
+    """The value of a folder's column, or none, repeated."""
     return pa.repeat(pa.scalar(value if value is None or not pa.types.is_integer(kind) else int(value), kind), rows)
 
 

@@ -155,7 +155,7 @@ class InputText:
 
 
 class _Rest:
-    """Some bytes, and a stream that goes on after them."""
+    """Some bytes, and the stream that continues after them."""
 
     closed = False
 
