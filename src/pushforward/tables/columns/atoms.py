@@ -7,10 +7,16 @@ from pushforward.tables.columns.recording import grid_of, is_tied
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
 # with at most this probability, for any of the values.
 LEAST_ROWS, TIMES, CHANCE = 6, 3.0, 1e-4
+# Its excess over what is predicted is at least this share of the rows, unless it lies far away or at an end. A rarer
+# value is worth less than a hundredth of a nat a row as an atom, and no training finds so small a spike.
+LEAST_SHARE = 1e-3
 # Neighbors are at most so many steps away, on either side; where there are no steps, so many different values.
 NEIGHBORS, NEIGHBORS_OFF_GRID = 4, 16
 # The most frequent atoms are kept.
 MOST_ATOMS = 8
+# More than that are heaps if at least this share of them lies on a grid coarser than the column's, and fills so much
+# of it.
+ALIKE, FILLED = 0.8, 0.5
 # Beside the atoms there are at least so many rows and different values.
 LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE = 20, 10
 
@@ -18,7 +24,8 @@ LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE = 20, 10
 def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
     """Return the values that have a probability of their own, increasing; none if little is left beside them.
 
-    Of measurements that were not rounded, all ties are unlikely: as many are predicted as all other values have. Of
+    Where many values of a coarser grid have more rows than those between them, only those of them that have more than
+    the others are atoms. Of measurements that were not rounded, all ties are unlikely: as many are predicted as all other values have. Of
     rounded ones, and of counts, the neighbors on the side that has more rows predict how many a value has.
 
     Arguments:
@@ -30,25 +37,35 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
         >>> atoms_of(*np.unique(numbers, return_counts=True))
         [0.0]
     """
-    # Only an import where it is needed keeps a schema that is merely read quick.
-    from scipy.special import pdtrc
-
-    candidates = np.flatnonzero(counts >= LEAST_ROWS)
-    if not len(candidates) or len(different) <= LEAST_VALUES_BESIDE:
+    places = _in_excess(different, counts)
+    if not len(places):
         return []
-    if is_tied(np.delete(counts, counts.argmax())):
-        rows, (mean, most) = counts, _by_neighbors(different, counts)
-    else:
-        rows = counts - 1
-        ties = rows.sum() - rows
-        mean, most = ties / len(counts), _at_most(ties) / len(counts)
-    chance = pdtrc(rows[candidates] - 1, most[candidates])
-    frequent = (chance <= CHANCE / len(counts)) & (rows[candidates] >= TIMES * mean[candidates])
-    places = candidates[frequent]
+    far, ends = _apart(different, places)
+    if _are_heaps(different, places[~far & ~ends]):
+        # Heaps predict each other.
+        heaps = places[~far]
+        places = np.union1d(places[far], heaps[_in_excess(different[heaps], counts[heaps])])
     places = places[np.argsort(-counts[places], kind="stable")][:MOST_ATOMS]
     if counts.sum() - counts[places].sum() < LEAST_ROWS_BESIDE or len(different) - len(places) < LEAST_VALUES_BESIDE:
         return []
     return sorted(different[places].tolist())
+
+
+def is_heaped(different: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether many values of a coarser grid have more rows than those between them, such as ages that end in 0 or 5.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+
+    Example:
+        >>> ages = np.arange(20, 90)
+        >>> is_heaped(ages, np.where(ages % 5, 20, 200)), is_heaped(ages, np.full(70, 20))
+        (True, False)
+    """
+    places = _in_excess(different, counts)
+    far, ends = _apart(different, places)
+    return _are_heaps(different, places[~far & ~ends])
 
 
 def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
@@ -65,6 +82,49 @@ def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
 def remark_of_far(marks: str) -> str:
     """Say of atoms far from the other values, as they are written in a schema, what they likely are."""
     return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
+
+
+def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The places of all values that have more rows than is predicted, and of these enough to matter."""
+    # Only an import where it is needed keeps a schema that is merely read quick.
+    from scipy.special import pdtrc
+
+    candidates = np.flatnonzero(counts >= LEAST_ROWS)
+    if not len(candidates) or len(different) <= LEAST_VALUES_BESIDE:
+        return candidates[:0]
+    if is_tied(np.delete(counts, counts.argmax())):
+        rows, (mean, most) = counts, _by_neighbors(different, counts)
+    else:
+        rows = counts - 1
+        ties = rows.sum() - rows
+        mean, most = ties / len(counts), _at_most(ties) / len(counts)
+    chance = pdtrc(rows[candidates] - 1, most[candidates])
+    frequent = (chance <= CHANCE / len(counts)) & (rows[candidates] >= TIMES * mean[candidates])
+    places = candidates[frequent]
+    far, ends = _apart(different, places)
+    return places[far | ends | (rows[places] - mean[places] >= LEAST_SHARE * counts.sum())]
+
+
+def _apart(different: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of some places are far from all other values, and which are the first or the last of those that are not."""
+    rest = np.delete(different, places)
+    far = np.isin(different, far_atoms(different[places].tolist(), rest) if len(rest) else [])
+    return far[places], np.isin(places, np.flatnonzero(~far)[[0, -1]])
+
+
+def _are_heaps(different: np.ndarray, places: np.ndarray) -> bool:
+    """Whether values are too many to be atoms, and fill a grid coarser than that of all, on which others lie too."""
+    if len(places) <= MOST_ATOMS:
+        return False
+    grid = grid_of(different)
+    heaps = different[places]
+    step = float(np.median(np.diff(heaps)))
+    if grid is None or step < 1.5 * grid.step:
+        return False
+    # Whole numbers of steps of the finer grid, which are exact.
+    apart = np.round((heaps - heaps[0]) / grid.step).astype(np.int64)
+    _, alike = np.unique(apart % max(round(step / grid.step), 1), return_counts=True)
+    return bool(alike.max() >= max(ALIKE * len(heaps), FILLED * (heaps[-1] - heaps[0]) / step))
 
 
 def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.tables.checks import leave_out
-from pushforward.tables.columns.atoms import atoms_of
+from pushforward.tables.columns.atoms import atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
@@ -157,7 +157,9 @@ class Values:
     def cells(self) -> Grid | None:
         """The grid to which the numbers were rounded, if that matters."""
         different, counts = self.rest
-        return recorded_grid(different, counts, any_step=bool(np.isin(different[[0, -1]], ENDS).any()))
+        # On heaps the density would climb without end if they did not stand for cells.
+        any_step = bool(np.isin(different[[0, -1]], ENDS).any()) or is_heaped(different, counts)
+        return recorded_grid(different, counts, any_step)
 
     def spread_by(self, step: float) -> np.ndarray:
         """The numbers that are no atoms, spread over cells of a length, increasing."""
