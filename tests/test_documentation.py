@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from pushforward.audio.recordings.files import write_audio
 from pushforward.cli.main import app
+from pushforward.errors import InputError
 from pushforward.tables import TableWriter, to_table
+from pushforward.zoo.registry import config_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -75,3 +77,10 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_page_about_tables_names_the_flows_that_a_wrong_name_is_answered_with():
+    row = next(line for line in (ROOT / "docs" / "tables.md").read_text().splitlines() if line.startswith("| `--flow "))
+    known = re.findall(r"`(\w+)`", row)
+    with pytest.raises(InputError, match=f"There are {', '.join(known)}."):
+        config_of("maff")

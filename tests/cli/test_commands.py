@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import importlib.util
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,10 @@ import pytest
 import torch
 from known import NAMES, NOISE, SLOPE, make_kinds, make_rows, read_matrix, write
 from scipy import stats
+from small_fits import default_steps
 
 import pushforward as pf
+from pushforward.cli.fit import gain
 from pushforward.training.splitting import split_rows
 from pushforward.zoo.registry import ARCHITECTURES
 
@@ -335,3 +338,20 @@ def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp
     shares, _ = read_matrix("s.csv", [f"share_{name}" for name in NAMES])
     log_prob, _ = read_matrix("s.csv", ["log_prob"])
     np.testing.assert_allclose(shares.sum(1), log_prob[:, 0], atol=1e-6)
+
+
+def test_a_fit_that_keeps_a_gaussian_says_so_and_what_it_is_compared_with(run, tmp_path, monkeypatch):
+    # A flow that is no good: its training is replaced by none, and its start by a wrong one.
+    monkeypatch.setattr("pushforward.zoo.recipe.decorrelate", lambda *arguments: None)
+    default_steps(monkeypatch, 1)
+    write(tmp_path / "t.csv", make_rows(200))
+    fit = run("fit", "t.csv", "-o", "m.safetensors", "--json")
+    assert fit.status == 0 and fit.json()["flow"] == "gaussian"
+    assert re.search(r"a Gaussian of the columns (made normal|as they are) has .* per held-out row: it is", fit.err)
+    assert "Gaussian over 3 columns of t.csv" in fit.err and "autoregressive" not in fit.err
+
+
+def test_a_difference_that_is_none_has_no_sign():
+    assert gain(-12.3451, -12.3450) == ", as much as a Gaussian of the columns as they are"
+    assert gain(-12.0, -12.345) == ", +0.345 compared with a Gaussian of the columns as they are"
+    assert gain(-12.0, None) == ""

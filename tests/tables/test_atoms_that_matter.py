@@ -96,3 +96,12 @@ def test_eight_or_fewer_frequent_values_are_atoms_even_on_a_grid():
     for place in range(8):
         values[200 * place : 200 * (place + 1)] = 5 * place
     assert atoms_in(np.round(values, 3)) == [5.0 * place for place in range(8)]
+
+
+def test_shares_have_two_digits_and_long_lists_end():
+    few = with_rows(np.exp(NORMAL / 10), 3, 0.0)
+    assert described(few) == "mixed, 0.017% 0"
+    many = NORMAL.copy()
+    for place in range(8):
+        many[400 * place : 400 * place + 200 + 10 * place] = 4 * place
+    assert described(many) == "mixed, 1.3% 20, 1.3% 24, 1.4% 28 and 5 more"

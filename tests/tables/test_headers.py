@@ -145,6 +145,7 @@ def test_rows_without_a_header_are_counted_from_the_first_line(tmp_path):
 
 
 REFUSED = {
+    "a comment at the end": ("a,b\n1,2\n3,4\n# end\n", "begins with # and has 1 field, and the header has 2; if it is"),
     "a comma in the header": ("a,b,\n1,2\n3,4\n", "has a comma at the end of the header, and none at the end of row 1"),
     "commas in the rows": ("a,b\n1,2,\n3,4,\n", "has a comma at the end of row 1, and none at the end of the header"),
     "semicolons in the header": ("a;b;c\n1;2\n", "separates its columns by semicolons; save it with commas."),

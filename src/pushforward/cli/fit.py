@@ -221,11 +221,20 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
         last = [f"interrupted: {output} has the best weights until then{more}"]
     elif result.history.shortage:
         last = [result.history.shortage]
-    gain = "" if result.gaussian is None else f", {result.held_out - result.gaussian:+.3f} compared with a Gaussian"
-    rows, over = notes["rows"], f"{notes['flow']} over {counted(len(result.model.columns), 'column')} of {name}"
+    rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
+    over = f"{flow} over {counted(len(result.model.columns), 'column')} of {name}"
     return [
         f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
         f"{notes['seconds']:.1f} s ({ending})",
-        f"held-out log-likelihood {result.held_out:.3f} nats per row{gain}; model in {output}",
+        f"held-out log-likelihood {result.held_out:.3f} nats per row{gain(result.held_out, result.gaussian)}; model in {output}",
         *last,
     ]
+
+
+def gain(held_out: float, gaussian: float | None) -> str:
+    """How held-out rows compare under the model and under the Gaussian of the same columns, if there is one."""
+    if gaussian is None:
+        return ""
+    difference = f"{held_out - gaussian:+.3f}"
+    reference = "a Gaussian of the columns as they are"
+    return f", as much as {reference}" if float(difference) == 0 else f", {difference} compared with {reference}"

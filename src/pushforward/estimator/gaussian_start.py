@@ -48,7 +48,7 @@ def keep_gaussian(
 
     device = device_of(flow)
     flow = flow.cpu()
-    gaussian, best = best_gaussian(
+    gaussian, best, name = best_gaussian(
         flow,
         points[training],
         None if context is None else context[training],
@@ -59,7 +59,7 @@ def keep_gaussian(
     # In training fewer points of the noise are averaged over than in scores.
     reached = value(flow) if kinds.maps.noisy else history.best_held_out
     if gaussian is not None and best > reached:
-        line = f"a Gaussian has {best:.3f} nats per held-out row, more than the flow: it takes its place"
+        line = f"{name} has {best:.3f} nats per held-out row, more than the flow: it takes its place"
         history.events.append(line)
         history.best_held_out, flow = best, gaussian.eval()
     return flow.to(device)

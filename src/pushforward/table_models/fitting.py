@@ -22,6 +22,7 @@ from pushforward.tables.files.opening import readied
 from pushforward.tables.missing import Mark
 from pushforward.training import History, fit
 from pushforward.training.settings import TrainingOptions, settings_from
+from pushforward.zoo.gaussian import GAUSSIAN
 from pushforward.zoo.recipe import Recipe
 
 # Held-out rows that p-values are calibrated on, at most: more take time and say little more.
@@ -36,7 +37,8 @@ class Fit:
         model: the density over the table's columns.
         history: the course of the training.
         held_out: mean log-likelihood of the held-out rows under the model, nats per row in the data's units.
-        gaussian: the same rows under the full-covariance Gaussian of the training rows; None with too few rows.
+        gaussian: the same rows under the Gaussian of the training rows with a full covariance; None where some column
+            has probabilities, gaps or measurement errors, and with too few rows.
     """
 
     model: TableModel
@@ -182,7 +184,7 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
         log_prob = held_out_log_prob(density, prepared, rows.held_out[every])
     weights = None if rows.held_out_weights is None else rows.held_out_weights[every]
     notes = {
-        "flow": recipe.flow["architecture"],
+        "flow": "gaussian" if recipe.flow == GAUSSIAN else recipe.flow["architecture"],
         "chosen": list(recipe.reasons),
         "rows": {"training": rows.training_rows, "held_out": len(rows.held_out)},
         "copies": round(rows.copies, 6),

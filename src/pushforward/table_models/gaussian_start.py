@@ -45,12 +45,12 @@ def keep_gaussian(
     maps = Columns(roles.schema, roles.features)
     _, y, context, row_weights = encoded(prepared, maps, seed)
     bounded = any(math.isfinite(end) for end in (*maps.low, *maps.high))
-    gaussian, best = best_gaussian(flow, y, context, row_weights, value, bounded=bounded)
+    gaussian, best, name = best_gaussian(flow, y, context, row_weights, value, bounded=bounded)
     reached = value(flow) if assembled.approximate else history.best_held_out
     if gaussian is None or reached >= best:
         return recipe, assembled
     ending = f"the flow ended at {reached:.3f}" if history.best_step else "no step of the training gained on its start"
-    line = f"{ending}, and a Gaussian has {best:.3f} nats per held-out row: the model is the Gaussian"
+    line = f"{ending}, and {name} has {best:.3f} nats per held-out row: it is the model"
     history.best_held_out = best
     history.events.append(line)
     kept = dataclasses.replace(recipe, flow=dict(GAUSSIAN), reasons=(*recipe.reasons, line))

@@ -18,6 +18,8 @@ from pushforward.zoo.units import in_units_of, straight
 LOG_SCALE_BOUND = 40.0
 GAUSSIAN: dict[str, Any] = {"architecture": "autoregressive", "univariate": "affine", "layers": 1, "hidden": []}
 GAUSSIAN["log_scale_bound"] = LOG_SCALE_BOUND
+# What people call the Gaussian in the units of a flow, and the one in the units of the data.
+IN_UNITS, OF_COLUMNS = "a Gaussian of the columns made normal", "a Gaussian of the columns as they are"
 # Of more columns the covariance takes too long.
 MOST_COLUMNS = 3000
 
@@ -105,7 +107,7 @@ def best_gaussian(
     held_out: Callable[[Flow], float],
     *,
     bounded: bool,
-) -> tuple[Flow | None, float]:
+) -> tuple[Flow | None, float, str]:
     """The Gaussian with the highest held-out value: in the units of a flow, or in those of the data.
 
     Arguments:
@@ -117,21 +119,22 @@ def best_gaussian(
         bounded: whether x has bounds, which a Gaussian in its own units would pass.
 
     Returns:
-        The Gaussian, or None where there is none, and its value.
+        The Gaussian, or None where there is none, its value, and what people call it.
     """
-    best: tuple[Flow | None, float] = (None, -math.inf)
+    best: tuple[Flow | None, float, str] = (None, -math.inf, "")
     if x.shape[1] + (0 if context is None else context.shape[1]) > MOST_COLUMNS:
         return best
-    makers: list[Callable[[], Flow]] = [lambda: gaussian_like(flow, x, context, weights)]
-    makers += [] if bounded else [lambda: _with_range_of(flow, gaussian_of(x, context, weights))]
-    for make in makers:
+    makers: dict[str, Callable[[], Flow]] = {IN_UNITS: lambda: gaussian_like(flow, x, context, weights)}
+    if not bounded:
+        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights))
+    for name, make in makers.items():
         try:
             gaussian = make()
         except torch.linalg.LinAlgError:
             continue
         value = held_out(gaussian)
         if value > best[1]:
-            best = gaussian, value
+            best = gaussian, value, name
     return best
 
 

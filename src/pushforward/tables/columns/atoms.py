@@ -1,5 +1,8 @@
 """Atoms, single values that more rows have than their neighbors predict."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from pushforward.tables.columns.recording import grid_of, is_tied
@@ -14,6 +17,8 @@ LEAST_SHARE = 1e-3
 NEIGHBORS, NEIGHBORS_OFF_GRID = 4, 16
 # The most frequent atoms are kept.
 MOST_ATOMS = 8
+# For people the most frequent of them are listed.
+MOST_LISTED = 3
 # More than that are heaps if at least this share of them lies on a grid coarser than the column's, and fills so much
 # of it.
 ALIKE, FILLED = 0.8, 0.5
@@ -25,8 +30,9 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
     """Return the values that have a probability of their own, increasing; none if little is left beside them.
 
     Where many values of a coarser grid have more rows than those between them, only those of them that have more than
-    the others are atoms. Of measurements that were not rounded, all ties are unlikely: as many are predicted as all other values have. Of
-    rounded ones, and of counts, the neighbors on the side that has more rows predict how many a value has.
+    the others are atoms. Of measurements that were not rounded, all ties are unlikely: as many are predicted as all
+    other values have. Of rounded ones, and of counts, the neighbors on the side that has more rows predict how many a
+    value has.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
@@ -82,6 +88,28 @@ def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
 def remark_of_far(marks: str) -> str:
     """Say of atoms far from the other values, as they are written in a schema, what they likely are."""
     return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
+
+
+def list_atoms(atoms: Sequence[str], shares: Sequence[float]) -> str:
+    """List the most frequent atoms and their shares of the rows for people, in their order.
+
+    Arguments:
+        atoms: as they are shown.
+        shares: of the rows, above 0 and below 1.
+
+    Example:
+        >>> list_atoms(["0", "1"], [0.2, 0.00004]), list_atoms(["0", "1", "2", "3"], [0.2, 0.01, 0.05, 0.1])
+        ('20% 0, 0.0040% 1', '20% 0, 5.0% 2, 10% 3 and 1 more')
+    """
+    frequent = sorted(range(len(atoms)), key=lambda place: -shares[place])[:MOST_LISTED]
+    listed = ", ".join(f"{_percent(shares[place])} {atoms[place]}" for place in sorted(frequent))
+    return listed + (f" and {len(atoms) - MOST_LISTED} more" if len(atoms) > MOST_LISTED else "")
+
+
+def _percent(share: float) -> str:
+    """A share with two digits that count, of what is left where that is less."""
+    digits = 1 - math.floor(math.log10(100 * min(share, 1 - share)))
+    return f"{share:.{max(digits, 0)}%}"
 
 
 def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BeforeValidator, Field, model_validator
 
-from pushforward.tables.columns.atoms import atoms_of, far_atoms, remark_of_far
+from pushforward.tables.columns.atoms import atoms_of, far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share
 from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit, grid_through
 from pushforward.tables.columns.marginal import Marginal, mixture_of
@@ -99,7 +99,7 @@ class DateTime(Column):
         if self.step is None:
             return "date-time"
         bounds = [f"from {self.low}"] * bool(self.low) + [f"up to {self.high}"] * bool(self.high)
-        atoms = [f"{share:.2%} {atom}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False)]
+        atoms = [list_atoms(self.atoms, self.shares)] if self.atoms and self.shares else []
         return ", ".join(["date-time", self.calendar.describe(), *bounds, *atoms])
 
     @property

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
-from pushforward.tables.columns.atoms import far_atoms, remark_of_far
+from pushforward.tables.columns.atoms import far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER, bounds_of
@@ -78,10 +78,8 @@ class Mixed(Measured):
         """The kind, its atoms, and the step of the other values."""
         if self.atoms is None or self.shares is None:
             return "mixed"
-        atoms = ", ".join(
-            f"{share:.{0 if share >= 0.01 else 2}%} {atom:g}"
-            for atom, share in zip(self.atoms, self.shares, strict=True)
-        )
+        # Zero has no sign for people.
+        atoms = list_atoms([f"{atom + 0.0:g}" for atom in self.atoms], self.shares)
         return f"mixed, {atoms}{', whole numbers' if self.whole else self.rounding()}"
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from pushforward.tables.columns.atoms import atoms_of
+from pushforward.tables.columns.atoms import atoms_of, list_atoms
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
 from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS
 from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
@@ -76,7 +76,7 @@ class Periodic(Column):
 
     def describe(self) -> str:
         """The kind, its period, its step and its atoms."""
-        atoms = [f"{share:.2%} {atom:g}" for atom, share in zip(self.atoms or (), self.shares or (), strict=False)]
+        atoms = [list_atoms([f"{atom:g}" for atom in self.atoms], self.shares)] if self.atoms and self.shares else []
         step = [f"steps of {self.step:g}"] if self.step else []
         return ", ".join([f"periodic, {self.period:g} from {self.low:g}", *step, *atoms])
 

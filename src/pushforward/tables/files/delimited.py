@@ -222,6 +222,11 @@ def _ragged(path: str, head: bytes, row: int, expected: int, actual: int, text: 
     if header and row == 1 and actual == expected - 1 and _ends_with_comma(head):
         return f"{path} has a comma at the end of the header, and none at the end of row 1; remove it from the header."
     other = f"the header has {expected}" if header else f"the first row has {expected}"
+    if text.lstrip().startswith("#"):
+        # Only at the beginning of a file are comments left out: further down a # may belong to a value.
+        return (
+            f"row {row} of {path} begins with # and has {_counted(actual)}, and {other}; if it is a comment, remove it."
+        )
     return (
         f"row {row} of {path} has {_counted(actual)}, and {other}; correct that row (text with a comma in it must be "
         "quoted)."
