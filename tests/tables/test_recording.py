@@ -89,6 +89,44 @@ def test_decimals_have_no_digits_of_rounding():
     assert all(value == round(value, 1) for value in drawn)
 
 
+FINE = {
+    "tenths of 100 steps a deviation": (np.round(10 * NORMAL, 1), 1),
+    "cents": (np.round(np.exp(DRAWS.normal(8, 1, ROWS)), 2), 2),
+    "single precision": (np.round(10 * NORMAL, 2).astype(np.float32), 2),
+    "with an atom of more digits": (np.where(RARE, -999.777, np.round(10 * NORMAL, 1)), 1),
+}
+
+
+@pytest.mark.parametrize("case", FINE)
+def test_draws_have_the_digits_of_values_whose_step_is_too_fine_to_matter(case):
+    values, decimals = FINE[case]
+    column = infer_schema(pa.table({"x": values}), source="t")["x"]
+    assert column.cells is None and column.written_step == pytest.approx(10.0**-decimals)
+    drawn = column.as_written(np.append(NORMAL, column.atom_codes))
+    written = np.append(np.round(NORMAL, decimals), column.atom_codes)
+    np.testing.assert_array_equal(np.asarray(column.decode(drawn)), written)
+    assert parse_schema({"x": column.as_json()})["x"] == column
+
+
+def test_digits_are_known_or_left_alone():
+    schema = infer_schema(pa.table({"x": NORMAL, "y": NORMAL.astype(np.float32)}), source="t")
+    for column in schema.values():
+        np.testing.assert_array_equal(column.as_written(SPREAD), SPREAD)
+    # A draw is never moved onto a bound that no value has.
+    amounts = Positive(step=0.0, written_step=0.01)
+    np.testing.assert_array_equal(amounts.as_written(np.array([0.003, 0.006])), [0.003, 0.01])
+    declared = parse_schema({"x": {"kind": "continuous", "step": 0}})
+    column = infer_schema(pa.table({"x": np.round(NORMAL, 2)}), declared, source="t")["x"]
+    assert column.written_step is None
+
+
+def test_atoms_off_the_grid_stay_what_they_are():
+    values = np.where(RARE, -999.77, np.round(NORMAL, 1))
+    column = infer_schema(pa.table({"x": values}), source="t")["x"]
+    assert column.cells == (0.1, 0.0)
+    np.testing.assert_array_equal(np.asarray(column.decode(values)), values)
+
+
 def masses(columns: Columns, codes: np.ndarray, points: int = 4001) -> torch.Tensor:
     """The probability, or mean density, of each code under a standard normal y, by the midpoint rule in the noise."""
     noise = (torch.arange(points, dtype=torch.float64) + 0.5) / points

@@ -222,11 +222,12 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
     elif result.history.shortage:
         last = [result.history.shortage]
     rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
+    compared = gain(result.held_out, result.gaussian)
     over = f"{flow} over {counted(len(result.model.columns), 'column')} of {name}"
     return [
         f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
         f"{notes['seconds']:.1f} s ({ending})",
-        f"held-out log-likelihood {result.held_out:.3f} nats per row{gain(result.held_out, result.gaussian)}; model in {output}",
+        f"held-out log-likelihood {result.held_out:.3f} nats per row{compared}; model in {output}",
         *last,
     ]
 

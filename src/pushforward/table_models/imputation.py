@@ -194,7 +194,8 @@ def _replaced(rows: pa.RecordBatch | pa.Table, matrix: np.ndarray, whole: np.nda
         at = table.column_names.index(name)
         column = table.column(name)
         empty = np.isnan(matrix[:, place])
-        values = model.decode(whole[:, [place]], columns=[name]).column(0)
+        codes = np.where(empty, model.schema[name].as_written(whole[:, place]), whole[:, place])
+        values = model.decode(codes[:, None], columns=[name]).column(0)
         if column.type == pa.string():  # only what was missing is new
             new = values.cast(pa.string())
             values = pa.chunked_array([pa.array(np.where(empty, new.to_pylist(), column.to_pylist()).tolist())])

@@ -67,7 +67,8 @@ def draw_rows(
     else:
         drawn = density.sample(() if rows is None else (rows,), context).cpu().numpy()
     codes = np.zeros((len(drawn), len(roles.columns)))
-    codes[:, [roles.columns.index(name) for name in roles.modeled]] = drawn[:, : len(roles.modeled)]
+    for name, column in zip(roles.modeled, drawn.T, strict=False):
+        codes[:, roles.columns.index(name)] = roles.schema[name].as_written(column)
     return codes
 
 

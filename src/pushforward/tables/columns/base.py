@@ -209,6 +209,10 @@ class Column(Reading):
             return pa.array(np.where(present, codes, 0).astype(np.int64), self.arrow_type, mask=~present)
         return pa.array(codes, self.arrow_type, mask=~present)
 
+    def as_written(self, codes: np.ndarray) -> np.ndarray:
+        """Round codes that were drawn, (n,), to the digits that the values of the table have, if that is known."""
+        return codes
+
     @property
     def bounds(self) -> tuple[float, float]:
         """The ends of the interval in which the codes lie, infinite for none."""

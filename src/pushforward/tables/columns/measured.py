@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from pushforward.tables.columns.base import Column
-from pushforward.tables.columns.recording import ROUNDING, Grid
+from pushforward.tables.columns.recording import ROUNDING, Grid, written_step
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ class Measured(Column):
     Attributes:
         step: to which values were rounded, 0 for none; inferred if None, where it matters (see `recorded_grid`).
         offset: one of the values, from which the others are multiples of the step away.
+        written_step: of which all values are multiples, where it is too fine to matter to the density; None for none.
     """
 
     step: Annotated[float, Field(ge=0)] | None = None
     offset: float = 0.0
+    written_step: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def cells(self) -> Grid | None:
@@ -36,8 +38,9 @@ class Measured(Column):
     def with_step(self, values: Values) -> Self:
         """Find the step, or only the offset of a declared one."""
         if self.step is None:
-            grid = values.cells or Grid(0.0, 0.0)
-            return self.model_copy(update={"step": grid.step, "offset": grid.offset})
+            if values.cells is None:
+                return self.model_copy(update={"step": 0.0, "written_step": written_step(values.rest[0])})
+            return self.model_copy(update={"step": values.cells.step, "offset": values.cells.offset})
         if self.step and not self.offset:
             apart = np.mod(values.observed[0], self.step)
             places = (values.observed - apart) / self.step
@@ -51,9 +54,21 @@ class Measured(Column):
         """The step for a description, after a comma, if there is one."""
         return f", recorded to {self.step:g}" if self.step else ""
 
+    def as_written(self, codes: np.ndarray) -> np.ndarray:
+        """The nearest multiples of the step in which values were written, if it is known, within the bounds."""
+        if self.written_step is None:
+            return codes
+        nearest = Grid(self.written_step, 0.0).nearest(codes)
+        low, high = self.bounds
+        # Nobody wrote a bound itself: it would be an atom.
+        inside = (low < nearest) & (nearest < high) & ~np.isin(codes, self.atom_codes)
+        return np.where(inside, nearest, codes)
+
     def decode(self, codes: np.ndarray) -> Any:
-        """The numbers, on the grid if there is one."""
-        return super().decode(codes if self.cells is None else self.cells.nearest(codes))
+        """The numbers, on the grid if there is one, or atoms."""
+        if self.cells is not None:
+            codes = np.where(np.isin(codes, self.atom_codes), codes, self.cells.nearest(codes))
+        return super().decode(codes)
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """Equal steps, or the values of the grid nearest to them."""

@@ -114,6 +114,20 @@ def recorded_grid(different: np.ndarray, counts: np.ndarray, any_step: bool = Fa
     return grid if deviation <= STEPS_OF_DEVIATION * grid.step else None
 
 
+def written_step(different: np.ndarray) -> float | None:
+    """Return the decimal number of which all numbers are multiples, or None if they are of none.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+
+    Example:
+        >>> written_step(np.array([0.25, 0.35])), written_step(np.array([0.0, 1 / 3, 2 / 3]))
+        (0.05, None)
+    """
+    grid = grid_of(np.union1d(different, 0.0)) if len(different) > 1 else None
+    return grid.step if grid is not None and round(grid.step, MOST_DECIMALS) == grid.step else None
+
+
 def spread(different: np.ndarray, counts: np.ndarray, step: float) -> np.ndarray:
     """Return rounded numbers spread evenly over their cells, increasing: what they may have been before.
 
