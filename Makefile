@@ -15,6 +15,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt setup.py $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pushforward needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@echo "installing pushforward and PyTorch into $(VENV): this takes a few minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -34,10 +35,12 @@ lint: install
 	$(BIN)/mypy
 
 docs: install
+	@echo "installing what builds the documentation: this takes about a minute, once"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
 $(PEERS)/installed: benchmarks/requirements.txt
+	@echo "installing what the benchmarks compare with into $(PEERS): this takes a few minutes, once"
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --requirement $<
 	@touch $@

@@ -194,7 +194,8 @@ def test_score_gives_values_that_were_never_seen_no_density_and_refuses_them_whe
         pa.parquet.write_table(changed, tmp_path / f"{name}.parquet")
         done = run("score", model, f"{name}.parquet", "-o", "s.parquet", "--strict")  # nothing was declared
         assert (
-            done.status == 0 and f'1 of 1,500 rows holds a value that was never seen: column "{name}" (1)' in done.err
+            done.status == 0
+            and f'1 of 1,500 rows holds a value that the model has never seen: column "{name}" (1)' in done.err
         )
         scores = pa.parquet.read_table(tmp_path / "s.parquet")
         assert np.flatnonzero(scores["unseen"]).tolist() == [2]

@@ -73,7 +73,7 @@ def test_a_value_that_was_never_seen_has_no_density_and_all_other_rows_have(kind
     assert summary.mean == pytest.approx(expected[others].mean(), rel=1e-5)
     assert summary.smallest == pytest.approx(expected[others].min(), rel=1e-5)
     assert summary.strange.unseen_of == {name: 1}
-    assert any(f'1 of {ROWS} rows holds a value that was never seen: column "{name}" (1)' in line
+    assert any(f'1 of {ROWS} rows holds a value that the model has never seen: column "{name}" (1)' in line
                for line in summary.strange.lines())  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_gaps_beside_it_are_filled_as_if_it_was_missing(any_given, tmp_path):
             done = impute(any_given, path, output, announce=lines.append)
             assert done == (ROWS, 1 if value else 2)
             filled.append(pa.parquet.read_table(output) if ending == "parquet" else pa.csv.read_csv(output))
-        assert lines == ['values that were never seen are taken for not known: column "site" (1)']
+        assert lines == ['values that the model has never seen are treated as missing: column "site" (1)']
         assert filled[0]["site"][7].as_py() == "c" and filled[0]["wait"][7].as_py() == filled[1]["wait"][7].as_py()
 
 
@@ -158,7 +158,7 @@ def test_as_a_condition_it_is_not_known_or_has_no_answer(tmp_path):
     lines = []
     model.sample(tmp_path / "draws.parquet", given=tmp_path / "rows.parquet", seed=0, announce=lines.append)
     assert pa.parquet.read_table(tmp_path / "draws.parquet")["site"].to_pylist() == strange["site"].to_pylist()
-    assert lines == ['values that were never seen are taken for not known: column "site" (1)']
+    assert lines == ['values that the model has never seen are treated as missing: column "site" (1)']
 
 
 def test_a_given_column_that_is_constant_does_not_matter(tmp_path):

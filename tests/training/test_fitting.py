@@ -266,3 +266,11 @@ def test_evaluate_gives_every_row_and_puts_the_mode_back():
     torch.testing.assert_close(values, flow.log_prob(x).detach())
     assert flow.training and not values.requires_grad
     assert evaluate(flow, x[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("wrong", [3, None, "maf", pushforward.maf, torch.nn.Linear(2, 2), pushforward.Flow])
+@pytest.mark.parametrize("what", ["fit", "fit_to_target", "check_bijection"])
+def test_what_is_no_flow_is_refused_in_a_sentence(what, wrong):
+    beside = {"fit": (torch.zeros(20, 2),), "fit_to_target": (lambda x: x.sum(-1),), "check_bijection": ()}[what]
+    with pytest.raises(InputError, match=f"^{what} takes a .*, such as pushforward.*, and not (an object|the class)"):
+        getattr(pushforward, what)(wrong, *beside)

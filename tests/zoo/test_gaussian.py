@@ -60,6 +60,16 @@ def test_shrinking_leaves_much_data_alone_and_helps_little_data():
     np.testing.assert_allclose(covariance.numpy(), ledoit_wolf(few)[0], rtol=1e-9)
 
 
+def test_a_column_with_heavy_tails_does_not_take_the_correlations_of_the_others():
+    normal = torch.randn(100, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.stack([normal[:, 0], normal.sum(1) / 2**0.5], 1)
+    heavy = torch.cat([x, torch.zeros(100, 1, dtype=torch.float64)], 1)
+    heavy[0, 2] = 10.0  # the whole deviation of the column is one row
+    plain, tamed = (shrunk_covariance(heavy, None, within)[1][0, 1] for within in (float("inf"), 3.0))
+    whole = torch.cov(x.T, correction=0)[0, 1]
+    assert float(plain / whole) < 0.6 and float(tamed / whole) > 0.85
+
+
 def wide(rows, columns, seed=0):
     random = np.random.default_rng(seed)
     factors = random.normal(size=(3, columns))

@@ -52,7 +52,7 @@ def test_correlations_are_gone_before_the_first_step(weighted):
     torch.testing.assert_close(torch.cov(z.T), torch.eye(3, dtype=z.dtype), rtol=0, atol=0.03)
     few = choose_recipe(100, 3).make(x[400:500]).to_latent(x[400:500]).detach()
     # Of few rows the covariance is shrunk, and some of the correlation, 0.7, is left.
-    assert abs(float(torch.cov(few.T)[0, 1])) < 0.5
+    assert abs(float(torch.cov(few.T)[0, 1])) < 0.3
 
 
 @pytest.mark.slow

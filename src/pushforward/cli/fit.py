@@ -225,7 +225,7 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
     compared = gain(result.held_out, result.gaussian)
     over = f"{flow} over {counted(len(result.model.columns), 'column')} of {name}"
     return [
-        f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {notes['steps']} steps in "
+        f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {counted(notes['steps'], 'step')} in "
         f"{notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{compared}; model in {output}",
         *last,

@@ -17,6 +17,8 @@ from pushforward.support.atomic import as_before_on_failure, reason
 from pushforward.support.processes import first_to_say, processes
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 from pushforward.support.progress import to_standard_error
+from pushforward.support.wording import counted as counted
+from pushforward.support.wording import percent as percent
 
 Options = ParamSpec("Options")
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
@@ -86,16 +88,6 @@ def say(text: str, quiet: bool = False) -> None:
 def place(output: str) -> str:
     """Where an output is, for people."""
     return "on standard output" if output == "-" else f"in {output}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> counted(1, "row"), counted(2, "row")
-        ('1 row', '2 rows')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def metrics_path(output: str) -> Path:

@@ -19,7 +19,7 @@ from pushforward.cli.options import (
     Verbose,
     table_in,
 )
-from pushforward.cli.output import command, counted, place, print_json, progress, say
+from pushforward.cli.output import command, counted, percent, place, print_json, progress, say
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import Scores, TableModel
@@ -118,12 +118,12 @@ def _calibration(scores: "Scores", model: "TableModel") -> list[str]:
     if model.calibration is None:
         return ["no p-values: the model is distilled or of an earlier version, without held-out log-densities"]
     patterns = len(model.calibration.ranks)
-    each = "" if model.calibration.others is None else f", within each of {patterns} patterns of gaps and atoms"
+    each = f", within each of {patterns} patterns of gaps and atoms" if patterns > 1 else ""
     lines = [f"p-values: ranks among {model.calibration.rows} rows that the fit held out{each}"]
     if scores.pooled:
         lines.append(
-            f"{scores.pooled} of {scores.rows} rows have another pattern, which few of those rows had: they are ranked "
-            "among rows with the nearest patterns"
+            f"{scores.pooled} of {counted(scores.rows, 'row')} ({percent(scores.pooled / scores.rows)}): ranked among "
+            "rows with similar gaps and atoms, since few of the rows held out have the same"
         )
     return lines
 

@@ -15,6 +15,7 @@ from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator, seeded
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 from pushforward.flow import Flow
+from pushforward.support.wording import counted, percent
 
 # Latent points behind the quantiles of several targets, a power of two.
 POINTS = 1024
@@ -200,8 +201,9 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         beyond = map_rows(lambda given: self.flow_.beyond_range(given.double()), self.flow_, context).any(1)
         if beyond.any():
             warnings.warn(
-                f"{beyond.sum()} of {len(rows)} rows of X ({beyond.mean():.2g}) hold a value beyond those of the fit: "
-                "the density answers as at the end of their range.",
+                f"{beyond.sum()} of {counted(len(rows), 'row')} of X ({percent(beyond.mean())}) "
+                f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
+                "the density answers as at its end.",
                 RuntimeWarning,
                 stacklevel=3,
             )

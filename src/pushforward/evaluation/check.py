@@ -22,7 +22,7 @@ from pushforward.evaluation.density import (
     samples_follow,
 )
 from pushforward.flow import Flow
-from pushforward.support.modules import device_of
+from pushforward.support.modules import check_module, device_of
 
 # Distances from the origin, of every coordinate of a batch at once.
 TAILS = (0.0, 1e-30, 30.0, 1e3)
@@ -132,6 +132,7 @@ def check_bijection(
         >>> failure.name, failure.detail
         ('round trip', 'value and value after the round trip differ (by 1, allowed 1e-09)')
     """
+    check_module(bijection, "check_bijection", "a map, such as pushforward.maf(features=2).bijection", "inverse")
     report = Report(f"{type(bijection).__name__}, {bijection.features} features")
     _MapChecks(report, bijection, dependencies, tolerance, seed).run()
     return report

@@ -34,6 +34,20 @@ def check_tensor(value: object, name: str) -> None:
         )
 
 
+def check_module(value: object, function: str, wanted: str, *methods: str) -> None:
+    """Refuse what is not a module with some methods and a number of features, in place of a flow or a map.
+
+    Example:
+        >>> check_module(3, "fit", "a flow", "log_prob")
+        Traceback (most recent call last):
+        pushforward.errors.InputError: fit takes a flow, and not an object of type int.
+    """
+    if not isinstance(value, nn.Module) or not all(hasattr(value, name) for name in ("features", *methods)):
+        kind = "the class" if isinstance(value, type) else "an object of type"
+        name = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise InputError(f"{function} takes {wanted}, and not {kind} {name}.")
+
+
 def explain_tensors(error: Exception | None, flow: nn.Module, **values: Tensor | None) -> None:
     """Say in one sentence why torch refuses some tensors, if their precision, device or shape is the reason.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.errors import InputError
+from pushforward.support.wording import counted, percent
 from pushforward.table_models.auxiliary_columns import check_errors
 from pushforward.table_models.gaussian import gaussian_held_out
 from pushforward.table_models.in_memory import InMemoryTable
@@ -263,7 +264,7 @@ def _lines_of_identifiers(left_out: Mapping[str, str], source: str) -> list[str]
     """A line for each column that is left out."""
     option = "columns=" if source == FRAME else "--columns"
     lines = [f'column "{name}" is left out: {reason} ({option} keeps it)' for name, reason in left_out.items()]
-    more = [f"and {len(lines) - MOST_LINES} more columns that name or number the rows"]
+    more = [f"and {counted(len(lines) - MOST_LINES, 'more column')} left out alike"]
     return lines if len(lines) <= MOST_LINES else lines[:MOST_LINES] + more
 
 
@@ -272,12 +273,13 @@ def _lines_of_schema(schema: Schema) -> list[str]:
     special = [name for name, column in schema.items() if column.describe_all() != Continuous().describe()]
     lines = [f'column "{name}": {schema[name].describe_all()}' for name in special[:MOST_LINES]]
     if len(special) > MOST_LINES:
-        lines.append(f"and {len(special) - MOST_LINES} more columns that are not plain numbers")
+        lines.append(f"and {counted(len(special) - MOST_LINES, 'more column')} of other kinds than plain numbers")
     lines += [f'column "{name}": {column.remark}' for name, column in schema.items() if column.remark]
     gaps = {name: column.missing_share for name, column in schema.items() if 0 < column.missing_share < 1}
     if gaps:
         worst = max(gaps, key=lambda name: gaps[name])
-        lines.append(f'gaps in {len(gaps)} columns, most in "{worst}": {gaps[worst]:.1%} of the rows')
+        most = f'most in "{worst}", ' if len(gaps) > 1 else f'"{worst}", '
+        lines.append(f"gaps in {counted(len(gaps), 'column')}, {most}{percent(gaps[worst])} of the rows")
     return lines
 
 
@@ -286,8 +288,8 @@ def _lines_of_rows(rows: Split, hold_out: HoldOut) -> list[str]:
     lines = []
     if rows.copies > NOTABLE_COPIES:
         lines.append(
-            f"{rows.copies:.1%} of the rows repeat others: copies stand on one side of the split, and count once among "
-            "the held-out rows"
+            f"{percent(rows.copies)} of the rows repeat others: copies stand on one side of the split, and count once "
+            "among the held-out rows"
         )
     if hold_out.group is None and not hold_out.last and rows.neighbors is not None:
         correlation = correlation_of_neighbors(rows.neighbors)

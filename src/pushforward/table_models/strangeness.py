@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from pushforward.support.wording import counted, percent
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.tables.columns.values import UNSEEN
@@ -70,32 +71,31 @@ class Strangeness:
 
     def include(self, other: Strangeness) -> None:
         """Count the rows that another one has counted as well."""
-        for name, counted in vars(other).items():
-            if isinstance(counted, Counter):
-                getattr(self, name).update(counted)
+        for name, count in vars(other).items():
+            if isinstance(count, Counter):
+                getattr(self, name).update(count)
             else:
-                setattr(self, name, getattr(self, name) + counted)
+                setattr(self, name, getattr(self, name) + count)
 
     def lines(self) -> list[str]:
         """A line for people about each, where there is something to say."""
         lines = []
         if self.unseen > self.too_far:
             lines.append(
-                f"{_rows(self.unseen - self.too_far, self.rows)} a value that was never seen: "
+                f"{_rows(self.unseen - self.too_far, self.rows)} a value that the model has never seen: "
                 f"{_named(self.unseen_of)}; log_prob is -inf there"
             )
         if self.too_far:
             lines.append(
-                f"{self.too_far:,} of {self.rows:,} rows lie too far from the data to have a density: log_prob is -inf "
+                f"{_rows(self.too_far, self.rows, 'lie')} too far from the data to have a density: log_prob is -inf "
                 "there"
             )
         if self.unknown_of:
-            lines.append(f"values that were never seen are taken for not known: {_named(self.unknown_of)}")
+            lines.append(f"values that the model has never seen are treated as missing: {_named(self.unknown_of)}")
         if self.beyond:
             lines.append(
-                f"{_rows(self.beyond, self.rows)} a given value beyond those that the model was fitted to "
-                f"({self.beyond / self.rows:.2g} of the rows): the model answers as at the end of their range: "
-                f"{_named(self.beyond_of)}"
+                f"{_rows(self.beyond, self.rows)} a given value outside the range of the training rows "
+                f"({percent(self.beyond / self.rows)}), where the model answers as at its end: {_named(self.beyond_of)}"
             )
         return lines
 
@@ -116,8 +116,8 @@ def _counts(marked: np.ndarray, names: Sequence[str]) -> dict[str, int]:
     return {name: int(count) for name, count in zip(names, marked.sum(0), strict=True) if count}
 
 
-def _rows(count: int, rows: int) -> str:
-    return f"{count:,} of {rows:,} rows {'holds' if count == 1 else 'hold'}"
+def _rows(count: int, rows: int, verb: str = "hold") -> str:
+    return f"{count:,} of {rows:,} {'row' if rows == 1 else 'rows'} {f'{verb}s' if count == 1 else verb}"
 
 
 def _named(counts: Mapping[str, int]) -> str:
@@ -125,4 +125,4 @@ def _named(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     named = [f'column "{name}" ({count:,})' for name, count in ordered[:MOST_NAMED]]
     more = len(ordered) - MOST_NAMED
-    return ", ".join(named) + (f" and {more} more columns" if more > 0 else "")
+    return ", ".join(named) + (f" and {counted(more, 'more column')}" if more > 0 else "")

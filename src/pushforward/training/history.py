@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TextIO
 
 from pushforward.errors import InputError
+from pushforward.support.wording import counted
 
 # With a smaller share of a processor a run of limited time is much worse than it could be.
 LITTLE = 0.6
@@ -73,10 +74,10 @@ class History:
 
     def __repr__(self) -> str:
         rows = f" ({self.rows[0]} training rows, {self.rows[1]} held out)" if any(self.rows) else ""
-        events = f"\n{len(self.events)} event(s), the last: {self.events[-1]}" if self.events else ""
+        events = f"\n{counted(len(self.events), 'event')}, the last: {self.events[-1]}" if self.events else ""
         return (
-            f"{self.steps} steps in {self.total_seconds:.1f} s ({self.stopped}); best held-out log-likelihood "
-            f"{self.best_held_out:.4f} nats per row at step {self.best_step}{rows}{events}"
+            f"{counted(self.steps, 'step')} in {self.total_seconds:.1f} s ({self.stopped}); best held-out "
+            f"log-likelihood {self.best_held_out:.4f} nats per row at step {self.best_step}{rows}{events}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pushforward.errors import InputError
-from pushforward.support.modules import device_of
+from pushforward.support.modules import check_module, device_of
 from pushforward.training.batches import ShuffledBatches, StreamedBatches, StreamedRows
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.data import data_with_validation, split_data, streamed_data
@@ -87,6 +87,7 @@ def fit(
     >>> history.rows, history.stopped
     ((450, 50), 'finished')
     """
+    check_module(flow, "fit", "a flow, such as pushforward.maf(features=2)", "log_prob")
     # Options that cannot be used are refused before they are.
     settings_from({**training, "evaluate_every": 1, "max_steps": 1})
     beside = (validation, validation_context, validation_weights)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.support.modules import device_of
+from pushforward.support.modules import check_module, device_of
 from pushforward.support.seeding import seeded
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.loop import train
@@ -78,6 +78,7 @@ def fit_to_target(
     >>> fit.kl < 0.05
     True
     """
+    check_module(flow, "fit_to_target", "a flow, such as pushforward.realnvp(features=2)", "rsample_with_log_prob")
     if flow.context_features:
         raise InputError("fit_to_target takes a flow without context.")
     settings = settings_for_draws("fit_to_target", training, DEFAULT_STEPS)

@@ -20,16 +20,20 @@ GAUSSIAN: dict[str, Any] = {"architecture": "autoregressive", "univariate": "aff
 GAUSSIAN["log_scale_bound"] = LOG_SCALE_BOUND
 # What people call the Gaussian in the units of a flow, and the one in the units of the data.
 IN_UNITS, OF_COLUMNS = "a Gaussian of the columns made normal", "a Gaussian of the columns as they are"
+# Values further out than this many deviations do not say how much to shrink a covariance.
+WITHIN = 3.0
 # Of more columns the covariance takes too long.
 MOST_COLUMNS = 3000
 
 
-def shrunk_covariance(x: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def shrunk_covariance(x: Tensor, weights: Tensor | None = None, within: float = math.inf) -> tuple[Tensor, Tensor]:
     """The mean of rows, and their covariance drawn toward a multiple of the identity, by as much as is best for them.
 
     Arguments:
         x: (N, D), in comparable units.
         weights: (N,) or None.
+        within: how far from its mean a value is, at most, in what says how much to shrink, in deviations of its column;
+            default as far as it is. Otherwise one column with heavy tails would take the correlations of all others.
 
     Returns:
         (D,) and (D, D), float64.
@@ -46,14 +50,26 @@ def shrunk_covariance(x: Tensor, weights: Tensor | None = None) -> tuple[Tensor,
     mean = share @ x
     deviations = (x - mean) * share.sqrt()[:, None]
     covariance = deviations.t() @ deviations
-    features = x.shape[1]
-    size = covariance.diagonal().mean()
-    apart = covariance.square().sum() - features * size**2
+    centered = x - mean
+    if within < math.inf:
+        most = within * covariance.diagonal().sqrt()
+        centered = centered.clamp(-most, most)
+    toward = _shrinkage(centered, share)
+    return mean, torch.lerp(covariance, covariance.diagonal().mean() * torch.eye(x.shape[1]).to(covariance), toward)
+
+
+def _shrinkage(centered: Tensor, share: Tensor) -> float:
+    """The best share of the identity in the covariance of centered rows, (N, D), each with its share of all, (N,)."""
+    features = centered.shape[1]
+    if features < 2:
+        return 0.0
+    deviations = centered * share.sqrt()[:, None]
+    covariance = deviations.t() @ deviations
+    apart = covariance.square().sum() - features * covariance.diagonal().mean() ** 2
     # The mean square by which the rows' own squares scatter around the covariance.
-    squares = (x - mean).square().sum(1).square()
+    squares = centered.square().sum(1).square()
     error = (squares * share.square()).sum() - share.square().sum() * covariance.square().sum()
-    toward = float((error / apart.clamp_min(torch.finfo(x.dtype).tiny)).clamp(0, 1)) if features > 1 else 0.0
-    return mean, torch.lerp(covariance, size * torch.eye(features).to(covariance), toward)
+    return float((error / apart.clamp_min(torch.finfo(centered.dtype).tiny)).clamp(0, 1))
 
 
 @torch.no_grad()
@@ -73,7 +89,7 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
     found = in_units_of(inner, flow)
     assert isinstance(found.bijection, Standardized)
     y, known, _ = found.bijection.standardize(x, context)
-    mean, covariance = shrunk_covariance(y if known is None else torch.cat([known, y], 1), weights)
+    mean, covariance = shrunk_covariance(y if known is None else torch.cat([known, y], 1), weights, WITHIN)
     _set_gaussian(inner, mean, covariance)
     return found
 

@@ -12,7 +12,8 @@ from pushforward.bijections import LU, Standardized
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
-from pushforward.zoo.gaussian import MOST_COLUMNS, shrunk_covariance
+from pushforward.support.wording import counted
+from pushforward.zoo.gaussian import MOST_COLUMNS, WITHIN, shrunk_covariance
 from pushforward.zoo.registry import build
 from pushforward.zoo.units import gaussianized
 
@@ -93,7 +94,7 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """
     assert isinstance(flow.bijection, Standardized)
     y = flow.bijection.data.inverse(x)[0].double()
-    mean, covariance = shrunk_covariance(y, weights)
+    mean, covariance = shrunk_covariance(y, weights, WITHIN)
     if len(y) >= ROWS_OF_COVARIANCE * y.shape[1]:
         share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
         deviations = y - mean
@@ -143,7 +144,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
     training: dict[str, Any] = {"batch_size": batch, "learning_rate": LEARNING_RATE}
     if max_time is None:
         training["max_steps"] = min(max(PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
-        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
+        limit = f"{counted(training['max_steps'], 'step')}, fewer when held-out rows stop gaining"
     else:
         limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
     knots = knots_for(rows)
@@ -155,7 +156,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         training,
         (
             f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
-            f"{WIDTH} units{dropout}, for {rows} rows of {features} columns{given}"
+            f"{WIDTH} units{dropout}, for {rows} rows of {counted(features, 'column')}{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
             f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
@@ -182,7 +183,7 @@ def choose_arbitrary_conditional(rows: int, features: int, max_time: float | Non
     training: dict[str, Any] = {"batch_size": batch, "learning_rate": ARBITRARY_CONDITIONAL_LEARNING_RATE}
     if max_time is None:
         training["max_steps"] = min(max(2 * PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
-        limit = f"{training['max_steps']} steps, fewer when held-out rows stop gaining"
+        limit = f"{counted(training['max_steps'], 'step')}, fewer when held-out rows stop gaining"
     else:
         limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
     return Recipe(
@@ -191,7 +192,7 @@ def choose_arbitrary_conditional(rows: int, features: int, max_time: float | Non
         training,
         (
             f"chosen: arbitrary_conditional, p(any columns | any others) by 16-bin splines and a network of "
-            f"{2 * blocks + 1} x 256 units, for {rows} rows of {features} columns",
+            f"{2 * blocks + 1} x 256 units, for {rows} rows of {counted(features, 'column')}",
             f"chosen: AdamW at {ARBITRARY_CONDITIONAL_LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )

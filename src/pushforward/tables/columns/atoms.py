@@ -1,10 +1,10 @@
 """Atoms, single values that more rows have than their neighbors predict."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from pushforward.support.wording import percent
 from pushforward.tables.columns.recording import grid_of, is_tied
 
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
@@ -102,14 +102,8 @@ def list_atoms(atoms: Sequence[str], shares: Sequence[float]) -> str:
         ('20% 0, 0.0040% 1', '20% 0, 5.0% 2, 10% 3 and 1 more')
     """
     frequent = sorted(range(len(atoms)), key=lambda place: -shares[place])[:MOST_LISTED]
-    listed = ", ".join(f"{_percent(shares[place])} {atoms[place]}" for place in sorted(frequent))
+    listed = ", ".join(f"{percent(shares[place])} {atoms[place]}" for place in sorted(frequent))
     return listed + (f" and {len(atoms) - MOST_LISTED} more" if len(atoms) > MOST_LISTED else "")
-
-
-def _percent(share: float) -> str:
-    """A share with two digits that count, of what is left where that is less."""
-    digits = 1 - math.floor(math.log10(100 * min(share, 1 - share)))
-    return f"{share:.{max(digits, 0)}%}"
 
 
 def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:

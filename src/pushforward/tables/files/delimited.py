@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from pushforward.errors import InputError
+from pushforward.support.wording import counted
 from pushforward.tables.files.header import START, Layout, check_header, find_layout
 from pushforward.tables.files.stored import StoredTable
 from pushforward.tables.files.text import BLOCK, Text
@@ -221,16 +222,11 @@ def _ragged(path: str, head: bytes, row: int, expected: int, actual: int, text: 
         )
     if header and row == 1 and actual == expected - 1 and _ends_with_comma(head):
         return f"{path} has a comma at the end of the header, and none at the end of row 1; remove it from the header."
-    other = f"the header has {expected}" if header else f"the first row has {expected}"
+    found = f"{counted(actual, 'field')}, and {'the header' if header else 'the first row'} has {expected}"
     if text.lstrip().startswith("#"):
         # Only at the beginning of a file are comments left out: further down a # may belong to a value.
-        return (
-            f"row {row} of {path} begins with # and has {_counted(actual)}, and {other}; if it is a comment, remove it."
-        )
-    return (
-        f"row {row} of {path} has {_counted(actual)}, and {other}; correct that row (text with a comma in it must be "
-        "quoted)."
-    )
+        return f"row {row} of {path} begins with # and has {found}; if it is a comment, remove it."
+    return f"row {row} of {path} has {found}; correct that row (text with a comma in it must be quoted)."
 
 
 def _ends_with_comma(head: bytes) -> bool:
@@ -246,10 +242,6 @@ def _is_empty(column: Any) -> bool:
 
 def _never_closed(path: str, where: str) -> str:
     return f"{path} has a quotation mark that is never closed {where}; close or remove it."
-
-
-def _counted(fields: int) -> str:
-    return "1 field" if fields == 1 else f"{fields} fields"
 
 
 def _check_text(path: str, head: bytes) -> None:

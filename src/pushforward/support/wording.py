@@ -1,0 +1,25 @@
+"""Numbers in sentences: things that are counted, and shares."""
+
+import math
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "row"), counted(2, "row")
+        ('1 row', '2 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def percent(share: float) -> str:
+    """A share with two digits that count, of what is left to the whole where that is less.
+
+    Example:
+        >>> percent(0.25), percent(0.00004), percent(0.9996), percent(1)
+        ('25%', '0.0040%', '99.960%', '100%')
+    """
+    least = min(share, 1 - share)
+    digits = 1 - math.floor(math.log10(100 * least)) if least > 0 else 0
+    return f"{share:.{max(digits, 0)}%}"
