@@ -287,7 +287,7 @@ def test_a_row_far_beyond_all_data_is_improbable_or_named(run, fitted, tmp_path)
     rows[12, 1] = 1e308
     write(tmp_path / "farther.parquet", rows)
     farther = run("score", fitted / "model.safetensors", "farther.parquet", "-o", "s.csv")
-    assert farther.status == 0 and "1 of 30 rows lie too far from the data to have a density" in farther.err
+    assert farther.status == 0 and "1 of 30 rows lies too far from the data to have a density" in farther.err
 
 
 def test_a_bad_row_late_in_a_long_file_leaves_nothing(refused, fitted, tmp_path):

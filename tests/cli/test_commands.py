@@ -355,3 +355,22 @@ def test_a_difference_that_is_none_has_no_sign():
     assert gain(-12.3451, -12.3450) == ", as much as a Gaussian of the columns as they are"
     assert gain(-12.0, -12.345) == ", +0.345 compared with a Gaussian of the columns as they are"
     assert gain(-12.0, None) == ""
+
+
+def test_draws_have_the_digits_of_the_table(run, tmp_path):
+    rows = make_rows(400)
+    write(tmp_path / "t.csv", np.round(rows / rows.std(0) * 100, 1))
+    assert run("fit", "t.csv", "-o", "m.safetensors").status == 0
+    assert run("sample", "m.safetensors", "-n", 200, "-o", "s.csv").status == 0
+    drawn = (tmp_path / "s.csv").read_text().splitlines()[1:]
+    assert len(drawn) == 200 and all(
+        re.fullmatch(r"-?[0-9]+(\.[0-9])?", cell) for row in drawn for cell in row.split(",")
+    )
+
+
+def test_one_gap_one_column_and_one_step_are_said_as_one(run, tmp_path):
+    x = make_rows(200)[:, :2]
+    x[:20, 0] = np.nan
+    write(tmp_path / "t.csv", x, ["a", "b"])
+    fit = run("fit", "t.csv", "-o", "m.safetensors")
+    assert 'gaps in 1 column, "a", 10% of the rows' in fit.err and "1 columns" not in fit.err

@@ -13,6 +13,7 @@ from pushforward.table_models.explanation import OddestRows, explain
 from pushforward.table_models.imputation import impute
 from pushforward.table_models.posterior import posterior
 from pushforward.table_models.scoring import Scores
+from pushforward.table_models.strangeness import Strangeness
 
 ROWS = 400
 STRANGE = {"children": 12, "wait": 0.0, "humidity": 100.3, "site": "c", "year": 2025, "share": 1.5}
@@ -188,3 +189,20 @@ def test_a_column_that_varies_in_one_row_alone_is_no_reason_to_refuse(given):
     for conditions in (given, []):
         model = pf.fit_table(rows.select(["humidity", *given]), given=conditions, **FEW).model
         assert np.isfinite(model.log_prob(model.encode(rows))).all()
+
+
+def test_lines_count_in_plain_words():
+    strange = Strangeness()
+    strange.rows, strange.unseen, strange.too_far, strange.beyond = 3, 2, 1, 1
+    strange.unseen_of["a"] = strange.beyond_of["b"] = 1
+    assert strange.lines() == [
+        '1 of 3 rows holds a value that the model has never seen: column "a" (1); log_prob is -inf there',
+        "1 of 3 rows lies too far from the data to have a density: log_prob is -inf there",
+        "1 of 3 rows holds a given value outside the range of the training rows (33%), where the model answers as at "
+        'its end: column "b" (1)',
+    ]
+    strange = Strangeness()
+    strange.rows = strange.beyond = 1
+    strange.beyond_of.update(dict.fromkeys("abcdef", 1))
+    assert strange.lines()[0].startswith("1 of 1 row holds a given value outside the range of the training rows (100%)")
+    assert strange.lines()[0].endswith("and 1 more column")
