@@ -115,6 +115,13 @@ def test_coupling_layers_residual_and_conditional(univariate, contexts, directio
 
 
 @interpreted
+@pytest.mark.parametrize("univariate", [FAMILIES[1], FAMILIES[2]])
+def test_networks_that_read_the_context_alone(univariate, as_on_gpu):
+    layer = randomized(Autoregressive(1, univariate, Conditioner((9, 7)), 3), 0)
+    compare_gradients(layer, normal(17, 1, seed=2), as_on_gpu, context=normal(17, 3, seed=5))
+
+
+@interpreted
 def test_an_adjacency(as_on_gpu):
     adjacency = [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     layer = randomized(Autoregressive(3, Affine(), Conditioner((8, 8)), adjacency=adjacency), 0)

@@ -41,7 +41,7 @@ class Sizes(NamedTuple):
         width: a power of 2, at least the number of bins.
         slopes: a power of 2, at least the number of slopes.
         skips: for each layer of weights, whether the result of two layers before is added; and False.
-        masked: whether weights are masked.
+        masked: for each layer of weights, whether they are masked.
     """
 
     features: int
@@ -51,7 +51,7 @@ class Sizes(NamedTuple):
     width: int
     slopes: int
     skips: tuple[bool, ...]
-    masked: bool
+    masked: tuple[bool, ...]
 
     @classmethod
     def of(cls, layer: Layer, features: int) -> "Sizes":
@@ -66,7 +66,7 @@ class Sizes(NamedTuple):
             power_of_2(shape.bins),
             power_of_2(shape.bins + 1),
             (*(linear.skip for linear in network), False),
-            network[0].mask is not None,
+            tuple(linear.mask is not None for linear in network),
         )
 
 
@@ -163,12 +163,14 @@ def _added(added: Tensor | None, value: Tensor) -> tuple[Tensor, int, int]:
 
 
 def _network(network: Sequence[Weights], weights: Sequence[Tensor], of_columns: bool = False) -> tuple:
-    """Weights, masks, reaches and biases, each a tuple; without masks the weights stand in their place."""
+    """Weights, masks, reaches and biases, each a tuple; weights stand in the place of masks that are missing."""
     own, biases = tuple(weight.contiguous() for weight in weights[::2]), tuple(weights[1::2])
-    if network[0].mask is None:
-        return own, own, own, biases
-    reaches = tuple(linear.columns if of_columns else linear.rows for linear in network)
-    return own, tuple(linear.mask for linear in network), reaches, biases
+    masks, reaches = [], []
+    for weight, linear in zip(own, network, strict=True):
+        reach = linear.columns if of_columns else linear.rows
+        masks.append(weight if linear.mask is None else linear.mask)
+        reaches.append(weight if linear.mask is None else reach)
+    return own, tuple(masks), tuple(reaches), biases
 
 
 def _gradients_of_weights(
@@ -205,17 +207,17 @@ def _forward(
         inputs, units = widths[k], widths[k + 1]
         for first in range(0, units, BN):
             unit = first + tl.arange(0, BN)
-            begin, end = reach_of(reaches[k], units, unit, MASKED, inputs)
+            begin, end = reach_of(reaches[k], units, unit, MASKED[k], inputs)
             h = tl.zeros([BM, BN], value.dtype.element_ty)
             if k == 0:
                 h = product(
                     h, row, present, read, read_row, read_column, weights[k], masks[k], units, inputs, unit,
-                    begin, end, False, MASKED, BK,
+                    begin, end, False, MASKED[k], BK,
                 )  # fmt: skip
             else:
                 h = product(
                     h, row, present, results[k - 1], inputs, 1, weights[k], masks[k], units, inputs, unit,
-                    begin, end, True, MASKED, BK,
+                    begin, end, True, MASKED[k], BK,
                 )  # fmt: skip
             inside = present[:, None] & (unit < units)[None, :]
             h += tl.load(biases[k] + unit, unit < units, other=0.0)[None, :]
@@ -277,7 +279,7 @@ def _gradients(
         inputs, units = widths[k], widths[k + 1]
         for first in range(0, inputs, BN):
             column = first + tl.arange(0, BN)
-            begin, end = reach_of(reaches[k], inputs, column, MASKED, units)
+            begin, end = reach_of(reaches[k], inputs, column, MASKED[k], units)
             of_h = tl.zeros([BM, BN], value.dtype.element_ty)
             for start in range(begin // BK * BK, end, BK):
                 unit = start + tl.arange(0, BK)
@@ -286,7 +288,7 @@ def _gradients(
                     present[:, None] & (unit < units)[None, :],
                     other=0.0,
                 )
-                w = weights_of(weights[k], masks[k], units, inputs, unit[:, None], column[None, :], MASKED)
+                w = weights_of(weights[k], masks[k], units, inputs, unit[:, None], column[None, :], MASKED[k])
                 of_h = tl.dot(of_unit, w, of_h, input_precision=PRECISION, out_dtype=of_h.dtype)
             inside = present[:, None] & (column < inputs)[None, :]
             place = row[:, None] * inputs + column[None, :]
@@ -343,7 +345,7 @@ def _weights(
                 of_weight = tl.dot(of_unit, h, of_weight, input_precision=PRECISION, out_dtype=of_weight.dtype)
                 of_bias += tl.sum(of_unit, 1)
             place = unit[:, None] * inputs + column[None, :]
-            if MASKED:
+            if MASKED[k]:
                 of_weight *= tl.load(masks[k] + place, inside, other=0.0)
             tl.store(target + place, of_weight, inside)
             if own % across == 0:
