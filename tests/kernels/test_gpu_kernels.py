@@ -193,7 +193,10 @@ def test_networks_of_every_kind_solved(activation, contexts, as_on_gpu, monkeypa
 
 @interpreted
 @pytest.mark.parametrize("context", [0, 2])
-@pytest.mark.parametrize(("features", "hidden"), [(7, ()), (7, (3,)), (7, (40,)), (1, (5,)), (2, (200,))])
+@pytest.mark.parametrize(
+    ("features", "hidden"),
+    [(7, ()), (7, (3,)), (7, (40,)), (1, (5,)), (2, (200,)), (70, ()), (70, (5,)), (9, (150, 99))],
+)
 def test_narrow_and_wide_networks_solved(features, hidden, context, as_on_gpu, monkeypatch):
     layer = noisy(Autoregressive(features, Affine(), Conditioner(hidden), context))
     given = normal(5, context, seed=5) if context else None
