@@ -27,6 +27,7 @@ class Weights(NamedTuple):
         mask: (units, inputs), 1 where a weight is alive and 0 elsewhere; None if all are.
         rows: (units, 2) of int32, from which input to which a unit is alive; None if it is from the first to the last.
         columns: (inputs, 2) of int32, the same of the transpose.
+        contiguous: whether every row and column of the mask is alive throughout its stretch.
         skip: whether the result of two layers before is added.
     """
 
@@ -35,6 +36,7 @@ class Weights(NamedTuple):
     mask: Tensor | None
     rows: Tensor | None
     columns: Tensor | None
+    contiguous: bool
     skip: bool
 
 
