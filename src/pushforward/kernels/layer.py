@@ -182,7 +182,7 @@ class _WholeLayer(Function):
 def _dense(network: Sequence[Weights], weights: Sequence[Tensor]) -> Any:
     """The layers as the kernels see them, with these contiguous weights; the gradients are still missing."""
     dense = (Dense * len(network))()
-    for k, (_, _, mask, rows, columns, skip) in enumerate(network):
+    for k, (_, _, mask, rows, columns, _, skip) in enumerate(network):
         weight, bias = weights[2 * k : 2 * k + 2]
         if mask is None or rows is None or columns is None:
             dense[k] = Dense(*weight.shape, skip, weight.data_ptr(), None, bias.data_ptr(), None, None)
