@@ -142,7 +142,7 @@ class _WholeLayer(Function):
         _gradients[(parts_of(count, rows),)](
             value, *value.stride(), of_mapped, *of_mapped.stride(), of_log_det, of_log_det.stride(0),
             *pointers, tuple(ctx.results), tuple(of_results), of_value, of_read, count,
-            *sizes, layer.inverse, known is None, rows, INPUTS, UNITS, VALUES, num_warps=WARPS,
+            *sizes, layer.inverse, known is None, rows, UNITS, INPUTS, VALUES, num_warps=WARPS,
         )  # fmt: skip
         of_added = None
         if added is not None and ctx.needs_input_grad[3]:

@@ -66,7 +66,8 @@ def solve_on_gpu(
             *_strided(added, z), *_strided(added_to_parameters, z), (*before, z), (*after, z), in_order, parameters, x,
             log_det, count, features, block, structure.parameter_count,
             shape, power_of_2(shape.bins), skips, kept, structure.activation, direct is not None,
-            added is not None, added_to_parameters is not None, ROWS, 16 if densest <= 16 else 32, TILE, INPUTS, num_warps=WARPS,
+            added is not None, added_to_parameters is not None,
+            ROWS, 16 if densest <= 16 else 32, TILE, INPUTS, num_warps=WARPS,
         )  # fmt: skip
     return x, log_det
 
