@@ -98,6 +98,15 @@ def test_eight_or_fewer_frequent_values_are_atoms_even_on_a_grid():
     assert atoms_in(np.round(values, 3)) == [5.0 * place for place in range(8)]
 
 
+def test_of_many_atoms_a_rare_mark_is_kept():
+    values = NORMAL.copy()
+    for place, atom in enumerate([1.5, 3, 7.25, 8, 11.75, 12.25, 17, 19.5, 23]):
+        values[400 * place : 400 * (place + 1)] = atom
+    values[-9:] = -999
+    found = atoms_in(values)
+    assert len(found) == 8 and found[0] == -999
+
+
 def test_shares_have_two_digits_and_long_lists_end():
     few = with_rows(np.exp(NORMAL / 10), 3, 0.0)
     assert described(few) == "mixed, 0.017% 0"

@@ -15,7 +15,7 @@ LEAST_ROWS, TIMES, CHANCE = 6, 3.0, 1e-4
 LEAST_SHARE = 1e-3
 # Neighbors are at most so many steps away, on either side; where there are no steps, so many different values.
 NEIGHBORS, NEIGHBORS_OFF_GRID = 4, 16
-# The most frequent atoms are kept.
+# The most frequent atoms are kept, after those at an end or far away.
 MOST_ATOMS = 8
 # For people the most frequent of them are listed.
 MOST_LISTED = 3
@@ -51,7 +51,9 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
         # Heaps predict each other.
         heaps = places[~far]
         places = np.union1d(places[far], heaps[_in_excess(different[heaps], counts[heaps])])
-    places = places[np.argsort(-counts[places], kind="stable")][:MOST_ATOMS]
+    # A mark that is rare counts as much as a frequent price.
+    far, ends = _apart(different, places)
+    places = places[np.lexsort((-counts[places], ~(far | ends)))][:MOST_ATOMS]
     if counts.sum() - counts[places].sum() < LEAST_ROWS_BESIDE or len(different) - len(places) < LEAST_VALUES_BESIDE:
         return []
     return sorted(different[places].tolist())
