@@ -91,6 +91,14 @@ def test_a_heap_above_the_others_is_an_atom(case):
     assert atoms_in(values) == [-999, 40]
 
 
+def test_zeros_beside_few_heaps_are_an_atom():
+    counts = 1 + np.minimum(np.round(DRAWS.exponential(30, ROWS)), 94)
+    values = np.where(HALF, np.round(counts, -1), counts)
+    values[: ROWS // 2] = 0
+    assert atoms_in(values[values != 0]) == []
+    assert atoms_in(values) == [0]
+
+
 def test_eight_or_fewer_frequent_values_are_atoms_even_on_a_grid():
     values = NORMAL.copy()
     for place in range(8):

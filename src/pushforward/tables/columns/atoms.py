@@ -19,8 +19,8 @@ NEIGHBORS, NEIGHBORS_OFF_GRID = 4, 16
 MOST_ATOMS = 8
 # For people the most frequent of them are listed.
 MOST_LISTED = 3
-# More than that are heaps if at least this share of them lies on a grid coarser than the column's, and fills so much
-# of it.
+# More than MOST_ATOMS are heaps if at least this share of them lies on a grid coarser than the column's, and fills so
+# much of it.
 ALIKE, FILLED = 0.8, 0.5
 # Beside the atoms there are at least so many rows and different values.
 LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE = 20, 10
@@ -43,6 +43,8 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
         >>> atoms_of(*np.unique(numbers, return_counts=True))
         [0.0]
     """
+    if len(different) <= LEAST_VALUES_BESIDE:
+        return []
     places = _in_excess(different, counts)
     if not len(places):
         return []
@@ -71,6 +73,8 @@ def is_heaped(different: np.ndarray, counts: np.ndarray) -> bool:
         >>> is_heaped(ages, np.where(ages % 5, 20, 200)), is_heaped(ages, np.full(70, 20))
         (True, False)
     """
+    if len(different) <= MOST_ATOMS:
+        return False
     places = _in_excess(different, counts)
     far, ends = _apart(different, places)
     return _are_heaps(different, places[~far & ~ends])
@@ -114,8 +118,8 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     from scipy.special import pdtrc
 
     candidates = np.flatnonzero(counts >= LEAST_ROWS)
-    if not len(candidates) or len(different) <= LEAST_VALUES_BESIDE:
-        return candidates[:0]
+    if not len(candidates):
+        return candidates
     if is_tied(np.delete(counts, counts.argmax())):
         rows, (mean, most) = counts, _by_neighbors(different, counts)
     else:
