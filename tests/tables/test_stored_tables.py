@@ -338,6 +338,16 @@ def test_standard_input_is_kept_only_where_it_is_read_again(monkeypatch, truth):
         open_table("-")
 
 
+def test_standard_input_is_refused_by_one_of_several_processes(monkeypatch, truth):
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    for name, value in zip(names, "1212", strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", Input(lines(truth)))
+    with pytest.raises(InputError, match="the processes of a fit cannot share the standard input"):
+        open_table("-")
+    assert sys.stdin.buffer.tell() == 0
+
+
 def test_json_lines_have_the_types_that_all_lines_agree_on(tmp_path):
     some = [
         {"n": 1, "x": 1, "t": "2020-01-01", "b": True, "only": None},

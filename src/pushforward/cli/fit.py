@@ -185,9 +185,11 @@ def _on_engine(arguments: dict[str, Any]) -> "Fit":
     from pushforward.table_models.engines import run_in_processes
     from pushforward.table_models.fitting import Fit
     from pushforward.table_models.model import TableModel
+    from pushforward.tables.files.opening import check_unshared
     from pushforward.training.history import History
     from pushforward.training.settings import choose_device
 
+    check_unshared(arguments["data"], several=True)
     engine, workers = arguments["engine"], arguments["workers"] or 1
     here = {**arguments, "engine": None, "workers": None, "quiet": True, "json": False}
     gpus = choose_device(arguments["device"]).type == "cuda"
