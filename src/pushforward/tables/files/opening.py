@@ -90,11 +90,11 @@ def open_table(
     return PartsTable(listing.parts, open_part, called(names), listing.notes)
 
 
-def check_unshared(data: Path | Sequence[Path], several: bool) -> None:
+def check_unshared(names: Sequence[Path], several: bool) -> None:
     """Refuse the standard input where several processes would read it: each would get rows that the others miss.
 
     Arguments:
-        data: what names the table.
+        names: of the table.
         several: whether it is for the processes of a launcher or an engine.
 
     Raises:
@@ -105,7 +105,7 @@ def check_unshared(data: Path | Sequence[Path], several: bool) -> None:
         Traceback (most recent call last):
         pushforward.errors.InputError: the processes of a fit cannot share the standard input; give the name of a file.
     """
-    if several and (data == INPUT or INPUT in data):
+    if several and INPUT in names:
         raise InputError(f"the processes of a fit cannot share {STANDARD_INPUT}; give the name of a file.")
 
 
