@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from pushforward.errors import InputError
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.text_format import describe_format, type_in
 from pushforward.tables.columns.traits import Traits
 from pushforward.tables.columns.values import Values
