@@ -224,7 +224,7 @@ def server():
     """A server of buckets on this machine."""
     program = shutil.which("moto_server")
     if program is None:
-        pytest.skip("moto_server is not installed")
+        pytest.skip("pip install 'moto[server]', in an environment without constraints.txt: it needs python-dateutil<3")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -432,7 +432,7 @@ def test_addresses(bucket, truth, ending):
 
 
 def test_a_database_of_sqlite(tmp_path):
-    pytest.importorskip("adbc_driver_sqlite")
+    pytest.importorskip("adbc_driver_sqlite", reason="pip install 'pushforward[sql]'")
     with sqlite3.connect(tmp_path / "t.db") as connection:
         connection.execute("create table stars (name text, mass real)")
         connection.executemany("insert into stars values (?, ?)", [("a", 1.5), ("b", None), ("c", 2.0)])
@@ -443,7 +443,7 @@ def test_a_database_of_sqlite(tmp_path):
 
 
 def test_a_database_of_duckdb(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = pytest.importorskip("duckdb", reason="pip install 'pushforward[sql]'")
     with duckdb.connect(tmp_path / "t.duckdb") as connection:
         connection.execute("create table t as select range as row, range / 2 as a from range(300000)")
     with open_table(tmp_path / "t.duckdb", query="select * from t") as table:
