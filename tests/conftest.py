@@ -1,6 +1,6 @@
 """What holds for every test: the threads, the seeds, and how many examples of a property are tried.
 
-Two environment variables, which only the tests read, show that no test depends on how one run on one machine came out:
+Environment variables that only the tests read show that no test depends on how one run on one machine came out:
 PUSHFORWARD_TEST_THREADS, the number of threads of a process (1 by default), and PUSHFORWARD_TEST_SEED_OFFSET, which is
 added to every seed of torch and NumPy (0 by default).
 """
@@ -12,8 +12,10 @@ THREADS = int(os.environ.get("PUSHFORWARD_TEST_THREADS", "1"))
 # OpenMP reads these once, when torch is imported. Threads that wait actively take the processor from other processes.
 os.environ["OMP_WAIT_POLICY"] = "passive"
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
-# Tests compare with numbers on the processor, also on a machine with an accelerator.
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
+# Tests compare with numbers on the processor, also on a machine with an accelerator. Those of the kernels for GPUs run
+# there: PUSHFORWARD_TEST_GPU=1 python -m pytest tests/kernels/test_gpu_kernels.py
+if os.environ.get("PUSHFORWARD_TEST_GPU") != "1":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402

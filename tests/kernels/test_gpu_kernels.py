@@ -1,7 +1,7 @@
-"""Triton kernels in Triton's interpreter, on the processor, against the same layers in torch.
+"""Triton kernels against the same layers in torch: in Triton's interpreter, on the processor, or on a GPU.
 
 The interpreter is switched on before triton is imported, so these tests run in a process of their own, which
-`test_gpu_kernels_in_the_interpreter` starts.
+`test_gpu_kernels_in_the_interpreter` starts. With PUSHFORWARD_TEST_GPU=1 they run on a GPU, compiled.
 """
 
 import copy
@@ -23,8 +23,12 @@ from pushforward.networks import Conditioner
 from pushforward.solvers import sequential
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+ON_GPU = os.environ.get("PUSHFORWARD_TEST_GPU") == "1"
+DEVICE = "cuda" if ON_GPU else "cpu"
 HAS_TRITON = importlib.util.find_spec("triton") is not None
-interpreted = pytest.mark.skipif(not (INTERPRETED and HAS_TRITON), reason="runs in a process of its own")
+interpreted = pytest.mark.skipif(
+    not (HAS_TRITON and (INTERPRETED or ON_GPU)), reason="runs in a process of its own, or on a GPU"
+)
 FAMILIES = [
     Additive(),
     Affine(0.5),
@@ -63,7 +67,11 @@ def as_on_gpu(monkeypatch):
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(DEVICE, dtype)
+
+
+def noisy(layer):
+    return randomized(layer, 0).to(DEVICE)
 
 
 def with_gradients(layer, x, context=None, direction="inverse"):
@@ -94,14 +102,14 @@ def compare_gradients(layer, x, as_on_gpu, slack=1, **options):
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("univariate", FAMILIES)
 def test_masked_layers_and_their_gradients(univariate, dtype, as_on_gpu):
-    layer = randomized(Autoregressive(4, univariate, Conditioner((20, 13)), order=[2, 0, 3, 1]), 0).to(dtype)
+    layer = noisy(Autoregressive(4, univariate, Conditioner((20, 13)), order=[2, 0, 3, 1])).to(dtype)
     compare_gradients(layer, normal(21, 4, seed=2, dtype=dtype), as_on_gpu)
 
 
 @interpreted
 @pytest.mark.parametrize("hidden", [(), (70, 65)], ids=str)
 def test_masked_layers_wider_than_a_tile(hidden, as_on_gpu):
-    layer = randomized(Autoregressive(9, Affine(), Conditioner(hidden)), 0)
+    layer = noisy(Autoregressive(9, Affine(), Conditioner(hidden)))
     compare_gradients(layer, normal(37, 9, seed=2), as_on_gpu)
 
 
@@ -109,22 +117,29 @@ def test_masked_layers_wider_than_a_tile(hidden, as_on_gpu):
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.parametrize(("univariate", "contexts"), [(FAMILIES[1], 1), (FAMILIES[2], 17)])
 def test_coupling_layers_residual_and_conditional(univariate, contexts, direction, as_on_gpu):
-    layer = randomized(Coupling([True, False, True], univariate, Conditioner((9, 9, 9), residual=True), 2), 0)
+    layer = noisy(Coupling([True, False, True], univariate, Conditioner((9, 9, 9), residual=True), 2))
     context = normal(contexts, 2, seed=5)
     compare_gradients(layer, normal(17, 3, seed=2), as_on_gpu, context=context, direction=direction)
 
 
 @interpreted
+@pytest.mark.parametrize("univariate", [FAMILIES[1], FAMILIES[2]])
+def test_networks_that_read_the_context_alone(univariate, as_on_gpu):
+    layer = noisy(Autoregressive(1, univariate, Conditioner((9, 7)), 3))
+    compare_gradients(layer, normal(17, 1, seed=2), as_on_gpu, context=normal(17, 3, seed=5))
+
+
+@interpreted
 def test_an_adjacency(as_on_gpu):
     adjacency = [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
-    layer = randomized(Autoregressive(3, Affine(), Conditioner((8, 8)), adjacency=adjacency), 0)
+    layer = noisy(Autoregressive(3, Affine(), Conditioner((8, 8)), adjacency=adjacency))
     compare_gradients(layer, normal(17, 3, seed=2), as_on_gpu)
 
 
 @interpreted
 @pytest.mark.parametrize("case", ["batch", "strided", "one row"])
 def test_values_however_they_lie_in_memory(case, as_on_gpu):
-    layer = randomized(Coupling([True, False, True], Affine(), Conditioner((9,))), 0)
+    layer = noisy(Coupling([True, False, True], Affine(), Conditioner((9,))))
     x = {"batch": normal(2, 5, 3), "strided": normal(3, 7).t(), "one row": normal(3)}[case]
     compare_gradients(layer, x, as_on_gpu)
 
@@ -132,17 +147,19 @@ def test_values_however_they_lie_in_memory(case, as_on_gpu):
 @interpreted
 @pytest.mark.parametrize("univariate", FAMILIES)
 def test_far_values_and_their_gradients(univariate, as_on_gpu):
-    layer = randomized(Coupling([True, False, True], univariate, Conditioner((9,))), 0)
-    x = normal(6, 3, seed=2) * torch.tensor([1.0, 1e3, 30.0])
+    layer = noisy(Coupling([True, False, True], univariate, Conditioner((9,))))
+    x = normal(6, 3, seed=2) * torch.tensor([1.0, 1e3, 30.0], device=DEVICE)
     # The rounding of a far value is multiplied by slopes.
     compare_gradients(layer, x, as_on_gpu, slack=100)
-    z, log_det = layer.inverse(torch.tensor([[torch.nan, 0.0, 0.0], [0.3, 0.0, 0.0]], dtype=torch.float64))
+    z, log_det = layer.inverse(
+        torch.tensor([[torch.nan, 0.0, 0.0], [0.3, 0.0, 0.0]], dtype=torch.float64, device=DEVICE)
+    )
     assert bool(z[0, 0].isnan()) and bool(z[1].isfinite().all()) and bool(log_det[1].isfinite())
 
 
 @interpreted
 def test_second_derivatives_are_those_of_torch(as_on_gpu):
-    layer, x = randomized(Autoregressive(3, FAMILIES[2], Conditioner((9,))), 0), normal(6, 3)
+    layer, x = noisy(Autoregressive(3, FAMILIES[2], Conditioner((9,)))), normal(6, 3)
 
     def penalty():
         value = x.clone().requires_grad_()
@@ -160,7 +177,7 @@ def test_second_derivatives_are_those_of_torch(as_on_gpu):
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("univariate", FAMILIES)
 def test_layers_solved_in_one_launch(univariate, dtype, as_on_gpu, monkeypatch):
-    layer = randomized(Autoregressive(4, univariate, Conditioner((20, 13)), order=[2, 0, 3, 1]), 0).to(dtype)
+    layer = noisy(Autoregressive(4, univariate, Conditioner((20, 13)), order=[2, 0, 3, 1])).to(dtype)
     compare_solutions(layer, normal(21, 4, seed=2, dtype=dtype), None, as_on_gpu, monkeypatch)
 
 
@@ -169,16 +186,19 @@ def test_layers_solved_in_one_launch(univariate, dtype, as_on_gpu, monkeypatch):
 @pytest.mark.parametrize("activation", ["relu", "elu", "silu", "gelu", "tanh"])
 def test_networks_of_every_kind_solved(activation, contexts, as_on_gpu, monkeypatch):
     conditioner = Conditioner((9, 9, 9), activation, residual=True)
-    layer = randomized(Autoregressive(3, Affine(), conditioner, 2 if contexts else 0), 0)
+    layer = noisy(Autoregressive(3, Affine(), conditioner, 2 if contexts else 0))
     context = normal(contexts, 2, seed=5) if contexts else None
     compare_solutions(layer, normal(17, 3, seed=2), context, as_on_gpu, monkeypatch)
 
 
 @interpreted
 @pytest.mark.parametrize("context", [0, 2])
-@pytest.mark.parametrize(("features", "hidden"), [(7, ()), (7, (3,)), (7, (40,)), (1, (5,)), (2, (200,))])
+@pytest.mark.parametrize(
+    ("features", "hidden"),
+    [(7, ()), (7, (3,)), (7, (40,)), (1, (5,)), (2, (200,)), (70, ()), (70, (5,)), (9, (150, 99))],
+)
 def test_narrow_and_wide_networks_solved(features, hidden, context, as_on_gpu, monkeypatch):
-    layer = randomized(Autoregressive(features, Affine(), Conditioner(hidden), context), 0)
+    layer = noisy(Autoregressive(features, Affine(), Conditioner(hidden), context))
     given = normal(5, context, seed=5) if context else None
     compare_solutions(layer, normal(5, features, seed=2), given, as_on_gpu, monkeypatch)
 
@@ -197,7 +217,7 @@ def compare_solutions(layer, z, context, as_on_gpu, monkeypatch):
 @interpreted
 @pytest.mark.parametrize("name", ["nice", "realnvp", "maf", "iaf", "nsf"])
 def test_a_step_of_training_is_that_of_torch(name, as_on_gpu):
-    flow = randomize(getattr(pf, name)(features=3, layers=2, hidden=(12, 12)).double())
+    flow = randomize(getattr(pf, name)(features=3, layers=2, hidden=(12, 12)).double()).to(DEVICE)
     x = normal(40, 3)
     weights = []
     for on in (False, True):
@@ -212,11 +232,11 @@ def test_a_step_of_training_is_that_of_torch(name, as_on_gpu):
 
 @interpreted
 def test_transforms_and_autocast_run_in_torch(as_on_gpu):
-    layer, x = randomized(Autoregressive(3, Affine(), Conditioner((9,))), 0), normal(5, 3)
+    layer, x = noisy(Autoregressive(3, Affine(), Conditioner((9,)))), normal(5, 3)
     as_on_gpu(True)
     jacobian = torch.func.vmap(torch.func.jacrev(lambda value: layer.inverse(value)[0]))(x)
     torch.testing.assert_close(jacobian.diagonal(dim1=1, dim2=2).log().sum(1), layer.inverse(x)[1])
     calls = as_on_gpu.calls
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEVICE, torch.bfloat16):
         layer.inverse(x)
     assert as_on_gpu.calls == calls

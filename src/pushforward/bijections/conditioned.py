@@ -21,7 +21,7 @@ from pushforward.kernels.gpu.eligibility import fits, may_run_on_gpu
 from pushforward.kernels.layer import whole_layer
 from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
-from pushforward.networks.mlp import MLP, batch_of, unit_by_unit
+from pushforward.networks.mlp import MLP, Fits, batch_of, unit_by_unit
 from pushforward.solvers.sequential import solve_sequentially
 
 
@@ -150,22 +150,10 @@ def _with_gradients(
     inverse: bool,
 ) -> tuple[Tensor, Tensor] | None:
     """By the kernels of whole layers, or None where they cannot compute this."""
-    network = conditioner.as_dense(fits_with(rows))
-    if network is None:
-        return None
-    batch = rows.shape[:-1]
-    known = None if others is None else others.expand(*batch, others.shape[-1])
-    added = None
-    if conditioner.sees_inputs:
-        if conditioner.context is not None:
-            added = unit_by_unit(conditioner.context(context), batch)
-    elif context is None or conditioner.context is None:
-        known = rows[:, :0]
-    elif fits_with(rows)(context):
-        known = context.expand(*batch, -1)
-    else:
-        return None
-    return whole_layer(network, univariate, inverse, rows, known, added)
+    takes = fits_with(rows)
+    network = conditioner.as_dense(takes)
+    read = None if network is None else _read_by(conditioner, rows, others, context, takes)
+    return None if network is None or read is None else whole_layer(network, univariate, inverse, rows, *read)
 
 
 def _on_gpu(
@@ -177,17 +165,34 @@ def _on_gpu(
     inverse: bool,
 ) -> tuple[Tensor, Tensor] | None:
     """By the Triton kernels of whole layers, or None where they cannot compute this."""
-    network = conditioner.as_dense(fits) if conditioner.sees_inputs else None
-    if network is None or not rows.numel() or network[0].weight.dtype is not rows.dtype:
+    network = conditioner.as_dense(fits)
+    # A first layer without any input is left to torch.
+    if network is None or not rows.numel() or not network[0].weight.numel():
+        return None
+    read = _read_by(conditioner, rows, others, context, fits)
+    if read is None or network[0].weight.dtype is not rows.dtype:
         return None
     # Imported here: triton takes a second, and only a GPU needs it.
     from pushforward.kernels.gpu.layer import whole_layer_on_gpu
 
+    known, added = read
+    known = None if known is None else known.reshape(-1, known.shape[-1])
+    flat = rows.reshape(-1, rows.shape[-1])
+    mapped, log_det = whole_layer_on_gpu(network, univariate, inverse, flat, known, added)
+    return mapped.view(rows.shape), log_det.view(rows.shape[:-1])
+
+
+def _read_by(
+    conditioner: MADE | MLP, rows: Tensor, others: Tensor | None, context: Tensor | None, takes: Fits
+) -> tuple[Tensor | None, Tensor | None] | None:
+    """What a network reads, None for the rows, and what its context adds to the first layer; None if not taken."""
     batch = rows.shape[:-1]
-    known = None if others is None else others.expand(*batch, others.shape[-1]).reshape(-1, others.shape[-1])
-    added = None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
-    mapped, log_det = whole_layer_on_gpu(network, univariate, inverse, rows.reshape(-1, rows.shape[-1]), known, added)
-    return mapped.view(rows.shape), log_det.view(batch)
+    if conditioner.sees_inputs:
+        known = None if others is None else others.expand(*batch, others.shape[-1])
+        return known, None if conditioner.context is None else unit_by_unit(conditioner.context(context), batch)
+    if context is None or conditioner.context is None:
+        return rows[..., :0], None
+    return (context.expand(*batch, -1), None) if takes(context) else None
 
 
 def _solved_on_gpu(

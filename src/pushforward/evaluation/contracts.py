@@ -79,8 +79,8 @@ def jacobian_log_det(
 ) -> float:
     """log_det is that of the Jacobian by automatic differentiation, at one event (D,)."""
     jacobian = torch.func.jacrev(lambda v: apply(bijection, direction, v, context)[0])(event)
-    truth = torch.linalg.slogdet(jacobian).logabsdet
-    log_det = apply(bijection, direction, event, context)[1]
+    truth = torch.linalg.slogdet(jacobian).logabsdet.detach()
+    log_det = apply(bijection, direction, event, context)[1].detach()
     return _within(
         _difference(log_det, truth), tolerance, f"log_det is {float(log_det):.6g}, by autograd {float(truth):.6g}"
     )

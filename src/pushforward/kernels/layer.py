@@ -27,6 +27,7 @@ class Weights(NamedTuple):
         mask: (units, inputs), 1 where a weight is alive and 0 elsewhere; None if all are.
         rows: (units, 2) of int32, from which input to which a unit is alive; None if it is from the first to the last.
         columns: (inputs, 2) of int32, the same of the transpose.
+        contiguous: whether every row and column of the mask is alive throughout its stretch.
         skip: whether the result of two layers before is added.
     """
 
@@ -35,6 +36,7 @@ class Weights(NamedTuple):
     mask: Tensor | None
     rows: Tensor | None
     columns: Tensor | None
+    contiguous: bool
     skip: bool
 
 
@@ -180,7 +182,7 @@ class _WholeLayer(Function):
 def _dense(network: Sequence[Weights], weights: Sequence[Tensor]) -> Any:
     """The layers as the kernels see them, with these contiguous weights; the gradients are still missing."""
     dense = (Dense * len(network))()
-    for k, (_, _, mask, rows, columns, skip) in enumerate(network):
+    for k, (_, _, mask, rows, columns, _, skip) in enumerate(network):
         weight, bias = weights[2 * k : 2 * k + 2]
         if mask is None or rows is None or columns is None:
             dense[k] = Dense(*weight.shape, skip, weight.data_ptr(), None, bias.data_ptr(), None, None)

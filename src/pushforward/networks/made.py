@@ -196,6 +196,8 @@ class MaskedLinear(nn.Module):
         self.blocks = blocks_of(mask)
         for name, part in (("rows", mask), ("columns", mask.t())):
             self.register_buffer(name, reach_of(part), persistent=False)
+        stretches = (self.rows, self.columns)
+        self.contiguous = all(int((ends - begins).sum()) == int(mask.sum()) for begins, ends in map(torch.t, stretches))
         reach = mask.sum(1, keepdim=True).clamp_min(1).rsqrt()
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-1, 1) * reach * mask)
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-1, 1) * reach[:, 0]) if bias else None

@@ -126,7 +126,7 @@ def weights_of(
         if not fits(weight):
             return None
         masks = buffers.get("mask"), buffers.get("rows"), buffers.get("columns")
-        found.append(Weights(weight, bias, *masks, skip is not None))
+        found.append(Weights(weight, bias, *masks, masks[0] is not None and bool(linear.contiguous), skip is not None))
     return found
 
 

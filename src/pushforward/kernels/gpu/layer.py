@@ -26,6 +26,7 @@ MOST_ROWS = 64
 UNITS = 64
 INPUTS = 32
 VALUES = 128
+WARPS = 4
 # At least as many programs as keep a large GPU busy, where there are enough rows.
 PROGRAMS = 264
 
@@ -41,7 +42,7 @@ class Sizes(NamedTuple):
         width: a power of 2, at least the number of bins.
         slopes: a power of 2, at least the number of slopes.
         skips: for each layer of weights, whether the result of two layers before is added; and False.
-        masked: whether weights are masked.
+        masked: for each layer of weights, what they are masked by, as `network` numbers it.
     """
 
     features: int
@@ -51,7 +52,7 @@ class Sizes(NamedTuple):
     width: int
     slopes: int
     skips: tuple[bool, ...]
-    masked: bool
+    masked: tuple[int, ...]
 
     @classmethod
     def of(cls, layer: Layer, features: int) -> "Sizes":
@@ -66,7 +67,7 @@ class Sizes(NamedTuple):
             power_of_2(shape.bins),
             power_of_2(shape.bins + 1),
             (*(linear.skip for linear in network), False),
-            network[0].mask is not None,
+            tuple(0 if linear.mask is None else 1 if linear.contiguous else 2 for linear in network),
         )
 
 
@@ -120,7 +121,7 @@ class _WholeLayer(Function):
             _forward[(parts_of(count, rows),)](
                 value, *value.stride(), read, *read.stride(), *_added(added, value),
                 *_network(layer.network, weights), tuple(results), mapped, logs, log_det, count,
-                *sizes, layer.inverse, added is not None, rows, UNITS, INPUTS, VALUES,
+                *sizes, layer.inverse, added is not None, rows, UNITS, INPUTS, VALUES, num_warps=WARPS,
             )  # fmt: skip
         ctx.layer, ctx.sizes, ctx.results = layer, sizes, results
         return mapped, log_det
@@ -141,7 +142,7 @@ class _WholeLayer(Function):
         _gradients[(parts_of(count, rows),)](
             value, *value.stride(), of_mapped, *of_mapped.stride(), of_log_det, of_log_det.stride(0),
             *pointers, tuple(ctx.results), tuple(of_results), of_value, of_read, count,
-            *sizes, layer.inverse, known is None, rows, INPUTS, UNITS, VALUES,
+            *sizes, layer.inverse, known is None, rows, UNITS, INPUTS, VALUES, num_warps=WARPS,
         )  # fmt: skip
         of_added = None
         if added is not None and ctx.needs_input_grad[3]:
@@ -163,12 +164,14 @@ def _added(added: Tensor | None, value: Tensor) -> tuple[Tensor, int, int]:
 
 
 def _network(network: Sequence[Weights], weights: Sequence[Tensor], of_columns: bool = False) -> tuple:
-    """Weights, masks, reaches and biases, each a tuple; without masks the weights stand in their place."""
+    """Weights, masks, reaches and biases, each a tuple; weights stand in the place of masks that are missing."""
     own, biases = tuple(weight.contiguous() for weight in weights[::2]), tuple(weights[1::2])
-    if network[0].mask is None:
-        return own, own, own, biases
-    reaches = tuple(linear.columns if of_columns else linear.rows for linear in network)
-    return own, tuple(linear.mask for linear in network), reaches, biases
+    masks, reaches = [], []
+    for weight, linear in zip(own, network, strict=True):
+        reach = linear.columns if of_columns else linear.rows
+        masks.append(weight if linear.mask is None else linear.mask)
+        reaches.append(weight if linear.mask is None else reach)
+    return own, tuple(masks), tuple(reaches), biases
 
 
 def _gradients_of_weights(
@@ -182,7 +185,7 @@ def _gradients_of_weights(
     found = read.new_empty(parts, numbers)
     _weights[(tiles, parts)](
         read, *read.stride(), masks, tuple(results), tuple(of_results), found, numbers,
-        parts_of(count, parts), count, *sizes, UNITS, INPUTS,
+        parts_of(count, parts), count, *sizes, UNITS, INPUTS, num_warps=WARPS,
     )  # fmt: skip
     summed = found[0] if parts == 1 else found.sum(0)
     shapes = [shape for inputs, units in pairs for shape in ((units, inputs), (units,))]
@@ -205,17 +208,16 @@ def _forward(
         inputs, units = widths[k], widths[k + 1]
         for first in range(0, units, BN):
             unit = first + tl.arange(0, BN)
-            begin, end = reach_of(reaches[k], units, unit, MASKED, inputs)
             h = tl.zeros([BM, BN], value.dtype.element_ty)
             if k == 0:
                 h = product(
-                    h, row, present, read, read_row, read_column, weights[k], masks[k], units, inputs, unit,
-                    begin, end, False, MASKED, BK,
+                    h, row, present, read, read_row, read_column, weights[k], masks[k], reaches[k], units,
+                    inputs, unit, False, MASKED[k], BK,
                 )  # fmt: skip
             else:
                 h = product(
-                    h, row, present, results[k - 1], inputs, 1, weights[k], masks[k], units, inputs, unit,
-                    begin, end, True, MASKED, BK,
+                    h, row, present, results[k - 1], inputs, 1, weights[k], masks[k], reaches[k], units,
+                    inputs, unit, True, MASKED[k], BK,
                 )  # fmt: skip
             inside = present[:, None] & (unit < units)[None, :]
             h += tl.load(biases[k] + unit, unit < units, other=0.0)[None, :]
@@ -277,7 +279,7 @@ def _gradients(
         inputs, units = widths[k], widths[k + 1]
         for first in range(0, inputs, BN):
             column = first + tl.arange(0, BN)
-            begin, end = reach_of(reaches[k], inputs, column, MASKED, units)
+            begin, end, begins, ends = reach_of(reaches[k], inputs, column, MASKED[k], units)
             of_h = tl.zeros([BM, BN], value.dtype.element_ty)
             for start in range(begin // BK * BK, end, BK):
                 unit = start + tl.arange(0, BK)
@@ -286,7 +288,8 @@ def _gradients(
                     present[:, None] & (unit < units)[None, :],
                     other=0.0,
                 )
-                w = weights_of(weights[k], masks[k], units, inputs, unit[:, None], column[None, :], MASKED)
+                alive = (unit[:, None] >= begins[None, :]) & (unit[:, None] < ends[None, :])
+                w = weights_of(weights[k], masks[k], units, inputs, unit[:, None], column[None, :], alive, MASKED[k])
                 of_h = tl.dot(of_unit, w, of_h, input_precision=PRECISION, out_dtype=of_h.dtype)
             inside = present[:, None] & (column < inputs)[None, :]
             place = row[:, None] * inputs + column[None, :]
@@ -328,7 +331,14 @@ def _weights(
             inside = (unit < units)[:, None] & (column < inputs)[None, :]
             of_weight = tl.zeros([BN, BN], read.dtype.element_ty)
             of_bias = tl.zeros([BN], read.dtype.element_ty)
-            for start in range(begin, end, BR):
+            place = unit[:, None] * inputs + column[None, :]
+            last = end
+            if MASKED[k]:
+                mask = tl.load(masks[k] + place, inside, other=0.0)
+                # A tile in which nothing is alive needs no products; the first of each row sums the bias too.
+                if (tl.max(mask) == 0) & (own % across > 0):
+                    last = begin
+            for start in range(begin, last, BR):
                 row = start + tl.arange(0, BR)
                 of_unit = tl.load(
                     of_results[k] + row[None, :] * units + unit[:, None],
@@ -342,9 +352,8 @@ def _weights(
                     h = rectified(tl.load(results[k - 1] + row[:, None] * inputs + column[None, :], known, other=0.0))
                 of_weight = tl.dot(of_unit, h, of_weight, input_precision=PRECISION, out_dtype=of_weight.dtype)
                 of_bias += tl.sum(of_unit, 1)
-            place = unit[:, None] * inputs + column[None, :]
-            if MASKED:
-                of_weight *= tl.load(masks[k] + place, inside, other=0.0)
+            if MASKED[k]:
+                of_weight *= mask
             tl.store(target + place, of_weight, inside)
             if own % across == 0:
                 tl.store(target + units * inputs + unit, of_bias, unit < units)

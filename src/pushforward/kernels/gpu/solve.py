@@ -3,6 +3,9 @@
 A program takes some rows through all features. Hidden units are sorted by degree: those of degree p depend on the first
 p features, so they are computed when these are known, and never again. All steps together are the arithmetic of one
 pass. What is known of the rows lies in memory, from where the cache gives it back.
+
+Features are taken in blocks, as in the solution of triangular systems: what the units of a block receive from all that
+was known before the block is one product of large tiles, and a step within it adds only what the block itself found.
 """
 
 from typing import Any
@@ -19,6 +22,9 @@ from pushforward.kernels.gpu.univariate import map_values
 from pushforward.kernels.univariate import SHAPES
 
 INPUTS = 64
+# Of the layer that has most, this many units make a block, and one tile of its product with what was known before.
+UNITS_OF_BLOCK = TILE = 64
+WARPS = 4
 
 
 def solve_on_gpu(
@@ -49,16 +55,19 @@ def solve_on_gpu(
     kept = tuple(k in skips for k in range(hidden))
     before = [torch.empty_like(layer) if keep else layer for keep, layer in zip(kept, after, strict=True)]
     x, in_order = z.new_empty(count, features), z.new_empty(count, features)
-    parameters, log_det = z.new_empty(count, structure.parameter_count), z.new_empty(count)
-    shape = SHAPES[type(univariate)](univariate)
     densest = max([structure.parameter_count, *(len(layer[0]) // features for layer in after)])
+    widest = max([1, *(-(-len(layer[0]) // features) for layer in after)])
+    block = max(1, min(features, UNITS_OF_BLOCK // widest))
+    parameters, log_det = z.new_empty(count, block * structure.parameter_count), z.new_empty(count)
+    shape = SHAPES[type(univariate)](univariate)
     with torch.cuda.device_of(z):
         _solve[(parts_of(count, ROWS),)](
             z, *z.stride(), numbers, tuple(own), tuple(biases), z if direct is None else direct,
-            *_strided(added, z), *_strided(added_to_parameters, z),
-            (*before, z), (*after, z), in_order, parameters, x, log_det, count, features, structure.parameter_count,
+            *_strided(added, z), *_strided(added_to_parameters, z), (*before, z), (*after, z), in_order, parameters, x,
+            log_det, count, features, block, structure.parameter_count,
             shape, power_of_2(shape.bins), skips, kept, structure.activation, direct is not None,
-            added is not None, added_to_parameters is not None, ROWS, 16 if densest <= 16 else 32, INPUTS,
+            added is not None, added_to_parameters is not None,
+            ROWS, 16 if densest <= 16 else 32, TILE, INPUTS, num_warps=WARPS,
         )  # fmt: skip
     return x, log_det
 
@@ -90,14 +99,14 @@ def activated(h, ACTIVATION: tl.constexpr):
 
 @triton.jit
 def add_product(
-    h, row, present, source, width, known, weight, columns, unit, inside, order,
+    h, row, present, source, width, begin, known, weight, columns, unit, inside, order,
     ORDERED: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    """Add the product of the first `known` numbers of each row with the weights of some units.
+    """Add the product of the numbers from `begin` to `known` of each row with the weights of some units.
 
     With ORDERED, the columns of the weights are features, and the source has them in their order.
     """
-    for start in range(0, known, BK):
+    for start in range(begin, known, BK):
         k = start + tl.arange(0, BK)
         value = tl.load(source + row[:, None] * width + k[None, :], present[:, None] & (k < known)[None, :], other=0.0)
         column = k
@@ -111,86 +120,161 @@ def add_product(
 
 
 @triton.jit
+def units_below(starts, k: tl.constexpr, degree, features):
+    """How many units before layer k have a smaller degree; before layer 0 are the inputs."""
+    return tl.load(starts + k * (features + 1) + degree).to(tl.int32)
+
+
+@triton.jit
+def known_before(starts, k: tl.constexpr, place, features):
+    """How many units before layer k are known once the features before a place are."""
+    if k == 0:
+        return place
+    else:
+        return units_below(starts, k, place, features)
+
+
+@triton.jit
+def known_at(starts, k: tl.constexpr, place, features):
+    """How many of them are known to the units of layer k that depend on all features before this place."""
+    if k == 0:
+        return place
+    else:
+        return units_below(starts, k, place + 1, features)
+
+
+@triton.jit
+def add_known(
+    h, row, present, k: tl.constexpr, begin, known, starts, features, weights, after, in_order, unit, inside, order,
+    BK: tl.constexpr,
+):  # fmt: skip
+    """Add what some units of layer k receive from those before it, from one up to another."""
+    if k == 0:
+        return add_product(
+            h, row, present, in_order, features, begin, known, weights[0], features, unit, inside, order, True, BK
+        )
+    else:
+        columns = units_below(starts, k, features, features)
+        return add_product(
+            h, row, present, after[k - 1], columns, begin, known, weights[k], columns, unit, inside, order, False, BK
+        )
+
+
+@triton.jit
+def _begin_block(
+    row, present, start, stop, block, numbers, starts, weights, biases, direct, added, added_row, added_unit,
+    late, late_row, late_unit, after, in_order, parameters, features, parameter_count,
+    HIDDEN: tl.constexpr, DIRECT: tl.constexpr, ADDED: tl.constexpr, LATE: tl.constexpr,
+    BM: tl.constexpr, BW: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    """Store what all units of a block receive from the units before it, and what is added to them."""
+    for k in tl.static_range(HIDDEN):
+        units, end = units_below(starts, k + 1, features, features), units_below(starts, k + 1, stop, features)
+        for first in range(units_below(starts, k + 1, start, features), end, BW):
+            unit = first + tl.arange(0, BW)
+            inside = unit < end
+            both = present[:, None] & inside[None, :]
+            h = tl.zeros([BM, BW], in_order.dtype.element_ty)
+            known = known_before(starts, k, start, features)
+            h = add_known(
+                h, row, present, k, 0, known, starts, features, weights, after, in_order, unit, inside, numbers, BK
+            )
+            h += tl.load(biases[k] + unit, inside, other=0.0)[None, :]
+            if (k == 0) and ADDED:
+                h += tl.load(added + row[:, None] * added_row + unit[None, :] * added_unit, both, other=0.0)
+            tl.store(after[k] + row[:, None] * units + unit[None, :], h, both)
+    for first in range(0, (stop - start) * parameter_count, BW):
+        own = first + tl.arange(0, BW)
+        inside = own < (stop - start) * parameter_count
+        both = present[:, None] & inside[None, :]
+        feature = tl.load(numbers + start + own // parameter_count, inside, other=0).to(tl.int32)
+        unit = feature * parameter_count + own % parameter_count
+        h = tl.zeros([BM, BW], in_order.dtype.element_ty)
+        known = known_before(starts, HIDDEN, start, features)
+        h = add_known(
+            h, row, present, HIDDEN, 0, known, starts, features, weights, after, in_order, unit, inside, numbers, BK
+        )
+        if DIRECT:
+            h = add_product(
+                h, row, present, in_order, features, 0, start, direct, features, unit, inside, numbers, True, BK
+            )
+        h += tl.load(biases[HIDDEN] + unit, inside, other=0.0)[None, :]
+        if (HIDDEN == 0) and ADDED:
+            h += tl.load(added + row[:, None] * added_row + unit[None, :] * added_unit, both, other=0.0)
+        if LATE:
+            h += tl.load(late + row[:, None] * late_row + unit[None, :] * late_unit, both, other=0.0)
+        tl.store(parameters + row[:, None] * (block * parameter_count) + own[None, :], h, both)
+
+
+@triton.jit
 def _solve(
     z, z_row, z_feature, numbers, weights, biases, direct, added, added_row, added_unit, late, late_row, late_unit,
-    before, after, in_order, parameters, x, log_det, count, features, parameter_count,
+    before, after, in_order, parameters, x, log_det, count, features, block, parameter_count,
     SHAPE: tl.constexpr, WIDTH: tl.constexpr, SKIPS: tl.constexpr, KEPT: tl.constexpr, ACTIVATION: tl.constexpr,
-    DIRECT: tl.constexpr, ADDED: tl.constexpr, LATE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    DIRECT: tl.constexpr, ADDED: tl.constexpr, LATE: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BW: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     HIDDEN: tl.constexpr = len(weights) - 1
     row = tl.program_id(0).to(tl.int64) * BM + tl.arange(0, BM)
     present = row < count
-    # How many units each layer has of a degree below 0, 1 .. D; the inputs come first.
+    # For each layer, from the inputs on, how many units have a degree below 0, 1 .. D.
     starts = numbers + features + HIDDEN + 2
     total = tl.zeros([BM], z.dtype.element_ty)
-    for place in range(0, features):
-        # The hidden units that depend on all features before this place.
-        for k in tl.static_range(HIDDEN):
-            of_layer = starts + (k + 1) * (features + 1) + place
-            begin, end = tl.load(of_layer).to(tl.int32), tl.load(of_layer + 1).to(tl.int32)
-            known = place
-            columns = features
-            if k > 0:
-                known = tl.load(of_layer - features).to(tl.int32)
-                columns = tl.load(starts + k * (features + 1) + features).to(tl.int32)
-            units = tl.load(starts + (k + 1) * (features + 1) + features).to(tl.int32)
-            for first in range(begin, end, BN):
-                unit = first + tl.arange(0, BN)
-                inside = unit < end
-                both = present[:, None] & inside[None, :]
-                h = tl.zeros([BM, BN], z.dtype.element_ty)
-                if k == 0:
-                    h = add_product(
-                        h, row, present, in_order, features, known, weights[k], columns, unit, inside, numbers, True, BK
-                    )
-                else:
-                    h = add_product(
-                        h, row, present, after[k - 1], columns, known, weights[k], columns, unit, inside, numbers,
-                        False, BK,
+    for start in range(0, features, block):
+        stop = tl.minimum(start + block, features)
+        _begin_block(
+            row, present, start, stop, block, numbers, starts, weights, biases, direct, added, added_row, added_unit,
+            late, late_row, late_unit, after, in_order, parameters, features, parameter_count,
+            HIDDEN, DIRECT, ADDED, LATE, BM, BW, BK,
+        )  # fmt: skip
+        tl.debug_barrier()
+        for place in range(start, stop):
+            # The hidden units that depend on all features before this place.
+            for k in tl.static_range(HIDDEN):
+                begin = units_below(starts, k + 1, place, features)
+                end = units_below(starts, k + 1, place + 1, features)
+                units = units_below(starts, k + 1, features, features)
+                for first in range(begin, end, BN):
+                    unit = first + tl.arange(0, BN)
+                    inside = unit < end
+                    both = present[:, None] & inside[None, :]
+                    at = row[:, None] * units + unit[None, :]
+                    h = tl.load(after[k] + at, both, other=0.0)
+                    h = add_known(
+                        h, row, present, k, known_before(starts, k, start, features),
+                        known_at(starts, k, place, features), starts, features, weights, after, in_order, unit, inside,
+                        numbers, BK,
                     )  # fmt: skip
-                h += tl.load(biases[k] + unit, inside, other=0.0)[None, :]
-                if (k == 0) and ADDED:
-                    h += tl.load(added + row[:, None] * added_row + unit[None, :] * added_unit, both, other=0.0)
-                at = row[:, None] * units + unit[None, :]
-                if SKIPS[k] >= 0:
-                    h += tl.load(before[SKIPS[k]] + at, both, other=0.0)
-                if KEPT[k]:
-                    tl.store(before[k] + at, h, both)
-                tl.store(after[k] + at, activated(h, ACTIVATION), both)
-            tl.debug_barrier()
-        feature = tl.load(numbers + place).to(tl.int32)
-        for first in range(0, parameter_count, BN):
-            own = first + tl.arange(0, BN)
-            inside = own < parameter_count
-            both = present[:, None] & inside[None, :]
-            unit = feature * parameter_count + own
-            h = tl.zeros([BM, BN], z.dtype.element_ty)
-            if HIDDEN == 0:
-                h = add_product(
-                    h, row, present, in_order, features, place, weights[0], features, unit, inside, numbers, True, BK
-                )
-            else:
-                known = tl.load(starts + HIDDEN * (features + 1) + place + 1).to(tl.int32)
-                columns = tl.load(starts + HIDDEN * (features + 1) + features).to(tl.int32)
-                h = add_product(
-                    h, row, present, after[HIDDEN - 1], columns, known, weights[HIDDEN], columns, unit, inside, numbers,
-                    False, BK,
+                    if SKIPS[k] >= 0:
+                        h += tl.load(before[SKIPS[k]] + at, both, other=0.0)
+                    if KEPT[k]:
+                        tl.store(before[k] + at, h, both)
+                    tl.store(after[k] + at, activated(h, ACTIVATION), both)
+                tl.debug_barrier()
+            feature = tl.load(numbers + place).to(tl.int32)
+            own_parameters = parameters + row * (block * parameter_count) + (place - start) * parameter_count
+            for first in range(0, parameter_count, BN):
+                own = first + tl.arange(0, BN)
+                inside = own < parameter_count
+                both = present[:, None] & inside[None, :]
+                unit = feature * parameter_count + own
+                h = tl.load(own_parameters[:, None] + own[None, :], both, other=0.0)
+                h = add_known(
+                    h, row, present, HIDDEN, known_before(starts, HIDDEN, start, features),
+                    known_at(starts, HIDDEN, place, features), starts, features, weights, after, in_order, unit,
+                    inside, numbers, BK,
                 )  # fmt: skip
-            if DIRECT:
-                h = add_product(
-                    h, row, present, in_order, features, place, direct, features, unit, inside, numbers, True, BK
-                )
-            h += tl.load(biases[HIDDEN] + unit, inside, other=0.0)[None, :]
-            if (HIDDEN == 0) and ADDED:
-                h += tl.load(added + row[:, None] * added_row + unit[None, :] * added_unit, both, other=0.0)
-            if LATE:
-                h += tl.load(late + row[:, None] * late_row + unit[None, :] * late_unit, both, other=0.0)
-            tl.store(parameters + row[:, None] * parameter_count + own[None, :], h, both)
-        tl.debug_barrier()
-        value = tl.load(z + row * z_row + feature * z_feature, present, other=0.0)
-        mapped, log_derivative = map_values(value, parameters + row * parameter_count, present, False, SHAPE, WIDTH)
-        total += log_derivative
-        tl.store(in_order + row * features + place, mapped, present)
-        tl.store(x + row * features + feature, mapped, present)
-        tl.debug_barrier()
+                if DIRECT:
+                    h = add_product(
+                        h, row, present, in_order, features, start, place, direct, features, unit, inside, numbers,
+                        True, BK,
+                    )  # fmt: skip
+                tl.store(own_parameters[:, None] + own[None, :], h, both)
+            tl.debug_barrier()
+            value = tl.load(z + row * z_row + feature * z_feature, present, other=0.0)
+            mapped, log_derivative = map_values(value, own_parameters, present, False, SHAPE, WIDTH)
+            total += log_derivative
+            tl.store(in_order + row * features + place, mapped, present)
+            tl.store(x + row * features + feature, mapped, present)
+            tl.debug_barrier()
     tl.store(log_det + row, total, present)
