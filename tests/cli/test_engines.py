@@ -1,5 +1,6 @@
 """The commands on a Ray cluster: the rows that they write without it."""
 
+import pickle
 import sys
 
 import numpy as np
@@ -135,11 +136,40 @@ def test_an_engine_that_is_not_there_is_refused(run, fitted):
     assert result.status == 2 and "--engine ray" in result.err
 
 
+def test_processes_of_an_engine_receive_the_options_of_the_fit(run, fitted, tmp_path, monkeypatch):
+    sent = []
+
+    def run_in_processes(engine, work, workers, gpus):
+        sent.append((engine, workers, gpus))
+        pickle.loads(pickle.dumps(work))()
+
+    monkeypatch.setattr(engines, "run_in_processes", run_in_processes)
+    options = [
+        "fit",
+        fitted / "data.csv",
+        "--given",
+        "flux",
+        "--flow",
+        "nice",
+        "--seed",
+        3,
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    alone = run(*options, "-o", "1.safetensors")
+    there = run(*options, "-o", "2.safetensors", "--engine", "ray", "--workers", 2)
+    assert there.status == 0 and sent == [("ray", 2, False)]
+    own = ("model", "metrics", "seconds")
+    expected, found = ({name: value for name, value in one.json().items() if name not in own} for one in (alone, there))
+    assert found == expected and "held-out log-likelihood" in there.err
+
+
 def test_work_and_blocks_can_be_sent(fitted):
-    pickle = pytest.importorskip("cloudpickle")
+    cloudpickle = pytest.importorskip("cloudpickle")
     from pushforward.table_models.sampling import RowDrawer
 
     model = pf.TableModel.load(fitted / "model.safetensors")
     draw = RowDrawer(model.density, model.roles, 0)
     block = (3, 5, 1.0)
-    assert pickle.loads(pickle.dumps(draw))(block).rows.equals(draw(block).rows)
+    assert cloudpickle.loads(cloudpickle.dumps(draw))(block).rows.equals(draw(block).rows)

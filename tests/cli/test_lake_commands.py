@@ -99,6 +99,24 @@ def test_the_standard_input_is_read(run, tmp_path, model, frame, packed):
     np.testing.assert_array_equal(*both)
 
 
+LAUNCHED = {
+    "torchrun": ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}, ()),
+    "Slurm": ({"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_LOCALID": "0", "SLURM_STEP_ID": "0"}, ()),
+    "Ray": ({}, ("--engine", "ray", "--workers", "2")),
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHED)
+def test_several_processes_do_not_share_the_standard_input(run, monkeypatch, frame, launcher):
+    variables, options = LAUNCHED[launcher]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    data = frame.to_csv(index=False)
+    result = CliRunner().invoke(app, ["fit", "-", "-o", "m.safetensors", *options], input=data)
+    sentence = "the processes of a fit cannot share the standard input; give the name of a file."
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {sentence}\n")
+
+
 def test_other_commands_read_parts(run, frame):
     gaps = frame[["x", "y"]].copy()
     gaps.loc[::7, "x"] = np.nan
@@ -206,7 +224,7 @@ def server():
     """A server of buckets on this machine."""
     program = shutil.which("moto_server")
     if program is None:
-        pytest.skip("moto_server is not installed")
+        pytest.skip("pip install 'moto[server]', in an environment without constraints.txt: it needs python-dateutil<3")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

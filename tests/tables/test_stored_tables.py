@@ -338,6 +338,16 @@ def test_standard_input_is_kept_only_where_it_is_read_again(monkeypatch, truth):
         open_table("-")
 
 
+def test_standard_input_is_refused_by_one_of_several_processes(monkeypatch, truth):
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    for name, value in zip(names, "1212", strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", Input(lines(truth)))
+    with pytest.raises(InputError, match="the processes of a fit cannot share the standard input"):
+        open_table("-")
+    assert sys.stdin.buffer.tell() == 0
+
+
 def test_json_lines_have_the_types_that_all_lines_agree_on(tmp_path):
     some = [
         {"n": 1, "x": 1, "t": "2020-01-01", "b": True, "only": None},
@@ -422,7 +432,7 @@ def test_addresses(bucket, truth, ending):
 
 
 def test_a_database_of_sqlite(tmp_path):
-    pytest.importorskip("adbc_driver_sqlite")
+    pytest.importorskip("adbc_driver_sqlite", reason="pip install 'pushforward[sql]'")
     with sqlite3.connect(tmp_path / "t.db") as connection:
         connection.execute("create table stars (name text, mass real)")
         connection.executemany("insert into stars values (?, ?)", [("a", 1.5), ("b", None), ("c", 2.0)])
@@ -433,7 +443,7 @@ def test_a_database_of_sqlite(tmp_path):
 
 
 def test_a_database_of_duckdb(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = pytest.importorskip("duckdb", reason="pip install 'pushforward[sql]'")
     with duckdb.connect(tmp_path / "t.duckdb") as connection:
         connection.execute("create table t as select range as row, range / 2 as a from range(300000)")
     with open_table(tmp_path / "t.duckdb", query="select * from t") as table:

@@ -9,6 +9,7 @@ from other_device import Elsewhere
 
 import pushforward as pf
 from pushforward.training import steps
+from pushforward.training.agreement import Agreement
 from pushforward.training.maximum_likelihood import fit
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.settings import Settings
@@ -62,7 +63,9 @@ def test_nothing_waits_in_a_step():
         setup_optimizers=lambda optimizer: optimizer,
         backward=lambda loss: loss.backward(),
     )
-    stepper = steps.Stepper(fabric, MaximumLikelihood(flow), Settings(1, max_steps=100), None, pytest.fail)
+    settings = Settings(1, max_steps=100)
+    agreement = Agreement(fabric, settings.batch_size)
+    stepper = steps.Stepper(fabric, MaximumLikelihood(flow), settings, None, pytest.fail, agreement)
     # There is no fused optimizer for this device, but one that counts its steps there.
     stepper.optimizer = torch.optim.AdamW(stepper.parameters, capturable=True, foreach=False)
     stepper.optimizer.optimizer = types.SimpleNamespace(step=lambda: None)

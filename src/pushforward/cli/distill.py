@@ -1,6 +1,5 @@
 """pushforward distill MODEL -o FAST"""
 
-import contextlib
 import dataclasses
 import warnings
 from typing import Annotated
@@ -9,20 +8,16 @@ import typer
 
 from pushforward.cli.options import (
     Device,
-    Format,
     Json,
     MaxTime,
     Model,
     ModelOutput,
-    NoHeader,
-    Query,
     Quiet,
     Seed,
-    Separator,
     Verbose,
-    table_in,
 )
 from pushforward.cli.output import command, metrics_path, print_json, reporting, say
+from pushforward.cli.reading import Reading
 
 
 @command
@@ -33,10 +28,7 @@ def distill(
         str | None,
         typer.Option(help="Table of the given columns, for a conditional model: the conditions to train on."),
     ] = None,
-    no_header: NoHeader = False,
-    separator: Separator = None,
-    file_format: Format = None,
-    query: Query = None,
+    reading: Reading = Reading(),  # noqa: B008 - immutable
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -51,10 +43,11 @@ def distill(
     from pushforward.training.distillation.report import DistillationAlarm
 
     check_model_path(output)
-    with contextlib.ExitStack() as stack, warnings.catch_warnings(), reporting(output, quiet) as reports:
-        given = None
-        if given_file is not None:
-            given = stack.enter_context(table_in(given_file, no_header, separator, file_format, query))
+    with (
+        reading.table_if_any(given_file, quiet) as given,
+        warnings.catch_warnings(),
+        reporting(output, quiet) as reports,
+    ):
         if not quiet:
             # The report below includes the alarms.
             warnings.simplefilter("ignore", DistillationAlarm)
@@ -67,8 +60,6 @@ def distill(
             **reports,
         )
         student.save(output)
-    for line in () if given is None else given.notes:
-        say(line, quiet)
     if json:
         print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()})
     # The estimator was announced before the training.

@@ -2,33 +2,29 @@
 
 import functools
 import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushforward.cli.options import (
-    TABLES,
     Device,
     FitEngine,
-    Format,
     Json,
     MaxTime,
     ModelOutput,
     Names,
-    NoHeader,
-    Query,
     Quiet,
     Seed,
-    Separator,
     Verbose,
     Workers,
     column,
     columns,
     pairs,
-    table_in,
 )
 from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say
+from pushforward.cli.reading import TABLES, Reading
 from pushforward.support.processes import processes
 from pushforward.zoo.names import ARCHITECTURES, univariate_names
 
@@ -95,123 +91,141 @@ Resume = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of the command, which processes of an engine receive as they are."""
+
+    data: Data
+    output: ModelOutput
+    flow: Architecture = None
+    names: Columns = None
+    given: Given = ""
+    schema: Schema = None
+    arbitrary_conditions: ArbitraryConditions = False
+    weight: Weight = None
+    error: Errors = None
+    missing: Missing = None
+    reading: Reading
+    group: Group = None
+    hold_out: HoldOut = "random"
+    decimal: Decimal = None
+    date_format: DateFormat = None
+    max_time: MaxTime = None
+    seed: Seed = 0
+    device: Device = "auto"
+    precision: Precision = "32-true"
+    resume: Resume = False
+    engine: FitEngine = None
+    workers: Workers = None
+    json: Json = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file beside the model to which a killed fit returns."""
+        return Path(self.output).with_suffix(".checkpoint")
+
+
 @command
-def fit(
-    data: Data,
-    output: ModelOutput,
-    flow: Architecture = None,
-    names: Columns = None,
-    given: Given = "",
-    schema: Schema = None,
-    arbitrary_conditions: ArbitraryConditions = False,
-    weight: Weight = None,
-    error: Errors = None,
-    missing: Missing = None,
-    no_header: NoHeader = False,
-    separator: Separator = None,
-    file_format: Format = None,
-    query: Query = None,
-    group: Group = None,
-    hold_out: HoldOut = "random",
-    decimal: Decimal = None,
-    date_format: DateFormat = None,
-    max_time: MaxTime = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "32-true",
-    resume: Resume = False,
-    engine: FitEngine = None,
-    workers: Workers = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+def fit(options: Options) -> None:
     """Learn the density of a table: p(columns), or p(columns | given)."""
-    arguments = locals()
     from pushforward.store.model_file import check_model_path
+
+    if not processes().first:
+        options = replace(options, quiet=True)
+        warnings.simplefilter("ignore")
+    check_model_path(options.output)
+    _announce_checkpoint(options)
+    if options.engine is not None or options.workers is not None:
+        _say(_on_engine(options), ", ".join(options.data), options)
+    else:
+        _fit_here(options)
+
+
+def _announce_checkpoint(options: Options) -> None:
+    """Say what becomes of an unfinished fit."""
+    checkpoint = options.checkpoint
+    if options.resume and not checkpoint.exists():
+        say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", options.quiet)
+    elif checkpoint.exists() and not options.resume:
+        say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", options.quiet)
+
+
+def _fit_here(options: Options) -> None:
+    """Fit in this process, or in this one and others, of which the first one writes and prints."""
     from pushforward.table_models.fitting import fit_table
 
-    writes = processes().first
-    if not writes:
-        quiet = True
-        warnings.simplefilter("ignore")
-    check_model_path(output)
-    checkpoint = Path(output).with_suffix(".checkpoint")
-    if resume and not checkpoint.exists():
-        say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", quiet)
-    elif checkpoint.exists() and not resume:
-        say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", quiet)
-    if engine is not None or workers is not None:
-        _say(_on_engine(arguments), ", ".join(data), output, checkpoint, json, quiet)
-        return
     with (
-        table_in(data, no_header, separator, file_format, query, once=False) as table,
-        reporting(output, quiet) as reports,
+        options.reading.open(options.data, once=False) as table,
+        reporting(options.output, options.quiet) as reports,
     ):
         known: Names = functools.partial(list, table.schema.names)
         result = fit_table(
             table,
-            columns=columns(names, known),
-            given=columns(given, known) or [],
-            flow=flow,
-            schema=schema,
-            arbitrary_conditions=arbitrary_conditions,
-            weight=column(weight, known),
-            errors=pairs(error, "--error"),
-            missing=columns(missing),
-            group=column(group, known),
-            hold_out=hold_out,
-            decimal=decimal,
-            date_format=date_format,
-            seed=seed,
-            max_time=max_time,
-            device=device,
-            precision=precision,
-            checkpoint=checkpoint,
-            resume=resume,
+            columns=columns(options.names, known),
+            given=columns(options.given, known) or [],
+            flow=options.flow,
+            schema=options.schema,
+            arbitrary_conditions=options.arbitrary_conditions,
+            weight=column(options.weight, known),
+            errors=pairs(options.error, "--error"),
+            missing=columns(options.missing),
+            group=column(options.group, known),
+            hold_out=options.hold_out,
+            decimal=options.decimal,
+            date_format=options.date_format,
+            seed=options.seed,
+            max_time=options.max_time,
+            device=options.device,
+            precision=options.precision,
+            checkpoint=options.checkpoint,
+            resume=options.resume,
             **reports,
         )
-        if not writes:
+        if not processes().first:
             return
-        result.model.save(output)
+        result.model.save(options.output)
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.
-        checkpoint.unlink(missing_ok=True)
-    _say(result, table.name, output, checkpoint, json, quiet)
+        options.checkpoint.unlink(missing_ok=True)
+    _say(result, table.name, options)
 
 
-def _on_engine(arguments: dict[str, Any]) -> "Fit":
+def _on_engine(options: Options) -> "Fit":
     """The result of the same command in processes of an engine, which writes the model; their first one is silent."""
     from pushforward.table_models.engines import run_in_processes
     from pushforward.table_models.fitting import Fit
     from pushforward.table_models.model import TableModel
+    from pushforward.tables.files.opening import check_unshared
     from pushforward.training.history import History
     from pushforward.training.settings import choose_device
 
-    engine, workers = arguments["engine"], arguments["workers"] or 1
-    here = {**arguments, "engine": None, "workers": None, "quiet": True, "json": False}
-    gpus = choose_device(arguments["device"]).type == "cuda"
-    run_in_processes(engine, functools.partial(_fit_here, here), workers, gpus)
-    model = TableModel.load(arguments["output"])
+    check_unshared(options.data, several=True)
+    there = replace(options, engine=None, workers=None, quiet=True, json=False)
+    gpus = choose_device(options.device).type == "cuda"
+    run_in_processes(options.engine, functools.partial(_in_process, there), options.workers or 1, gpus)
+    model = TableModel.load(options.output)
     notes = model.notes
     for line in notes["chosen"]:
-        say(line, arguments["quiet"])
+        say(line, options.quiet)
     return Fit(model, History(stopped=notes["stopped"]), notes["held_out_nats"], notes["gaussian_nats"])
 
 
-def _fit_here(arguments: dict[str, Any]) -> None:
-    """The command without what it says about its errors."""
-    fit.__wrapped__(**arguments)  # type: ignore[attr-defined]
+def _in_process(options: Options) -> None:
+    """The command in a process of an engine, without what it says about its errors."""
+    fit.__wrapped__(options)  # type: ignore[attr-defined]
 
 
-def _say(result: "Fit", name: str, output: str, checkpoint: Path, json: bool, quiet: bool) -> None:
+def _say(result: "Fit", name: str, options: Options) -> None:
     """Print the result for machines and for people."""
-    if json:
+    output = options.output
+    if options.json:
         notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
         print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
-    for line in _summary(result, name, output, checkpoint):
-        say(line, quiet)
+    for line in _summary(result, name, output, options.checkpoint):
+        say(line, options.quiet)
 
 
 def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[str]:

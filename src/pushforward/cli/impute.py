@@ -5,21 +5,16 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import (
-    TABLES,
     Engine,
-    Format,
     Json,
     Model,
-    NoHeader,
     Output,
-    Query,
     Quiet,
     Seed,
-    Separator,
     Verbose,
-    table_in,
 )
 from pushforward.cli.output import command, counted, place, print_json, progress, say
+from pushforward.cli.reading import TABLES, Reading
 
 
 @command
@@ -39,10 +34,7 @@ def impute(
             "become medians and most probable levels."
         ),
     ] = None,
-    no_header: NoHeader = False,
-    separator: Separator = None,
-    file_format: Format = None,
-    query: Query = None,
+    reading: Reading = Reading(),  # noqa: B008 - immutable
     engine: Engine = None,
     seed: Seed = 0,
     json: Json = False,
@@ -57,10 +49,8 @@ def impute(
     table_model = TableModel.load(model)
     lines: list[str] = []
     options: dict[str, Any] = {"seed": seed, "announce": lines.append, "engine": engine_of(engine)}
-    with table_in(data, no_header, separator, file_format, query) as table, progress("imputing", quiet) as report:
+    with reading.table(data, quiet) as table, progress("imputing", quiet) as report:
         rows, filled = imputation.impute(table_model, table, output, draws=draws, report=report, **options)
-    for line in table.notes:
-        say(line, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"

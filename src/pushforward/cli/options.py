@@ -2,31 +2,17 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pushforward.cli.usage import positive
 from pushforward.errors import InputError
 
-if TYPE_CHECKING:
-    from pushforward.tables.files.stored import StoredTable
-
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar and no summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
 Model = Annotated[str, typer.Argument(help="Model file (.safetensors).", metavar="MODEL", show_default=False)]
-Format = Annotated[
-    str | None,
-    typer.Option("--format", help="csv, tsv, jsonl, parquet or feather, where the name of the table does not say it."),
-]
-Separator = Annotated[
-    str | None, typer.Option(help='Character between the columns of CSV, such as ";" or tab, where it is not seen.')
-]
-Query = Annotated[
-    str | None, typer.Option(help="What to select from a database in a file of DuckDB or SQLite: SELECT ....")
-]
-TABLES = "files (.csv, .tsv, .jsonl, also .gz; .parquet, .feather), folders, patterns, s3:// addresses, or - for input"
 Output = Annotated[
     str,
     typer.Option("--output", "-o", help="Table to write (.csv, .parquet, .feather); - is CSV on standard output."),
@@ -48,29 +34,9 @@ FitEngine = Annotated[
     typer.Option("--engine", help="ray: fit in processes that Ray Train starts on the cluster that RAY_ADDRESS names."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes, with --engine ray; default 1.")]
-NoHeader = Annotated[
-    bool,
-    typer.Option(
-        "--no-header", help="The first line of a CSV is a row of values; its columns are called 0, 1, 2, ...."
-    ),
-]
 
 # The names of a table's columns, which are looked up only where a text may be read in two ways.
 Names = Callable[[], Sequence[str]]
-
-
-def table_in(
-    data: str | Sequence[str],
-    no_header: bool,
-    separator: str | None,
-    file_format: str | None,
-    query: str | None,
-    once: bool = True,
-) -> "StoredTable":
-    """The table that a command reads: once, or several times."""
-    from pushforward.tables.files.opening import open_table
-
-    return open_table(data, header=not no_header, separator=separator, format=file_format, query=query, once=once)
 
 
 def columns(text: str | None, names: Names = tuple) -> list[str] | None:

@@ -8,10 +8,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import typer
 
+from pushforward.cli.groups import flat_signature, grouped
 from pushforward.errors import InputError, TrainingError
 from pushforward.support.atomic import as_before_on_failure, reason
 from pushforward.support.processes import first_to_say, processes
@@ -20,7 +21,6 @@ from pushforward.support.progress import to_standard_error
 from pushforward.support.wording import counted as counted
 from pushforward.support.wording import percent as percent
 
-Options = ParamSpec("Options")
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
@@ -28,13 +28,16 @@ class Terminated(BaseException):
     """The system asked the process to end. It is not an error, so that nothing catches it on the way out."""
 
 
-def command(function: Callable[Options, None]) -> Callable[Options, None]:
-    """Turn errors into one sentence and an exit status; with `verbose`, into a traceback as well."""
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors into one sentence and an exit status; with `verbose`, into a traceback as well.
+
+    Parameters that are groups of options become those options.
+    """
 
     @functools.wraps(function)
-    def run(*args: Options.args, **options: Options.kwargs) -> None:
+    def run(**options: Any) -> None:
         try:
-            function(*args, **options)
+            function(**grouped(function, options))
             with _explained():
                 sys.stdout.flush()  # what waits would fail without a sentence when the process ends
         except BrokenPipeError:
@@ -59,6 +62,7 @@ def command(function: Callable[Options, None]) -> Callable[Options, None]:
                 say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.", quiet)
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
+    run.__signature__ = flat_signature(function)  # type: ignore[attr-defined]
     return run
 
 

@@ -5,22 +5,17 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import (
-    TABLES,
-    Format,
     Json,
     Model,
-    NoHeader,
     Output,
-    Query,
     Quiet,
-    Separator,
     Verbose,
     column,
     columns,
     numbers,
-    table_in,
 )
 from pushforward.cli.output import command, counted, place, print_json, progress, say
+from pushforward.cli.reading import TABLES, Reading
 from pushforward.errors import InputError
 
 
@@ -43,10 +38,7 @@ def posterior(
         str | None,
         typer.Option(help="LOWEST,HIGHEST,POINTS of the grid; by default 200 over the range of the training rows."),
     ] = None,
-    no_header: NoHeader = False,
-    separator: Separator = None,
-    file_format: Format = None,
-    query: Query = None,
+    reading: Reading = Reading(),  # noqa: B008 - immutable
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -62,7 +54,7 @@ def posterior(
     table_model = TableModel.load(model)
     wanted = column(of, lambda: table_model.modeled) or of
     lines: list[str] = []
-    with table_in(data, no_header, separator, file_format, query) as table, progress("evaluating", quiet) as report:
+    with reading.table(data, quiet) as table, progress("evaluating", quiet) as report:
         rows = write_posterior(
             table_model,
             table,
@@ -74,8 +66,6 @@ def posterior(
             announce=lines.append,
             report=report,
         )
-    for line in table.notes:
-        say(line, quiet)
     if json and output != "-":
         print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
     for line in [f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", *lines]:

@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushforward.cli.options import (
-    TABLES,
     Engine,
-    Format,
     Json,
     Model,
-    NoHeader,
     Output,
-    Query,
     Quiet,
-    Separator,
     Verbose,
-    table_in,
 )
 from pushforward.cli.output import command, counted, percent, place, print_json, progress, say
+from pushforward.cli.reading import TABLES, Reading
 
 if TYPE_CHECKING:
     from pushforward.table_models.model import Scores, TableModel
@@ -52,10 +47,7 @@ def score(
             "--strict", help="Refuse values outside bounds, grids and levels that the schema of the fit declared."
         ),
     ] = False,
-    no_header: NoHeader = False,
-    separator: Separator = None,
-    file_format: Format = None,
-    query: Query = None,
+    reading: Reading = Reading(),  # noqa: B008 - immutable
     engine: Engine = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -69,33 +61,31 @@ def score(
 
     table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
-    with table_in(data, no_header, separator, file_format, query) as table, progress("scoring", quiet) as report:
+    with reading.table(data, quiet) as table, progress("scoring", quiet) as report:
         options: dict[str, Any] = {"shares": shares, "strict": strict, "engine": where}
         scores = table_model.score(table, output, report, oddest.add, **options)
     odd_rows = []
     if explain:
         with progress("explaining", quiet) as report:
             odd_rows = explained(table_model, oddest, report)
-    for line in table.notes:
-        say(line, quiet)
     if json and output != "-":
-        print_json(
-            {
-                "output": output,
-                "rows": scores.rows,
-                "mean_log_prob": scores.mean,
-                "standard_deviation": scores.standard_deviation,
-                "smallest": scores.smallest,
-                "largest": scores.largest,
-                **scores.strange.as_json(),
-                "log_prob": table_model.meaning,
-                "held_out_rows": None if table_model.calibration is None else table_model.calibration.rows,
-                "rows_of_rare_patterns": scores.pooled,
-                "oddest": [asdict(row) for row in odd_rows],
-            }
-        )
+        print_json({"output": output, **_as_json(scores, table_model), "oddest": [asdict(row) for row in odd_rows]})
     for line in [*_summary(scores, table_model, output), *_explanation(odd_rows, table_model, explain)]:
         say(line, quiet)
+
+
+def _as_json(scores: "Scores", model: "TableModel") -> dict[str, Any]:
+    return {
+        "rows": scores.rows,
+        "mean_log_prob": scores.mean,
+        "standard_deviation": scores.standard_deviation,
+        "smallest": scores.smallest,
+        "largest": scores.largest,
+        **scores.strange.as_json(),
+        "log_prob": model.meaning,
+        "held_out_rows": None if model.calibration is None else model.calibration.rows,
+        "rows_of_rare_patterns": scores.pooled,
+    }
 
 
 def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:

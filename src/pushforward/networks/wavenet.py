@@ -1,12 +1,12 @@
 """WaveNet: dilated causal convolutions, a conditioner for sequences of any length."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.kernels.wavenet import CompiledState, WaveNetWeights, may_run_compiled
+from pushforward.networks.frames import check_context, upsampled
 from pushforward.networks.wavenet_packing import packed
 
 
@@ -134,23 +134,14 @@ class WaveNet(nn.Module):
         """
         if not may_run_compiled(self.input.weight):
             return None
+        sizes = (self.inputs, self.channels, self.hidden.out_features, self.parameter_count)
         weights = WaveNetWeights(
             self.channels,
             self.parameter_count,
             self.inputs,
             len(self.dilations),
             sum(self._ring_lengths()),
-            torch.tensor(
-                [
-                    self.inputs,
-                    self.channels,
-                    self.hidden.out_features,
-                    self.parameter_count,
-                    len(self.dilations),
-                    self.kernel_size,
-                    *self.dilations,
-                ]
-            ),
+            torch.tensor([*sizes, len(self.dilations), self.kernel_size, *self.dilations]),
             packed(self.input, self.gates, self.residuals, [self.skip, self.hidden, self.output]),
             None if self.context is None else self.context.weight,
             self.hop,
@@ -165,18 +156,7 @@ class WaveNet(nn.Module):
 
     def check_context(self, context: Tensor | None, samples: int) -> None:
         """Raise a ValueError if a context does not fit the network, or sequences of this many samples."""
-        if not self.context_features:
-            if context is not None:
-                raise ValueError("This WaveNet takes no context: build it with context=C to make it conditional.")
-            return
-        dimensions, shape = (2, "(batch, C)") if self.hop is None else (3, "(batch, frames, C)")
-        if context is None or context.dim() != dimensions or context.shape[-1] != self.context_features:
-            got = "none" if context is None else tuple(context.shape)
-            raise ValueError(f"Expected a context of shape {shape} with C = {self.context_features}, got {got}.")
-        if self.hop is not None and context.shape[1] * self.hop < samples:
-            raise ValueError(
-                f"A context of {context.shape[1]} frames of {self.hop} samples is too short for {samples} samples."
-            )
+        check_context(context, self.context_features, self.hop, samples)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -206,7 +186,7 @@ class WaveNet(nn.Module):
             taps = [extended[..., k * dilation : k * dilation + samples] for k in range(self.kernel_size - 1)]
             gate = _linear(gates, torch.cat([*taps, h]).flatten(1))
             if contribution is not None:
-                gate = gate + self._upsampled(contribution[layer], start, samples).reshape(2 * channels, count)
+                gate = gate + upsampled(contribution[layer], self.hop, start, samples).reshape(2 * channels, count)
             outs.append(gate[:channels].tanh() * gate[channels:].sigmoid())
             after.append(extended[..., samples:])
             if layer < len(self.residuals):
@@ -223,14 +203,6 @@ class WaveNet(nn.Module):
             return None
         contribution = self.context(context).movedim(-1, 0)
         return list(contribution.split(2 * self.channels))
-
-    def _upsampled(self, contribution: Tensor, start: int, samples: int) -> Tensor:
-        """Repeat a term per frame, (2 · channels, batch, frames), for each sample from `start` on."""
-        if self.hop is None:
-            return contribution[..., None].expand(-1, -1, samples)
-        first, last = start // self.hop, math.ceil((start + samples) / self.hop)
-        each = contribution[..., first:last, None].expand(-1, -1, -1, self.hop).flatten(2)
-        return each[..., start - first * self.hop :][..., :samples]
 
 
 class WaveNetState:

@@ -39,3 +39,24 @@ def lazy(package: str, homes: Mapping[str, Sequence[str]]) -> tuple[Callable[[st
         return sorted({*vars(sys.modules[package]), *home_of})
 
     return get, names
+
+
+class LaterModule:
+    """A module that is imported when something in it is first used.
+
+    Arguments:
+        name: the module's.
+
+    Example:
+        >>> LaterModule("math").sqrt(4.0)
+        2.0
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        """Something in the module, which is kept here, so that it is looked up once."""
+        value = getattr(importlib.import_module(self._name), attribute)
+        setattr(self, attribute, value)
+        return value

@@ -141,23 +141,31 @@ def fit_table(
         )
         for line in [*prepared.reasons, *recipe.reasons]:
             announce(line)
-        assembled = assemble(prepared, recipe, seed)
-        rows = prepared.rows
-        history = fit(
-            assembled.density,
-            rows.data,
-            rows.context,
-            weights=rows.data_weights,
-            validation_fraction=VALIDATION_FRACTION,
-            split=rows.parts,
-            **options,
-        )
-        if flow is None:
-            before = len(history.events)
-            recipe, assembled = keep_gaussian(prepared, recipe, assembled, history, seed)
-            for line in history.events[before:]:
-                announce(line)
+        recipe, assembled, history = _train(prepared, recipe, options, seed, flow is None, announce)
         return finish(prepared, recipe, assembled, history, seed)
+
+
+def _train(
+    prepared: Prepared, recipe: Recipe, options: TrainingOptions, seed: int, free: bool, announce: Announce
+) -> tuple[Recipe, Assembled, History]:
+    """Train a density; where nobody named an architecture (`free`), a Gaussian replaces one that is no better."""
+    assembled = assemble(prepared, recipe, seed)
+    rows = prepared.rows
+    history = fit(
+        assembled.density,
+        rows.data,
+        rows.context,
+        weights=rows.data_weights,
+        validation_fraction=VALIDATION_FRACTION,
+        split=rows.parts,
+        **options,
+    )
+    if free:
+        before = len(history.events)
+        recipe, assembled = keep_gaussian(prepared, recipe, assembled, history, seed)
+        for line in history.events[before:]:
+            announce(line)
+    return recipe, assembled, history
 
 
 def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: History, seed: int) -> Fit:

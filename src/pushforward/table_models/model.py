@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
@@ -19,24 +18,17 @@ from pushforward.support.arguments import path_of
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
-from pushforward.table_models.density import TableDensity, table_density
+from pushforward.table_models.coded import CodedDensity
 from pushforward.table_models.engines import Engine
 from pushforward.table_models.roles import ColumnRoles
-from pushforward.table_models.sampling import draw_rows, sample_table
-from pushforward.table_models.scoring import (
-    IN_PROCESS,
-    Scores,
-    log_prob_of_rows,
-    p_values_of_rows,
-    score_table,
-    shares_of_rows,
-)
-from pushforward.tables import Schema, as_json, parse_schema, table_from_frame
+from pushforward.table_models.sampling import sample_table
+from pushforward.table_models.scoring import IN_PROCESS, Scores, score_table
+from pushforward.tables import as_json, parse_schema
 from pushforward.tables.files.opening import Data
 
 
 @dataclass(frozen=True, eq=False)
-class TableModel:
+class TableModel(CodedDensity):
     """A density p(columns | given) over named columns, in the columns' own units.
 
     Tables become matrices of codes, float64, and back by `encode` and `decode`: the code of a number is the number, of
@@ -62,44 +54,6 @@ class TableModel:
         (['mass', 'radius'], torch.Size([3, 2]))
     """
 
-    flow: Flow | ArbitraryConditionalFlow
-    columns: list[str]
-    given: list[str] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    schema: Schema = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    calibration: Calibration | None = None
-    roles: ColumnRoles = field(init=False)
-    density: TableDensity = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Put the columns' maps before the flow."""
-        roles = ColumnRoles(self.columns, self.given, self.errors, self.schema, self.flow.allows_gaps)
-        # What follows from the fields of a frozen class is set in this way.
-        object.__setattr__(self, "roles", roles)
-        object.__setattr__(self, "schema", roles.schema)
-        object.__setattr__(self, "density", table_density(self.flow, roles))
-
-    @property
-    def names(self) -> list[str]:
-        """The columns, the given ones, and those of measurement errors, as the columns of a matrix of codes."""
-        return self.roles.names
-
-    @property
-    def arbitrary_conditions(self) -> bool:
-        """Whether the model answers p(any columns | any others), and takes rows with gaps."""
-        return self.flow.allows_gaps
-
-    @property
-    def modeled(self) -> list[str]:
-        """The columns of the density's codes: those that vary; with the given ones if `arbitrary_conditions`."""
-        return self.roles.features
-
-    @property
-    def meaning(self) -> str:
-        """What log_prob is the logarithm of."""
-        return self.density.meaning
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write flow, column names and notes to one `.safetensors` file, atomically."""
         columns: dict[str, Any] = {"columns": self.columns, "given": self.given, "schema": as_json(self.schema)}
@@ -122,70 +76,6 @@ class TableModel:
             InputError: the file is not a model, or a model without column names.
         """
         return _load(path_of(path), device)
-
-    def encode(self, table: Any, *, columns: Sequence[str] | None = None) -> np.ndarray:
-        """The codes of columns, default `names`, of a data frame, a table of pyarrow, or an array (columns 0, 1, ...).
-
-        The code of a value that the model has never seen, and gives probability 0, is infinity: an unknown level, a
-        number beyond the bounds of its column or off its grid, another value of a constant.
-
-        Raises:
-            InputError: a column is missing, or a value is not of its column's kind.
-        """
-        names = self.names if columns is None else columns
-        return self.roles.encode(table_from_frame(table, names), names, "the table")
-
-    def decode(self, matrix: np.ndarray, *, columns: Sequence[str] | None = None) -> Any:
-        """The table of pyarrow that codes, (n, columns), stand for."""
-        return self.roles.decode(matrix, self.names if columns is None else columns)
-
-    def log_prob(self, matrix: np.ndarray) -> np.ndarray:
-        """Log-density of rows.
-
-        Rows whose float32 result is not finite, far from the data, are evaluated again in float64.
-
-        Arguments:
-            matrix: codes, float64, (n, names).
-
-        Returns:
-            log p(columns | given) in nats, (n,), float64; -inf for a row with a value that the model has never seen, or
-            so far from the data that even float64 has no number for it.
-        """
-        codes = self.roles.known(matrix, self.names)
-        log_prob: np.ndarray = log_prob_of_rows(self.density, self.roles, torch.from_numpy(codes)).numpy()
-        return log_prob
-
-    def p_values(self, matrix: np.ndarray, log_prob: np.ndarray | None = None) -> np.ndarray:
-        """The conformal p-value of each row, (n,), among held-out rows with the same pattern of gaps and atoms.
-
-        Arguments:
-            matrix: codes, float64, (n, names).
-            log_prob: (n,) of the rows, where it is known already.
-
-        Raises:
-            InputError: the model has no calibration.
-        """
-        if self.calibration is None:
-            raise InputError("This model has no p-values: it is distilled or of an earlier version.")
-        log_prob = self.log_prob(matrix) if log_prob is None else log_prob
-        codes = self.roles.known(matrix, self.names)
-        return p_values_of_rows(self.calibration, self.roles, codes, log_prob)[0]
-
-    def shares(self, matrix: np.ndarray) -> np.ndarray:
-        """The terms of the chain rule, log p(columns | given) = Σ log p(column | columns before it, given).
-
-        Arguments:
-            matrix: codes, float64, (n, names).
-
-        Returns:
-            (n, modeled columns that vary), nats, which sum to `log_prob`; 0 where a value is missing, and -inf where
-            the model has never seen it, in a row whose other shares are 0.
-
-        Raises:
-            InputError: layers that mix columns or run in different orders, discrete columns whose probabilities are
-                averages over noise, or measurement errors.
-        """
-        return shares_of_rows(self.density, self.roles, self.roles.known(matrix, self.names))
 
     def score(
         self,
@@ -234,18 +124,6 @@ class TableModel:
         }
         declared = self.notes.get("declared", ()) if strict else ()
         return score_table(self.density, self.roles, self.calibration, data, output, strict=declared, **options)
-
-    def draw(self, rows: int | None = None, given: np.ndarray | None = None) -> np.ndarray:
-        """Draw rows in memory, from the global random state.
-
-        Arguments:
-            rows: how many, for a model without given columns.
-            given: codes (n, given), for a model with them: one row is drawn for each.
-
-        Returns:
-            Codes, (n, columns), each in the support of its column.
-        """
-        return draw_rows(self.density, self.roles, rows, given)
 
     def sample(
         self,

@@ -98,15 +98,7 @@ def prepare(
     table = table_source(stored or data, columns, given, declared, weight, errors, held_out, source, **options)
     if given:
         check_columns(given, table.names, source=source)
-    left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
-    columns = [name for name in table.names if name not in given] if columns is None else list(columns)
-    if left_out and not columns:
-        raise InputError(
-            f"{source} has no columns to model: all of them name or number its rows; choose some with "
-            f"{'columns=' if source == FRAME else '--columns'}."
-        )
-    if not columns:
-        raise InputError(f"{source} has no columns left to model: all of them are given.")
+    columns, left_out = _modeled_columns(table, columns, given, declared, source)
     inferred = {
         name: column.as_condition() if name in given and not (name in declared and declared[name].declared) else column
         for name, column in table.infer_schema().items()
@@ -115,18 +107,9 @@ def prepare(
     codes = table.encode(inferred, names)
     roles = ColumnRoles(columns, list(given), errors, inferred)
     if arbitrary_conditions or _needs_arbitrary_conditions(roles, codes.gaps, flow, source, table.streamed):
-        if errors:
-            raise InputError("Measurement errors need a complete table of numbers: leave out gaps and angles.")
-        if flow is not None:
-            raise InputError(
-                f"A model of any columns given any others has an architecture of its own; leave out {flow}."
-            )
-        roles = ColumnRoles(columns, list(given), errors, inferred, allows_gaps=True)
+        roles = _with_arbitrary_conditions(roles, flow)
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
-    numeric = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
-    harmless = check_independent(
-        codes.matrix[:, numeric], [names[place] for place in numeric], source=source, conditions=roles.context
-    )
+    harmless = _check_independent(codes.matrix, names, roles, source)
     if not roles.modeled:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     varying = [*roles.features, *roles.context]
@@ -143,6 +126,22 @@ def prepare(
     of_rows = [*harmless, *_lines_of_rows(rows, held_out)]
     of_columns = [*_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred)]
     return Prepared(roles, rows, gaussian, (*notes, *table.reasons, *of_columns, *of_rows), supports)
+
+
+def _modeled_columns(
+    table: TableSource, columns: Sequence[str] | None, given: Sequence[str], declared: Schema, source: str
+) -> tuple[list[str], dict[str, str]]:
+    """The columns to model, and why others are left out where nobody chose."""
+    left_out = table.leave_out_identifiers({*given, *declared}) if columns is None else {}
+    columns = [name for name in table.names if name not in given] if columns is None else list(columns)
+    if left_out and not columns:
+        raise InputError(
+            f"{source} has no columns to model: all of them name or number its rows; choose some with "
+            f"{'columns=' if source == FRAME else '--columns'}."
+        )
+    if not columns:
+        raise InputError(f"{source} has no columns left to model: all of them are given.")
+    return columns, left_out
 
 
 def table_source(
@@ -224,6 +223,23 @@ def _needs_arbitrary_conditions(
     # With a named flow an angle is cut open where the fewest rows are.
     angles = any(roles.schema[name].circular for name in roles.modeled)
     return bool(hints) or (flow is None and not streamed and angles)
+
+
+def _with_arbitrary_conditions(roles: ColumnRoles, flow: str | None) -> ColumnRoles:
+    """The same columns for a model of any columns given any others."""
+    if roles.errors:
+        raise InputError("Measurement errors need a complete table of numbers: leave out gaps and angles.")
+    if flow is not None:
+        raise InputError(f"A model of any columns given any others has an architecture of its own; leave out {flow}.")
+    return ColumnRoles(roles.columns, roles.given, roles.errors, roles.schema, allows_gaps=True)
+
+
+def _check_independent(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str) -> Sequence[str]:
+    """Refuse quantities of which one follows from others; a line for each relation that does no harm."""
+    numeric = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
+    return check_independent(
+        matrix[:, numeric], [names[place] for place in numeric], source=source, conditions=roles.context
+    )
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:

@@ -15,6 +15,7 @@ from pushforward.support.progress import progress
 from pushforward.table_models.auxiliary_columns import errors_of, line_of_weights, weights_of
 from pushforward.table_models.source import Codes, HoldOut, Split
 from pushforward.table_models.streamed_choice import choose_held_out
+from pushforward.table_models.streamed_weights import StreamedWeights
 from pushforward.tables import Schema, StoredTable, TableReader, encode, infer_schema, open_table
 from pushforward.tables.columns.kinds import Column
 from pushforward.tables.columns.text_format import PLAIN, Conventions
@@ -22,7 +23,6 @@ from pushforward.tables.files.opening import Data
 from pushforward.tables.files.row_groups import Contradicted, RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import Mark, Marks, plain
-from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text, marks_of
 from pushforward.training.batches import Part, StreamedRows
@@ -36,8 +36,6 @@ LARGEST_IN_MEMORY = 2**27
 # A number takes about twice as many characters of a CSV as bytes in memory.
 CHARACTERS_PER_BYTE = 2
 BATCH_ROWS = 2**14
-# Sums and squares of such weights are numbers; the scale of a streamed table is not known before it is read.
-LARGEST_WEIGHT = 1e100
 
 # Takes a batch, and the number of rows before it.
 Encoder = Callable[[pa.RecordBatch | pa.Table, int], np.ndarray]
@@ -88,8 +86,9 @@ class StreamedTable:
     ) -> None:
         table = open_table(data, header=header)
         self.source = table.name
-        self.weight, self.errors, self.quiet = weight, list(errors), quiet
-        auxiliary = [*self.errors, *([] if weight is None else [weight])]
+        self.quiet = quiet
+        self.beside = StreamedWeights(weight, list(errors), self.source)
+        auxiliary = [*errors, *([] if weight is None else [weight])]
         beside = [] if hold_out.group is None else [hold_out.group]
         left_out = [*auxiliary, *([] if hold_out.group_modeled else beside)]
         self.names = [name for name in names if name not in left_out]
@@ -105,7 +104,7 @@ class StreamedTable:
             raise InputError(f"The sum of the weights of {self.source} is out of the range of float64: rescale them.")
         self.sample = self.found.sample.select(self.names)
         self.weights = None if weight is None else weights_of(self.found.sample, weight, self.source)
-        self.noise_of = errors_of(self.found.sample, self.errors, self.source)
+        self.noise_of = errors_of(self.found.sample, errors, self.source)
 
     def _scan(self, table: StoredTable, columns: Sequence[str]) -> None:
         """Choose the rows held out, and read all rows; again where one shows that a column of a CSV is text."""
@@ -117,12 +116,11 @@ class StreamedTable:
         hold_out = self.hold_out
         while True:
             self.row_groups = RowGroups(table, columns, text, marks, unsettled)
-            self._ends = (math.inf, 0.0)
             try:
                 self.choice = choose_held_out(self.row_groups, self.names, hold_out)
                 with progress("scanning", self.quiet) as report:
                     self.found = scan(
-                        self.row_groups, hold_out.seed, hold_out.fraction, self._weigh, report, self.choice
+                        self.row_groups, hold_out.seed, hold_out.fraction, self.beside.checked, report, self.choice
                     )
                 return
             except Contradicted as later:
@@ -147,7 +145,7 @@ class StreamedTable:
     @property
     def reasons(self) -> list[str]:
         """That the table is streamed, and by what its rows are weighted."""
-        weighted = [] if self.weight is None else [line_of_weights(self.weight, *self._ends)]
+        weighted = [] if self.beside.weight is None else [line_of_weights(self.beside.weight, *self.beside.ends)]
         return [
             f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
             f"{len(self.sample)} gives the quantiles",
@@ -210,11 +208,11 @@ class StreamedTable:
 
         def encode_batch(batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
             matrix = self._encoded(batch, schema, [*columns, *given], before)
-            noise_of = errors_of(batch, self.errors, self.source, before + 1)
+            noise_of = self.beside.errors_of(batch, before)
             return np.hstack([matrix[:, : len(columns)], noise_of, matrix[:, len(columns) :]])
 
-        features = [*columns, *self.errors]
-        weigh = None if self.weight is None else self._weights
+        features = [*columns, *self.beside.errors]
+        weigh = None if self.beside.weight is None else self.beside.weights_of
         return stream_table(
             self.row_groups, self.found, encode_batch, features, given, self.hold_out.seed, weigh, self.choice
         )
@@ -234,35 +232,6 @@ class StreamedTable:
         self, rows: pa.RecordBatch | pa.Table, schema: Schema, names: Sequence[str], before: int = 0
     ) -> np.ndarray:
         return encode(rows, schema, names, source=self.source, first_row=before + 1, written=self.row_groups.written)
-
-    def _weigh(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-        """The weights of rows whose numbers and errors are checked."""
-        self._check_numbers(batch, before)
-        errors_of(batch, self.errors, self.source, before + 1)
-        if self.weight is None:
-            return np.ones(batch.num_rows)
-        weights, (low, high) = self._weights(batch, before), self._ends
-        self._ends = (float(weights.min(initial=low)), float(weights.max(initial=high)))
-        return weights
-
-    def _weights(self, batch: pa.RecordBatch | pa.Table, before: int) -> np.ndarray:
-        assert self.weight is not None
-        weights = weights_of(batch, self.weight, self.source, before + 1)
-        far = np.flatnonzero((weights > LARGEST_WEIGHT) | ((weights > 0) & (weights < 1 / LARGEST_WEIGHT)))
-        if len(far):
-            row = before + int(far[0]) + 1
-            raise BadValue(
-                row,
-                f'column "{self.weight}" of {self.source} holds {weights[far[0]]:g} in row {row}; weights of a table '
-                f"that is streamed lie between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: only ratios matter, so "
-                "multiply all of them by one number.",
-            )
-        return weights
-
-    def _check_numbers(self, batch: pa.RecordBatch | pa.Table, before: int) -> None:
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-                numbers(column, name, self.source, before + 1)
 
 
 def _side_by_side(table: Rows, features: int) -> np.ndarray:

@@ -5,10 +5,9 @@ import re
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pushforward.errors import InputError
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.number_format import tidy
 from pushforward.tables.numbers import to_numpy
 

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.raw_text import has_only
 
 # In a CSV, in lower case and without spaces around it. Strings of other tables are what they are.

@@ -3,9 +3,9 @@
 import re
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
+
+from pushforward.tables.arrow import pa, pc
 
 _CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|SFr\\.?|Fr\\.?|Rs\\.?|kr\\.?"
 _PREFIX = rf"(?:(?:US|A|C|NZ|HK|R|S)?\p{{Sc}}|{_CODES})"

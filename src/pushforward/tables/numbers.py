@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import check_columns, leave_out
 from pushforward.tables.missing import TYPED, WRITTEN, Marks, is_text, plain
 
@@ -35,7 +34,7 @@ class BadValue(InputError):
 
 
 def numeric_matrix(
-    table: pa.RecordBatch | pa.Table,
+    table: "pa.RecordBatch | pa.Table",
     columns: Sequence[str],
     *,
     source: str,

@@ -3,7 +3,8 @@
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+
+from pushforward.tables.arrow import pa
 
 
 def has_any(column: Any, characters: bytes) -> bool:

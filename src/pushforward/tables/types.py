@@ -3,17 +3,15 @@
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
+from pushforward.tables.arrow import pa, pc
 
 _READ = (
-    pa.types.is_null, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal,
-    pa.types.is_string, pa.types.is_large_string, pa.types.is_date, pa.types.is_timestamp, pa.types.is_time,
-    pa.types.is_duration,
-)  # fmt: skip
+    *("null", "boolean", "integer", "floating", "decimal", "string", "large_string"),
+    *("date", "timestamp", "time", "duration"),
+)
 
 
 def readable(column: Any, what: str, remedy: str) -> Any:
@@ -57,7 +55,7 @@ def readable(column: Any, what: str, remedy: str) -> Any:
 
 
 def _is_read(kind: Any) -> bool:
-    return not isinstance(kind, pa.BaseExtensionType) and any(test(kind) for test in _READ)
+    return not isinstance(kind, pa.BaseExtensionType) and any(getattr(pa.types, f"is_{name}")(kind) for name in _READ)
 
 
 def _mapped(column: Any, change: Any) -> Any:

@@ -72,7 +72,7 @@ def train(
         # Not every machine may see the file.
         saved = from_first(fabric, checkpoint.read_if_wanted) if checkpoint is not None else None
         run = Run(fabric, objective, batches, held_out, settings, name_rows)
-        with interrupts_noted(fabric) as run.stepper.asked_to_stop:
+        with interrupts_noted(fabric) as run.agreement.asked_to_stop:
             return _Loop(run, log, checkpoint).complete(saved)
 
 
@@ -123,7 +123,7 @@ class _Loop:
             first = next(stream)
             run.start(first)
             stream = itertools.chain([first], stream)
-        self.saved_at = run.elapsed()
+        self.saved_at = run.agreement.elapsed()
         if saved is None:
             self._evaluate()
             if run.fabric.world_size > 1:
@@ -135,13 +135,13 @@ class _Loop:
         run = self.run
         patience = run.settings.patience
         for batch in batches:
-            elapsed = run.elapsed_in_step()
+            elapsed = run.agreement.elapsed_in_step()
             progress = run.progress(elapsed)
             if progress >= 1.0:
                 run.history.stopped = "finished" if run.step >= run.total_steps else "time"
                 break
             run.take_step(batch, progress)
-            if run.stepper.stop:
+            if run.agreement.stop:
                 raise KeyboardInterrupt
             if run.evaluation_due(elapsed):
                 self._evaluate()
@@ -150,7 +150,7 @@ class _Loop:
                     break
             if self.checkpoint is not None and elapsed - self.saved_at >= pause_after(self.saving_seconds):
                 self._save()
-            if self.bar.due(run.started + elapsed):
+            if self.bar.due(run.agreement.started + elapsed):
                 self._show(progress, elapsed)
         if run.evaluated_step < run.step:
             self._evaluate()
@@ -162,14 +162,14 @@ class _Loop:
         """Write the checkpoint; a full disk must not end the training."""
         if self.checkpoint is None:
             return
-        started = self.run.elapsed()
+        started = self.run.agreement.elapsed()
         state = self.run.state_dict()
         try:
             if self.run.fabric.is_global_zero:
                 self.checkpoint.write(state)
         except InputError as error:
             self.run.warn(f"Step {self.run.step}: no checkpoint, {error}")
-        self.saved_at = self.run.elapsed()
+        self.saved_at = self.run.agreement.elapsed()
         self.saving_seconds = self.saved_at - started
 
     def _interrupted(self) -> None:

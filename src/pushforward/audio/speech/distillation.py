@@ -146,18 +146,8 @@ def distill_speech(
     _check(teacher, sources, log_scale_regularization, power, contrastive)
     seed = training.get("seed", 0)
     segment = -(-segment // teacher.hop) * teacher.hop
-    contexts = None
-    if sources:
-        recordings = read_recordings(sources, teacher.rate)
-        data, contexts = aligned_segments(teacher, recordings, segment, SEGMENTS, seed)
-    else:
-        with seeded(seed):
-            data = teacher.density.sample((DRAWS,), length=segment)
-    penalties: list[tuple[float, Any]] = []
-    if power:
-        penalties.append((power * segment, PowerPenalty(PowerLoss(paired=contexts is not None), data)))
-    if contrastive:
-        penalties.append((contrastive, ContrastivePenalty(teacher.density)))
+    data, contexts = _references(teacher, sources, segment, seed)
+    penalties = _penalties(teacher, data, contexts, power * segment, contrastive)
     with seeded(seed):
         student = _student(teacher, univariate, flows=flows, channels=channels, layers=layers, length=segment)
     announce(
@@ -188,18 +178,53 @@ def distill_speech(
     notes = {
         "teacher": teacher.notes,
         "losses": {"log_scale_regularization": log_scale_regularization, "power": power, "contrastive": contrastive},
+        **_measured(report),
+        "spread": spread,
+        "segment": segment,
+        "seed": seed,
+        **_course(report),
+    }
+    model = SpeechModel(student, teacher.rate, teacher.frames, notes)
+    return SpeechDistillation(model, report, _alarms(spread, report))
+
+
+def _references(
+    teacher: SpeechModel, sources: Sequence[str | os.PathLike[str]], segment: int, seed: int
+) -> tuple[Tensor, Tensor | None]:
+    """Segments to compare draws with, and their contexts: of recordings, or draws of the teacher without any."""
+    if sources:
+        return aligned_segments(teacher, read_recordings(sources, teacher.rate), segment, SEGMENTS, seed)
+    with seeded(seed):
+        return teacher.density.sample((DRAWS,), length=segment), None
+
+
+def _penalties(
+    teacher: SpeechModel, data: Tensor, contexts: Tensor | None, power: float, contrastive: float
+) -> list[tuple[float, Any]]:
+    """The losses beside the divergence, with their weights; those of weight 0 are left out."""
+    penalties: list[tuple[float, Any]] = []
+    if power:
+        penalties.append((power, PowerPenalty(PowerLoss(paired=contexts is not None), data)))
+    if contrastive:
+        penalties.append((contrastive, ContrastivePenalty(teacher.density)))
+    return penalties
+
+
+def _measured(report: DistillationReport) -> dict[str, Any]:
+    """What the notes of a student say about its divergence."""
+    return {
         "estimator": report.estimator,
         "kl_nats_per_sample": report.kl_per_dimension,
         "kl_nats_per_segment": report.kl,
         "kl_error": report.kl_error,
-        "spread": spread,
-        "segment": segment,
-        "seed": seed,
     }
-    if report.history is not None:
-        notes |= {"steps": report.history.steps, "seconds": round(report.history.total_seconds, 3)}
-    model = SpeechModel(student, teacher.rate, teacher.frames, notes)
-    return SpeechDistillation(model, report, _alarms(spread, report))
+
+
+def _course(report: DistillationReport) -> dict[str, Any]:
+    """What they say about the training."""
+    if report.history is None:
+        return {}
+    return {"steps": report.history.steps, "seconds": round(report.history.total_seconds, 3)}
 
 
 def _check(

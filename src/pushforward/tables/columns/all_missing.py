@@ -3,8 +3,8 @@
 from typing import Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.values import Values
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from pushforward.errors import InputError
-from pushforward.tables.columns.reading import Reading
-from pushforward.tables.columns.recording import Grid
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.text_format import describe_format, type_in
+from pushforward.tables.columns.traits import Traits
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ PSEUDO_ROWS = 0.5
 KINDS: dict[str, type["Column"]] = {}
 
 
-class Column(Reading):
+class Column(Traits):
     """A column of a table.
 
     A kind derives from this class, gives the field `kind` its name as a Literal, and overrides what is different from a
@@ -53,71 +52,6 @@ class Column(Reading):
             KINDS[name] = cls
 
     # What it is.
-
-    @property
-    def modeled(self) -> bool:
-        """Whether the column varies, so that it has a density."""
-        return True
-
-    @property
-    def discrete(self) -> bool:
-        """Whether every value has a probability rather than a density."""
-        return False
-
-    @property
-    def has_probabilities(self) -> bool:
-        """Whether some single values have a probability."""
-        return self.discrete
-
-    @property
-    def dense(self) -> bool:
-        """Whether every value has a density and none has a probability."""
-        return False
-
-    @property
-    def cells(self) -> Grid | None:
-        """The grid to which measurements were rounded, if each stands for the numbers within half a step of it."""
-        return None
-
-    @property
-    def circular(self) -> bool:
-        """Whether the values lie on a circle."""
-        return False
-
-    @property
-    def numeric(self) -> bool:
-        """Whether the values are read as numbers."""
-        return True
-
-    @property
-    def parsed_early(self) -> bool:
-        """Whether the reader of a CSV may turn its text into numbers: they are plain ones."""
-        return self.numeric and self.format is None
-
-    @property
-    def kept_as_text(self) -> bool | None:
-        """Whether a CSV's column is read as text; None if that depends on what it holds."""
-        return False
-
-    @property
-    def strict(self) -> bool:
-        """Whether some values of the right type are refused."""
-        return True
-
-    @property
-    def declares_support(self) -> bool:
-        """Whether a user who declared the column so has said which values it can have."""
-        return bool(self.model_fields_set & {"low", "high", "step", "levels", "value", "whole"})
-
-    @property
-    def plain_condition(self) -> bool:
-        """Whether a flow can take the codes as its context, because they are numbers on a line."""
-        return True
-
-    @property
-    def explainable(self) -> bool:
-        """Whether the surprise of a value can be found by quadrature along the column."""
-        return self.modeled
 
     def as_condition(self) -> "Column":
         """Return the column to model in its place when others are conditioned on it and nobody declared it.

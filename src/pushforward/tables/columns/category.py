@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.detection import LARGEST_INTEGER
 from pushforward.tables.columns.levels import Level, arrow_type_of, is_number, positions, same, same_text, short

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 from pydantic import BeforeValidator, Field, model_validator
 
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import atoms_of, far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share
 from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit, grid_through

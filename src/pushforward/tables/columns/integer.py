@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.base import Column, Share, check_order, ends, interval, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER

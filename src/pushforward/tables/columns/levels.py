@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pushforward.support.suggestions import nearest, quoted, shortened
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue, numbers, to_numpy
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous

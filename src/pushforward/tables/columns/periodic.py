@@ -4,9 +4,9 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
+from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import atoms_of, list_atoms
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
 from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS

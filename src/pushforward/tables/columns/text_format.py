@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import FRAME, leave_out
 from pushforward.tables.columns.values import INFINITE, PLAIN_NUMBER, Values, match_all
 from pushforward.tables.date_format import (

@@ -4,9 +4,8 @@ import re
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.calendar import CalendarGrid, rest_of
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue, to_numpy

@@ -4,9 +4,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pushforward.errors import InputError
+from pushforward.support.processes import processes
 from pushforward.tables.files.columnar import FeatherTable, ParquetTable
 from pushforward.tables.files.delimited import DelimitedTable
 from pushforward.tables.files.formats import FORMATS, TEXT, FileFormat, file_format
@@ -72,6 +73,7 @@ def open_table(
     if INPUT in names:
         if len(names) > 1:
             raise InputError("- is the standard input, and no table beside others; give it alone.")
+        check_unshared(names, processes().count > 1)
         return _of_input(header, separator, format, once)
     if query is not None:
         from pushforward.tables.files.query import answer
@@ -86,6 +88,25 @@ def open_table(
     if listing.single:
         return open_part(listing.parts[0])
     return PartsTable(listing.parts, open_part, called(names), listing.notes)
+
+
+def check_unshared(names: Sequence[Path], several: bool) -> None:
+    """Refuse the standard input where several processes would read it: each would get rows that the others miss.
+
+    Arguments:
+        names: of the table.
+        several: whether it is for the processes of a launcher or an engine.
+
+    Raises:
+        InputError: it is the standard input, and for several.
+
+    Example:
+        >>> check_unshared(["-"], several=True)
+        Traceback (most recent call last):
+        pushforward.errors.InputError: the processes of a fit cannot share the standard input; give the name of a file.
+    """
+    if several and INPUT in names:
+        raise InputError(f"the processes of a fit cannot share {STANDARD_INPUT}; give the name of a file.")
 
 
 def is_stored(data: Any) -> bool:

@@ -1,0 +1,163 @@
+"""The density of one column of a table given any others: its quantiles, its values on a grid, and draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.table_models.observed import FURTHEST_SCORE, Observed, codes_of, observe
+from pushforward.tables.columns.base import Schema
+from pushforward.tables.columns.columns import Columns
+
+# Points of a grid, times rows, that are evaluated at a time.
+EVALUATIONS = 2**15
+
+
+class ColumnConditionals(nn.Module):
+    """p(column | any others) for each column of a table, by one flow that knows any condition.
+
+    Arguments:
+        columns: the maps of the columns.
+        flow: over as many features.
+        schema: complete.
+        names: the columns.
+    """
+
+    def __init__(self, columns: Columns, flow: ArbitraryConditionalFlow, schema: Schema, names: Sequence[str]) -> None:
+        super().__init__()
+        self.columns = columns
+        self.flow = flow
+        self.kinds = [schema[name] for name in names]
+
+    @property
+    def features(self) -> int:
+        """D, the number of columns."""
+        return self.columns.features
+
+    @torch.no_grad()
+    def fill(self, codes: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None) -> Tensor:
+        """Draw missing values from p(missing | present), one column after the other; float64, (n, D).
+
+        Arguments:
+            codes: (n, D), float64, NaN where a value is missing.
+            generator: of the draws; default the global one.
+            noise: what the draws are made of, (n, D), in place of a generator.
+        """
+        codes = codes.clone()
+        for column in range(self.features):
+            empty = codes[:, column].isnan()
+            if bool(empty.any()):
+                rows = codes[empty]
+                latent = self._latent(len(rows), column, generator) if noise is None else noise[empty, column, None]
+                codes[empty, column] = self._codes_of(self._conditional(rows, column), latent, column)
+        return codes
+
+    @torch.no_grad()
+    def quantiles(self, codes: Tensor, column: int, levels: Sequence[float]) -> Tensor:
+        """Quantiles of p(column | present values) of each row, (n, levels), as codes.
+
+        The column's own value is not used. Those of a category follow the order of its levels, those of an angle begin
+        opposite to where most rows are.
+        """
+        parameters = self._conditional(_without(codes, column), column)
+        found = []
+        for level in levels:
+            latent = torch.special.ndtri(torch.tensor(level, dtype=parameters.dtype)).expand(len(codes), 1)
+            if column in self.columns.circular:
+                latent = torch.full((len(codes), 1), (2 * level - 1) * math.pi, dtype=parameters.dtype)
+            found.append(self._codes_of(parameters, latent, column))
+        return torch.stack(found, 1)
+
+    @torch.no_grad()
+    def likeliest(self, codes: Tensor, column: int) -> Tensor:
+        """The median of p(column | present values), or the likeliest level of a category, (n,), as codes."""
+        kind = self.kinds[column]
+        levels = kind.all_codes()
+        if kind.plain_condition or kind.circular or levels is None:
+            return self.quantiles(codes, column, [0.5])[:, 0]
+        return self.log_prob_on_grid(codes, column, torch.from_numpy(levels).double()).argmax(1).double()
+
+    @torch.no_grad()
+    def log_prob_on_grid(self, codes: Tensor, column: int, grid: Tensor) -> Tensor:
+        """log p(column = value | present values) of each row and each of some codes, (n, grid).
+
+        The column's own value is not used.
+        """
+        parameters = self._conditional(_without(codes, column), column)
+        rows = torch.full((len(grid), self.features), math.nan, dtype=torch.float64)
+        rows[:, column] = grid
+        observed, only = self._observed(rows), torch.tensor([column])
+        values = []
+        # Some points at a time, each with every row.
+        for points in torch.arange(len(grid)).split(max(1, EVALUATIONS // max(1, len(codes)))):
+            every = points.repeat_interleave(len(codes))
+            at = Observed(*(part[every] for part in observed))
+            log_prob = log_prob_of_values(self.flow, parameters.repeat(len(points), 1, 1), at, only)
+            values.append(log_prob.view(len(points), len(codes)))
+        return torch.cat(values).t()
+
+    @torch.no_grad()
+    def distribution_function(self, codes: Tensor, column: int) -> Tensor:
+        """P(column < its value | other present values), (n,); for a value with a probability, half of that is added."""
+        observed, only = self._observed(codes), torch.tensor([column])
+        parameters = self._conditional(_without(codes, column), column)
+        ends = []
+        for end in (observed.low, observed.high):
+            inside = end[:, only].clamp(-FURTHEST_SCORE, FURTHEST_SCORE).to(parameters.dtype)
+            ends.append(torch.special.ndtr(self.flow.to_latent(parameters, inside, only)[0]))
+        return (0.5 * (ends[0] + ends[1]))[:, 0].double()
+
+    def _observed(self, codes: Tensor) -> Observed:
+        return observe(codes, self.columns, self.kinds, self.flow.marginal)
+
+    def _conditional(self, codes: Tensor, column: int) -> Tensor:
+        """Parameters of p(column | present values), (n, 1, P)."""
+        observed = self._observed(codes)
+        return self.flow.conditionals(observed.inputs, observed.present, column)
+
+    def _latent(self, rows: int, column: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latent numbers of a column, (rows, 1): normal ones, or angles."""
+        latent = torch.randn(rows, 1, generator=generator, dtype=self.flow.last.weight.dtype)
+        if column in self.columns.circular:
+            latent = (torch.rand(rows, 1, generator=generator).to(latent.dtype) * 2 - 1) * math.pi
+        return latent
+
+    def _codes_of(self, parameters: Tensor, latent: Tensor, column: int) -> Tensor:
+        """The codes, (n,), of a column's latent numbers, (n, 1)."""
+        score = self.flow.to_score(parameters, latent, torch.tensor([column])).double()
+        return codes_of(score[:, 0], column, self.columns, self.flow.marginal)
+
+
+def log_prob_of_values(
+    flow: ArbitraryConditionalFlow, parameters: Tensor, observed: Observed, columns: Tensor
+) -> Tensor:
+    """log p of each value of some columns, (n, k), by its density or its probability; parameters are (n, k, P)."""
+    dtype, columns = parameters.dtype, columns.to(parameters.device)
+    parts = (observed.low, observed.high, observed.log_term, observed.mass)
+    rows = max(len(parameters), len(observed.low))
+    low, high, log_term, mass = (part[:, columns].expand(rows, -1) for part in parts)
+    point = torch.where(mass | low.isnan(), 0.0, low).to(dtype)
+    value = flow.log_density(parameters, point, columns) + log_term.to(dtype)
+    discrete = mass.any(0)
+    if bool(discrete.any()):
+        has_mass = mass[:, discrete]
+        of_mass = flow.log_mass(
+            parameters[:, discrete],
+            torch.where(has_mass, low[:, discrete], -1.0),
+            torch.where(has_mass, high[:, discrete], 1.0),
+            columns[discrete],
+        ).to(dtype)
+        value = value.clone()
+        value[:, discrete] = torch.where(has_mass, of_mass + log_term[:, discrete].to(dtype), value[:, discrete])
+    return value
+
+
+def _without(codes: Tensor, column: int) -> Tensor:
+    """Rows without the values of one column."""
+    codes = codes.clone()
+    codes[:, column] = math.nan
+    return codes
