@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.estimator.base import FlowEstimator, seeded
+from pushforward.estimator.base import FlowEstimator, seeded_draws
 from pushforward.estimator.rows import mean_by_weight
 
 
@@ -83,6 +83,6 @@ class FlowDensity(DensityMixin, FlowEstimator):
             (n_samples, D), float64.
         """
         check_is_fitted(self)
-        with seeded(random_state, self.flow_):
+        with seeded_draws(random_state, self.flow_):
             draws = self.flow_.sample((n_samples,)).double().cpu().numpy()
         return self._columns.whole(self._kinds.decode(draws))
