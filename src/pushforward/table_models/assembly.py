@@ -68,7 +68,7 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
     flow = recipe.make(y, context, seed, **bounds)
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
     if roles.errors:
-        return Assembled(flow, DeconvolvedDensity(density, roles.measured), approximate=False)
+        return Assembled(flow, DeconvolvedDensity(density, roles.with_errors), approximate=False)
     return Assembled(flow, density, approximate=maps.noisy)
 
 
