@@ -19,8 +19,8 @@ class FlowDensity(DensityMixin, FlowEstimator):
     grades have probabilities: log p(X) is the log of the density of the others times the probability of these, and
     draws have their values. Rows in float64 are evaluated in double precision, so that a row's result does not depend
     on the other rows; rows in float32 in the precision of the flow's networks, several times as fast. A column that is
-    constant in the rows that are trained on has no density and is no part of the flow: its value has probability 1, any
-    other log p(X) = -inf, and draws have it.
+    constant in the rows that are trained on has no density and is not part of the flow: its value has probability 1,
+    any other log p(X) = -inf, and draws have it.
 
     Arguments:
         {options}

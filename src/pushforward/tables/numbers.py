@@ -193,7 +193,7 @@ def _check_integers(text: Any, values: Any, what: str, source: str, first_row: i
     digits = pc.match_substring_regex(pc.utf8_trim_whitespace(text), _INTEGER)
     for row in np.flatnonzero(to_numpy(pc.and_(large, pc.fill_null(digits, False)))):
         written, value = Decimal(text[int(row)].as_py().strip()), values[int(row)].as_py()
-        # Writers of CSV also pad the digits that identify a float64 with zeros: that is no loss.
+        # Writers of CSV also pad the digits that identify a float64 with zeros: nothing is lost.
         if np.isfinite(value) and written not in (Decimal(value), Decimal(repr(value))):
             raise _inexact_row(what, written, source, first_row + int(row))
 

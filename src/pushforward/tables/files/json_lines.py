@@ -31,7 +31,7 @@ class JsonLinesTable(StoredTable):
         once: whether the text can be read only once.
 
     Raises:
-        InputError: a line is no JSON object, or a column holds values of different types; the row is named.
+        InputError: a line is not a JSON object, or a column holds values of different types; the row is named.
     """
 
     sparse = light = True
