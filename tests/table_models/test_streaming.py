@@ -184,13 +184,13 @@ def test_a_streamed_fit_repeats_and_resumes(small, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    def kill(run):
-        if run.step == 100:  # in the second pass
+    def kill(state):
+        if state["counts"]["step"] == 100:  # in the second pass
             raise Killed
 
     write_checkpoint = checkpoints.Checkpoint.write
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoint, "write", lambda c, run: (write_checkpoint(c, run), kill(run)))
+        patch.setattr(checkpoints.Checkpoint, "write", lambda c, state: (write_checkpoint(c, state), kill(state)))
         with pytest.raises(Killed):
             pf.fit_table(path, **options, checkpoint=tmp_path / "c")
     resumed = pf.fit_table(path, **options, checkpoint=tmp_path / "c", resume=True)
