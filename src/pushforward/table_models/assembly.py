@@ -104,7 +104,7 @@ def _arbitrary_conditional_flow(
     knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
     with seeded(seed):
         flow = ArbitraryConditionalFlow(
-            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, **options
+            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, trend=True, **options
         )
     flow.marginal.double()
     for place, spline in splines.items():
