@@ -280,3 +280,15 @@ def test_verbose_says_what_was_chosen(capsys):
     assert capsys.readouterr().err == ""
     make(pf.FlowDensity, flow=None, verbose=True).fit(make_rows())
     assert "chosen: nsf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_a_column_that_varies_outside_of_the_training_rows_alone_is_no_reason_to_refuse(kind):
+    X = make_rows(80)
+    held_out = pf.training.splitting.split_rows(80, 0.1, seed=0)[1].numpy()
+    X[:, 1] = 0.5
+    X[held_out[0], 1] = 0.7
+    target = {"y": X[:, :1]} if kind is pf.ConditionalFlowDensity else {}
+    fitted = make(kind).fit(X, **target)
+    for name, found in results(fitted, X).items():
+        assert not np.isnan(np.asarray(found, dtype=float)).any(), name
