@@ -36,7 +36,7 @@ def keep_gaussian(
     flow, roles = assembled.flow, prepared.roles
     if roles.errors:
         return recipe, assembled
-    if not isinstance(flow, Flow):
+    if flow.allows_gaps is True:
         return recipe, _any_conditional(prepared, recipe, assembled, history, seed)
 
     def value(some: Flow) -> float:
