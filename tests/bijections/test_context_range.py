@@ -100,7 +100,7 @@ def test_a_model_is_no_surer_beyond_its_conditions_than_at_their_end(arbitrary, 
     assert (scores.strange.beyond, dict(scores.strange.beyond_of), scores.seen) == (3, {"t": 3}, 4)
     lines = []
     model.sample(tmp_path / "draws.parquet", given=tmp_path / "rows.parquet", announce=lines.append)
-    assert lines == scores.strange.lines() and "3 of 4 rows hold a given value beyond those" in lines[0]
+    assert lines == scores.strange.lines() and "3 of 4 rows hold a given value outside the range" in lines[0]
     pa.parquet.write_table(pa.table({"y": y, "t": t}), tmp_path / "rows.parquet")
     assert model.score(tmp_path / "rows.parquet", tmp_path / "scores.parquet").strange.beyond == 0
 

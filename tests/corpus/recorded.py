@@ -23,7 +23,7 @@ ANY = ("--seed", "1")  # the flow that the fit chooses
 
 def as_recorded() -> Iterator[Case]:
     """All of them."""
-    for kind in (_dress, _dates, _first_lines, _names, _missing, _levels, _copies, _extremes, _weights):
+    for kind in (_dress, _dates, _first_lines, _names, _missing, _levels, _copies, _extremes, _weights, _declared):
         yield from kind()
 
 
@@ -295,3 +295,44 @@ def _weights() -> Iterator[Case]:
     yield from _cases("row weights", refused, "refused", options=weight)
     errors = {"errors of 1e300": weighted(lambda row: "1e300"), "errors of zero": weighted(lambda row: 0)}
     yield from _cases("row weights", errors, "either", options=("--error", "a=w"))
+
+
+def _declared() -> Iterator[Case]:
+    """Numbers within 10 of a schema that declares their step and bounds."""
+    content = _of(lambda row: _number(row) % 10)
+    bounded = {"kind": "bounded", "low": -1, "high": 11}
+    right: dict[str, list[dict[str, object]]] = {
+        "refused": [
+            {"kind": "continuous", "step": 1e300},
+            {"kind": "continuous", "step": 1000},
+            {"kind": "continuous", "step": 1e-300},
+            {"kind": "continuous", "step": 1e-13},
+            {"kind": "positive", "step": 1e300},
+            {**bounded, "step": 1e300},
+            {**bounded, "step": 1e-300},
+            {"kind": "bounded", "low": -1e300, "high": 1e300},
+            {"kind": "bounded", "low": -1.7e308},
+            {"kind": "bounded", "low": -1e20, "high": 1e20},
+            {"kind": "mixed", "atoms": [0.5], "high": 1e300},
+            {"kind": "periodic", "period": 1e300},
+            {"kind": "periodic", "period": 10, "step": 1e300},
+            {"kind": "periodic", "period": 10, "low": 1e300},
+            {"kind": "integer", "step": 10**30},
+        ],
+        "done": [
+            {"kind": "continuous", "step": 0.001},
+            {"kind": "continuous", "step": 1e-9},
+            {"kind": "bounded", "low": -1e9, "high": 1e9},
+            {**bounded, "step": 0.001},
+        ],
+        "either": [
+            {"kind": "periodic", "period": 1e-300},
+            {"kind": "mixed", "atoms": [1e300]},
+            {"kind": "continuous", "step": 0.001, "offset": 1e300},
+        ],
+    }
+    for result, columns in right.items():
+        for number, column in enumerate(columns):
+            declared = json.dumps({"a": column}).encode()
+            renamed = {f"{result} {number}": content}
+            yield from _cases("declared steps and bounds", renamed, result, schema=declared, options=())

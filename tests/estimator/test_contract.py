@@ -280,3 +280,29 @@ def test_verbose_says_what_was_chosen(capsys):
     assert capsys.readouterr().err == ""
     make(pf.FlowDensity, flow=None, verbose=True).fit(make_rows())
     assert "chosen: nsf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_a_column_that_varies_outside_of_the_training_rows_alone_is_no_reason_to_refuse(kind):
+    X = make_rows(80)
+    held_out = pf.training.splitting.split_rows(80, 0.1, seed=0)[1].numpy()
+    X[:, 1] = 0.5
+    X[held_out[0], 1] = 0.7
+    target = {"y": X[:, :1]} if kind is pf.ConditionalFlowDensity else {}
+    fitted = make(kind).fit(X, **target)
+    for name, found in results(fitted, X).items():
+        assert not np.isnan(np.asarray(found, dtype=float)).any(), name
+
+
+def test_a_conditional_density_is_no_narrower_beyond_the_range_of_its_conditions_than_at_their_end():
+    generator = np.random.default_rng(0)
+    t = generator.uniform(0, 10, (400, 1))
+    fitted = make(pf.ConditionalFlowDensity, max_steps=60).fit(t, 2 * t + generator.normal(size=t.shape))
+    widths = []
+    for asked in (10.0, 12.0, 20.0, 1000.0):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            draws = fitted.sample(np.array([[asked]]), 2000, random_state=0)
+        widths.append(np.subtract(*np.quantile(draws, [0.84, 0.16])))
+    # Of the same noise; at the margin of the range the flow may still change a little.
+    assert min(widths[1:]) > 0.9 * widths[0] > 0

@@ -2,11 +2,14 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pushforward as pf
+from pushforward.tables import encode, infer_schema
+from pushforward.tables.columns.columns import Columns
 
 schema = pytest.importorskip("pushforward.tables.schema.serialization")
 
@@ -54,6 +57,39 @@ COLUMNS = st.dictionaries(
     max_size=3,
 )
 
+# Declarations that are well formed, with numbers of any size.
+SIZES = st.sampled_from(
+    [0, 1, 2, 7, -1, 0.1, 0.5, 1e-300, 1e-17, 1e-13, 1e20, -1e20, 1e150, 1e155, -1e300, 1e300, 10**400, 2**53]
+)
+DATES = st.sampled_from(["2022-01-01", "0001-01-01", "9999-12-31", "2022-02-03 10:00"])
+COUNTS = st.sampled_from([1, 2, 7, 10**9, 10**19, 10**400])
+MOMENTS = {"low": DATES, "high": DATES, "step": st.sampled_from(["day", "month", "nanosecond"]), "every": COUNTS}
+NUMERIC = {"low": SIZES, "high": SIZES, "step": SIZES, "offset": SIZES}
+PLAUSIBLE = {
+    "continuous": {"step": SIZES, "offset": SIZES, "heavy": st.booleans()},
+    "positive": {"step": SIZES, "offset": SIZES},
+    "bounded": NUMERIC,
+    "integer": NUMERIC,
+    "periodic": {"low": SIZES, "step": SIZES, "atoms": st.lists(SIZES, max_size=2)},
+    "mixed": {**NUMERIC, "atoms": st.lists(SIZES, max_size=2), "whole": st.booleans()},
+    "date-time": {**MOMENTS, "atoms": st.lists(DATES, max_size=1)},
+}
+REQUIRED = {"periodic": {"period": SIZES}}
+DECLARED = st.one_of(
+    st.fixed_dictionaries({"kind": st.just(kind), **REQUIRED.get(kind, {})}, optional=options)
+    for kind, options in PLAUSIBLE.items()
+)
+ROWS = 40
+TABLE = pa.table(
+    {
+        "x": [round(row * 0.37 % 5 - 2, 2) for row in range(ROWS)],
+        "n": [row * 7 % 11 for row in range(ROWS)],
+        "gaps": [None if row % 3 else row * 0.01 for row in range(ROWS)],
+        "day": [f"2022-01-{row % 28 + 1:02}" for row in range(ROWS)],
+        "word": ["a", "b"] * (ROWS // 2),
+    }
+)
+
 
 def only_input_errors(read):
     sentence = ""
@@ -68,6 +104,18 @@ def only_input_errors(read):
 @given(declared=COLUMNS | VALUES)
 def test_schemas_in_python(declared):
     only_input_errors(lambda: schema.parse_schema(declared))
+
+
+@settings(FUZZING, max_examples=200)
+@given(name=st.sampled_from(TABLE.column_names), declared=DECLARED)
+def test_schemas_of_a_table(name, declared):
+    def complete():
+        found = infer_schema(TABLE.select([name]), schema.parse_schema({name: declared}), source="t.csv")
+        # What was completed can be read again, and maps can be made of it.
+        Columns(schema.parse_schema(schema.as_json(found)), [name])
+        encode(TABLE, found, [name], source="t.csv", gaps=True)
+
+    only_input_errors(complete)
 
 
 @FUZZING

@@ -54,9 +54,13 @@ class ContextRange(nn.Module):
 
     def forward(self, context: Tensor) -> Tensor:
         """The context as a network sees it, (*batch, C)."""
-        inside = context.clamp(self.low.to(context), self.high.to(context))
+        inside = self.nearest(context)
         beyond = (context - inside) / MARGIN
         return inside + MARGIN * beyond / (1 + beyond.abs())
+
+    def nearest(self, context: Tensor) -> Tensor:
+        """The nearest context within the range, (*batch, C)."""
+        return context.clamp(self.low.to(context), self.high.to(context))
 
     def beyond(self, context: Tensor) -> Tensor:
         """Which numbers, (*batch, C), lie beyond the range by more than rounding; never NaN."""

@@ -102,8 +102,7 @@ class ArbitraryConditionalDensity(ColumnConditionals):
             return torch.zeros_like(conditions, dtype=torch.bool)
         codes = torch.full((len(conditions), self.features), math.nan, dtype=torch.float64)
         codes[:, self.conditions] = conditions
-        scores = self._observed(codes).inputs[:, : self.features]
-        return (self.flow.score_range.beyond(scores) & ~codes.isnan())[:, self.conditions]
+        return self.values_beyond_range(codes)[:, self.conditions]
 
     def check_shares(self) -> None:
         """Nothing: `log_prob_of_each` has the shares of columns."""
@@ -144,6 +143,8 @@ class ArbitraryConditionalDensity(ColumnConditionals):
             if bool(asked.any()):
                 parameters = self.flow.conditionals(observed.inputs, known, column)
                 value = log_prob_of_values(self.flow, parameters, observed, torch.tensor([column]))[:, 0]
+                beyond = self._beyond(codes, known, column, parameters)
+                value = value if beyond is None else beyond.log_prob(value, self.columns.intervals(codes.double()))
                 terms[-1] = torch.where(asked, value, 0.0).double()
             known = known.clone()
             known[:, column] |= asked
@@ -174,6 +175,7 @@ def learn_scores(density: ArbitraryConditionalDensity, codes: Tensor, known: Ten
         density.flow.score_range.set(_scores(density, known))
     if density.features > MOST_CORRELATED:
         return
+    density.learn_trend(codes[:COVARIANCE_ROWS], len(codes))
     scores = _scores(density, codes[:COVARIANCE_ROWS])
     ordered = [column for column, kind in enumerate(density.kinds) if kind.plain_condition]
     if ordered:

@@ -15,6 +15,7 @@ from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.table_models.conditional_gaussian import conditional_moments
+from pushforward.table_models.linear_trend import LinearTrend
 from pushforward.zoo.options import Features
 from pushforward.zoo.registry import architecture
 
@@ -55,9 +56,12 @@ class ArbitraryConditionalFlow(nn.Module):
         knots: of the splines that make features nearly normal, default 32.
         bounded: whether those splines have bounds, default False.
         limited: whether the network sees the ends of the scores' range in training beyond it, default False.
+        trend: whether the conditions of scores beyond the range are moved to its ends, and there is a linear trend for
+            those who ask; needs `limited`, default False.
 
     Attributes:
         score_range: that range, or None; see `ContextRange`.
+        trend: of the features beyond it, or None; see `LinearTrend`.
         marginal: the fixed map from normal scores s to features y; see `MarginalSpline`.
         covariance: (D, D) of the Gaussian over scores; the identity unless set. It is not used beyond 64 features.
 
@@ -90,6 +94,7 @@ class ArbitraryConditionalFlow(nn.Module):
         knots: int = 32,
         bounded: bool = False,
         limited: bool = False,
+        trend: bool = False,
     ) -> None:
         super().__init__()
         widths = [0] * features if widths is None else list(widths)
@@ -98,7 +103,7 @@ class ArbitraryConditionalFlow(nn.Module):
         self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
-            "limited": limited,
+            "limited": limited, "trend": trend,
         }  # fmt: skip
         is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
         each = torch.arange(features)
@@ -108,6 +113,7 @@ class ArbitraryConditionalFlow(nn.Module):
         self.register_buffer("covariance", torch.eye(features, dtype=torch.float64))
         self.base = StandardNormal(features)
         self.score_range = ContextRange(features) if limited else None
+        self.trend = LinearTrend(features) if trend else None
         self.marginal = MarginalSpline(features, knots, bounded)
         self.spline = RationalQuadraticSpline(bins, BOUND)
         self.circle = RationalQuadraticSpline(bins, math.pi, "circular")
@@ -136,6 +142,9 @@ class ArbitraryConditionalFlow(nn.Module):
             feature: which one, default all.
         """
         dtype = self.first.weight.dtype
+        if self.trend is not None and self.score_range is not None:
+            nearest = self.score_range.nearest(inputs[:, : self.features])
+            inputs = torch.cat([nearest, inputs[:, self.features :]], 1)
         mean, deviation, distance = self._gaussian(inputs[:, : self.features], known)
         seen = torch.where(known[:, self.owner], inputs, 0.0)
         parts = (self._limited(seen), self._limited(mean), deviation.log(), self._limited(distance))
@@ -242,13 +251,14 @@ def arbitrary_conditional(
     knots: Annotated[int, Field(ge=4, le=10_000)],
     bounded: bool,
     limited: bool = False,
+    trend: bool = False,
 ) -> ArbitraryConditionalFlow:
     """An `ArbitraryConditionalFlow` with options within limits, as a model file describes it."""
     if len(widths) != features or any(feature >= features for feature in circular):
         raise InputError(
             "arbitrary_conditional: there must be one width for each feature, and circular features must exist."
         )
-    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded, limited)
+    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded, limited, trend)
 
 
 def _log_between(low: Tensor, high: Tensor) -> Tensor:

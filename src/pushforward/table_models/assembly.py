@@ -46,20 +46,22 @@ def choose(prepared: Prepared, architecture: str | None, max_time: float | None)
     return Recipe(config_of(architecture), knots_for(rows), {}, ())
 
 
-def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
+def assemble(prepared: Prepared, recipe: Recipe, seed: int, straight: bool = False) -> Assembled:
     """Build the flow of a recipe and put the maps of the columns, and of measurement errors, before it.
 
     Arguments:
         prepared: the table.
         recipe: chosen for it.
         seed: of the weights; the global random state is left as it was.
+        straight: whether columns without bounds are only shifted and scaled by a flow of any columns given any others,
+            default where cross-fitting decides so.
     """
     roles = prepared.roles
     maps = Columns(roles.schema, roles.features)
     x, y, context, weights = encoded(prepared, maps, seed)
     if roles.allows_gaps:
         widths = [roles.schema[name].input_width for name in roles.features]
-        any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights)
+        any_flow = _arbitrary_conditional_flow(recipe, maps, y, widths, seed, weights, straight)
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
         learn_scores(any_density, x, torch.from_numpy(prepared.rows.ends))
         return Assembled(any_flow, any_density, approximate=False)
@@ -83,12 +85,20 @@ def encoded(
 
 
 def _arbitrary_conditional_flow(
-    recipe: Recipe, maps: Columns, y: torch.Tensor, widths: list[int], seed: int, weights: torch.Tensor | None
+    recipe: Recipe,
+    maps: Columns,
+    y: torch.Tensor,
+    widths: list[int],
+    seed: int,
+    weights: torch.Tensor | None,
+    all_straight: bool,
 ) -> ArbitraryConditionalFlow:
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
     straight = straight_features(y, recipe.knots, low=maps.low, high=maps.high, normal=maps.normal, weights=weights)
+    if all_straight:
+        straight = [place for place in range(maps.features) if np.isinf([maps.low[place], maps.high[place]]).all()]
     splines = {}
     for place in set(range(maps.features)) - set(maps.normal):
         present = ~y[:, place].isnan()
@@ -103,7 +113,7 @@ def _arbitrary_conditional_flow(
     knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
     with seeded(seed):
         flow = ArbitraryConditionalFlow(
-            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, **options
+            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, trend=True, **options
         )
     flow.marginal.double()
     for place, spline in splines.items():

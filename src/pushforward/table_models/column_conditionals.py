@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
-from pushforward.table_models.observed import FURTHEST_SCORE, Observed, codes_of, observe
+from pushforward.table_models.linear_trend import BeyondRange, Truncated
+from pushforward.table_models.observed import FURTHEST_SCORE, Observed, observe, y_of
 from pushforward.tables.columns.base import Schema
 from pushforward.tables.columns.columns import Columns
 
@@ -53,7 +54,7 @@ class ColumnConditionals(nn.Module):
             if bool(empty.any()):
                 rows = codes[empty]
                 latent = self._latent(len(rows), column, generator) if noise is None else noise[empty, column, None]
-                codes[empty, column] = self._codes_of(self._conditional(rows, column), latent, column)
+                codes[empty, column] = self._codes_of(rows, self._conditional(rows, column), latent, column)
         return codes
 
     @torch.no_grad()
@@ -63,13 +64,14 @@ class ColumnConditionals(nn.Module):
         The column's own value is not used. Those of a category follow the order of its levels, those of an angle begin
         opposite to where most rows are.
         """
-        parameters = self._conditional(_without(codes, column), column)
+        codes = _without(codes, column)
+        parameters = self._conditional(codes, column)
         found = []
         for level in levels:
             latent = torch.special.ndtri(torch.tensor(level, dtype=parameters.dtype)).expand(len(codes), 1)
             if column in self.columns.circular:
                 latent = torch.full((len(codes), 1), (2 * level - 1) * math.pi, dtype=parameters.dtype)
-            found.append(self._codes_of(parameters, latent, column))
+            found.append(self._codes_of(codes, parameters, latent, column))
         return torch.stack(found, 1)
 
     @torch.no_grad()
@@ -87,7 +89,8 @@ class ColumnConditionals(nn.Module):
 
         The column's own value is not used.
         """
-        parameters = self._conditional(_without(codes, column), column)
+        codes = _without(codes, column)
+        parameters = self._conditional(codes, column)
         rows = torch.full((len(grid), self.features), math.nan, dtype=torch.float64)
         rows[:, column] = grid
         observed, only = self._observed(rows), torch.tensor([column])
@@ -98,7 +101,8 @@ class ColumnConditionals(nn.Module):
             at = Observed(*(part[every] for part in observed))
             log_prob = log_prob_of_values(self.flow, parameters.repeat(len(points), 1, 1), at, only)
             values.append(log_prob.view(len(points), len(codes)))
-        return torch.cat(values).t()
+        found, beyond = torch.cat(values), self._beyond(codes, ~codes.isnan(), column, parameters)
+        return (found if beyond is None else beyond.log_prob(found, self.columns.intervals(rows), every=True)).t()
 
     @torch.no_grad()
     def distribution_function(self, codes: Tensor, column: int) -> Tensor:
@@ -109,7 +113,18 @@ class ColumnConditionals(nn.Module):
         for end in (observed.low, observed.high):
             inside = end[:, only].clamp(-FURTHEST_SCORE, FURTHEST_SCORE).to(parameters.dtype)
             ends.append(torch.special.ndtr(self.flow.to_latent(parameters, inside, only)[0]))
-        return (0.5 * (ends[0] + ends[1]))[:, 0].double()
+        found = (0.5 * (ends[0] + ends[1]))[:, 0].double()
+        present = _without(codes, column)
+        beyond = self._beyond(present, ~present.isnan(), column, parameters)
+        return found if beyond is None else beyond.distribution_function(found, self.columns.intervals(codes.double()))
+
+    @torch.no_grad()
+    def values_beyond_range(self, codes: Tensor) -> Tensor:
+        """Which values of codes, (n, D), lie beyond the range of the training rows; no missing value does."""
+        if self.flow.score_range is None:
+            return torch.zeros_like(codes, dtype=torch.bool)
+        scores = self._observed(codes).inputs[:, : self.features]
+        return self.flow.score_range.beyond(scores) & ~codes.isnan()
 
     def _observed(self, codes: Tensor) -> Observed:
         return observe(codes, self.columns, self.kinds, self.flow.marginal)
@@ -126,10 +141,67 @@ class ColumnConditionals(nn.Module):
             latent = (torch.rand(rows, 1, generator=generator).to(latent.dtype) * 2 - 1) * math.pi
         return latent
 
-    def _codes_of(self, parameters: Tensor, latent: Tensor, column: int) -> Tensor:
-        """The codes, (n,), of a column's latent numbers, (n, 1)."""
+    def _codes_of(self, codes: Tensor, parameters: Tensor, latent: Tensor, column: int) -> Tensor:
+        """The codes, (n,), of a column's latent numbers, (n, 1), given the values of codes, (n, D)."""
         score = self.flow.to_score(parameters, latent, torch.tensor([column])).double()
-        return codes_of(score[:, 0], column, self.columns, self.flow.marginal)
+        y = y_of(score[:, 0], column, self.columns, self.flow.marginal)
+        beyond = self._beyond(codes, ~codes.isnan(), column, parameters)
+        if beyond is not None:
+            y[:, column] = beyond.quantile(y[:, column], torch.special.ndtr(latent[:, 0].double()))
+        return self.columns.decode_angles(y)[:, column]
+
+    def _beyond(self, codes: Tensor, known: Tensor, column: int, parameters: Tensor) -> BeyondRange | None:
+        """What is said of a column in rows with a known value beyond its range, if there is a trend and such a row.
+
+        Arguments:
+            codes: (n, D), NaN where a value is missing.
+            known: (n, D), True for values that are conditions.
+            column: which one.
+            parameters: of its conditional, (n, 1, P), at the ends of the range.
+        """
+        trend = self.flow.trend
+        if trend is None or not int(trend.rows[column]):
+            return None
+        known = known & (trend.rows > 0)
+        rows = (self.values_beyond_range(codes) & known).any(1)
+        if not bool(rows.any()):
+            return None
+        mean, deviation = trend.moments(self._middles(codes[rows]), known[rows], column)
+        at_end = []
+        for latent in (-1.0, 1.0):
+            z = torch.full((int(rows.sum()), 1), latent, dtype=parameters.dtype, device=parameters.device)
+            score = self.flow.to_score(parameters[rows], z, torch.tensor([column])).double()[:, 0]
+            at_end.append(y_of(score, column, self.columns, self.flow.marginal)[:, column])
+        deviation = torch.maximum(deviation, 0.5 * (at_end[1] - at_end[0]))
+        bounds = float(self.columns.low[column]), float(self.columns.high[column])
+        return BeyondRange(rows, column, Truncated(mean, deviation, *bounds))
+
+    def _middles(self, codes: Tensor) -> Tensor:
+        """y of the middles of the intervals that codes stand for, (n, D), NaN where a value is missing."""
+        low, high, _ = self.columns.intervals(codes.double())
+        low, high = torch.where(low.isinf(), high, low), torch.where(high.isinf(), low, high)
+        return (0.5 * (low + high)).masked_fill(codes.isnan(), math.nan)
+
+    @torch.no_grad()
+    def learn_trend(self, codes: Tensor, rows: int) -> None:
+        """Learn the linear trend of codes, (N, D), some of so many rows, in the columns whose y is linear in the value.
+
+        Levels, angles, columns with atoms, and logarithms have none.
+        """
+        if self.flow.trend is None:
+            return
+        low, high, log_term = self.columns.intervals(codes.double())
+        log_term = torch.where(high > low, 0.0, log_term)
+        kinds, normal = enumerate(self.kinds), set(self.columns.normal)
+        linear = [
+            column
+            for column, kind in kinds
+            if kind.plain_condition
+            and column not in normal
+            and len(log_term[~codes[:, column].isnan(), column].unique()) == 1
+        ]
+        if linear:
+            self.flow.trend.set(self._middles(codes), linear, rows)
 
 
 def log_prob_of_values(

@@ -8,13 +8,14 @@ import math
 import numpy as np
 
 from pushforward.flow import Flow
-from pushforward.table_models.assembly import Assembled, encoded
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
+from pushforward.table_models.assembly import Assembled, assemble, encoded
 from pushforward.table_models.density import table_density
 from pushforward.table_models.held_out import held_out_log_prob
 from pushforward.table_models.preparation import Prepared
 from pushforward.tables.columns.columns import Columns
 from pushforward.training import History
-from pushforward.zoo.gaussian import GAUSSIAN, best_gaussian
+from pushforward.zoo.gaussian import GAUSSIAN, OF_COLUMNS, best_gaussian
 from pushforward.zoo.recipe import Recipe
 
 
@@ -32,14 +33,14 @@ def keep_gaussian(
         history: of the training; its held-out value becomes that of the Gaussian.
         seed: of the fit.
     """
-    flow, roles, weights = assembled.flow, prepared.roles, prepared.rows.held_out_weights
-    if roles.errors or flow.allows_gaps is True:
-        # An arbitrary conditional flow starts from its covariance, and keeps the best of its evaluations.
+    flow, roles = assembled.flow, prepared.roles
+    if roles.errors:
         return recipe, assembled
+    if flow.allows_gaps is True:
+        return recipe, _any_conditional(prepared, recipe, assembled, history, seed)
 
     def value(some: Flow) -> float:
-        found = held_out_log_prob(table_density(some, roles), prepared, prepared.rows.held_out)
-        return float(np.average(found, weights=weights)) if np.isfinite(found).all() else -math.inf
+        return _value(some, prepared)
 
     flow.cpu()
     maps = Columns(roles.schema, roles.features)
@@ -55,3 +56,28 @@ def keep_gaussian(
     history.events.append(line)
     kept = dataclasses.replace(recipe, flow=dict(GAUSSIAN), reasons=(*recipe.reasons, line))
     return kept, Assembled(gaussian, table_density(gaussian, roles), assembled.approximate)
+
+
+def _any_conditional(
+    prepared: Prepared, recipe: Recipe, assembled: Assembled, history: History, seed: int
+) -> Assembled:
+    """A trained flow of any columns given any others, or the Gaussian of the columns if that is better.
+
+    Such a flow starts from the Gaussian of the normal scores and keeps the best of its evaluations: what it may lose by
+    is the map to normal scores.
+    """
+    start = assemble(prepared, recipe, seed, straight=True)
+    best, reached = _value(start.flow, prepared), history.best_held_out
+    if not best > reached:
+        return assembled
+    line = f"the flow ended at {reached:.3f}, and {OF_COLUMNS} has {best:.3f} nats per held-out row: it is the model"
+    history.best_held_out = best
+    history.events.append(line)
+    return start
+
+
+def _value(flow: Flow | ArbitraryConditionalFlow, prepared: Prepared) -> float:
+    """The held-out nats of a flow, -inf if it has none."""
+    found = held_out_log_prob(table_density(flow, prepared.roles), prepared, prepared.rows.held_out)
+    weights = prepared.rows.held_out_weights
+    return float(np.average(found, weights=weights)) if np.isfinite(found).all() else -math.inf

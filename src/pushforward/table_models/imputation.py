@@ -55,7 +55,8 @@ def impute(
             1. The missing values of a row are drawn jointly. Default: no draws, each gap is filled on its own, with the
             median of p(column | values that are present), or with the likeliest level of a category.
         seed: of the draws.
-        announce: is told, line by line, of values that the model has never seen.
+        announce: is told, line by line, of values that the model has never seen, and of rows with a gap and a value
+            beyond the range of the training rows.
         report: called with the share that is done, from 0 to 1.
         header: whether the first line of a CSV has the names of its columns; default True.
         engine: where the work is done.
@@ -142,6 +143,10 @@ class RowImputer:
         generator = torch.Generator().manual_seed(seed_of_block(self.seed, number))
         found, strange = self.codes(block), Strangeness()
         strange.add_unknown(found, self.model.modeled)
+        known = np.where(found == UNSEEN, np.nan, found)
+        known[~np.isnan(found).any(1)] = np.nan  # what has no gap is not conditioned on
+        beyond = required_density(self.model).values_beyond_range(torch.from_numpy(known))
+        strange.add_beyond(beyond.numpy(), self.model.modeled)
         tables = []
         for draw in range(1, (self.draws or 1) + 1):
             table = self.replaced(block, found, None if self.draws is None else generator)

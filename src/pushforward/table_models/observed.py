@@ -63,15 +63,15 @@ def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], marginal: 
     return Observed(scores[0], scores[1], log_term, mass & present, inputs, present)
 
 
-def codes_of(score: Tensor, column: int, columns: Columns, marginal: MarginalSpline) -> Tensor:
-    """Return the codes of scores of one column, both (n,), float64."""
+def y_of(score: Tensor, column: int, columns: Columns, marginal: MarginalSpline) -> Tensor:
+    """Return y of scores of one column, (n,), float64, among numbers of no meaning for the others, (n, D)."""
     scores = torch.zeros(len(score), columns.features, dtype=torch.float64)
     scores[:, column] = score
     y = marginal.each_forward(scores)[0]
     if column in columns.circular:
         y = y.clone()
         y[:, column] = score
-    return columns.decode_angles(y)[:, column]
+    return y
 
 
 def _inputs(codes: Tensor, low: Tensor, high: Tensor, kinds: Sequence[Column]) -> Tensor:

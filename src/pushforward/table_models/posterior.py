@@ -56,7 +56,8 @@ def posterior(
         quantiles: levels between 0 and 1, instead of the grid.
         grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, or
             all values of a column with few.
-        announce: is told, line by line, of values that the model has never seen.
+        announce: is told, line by line, of values that the model has never seen or that lie beyond the range of the
+            training rows.
         report: called with the share that is done, from 0 to 1.
         header: whether the first line of a CSV has the names of its columns; default True.
 
@@ -106,6 +107,7 @@ def _write_posterior(
                 found = model.roles.encode(batch, known, reader.path, rows + 1, written=reader.written)
                 strange.add_unknown(found, known)
                 codes[:, places] = np.where(found == UNSEEN, np.nan, found)
+                strange.add_beyond(density.values_beyond_range(torch.from_numpy(codes)).numpy(), model.modeled)
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
             report(reader.progress)

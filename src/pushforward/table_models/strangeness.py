@@ -23,7 +23,7 @@ class Strangeness:
         rows: the number of rows.
         unseen: rows with a value of probability 0, or so far from the data that no density is left.
         too_far: those of them that hold no value of probability 0.
-        beyond: rows with a condition beyond the range of the training rows.
+        beyond: rows with a condition, or a value that others are filled from, beyond the range of the training rows.
         unseen_of: {column: rows with a value of probability 0 in it}.
         unknown_of: {given column: rows with a value that was never seen, which is taken for not known}.
         beyond_of: {given column: rows with a value beyond its range}.
@@ -60,14 +60,17 @@ class Strangeness:
         self.unknown_of.update(_counts((found == UNSEEN) & (known != UNSEEN), roles.given))
         conditions = roles.conditions(torch.from_numpy(known))
         if conditions is not None:
-            beyond = density.beyond_range(conditions).numpy()
-            self.beyond += int(beyond.any(1).sum())
-            self.beyond_of.update(_counts(beyond, roles.conditioned))
+            self.add_beyond(density.beyond_range(conditions).numpy(), roles.conditioned)
 
     def add_unknown(self, found: np.ndarray, names: Sequence[str]) -> None:
         """Count rows of codes, (n, names), of which those that were never seen are taken for not known."""
         self.rows += len(found)
         self.unknown_of.update(_counts(found == UNSEEN, names))
+
+    def add_beyond(self, beyond: np.ndarray, names: Sequence[str]) -> None:
+        """Count rows of known values, (n, names), of which some lie beyond the range of the training rows."""
+        self.beyond += int(beyond.any(1).sum())
+        self.beyond_of.update(_counts(beyond, names))
 
     def include(self, other: Strangeness) -> None:
         """Count the rows that another one has counted as well."""
@@ -95,7 +98,8 @@ class Strangeness:
         if self.beyond:
             lines.append(
                 f"{_rows(self.beyond, self.rows)} a given value outside the range of the training rows "
-                f"({percent(self.beyond / self.rows)}), where the model answers as at its end: {_named(self.beyond_of)}"
+                f"({percent(self.beyond / self.rows)}), where the model is no surer than at its end: "
+                f"{_named(self.beyond_of)}"
             )
         return lines
 

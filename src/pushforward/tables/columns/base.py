@@ -110,7 +110,15 @@ class Column(Traits):
         """
         if values.missing == len(values):
             raise InputError(f"{values.what} has no values at all, and cannot be {self.kind}.")
+        self.check_declared(values)
         return self.complete(values).with_missing(values)
+
+    def check_declared(self, values: Values) -> None:
+        """Refuse numbers that a user declared and that no column of these values can have.
+
+        Raises:
+            InputError: a number is too large to compute with, or a step is too long or too short for the values.
+        """
 
     # Codes and values.
 

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import atoms_of, far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share
-from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit, grid_through
+from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit, grid_through, places_of
+from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_step
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.recording import Grid, spread
 from pushforward.tables.columns.timestamps import (
@@ -117,6 +118,15 @@ class DateTime(Column):
         """Dates, timestamps, and text in which every value is an ISO date or date-time."""
         dates = not values.is_numeric and match_all(values.column, ISO) if values.is_text else values.is_dates
         return cls().complete(values) if dates else None
+
+    def check_declared(self, values: Values) -> None:
+        """Refuse steps longer than the range of the values."""
+        check_declared(values.what, {"every": self.every, "origin": self.origin}, WHOLE_NUMBERS)
+        ticks, present, nanoseconds = ticks_of(values)
+        if self.every and self.step:
+            check_step(
+                values.what, self.every, float(np.ptp(places_of(ticks[present], self.step, nanoseconds))), "every"
+            )
 
     def complete(self, values: Values) -> Self:
         """Find the step, the origin, the atoms, the zone, and whether values are dates alone."""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.base import Column, Share, check_order, ends, interval, smoothed
 from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_reach, check_step
 from pushforward.tables.columns.detection import LARGEST_INTEGER
 from pushforward.tables.columns.values import Values
 
@@ -83,6 +84,13 @@ class Integer(Column):
             return None
         column = cls().complete(values)
         return column if column.frequencies is not None or not (values.atoms or values.few) else None
+
+    def check_declared(self, values: Values) -> None:
+        """Refuse numbers beyond the whole ones of float64, and steps longer than the range of the values."""
+        declared = {"low": self.low, "high": self.high, "step": self.step, "offset": self.offset}
+        check_declared(values.what, declared, WHOLE_NUMBERS)
+        check_reach(values.what, {"low": self.low, "high": self.high}, values.observed)
+        check_step(values.what, self.step, float(np.ptp(values.observed)))
 
     def complete(self, values: Values) -> Self:
         """Find the step, the bounds, and the frequencies of few values."""

@@ -1,5 +1,6 @@
 """What the kinds of measured numbers share: the step to which they were rounded."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -7,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pushforward.tables.columns.base import Column
+from pushforward.tables.columns.declarations import check_declared, check_digits, check_reach, check_step
 from pushforward.tables.columns.recording import ROUNDING, Grid, written_step
 from pushforward.tables.columns.values import Values
 
@@ -34,6 +36,16 @@ class Measured(Column):
     def cells(self) -> Grid | None:
         """The grid, if there is a step."""
         return Grid(self.step, self.offset) if self.step else None
+
+    def check_declared(self, values: Values) -> None:
+        """Refuse bounds, steps and offsets that are too large, and steps too long or too short for the values."""
+        low, high = (end if math.isfinite(end) else None for end in self.bounds)
+        check_declared(values.what, {"low": low, "high": high, "step": self.step, "offset": self.offset})
+        rest = values.observed[~np.isin(values.observed, self.atom_codes or values.atoms)]
+        check_reach(values.what, {"low": low, "high": high}, rest)
+        if self.step and len(rest):
+            check_step(values.what, self.step, float(np.ptp(rest)))
+            check_digits(values.what, self.step, float(np.abs([*rest, self.offset]).max()))
 
     def with_step(self, values: Values) -> Self:
         """Find the step, or only the offset of a declared one."""

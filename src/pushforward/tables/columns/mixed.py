@@ -129,6 +129,7 @@ class Mixed(Measured):
         if whole is not None and not self.step:
             column = column.model_copy(update={"step": whole.step, "offset": whole.offset})
         column = column.model_copy(update={"atoms": [float(atom) for atom in atoms], "whole": whole is not None})
+        column._refuse_outside(values)
         rest = spread(different[others], counts[others], column.step or 0.0)
         rows = np.array([np.count_nonzero(values.observed == atom) for atom in atoms])
         shares, marginal = mixture_of(rest, rows, column.bounds)
@@ -141,16 +142,21 @@ class Mixed(Measured):
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""
-        beside = ~np.isin(values.numbers, self.atoms or [])
+        beside = self._refuse_outside(values)
+        if self.whole:
+            broken = beside & (values.numbers != np.floor(values.numbers)) & ~np.isnan(values.numbers)
+            values.refuse(broken, "which is not a whole number")
+        return values.numbers
+
+    def _refuse_outside(self, values: Values) -> np.ndarray:
+        """Refuse numbers beyond the bounds, or mark them as unseen; returns which are no atoms, (n,)."""
+        beside: np.ndarray = ~np.isin(values.numbers, self.atoms or [])
         for outside, side, bound in (
             (values.numbers < self.bounds[0], "below", self.low),
             (values.numbers > self.bounds[1], "above", self.high),
         ):
             values.refuse(outside & beside, f"{side} its bound {bound}")
-        if self.whole:
-            broken = beside & (values.numbers != np.floor(values.numbers)) & ~np.isnan(values.numbers)
-            values.refuse(broken, "which is not a whole number")
-        return values.numbers
+        return beside
 
     @property
     def atom_codes(self) -> list[float]:

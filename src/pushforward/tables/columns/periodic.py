@@ -9,6 +9,7 @@ from pydantic import Field
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import atoms_of, list_atoms
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
+from pushforward.tables.columns.declarations import check_declared, check_digits, check_step
 from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS
 from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
 from pushforward.tables.columns.values import Values
@@ -97,6 +98,14 @@ class Periodic(Column):
             if low <= smallest < low + edge and low + period - edge < largest <= low + period:
                 return cls(period=period, low=low).complete(values)
         return None
+
+    def check_declared(self, values: Values) -> None:
+        """Refuse periods and steps that are too long or too short for the values, and numbers that are too large."""
+        check_declared(values.what, {"period": self.period, "low": self.low, "step": self.step})
+        check_step(values.what, self.step, self.period)
+        check_digits(values.what, self.step, max(abs(self.low), abs(self.low + self.period)))
+        largest = float(np.abs([*values.observed, self.low]).max())
+        check_digits(values.what, self.period, largest, "period")
 
     def complete(self, values: Values) -> Self:
         """Find the step, the atoms, and where to cut the circle open."""
