@@ -1,4 +1,4 @@
-"""Any column given others beyond the range of the training rows: linear regression, no surer than at the end."""
+"""Any column given others beyond the range of the training rows: linear regression, at least as uncertain as at the end."""
 
 import math
 
@@ -89,12 +89,12 @@ def test_rows_with_values_beyond_the_range_are_said(models, tmp_path):
     said = "rows hold a given value outside the range of the training rows"
     model, lines = models[0.02], []
     impute(model, tmp_path / "rows.parquet", tmp_path / "filled.parquet", announce=lines.append)
-    assert lines == [f'2 of 4 {said} (50%), where the model is no surer than at its end: column "t" (2)']
+    assert lines == [f'2 of 4 {said} (50%), where the model is at least as uncertain as at its end: column "t" (2)']
     filled = pa.parquet.read_table(tmp_path / "filled.parquet")["y"].to_pylist()
     np.testing.assert_allclose(filled[:3], [10, 24, 2000], atol=2)
     lines.clear()
     posterior(model, tmp_path / "rows.parquet", tmp_path / "p.parquet", of="y", quantiles=[0.5], announce=lines.append)
-    assert lines == [f'3 of 4 {said} (75%), where the model is no surer than at its end: column "t" (3)']
+    assert lines == [f'3 of 4 {said} (75%), where the model is at least as uncertain as at its end: column "t" (3)']
 
 
 def test_the_trend_and_its_range_survive_a_file(models, tmp_path):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pushforward.errors import InputError
 from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, warn_of_dependence
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, unmasked, warn_of_dependence
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
@@ -171,7 +171,7 @@ class FlowEstimator(BaseEstimator):
 
     def _fit_rows(self, X: Any, sample_weight: Any = None) -> np.ndarray:
         """Fit the density of the rows of X, and return those that have a weight as an array of floats."""
-        rows: np.ndarray = validate_data(self, X, dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
+        rows: np.ndarray = validate_data(self, unmasked(X), dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
         rows, weights = rows_with_weight(sample_weight, rows)
         # scikit-learn sets the names only if X has any.
         names = vars(self).get("feature_names_in_", range(rows.shape[1]))
@@ -186,7 +186,7 @@ class FlowEstimator(BaseEstimator):
 
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """X of a fitted estimator as an array of floats."""
-        array: np.ndarray = validate_data(self, X, dtype=FLOATS, reset=False, **options)
+        array: np.ndarray = validate_data(self, unmasked(X), dtype=FLOATS, reset=False, **options)
         return array
 
     def _evaluated_by(self, dtype: np.dtype) -> Flow:

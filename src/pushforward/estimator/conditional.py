@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator, seeded_draws
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, unmasked
 from pushforward.flow import Flow
 from pushforward.support.wording import counted, percent
 
@@ -72,7 +72,13 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             TrainingError: training met too many numbers that are not finite.
         """
         rows, targets = validate_data(
-            self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True, ensure_min_samples=FEWEST_ROWS
+            self,
+            unmasked(X),
+            unmasked(y, "y"),
+            dtype=FLOATS,
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=FEWEST_ROWS,
         )
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
@@ -164,7 +170,11 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         """
         check_is_fitted(self)
         rows = self._checked(X)
-        targets = self.predict(X) if y is None else check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        targets = (
+            self.predict(X)
+            if y is None
+            else check_array(unmasked(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
+        )
         check_consistent_length(rows, targets)
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:

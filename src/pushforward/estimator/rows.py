@@ -49,6 +49,34 @@ def map_rows(function: Callable[..., Tensor], flow: Flow, *arrays: np.ndarray, r
     return result
 
 
+def unmasked(values: Any, name: str = "X") -> Any:
+    """What an estimator was given, unless some of it is masked or it is an array of records.
+
+    scikit-learn takes the numbers under a mask for values.
+
+    Example:
+        >>> unmasked(np.ma.masked_values([[1.0, -999.0]], -999.0))
+        Traceback (most recent call last):
+        pushforward.errors.InputError: X masks 1 of its 2 values, the first in row 1: estimators take no missing \
+values; leave those rows out, or use fit_table, which models them.
+    """
+    if np.ma.isMaskedArray(values):
+        masked = np.ma.getmaskarray(values)
+        if masked.any():
+            first = int(np.argwhere(masked)[0][0]) + 1
+            raise InputError(
+                f"{name} masks {masked.sum()} of its {masked.size} values, the first in row {first}: estimators take no "
+                "missing values; leave those rows out, or use fit_table, which models them."
+            )
+        return np.ma.getdata(values)
+    if isinstance(values, np.ndarray) and values.dtype.names is not None:
+        raise InputError(
+            f"{name} is an array of records with the fields {', '.join(values.dtype.names)}: give a matrix of numbers or "
+            "a data frame, or use fit_table, which reads records."
+        )
+    return values
+
+
 def rows_with_weight(sample_weight: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """The rows whose weight is above zero, and their weights, (m,), or None if all are equal.
 

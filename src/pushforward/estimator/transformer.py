@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
-from pushforward.estimator.rows import FLOATS, map_rows
+from pushforward.estimator.rows import FLOATS, map_rows, unmasked
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
@@ -75,7 +75,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
     def inverse_transform(self, X: Any) -> np.ndarray:
         """The rows, (n, D), of latent features X, (n, D)."""
         check_is_fitted(self)
-        latent = check_array(X, dtype=FLOATS)
+        latent = check_array(unmasked(X), dtype=FLOATS)
         if latent.shape[1] != self.n_features_in_:
             raise InputError(f"X has {latent.shape[1]} latent features, but the flow has {self.n_features_in_}.")
         flow = self._evaluated_by(latent.dtype)

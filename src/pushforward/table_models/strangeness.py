@@ -98,7 +98,7 @@ class Strangeness:
         if self.beyond:
             lines.append(
                 f"{_rows(self.beyond, self.rows)} a given value outside the range of the training rows "
-                f"({percent(self.beyond / self.rows)}), where the model is no surer than at its end: "
+                f"({percent(self.beyond / self.rows)}), where the model is at least as uncertain as at its end: "
                 f"{_named(self.beyond_of)}"
             )
         return lines
