@@ -82,6 +82,11 @@ class Category(Column):
         return bool(self.levels) and is_number(self.levels[0])  # type: ignore[index]
 
     @property
+    def measured(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def kept_as_text(self) -> bool | None:
         """False if the levels are numbers."""
         return False if self.numeric else None
