@@ -19,8 +19,8 @@ MOST_COPIES, LARGEST_SHARE = 20, 0.01
 # Nor are rows copies where there are fewer different ones than this, and each occurs so many times in the mean.
 FEWEST_DISTINCT, MOST_TIMES = 100, 20
 # Where every column takes fewer values than a share of the rows, rows may be alike because columns depend on each
-# other. Then copies are evident if so many times more pairs agree in all columns than in all but a few of them: those that
-# together agree in at most this share of pairs. There are at most so many such blocks of columns.
+# other. Then copies are evident if so many times more pairs agree in all columns than in all but a few of them: those
+# that together agree in at most this share of pairs. There are at most so many such blocks of columns.
 FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.5, 2, 0.1, 8
 # The share of ties is known from so many.
 MANY_TIES = 100
