@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.tables.columns.calendar import grid_through
-from pushforward.tables.columns.category import LIKE_NUMBER
+from pushforward.tables.columns.dress import LIKE_NUMBER
 from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, Marks
