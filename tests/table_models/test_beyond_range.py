@@ -1,4 +1,4 @@
-"""Any column given others beyond the range of the training rows: linear regression, at least as uncertain as at the end."""
+"""Any column given others beyond the range of the training rows: regression, at least as uncertain as at its end."""
 
 import math
 

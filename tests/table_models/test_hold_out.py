@@ -52,6 +52,45 @@ def test_copies_of_a_streamed_table_stand_on_one_side(large, tmp_path, seed):
     check_copies(prepare(written(tmp_path / "t.parquet", oversampled(2100, 900), list("abc")), seed=seed), 3000)
 
 
+def coarse_table(kind, rows=2100, copies=900):
+    """A table whose single columns take few values, or are times, with copies of some rows."""
+    random = np.random.default_rng(0)
+    seconds = random.integers(0, 10**7, rows)
+    columns = {
+        "five rounded columns": lambda: np.round(random.normal(size=(rows, 5)), 1),
+        "six counts": lambda: random.integers(0, 50, (rows, 6)),
+        "dates": lambda: {"t": pd.Timestamp("2022-01-01") + pd.to_timedelta(seconds, unit="s")},
+        "days": lambda: {
+            "t": pd.to_datetime(random.integers(0, 2000, rows), unit="D").date,
+            "u": pd.to_datetime(random.integers(0, 2000, rows), unit="D"),
+        },
+    }[kind]()
+    frame = pd.DataFrame(columns).rename(columns=str).assign(x=np.round(random.normal(size=rows), 1))
+    taken = random.permutation(np.concatenate([np.arange(rows), random.integers(0, rows, copies)]))
+    return frame.iloc[taken].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("route", ["memory", "streamed"])
+@pytest.mark.parametrize("kind", ["five rounded columns", "six counts", "dates", "days"])
+def test_copies_of_rows_of_few_values_stand_on_one_side(monkeypatch, tmp_path, kind, route):
+    data = coarse_table(kind)
+    if route == "streamed":
+        monkeypatch.setattr(streamed, "LARGEST_IN_MEMORY", 1000)
+        data.to_parquet(tmp_path / "t.parquet", row_group_size=700)
+        data = tmp_path / "t.parquet"
+    check_copies(prepare(data), 3000)
+
+
+def test_nearly_identical_rows_of_a_streamed_table_stand_on_one_side(large, tmp_path):
+    random = np.random.default_rng(0)
+    rows = oversampled(2100, 900) * (1 + 1e-13 * random.normal(size=(3000, 3)))
+    prepared = prepare(written(tmp_path / "t.parquet", rows, list("abc")))
+    held_out, train = (np.round(part, 9) for part in (prepared.rows.held_out, prepared.rows.train))
+    assert len(np.unique(held_out, axis=0)) == len(held_out)
+    assert not {tuple(row) for row in held_out} & {tuple(row) for row in train}
+    assert prepared.rows.copies == pytest.approx(0.3, abs=0.1)
+
+
 def test_identical_rows_of_categories_are_no_copies(large, tmp_path):
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"k": random.choice(["u", "v"], 2000), "n": random.poisson(2, 2000)})

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pushforward.errors import InputError
+from pushforward.table_models import streamed
 from pushforward.table_models.preparation import prepare
 from pushforward.tables.dependence import find_relation
 
@@ -98,3 +99,58 @@ def test_a_relation_of_conditions_is_said_and_does_no_harm():
     assert prepared.gaussian == pytest.approx(prepare(frame[["a", "b", "y"]], given=["a", "b"]).gaussian, abs=1e-9)
     with pytest.raises(InputError, match=r"total = a \+ b"):
         prepare(frame, given=["a", "b"])
+
+
+def spans(unit, written):
+    """Two times and what lies between them."""
+    start, length = RANDOM.integers(0, 10**6, ROWS), RANDOM.integers(0, 5000, ROWS)
+    first, last = (pd.Timestamp("2020-03-01") + pd.to_timedelta(k, unit=unit) for k in (start, start + length))
+    if written == "dates":
+        first, last = (pd.Timestamp("1900-01-01") + pd.to_timedelta(k // 30, unit="D") for k in (start, start + length))
+        length = np.array((last - first).days)
+        first, last = first.date, last.date
+    return pd.DataFrame({"start": first, "end": last, "length": length, "x": RANDOM.normal(size=ROWS)})
+
+
+def marked():
+    """A sum whose first part is marked as missing in some rows."""
+    a, b = RANDOM.gamma(4, 5, (2, ROWS))
+    return pd.DataFrame({"a": np.where(RANDOM.random(ROWS) < 0.05, -999.0, a), "b": b, "total": a + b})
+
+
+def marked_days():
+    """Dates some of which are marked as missing, their distance, and the sum with whole numbers."""
+    frame = spans("D", "dates")
+    return frame.assign(end=np.where(RANDOM.random(ROWS) < 0.05, pd.Timestamp("9999-12-31").date(), frame["end"]))
+
+
+HIDDEN = {
+    "dates": (lambda: spans("D", "dates"), ["start", "end", "length"], "end = start + length"),
+    "seconds": (lambda: spans("s", "times"), ["start", "end", "length"], "end = start + length"),
+    "minutes": (lambda: spans("min", "times"), ["start", "end", "length"], " 60 "),
+    "marks": (marked, ["a", "b", "total"], "total = a + b"),
+    "marks among dates": (marked_days, ["start", "end", "length"], "end = start + length"),
+}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "streamed"])
+@pytest.mark.parametrize("case", HIDDEN)
+def test_relations_of_dates_and_beside_marks_are_refused_with_file_columns_and_option(
+    monkeypatch, tmp_path, case, form
+):
+    make, columns, equation = HIDDEN[case]
+    path = tmp_path / ("t.csv" if form == "csv" else "t.parquet")
+    frame = make()
+    frame.to_csv(path, index=False) if form == "csv" else frame.to_parquet(path, row_group_size=500)
+    if form == "streamed":
+        monkeypatch.setattr(streamed, "LARGEST_IN_MEMORY", 1000)
+    with pytest.raises(InputError) as caught:
+        prepare(path)
+    said = str(caught.value)
+    assert path.name in said and "--columns" in said and equation in said
+    assert all(f'"{column}"' in said for column in columns)
+
+
+def test_a_date_and_its_year_are_no_relation():
+    days = pd.to_datetime(RANDOM.integers(0, 20000, ROWS), unit="D")
+    prepare(pd.DataFrame({"day": days, "year": days.year, "x": RANDOM.normal(size=ROWS)}))

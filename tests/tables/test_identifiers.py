@@ -25,6 +25,18 @@ LEFT_OUT = {
     "shuffled": GENERATOR.permutation(ROWS),
     "shuffled tens": 10 * GENERATOR.permutation(ROWS),
     "half of all, sorted": np.sort(GENERATOR.choice(int(1.8 * ROWS), ROWS, replace=False)),
+    "a time axis": 0.1 * np.arange(ROWS),
+    "a time axis in single precision": (5 + 0.1 * np.arange(ROWS)).astype(np.float32),
+    "a grid of fractions": np.linspace(0, 1, ROWS)[::-1],
+    "a grid, rounded": np.round(np.linspace(0, 1, ROWS), 5),
+    "text of a time axis": [f"{k / 10:.1f}" for k in range(ROWS)],
+    "sorted whole numbers": np.sort(GENERATOR.choice(10**6, ROWS, replace=False)),
+    "sorted whole numbers, downward": np.sort(GENERATOR.choice(10**6, ROWS, replace=False))[::-1],
+    "times, sorted": pd.Timestamp("2022-01-01")
+    + pd.to_timedelta(np.sort(GENERATOR.choice(10**7, ROWS, replace=False)), unit="s"),
+    "first days of months": pd.date_range("1990-01-01", periods=ROWS, freq="MS"),
+    "last days of months": pd.date_range("1990-01-31", periods=ROWS, freq="ME").strftime("%Y-%m-%d").tolist(),
+    "different numbers where chance would repeat some": GENERATOR.choice(4500, ROWS, replace=False),
     "text of numbers": [str(k) for k in range(ROWS)],
     "too long": GENERATOR.integers(2**60, 2**62, ROWS),
     "too long, as text": [str(k) for k in GENERATOR.integers(2**60, 2**62, ROWS)],
@@ -43,17 +55,16 @@ LEFT_OUT = {
 KEPT = {
     "normal": GENERATOR.normal(size=ROWS),
     "sorted": np.sort(GENERATOR.normal(size=ROWS)),
-    "a grid of fractions": np.linspace(0, 1, ROWS),
+    "nearly a grid": np.arange(ROWS) / 10 + 0.01 * GENERATOR.normal(size=ROWS),
+    "a grid in any order": GENERATOR.permutation(ROWS) / 10,
+    "sorted lengths": np.sort(np.round(GENERATOR.normal(size=ROWS), 5)),
     "text of numbers": [f"{x:.6f}" for x in GENERATOR.normal(size=ROWS)],
     "different whole numbers": GENERATOR.choice(10**6, ROWS, replace=False),
-    "sorted whole numbers": np.sort(GENERATOR.choice(10**6, ROWS, replace=False)),
     "amounts": [f"${x:,.2f}" for x in GENERATOR.lognormal(8, 2, ROWS)],
     "numbers in two dresses": MIXED,
     "counts": GENERATOR.poisson(3, ROWS),
     "levels": GENERATOR.choice(["a", "b"], ROWS),
     "times": pd.Timestamp("2022-01-01") + pd.to_timedelta(GENERATOR.permutation(10**6)[:ROWS], unit="s"),
-    "times, sorted": pd.Timestamp("2022-01-01")
-    + pd.to_timedelta(np.sort(GENERATOR.integers(0, 10**7, ROWS)), unit="s"),
     "gaps": pa.array([None if k % 7 == 0 else k for k in range(ROWS)]),
     "one": np.ones(ROWS),
     "nothing": pa.nulls(ROWS),
@@ -85,6 +96,34 @@ def test_some_rows_of_a_larger_table():
     assert left_out(3 * rows + 1, rows=rows, total=5000)
     assert left_out(GENERATOR.permutation(5000)[rows], rows=rows, total=5000)
     assert not left_out(GENERATOR.choice(10**6, 200, replace=False), rows=rows, total=5000)
+
+
+def test_different_numbers_name_rows_where_chance_would_repeat_some():
+    # exp(-5000² / 2·900000) = 9e-7, and exp(-1000² / 2·900000) = 0.57.
+    ids = 100_000 + GENERATOR.choice(900_000, 5000, replace=False)
+    rows = np.arange(5000)
+    reason = "it names the rows: every number is different, which chance does not explain"
+    assert left_out(ids, rows=rows, total=5000) == {"x": reason}
+    assert left_out(ids.astype(float), rows=rows, total=5000) == {"x": reason}
+    assert not left_out(ids[:1000], rows=rows[:1000], total=1000)
+
+
+def test_an_axis_of_some_rows_of_a_larger_table():
+    rows = np.sort(GENERATOR.choice(5000, 200, replace=False))
+    assert left_out(0.1 * rows + 3, rows=rows, total=5000)
+    assert not left_out(0.1 * np.sort(GENERATOR.choice(5000, 200, replace=False)), rows=rows, total=5000)
+
+
+def test_a_fit_leaves_out_the_index_of_pandas_in_a_file(tmp_path):
+    frame = pd.DataFrame(GENERATOR.normal(size=(ROWS, 2)), columns=["x", "y"])
+    frame.index = pd.Index(GENERATOR.normal(size=ROWS), name="star")
+    frame.to_parquet(tmp_path / "t.parquet")
+    said = []
+    options = {"max_steps": 2, "progress": False}
+    assert pf.fit_table(tmp_path / "t.parquet", announce=said.append, **options).model.columns == ["x", "y"]
+    assert 'column "star" is left out: it is the index of a data frame (--columns keeps it)' in said
+    kept = pf.fit_table(tmp_path / "t.parquet", columns=["star", "x"], **options).model
+    assert kept.columns == ["star", "x"]
 
 
 def test_few_rows_say_nothing():

@@ -199,6 +199,48 @@ def test_hundreds_of_levels_that_look_like_numbers_never_pass():
     assert learned([f"E{k:02d}.{k % 10}" for k in range(90)] * 5)["x"].kind == "category"
 
 
+IN_DRESS = {
+    "ranges": [f"{k}-{k + 9}" for k in range(0, 3000, 10)],
+    "ranges with dashes": [f"{k} – {k + 4}" for k in range(0, 1500, 5)],
+    "sums": [f"{a}+{b}" for a in range(20) for b in range(15)],
+    "about": [f"ca. {k}" for k in range(300)],
+    "about, in words": [f"about {k}" for k in range(300)],
+    "currencies on both sides": [f"EUR {k}" if k % 2 else f"{k} EUR" for k in range(300)],
+    "errors": [f"{k / 10}±{k % 7 / 10}" for k in range(300)],
+    "exponents with commas": [f"{1 + k / 100:.2f}e+0{k % 3}".replace(".", ",") for k in range(300)],
+    "weeks": [f"{2014 + k // 52}-W{1 + k % 52:02d}" for k in range(300)],
+    "quarters": [f"{1940 + k // 4}-Q{1 + k % 4}" for k in range(300)],
+    "sizes": [f"{a}x{b}" for a in range(10, 30) for b in range(10, 25)],
+    "feet and inches": [f"{4 + k // 12}'{k % 12}\"" for k in range(235)],
+    "hours": [f"{k // 60}h{k % 60:02d}" for k in range(400)],
+}
+STREETS = ["Main Street", "Oak Avenue", "Elm", "Church Road", "Mill Lane", "Park", "Hill Street", "Lake Drive"]
+NAMES = {
+    "house numbers": [f"{k} {street}" for k in range(1, 41) for street in STREETS],
+    "house numbers behind": [f"{street} {k}" for k in range(1, 41) for street in STREETS],
+    "aircraft": [f"Boeing {k}" for k in range(700, 1000)],
+    "stars": [f"HD {k}" for k in range(1000, 1300)],
+    "diagnoses": [f"E{k:02d}.{k % 10}" for k in range(90)],
+    "rooms": [f"R{k}" for k in range(100, 400)],
+    "site codes": [f"{GENERATOR.integers(1000, 9999)}-{k:04d}" for k in range(300)],
+    "digests": [f"{GENERATOR.integers(0, 2**48):012x}" for _ in range(300)],
+    "codes of digits": [f"{k:05d}" for k in range(300)],
+}
+
+
+@pytest.mark.parametrize("case", IN_DRESS)
+def test_hundreds_of_levels_that_are_numbers_in_an_unknown_dress_never_pass(case):
+    with pytest.raises(pf.InputError, match="look like numbers or dates"):
+        learned(IN_DRESS[case] * 5)
+    declared = parse_schema({"x": "category"})
+    assert infer_schema(table_of(IN_DRESS[case] * 5), declared, source="t")["x"].kind == "category"
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_hundreds_of_names_with_numbers_are_levels(case):
+    assert learned(NAMES[case] * 5)["x"].kind == "category"
+
+
 def test_levels_that_only_begin_alike_stay_levels():
     for levels in (["site1", "site2"], ["Q1", "Q2"], ["A-12", "A-13"], ["1st", "2nd", "3rd"], ["4021-03", "1177-12"]):
         assert learned(levels * 50)["x"].kind == "category"

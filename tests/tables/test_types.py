@@ -58,6 +58,22 @@ READ = {
     "numpy bool": (lambda: K > 2, "category", K > 2),
     "numpy text": (lambda: np.array(LETTERS), "category", LETTERS),
     "numpy bytes": (lambda: np.array(LETTERS, dtype="S3"), "category", LETTERS),
+    "numpy StringDType": (lambda: np.array(LETTERS, dtype=np.dtypes.StringDType()), "category", LETTERS),
+    "numpy StringDType with gaps": (
+        lambda: np.array([*LETTERS[1:], np.nan], dtype=np.dtypes.StringDType(na_object=np.nan)),
+        "category",
+        [*LETTERS[1:], None],
+    ),
+    "numpy StringDType of numbers": (
+        lambda: np.array([str(x) for x in X], dtype=np.dtypes.StringDType()),
+        "continuous",
+        X,
+    ),
+    "numpy masked StringDType": (
+        lambda: np.ma.array(np.array(LETTERS, dtype=np.dtypes.StringDType()), mask=K == 4),
+        "category",
+        [None if k == 4 else letter for k, letter in zip(K, LETTERS, strict=True)],
+    ),
     "numpy objects": (lambda: np.array(GAPS, dtype=object), "integer", GAPS),
     "numpy decimals": (lambda: np.array(DECIMALS, dtype=object), "category", K / 4),
     "numpy mask": (lambda: np.ma.array(K, mask=K == 4), "integer", GAPS),
@@ -82,7 +98,23 @@ READ = {
         "category",
         [f"({k}, {k + 1}]" for k in K],
     ),
-    "pandas months": (
+    "pandas categories of dates": (lambda: pandas(pd.Categorical(DATES)), "date-time", DATES),
+    "pandas categories of date-times": (
+        lambda: pandas(pd.Categorical(pd.to_datetime(DATES))),
+        "date-time",
+        pd.to_datetime(DATES).tolist(),
+    ),
+    "pandas periods of months": (
+        lambda: pandas(pd.PeriodIndex([f"2022-{1 + k:02d}" for k in K], freq="M")),
+        "date-time",
+        [dt.datetime(2022, 1 + k, 1) for k in K.tolist()],
+    ),
+    "pandas periods of quarters": (
+        lambda: pandas(pd.PeriodIndex([f"{2020 + k}Q2" for k in K], freq="Q")),
+        "date-time",
+        [dt.datetime(2020 + k, 4, 1) for k in K.tolist()],
+    ),
+    "pandas days": (
         lambda: pandas(pd.PeriodIndex([str(day) for day in DATES], freq="D")),
         "date-time",
         pd.to_datetime(DATES).tolist(),
@@ -108,6 +140,7 @@ READ = {
     "pyarrow json": (lambda: arrow(LETTERS, pa.json_(pa.string())), "category", LETTERS),
     "pyarrow dictionary": (lambda: arrow(pa.array(LETTERS).dictionary_encode()), "category", LETTERS),
     "pyarrow dictionary of integers": (lambda: arrow(pa.array(K).dictionary_encode()), "integer", K),
+    "pyarrow dictionary of dates": (lambda: arrow(pa.array(DATES).dictionary_encode()), "date-time", DATES),
     "pyarrow decimal32": (lambda: arrow(DECIMALS, pa.decimal32(6, 2)), "category", K / 4),
     "pyarrow decimal128": (lambda: arrow(DECIMALS, pa.decimal128(10, 2)), "category", K / 4),
     "pyarrow decimal256": (lambda: arrow(DECIMALS, pa.decimal256(50, 2)), "category", K / 4),
@@ -194,6 +227,20 @@ REFUSED = {
     "polars Binary": (lambda: polars([b"a", b"b"] * 150), "binary"),
     "polars Object": (lambda: polars([object()] * ROWS, pl.Object), "type"),
     "polars Int128": (lambda: polars(K.tolist(), pl.Int128), "Int128"),
+    "polars UInt128": (lambda: polars(K.tolist(), pl.UInt128), "UInt128"),
+    "pyarrow large_list": (lambda: arrow([[1]] * ROWS, pa.large_list(pa.int64())), "large_list<item: int64>"),
+    "pyarrow sparse union": (
+        lambda: arrow(pa.UnionArray.from_sparse(pa.array(K % 2, pa.int8()), [pa.array(K), pa.array(X)])),
+        "sparse_union<",
+    ),
+    "pyarrow dense union": (
+        lambda: arrow(
+            pa.UnionArray.from_dense(
+                pa.array(K % 2, pa.int8()), pa.array(np.arange(ROWS), pa.int32()), [pa.array(K), pa.array(X)]
+            )
+        ),
+        "dense_union<",
+    ),
     "pyarrow list": (lambda: arrow([[1]] * ROWS, pa.list_(pa.int64())), "list<item: int64>"),
     "pyarrow list_view": (lambda: arrow([[1]] * ROWS, pa.list_view(pa.int64())), "list_view<item: int64>"),
     "pyarrow struct": (lambda: arrow([{"a": 1}] * ROWS, pa.struct({"a": pa.int64()})), "struct<a: int64>"),

@@ -12,7 +12,9 @@ from pushforward.training.splitting import split_groups, split_last, split_rows,
 RANDOM = np.random.default_rng(0)
 NORMAL = RANDOM.normal(size=(2100, 3))
 TAKEN = RANDOM.integers(0, 2100, 900)
-OVERSAMPLED = np.concatenate([NORMAL, NORMAL[TAKEN]])
+COPIES = np.concatenate([np.arange(2100), TAKEN])
+OVERSAMPLED = NORMAL[COPIES]
+COMMON = NORMAL[:2000, :1]
 SHARE = 900 / 3000
 
 COPIED = {
@@ -24,6 +26,11 @@ COPIED = {
     "beside a flag": np.column_stack([OVERSAMPLED[:, 0], OVERSAMPLED[:, 1] > 0]),
     "large counts": np.round(OVERSAMPLED * 300),
     "far from zero": 1e5 + 1e-3 * OVERSAMPLED,
+    "five rounded columns": np.round(RANDOM.normal(size=(2100, 5)), 1)[COPIES],
+    "six counts": RANDOM.integers(0, 50, (2100, 6)).astype(float)[COPIES],
+    "thirty grades": RANDOM.integers(1, 6, (2100, 30)).astype(float)[COPIES],
+    "dates": np.column_stack([RANDOM.integers(0, 10**7, 2100), np.round(NORMAL[:, 0], 1)])[COPIES],
+    "gaps": np.where(RANDOM.random((2100, 5)) < 0.3, np.nan, RANDOM.normal(size=(2100, 5)))[COPIES],
 }
 INDEPENDENT = {
     "normal": NORMAL,
@@ -40,6 +47,13 @@ INDEPENDENT = {
     "fifty products": NORMAL[:50][RANDOM.integers(0, 50, 2000)],
     "zeros": np.where(RANDOM.random((2000, 1)) < 0.3, 0, NORMAL[:2000, :1]),
     "gaps": np.where(RANDOM.random((2000, 3)) < 0.8, np.nan, NORMAL[:2000]),
+    "six related grades": np.clip(np.round(COMMON + 0.3 * RANDOM.normal(size=(2000, 6))), -2, 2),
+    "counts of a rate": RANDOM.poisson(np.exp(1 + COMMON), (2000, 3)).astype(float),
+    "rounded twins": np.round(np.column_stack([COMMON, COMMON + 0.05 * RANDOM.normal(size=COMMON.shape)]), 1),
+    "rounded triplets": np.round(COMMON + 0.05 * RANDOM.normal(size=(2000, 3)), 1),
+    "a sum of rounded columns": np.round(NORMAL[:, [0, 1, 0]] + NORMAL[:, [0, 1, 1]] * [0, 0, 1], 1),
+    "a flag that hardly errs": np.column_stack([np.round(COMMON, 1), (COMMON > 0) ^ (RANDOM.random((2000, 1)) < 0.02)]),
+    "rare amounts": np.where(RANDOM.random((2000, 6)) < 0.9, np.nan, RANDOM.integers(1, 60, (2000, 6))),
     "an outlier": np.concatenate([NORMAL, [[1e300, 0, 1e-300]]]),
 }  # fmt: skip
 
@@ -50,6 +64,14 @@ def test_copies_are_found(name):
     # Two rows more are alike by chance where numbers are rounded.
     assert share_of_copies(labels) == pytest.approx(SHARE, abs=0.005)
     assert np.mean(labels[TAKEN] == labels[2100:]) > 0.995
+
+
+@pytest.mark.parametrize("copies", [100, 3000])
+@pytest.mark.parametrize("name", ["five rounded columns", "six counts", "normal"])
+def test_few_and_many_copies_are_found(name, copies):
+    distinct = {**COPIED, **INDEPENDENT}[name][:2100]
+    labels = copies_of(np.concatenate([distinct, distinct[np.random.default_rng(1).integers(0, 2100, copies)]]))
+    assert share_of_copies(labels) == pytest.approx(copies / (2100 + copies), abs=0.005)
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)

@@ -65,14 +65,14 @@ values; leave those rows out, or use fit_table, which models them.
         if masked.any():
             first = int(np.argwhere(masked)[0][0]) + 1
             raise InputError(
-                f"{name} masks {masked.sum()} of its {masked.size} values, the first in row {first}: estimators take no "
-                "missing values; leave those rows out, or use fit_table, which models them."
+                f"{name} masks {masked.sum()} of its {masked.size} values, the first in row {first}: estimators take "
+                "no missing values; leave those rows out, or use fit_table, which models them."
             )
         return np.ma.getdata(values)
     if isinstance(values, np.ndarray) and values.dtype.names is not None:
         raise InputError(
-            f"{name} is an array of records with the fields {', '.join(values.dtype.names)}: give a matrix of numbers or "
-            "a data frame, or use fit_table, which reads records."
+            f"{name} is an array of records with the fields {', '.join(values.dtype.names)}: give a matrix of numbers "
+            "or a data frame, or use fit_table, which reads records."
         )
     return values
 

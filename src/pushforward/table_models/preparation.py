@@ -236,10 +236,13 @@ def _with_arbitrary_conditions(roles: ColumnRoles, flow: str | None) -> ColumnRo
 
 def _check_independent(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str) -> Sequence[str]:
     """Refuse quantities of which one follows from others; a line for each relation that does no harm."""
-    numeric = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
-    return check_independent(
-        matrix[:, numeric], [names[place] for place in numeric], source=source, conditions=roles.context
-    )
+    places = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
+    found = [names[place] for place in places]
+    amounts = matrix[:, places]
+    for column, name in zip(amounts.T, found, strict=True):
+        column[:] = roles.schema[name].amounts(column)
+    dates = [name for name in found if not roles.schema[name].numeric]
+    return check_independent(amounts, found, source=source, conditions=roles.context, exact=dates)
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:
@@ -256,8 +259,8 @@ def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, s
 
 
 def _is_quantity(column: Column) -> bool:
-    """Whether the codes of a column are quantities, which can be added."""
-    return column.modeled and column.numeric and column.plain_condition and not column.circular
+    """Whether the values of a column are quantities, which can be added."""
+    return column.modeled and (column.numeric or column.measured) and column.plain_condition and not column.circular
 
 
 def _gaussian(rows: Split, features: int, related: bool) -> float | None:

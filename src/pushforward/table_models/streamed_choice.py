@@ -14,7 +14,7 @@ from pushforward.table_models.auxiliary_columns import check_groups, groups_of
 from pushforward.table_models.source import HoldOut
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice
-from pushforward.training.copies import LARGEST_SHARE, MOST_COPIES, Grid, chance
+from pushforward.training.copies import LARGEST_SHARE, MOST_COPIES, Grid, alike_by_dependence, chance
 from pushforward.training.splitting import split_groups
 
 BATCH_ROWS = 2**14
@@ -35,7 +35,7 @@ Chosen = Callable[[pa.RecordBatch | pa.Table, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class ByContent:
-    """The choice by hashes of the numbers in a row, so that copies stand on one side.
+    """The choice by hashes of the numbers and times in a row, so that copies stand on one side.
 
     Attributes:
         seed: of the hashes.
@@ -129,9 +129,12 @@ def _by_content(groups: RowGroups, head: pa.RecordBatch, names: Sequence[str], h
     grid = Grid(matrix, BITS)
     found, first, counts = np.unique(grid.hashes(matrix), return_index=True, return_counts=True)
     rows = groups.rows or (groups.table.bytes or UNKNOWN_BYTES) / (FEWEST_CHARACTERS * len(groups.columns))
-    if 2 * chance(matrix[first], BITS) * rows > MOST_BY_CHANCE:
+    is_frequent = counts > max(LARGEST_SHARE * len(matrix), MOST_COPIES)
+    frequent, counts = found[is_frequent], np.where(is_frequent, 1, counts)
+    if 2 * chance(matrix[first], counts, BITS) * rows > MOST_BY_CHANCE:
         return None
-    frequent = found[counts > max(LARGEST_SHARE * len(matrix), MOST_COPIES)]
+    if alike_by_dependence(matrix[first], counts, BITS):
+        return None
     return ByContent(hold_out.seed, hold_out.fraction, columns, grid, frequent)
 
 
@@ -174,12 +177,20 @@ def _batches(groups: RowGroups) -> Iterator[tuple[int, Any]]:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
 
 
 def _numbers(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> np.ndarray:
-    """Columns of numbers as a matrix, NaN where there is none."""
-    parts = [batch.column(name).cast(pa.float64(), safe=False) for name in columns]
+    """Columns of numbers and times as a matrix, NaN where there is none."""
+    parts = [_as_floats(batch.column(name)) for name in columns]
     return np.column_stack(
         [part.to_numpy(zero_copy_only=False) if isinstance(part, pa.Array) else part.to_numpy() for part in parts]
     )
+
+
+def _as_floats(column: Any) -> Any:
+    """Numbers, or times as numbers in their unit."""
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        column = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    return column.cast(pa.float64(), safe=False)

@@ -52,8 +52,11 @@ def arrow_column(values: np.ndarray) -> Any:
         raise TypeError("a field of several values")
     dtype: Any = values.dtype
     kind = dtype.kind
-    if kind == "O":
+    if kind in "OT":
         listed = values.tolist()
+        if kind == "T":
+            # What a StringDType has for missing values is an object of any type.
+            listed = [value if isinstance(value, str) else None for value in listed]
         if mask is not None:
             listed = [None if gone else value for value, gone in zip(listed, mask, strict=True)]
         column = pa.array(listed)

@@ -108,7 +108,12 @@ def check_varying(matrix: np.ndarray, names: Sequence[str], *, source: str, mini
 
 
 def check_independent(
-    matrix: np.ndarray, names: Sequence[str], *, source: str, conditions: Sequence[str] = ()
+    matrix: np.ndarray,
+    names: Sequence[str],
+    *,
+    source: str,
+    conditions: Sequence[str] = (),
+    exact: Sequence[str] = (),
 ) -> list[str]:
     """Refuse columns with a linear relation that holds in every row: they have no joint density.
 
@@ -119,6 +124,7 @@ def check_independent(
         names: the names of the columns.
         source: what messages call the table.
         conditions: the columns that are only conditioned on.
+        exact: columns whose relations up to rounding do not count, such as that of a date and its year.
 
     Returns:
         A line for each relation between conditions.
@@ -135,6 +141,10 @@ def check_independent(
         if found is None:
             return lines
         places = [left[place] for place in found.columns]
+        of_exact = [place for place in places if names[place] in exact]
+        if found.rounded and of_exact:
+            left.remove(of_exact[0])
+            continue
         what = _relation_of(matrix, places, found.equation([names[place] for place in left]), names, found.rounded)
         if not {names[place] for place in places} <= set(conditions):
             raise InputError(

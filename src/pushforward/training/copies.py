@@ -18,23 +18,25 @@ TIMES_CHANCE = 10
 MOST_COPIES, LARGEST_SHARE = 20, 0.01
 # Nor are rows copies where there are fewer different ones than this, and each occurs so many times in the mean.
 FEWEST_DISTINCT, MOST_TIMES = 100, 20
-# A column is measured finely enough for ties to be evidence if it takes this many values, or a fourth as many as rows.
-FEWEST_VALUES, ROWS_OF_VALUE = 100, 4
+# Where every column takes fewer values than a share of the rows, rows may be alike because columns depend on each
+# other. Then copies are evident if so many times more pairs agree in all columns than in all but a few of them: those
+# that together agree in at most this share of pairs. There are at most so many such blocks of columns.
+FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.5, 2, 0.1, 8
+# The share of ties is known from so many.
+MANY_TIES = 100
 # Values are on a lattice if so many of their small distances are whole multiples of the least, up to this error.
 SHARE_ON_LATTICE, OFF_LATTICE, LARGEST_MULTIPLE = 0.9, 0.05, 100
 # Distances are measured on a grid of this many bits; a few of its steps are rounding.
 BITS_OF_DISTANCES, ROUNDING_STEPS = 32, 3
-# A column tells apart rows that other columns do not if it makes so many times as many different ones.
-GAIN = 1.05
 
 
 def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.ndarray | None:
     """Find the rows that are copies of one another.
 
-    Identical rows are copies only where ties are evidence: if some columns take so many values that independent draws
-    would hardly be alike. In a table of two categories, rows are alike by themselves; a row that makes up more than a
-    hundredth of a table is frequent, and not copied. Nearly identical rows are copies too: those whose numbers agree to
-    a millionth of the spread of each column, or, where chance makes rows so alike, to finer parts of it.
+    Identical rows are copies only where ties are evidence: if the columns together take so many values that independent
+    draws would hardly be alike. In a table of two categories, rows are alike by themselves; a row that makes up more
+    than a hundredth of a table is frequent, and not copied. Nearly identical rows are copies too: those whose numbers
+    agree to a millionth of the spread of each column, or, where chance makes rows so alike, to finer parts of it.
 
     Arguments:
         matrix: (n, columns); NaN where a value is missing.
@@ -66,7 +68,9 @@ def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.n
         counts = np.where(single, 1, counts)
         alike = float((counts * (counts - 1.0)).sum() / 2)
         few = len(first) < min(FEWEST_DISTINCT, rows / MOST_TIMES)
-        if alike and not few and alike >= TIMES_CHANCE * chance(matrix[first][:, columns], bits) * rows**2:
+        distinct = matrix[first][:, columns]
+        explained = few or alike < TIMES_CHANCE * chance(distinct, counts, bits) * rows**2
+        if alike and not explained and not alike_by_dependence(distinct, counts, bits):
             return np.where(single[labels], len(first) + np.arange(rows), labels)
     return None
 
@@ -107,37 +111,109 @@ class Grid:
         return found
 
 
-def chance(matrix: np.ndarray, bits: int) -> float:
+def chance(matrix: np.ndarray, counts: np.ndarray, bits: int) -> float:
     """Half the probability that two independent rows are alike, from rows no two of which are copies.
 
-    The probabilities that two rows agree in a column are multiplied, but only those of columns that tell apart rows
-    which the other columns do not: a function of another column adds nothing. 1 where no column is measured finely.
+    The probabilities that two rows agree in a column, given that they agree in the columns before it, are multiplied:
+    a function of other columns adds nothing. 1 where no column varies.
 
     Arguments:
-        matrix: (n, columns).
+        matrix: (n, columns), different rows.
+        counts: how many rows each stands for, (n,).
         bits: of the grid on which rows are alike.
     """
-    columns = range(matrix.shape[1])
-    cells = [np.unique(cell, return_inverse=True) for cell in Grid(matrix, bits).cells(matrix, columns)]
-    order = sorted(columns, key=lambda column: -len(cells[column][0]))
-    probability, labels, distinct = 0.5, np.zeros(len(matrix), np.int64), 1
+    cells = _cells(matrix, bits)
+    order = sorted(range(len(cells)), key=lambda column: -int(cells[column].max()))
+    labels = np.zeros(len(matrix), np.int64)
+    pairs = _pairs_of_different(labels, counts)
+    probability = 0.5
     for column in order:
-        values, of_row = cells[column]
-        if len(values) < min(FEWEST_VALUES, len(matrix) / ROWS_OF_VALUE):
+        if not pairs or not cells[column].max():
             break
-        _, together = np.unique(labels * len(values) + of_row, return_inverse=True)
-        found = int(together.max()) + 1
-        if found >= GAIN * distinct:
-            probability *= _agreement(matrix[:, column], bits)
-            labels, distinct = together, found
-    return probability if distinct > 1 else 1.0
+        alone = _agreement_of_values(matrix[:, column], cells[column], counts, bits)
+        labels = _joined(labels, cells[column])
+        left = _pairs_of_different(labels, counts)
+        # Of the few pairs that are left in the end hardly one may agree.
+        probability *= max(left / pairs, alone)
+        pairs = left
+    return probability if probability < 0.5 else 1.0
 
 
-def _agreement(column: np.ndarray, bits: int) -> float:
-    """The probability that two rows agree in a column on a grid: by ties, and by the lattice that values are on."""
+def alike_by_dependence(matrix: np.ndarray, counts: np.ndarray, bits: int) -> bool:
+    """Whether rows of columns with few values may be alike because their columns depend on each other.
+
+    Then about as many pairs of rows agree in all columns but a few as in all. Copies agree in all of them.
+
+    Arguments:
+        matrix: (n, columns), different rows.
+        counts: how many rows each stands for, (n,).
+        bits: of the grid on which rows are alike.
+    """
+    cells = [column for column in _cells(matrix, bits) if column.max()]
+    if any(column.max() + 1 > FEW_VALUES * len(matrix) for column in cells):
+        return False
+    alike = float((counts * (counts - 1.0)).sum() / 2)
+    blocks = _blocks(sorted(cells, key=lambda column: -int(column.max())), counts)
+    if len(blocks) < 2 or not alike:
+        return False
+    hashed = [hashes(block.astype(np.uint64), place) for place, block in enumerate(blocks)]
+    total = np.sum(hashed, axis=0, dtype=np.uint64)
+    others = (np.unique(total - block, return_inverse=True)[1] for block in hashed)
+    nearly = min(_pairs_of_different(labels, counts) for labels in others)
+    return alike < TIMES_NEARLY_ALIKE * nearly
+
+
+def _blocks(cells: Sequence[np.ndarray], counts: np.ndarray) -> list[np.ndarray]:
+    """Columns together, so that few pairs of rows agree in each block."""
+    blocks: list[np.ndarray] = []
+    block = np.zeros(len(counts), np.int64)
+    for place, column in enumerate(cells):
+        block = _joined(block, column)
+        last = len(blocks) == MOST_BLOCKS - 1 and place < len(cells) - 1
+        if not last and _agreement(block, counts) <= AGREEMENT_OF_BLOCK:
+            blocks.append(block)
+            block = np.zeros(len(counts), np.int64)
+    if block.any() and blocks:
+        blocks[-1] = _joined(blocks[-1], block)
+    return blocks
+
+
+def _cells(matrix: np.ndarray, bits: int) -> list[np.ndarray]:
+    """The cells of each column, counted from 0."""
+    cells = Grid(matrix, bits).cells(matrix, range(matrix.shape[1]))
+    return [np.unique(cell, return_inverse=True)[1].astype(np.int64) for cell in cells]
+
+
+def _joined(labels: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Labels of rows that agree in labels and in cells."""
+    joined: np.ndarray = np.unique(labels * (int(cells.max()) + 1) + cells, return_inverse=True)[1]
+    return joined.astype(np.int64)
+
+
+def _pairs_of_different(labels: np.ndarray, counts: np.ndarray) -> float:
+    """How many pairs of rows have the same label and are not alike."""
+    together = np.bincount(labels, counts)
+    return float(((together**2).sum() - (counts.astype(float) ** 2).sum()) / 2)
+
+
+def _agreement_of_values(column: np.ndarray, cells: np.ndarray, counts: np.ndarray, bits: int) -> float:
+    """The probability that two rows agree in a column where both have a value: by ties, or, without many, by places."""
+    present = ~np.isnan(column)
+    tied = _agreement(cells[present], counts[present])
+    if _pairs_of_different(cells[present], counts[present]) >= MANY_TIES:
+        return tied
+    return max(tied, 1 / _places(column, bits))
+
+
+def _agreement(labels: np.ndarray, counts: np.ndarray) -> float:
+    """The share of pairs of rows that are not alike and have the same label."""
+    everything = _pairs_of_different(np.zeros(len(counts), np.int64), counts)
+    return _pairs_of_different(labels, counts) / everything if everything else 0.0
+
+
+def _places(column: np.ndarray, bits: int) -> float:
+    """How many values a column could take on a grid, from the lattice that its values are on."""
     present = column[~np.isnan(column)][:, None]
-    counts = np.unique(Grid(present, bits).cells(present, [0])[0], return_counts=True)[1]
-    tied = float((counts * (counts - 1.0)).sum()) / max(len(present) * (len(present) - 1.0), 1.0)
     values = np.unique(Grid(present, BITS_OF_DISTANCES).cells(present, [0])[0])
     quarter = len(values) // 4
     gaps = np.diff(values[quarter : len(values) - quarter])
@@ -147,8 +223,7 @@ def _agreement(column: np.ndarray, bits: int) -> float:
     multiples = gaps / gaps.min()
     small = multiples[multiples < LARGEST_MULTIPLE]
     on_lattice = np.abs(small - np.rint(small)) < OFF_LATTICE
-    places = min(multiples.sum() + 1, 2.0**bits) if on_lattice.mean() > SHARE_ON_LATTICE else 2.0**bits
-    return max(tied, 1 / places)
+    return float(min(multiples.sum() + 1, 2.0**bits)) if on_lattice.mean() > SHARE_ON_LATTICE else 2.0**bits
 
 
 def _step(values: np.ndarray, bits: int) -> float:

@@ -175,6 +175,15 @@ class Column(Traits):
         """The codes of the values that have a probability beside others with a density or in cells, increasing."""
         return []
 
+    @property
+    def far_codes(self) -> list[float]:
+        """The codes of atoms far from all other values: likely marks of missing values."""
+        return []
+
+    def amounts(self, codes: np.ndarray) -> np.ndarray:
+        """Turn codes, (n,), into amounts that can be added, NaN for likely marks of missing values."""
+        return np.where(np.isin(codes, self.far_codes), np.nan, codes)
+
     def all_codes(self) -> np.ndarray | None:
         """Every code, increasing, of a column with few; None for others."""
         return None

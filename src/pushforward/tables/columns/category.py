@@ -13,6 +13,7 @@ from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.dress import like_numbers
 from pushforward.tables.columns.levels import (
     MOST_LEVELS,
     Level,
@@ -38,8 +39,6 @@ LEVELS_OF_ANY_TABLE = 50
 # Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
 LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
 MOST_DECLARED = 4_096
-# Digits with marks between them, perhaps behind a sign or a currency and before a unit, look like a number or a date.
-LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9][0-9.,'’_\s:/]*[\p{L}\p{Sc}%°]{0,12}[^\p{L}\p{N}]?$"
 
 
 class Category(Column):
@@ -80,6 +79,11 @@ class Category(Column):
     def numeric(self) -> bool:
         """Whether the levels are numbers."""
         return bool(self.levels) and is_number(self.levels[0])  # type: ignore[index]
+
+    @property
+    def measured(self) -> bool:
+        """False."""
+        return False
 
     @property
     def kept_as_text(self) -> bool | None:
@@ -250,7 +254,7 @@ def _refuse_numbers(levels: Sequence[Level], values: Values) -> None:
     texts = pa.array([str(level) for level in levels])
     if match_all(texts, r"^[0-9]+$"):
         return
-    like = texts.filter(pc.match_substring_regex(texts, LIKE_NUMBER))
+    like = texts.filter(like_numbers(texts))
     if len(like) > len(levels) / 2:
         shown = shortened(like[0].as_py(), 20)
         raise InputError(

@@ -106,11 +106,8 @@ class DateTime(Column):
     @property
     def remark(self) -> str | None:
         """That an atom far from all other values is likely a mark of missing values."""
-        if not self.atoms or self.marginal is None:
-            return None
-        places = self.atom_codes
-        far = far_atoms(places, np.array(self.marginal.x[1:-1]))
-        marks = ", ".join(f'"{atom}"' for atom, place in zip(self.atoms, places, strict=True) if place in far)
+        far, places = self.far_codes, self.atom_codes
+        marks = ", ".join(f'"{atom}"' for atom, place in zip(self.atoms or (), places, strict=True) if place in far)
         return remark_of_far(marks) if marks else None
 
     @classmethod
@@ -183,9 +180,7 @@ class DateTime(Column):
         """Dates or timestamps."""
         present = ~np.isnan(codes)
         units = UNITS["s"] if self.date else UNITS[self._unit]
-        ticks = self.calendar.ticks(np.where(present, codes, 0), units)
-        for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
-            ticks = np.where(codes == code, tick_of(atom, units), ticks)
+        ticks = self._ticks(codes, units)
         timestamps = pa.array(ticks, pa.int64(), mask=~present).cast(pa.timestamp(arrow_unit(units), self.zone))
         return timestamps.cast(self.arrow_type)
 
@@ -212,6 +207,21 @@ class DateTime(Column):
         return list(self.calendar.codes(ticks, finest).tolist())
 
     @property
+    def far_codes(self) -> list[float]:
+        """The codes of the atoms far from all other values."""
+        if not self.atoms or self.marginal is None:
+            return []
+        return far_atoms(self.atom_codes, np.array(self.marginal.x[1:-1]))
+
+    def amounts(self, codes: np.ndarray) -> np.ndarray:
+        """Days since the beginning of 1970 if the step is one of days or months, otherwise seconds."""
+        codes = super().amounts(codes)
+        unit = DAY if self.step in ("month", "day") else UNITS["s"]
+        ticks = self._ticks(codes, UNITS["s"] if unit == DAY else UNITS[self._unit])
+        per_unit = unit // (UNITS["s"] if unit == DAY else UNITS[self._unit])
+        return np.where(np.isnan(codes), np.nan, ticks / per_unit)
+
+    @property
     def support(self) -> tuple[float, float]:
         """The first and the last step within the bounds."""
         low, high = (None if end is None else step_of(end, self.calendar) for end in (self.low, self.high))
@@ -232,6 +242,13 @@ class DateTime(Column):
     def calendar(self) -> CalendarGrid:
         """The grid of the values beside the atoms."""
         return CalendarGrid(self.step or "second", self.every or 1, self.origin or 0, bool(self.end))
+
+    def _ticks(self, codes: np.ndarray, nanoseconds: int) -> np.ndarray:
+        """The ticks of codes, (n,) int64; anything where a code is NaN."""
+        ticks = self.calendar.ticks(np.where(np.isnan(codes), 0, codes), nanoseconds)
+        for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
+            ticks = np.where(codes == code, tick_of(atom, nanoseconds), ticks)
+        return ticks
 
     def _refuse_outside(self, values: Values, codes: np.ndarray, counted: np.ndarray) -> None:
         """Refuse steps outside the bounds, or mark them as unseen."""

@@ -85,10 +85,7 @@ class Mixed(Measured):
     @property
     def remark(self) -> str | None:
         """That an atom far from all other values is likely a mark of missing values."""
-        if not self.atoms or self.marginal is None:
-            return None
-        # The first and the last knot lie beyond the data.
-        far = far_atoms(self.atoms, np.array(self.marginal.x[1:-1]))
+        far = self.far_codes
         return remark_of_far(", ".join(f"{atom:.17g}" for atom in far)) if far else None
 
     @classmethod
@@ -157,6 +154,14 @@ class Mixed(Measured):
         ):
             values.refuse(outside & beside, f"{side} its bound {bound}")
         return beside
+
+    @property
+    def far_codes(self) -> list[float]:
+        """The atoms far from all other values."""
+        if not self.atoms or self.marginal is None:
+            return []
+        # The first and the last knot lie beyond the data.
+        return far_atoms(self.atoms, np.array(self.marginal.x[1:-1]))
 
     @property
     def atom_codes(self) -> list[float]:

@@ -43,6 +43,11 @@ class Traits(Reading):
         return True
 
     @property
+    def measured(self) -> bool:
+        """Whether the values are numbers or times on a scale, and not levels."""
+        return True
+
+    @property
     def parsed_early(self) -> bool:
         """Whether the reader of a CSV may turn its text into numbers: they are plain ones."""
         return self.numeric and self.format is None

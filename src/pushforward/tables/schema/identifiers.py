@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.errors import InputError
-from pushforward.tables.columns.category import LIKE_NUMBER
+from pushforward.tables.columns.calendar import grid_through
+from pushforward.tables.columns.dress import LIKE_NUMBER
 from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, Marks
@@ -24,6 +25,11 @@ HEAD = 1000
 # Different whole numbers that fill at least this share of the multiples of their step between the smallest and the
 # largest number the rows, in whatever order: measurements so dense would repeat.
 DENSE = 0.5
+# Different whole numbers name the rows, wherever they lie, if chance would leave as many different with at most this
+# probability: that of different birthdays.
+CHANCE_OF_NO_TIE = 1e-4
+# Numbers are equally spaced if none is further than this share of the space from its place.
+OFF_PLACE = 0.01
 _INDEX = re.compile(r"^(Unnamed: [0-9]+.*|__index_level_[0-9]+__|)$")
 
 
@@ -95,10 +101,13 @@ def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventio
     head = values.column.slice(0, HEAD)
     if _repeats(head):
         return None
-    if _are_fractions(Values(head, values.name, values.source, marks=values.marks), conventions) or _repeats(
-        values.column
-    ):
+    fractions = _are_fractions(Values(head, values.name, values.source, marks=values.marks), conventions)
+    if _repeats(values.column):
         return None
+    if fractions:
+        values = read_as(values, recognized(values, conventions))
+        evenly = values.is_numeric and not values.missing and _evenly_spaced(values.numbers, rows)
+        return "its numbers are equally spaced from row to row" if evenly else None
     values = read_as(values, recognized(values, conventions))
     if values.is_text and not values.is_numeric:
         return _reason_of_text(values, rows)
@@ -109,8 +118,10 @@ def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventio
         return _reason_of_times(pc.cast(values.column, pa.timestamp("us")) if dates else values.column, rows)
     if pa.types.is_integer(values.type):
         return _reason_of_integers(to_numpy(values.column), rows, total)
-    if not values.is_numeric or (values.numbers != np.floor(values.numbers)).any():
+    if not values.is_numeric:
         return None
+    if (values.numbers != np.floor(values.numbers)).any():
+        return "its numbers are equally spaced from row to row" if _evenly_spaced(values.numbers, rows) else None
     if np.abs(values.numbers).max() > LARGEST_EXACT:
         return None
     return _reason_of_integers(values.numbers.astype(np.int64), rows, total)
@@ -133,22 +144,31 @@ def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
 
 def _reason_of_times(times: Any, rows: np.ndarray) -> str | None:
     ticks = to_numpy(pc.cast(pc.cast(times, pa.timestamp("us", times.type.tz)), pa.int64()))
-    return "it is a clock: its times are equally spaced" if _equally_spaced(ticks, rows) else None
+    months = grid_through(ticks, 1000).codes(ticks, 1000).astype(np.int64)
+    if _equally_spaced(ticks, rows) or _equally_spaced(months, rows):
+        return "it is a clock: its times are equally spaced"
+    return "it is a clock: its times are in the order of the rows" if _is_monotone(ticks) else None
 
 
 def _reason_of_integers(whole: np.ndarray, rows: np.ndarray, total: int) -> str | None:
     if _equally_spaced(whole, rows):
         return "it numbers the rows"
+    if _is_monotone(whole):
+        return "it numbers the rows: its numbers are in their order"
     low, high = int(whole.min()), int(whole.max())
     long = max(abs(low), abs(high)) > LARGEST_EXACT
     # A gcd of some differences can only be too large, and then too much is called dense: it is checked below.
-    if not long and (high - low) / _step(whole[:HEAD], low) + 1 > total / DENSE:
+    most = max(total / DENSE, len(whole) ** 2 / (-2 * np.log(CHANCE_OF_NO_TIE)))
+    if not long and (high - low) / _step(whole[:HEAD], low) + 1 > most:
         return None
     if len(np.unique(whole)) < len(whole):
         return None
     if long:
         return "it names the rows: every number is different, and too long to be exact"
-    return "it numbers the rows" if (high - low) / _step(whole, low) + 1 <= total / DENSE else None
+    places = (high - low) / _step(whole, low) + 1
+    if places <= total / DENSE:
+        return "it numbers the rows"
+    return "it names the rows: every number is different, which chance does not explain" if places <= most else None
 
 
 def _step(whole: np.ndarray, low: int) -> int:
@@ -164,6 +184,21 @@ def _equally_spaced(whole: np.ndarray, rows: np.ndarray) -> bool:
     # A larger step than an integer of 64 bits holds cannot go on.
     with np.errstate(over="ignore"):
         return abs(step) < 2**63 and bool((np.diff(whole) == step * np.diff(rows)).all())
+
+
+def _is_monotone(whole: np.ndarray) -> bool:
+    """Whether whole numbers go up in every row, or down in every row."""
+    return bool((whole[1:] > whole[:-1]).all() or (whole[1:] < whole[:-1]).all())
+
+
+def _evenly_spaced(numbers: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether numbers go up or down by the same in every row, up to rounding."""
+    if not np.isfinite(numbers).all():
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        space = (numbers[-1] - numbers[0]) / (rows[-1] - rows[0])
+        off = np.abs(numbers - numbers[0] - space * (rows - rows[0]))
+        return bool(space != 0 and np.isfinite(space) and (off <= OFF_PLACE * np.abs(space)).all())
 
 
 def _are_fractions(values: Values, conventions: Conventions) -> bool:
