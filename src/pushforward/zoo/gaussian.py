@@ -19,7 +19,7 @@ LOG_SCALE_BOUND = 40.0
 GAUSSIAN: dict[str, Any] = {"architecture": "autoregressive", "univariate": "affine", "layers": 1, "hidden": []}
 GAUSSIAN["log_scale_bound"] = LOG_SCALE_BOUND
 # What people call the Gaussian in the units of a flow, and the one in the units of the data.
-IN_UNITS, OF_COLUMNS = "a Gaussian of the columns made normal", "a Gaussian of the columns as they are"
+IN_UNITS, OF_COLUMNS = "a Gaussian of the columns made normal", "a Gaussian of the encoded columns"
 # Values further out than this many deviations do not say how much to shrink a covariance.
 WITHIN = 3.0
 # Of more columns the covariance takes too long.

@@ -9,7 +9,7 @@ from pushforward.tables.arrow import pa, pc
 
 # Digits with marks between them, perhaps behind a sign or a currency and before a unit, look like a number or a date.
 LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9][0-9.,'’_\s:/]*[\p{L}\p{Sc}%°]{0,12}[^\p{L}\p{N}]?$"
-# What begins with a digit, or with a word that is no name before one.
+# What begins with a digit, or with a word before one that is not a name.
 _WORDS = (
     r"(?:(?i:ca|circa|approx|about|around|over|under|min|max|eur|usd|gbp|chf|jpy|cny|inr|cad|aud|sek|nok|dkk|pln)\b)"
 )

@@ -67,7 +67,8 @@ def grid_of(different: np.ndarray) -> Grid | None:
         >>> grid_of(np.array([0.0, 1.0, np.pi]))
     """
     largest = np.abs(different).max()
-    single = np.array_equal(different.astype(np.float32), different)
+    with np.errstate(over="ignore"):  # beyond the range of float32
+        single = np.array_equal(different.astype(np.float32), different)
     for decimals in range(MOST_DECIMALS + 1):
         scale = 10.0**decimals
         if largest * scale >= MOST_STEPS:

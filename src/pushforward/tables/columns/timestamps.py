@@ -138,10 +138,23 @@ def _parsed(values: Values) -> Any:
             raise pa.ArrowInvalid("not ISO 8601")
         return pc.cast(column, pa.timestamp("us", zone))
     except pa.ArrowInvalid:
-        place = next((place for place, ok in enumerate(good.to_pylist()) if not ok), 0)
-        raise values.bad_value(
-            place,
-            f'the text "{column[place].as_py()}"',
-            "where a date-time such as 2024-02-29 or 2024-02-29 13:05:00 is needed",
-            "correct it",
-        ) from None
+        place = next((place for place, ok in enumerate(good.to_pylist()) if not ok), None)
+        shown, remedy = "which is not a date of the calendar", "correct it, or name it with --missing"
+        if place is not None:
+            shown, remedy = "where a date-time such as 2024-02-29 or 2024-02-29 13:05:00 is needed", "correct it"
+        else:
+            place = _first_impossible(column, zone)
+        raise values.bad_value(place, f'the text "{column[place].as_py()}"', shown, remedy) from None
+
+
+def _first_impossible(column: Any, zone: str | None) -> int:
+    """The place of the first text that looks like a date-time and is none, such as 2023-02-29: by halves."""
+    first, end = 0, len(column)
+    while end - first > 1:
+        middle = (first + end) // 2
+        try:
+            pc.cast(column.slice(first, middle - first), pa.timestamp("us", zone))
+            first = middle
+        except pa.ArrowInvalid:
+            end = middle
+    return first
