@@ -7,8 +7,9 @@ import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
-from pushforward.tables.columns.atoms import atoms_of, is_heaped
+from pushforward.tables.columns.atoms import LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of
+from pushforward.tables.columns.outermost import far_places
 from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
@@ -160,6 +161,13 @@ class Values:
         any_step = bool(np.isin(different[[0, -1]], ENDS).any()) or is_heaped(different, counts)
         return recorded_grid(different, counts, any_step)
 
+    @property
+    def without_far(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same without those, be it one row, that lie far from all others: they say nothing of the tails."""
+        different, counts = self.rest
+        near = ~far_places(different, np.full(len(counts), counts.sum()), MOST_ATOMS, LEAST_VALUES_BESIDE)
+        return different[near], counts[near]
+
     def spread_by(self, step: float) -> np.ndarray:
         """The numbers that are no atoms, spread over cells of a length, increasing."""
         return spread(*self.rest, step)
@@ -167,15 +175,15 @@ class Values:
     @cached_property
     def bounds(self) -> tuple[float | None, float | None]:
         """The natural bounds that the numbers beside the atoms fill."""
-        return bounds_of(self.spread_by(self.cells.step if self.cells else 0.0), self.observed)
+        return bounds_of(*self.rest, self.cells.step if self.cells else 0.0)
 
     def _on_bounds(self, atoms: list[float]) -> list[float]:
         """The ends of a natural interval or half-line that some rows have and that other numbers only come near."""
         different, counts = self.distinct
         if is_tied(counts) or bool((different == np.floor(different)).all()):
             return []
-        inner = ~np.isin(different, [*atoms, *ENDS])
-        low, high = bounds_of(np.repeat(different[inner], counts[inner]), self.observed)
+        inner = ~np.isin(different, atoms)
+        low, high = bounds_of(different[inner], counts[inner])
         return [end for end in (low, high) if end is not None and end in different and end not in atoms]
 
     def replaced(self, column: Any, *, times_of_day: bool = False) -> "Values":
