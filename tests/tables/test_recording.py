@@ -228,6 +228,16 @@ def test_grids():
     assert recorded_grid(np.array([1.0, 2.0]), np.array([1, 1])) is None
 
 
+@pytest.mark.parametrize("steps", [2, 4, 10, 25, 60])
+@pytest.mark.parametrize("places", [[0], [0, 100], [0, 100, 250, 900]])
+def test_a_step_matters_by_the_deviation_of_a_cluster(steps, places):
+    generator = np.random.default_rng(steps)
+    values = np.round(steps * (generator.normal(size=4000) + generator.choice(places, 4000))) / steps
+    column = infer_schema(pa.table({"x": values + 0.5 / steps}), source="t")["x"]  # not all whole numbers
+    words = "continuous" if steps > 32 else f"continuous, recorded to {1 / steps:g}"
+    assert column.describe() == words
+
+
 def test_chance_makes_no_atoms():
     """Counts, measurements and copies of rows have none, of which chance gives one in some ten thousand tables."""
     generator = np.random.default_rng(1)

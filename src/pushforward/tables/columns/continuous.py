@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from pushforward.tables.columns.detection import heavy_tails
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.reading import STRICT
-from pushforward.tables.columns.recording import spread
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Continuous(Measured):
         stepped = self.with_step(values)
         if self.tail is not None or self.heavy is False:
             return stepped
-        numbers = spread(*values.without_far, stepped.step or 0.0)
+        numbers = values.spread_near(stepped.step or 0.0)
         lower, upper = heavy_tails(numbers, always=bool(self.heavy))
         if lower == upper == 0:
             return stepped.model_copy(update={"heavy": False})

@@ -10,7 +10,6 @@ from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import heavy_tails
 from pushforward.tables.columns.measured import Measured
-from pushforward.tables.columns.recording import spread
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Positive(Measured):
         stepped = self.with_step(values)
         if self.log is not None:
             return stepped
-        return stepped.model_copy(update={"log": heavy_tails(spread(*values.without_far, stepped.step or 0.0))[1] > 0})
+        return stepped.model_copy(update={"log": heavy_tails(values.spread_near(stepped.step or 0.0))[1] > 0})
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""

@@ -10,7 +10,7 @@ from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.outermost import far_places
-from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread
+from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread, step_of_ties
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.types import readable
@@ -167,6 +167,11 @@ class Values:
         different, counts = self.rest
         near = ~far_places(different, np.full(len(counts), counts.sum()), MOST_ATOMS, LEAST_VALUES_BESIDE)
         return different[near], counts[near]
+
+    def spread_near(self, step: float) -> np.ndarray:
+        """Those spread over their cells, whose length is that of rounding where no step is given, increasing."""
+        different, counts = self.without_far
+        return spread(different, counts, step or step_of_ties(different, counts))
 
     def spread_by(self, step: float) -> np.ndarray:
         """The numbers that are no atoms, spread over cells of a length, increasing."""
