@@ -104,3 +104,37 @@ def test_chance_makes_no_atoms_at_ends():
             found += bool(atoms_of(*np.unique(values, return_counts=True)))
     # About one in a thousand.
     assert found <= 0.002 * 7 * tables + 5 * (0.002 * 7 * tables) ** 0.5
+
+
+GRADES, COUNTS = DRAWS.integers(1, 7, 3000).astype(float), DRAWS.poisson(3, 3000).astype(float)
+
+
+def with_marks(values, marks):
+    changed = values.copy()
+    for place, mark in enumerate(marks):
+        changed[50 * place : 50 * (place + 1)] = mark
+    return changed
+
+
+@pytest.mark.parametrize(("values", "ends"), [(GRADES, (1, 6)), (COUNTS, (0, None))], ids=["grades", "counts"])
+@pytest.mark.parametrize("marks", [[99], [-999, -9 * 11, 99], [99999]])
+def test_whole_numbers_beside_marks_stay_whole_numbers(values, ends, marks):
+    column = column_of(with_marks(values, marks))
+    assert column.atoms == marks and column.whole and (column.low, column.high) == ends
+    listed = ", ".join(str(mark) for mark in marks)
+    assert f'"missing": [{listed}]' in column.remark
+    # A count that nobody has is no impossible one.
+    if ends[1] is None:
+        columns = Columns({"x": column}, ["x"])
+        found = columns.intervals(torch.tensor([[values.max() + 1]], dtype=torch.float64))
+        assert float(found.low) < float(found.high)
+
+
+def test_marks_among_levels_and_near_whole_numbers_are_named():
+    codes = column_of(DRAWS.choice([1.0, 2.0, 3.0, 99.0], 3000))
+    assert codes.kind == "category" and '"missing": [99]' in codes.remark
+    near = column_of(with_marks(GRADES, [-9]))
+    assert near.kind == "integer" and '"missing": [-9]' in near.remark
+    coins = DRAWS.choice([1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0], 3000)
+    for values in (GRADES, COUNTS, coins, DRAWS.choice([0.0, 1.0], 3000), DRAWS.choice([1.0, 2.0, 3.0], 3000)):
+        assert column_of(values).remark is None

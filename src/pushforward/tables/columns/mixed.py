@@ -11,7 +11,7 @@ from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
-from pushforward.tables.columns.detection import LARGEST_INTEGER, bounds_of
+from pushforward.tables.columns.detection import LARGEST_INTEGER, abrupt_ends, bounds_of
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.recording import Grid, grid_of, spread
@@ -103,6 +103,10 @@ class Mixed(Measured):
         else:
             # As for whole numbers without atoms.
             low, high = (0.0 if different[0] >= 0 else None), None
+            if values.far_counts:
+                first, last = abrupt_ends(different, counts, grid.step)
+                low = low if first is None else first + 0.5 * grid.step
+                high = None if last is None else last - 0.5 * grid.step
         # Values that were clipped pile up at the ends; a mark far away is no end, and 0 is one however far away.
         far = [atom for atom in far_atoms(values.atoms, different) if atom]
         near = [atom for atom in values.atoms if atom not in far]

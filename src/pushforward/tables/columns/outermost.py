@@ -20,7 +20,9 @@ def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int
         >>> far_places(np.array([-999.0, -99.0, 1.0, 2.0, 3.0]), np.full(5, 2), 8, 3)
         array([ True,  True, False, False, False])
     """
-    most = max(min(most, len(counts) - beside), 0)
+    most = min(most, len(counts) - beside)
+    if most <= 0:
+        return np.zeros(len(counts), dtype=bool)
     repeated = counts >= LEAST_ROWS
     lowest, highest = (int(np.logical_and.accumulate(side[:most]).sum()) for side in (repeated, repeated[::-1]))
     found = 0, 0
@@ -33,6 +35,22 @@ def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int
                 found = low, high
     places = np.arange(len(counts))
     return (places < found[0]) | (places >= len(counts) - found[1])
+
+
+def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_rows: int = LEAST_ROWS) -> np.ndarray:
+    """Return which of few different values, at most half, lie far from all others: likely marks of missing values.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+        beside: so many other values at least.
+        least_rows: so many rows has each; default 2.
+
+    Example:
+        >>> far_levels(np.array([-9.0, 1.0, 2.0, 3.0, 99.0]), np.full(5, 20), 3)
+        array([-9., 99.])
+    """
+    return different[far_places(different, np.where(counts >= least_rows, counts, 1), len(different) // 2, beside)]
 
 
 def few_outermost(

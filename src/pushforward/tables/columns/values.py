@@ -7,9 +7,9 @@ import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
-from pushforward.tables.columns.atoms import LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
+from pushforward.tables.columns.atoms import LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of
-from pushforward.tables.columns.outermost import far_places
+from pushforward.tables.columns.outermost import far_levels, far_places
 from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread, step_of_ties
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
@@ -21,6 +21,9 @@ MOSTLY_NUMBERS = 0.5
 UNSEEN = np.inf
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+# Whole numbers beside far ones are counts if they are at least so many, take up at most so many steps, and fill this
+# share of them.
+LEAST_COUNTS, FEW_COUNTS, FILLED_COUNTS = 4, 32, 0.5
 PLAIN_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
 # float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
@@ -143,8 +146,20 @@ class Values:
     @cached_property
     def atoms(self) -> list[float]:
         """The numbers that have a probability of their own, increasing."""
-        atoms = atoms_of(*self.distinct)
+        atoms = self.far_counts or atoms_of(*self.distinct)
         return sorted([*atoms, *self._on_bounds(atoms)])
+
+    @cached_property
+    def far_counts(self) -> list[float]:
+        """The numbers far from all others, if these are few whole numbers that fill their grid; none otherwise."""
+        different, counts = self.distinct
+        far = np.isin(different, far_levels(different, counts, LEAST_COUNTS))
+        if len(different) > MOST_ATOMS + FEW_COUNTS or not far.any() or bool((different != np.floor(different)).any()):
+            return []
+        rest = different[~far]
+        steps = (rest[-1] - rest[0]) / np.diff(rest).min() + 1
+        fills = FILLED_COUNTS * steps <= len(rest) and steps <= FEW_COUNTS
+        return different[far].tolist() if fills and counts[~far].sum() >= LEAST_ROWS_BESIDE else []
 
     @cached_property
     def rest(self) -> tuple[np.ndarray, np.ndarray]:
