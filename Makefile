@@ -54,13 +54,13 @@ bench: install $(PEERS)/installed
 bench-quick: install $(PEERS)/installed
 	$(BIN)/python benchmarks/speed.py $(PEERS)/bin/python --quick
 
-# More than an hour on an idle machine; goes on where it was interrupted. Fetches 0.2 GB of data once.
+# More than an hour on an idle machine; resumes where it was interrupted. Fetches 0.2 GB of data once.
 quality: install $(PEERS)/installed
 	$(BIN)/python benchmarks/datasets.py
 	$(BIN)/python benchmarks/quality.py $(PEERS)/bin/python
 	$(BIN)/python benchmarks/quality.py --toys
 
-# About an hour on an idle machine; goes on where it was interrupted. Fetches 18 MB of recordings once.
+# About an hour on an idle machine; resumes where it was interrupted. Fetches 18 MB of recordings once.
 speech: install
 	$(BIN)/python examples/speech/experiment.py
 

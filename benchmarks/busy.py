@@ -12,7 +12,6 @@ waiting threads of OpenMP then spin, which is the worst case for a host that has
 import argparse
 import contextlib
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,9 +19,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+from machine import machine
 
 import pushforward as pf
-from pushforward.kernels import native
 from pushforward.kernels.threads import torch_in_one_thread
 from pushforward.support.processors import usable_processors
 
@@ -81,10 +80,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     processors = usable_processors()
-    kernels = "none" if native is None else native.instructions
-    print(
-        f"{platform.processor() or platform.machine()}, {processors} processors, {kernels}, torch {torch.__version__}"
-    )
+    print(f"{machine()}, torch {torch.__version__}")
     print(
         f"OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'unset')}, {options.rounds} × {options.seconds} s each\n"
     )

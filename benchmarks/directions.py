@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from machine import machine
 
 import pushforward as pf
 
@@ -114,8 +115,11 @@ def main() -> None:
             f"| {max(row['with_gradient']) / min(row['with_gradient']):.2f} "
             f"| {row['round_trip'][0]:.1e} | {row['round_trip'][1]:.1e} |"
         )
+    lines += ["", f"{machine()}, torch {torch.__version__}."]
     (HERE / "directions.md").write_text("\n".join(lines) + "\n")
-    (HERE / "directions.json").write_text(json.dumps({"torch": torch.__version__, "rows": rows}, indent=1) + "\n")
+    (HERE / "directions.json").write_text(
+        json.dumps({"machine": machine(), "torch": torch.__version__, "rows": rows}, indent=1) + "\n"
+    )
     print("\n".join(lines))
 
 

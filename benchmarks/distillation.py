@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import machine
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
@@ -254,6 +255,9 @@ def page(results: dict[str, list[dict]]) -> str:
             ]
             for what, (teacher, student) in found["milliseconds"].items():
                 lines.append(f"| {what} | {teacher:.2f} | {student:.2f} | {teacher / student:.1f} |")
+        lines += [
+            f"\n{where}." for where in sorted({found["machine"] for found in results[case] if "machine" in found})
+        ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -266,10 +270,10 @@ def main() -> None:
         sys.exit(__doc__)
     rows = cases[case]()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results[case] = rows
+    results[case] = [{**row, "machine": machine()} for row in rows]
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     PAGE.write_text(page(results))
-    print(page({case: rows}))
+    print(page({case: results[case]}))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ counted: it scores the first rows before.
 
 import logging
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from machine import machine
 
 import pushforward as pf
 from pushforward.support.processors import usable_processors
@@ -112,7 +112,7 @@ def report(name: str, run: Callable[[str], None], rows: int) -> None:
 def main(rows: int) -> None:
     """Measure and write the table."""
     processors = usable_processors()
-    print(f"{platform.processor() or platform.machine()}, {processors} processors, {rows:,} rows of 6 columns\n")
+    print(f"{machine()}, {rows:,} rows of 6 columns\n")
     print("| | seconds | rows a second |\n|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -23,6 +23,7 @@ from pathlib import Path
 import gpu_timings
 import numpy as np
 import torch
+from machine import processor
 
 import pushforward as pf
 from pushforward.kernels.gpu import eligibility
@@ -389,7 +390,7 @@ def main():
     options = parser.parse_args()
     started = time.monotonic()
     report = Report(options.device, options.quick, options.minutes)
-    name = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name() if options.device == "cuda" else processor()
     triton = "with triton" if eligibility.has_triton() else "without triton"
     about = f"{name}, torch {torch.__version__}, {triton}, Python {platform.python_version()}."
     print(about, flush=True)

@@ -31,6 +31,7 @@ import datasets
 import numpy as np
 import toys
 from datasets import Split
+from machine import machine
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "quality.json"
@@ -255,8 +256,7 @@ def measure(options: argparse.Namespace, results: dict[str, dict]) -> list[str]:
             failed.append(run)
             continue
         about = {"set": name, "method": method, "seconds": seconds, "seed": seed}
-        machine = f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}"
-        about |= {"date": datetime.date.today().isoformat(), "machine": machine, "python": platform.python_version()}
+        about |= {"date": datetime.date.today().isoformat(), "machine": machine(), "python": platform.python_version()}
         results[run] = about | result
         unfinished = RESULTS.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(results, indent=1) + "\n")

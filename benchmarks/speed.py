@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from machine import machine
+
 from pushforward.cli.allocator import KEPT, LARGEST_BLOCK
 
 HERE = Path(__file__).parent
@@ -133,7 +135,7 @@ def write(rows: list[dict], python: str) -> None:
     wanted = ("torch==", "zuko", "nflows", "flowjax", "jax==", "numpy==")
     about = {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
+        "machine": machine(),
         "python": platform.python_version(),
         "ours": [line for line in ours.splitlines() if line.startswith(wanted)],
         "theirs": [line for line in theirs.splitlines() if line.startswith(wanted)],

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import machine
 
 import pushforward as pf
 from pushforward.evaluation import targets
@@ -88,6 +89,7 @@ def energies() -> None:
     for name in FLOWS:
         cells = (f"{found[name, e]['kl']:.3f} ± {found[name, e]['error']:.3f}" for e in names)
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", f"{machine()}."]
     (HERE / "variational_energies.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
     draw(found)
@@ -238,6 +240,7 @@ def all_targets() -> None:
             f"{row['log_normalizer_error']:.3f} | {truth} | {row['effective']:.1%} | {row['pareto_k']:.2f} | "
             f"{' | '.join(moments)} |"
         )
+    lines += ["", f"{machine()}."]
     (HERE / "variational_targets.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

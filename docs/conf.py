@@ -37,7 +37,7 @@ def escape_formulas(app, what, name, obj, options, lines):
         in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
         if not in_example:
             line = re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line).replace("|", r"\|")
-            # A name that ends in "_" is no link; in lists of attributes it is escaped by others.
+            # A name that ends in "_" is not a link; in lists of attributes it is escaped by others.
             lines[number] = re.sub(r"(?<=\w)_(?=[\s,.;)])", r"\\_", line)
 
 

@@ -131,7 +131,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
 
 @torch.no_grad()
 def randomize(module: nn.Module, seed: int = 0, scale: float = 0.3) -> nn.Module:
-    """Fill every parameter with normal noise, and leave data-dependent initialisation behind."""
+    """Fill every parameter with normal noise, and leave data-dependent initialization behind."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():
         parameter.copy_(scale * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))

@@ -84,3 +84,27 @@ def test_the_page_about_tables_names_the_flows_that_a_wrong_name_is_answered_wit
     known = re.findall(r"`(\w+)`", row)
     with pytest.raises(InputError, match=f"There are {', '.join(known)}."):
         config_of("maff")
+
+
+# What a native speaker would not write; "there is no ..." is fine, and so are the comparatives.
+UNIDIOMATIC = re.compile(
+    r"(?<!there )\bis no (?!longer|more|better|less)|goes on where|what came of it|best that can be had|costs dear"
+    r"|\bat hand\b|\ba trifle\b",
+    re.IGNORECASE,
+)
+BRITISH = re.compile(r"\b\w+(?:isation|ising|ised)s?\b", re.IGNORECASE)
+AMERICAN = re.compile(
+    r".*(rais|surpris|promis|advis|revis|exercis|comprom|compris|precis|nois|bruis|ris)(ing|ed)$", re.I
+)
+
+
+def test_the_text_is_idiomatic_and_american():
+    found = []
+    paths = [
+        path for place in ("src", "docs") for ending in ("py", "md") for path in (ROOT / place).rglob(f"*.{ending}")
+    ]
+    for path in [*paths, *(ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile"))]:
+        text = " ".join(path.read_text().split())
+        words = [word for word in BRITISH.findall(text) if not AMERICAN.fullmatch(word)]
+        found += [f"{path.relative_to(ROOT)}: {phrase}" for phrase in [*UNIDIOMATIC.findall(text), *words]]
+    assert not found, "\n".join(found)

@@ -1,6 +1,7 @@
 """Univariate families by their own truths: special cases in closed form, the literature's formula, quadrature."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from catalogue import FAMILIES
 
 import pushforward as pf
+import pushforward.bijections.univariate
 from pushforward.bijections import UNIVARIATES, Bernstein, MonotoneNetwork, SinhArcsinh, SumOfSquares
 from pushforward.bijections.univariate.base import Univariate, positive_slope, univariate
 
@@ -65,6 +67,12 @@ def test_a_flow_of_it_trains_is_saved_and_beats_the_base(name, tmp_path):
     loaded = pf.load(tmp_path / "flow.safetensors")
     assert loaded.config == flow.config and loaded.config["univariate"] == name
     assert torch.equal(loaded.log_prob(x), flow.log_prob(x))
+
+
+@pytest.mark.parametrize("name", ["bernstein", "monotone_network", "sinh_arcsinh", "sum_of_squares"])
+def test_a_family_is_one_short_file(name):
+    file = Path(pf.bijections.univariate.__file__).with_name(f"{name}.py")
+    assert len(file.read_text().splitlines()) < 80
 
 
 @BOXED

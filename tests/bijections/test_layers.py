@@ -59,7 +59,7 @@ class TestActNorm:
         assert bool(torch.isfinite(z).all()) and bool(torch.isfinite(log_det).all())
         assert layer.log_scale[0].item() == 0
 
-    def test_a_loaded_layer_is_not_initialised_again(self):
+    def test_a_loaded_layer_is_not_initialized_again(self):
         trained = ActNorm(2)
         trained.inverse(3 + torch.randn(50, 2))
         loaded = ActNorm(2)

@@ -26,7 +26,6 @@ def small_blocks(monkeypatch):
     """Several blocks of a small table, in every place that cuts one."""
     for place in ("scoring", "sampling", "imputation"):
         monkeypatch.setattr(f"pushforward.table_models.{place}.BATCH_ROWS", 300)
-    monkeypatch.setattr("pushforward.table_models.scoring.blocks_of.__defaults__", (300,))
 
 
 class Shuffled:

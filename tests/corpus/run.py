@@ -1,4 +1,4 @@
-"""Give every file of the corpus to its commands and print what came of it: python tests/corpus/run.py [--all]."""
+"""Give every file of the corpus to its commands and print the outcomes: python tests/corpus/run.py [--all]."""
 
 from __future__ import annotations
 

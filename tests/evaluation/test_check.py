@@ -232,7 +232,7 @@ class WideBase(StandardNormal):
         return 1.3 * super().rsample(shape)
 
 
-class Unnormalised(StandardNormal):
+class Unnormalized(StandardNormal):
     def log_prob(self, z):
         return super().log_prob(z) + math.log(1.1)
 
@@ -247,7 +247,7 @@ class OtherSampler(Scaling):
 
 FLOWS = {
     "draws wider than the density": (lambda: pf.Flow(Scaling(), WideBase(3)), {"samples follow the density"}),
-    "not normalized": (lambda: pf.Flow(Scaling(), Unnormalised(3)), {"integrates to 1"}),
+    "not normalized": (lambda: pf.Flow(Scaling(), Unnormalized(3)), {"integrates to 1"}),
     "not each other's inverse": (
         lambda: pf.Flow(OtherSampler(), StandardNormal(3)),
         {"round trip", "density of a sample", "samples follow the density"},
@@ -274,7 +274,7 @@ class Wide(Scaling):
 @pytest.mark.slow
 def test_faults_in_many_dimensions_are_caught_too():
     assert not failures(pf.Flow(Wide(), StandardNormal(6)))
-    assert failures(pf.Flow(Wide(), Unnormalised(6))) == {"integrates to 1"}
+    assert failures(pf.Flow(Wide(), Unnormalized(6))) == {"integrates to 1"}
     assert failures(pf.Flow(Wide(), WideBase(6))) >= {"samples follow the density"}
 
 

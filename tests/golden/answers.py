@@ -35,7 +35,7 @@ REWORDED = (
 )
 
 HERE = Path(__file__).resolve().parent
-FLOWS, SOUND, TABLES, COMMANDS = (HERE / name for name in ("flows", "sound", "tables", "commands"))
+FLOWS, SOUND, TABLES, FORMATS, COMMANDS = (HERE / name for name in ("flows", "sound", "tables", "formats", "commands"))
 SEED = 7
 # "stored" leaves a model as it is in its file: maps of data may be float64 about a float32 network.
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "stored": None}

@@ -9,6 +9,9 @@ that only when numbers are meant to change, and say why. For the record of one p
 
     python tests/golden/record.py flows sound tables commands
 
+The folder formats holds a model of a table of each later format, by a version that wrote it: after a change of the
+format, `python tests/golden/record.py formats` adds one of the new format, and leaves the others.
+
 All but `small_recipes` uses the public interface; the names that a renaming may touch are in answers.py.
 """
 
@@ -33,6 +36,7 @@ from catalogue import randomize
 from cli.known import NAMES, make_kinds, make_rows
 
 import pushforward as pf
+from pushforward.store.formats import FORMAT
 from pushforward.tables import to_table
 
 D, C, ROWS = 3, 2, 6
@@ -190,7 +194,7 @@ def record_sound(folder):
 @contextlib.contextmanager
 def small_recipes():
     """Fits of tables choose small flows, as no option of theirs can: the files are to be small."""
-    from pushforward import table_fitting
+    from pushforward.table_models import assembly
 
     def smaller(choose):
         def choose_smaller(*arguments, **options):
@@ -204,7 +208,7 @@ def small_recipes():
 
     with contextlib.ExitStack() as stack:
         for name in ("choose_recipe", "choose_arbitrary_conditional"):
-            stack.enter_context(mock.patch.object(table_fitting, name, smaller(getattr(table_fitting, name))))
+            stack.enter_context(mock.patch.object(assembly, name, smaller(getattr(assembly, name))))
         yield
 
 
@@ -266,21 +270,56 @@ def record_tables(folder):
     }
     facts = {}
     for name, (model, table) in models.items():
-        path, rows_path = folder / f"{name}.safetensors", folder / f"{name}.parquet"
-        model.save(path)
-        pa.parquet.write_table(table.slice(0, 40), rows_path)
         facts[name] = {
             "given": bool(model.given),
             "any_given": model.arbitrary_conditions,
             "shares": model.arbitrary_conditions or name == "same_order",
             "of": of.get(name, []),
         }
-        groups = {}
-        for precision in ("float32", "float64"):
-            with tempfile.TemporaryDirectory() as scratch, golden.inside(scratch):
-                groups[precision] = golden.table_answers(path, rows_path, precision, facts[name])
-        golden.save_arrays(path.with_suffix(".npz"), groups)
+        record_table(folder, name, model, table, facts[name])
     write_json(folder / "questions.json", facts)
+
+
+def make_rounded(rows):
+    """Rounded numbers, an atom at 0, categories and counts; missing cells, some of them written as words."""
+    generator = np.random.default_rng(4)
+    rain = np.where(generator.random(rows) < 0.4, 0.0, np.round(generator.exponential(size=rows), 2))
+    temperature = np.round(2 * (20 + 3 * generator.normal(size=rows) + rain)) / 2
+    site = np.where(generator.random(rows) < 0.5, "north", "south").tolist()
+    place = np.arange(rows)
+    return pa.table(
+        {
+            "temperature": np.where(place % 13 == 0, -99.9, temperature),
+            "rain": rain,
+            "site": [None if k % 9 == 0 else "unknown" if k % 11 == 0 else site[k] for k in place.tolist()],
+            "cloud": generator.integers(0, 9, rows),
+        }
+    )
+
+
+def record_formats(folder):
+    """A model of a table in the present format, beside those of earlier ones."""
+    rows = make_rounded(400)
+    with small_recipes():
+        model = pf.fit_table(rows, max_steps=40, progress=False, seed=1, missing=["-99.9", "unknown"]).model
+    questions = folder / "questions.json"
+    facts = json.loads(questions.read_text())
+    name = f"format_{FORMAT}"
+    facts[name] = {"given": False, "any_given": True, "shares": True, "of": ["rain", "temperature"]}
+    record_table(folder, name, model, rows, facts[name])
+    write_json(questions, facts)
+
+
+def record_table(folder, name, model, table, facts):
+    """A model of a table, rows of it, and what the commands answer."""
+    path, rows_path = folder / f"{name}.safetensors", folder / f"{name}.parquet"
+    model.save(path)
+    pa.parquet.write_table(table.slice(0, 40), rows_path)
+    groups = {}
+    for precision in ("float32", "float64"):
+        with tempfile.TemporaryDirectory() as scratch, golden.inside(scratch):
+            groups[precision] = golden.table_answers(path, rows_path, precision, facts)
+    golden.save_arrays(path.with_suffix(".npz"), groups)
 
 
 def record_commands(folder):
@@ -311,6 +350,9 @@ if __name__ == "__main__":
     parts = {"flows": record_flows, "sound": record_sound, "tables": record_tables, "commands": record_commands}
     for part in sys.argv[1:] or parts:
         folder = golden.HERE / part
+        if part == "formats":
+            record_formats(folder)
+            continue
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         parts[part](folder)

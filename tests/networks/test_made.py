@@ -84,7 +84,7 @@ def test_degrees_are_sorted_and_spread_evenly(width, lowest, span):
         assert int(gaps.max() - gaps.min()) <= 1 and int(degrees.min()) == lowest
 
 
-def test_hidden_units_are_sorted_so_masks_are_staircases():
+def test_hidden_units_are_sorted_so_masks_are_block_triangular():
     made = MADE(5, 3, Conditioner((13, 11)), context=2)
     for layer in made.layers[:-1]:
         reach = layer.mask.sum(1).long()

@@ -1,4 +1,4 @@
-"""Products with staircases against whole ones, to the second derivative, by both of torch's libraries."""
+"""Block-triangular products against whole ones, to the second derivative, by both of torch's libraries."""
 
 import pytest
 import torch

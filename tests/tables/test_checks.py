@@ -9,7 +9,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.errors import InputError
-from pushforward.tables import TableReader, check_columns, check_for_fitting, numeric_matrix
+from pushforward.tables import TableReader, check_columns, check_independent, check_varying, numeric_matrix
 from pushforward.tables.checks import check_scale
 from pushforward.tables.numbers import BadValue
 
@@ -117,10 +117,16 @@ def test_large_integers_that_float64_holds():
 # --- fitting -----------------------------------------------------------------------------------------------------
 
 
+def check(matrix: np.ndarray, names: list[str], minimum_rows: int = 2) -> None:
+    """What a fit asks of columns with a density."""
+    check_varying(matrix, names, source="t.csv", minimum_rows=minimum_rows)
+    check_independent(matrix, names, source="t.csv")
+
+
 def unfit(*columns: np.ndarray, minimum_rows: int = 2) -> str:
     names = [f"c{index}" for index in range(len(columns))]
     with pytest.raises(InputError) as caught:
-        check_for_fitting(np.stack(columns, axis=1), names, source="t.csv", minimum_rows=minimum_rows)
+        check(np.stack(columns, axis=1), names, minimum_rows)
     assert "t.csv" in str(caught.value)
     return str(caught.value)
 
@@ -156,12 +162,12 @@ def test_linearly_dependent_columns(slope, shift):
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1.0, 1e307])
 def test_good_matrices_pass(scale):
-    check_for_fitting(scale * np.stack([NOISE, OTHER], axis=1), ["a", "b"], source="t.csv", minimum_rows=1000)
+    check(scale * np.stack([NOISE, OTHER], axis=1), ["a", "b"], minimum_rows=1000)
 
 
 def test_nearly_dependent_columns_pass():
     matrix = np.stack([NOISE, NOISE + 1e-4 * OTHER, np.round(NOISE, 2)], axis=1)
-    check_for_fitting(matrix, ["a", "b", "c"], source="t.csv", minimum_rows=2)
+    check(matrix, ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("scale", [1e300, 1e200, 1e-200, 1e-300])

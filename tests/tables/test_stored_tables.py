@@ -397,38 +397,45 @@ def test_the_head_of_a_file_is_read_once_by_a_fit(tmp_path, monkeypatch, truth):
     assert len(opened) == 2  # its head, and its rows
 
 
+@pytest.fixture(params=["s3://", "gs://", "hdfs://"])
+def protocol(request):
+    """What the addresses of other machines begin with."""
+    return request.param
+
+
 @pytest.fixture
-def bucket(tmp_path, monkeypatch):
-    """A file system behind addresses that begin with s3://."""
+def bucket(tmp_path, monkeypatch, protocol):
+    """A file system behind addresses of a protocol."""
     (tmp_path / "bucket").mkdir()
     local = pa.fs.SubTreeFileSystem(str(tmp_path), pa.fs.LocalFileSystem())
 
     class Addresses:
         @staticmethod
         def from_uri(uri):
-            return local, uri.removeprefix("s3://").partition("?")[0].rstrip("/")
+            return local, uri.removeprefix(protocol).partition("?")[0].rstrip("/")
 
     monkeypatch.setattr(pa.fs, "FileSystem", Addresses)
     return tmp_path / "bucket"
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".jsonl", ".parquet", ".feather"])
-def test_addresses(bucket, truth, ending):
+def test_addresses(bucket, protocol, truth, ending):
     parts(bucket / "lake", truth, ending)
     (bucket / "lake" / "_SUCCESS").write_text("")
     write(bucket / f"t{ending}", truth)
     for address in (f"t{ending}", f"t{ending}?region=x", "lake", "lake/", f"lake/**/*{ending}", f"lake/**{ending}"):
-        np.testing.assert_array_equal(rows_of(f"s3://bucket/{address}"), truth)
+        np.testing.assert_array_equal(rows_of(f"{protocol}bucket/{address}"), truth)
     halves = np.array_split(truth, 3)
-    np.testing.assert_array_equal(rows_of(f"s3://bucket/lake/part*{ending}"), np.concatenate([halves[0], halves[2]]))
-    np.testing.assert_array_equal(rows_of(f"s3://bucket/lake/part?/t{ending}"), halves[1])
-    table = open_table(f"s3://bucket/t{ending}?region=x")
-    assert table.name == f"s3://bucket/t{ending}"
+    outer = np.concatenate([halves[0], halves[2]])
+    np.testing.assert_array_equal(rows_of(f"{protocol}bucket/lake/part*{ending}"), outer)
+    np.testing.assert_array_equal(rows_of(f"{protocol}bucket/lake/part?/t{ending}"), halves[1])
+    table = open_table(f"{protocol}bucket/t{ending}?region=x")
+    assert table.name == f"{protocol}bucket/t{ending}"
     (bucket / f"t{ending}").unlink()
-    with pytest.raises(InputError, match=f"s3://bucket/t{ending} has disappeared while it was read"):
+    with pytest.raises(InputError, match=f"{protocol}bucket/t{ending} has disappeared while it was read"):
         list(table.batches(NAMES, 10))
-    with pytest.raises(InputError, match=r"s3://bucket/none.csv does not exist"):
-        open_table("s3://bucket/none.csv")
+    with pytest.raises(InputError, match=f"{protocol}bucket/none.csv does not exist"):
+        open_table(f"{protocol}bucket/none.csv")
 
 
 def test_a_database_of_sqlite(tmp_path):

@@ -20,7 +20,7 @@ def test_first_ctrl_c_keeps_the_best_and_says_so(capsys):
     flow = Affected(26, interrupt)
     history = fit(flow, gaussian_rows(), evaluate_every=10, learning_rate=1e-2)
     assert history.stopped == "interrupted"
-    # The first call is the initialising one, so the 26th comes after 24 steps.
+    # The first call is the initializing one, so the 26th comes after 24 steps.
     assert history.step == [0, 10, 20, 24]
     assert history.best_step == 24 and not flow.training
     assert "Interrupted at step 24; keeping the weights of step 24" in capsys.readouterr().err

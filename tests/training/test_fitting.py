@@ -87,23 +87,23 @@ def test_flow_is_left_in_eval_mode_unwrapped_and_holding_the_best():
 
 
 def test_layers_that_initialize_themselves_do_so_before_the_weights_are_copied():
-    class SelfInitialising(AffineGaussian):
+    class SelfInitializing(AffineGaussian):
         def __init__(self):
             super().__init__()
-            self.register_buffer("initialised", torch.tensor(False))
+            self.register_buffer("initialized", torch.tensor(False))
 
         def log_prob(self, x, context=None):
-            if self.training and not self.initialised:
+            if self.training and not self.initialized:
                 with torch.no_grad():
                     self.shift.copy_(x.mean(0))
-                    self.initialised.fill_(True)
+                    self.initialized.fill_(True)
             return super().log_prob(x, context)
 
-    flow = SelfInitialising()
+    flow = SelfInitializing()
     history = fit(flow, 1000 + gaussian_rows(), max_steps=1)
     assert history.held_out[0] > -20
     assert history.best_held_out == max(history.held_out)
-    assert bool(flow.initialised) and flow.shift.min() > 900
+    assert bool(flow.initialized) and flow.shift.min() > 900
 
 
 def test_frames_are_matched_by_column_name():

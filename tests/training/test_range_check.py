@@ -44,7 +44,7 @@ def test_no_warning_where_all_is_well(flow):
         pf.fit(flow, ROWS, max_steps=1)
 
 
-def test_context_is_passed_on_and_nothing_is_initialised_on_the_way():
+def test_context_is_passed_on_and_nothing_is_initialized_on_the_way():
     flow = pf.Flow(
         pf.Compose(
             [

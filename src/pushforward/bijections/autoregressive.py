@@ -35,7 +35,7 @@ class Autoregressive(Bijection):
             order. The diagonal does not count.
 
     Raises:
-        ValueError: order is no permutation, adjacency is not (D, D) or has a cycle, or both are given.
+        ValueError: order is not a permutation, adjacency is not (D, D) or has a cycle, or both are given.
 
     Cost: forward D steps, which are together the arithmetic of 1 pass; inverse 1 pass. `Inverse(...)` of it swaps them
     (the inverse autoregressive flow).

@@ -126,7 +126,7 @@ def print_result(text: str) -> None:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """Say in one sentence that standard output cannot be written; a reader that has left is no error of ours."""
+    """Say in one sentence that standard output cannot be written; a reader that has left is not an error."""
     try:
         yield
     except BrokenPipeError:

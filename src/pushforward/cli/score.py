@@ -64,13 +64,13 @@ def score(
     with reading.table(data, quiet) as table, progress("scoring", quiet) as report:
         options: dict[str, Any] = {"shares": shares, "strict": strict, "engine": where}
         scores = table_model.score(table, output, report, oddest.add, **options)
-    odd_rows = []
+    outliers = []
     if explain:
         with progress("explaining", quiet) as report:
-            odd_rows = explained(table_model, oddest, report)
+            outliers = explained(table_model, oddest, report)
     if json and output != "-":
-        print_json({"output": output, **_as_json(scores, table_model), "oddest": [asdict(row) for row in odd_rows]})
-    for line in [*_summary(scores, table_model, output), *_explanation(odd_rows, table_model, explain)]:
+        print_json({"output": output, **_as_json(scores, table_model), "oddest": [asdict(row) for row in outliers]})
+    for line in [*_summary(scores, table_model, output), *_explanation(outliers, table_model, explain)]:
         say(line, quiet)
 
 
@@ -118,17 +118,17 @@ def _calibration(scores: "Scores", model: "TableModel") -> list[str]:
     return lines
 
 
-def _explanation(odd_rows: list, model: "TableModel", explain: int) -> list[str]:
+def _explanation(outliers: list, model: "TableModel", explain: int) -> list[str]:
     from pushforward.support.suggestions import quoted
     from pushforward.table_models.explanation import explainable
 
     lines = []
-    if odd_rows:
+    if outliers:
         lines.append(
             "the least probable rows, and the columns that explain them with their shares (value; the range of 90 % "
             "given the others):"
         )
-        lines += [f"  {row}" for row in odd_rows]
+        lines += [f"  {row}" for row in outliers]
     left_out = [name for name in model.modeled if name not in {*explainable(model), *model.given}]
     if explain and left_out:
         lines.append(

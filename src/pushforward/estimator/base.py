@@ -22,7 +22,7 @@ from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
-from pushforward.support.seeding import seeded as seeded_by
+from pushforward.support.seeding import seeded
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING
 from pushforward.tables.checks import check_scale
 from pushforward.tables.columns.values import UNSEEN
@@ -222,7 +222,7 @@ class FlowEstimator(BaseEstimator):
 
 
 @contextmanager
-def seeded(random_state: Any, flow: Flow) -> Iterator[None]:
+def seeded_draws(random_state: Any, flow: Flow) -> Iterator[None]:
     """Draws of a flow that follow scikit-learn's `random_state`; the random state of torch is restored."""
-    with seeded_by(int(check_random_state(random_state).randint(2**31 - 1)), device_of(flow)):
+    with seeded(int(check_random_state(random_state).randint(2**31 - 1)), device_of(flow)):
         yield

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FlowEstimator, seeded
+from pushforward.estimator.base import FlowEstimator, seeded_draws
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 from pushforward.flow import Flow
 from pushforward.support.wording import counted, percent
@@ -144,7 +144,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
                 return flow.sample((len(given), n_samples)).double()
             return flow.sample((n_samples,), context).double().movedim(0, 1)
 
-        with seeded(random_state, flow):
+        with seeded_draws(random_state, flow):
             draws = map_rows(draw, flow, rows, rows=max(1, DRAWS // max(1, n_samples)))
         return self._shaped(self._kinds.decode(draws))
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.estimator.base import FlowEstimator, seeded
+from pushforward.estimator.base import FlowEstimator, seeded_draws
 from pushforward.estimator.rows import mean_by_weight
 
 
@@ -19,8 +19,8 @@ class FlowDensity(DensityMixin, FlowEstimator):
     grades have probabilities: log p(X) is the log of the density of the others times the probability of these, and
     draws have their values. Rows in float64 are evaluated in double precision, so that a row's result does not depend
     on the other rows; rows in float32 in the precision of the flow's networks, several times as fast. A column that is
-    constant in the rows that are trained on has no density and is no part of the flow: its value has probability 1, any
-    other log p(X) = -inf, and draws have it.
+    constant in the rows that are trained on has no density and is not part of the flow: its value has probability 1,
+    any other log p(X) = -inf, and draws have it.
 
     Arguments:
         {options}
@@ -83,6 +83,6 @@ class FlowDensity(DensityMixin, FlowEstimator):
             (n_samples, D), float64.
         """
         check_is_fitted(self)
-        with seeded(random_state, self.flow_):
+        with seeded_draws(random_state, self.flow_):
             draws = self.flow_.sample((n_samples,)).double().cpu().numpy()
         return self._columns.whole(self._kinds.decode(draws))

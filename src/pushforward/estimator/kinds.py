@@ -15,6 +15,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Density, Flow
 from pushforward.support.modules import device_of
+from pushforward.support.seeding import uniform_noise
 from pushforward.support.suggestions import nearest
 from pushforward.table_models.dequantized import POINTS, DequantizedDensity
 from pushforward.tables import infer_schema, parse_schema
@@ -114,8 +115,7 @@ class ColumnKinds:
     def points(self, codes: np.ndarray, seed: int) -> Tensor:
         """The points of codes, (n, D), with dequantizing noise of a seed."""
         x = torch.from_numpy(codes)
-        noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        return self.maps.encode(x, noise)[0]
+        return self.maps.encode(x, uniform_noise(x.shape, seed))[0]
 
     def decode(self, points: np.ndarray) -> np.ndarray:
         """The values, (..., D) float64, each in the support of its column, of points on the line."""

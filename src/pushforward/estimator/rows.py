@@ -85,7 +85,7 @@ def warn_of_dependence(rows: np.ndarray, names: Sequence[str], discrete: Sequenc
     Arguments:
         rows: (n, D) that are trained on.
         names: (D,) of the columns.
-        discrete: (D,) which of them have probabilities: a relation of these alone is no reason to warn.
+        discrete: (D,) which of them have probabilities: a relation of these alone does not call for a warning.
     """
     found = find_relation(rows)
     while found is not None and all(discrete[column] for column in found.columns):

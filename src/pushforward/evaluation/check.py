@@ -23,6 +23,7 @@ from pushforward.evaluation.density import (
 )
 from pushforward.flow import Flow
 from pushforward.support.modules import check_module, device_of
+from pushforward.support.seeding import seeded
 
 # Distances from the origin, of every coordinate of a batch at once.
 TAILS = (0.0, 1e-30, 30.0, 1e3)
@@ -179,8 +180,7 @@ def check_flow(
     if flow.context_features and context is None:
         context = torch.randn(flow.context_features, generator=torch.Generator().manual_seed(seed))
     context = None if context is None else context.double().cpu()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed):
         density = ExaminedDensity(examined, context)
         report.examine("density of a sample", "", lambda: sample_density(density, max(tolerance, 1e-9)))
         report.examine("integrates to 1", "", lambda: integral(density))

@@ -23,7 +23,7 @@ FEWEST_FOR_THREADS = 2**17
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: 0, nn.ELU: 1, nn.SiLU: 2, nn.GELU: 3, nn.Tanh: 4}
 
 
-class Structure(NamedTuple):
+class MaskedStructure(NamedTuple):
     """What the kernel must know of a masked network besides its weights; all of it is known at construction.
 
     Attributes:
@@ -55,7 +55,7 @@ class SortedNetwork(NamedTuple):
         numbers: those of the structure, on the device of the weights.
     """
 
-    structure: Structure
+    structure: MaskedStructure
     weights: Sequence[Tensor | None]
     numbers: Tensor | None = None
 

@@ -37,7 +37,7 @@ def by_order(order: list[int], hidden: Sequence[int], context: int) -> Dependenc
         context: C, number of context features, which units of degree 0 see.
 
     Raises:
-        ValueError: order is no permutation.
+        ValueError: order is not a permutation.
     """
     features = len(order)
     if sorted(order) != list(range(features)):

@@ -50,7 +50,7 @@ class MADE(nn.Module):
         structure: all of this as the compiled kernels read it; None where they cannot, as with an adjacency.
 
     Raises:
-        ValueError: order is no permutation, adjacency is not (D, D) or has a cycle, or both are given.
+        ValueError: order is not a permutation, adjacency is not (D, D) or has a cycle, or both are given.
 
     Source: Germain, Gregor, Murray and Larochelle 2015, arXiv:1502.03509; sets of inputs: Wehenkel and Louppe 2021,
     Graphical normalizing flows, arXiv:2006.02548.

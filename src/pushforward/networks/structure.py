@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from pushforward.kernels.autoregressive import ACTIVATIONS, MOST_LAYERS, Structure
+from pushforward.kernels.autoregressive import ACTIVATIONS, MOST_LAYERS, MaskedStructure
 
 # A block of degrees has at least this many units and parameters, to fill the tiles of the kernels.
 UNITS_OF_BLOCK = 16
@@ -18,7 +18,7 @@ def structure_of(
     skips: list[int | None],
     context: int,
     activation: nn.Module,
-) -> Structure | None:
+) -> MaskedStructure | None:
     """The structure of a network with the attributes that `MADE` has under these names, or None for other activations.
 
     `numbers` of it are the order; for each layer, from x to the parameters, the layer whose values before their
@@ -42,4 +42,6 @@ def structure_of(
         sum(count * source[p + 1] for p, count in enumerate(target))
         for source, target in zip(starts, of_degree[1:], strict=False)
     )
-    return Structure(torch.tensor(numbers), block, multiplications, parameter_count, len(units), kind, context > 0)
+    return MaskedStructure(
+        torch.tensor(numbers), block, multiplications, parameter_count, len(units), kind, context > 0
+    )

@@ -86,17 +86,6 @@ def explain_tensors(error: Exception | None, flow: nn.Module, **values: Tensor |
         raise InputError(f"The batches, all dimensions but the last, do not broadcast: {found}.") from error
 
 
-def module_of(density: object) -> nn.Module:
-    """The module that a density is.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if not isinstance(density, nn.Module):
-        raise TypeError(f"A density that is trained is a torch.nn.Module; {type(density).__name__} is not.")
-    return density
-
-
 @contextmanager
 def frozen(density: Any) -> Iterator[None]:
     """Put a density into eval mode, without gradients of its weights, inside the block; afterwards it is as before."""

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 from pushforward.support.hashing import hashes
+
+
+def seed_or_random(seed: int | None) -> int:
+    """The seed, or one that differs from call to call in place of None."""
+    return secrets.randbits(63) if seed is None else seed
+
+
+def uniform_noise(shape: Sequence[int], seed: int) -> torch.Tensor:
+    """Numbers that are uniform from 0 to 1, float64, of a shape and a seed: dequantizing noise of rows.
+
+    Example:
+        >>> bool((uniform_noise((2, 3), seed=0) == uniform_noise((2, 3), seed=0)).all())
+        True
+    """
+    return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def seed_of_block(seed: int | None, block: int) -> int:
@@ -23,9 +38,9 @@ def seed_of_block(seed: int | None, block: int) -> int:
         >>> seed_of_block(3, 0), seed_of_block(3, 1) == seed_of_block(3, 1), seed_of_block(3, 1) == seed_of_block(4, 1)
         (3, True, False)
     """
-    if seed is None:
-        return secrets.randbits(63)
-    return seed if block == 0 else int(hashes(np.array([block]), seed)[0] >> np.uint64(1))
+    if seed is None or block == 0:
+        return seed_or_random(seed)
+    return int(hashes(np.array([block]), seed)[0] >> np.uint64(1))
 
 
 @contextmanager
@@ -43,8 +58,7 @@ def seeded(seed: int | None, device: torch.device | None = None) -> Iterator[Non
         ...     bool((torch.rand(3) == first).all())
         True
     """
-    if seed is None:
-        seed = secrets.randbits(63)
+    seed = seed_or_random(seed)
     cuda = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         # Not torch.manual_seed, which also seeds the devices whose states are not restored.

@@ -9,7 +9,7 @@ from typing import Any, TextIO, cast
 
 
 class _Forgiving:
-    """A stream that loses what it cannot write: a message is no reason to end the work that it is about."""
+    """A stream that loses what it cannot write: a message must not end the work that it is about."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

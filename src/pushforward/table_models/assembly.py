@@ -10,7 +10,7 @@ import torch
 from pushforward.bijections import MarginalSpline
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Density, Flow
-from pushforward.support.seeding import seeded
+from pushforward.support.seeding import seeded, uniform_noise
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_scores
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.deconvolved import DeconvolvedDensity
@@ -68,7 +68,7 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int) -> Assembled:
     flow = recipe.make(y, context, seed, **bounds)
     density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
     if roles.errors:
-        return Assembled(flow, DeconvolvedDensity(density, roles.measured), approximate=False)
+        return Assembled(flow, DeconvolvedDensity(density, roles.with_errors), approximate=False)
     return Assembled(flow, density, approximate=maps.noisy)
 
 
@@ -78,9 +78,8 @@ def encoded(
     """The training rows: codes of the features, what they become, the context, and the weights, the latter or None."""
     rows = prepared.rows
     x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
-    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     weights = None if rows.weights is None else torch.from_numpy(rows.weights)
-    return x, maps.encode(x, noise)[0], context if context.shape[1] else None, weights
+    return x, maps.encode(x, uniform_noise(x.shape, seed))[0], context if context.shape[1] else None, weights
 
 
 def _arbitrary_conditional_flow(

@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.support.hashing import hashes
 from pushforward.support.suggestions import shortened
 from pushforward.tables import check_columns
-from pushforward.tables.columns.values import are_codes
+from pushforward.tables.columns.values import are_identifiers
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.training.rows import as_weights
@@ -81,7 +81,7 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
         found = as_weights(weight, table.num_rows, "weight")
         assert found is not None
         return found.numpy()
-    _refuse_codes(table.column(weight), weight, "weights", source, marks)
+    _refuse_identifiers(table.column(weight), weight, "weights", source, marks)
     values = numbers(table.column(weight), weight, source, first_row, marks=marks)
     bad = np.flatnonzero(~(values >= 0))
     if len(bad):
@@ -94,12 +94,12 @@ def weights_of(table: Any, weight: Any, source: str, first_row: int = 1, marks: 
     return values
 
 
-def _refuse_codes(column: Any, name: str, wanted: str, source: str, marks: Marks) -> None:
+def _refuse_identifiers(column: Any, name: str, wanted: str, source: str, marks: Marks) -> None:
     """Refuse text of digits that are no numbers, although they could be read as such."""
     if not is_text(column):
         return
     texts = plain(column, marks).drop_null()
-    if len(texts) and are_codes(texts):
+    if len(texts) and are_identifiers(texts):
         code = max(texts.slice(0, 100).to_pylist(), key=lambda text: text.strip().startswith("0"))
         raise InputError(
             f'{wanted} are numbers, and column "{name}" of {source} is text (codes such as '
@@ -152,7 +152,7 @@ def errors_of(table: Any, names: Sequence[str], source: str, first_row: int = 1,
     """
     found = np.empty((table.num_rows, len(names)))
     for place, name in enumerate(names):
-        _refuse_codes(table.column(name), name, "errors", source, marks)
+        _refuse_identifiers(table.column(name), name, "errors", source, marks)
         found[:, place] = numbers(table.column(name), name, source, first_row, marks=marks)
         bad = np.flatnonzero(~(found[:, place] >= 0))
         if len(bad):

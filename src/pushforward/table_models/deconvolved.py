@@ -25,7 +25,7 @@ class DeconvolvedDensity(nn.Module):
 
     Arguments:
         density: p(x) of the true values.
-        measured: which of its D features have errors.
+        with_errors: which of its D features have errors.
         draws: K of evaluation mode, default 128.
 
     Source: Bovy, Hogg and Roweis 2011, extreme deconvolution, arXiv:0905.2979; with flows and importance weights,
@@ -37,18 +37,18 @@ class DeconvolvedDensity(nn.Module):
     allows_gaps = False
     draws: Tensor
 
-    def __init__(self, density: Density, measured: Sequence[int], draws: int = DRAWS) -> None:
+    def __init__(self, density: Density, with_errors: Sequence[int], draws: int = DRAWS) -> None:
         super().__init__()
         self.density = density
-        self.measured = list(measured)
-        engine = torch.quasirandom.SobolEngine(len(self.measured), scramble=True, seed=0)
+        self.with_errors = list(with_errors)
+        engine = torch.quasirandom.SobolEngine(len(self.with_errors), scramble=True, seed=0)
         uniform = engine.draw(draws, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
         self.register_buffer("draws", torch.special.ndtri(uniform), persistent=False)
 
     @property
     def features(self) -> int:
         """D and the number of errors: what log_prob takes."""
-        return self.density.features + len(self.measured)
+        return self.density.features + len(self.with_errors)
 
     @property
     def context_features(self) -> int:
@@ -58,7 +58,7 @@ class DeconvolvedDensity(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """The density and which features have errors, as plain JSON: enough to tell two densities apart."""
-        return {"density": self.density.config, "measured": self.measured}
+        return {"density": self.density.config, "measured": self.with_errors}
 
     @property
     def meaning(self) -> str:
@@ -75,13 +75,13 @@ class DeconvolvedDensity(nn.Module):
             rows: (n, D and errors): measured values, then the error of each measured feature, not negative.
             context: (n, C).
         """
-        x, errors = rows.split([self.density.features, len(self.measured)], -1)
+        x, errors = rows.split([self.density.features, len(self.with_errors)], -1)
         count = DRAWS_IN_TRAINING if self.training else len(self.draws)
         noise = torch.randn(count, *errors.shape, dtype=x.dtype, device=x.device)
         if not self.training:
             noise = self.draws.to(x.dtype)[:, None].expand(count, *errors.shape)
         true = x.repeat(count, 1, 1)
-        true[..., self.measured] = true[..., self.measured] - errors * noise
+        true[..., self.with_errors] = true[..., self.with_errors] - errors * noise
         context = None if context is None else context.repeat(count, 1)
         log_prob = self.density.log_prob(true.reshape(-1, self.density.features), context).reshape(count, -1)
         return log_prob.logsumexp(0) - math.log(count)

@@ -46,4 +46,4 @@ def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> 
     if flow.allows_gaps is True:
         return ArbitraryConditionalDensity(maps, flow, roles.schema, roles.features, roles.given).to(device).eval()
     density = DequantizedDensity(maps, flow)
-    return (DeconvolvedDensity(density, roles.measured) if roles.errors else density).to(device).eval()
+    return (DeconvolvedDensity(density, roles.with_errors) if roles.errors else density).to(device).eval()

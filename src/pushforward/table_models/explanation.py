@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.support.seeding import seeded
 from pushforward.support.suggestions import quoted
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.scoring import log_prob_of_rows
@@ -171,8 +172,7 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
     strange = _never_seen(model, oddest)
     if not names or not len(whole):
         return strange
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with seeded(0):
         given = oddest.matrix[seen][:, len(model.columns) : len(model.columns) + len(model.given)]
         # Given columns: so many draws for each row.
         drawn = model.draw(given=np.tile(given, (DRAWS, 1))) if model.given else model.draw(DRAWS)

@@ -33,7 +33,7 @@ def keep_gaussian(
         seed: of the fit.
     """
     flow, roles, weights = assembled.flow, prepared.roles, prepared.rows.held_out_weights
-    if roles.errors or not isinstance(flow, Flow):
+    if roles.errors or flow.allows_gaps is True:
         # An arbitrary conditional flow starts from its covariance, and keeps the best of its evaluations.
         return recipe, assembled
 

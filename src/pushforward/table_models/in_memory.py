@@ -17,7 +17,7 @@ from pushforward.table_models.auxiliary_columns import (
     line_of_weights,
     weights_of,
 )
-from pushforward.table_models.source import Codes, HoldOut, Split, evidence, measured
+from pushforward.table_models.source import Codes, HoldOut, Split, many_valued, without_atoms
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import TYPED, Marks
@@ -106,7 +106,7 @@ class InMemoryTable:
         """A split with copies, or the rows of a group, on one side."""
         whole = np.hstack([matrix, self.noise_of])
         by_row = None if self.weights is None else torch.from_numpy(self.weights)
-        copies = copies_of(np.hstack([evidence(schema, matrix, names), self.noise_of]), measured(schema, names))
+        copies = copies_of(np.hstack([without_atoms(schema, matrix, names), self.noise_of]), many_valued(schema, names))
         hold_out = self.hold_out
         parts = split_table(
             torch.from_numpy(whole),
@@ -132,5 +132,5 @@ class InMemoryTable:
             self.weights,
             parts,
             share_of_copies(copies),
-            matrix[:, measured(schema, names)],
+            matrix[:, many_valued(schema, names)],
         )

@@ -72,7 +72,7 @@ class ColumnRoles:
         return self._varying(self.given)
 
     @property
-    def measured(self) -> list[int]:
+    def with_errors(self) -> list[int]:
         """Which features have measurement errors."""
         return [self.features.index(name) for name in self.errors]
 

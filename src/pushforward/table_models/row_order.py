@@ -16,7 +16,7 @@ DEGREE = 5
 def correlation_of_neighbors(matrix: np.ndarray) -> float:
     """The largest correlation of a column with itself one row later, in size; 0 where chance explains it.
 
-    Columns that only rise or fall are left out, since a table that is sorted by a measurement is no time series, and
+    Columns that only rise or fall are left out, since a table that is sorted by a measurement is not a time series, and
     of the others what a polynomial of the place in the table explains.
 
     Arguments:

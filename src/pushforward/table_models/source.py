@@ -126,20 +126,20 @@ class TableSource(Protocol):
         """
 
 
-def evidence(schema: Schema, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def without_atoms(schema: Schema, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """The codes with NaN in place of atoms, which many rows have anyway.
 
-    A row of nothing else is no copy of another one.
+    A row of nothing else is not a copy of another one.
     """
     found = matrix.copy()
-    for place in measured(schema, names):
+    for place in many_valued(schema, names):
         atoms = schema[names[place]].atom_codes
         if atoms:
             found[np.isin(matrix[:, place], atoms), place] = np.nan
     return found
 
 
-def measured(schema: Schema, names: Sequence[str]) -> list[int]:
+def many_valued(schema: Schema, names: Sequence[str]) -> list[int]:
     """The places of the columns in which ties of rows may be evidence of copies: numbers of more than a few values."""
     columns = [schema[name] for name in names]
     return [

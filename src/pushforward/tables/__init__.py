@@ -10,7 +10,6 @@ from pushforward.support.lazy import lazy
 if TYPE_CHECKING:
     from pushforward.tables.checks import check_columns as check_columns
     from pushforward.tables.checks import check_distinct as check_distinct
-    from pushforward.tables.checks import check_for_fitting as check_for_fitting
     from pushforward.tables.checks import check_independent as check_independent
     from pushforward.tables.checks import check_varying as check_varying
     from pushforward.tables.columns.base import Schema as Schema
@@ -40,7 +39,6 @@ _HOMES = {
     "pushforward.tables.checks": [
         "check_columns",
         "check_distinct",
-        "check_for_fitting",
         "check_independent",
         "check_varying",
     ],

@@ -75,30 +75,6 @@ def check_distinct(names: Sequence[str], *, source: str) -> None:
         raise InputError(f'{source} has {count} columns named "{name}"; give each column its own name.')
 
 
-def check_for_fitting(matrix: np.ndarray, names: Sequence[str], *, source: str, minimum_rows: int) -> None:
-    """Refuse a matrix whose columns have no joint density, or that has too few rows.
-
-    Arguments:
-        matrix: finite numbers, shape (rows, columns).
-        names: the names of the columns.
-        source: what messages call the table.
-        minimum_rows: how many rows are needed.
-
-    Raises:
-        InputError: there are too few rows, a column is constant (or varies by no more than rounding), or columns have
-            a linear relation; they are named.
-
-    Example:
-        >>> check_for_fitting(np.array([[1.0], [1.0]]), ["x"], source="stars.csv", minimum_rows=2)
-        Traceback (most recent call last):
-        ...
-        pushforward.errors.InputError: column "x" of stars.csv is 1.0 in every row: it has no density; leave it out
-        with --columns.
-    """
-    check_varying(matrix, names, source=source, minimum_rows=minimum_rows)
-    check_independent(matrix, names, source=source)
-
-
 def check_rows(rows: int, *, source: str, minimum_rows: int) -> None:
     """Refuse too few rows."""
     needed = max(minimum_rows, 1)
@@ -108,7 +84,24 @@ def check_rows(rows: int, *, source: str, minimum_rows: int) -> None:
 
 
 def check_varying(matrix: np.ndarray, names: Sequence[str], *, source: str, minimum_rows: int) -> None:
-    """Refuse a matrix that has too few rows, or a column that does not vary; arguments as for `check_for_fitting`."""
+    """Refuse a matrix that has too few rows, or a column that does not vary.
+
+    Arguments:
+        matrix: finite numbers, shape (rows, columns).
+        names: the names of the columns.
+        source: what messages call the table.
+        minimum_rows: how many rows are needed.
+
+    Raises:
+        InputError: there are too few rows, or a column is constant or varies by no more than rounding; it is named.
+
+    Example:
+        >>> check_varying(np.array([[1.0], [1.0]]), ["x"], source="stars.csv", minimum_rows=2)
+        Traceback (most recent call last):
+        ...
+        pushforward.errors.InputError: column "x" of stars.csv is 1.0 in every row: it has no density; leave it out
+        with --columns.
+    """
     check_rows(len(matrix), source=source, minimum_rows=minimum_rows)
     for index, name in enumerate(names):
         _check_varies(matrix[:, index], name, source)

@@ -143,7 +143,7 @@ def are_compact(texts: Any) -> bool:
     """Whether all texts are dates written as eight digits, such as 20240229, of a year from 1900 to 2100.
 
     Arguments:
-        texts: the different texts of a column, without nulls; a single one is no evidence.
+        texts: the different texts of a column, without nulls; a single one does not tell.
     """
     return all(
         len(part) > 1

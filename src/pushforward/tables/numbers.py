@@ -181,7 +181,7 @@ def _check_exact(whole: np.ndarray, what: str, source: str, first_row: int) -> N
     # Both comparisons, because the absolute value of the smallest int64 is not an int64.
     for row in np.flatnonzero((whole > LARGEST_EXACT) | (whole < -LARGEST_EXACT)).tolist():
         if int(float(whole[row])) != int(whole[row]):
-            raise _inexact(what, whole[row], source, first_row + row)
+            raise _inexact_row(what, whole[row], source, first_row + row)
 
 
 def _check_integers(text: Any, values: Any, what: str, source: str, first_row: int) -> None:
@@ -193,17 +193,19 @@ def _check_integers(text: Any, values: Any, what: str, source: str, first_row: i
     digits = pc.match_substring_regex(pc.utf8_trim_whitespace(text), _INTEGER)
     for row in np.flatnonzero(to_numpy(pc.and_(large, pc.fill_null(digits, False)))):
         written, value = Decimal(text[int(row)].as_py().strip()), values[int(row)].as_py()
-        # Writers of CSV also pad the digits that identify a float64 with zeros: that is no loss.
+        # Writers of CSV also pad the digits that identify a float64 with zeros: nothing is lost.
         if np.isfinite(value) and written not in (Decimal(value), Decimal(repr(value))):
-            raise _inexact(what, written, source, first_row + int(row))
+            raise _inexact_row(what, written, source, first_row + int(row))
 
 
-def _inexact(what: str, value: Any, source: str, row: int) -> BadValue:
-    return BadValue(
-        row,
-        f"{what} holds the integer {value} in row {row}, which float64 cannot hold exactly; use smaller numbers, or "
-        f"{leave_out(source, 'the column')}.",
-    )
+def inexact(what: str, numbers: str, advice: str) -> str:
+    """Say that a column holds numbers that float64 cannot hold exactly, and what to do."""
+    return f"{what} holds {numbers}, which float64 cannot hold exactly; {advice}."
+
+
+def _inexact_row(what: str, value: Any, source: str, row: int) -> BadValue:
+    advice = f"use smaller numbers, or {leave_out(source, 'the column')}"
+    return BadValue(row, inexact(what, f"the integer {value} in row {row}", advice))
 
 
 def _first_failure(text: Any) -> int:

@@ -260,7 +260,7 @@ def test_the_regularization_of_log_scales_is_its_formula():
     torch.manual_seed(0)
     plain = Divergence(teacher, student, "closed_form")(50)
     torch.manual_seed(0)
-    regularised = Divergence(teacher, student, "closed_form", log_scale_regularization=4.0)(50)
+    regularized = Divergence(teacher, student, "closed_form", log_scale_regularization=4.0)(50)
     torch.manual_seed(0)
     z = student.base.rsample((50,))
     x, _ = student.bijection(z)
@@ -269,7 +269,7 @@ def test_the_regularization_of_log_scales_is_its_formula():
     log_p = teacher.bijection[0].conditioner(x)[..., 1]
     bound = math.log(1e3)
     squeeze = [torch.atan(v * math.pi / 2 / bound) * 2 * bound / math.pi for v in (-log_q, log_p)]
-    torch.testing.assert_close(regularised - plain, 4 * (squeeze[0] - squeeze[1]).square().sum(-1))
+    torch.testing.assert_close(regularized - plain, 4 * (squeeze[0] - squeeze[1]).square().sum(-1))
     with pytest.raises(pf.InputError, match="log_scale_regularization needs Gaussian conditionals"):
         pf.distill(*mixture_pair(), log_scale_regularization=1.0, announce=quiet)
     with pytest.raises(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from pushforward.audio.recordings.segments import Tiles
 from pushforward.errors import InputError
 from pushforward.store.description import describe
 from pushforward.store.model_file import load, save
+from pushforward.support.seeding import seed_or_random
 
 # Samples of a row when a likelihood is computed, and the history before it besides the network's receptive field:
 # enough for the slowest average of the adaptive scale to forget its start.
@@ -191,7 +191,7 @@ class SpeechModel:
                 raise InputError(f"{like} lasts {len(samples) / self.rate:.2f} s, less than the requested {seconds} s.")
             length = len(samples) if length is None else length
             context = self.frames.of(samples[:length])[None]
-        generator = torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
+        generator = torch.Generator().manual_seed(seed_or_random(seed))
         shape = () if context is not None else (1,)
         chunks: list[Tensor] = []
         assert length is not None

@@ -19,10 +19,8 @@ class SumOfSquares(LinearTails):
     """∂z/∂x = s + (1 - s) Σ_k q_k(u)², q_k(u) = Σ_j a_kj uʲ, u = x / bound, with a smallest slope s of a thousandth.
 
     z = shift + s x + (1 - s) · bound · Σ_k Σ_i Σ_j a_ki a_kj uⁱ⁺ʲ⁺¹ / (i + j + 1) is its integral from 0, for |x| ≤
-    bound. Outside the box the map continues linearly.
-
-    Parameters of a feature are the shift, and the coefficients a_kj as displacements from where they start. At 0 the
-    derivative is within 0.04 of 1.
+    bound. Outside the box the map continues linearly. Parameters of a feature are the shift, and the coefficients a_kj
+    as displacements from where they start. At 0 the derivative is within 0.04 of 1.
 
     Arguments:
         polynomials: K, default 3.

@@ -48,7 +48,7 @@ class Conventions:
     date_format: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no mark and no format.
+        """Refuse what is neither a mark nor a format.
 
         Raises:
             InputError: another decimal mark, or a date format that is not known.

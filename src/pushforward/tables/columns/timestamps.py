@@ -25,7 +25,7 @@ def ticks_of(values: Values) -> tuple[np.ndarray, np.ndarray, int]:
     """Return date-times as ticks, (n,) int64; which are present, (n,); and the nanoseconds of one tick.
 
     Raises:
-        BadValue: a value is no date-time.
+        BadValue: a value is not a date-time.
     """
     column = _parsed(values) if values.is_text else values.column
     if pa.types.is_date(column.type):
@@ -65,7 +65,7 @@ def checked_iso(value: Any) -> Any:
     """Return a date-time that was declared as text in ISO 8601.
 
     Raises:
-        ValueError: text that is no date-time, or has a zone.
+        ValueError: text that is not a date-time, or has a zone.
 
     Example:
         >>> checked_iso(" 2024-02-29 ")

@@ -101,7 +101,7 @@ class Values:
         """
         if not self.is_text:
             return not (pa.types.is_boolean(self.type) or self.is_dates)
-        if are_codes(self.column):
+        if are_identifiers(self.column):
             return False
         number = self.plain_numbers
         infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), INFINITE), False)
@@ -256,8 +256,8 @@ def match_all(texts: Any, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
 
 
-def are_codes(texts: Any) -> bool:
-    """Whether texts are names of digits: some with leading zeros, or most too long for a number.
+def are_identifiers(texts: Any) -> bool:
+    """Whether texts are identifiers made of digits: some with leading zeros, or most too long for a number.
 
     Digits alone, that is: a decimal point anywhere makes them numbers.
     """

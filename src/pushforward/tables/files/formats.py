@@ -91,7 +91,7 @@ def file_format(path: str, *, kind: str | None = None, separator: str | None = N
         FileFormat(kind='csv', compression='gzip')
     """
     if kind is not None and kind not in FORMATS:
-        raise InputError(f'"{kind}" is no format of tables; {nearest(kind, FORMATS)}')
+        raise InputError(f'"{kind}" is not a format of tables; {nearest(kind, FORMATS)}')
     found = _by_ending(path, kind)
     if found is None and _bare(path)[0].endswith(".txt"):
         if separator is None:

@@ -13,7 +13,7 @@ import pyarrow.json
 from pushforward.errors import InputError
 from pushforward.tables.files.stored import StoredTable
 from pushforward.tables.files.text import BLOCK, Text
-from pushforward.tables.numbers import LARGEST_EXACT, BadValue
+from pushforward.tables.numbers import LARGEST_EXACT, BadValue, inexact
 
 _CHANGED = re.compile(r"Column\(/(.*?)\) changed from (\w+) to (\w+)(?: in row (\d+))?")
 _PREFIX = "JSON parse error: "
@@ -31,7 +31,7 @@ class JsonLinesTable(StoredTable):
         once: whether the text can be read only once.
 
     Raises:
-        InputError: a line is no JSON object, or a column holds values of different types; the row is named.
+        InputError: a line is not a JSON object, or a column holds values of different types; the row is named.
     """
 
     sparse = light = True
@@ -136,7 +136,11 @@ class JsonLinesTable(StoredTable):
         # Those beside fractions, or beyond 64 bits, come as float64 already.
         written = rb"%s\s*:\s*-?[0-9]{16,}\s*[,}]" % re.escape(json.dumps(name).encode())
         if pa.types.is_floating(column.type) and largest >= LARGEST_EXACT and re.search(written, block):
-            raise InputError(_inexact(name, self.name))
+            raise self._inexact_numbers(name)
+
+    def _inexact_numbers(self, name: str) -> InputError:
+        what = f'column "{name}" of {self.name}'
+        return InputError(inexact(what, "whole numbers", 'write them as text, "123", or leave them out'))
 
     def _unified(self, known: Any, kind: Any, name: str, before: int) -> Any:
         """The type of a column so far and in some more rows."""
@@ -149,20 +153,13 @@ class JsonLinesTable(StoredTable):
             return known
         if known in numbers and kind in numbers:
             if name in self._inexact:
-                raise InputError(_inexact(name, self.name))
+                raise self._inexact_numbers(name)
             return pa.float64()
         raise BadValue(
             before + 1,
             f'column "{name}" of {self.name} holds {_called(str(kind))} from row {before + 1} on, and '
             f"{_called(str(known))} before; give each column one type.",
         )
-
-
-def _inexact(name: str, source: str) -> str:
-    return (
-        f'column "{name}" of {source} holds whole numbers that float64 cannot hold exactly; write them as text, "123", '
-        "or leave them out."
-    )
 
 
 def _whole_lines(text: Text) -> bytes:

@@ -121,7 +121,7 @@ def _located(name: str) -> tuple[Any, str]:
     if scheme in ("gs", "gcs") and "retry_limit_seconds" not in options:
         # Without credentials or a network its client tries for a quarter of an hour.
         question, options = "?", "&".join([*([options] if options else []), f"retry_limit_seconds={_PATIENCE}"])
-    # A pattern is no address, where its characters mean something else.
+    # A pattern is not an address, where its characters mean something else.
     bare = _WILD.split(address)[0]
     try:
         filesystem, path = pa.fs.FileSystem.from_uri(bare + question + options)
@@ -131,7 +131,7 @@ def _located(name: str) -> tuple[Any, str]:
 
 
 def _kind_of(filesystem: Any, path: str, name: str) -> str:
-    """Whether a path is that of a file, a folder, or a pattern; a file that exists is no pattern."""
+    """Whether a path is that of a file, a folder, or a pattern; a file that exists is not a pattern."""
     wild = bool(_WILD.search(path))
     if filesystem is None:
         return "folder" if os.path.isdir(path) else "pattern" if wild and not os.path.exists(path) else "file"

@@ -53,7 +53,7 @@ def open_table(
         The table, a context manager.
 
     Raises:
-        InputError: a file cannot be read or is no table, or files differ in their columns; file and column are named.
+        InputError: a file cannot be read or is not a table, or files differ in their columns; both are named.
 
     Example:
         >>> import pathlib

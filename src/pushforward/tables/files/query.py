@@ -24,7 +24,7 @@ def answer(names: Sequence[str], query: str) -> ParquetTable:
         query: in its dialect of SQL.
 
     Raises:
-        InputError: the file is no database, its reader is not installed, or the query fails.
+        InputError: the file is not a database, its reader is not installed, or the query fails.
     """
     if len(names) > 1:
         raise InputError("a query is for one file of a database; name one.")

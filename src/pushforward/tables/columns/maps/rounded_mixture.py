@@ -74,7 +74,7 @@ class OneRoundedMixture(OneMixture):
         return self.offset + ((x - self.offset) / self.step).round() * self.step
 
     def _inside(self, x: Tensor) -> Tensor:
-        """A point of the cell that is no bound."""
+        """A point of the cell that is not a bound."""
         room = 0.25 * self.step
         return x.clamp(self.low + room, self.high - room)
 
