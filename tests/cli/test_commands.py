@@ -347,7 +347,7 @@ def test_a_fit_that_keeps_a_gaussian_says_so_and_what_it_is_compared_with(run, t
     write(tmp_path / "t.csv", make_rows(200))
     fit = run("fit", "t.csv", "-o", "m.safetensors", "--json")
     assert fit.status == 0 and fit.json()["flow"] == "gaussian"
-    assert re.search(r"a Gaussian of the columns (made normal|as they are) has .* per held-out row: it is", fit.err)
+    assert re.search(r"a Gaussian of the (columns made normal|encoded columns) has .* per held-out row: it is", fit.err)
     assert "Gaussian over 3 columns of t.csv" in fit.err and "autoregressive over" not in fit.err
 
 

@@ -79,6 +79,29 @@ def test_what_was_recorded(case):
         torch.testing.assert_close(columns.decode(y), rows, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("marks", [[-999], [1e20], [-999, -99], [-999, 1e20]])
+def test_marks_are_named_with_the_line_that_declares_them(marks):
+    values = NORMAL.copy()
+    for place, mark in enumerate(marks):
+        values[30 * place : 30 * (place + 1)] = mark
+    remark = infer_schema(pa.table({"x": values}), source="t")["x"].remark
+    listed = ", ".join(f"{mark:.17g}" for mark in marks)
+    assert (
+        remark == f'{listed} lies far from all other values: if it marks missing values, declare "missing": [{listed}]'
+    )
+
+
+def test_tails_and_steps_of_rounded_numbers_are_both_known():
+    values, _ = INFERRED["heavy tails, rounded"]
+    column = infer_schema(pa.table({"x": values}), source="t")["x"]
+    assert column.cells == (0.1, 0.0) and column.describe().endswith("recorded to 0.1")
+    # Student's t of two degrees of freedom has tails of index 1/2.
+    assert column.tail.lower == pytest.approx(0.5, abs=0.5) and column.tail.upper == pytest.approx(0.5, abs=0.5)
+    values, _ = INFERRED["percent, clipped"]
+    column = infer_schema(pa.table({"x": values}), source="t")["x"]
+    assert column.whole and column.cells == (1.0, 0.0) and column.atoms[-1] == 100 and column.high == 100
+
+
 def test_decimals_have_no_digits_of_rounding():
     values = np.round(NORMAL, 1)
     schema = infer_schema(pa.table({"x": values}), source="t")
@@ -226,6 +249,16 @@ def test_grids():
     assert step == pytest.approx(5 / 9) and 0 <= offset < step
     assert grid_of(np.array([0.0, 1.0, math.pi])) is None
     assert recorded_grid(np.array([1.0, 2.0]), np.array([1, 1])) is None
+
+
+@pytest.mark.parametrize("steps", [2, 4, 10, 25, 60])
+@pytest.mark.parametrize("places", [[0], [0, 100], [0, 100, 250, 900]])
+def test_a_step_matters_by_the_deviation_of_a_cluster(steps, places):
+    generator = np.random.default_rng(steps)
+    values = np.round(steps * (generator.normal(size=4000) + generator.choice(places, 4000))) / steps
+    column = infer_schema(pa.table({"x": values + 0.5 / steps}), source="t")["x"]  # not all whole numbers
+    words = "continuous" if steps > 32 else f"continuous, recorded to {1 / steps:g}"
+    assert column.describe() == words
 
 
 def test_chance_makes_no_atoms():

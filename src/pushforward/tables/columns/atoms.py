@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pushforward.support.wording import percent
+from pushforward.tables.columns.outermost import far_places, few_outermost
 from pushforward.tables.columns.recording import grid_of, is_tied
 
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
@@ -29,10 +30,10 @@ LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE = 20, 10
 def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
     """Return the values that have a probability of their own, increasing; none if little is left beside them.
 
-    Where many values of a coarser grid have more rows than those between them, only those of them that have more than
-    the others are atoms. Of measurements that were not rounded, all ties are unlikely: as many are predicted as all
-    other values have. Of rounded ones, and of counts, the neighbors on the side that has more rows predict how many a
-    value has.
+    Two equal rows alone at an end or far from all others are an atom where chance explains no tie. Where many values of
+    a coarser grid have more rows than those between them, only those of them that have more than the others are atoms.
+    Of measurements that were not rounded, all ties are unlikely: as many are predicted as all other values have. Of
+    rounded ones, and of counts, the neighbors on the side that has more rows predict how many a value has.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
@@ -117,20 +118,30 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     # Only an import where it is needed keeps a schema that is merely read quick.
     from scipy.special import pdtrc
 
-    candidates = np.flatnonzero(counts >= LEAST_ROWS)
-    if not len(candidates):
-        return candidates
-    if is_tied(np.delete(counts, counts.argmax())):
-        rows, (mean, most) = counts, _by_neighbors(different, counts)
+    if counts.max() == 1:
+        return np.zeros(0, dtype=np.int64)
+    # A mark such as 1e20 is no reason to see no grid.
+    far = far_places(different, counts, MOST_ATOMS, LEAST_VALUES_BESIDE)
+    grid = grid_of(different[~far])
+    tied = is_tied(np.delete(counts, counts.argmax()))
+    if tied:
+        rows, (mean, most) = counts, _by_neighbors(different, counts, grid is not None)
     else:
         rows = counts - 1
         ties = rows.sum() - rows
         mean, most = ties / len(counts), _at_most(ties) / len(counts)
-    chance = pdtrc(rows[candidates] - 1, most[candidates])
-    frequent = (chance <= CHANCE / len(counts)) & (rows[candidates] >= TIMES * mean[candidates])
-    places = candidates[frequent]
-    far, ends = _apart(different, places)
-    return places[far | ends | (rows[places] - mean[places] >= LEAST_SHARE * counts.sum())]
+    frequent = (counts >= LEAST_ROWS) & (rows >= TIMES * mean)
+    frequent[frequent] = pdtrc(rows[frequent] - 1, most[frequent]) <= CHANCE / len(counts)
+    places = np.flatnonzero(frequent)
+    is_far, ends = _apart(different, places)
+    places = places[is_far | ends | (rows[places] - mean[places] >= LEAST_SHARE * counts.sum())]
+    if tied and grid is None:
+        return places
+    usual = np.where(frequent, 1, counts)
+    if tied:
+        unit = float(np.median(np.diff(different[~far])))
+        return np.union1d(places, few_outermost(different, counts, usual, far, unit, NEIGHBORS))
+    return np.union1d(places, few_outermost(different, counts, usual, far, grid.step if grid else 0.0, 0))
 
 
 def _apart(different: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,13 +166,12 @@ def _are_heaps(different: np.ndarray, places: np.ndarray) -> bool:
     return bool(alike.max() >= max(ALIKE * len(heaps), FILLED * (heaps[-1] - heaps[0]) / step))
 
 
-def _by_neighbors(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_neighbors(different: np.ndarray, counts: np.ndarray, on_grid: bool) -> tuple[np.ndarray, np.ndarray]:
     """The mean number of rows of each value's neighbors on the side that has more, and a mean that is hardly exceeded.
 
     A distribution that begins at a value has no rows on its other side.
     """
     # On a grid, values that nobody has count as neighbors too.
-    on_grid = grid_of(different) is not None
     most = NEIGHBORS if on_grid else NEIGHBORS_OFF_GRID
     apart = (most + 0.5) * np.median(np.diff(different)) if on_grid else np.inf
     sides = []

@@ -11,6 +11,7 @@ from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
+from pushforward.tables.columns.atoms import remark_of_far
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.dress import like_numbers
@@ -24,6 +25,7 @@ from pushforward.tables.columns.levels import (
     short,
     widened,
 )
+from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels
 from pushforward.tables.columns.values import Values, match_all
 from pushforward.tables.missing import is_text
 from pushforward.tables.numbers import LARGEST_EXACT
@@ -39,6 +41,8 @@ LEVELS_OF_ANY_TABLE = 50
 # Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
 LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
 MOST_DECLARED = 4_096
+# A level is far from others that are at least so many.
+LEVELS_BESIDE = 3
 
 
 class Category(Column):
@@ -106,6 +110,19 @@ class Category(Column):
         shown = ", ".join(short(level) for level in self.levels[:4])
         return f"category, {len(self.levels)} levels: {shown}{', …' if len(self.levels) > 4 else ''}"
 
+    @property
+    def remark(self) -> str | None:
+        """That a level far from all others is likely a mark of missing values."""
+        if not self.numeric:
+            return None
+        levels = np.sort(np.array(self.levels, dtype=float))
+        far = far_levels(levels, np.full(len(levels), LEAST_ROWS), LEVELS_BESIDE)
+        steps = np.diff(levels[~np.isin(levels, far)])
+        # Prices of a menu lie far apart, too.
+        if not len(far) or SHARE_OF_GRID * (steps.sum() / steps.min() + 1) > len(steps) + 1:
+            return None
+        return remark_of_far(", ".join(f"{level:.17g}" for level in far))
+
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Booleans, text, and few different numbers."""
@@ -113,7 +130,7 @@ class Category(Column):
             column = cls().complete(values)
             _refuse_numbers(column.levels or [], values)
             return column
-        if not values.few or _on_grid(values):
+        if not values.few or values.far_counts or _on_grid(values):
             return None
         different, counts = values.distinct
         if pa.types.is_floating(values.type) and values.type != pa.float64():
@@ -178,7 +195,7 @@ class Category(Column):
 
 def _on_grid(values: Values) -> bool:
     """Whether few different numbers are measurements that were rounded."""
-    different, _ = values.distinct
+    different, _ = values.rest
     if len(different) < LEAST_OF_GRID or values.cells is None:
         return False
     return len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / values.cells.step + 1)

@@ -75,11 +75,11 @@ class Continuous(Measured):
         stepped = self.with_step(values)
         if self.tail is not None or self.heavy is False:
             return stepped
-        spread = values.spread_by(stepped.step or 0.0)
-        lower, upper = heavy_tails(spread, always=bool(self.heavy))
+        numbers = values.spread_near(stepped.step or 0.0)
+        lower, upper = heavy_tails(numbers, always=bool(self.heavy))
         if lower == upper == 0:
             return stepped.model_copy(update={"heavy": False})
-        quartiles = np.quantile(spread, [0.25, 0.5, 0.75])
+        quartiles = np.quantile(numbers, [0.25, 0.5, 0.75])
         if not quartiles[0] < quartiles[1] < quartiles[2]:
             return stepped.model_copy(update={"heavy": False})
         tails = [min(max(index, SMALLEST_INDEX), LARGEST_INDEX) for index in (lower, upper)]

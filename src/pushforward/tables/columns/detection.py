@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from pushforward.tables.columns.recording import spread
+
 # Whole numbers beyond this are too large for noise of one step: it would be lost in the rounding of float64.
 LARGEST_INTEGER = 2**40
 # Bounds are believed from this many rows on, if the smallest lies at most half as far from the bound as the tenth.
@@ -15,32 +17,33 @@ ROWS_OF_END, SHARE_OF_NEXT, NEXT_CELLS = 10, 0.5, 3
 TAIL_SHARE, TAIL_ROWS, HEAVY = 0.05, 50, 0.1
 
 
-def bounds_of(numbers: np.ndarray, every: np.ndarray) -> tuple[float | None, float | None]:
+def bounds_of(different: np.ndarray, counts: np.ndarray, step: float = 0.0) -> tuple[float | None, float | None]:
     """Return the natural interval or half-line that numbers fill up to its ends.
 
+    Rows on an end itself are no evidence that the others come near it.
+
     Arguments:
-        numbers: (n,) those that must come near the ends; spread over their cells if they were rounded, so that some
-            may lie half a step beyond.
-        every: (m,) those that must lie inside, which include the atoms of a mixed column.
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+        step: the length of their cells if they were rounded; default 0, for not.
 
     Returns:
         The lower and the upper bound, None for none.
 
     Example:
-        >>> bounds_of(np.linspace(0, 1, 500), np.linspace(0, 1, 500))
+        >>> bounds_of(np.linspace(0, 1, 500), np.ones(500, dtype=int))
         (0.0, 1.0)
     """
-    if len(numbers) < ROWS_FOR_BOUNDS:
+    if counts.sum() < ROWS_FOR_BOUNDS:
         return None, None
-    ordered = np.sort(numbers)
+    smallest, largest = different[0], different[-1]
     for low, high in INTERVALS:
-        ends = np.sort(np.abs(ordered - low)), np.sort(np.abs(high - ordered))
-        inside = low <= every.min() and every.max() <= high
         # Both ends must be near, because an interval may fit by chance.
-        if inside and all(_reached(end) and end[0] < NEAR_END * (high - low) for end in ends):
-            return low, high
-    from_zero = np.sort(np.abs(ordered))
-    if every.min() >= 0 and _reached(from_zero):
+        if low <= smallest and largest <= high:
+            ends = [_distances(different, counts, step, end) for end in (low, high)]
+            if all(_reached(end) and end[0] < NEAR_END * (high - low) for end in ends):
+                return low, high
+    if smallest >= 0 and _reached(_distances(different, counts, step, 0.0)):
         return 0.0, None
     return None, None
 
@@ -99,6 +102,14 @@ def heavy_tails(values: np.ndarray, always: bool = False) -> tuple[float, float]
     return found[0], found[1]
 
 
+def _distances(different: np.ndarray, counts: np.ndarray, step: float, end: float) -> np.ndarray:
+    """The distances of numbers, spread over their cells, from an end, or from the cell of those that lie on it."""
+    on_end = different == end
+    cell = 0.5 * step if on_end.any() else 0.0
+    distances: np.ndarray = np.sort(np.abs(spread(different[~on_end], counts[~on_end], step) - end)) - cell
+    return distances
+
+
 def _reached(distances: np.ndarray) -> bool:
     """Whether increasing distances from a bound begin near it."""
-    return bool(distances[0] <= 0.5 * distances[NEAR_BOUND - 1])
+    return len(distances) >= NEAR_BOUND and bool(distances[0] <= 0.5 * distances[NEAR_BOUND - 1])

@@ -6,17 +6,21 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from pushforward.tables.arrow import pa
-from pushforward.tables.columns.base import Column, Share, check_order, ends, interval, smoothed
+from pushforward.tables.columns.atoms import remark_of_far
+from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share, check_order, ends, interval, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_reach, check_step
 from pushforward.tables.columns.detection import LARGEST_INTEGER
-from pushforward.tables.columns.values import Values
+from pushforward.tables.columns.outermost import far_levels
+from pushforward.tables.columns.values import FEW_COUNTS, Values
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
 
 # Observed values within so few steps have a probability each; others are made continuous by uniform noise.
-FEW_VALUES = 32
+FEW_VALUES = FEW_COUNTS
+# A far value among them that so many rows have is likely a mark, if at least so many others are observed.
+ROWS_OF_MARK, LEVELS_BESIDE = 6, 3
 # Between declared bounds so many values may have a probability each.
 MOST_VALUES = 4_096
 
@@ -72,6 +76,18 @@ class Integer(Column):
         step = "" if self.step in (None, 1) else f", steps of {self.step}"
         bounds = "" if self.low is None and self.high is None else f", {interval(self.low, self.high)}"
         return f"integer{bounds}{step}"
+
+    @property
+    def remark(self) -> str | None:
+        """That a value far from all others is likely a mark of missing values."""
+        codes = self.all_codes()
+        if codes is None or self.frequencies is None:
+            return None
+        # Beside a far value lie values that no row has, which are the rarest.
+        rows = PSEUDO_ROWS * (np.array(self.frequencies) / min(self.frequencies) - 1)
+        seen = rows > PSEUDO_ROWS
+        far = far_levels(codes[seen], rows[seen].round(), LEVELS_BESIDE, ROWS_OF_MARK)
+        return remark_of_far(", ".join(str(code) for code in far)) if len(far) else None
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:

@@ -11,7 +11,7 @@ from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import far_atoms, list_atoms, remark_of_far
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
-from pushforward.tables.columns.detection import LARGEST_INTEGER, bounds_of
+from pushforward.tables.columns.detection import LARGEST_INTEGER, abrupt_ends, bounds_of
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.recording import Grid, grid_of, spread
@@ -93,17 +93,24 @@ class Mixed(Measured):
         """Numbers with atoms."""
         if not values.atoms:
             return None
-        different, _ = values.rest
-        far = far_atoms(values.atoms, different)
-        grid = _grid_of_whole(values) or values.cells
-        near = values.observed[~np.isin(values.observed, far)]
-        low, high = bounds_of(values.spread_by(grid.step if grid else 0.0), near)
-        if _grid_of_whole(values) is not None:
+        different, counts = values.rest
+        grid = _grid_of_whole(values)
+        if grid is None:
+            low, high = bounds_of(different, counts, values.cells.step if values.cells else 0.0)
+        else:
             # As for whole numbers without atoms.
-            low, high = (0.0 if near.min() >= 0 else None), None
-        # Values that were clipped pile up at the ends.
-        low = float(near.min()) if near.min() in values.atoms else low
-        high = float(near.max()) if near.max() in values.atoms else high
+            low, high = (0.0 if different[0] >= 0 else None), None
+            if values.far_counts:
+                first, last = abrupt_ends(different, counts, grid.step)
+                low = low if first is None else first + 0.5 * grid.step
+                high = None if last is None else last - 0.5 * grid.step
+        # Values that were clipped pile up at the ends; a mark far away is no end, and 0 is one however far away.
+        far = [atom for atom in far_atoms(values.atoms, different) if atom]
+        near = [atom for atom in values.atoms if atom not in far]
+        if near and near[0] < different[0]:
+            low = near[0] if low is None else max(near[0], low)
+        if near and near[-1] > different[-1]:
+            high = near[-1] if high is None else min(near[-1], high)
         return cls(atoms=values.atoms, low=low, high=high).complete(values)
 
     def complete(self, values: Values) -> Self:

@@ -56,7 +56,7 @@ class Positive(Measured):
         stepped = self.with_step(values)
         if self.log is not None:
             return stepped
-        return stepped.model_copy(update={"log": heavy_tails(values.spread_by(stepped.step or 0.0))[1] > 0})
+        return stepped.model_copy(update={"log": heavy_tails(values.spread_near(stepped.step or 0.0))[1] > 0})
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""

@@ -11,8 +11,10 @@ MOST_SINGLE_STEPS = 2.0**21
 # A step matters if most values occur again, and a deviation is at most so many steps: a finer one is seen by no density
 # that is learned.
 STEPS_OF_DEVIATION = 32
-# Half of all draws of a normal distribution lie within so many deviations.
-NORMAL_QUARTILES = 1.349
+# A normal distribution of one deviation has as many even chances as so many cells of equal probability and length 1.
+CELLS_OF_DEVIATION = 2 * np.sqrt(np.pi)
+# Where most values occur again, more empty steps than this lie between clusters.
+EMPTY_STEPS = 16
 # The smallest difference is the step of numbers that are no decimal fractions, if others are multiples up to rounding,
 # which must be a small part of a step.
 ROUNDING, MOST_ROUNDING = 1e-6, 1e-3
@@ -108,11 +110,36 @@ def recorded_grid(different: np.ndarray, counts: np.ndarray, any_step: bool = Fa
     grid = grid_of(different)
     if grid is None or any_step:
         return grid
-    rows = counts.sum()
-    places = np.searchsorted(counts.cumsum(), np.array([0.25, 0.75]) * rows)
-    quartiles = different[np.minimum(places, len(different) - 1)]
-    deviation = max(quartiles[1] - quartiles[0], grid.step) / NORMAL_QUARTILES
-    return grid if deviation <= STEPS_OF_DEVIATION * grid.step else None
+    return grid if _steps_of_deviation(different, counts, grid.step) <= STEPS_OF_DEVIATION else None
+
+
+def step_of_ties(different: np.ndarray, counts: np.ndarray) -> float:
+    """Return the step of numbers of which most occur again, whether it matters or not; 0 for none.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+
+    Example:
+        >>> step_of_ties(np.array([0.5, 1.0, 2.0]), np.array([9, 9, 1])), step_of_ties(np.arange(3.0), np.ones(3))
+        (0.5, 0.0)
+    """
+    grid = grid_of(different) if len(different) > 1 and is_tied(counts) else None
+    return 0.0 if grid is None else grid.step
+
+
+def _steps_of_deviation(different: np.ndarray, counts: np.ndarray, step: float) -> float:
+    """How many steps the deviation has of the cluster in which the middle row lies, clusters from narrow to wide.
+
+    Of a cluster it is that of a normal distribution in which two rows are equal as often.
+    """
+    firsts = np.flatnonzero(np.diff(different, prepend=-np.inf) > EMPTY_STEPS * step)
+    rows = np.add.reduceat(counts, firsts).astype(float)
+    pairs = np.add.reduceat(counts * (counts - 1.0), firsts)
+    cells = np.divide(rows * (rows - 1), pairs, out=np.full(len(rows), np.inf), where=pairs > 0)
+    order = np.argsort(cells)
+    middle = np.searchsorted(rows[order].cumsum(), 0.5 * rows.sum())
+    return float(cells[order][middle] / CELLS_OF_DEVIATION)
 
 
 def written_step(different: np.ndarray) -> float | None:

@@ -41,7 +41,7 @@ def infer_schema(
       `pushforward.tables.columns.atoms`;
     - from 200 rows on, all numbers above 0 and down to it: positive; all within [0, 1] or [0, 100] and up to both ends:
       bounded. Up to an end means that the outermost number is at most half as far from it as the tenth, and of an
-      interval at most a fiftieth of its length;
+      interval at most a fiftieth of its length; rows on the end itself do not count;
     - rounded numbers whose outermost cell has at least half as many rows as the next ones: bounded by its outer edge;
     - otherwise continuous; with heavy tails where the generalized Pareto index of the outermost twentieth of rows on a
       side is above 0.1 by two standard errors.

@@ -1,0 +1,102 @@
+"""Few equal rows at an end of a column, or far from all other values."""
+
+import numpy as np
+
+# So many equal rows are enough there, if chance gives so many with at most this probability: at an end that nothing
+# but the rows tells of, and at 0 or far away.
+LEAST_ROWS, CHANCE_AT_END, CHANCE_APART = 2, 1e-3, 1e-2
+
+
+def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int) -> np.ndarray:
+    """Which repeated values lie further from all others than these are from each other, (n,) booleans.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+        most: so many of them at most.
+        beside: so many other values at least.
+
+    Example:
+        >>> far_places(np.array([-999.0, -99.0, 1.0, 2.0, 3.0]), np.full(5, 2), 8, 3)
+        array([ True,  True, False, False, False])
+    """
+    most = min(most, len(counts) - beside)
+    if most <= 0:
+        return np.zeros(len(counts), dtype=bool)
+    repeated = counts >= LEAST_ROWS
+    lowest, highest = (int(np.logical_and.accumulate(side[:most]).sum()) for side in (repeated, repeated[::-1]))
+    found = 0, 0
+    for low in range(lowest + 1):
+        for high in range(min(highest, most - low) + 1):
+            rest = different[low : len(different) - high]
+            below = rest[0] - different[low - 1] if low else np.inf
+            above = different[-high] - rest[-1] if high else np.inf
+            if min(below, above) > rest[-1] - rest[0] and low + high > sum(found):
+                found = low, high
+    places = np.arange(len(counts))
+    return (places < found[0]) | (places >= len(counts) - found[1])
+
+
+def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_rows: int = LEAST_ROWS) -> np.ndarray:
+    """Return which of few different values, at most half, lie far from all others: likely marks of missing values.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+        beside: so many other values at least.
+        least_rows: so many rows has each; default 2.
+
+    Example:
+        >>> far_levels(np.array([-9.0, 1.0, 2.0, 3.0, 99.0]), np.full(5, 20), 3)
+        array([-9., 99.])
+    """
+    return different[far_places(different, np.where(counts >= least_rows, counts, 1), len(different) // 2, beside)]
+
+
+def few_outermost(
+    different: np.ndarray, counts: np.ndarray, usual: np.ndarray, far: np.ndarray, unit: float, neighbors: int
+) -> np.ndarray:
+    """Return the places of the ends, and of far values, that repeat where chance explains no tie.
+
+    Chance explains ties where the next value is near, and where values that stand alone elsewhere repeat, as in copies
+    of rows.
+
+    Arguments:
+        different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
+        usual: (n,) the same, 1 for atoms that are known.
+        far: (n,) which lie far from all others.
+        unit: the distance between neighbors, 0 for none.
+        neighbors: a value stands alone that has no other within so many units.
+
+    Example:
+        >>> numbers = np.append(np.sqrt(np.arange(2, 1000)), 0.0)
+        >>> counts = np.append(2, np.ones(998, dtype=int))
+        >>> few_outermost(np.sort(numbers), counts, counts, np.zeros(999, dtype=bool), 0.0, 0)
+        array([0])
+    """
+    from scipy.special import pdtrc
+
+    gaps = np.concatenate([[np.inf], np.diff(different), [np.inf]])
+    gaps = np.minimum(gaps[:-1], gaps[1:])
+    alone = gaps > (neighbors + 0.5) * unit
+    first, last = np.flatnonzero(~far)[[0, -1]]
+    elsewhere = alone & ~far
+    elsewhere[[first, last]] = False
+    of_copies = (usual[elsewhere] - 1).sum() / max(elsewhere.sum(), 1)
+    found = []
+    for place in np.union1d(np.flatnonzero(far), [first, last]):
+        if counts[place] < LEAST_ROWS or not alone[place]:
+            continue
+        # Nobody has the values up to the next one, where more rows are expected than further out.
+        rate, rows = max(of_copies, 0.5 * unit / gaps[place]), counts[place] - 1
+        if far[place]:
+            likely = pdtrc(rows - 1, rate) > CHANCE_APART
+        elif place == first and different[place] == 0:
+            # Here the first row does not say where the end is: it is known.
+            likely = pdtrc(rows, rate) > CHANCE_APART
+        else:
+            likely = pdtrc(rows - 1, max(rate, 0.5 / counts.sum())) > CHANCE_AT_END
+        if not likely:
+            found.append(place)
+    return np.array(found, dtype=np.int64)
