@@ -45,7 +45,10 @@ TABLES = {
         ["a,b", *(f"{row * row},id {row // 2 * 2}" for row in range(119))],
         ["t.csv", '"b"', "60 different texts"],
     ),
-    "a copied column": (["a,b", *(f"{row / 7},{2 * row / 7}" for row in range(30))], ["t.csv", '"a"', '"b"']),
+    "a copied column": (
+        ["a,b", *(f"{row * row / 7},{2 * row * row / 7}" for row in range(30))],
+        ["t.csv", '"a"', '"b"'],
+    ),
     "two columns of one name": (["a,a", *GOOD], ["t.csv", '2 columns named "a"']),
     "too few rows": (["a,b", *GOOD[:19]], ["t.csv", "19 rows", "at least 20"]),
     "a header only": (["a,b"], ["t.csv"]),

@@ -120,7 +120,7 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     if counts.max() == 1:
         return np.zeros(0, dtype=np.int64)
-    # A mark such as 1e20 is no reason to see no grid.
+    # A mark such as 1e20 does not hide a grid.
     far = far_places(different, counts, MOST_ATOMS, LEAST_VALUES_BESIDE)
     grid = grid_of(different[~far])
     tied = is_tied(np.delete(counts, counts.argmax()))

@@ -273,6 +273,6 @@ def _refuse(values: Values, bad: np.ndarray, problem: str, remedy: str = "") -> 
 
 def _atoms(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The atoms among different date-times, all in ticks."""
-    # Counted from the last value, where float64 holds them exactly, and 0 is no natural beginning.
+    # Counted from the last value, where float64 holds them exactly, and 0 does not count as a natural beginning.
     last = int(different[-1])
     return np.array(atoms_of((different - last).astype(np.float64), counts), dtype=np.int64) + last

@@ -104,7 +104,7 @@ class Mixed(Measured):
                 first, last = abrupt_ends(different, counts, grid.step)
                 low = low if first is None else first + 0.5 * grid.step
                 high = None if last is None else last - 0.5 * grid.step
-        # Values that were clipped pile up at the ends; a mark far away is no end, and 0 is one however far away.
+        # Values that were clipped pile up at the ends; a mark far away is not an end, and 0 is one however far away.
         far = [atom for atom in far_atoms(values.atoms, different) if atom]
         near = [atom for atom in values.atoms if atom not in far]
         if near and near[0] < different[0]:
