@@ -198,8 +198,8 @@ def test_lines_count_in_plain_words():
     assert strange.lines() == [
         '1 of 3 rows holds a value that the model has never seen: column "a" (1); log_prob is -inf there',
         "1 of 3 rows lies too far from the data to have a density: log_prob is -inf there",
-        "1 of 3 rows holds a given value outside the range of the training rows (33%), where the model is no "
-        'surer than at its end: column "b" (1)',
+        "1 of 3 rows holds a given value outside the range of the training rows (33%), where the model is at "
+        'least as uncertain as at its end: column "b" (1)',
     ]
     strange = Strangeness()
     strange.rows = strange.beyond = 1
