@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 PEERS ?= .venv-benchmarks
+ENGINES ?= .venv-engines
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
-.PHONY: install demo test test-all lint docs bench bench-quick quality speech clean
+.PHONY: install demo test test-all test-engines lint docs bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -28,6 +29,16 @@ test: install
 
 test-all: install
 	$(PYTEST) -m ''
+
+# Ray, Spark (which needs Java) and Dask on this machine.
+test-engines: $(ENGINES)/installed
+	$(ENGINES)/bin/python -m pytest -m '' tests/cli/test_engines.py tests/test_clusters_page.py tests/table_models/test_scorer.py
+
+$(ENGINES)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(ENGINES)
+	@echo "Installing pushforward with Ray, Spark and Dask takes a few minutes."
+	$(ENGINES)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,spark,dask]'
+	@touch $@
 
 lint: install
 	$(BIN)/ruff check .
@@ -65,4 +76,4 @@ speech: install
 	$(BIN)/python examples/speech/experiment.py
 
 clean:
-	rm -rf $(VENV) $(PEERS) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(ENGINES) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -351,6 +351,18 @@ def test_a_fit_that_keeps_a_gaussian_says_so_and_what_it_is_compared_with(run, t
     assert "Gaussian over 3 columns of t.csv" in fit.err and "autoregressive over" not in fit.err
 
 
+def test_the_last_line_says_that_the_machine_was_busy(run, tmp_path, monkeypatch):
+    default_steps(monkeypatch, 1)
+    monkeypatch.setattr(
+        "pushforward.training.history.History.shortage", property(lambda history: "the machine was busy")
+    )
+    write(tmp_path / "t.csv", make_rows(200))
+    assert run("fit", "t.csv", "-o", "m.safetensors").err.endswith("; model in m.safetensors\nthe machine was busy\n")
+    assert run("fit", "t.csv", "-o", "n.safetensors", "--flow", "realnvp").err.endswith("\nthe machine was busy\n")
+    distilled = run("distill", "n.safetensors", "-o", "d.safetensors", "--max-time", 0.1)
+    assert distilled.err.endswith("\nmodel in d.safetensors\nthe machine was busy\n")
+
+
 def test_a_difference_that_is_none_has_no_sign():
     assert gain(-12.3451, -12.3450) == ", as much as a Gaussian of the columns as they are"
     assert gain(-12.0, -12.345) == ", +0.345 compared with a Gaussian of the columns as they are"

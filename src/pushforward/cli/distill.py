@@ -16,7 +16,7 @@ from pushforward.cli.options import (
     Seed,
     Verbose,
 )
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say
+from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_shortage
 from pushforward.cli.reading import Reading
 
 
@@ -64,3 +64,4 @@ def distill(
         print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()})
     # The estimator was announced before the training.
     say(f"{dataclasses.replace(report, estimator=None)}\nmodel in {output}", quiet)
+    say_shortage(report.history, quiet)

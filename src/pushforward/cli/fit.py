@@ -23,7 +23,7 @@ from pushforward.cli.options import (
     columns,
     pairs,
 )
-from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say
+from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say, say_shortage
 from pushforward.cli.reading import TABLES, Reading
 from pushforward.support.processes import processes
 from pushforward.zoo.names import ARCHITECTURES, univariate_names
@@ -226,6 +226,7 @@ def _say(result: "Fit", name: str, options: Options) -> None:
         print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
     for line in _summary(result, name, output, options.checkpoint):
         say(line, options.quiet)
+    say_shortage(result.history, options.quiet)
 
 
 def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[str]:
@@ -233,8 +234,6 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
     if ending == "interrupted":
         more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
         last = [f"interrupted: {output} has the best weights until then{more}"]
-    elif result.history.shortage:
-        last = [result.history.shortage]
     rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
     compared = gain(result.held_out, result.gaussian)
     over = f"{flow} over {counted(len(result.model.columns), 'column')} of {name}"

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from pushforward.support.progress import progress as progress  # commands import
 from pushforward.support.progress import to_standard_error
 from pushforward.support.wording import counted as counted
 from pushforward.support.wording import percent as percent
+
+if TYPE_CHECKING:
+    from pushforward.training.history import History
 
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
@@ -87,6 +90,12 @@ def say(text: str, quiet: bool = False) -> None:
     """Print for people."""
     if not quiet:
         to_standard_error(text)
+
+
+def say_shortage(history: "History | None", quiet: bool = False) -> None:
+    """Say, last of all, if a busy machine left a training with little of its time."""
+    if history is not None and history.shortage:
+        say(history.shortage, quiet)
 
 
 def place(output: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, reporting
+from pushforward.cli.output import command, reporting, say_shortage
 from pushforward.cli.speech.summary import summarize
 
 
@@ -68,3 +68,4 @@ def distill(
         *(f"Alarm: {alarm}" for alarm in result.alarms),
     ]
     summarize(result.model, output, lines, json, quiet)
+    say_shortage(result.report.history, quiet)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, reporting
+from pushforward.cli.output import command, reporting, say_shortage
 from pushforward.cli.speech.summary import summarize
 
 
@@ -56,3 +56,4 @@ def fit(
     lines += [f"  {name:44} {value:8.3f} nats per sample" for name, value in result.baselines.items()]
     lines += [f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)"]
     summarize(result.model, output, lines, json, quiet)
+    say_shortage(history, quiet)
