@@ -219,3 +219,24 @@ def test_no_unit_of_a_column_changes_the_p_values_of_rows_with_gaps():
         assert (np.abs(found - 0.05) < 5 * error).all()
         assert found.max() - found.min() < 2 / count  # rounding may move single rows
     assert (np.ptp(odd, axis=0) < 2 / np.array(held_out)).all()
+
+
+def test_a_rare_atom_is_not_odd_because_it_is_one():
+    """Two independent normal columns; the first is an atom in 4 % of the rows, too few to be ranked by themselves."""
+    generator = np.random.default_rng(0)
+
+    def rows(count, atom):
+        x = generator.normal(size=(count, 2))
+        log_prob = -0.5 * x**2 - 0.5 * np.log(2 * np.pi) + [np.log(0.96), 0.0]
+        log_prob[atom, 0] = np.log(0.04)
+        x[atom, 0] = -999.0
+        return x, log_prob.sum(1), np.where(atom, "pd", "dd")
+
+    held_out, log_prob, patterns = rows(500, np.arange(500) % 25 == 0)
+    calibration = Calibration.by_pattern(log_prob, patterns, held_out)
+    _, log_prob, patterns = rows(20_000, np.ones(20_000, dtype=bool))
+    p = calibration.p_values(log_prob, patterns)
+    # Among rows with two densities: P(χ²(1) / 2 - 1/2 > -log 0.05 - 1) = 0.025; half of them lie below -log 0.5 - 1.
+    assert 0.005 < (p <= 0.05).mean() < 0.06
+    # 0.53, but for the quartiles of 500 rows and the 20 of them that are alike.
+    assert 0.2 < (p <= 0.5).mean() < 0.75

@@ -24,7 +24,8 @@ class NearestPatterns:
 
     The score of a row is log p plus the entropies of its columns, each by itself: about 0 on average, whatever is
     missing, and the same in every unit. The entropy of the values of a column that have a density is that of a normal
-    distribution with their quartiles, and of the others that of their frequencies.
+    distribution with their quartiles, and of the others that of their frequencies; to either comes −log of the share
+    that such values have of the column, so that a rare atom is not odd because it is one.
 
     A row is ranked among the held-out rows whose patterns are nearest, by the number of columns in which they differ:
     all those at the same distance, from the nearest on, until they are enough.
@@ -35,8 +36,8 @@ class NearestPatterns:
         patterns: (m,) of the rows that are kept.
         scores: (m,) theirs.
         weights: (m,) theirs.
-        of_density: (features,) entropies of the values that have a density.
-        of_probability: (features,) entropies of those that have a probability.
+        of_density: (features,) entropies of the values that have a density, less the logarithm of their share.
+        of_probability: (features,) the same of those that have a probability.
     """
 
     rows: int
@@ -72,7 +73,11 @@ class NearestPatterns:
             np.array([entropy(features[letters[:, place] == letter, place]) for place in range(features.shape[1])])
             for letter, entropy in ((DENSITY, _entropy_of_density), (PROBABILITY, _entropy_of_frequencies))
         )
-        found = cls(effective_rows(weights), fewest, patterns, log_prob, weights, *entropies)
+        of_density, of_probability = (
+            entropy - _log_shares(letters, letter, weights)
+            for entropy, letter in zip(entropies, (DENSITY, PROBABILITY), strict=True)
+        )
+        found = cls(effective_rows(weights), fewest, patterns, log_prob, weights, of_density, of_probability)
         scores = np.where(np.isfinite(log_prob), log_prob, np.finfo(float).min) + found._offsets(patterns)
         kept = np.argsort(~rare, kind="stable")
         others = int(rare.sum())
@@ -148,6 +153,13 @@ class NearestPatterns:
 def _letters(patterns: np.ndarray) -> np.ndarray:
     """The letters of patterns, (n, features)."""
     return np.ascontiguousarray(patterns.astype("S")).view("S1").reshape(len(patterns), -1)
+
+
+def _log_shares(letters: np.ndarray, letter: bytes, weights: np.ndarray) -> np.ndarray:
+    """log of the share of the values of each column, (features,), that have a letter; 0 where none has."""
+    present = np.isin(letters, (DENSITY, PROBABILITY))
+    total, own = (np.where(rows, weights[:, None], 0.0).sum(0) for rows in (present, letters == letter))
+    return np.log(np.divide(own, total, out=np.ones_like(own), where=own > 0))
 
 
 def _entropy_of_density(values: np.ndarray) -> float:
