@@ -66,9 +66,14 @@ def open_table(
     """
     if isinstance(data, StoredTable):
         return data
-    names = [os.fspath(data)] if isinstance(data, str | os.PathLike) else [os.fspath(one) for one in data]
-    if not names:
+    if isinstance(data, list | tuple) and not data:
         raise InputError("no file is named; give at least one.")
+    if not is_stored(data):
+        raise InputError(
+            f"a table outside memory is the path of a file, or a list of paths, and not an object of type "
+            f"{type(data).__name__}; write a table in memory to a file first."
+        )
+    names = [os.fspath(one) for one in ([data] if isinstance(data, str | os.PathLike) else data)]
     separator = _checked(separator)
     if INPUT in names:
         if len(names) > 1:
