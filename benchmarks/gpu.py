@@ -9,6 +9,7 @@ if any check failed. Peers (zuko, nflows, normflows; benchmarks/requirements.txt
 
 import argparse
 import copy
+import itertools
 import math
 import os
 import platform
@@ -342,14 +343,15 @@ def check_command_line(report):
 
 def check_sound(report):
     """Models of sound: densities and gradients on both devices."""
-    for name in ("wavenet", "parallel_wavenet"):
+    for name, dtype in itertools.product(("wavenet", "parallel_wavenet"), TOLERANCES):
         torch.manual_seed(0)
-        density = noisy(getattr(pf, name)(channels=8, layers=4))
-        x = 0.1 * torch.randn(2, 128)
+        density = noisy(getattr(pf, name)(channels=8, layers=4)).to(dtype)
+        x = 0.1 * torch.randn(2, 128, dtype=dtype)
+        label, tolerance = f"sound, {name}, {str(dtype)[6:]}", TOLERANCES[dtype]
         expected, gradients = sound_gradients(density, x)
         found, others = sound_gradients(copy.deepcopy(density).to(report.device), x.to(report.device))
-        report.check(f"sound, {name}", f"log_prob, CPU against {report.device}", of_norms([found], [expected]), 1e-4)
-        report.check(f"sound, {name}", f"gradients, CPU against {report.device}", of_norms(others, gradients), 1e-3)
+        report.check(label, f"log_prob, CPU against {report.device}", of_norms([found], [expected]), tolerance)
+        report.check(label, f"gradients, CPU against {report.device}", of_norms(others, gradients), tolerance)
 
 
 def sound_gradients(density, x):
@@ -371,7 +373,7 @@ def run_all(report):
         for name, features, hidden in (("nsf", 6, narrow), ("nsf", 43, wide), ("maf", 63, wide)):
             features = min(features, 7) if report.quick else features
             report.run(f"kernels, {name}", check_kernels, name, features, hidden, dtype)
-    for name in ("maf", "nsf"):
+    for name in ("maf", "nsf") if report.quick else ARCHITECTURES:
         report.run(f"contracts of {name}", check_contracts, name)
     for check in (check_training, check_double, check_mixed, check_coads, check_waits, check_bad_row, check_resume,
                   check_table, check_command_line, check_sound):  # fmt: skip
