@@ -20,3 +20,27 @@ def test_it_is_named_with_its_row(bad, time, place, tmp_path):
     )
     with pytest.raises(pf.InputError, match=said):
         pf.fit_table(path, max_steps=1, progress=False)
+
+
+@pytest.mark.parametrize("bad", ["31.02.2020", "99.99.9999", "30.02.2021"])
+@pytest.mark.parametrize("place", [0, 57, 199])
+def test_in_other_styles_too(bad, place, tmp_path):
+    generator = np.random.default_rng(0)
+    dates = [f"{day:02}.{month:02}.2020" for day, month in generator.integers([1, 1], [29, 13], (200, 2))]
+    dates[place] = bad
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["e,x", *(f"{date},{k % 7}.{k}" for k, date in enumerate(dates))]) + "\n")
+    said = f'column "e" of .*t.csv holds the text "{bad}" in row {place + 1}, which is not a date of the calendar; '
+    with pytest.raises(pf.InputError, match=said):
+        pf.fit_table(path, max_steps=1, progress=False)
+
+
+def test_codes_like_dates_are_no_dates(tmp_path):
+    codes = [
+        f"{a:02}.{b:02}.{c}" for a, b, c in np.random.default_rng(0).integers([1, 1, 1000], [99, 99, 9999], (200, 3))
+    ]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["e,x", *(f"{code},{k % 7}.{k}" for k, code in enumerate(codes))]) + "\n")
+    with pytest.raises(pf.InputError, match="no columns to model|different texts|e is left out|identifies") as said:
+        pf.fit_table(path, columns=["e", "x"], max_steps=1, progress=False)
+    assert "calendar" not in str(said.value)

@@ -139,6 +139,30 @@ def date_formats(texts: Any, form: str | None = None) -> list[str]:
     return found
 
 
+def not_in_calendar(texts: Any, most: int) -> Any:
+    """Return the texts that are no dates where all are written like dates and all but a few are some.
+
+    Arguments:
+        texts: the different texts of a column, without nulls.
+        most: the largest number of them.
+
+    Example:
+        >>> dates = [f"{day:02}.03.2022" for day in range(10, 30)]
+        >>> not_in_calendar(pa.array([*dates, "30.02.2022"]), 3).to_pylist()
+        ['30.02.2022']
+    """
+    found = texts.slice(0, 0)
+    head = texts.slice(0, 100)
+    for form, pattern in _candidates():
+        if not pattern.match(str(texts[0].as_py()).strip()) or parse_dates(head, form).null_count > most:
+            continue
+        if pc.all(pc.is_valid(pc.extract_regex(tidy(texts), _pattern(form)))).as_py():
+            bad = texts.filter(pc.is_null(parse_dates(texts, form)))
+            if 0 < len(bad) <= most and not 0 < len(found) <= len(bad):
+                found = bad
+    return found
+
+
 def are_compact(texts: Any) -> bool:
     """Whether all texts are dates written as eight digits, such as 20240229, of a year from 1900 to 2100.
 

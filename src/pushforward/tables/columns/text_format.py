@@ -20,6 +20,7 @@ from pushforward.tables.date_format import (
     check_format,
     date_formats,
     is_time,
+    not_in_calendar,
     parse_dates,
     write_dates,
 )
@@ -147,6 +148,7 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     form = _format_of(texts, values, conventions)
     if form is None:
         _refuse_marks(texts, values)
+        _refuse_impossible(texts, values)
     return form
 
 
@@ -210,6 +212,20 @@ def _refuse_marks(texts: Any, values: Values) -> None:
         f"numbers or dates elsewhere ({share:.1%} of the rows are such text): if it stands for a missing value, say "
         f"so with {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
     )
+
+
+def _refuse_impossible(texts: Any, values: Values) -> None:
+    """Refuse a few days that are in no calendar, beside dates."""
+    if len(texts) < NUMBERS_BESIDE_MARKS + MOST_MARKS:
+        return
+    bad = not_in_calendar(texts, MOST_MARKS)
+    if len(bad):
+        rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=bad)
+        place = pc.index(rows, True).as_py()
+        shown = f'the text "{values.column[place].as_py()}"'
+        raise values.bad_value(
+            place, shown, "which is not a date of the calendar", "correct it, or name it with --missing"
+        )
 
 
 def _parsed(column: Any, form: Format) -> Any:
