@@ -222,10 +222,8 @@ def _refuse_impossible(texts: Any, values: Values) -> None:
     if len(bad):
         rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=bad)
         place = pc.index(rows, True).as_py()
-        shown = f'the text "{values.column[place].as_py()}"'
-        raise values.bad_value(
-            place, shown, "which is not a date of the calendar", "correct it, or name it with --missing"
-        )
+        shown, remedy = f'the text "{values.column[place].as_py()}"', "correct it, or name it with --missing"
+        raise values.bad_value(place, shown, "which is not a date of the calendar", remedy)
 
 
 def _parsed(column: Any, form: Format) -> Any:
