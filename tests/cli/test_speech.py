@@ -141,7 +141,7 @@ def test_help(run):
         (["fit", "one.wav", "-o", "m.safetensors"], ["one.wav", "only file"]),
         (["fit", "one.wav", "fast.wav", "-o", "m.safetensors"], ["fast.wav", "16000", "8000"]),
         (["fit", "{wavs}", "-o", "m.pt"], [".safetensors"]),
-        (["fit", "{wavs}", "-o", "m.safetensors", "--max-time", "0"], ["max_time"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--max-time", "0"], ["--max-time"]),
         (["fit", "silent1.wav", "silent2.wav", "-o", "m.safetensors", "--drop-silence"], ["silen"]),
         (["distill", "{student}", "{wavs}", "-o", "m.safetensors"], ["a student already"]),
         (["distill", "{mel_teacher}", "-o", "m.safetensors"], ["mel frames", "Name the recordings"]),
