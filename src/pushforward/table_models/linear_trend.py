@@ -15,8 +15,8 @@ from pushforward.tables.columns.columns import Intervals
 class LinearTrend(nn.Module):
     """The prediction of linear regression: normal, about its mean, with the deviation of residuals and coefficients.
 
-    Beyond its range a condition says nothing that a network has learned. A linear relation goes on there; how far it
-    can be trusted, the error of its coefficients says, which grows with the distance.
+    A network has learned nothing of conditions beyond their range. A linear relation continues there, and the error of
+    its coefficients, which grows with the distance, says how far it can be trusted.
 
     Arguments:
         features: D.
