@@ -1,6 +1,7 @@
 """A date that is not in the calendar is named itself, and not a date beside it that is right."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -41,3 +42,12 @@ def test_codes_like_dates_are_no_dates():
     parts = np.random.default_rng(0).integers([1, 1, 1000], [99, 99, 9999], (200, 3))
     codes = [f"{a:02}.{b:02}.{c}" for a, b, c in parts]
     assert len(not_in_calendar(pa.array(codes), 3)) == 0
+
+
+@pytest.mark.parametrize(("good", "bad"), [("2020-03-{}", "2020-02-30"), ("{}.03.2020", "30.02.2020")])
+def test_of_a_frame_the_remedy_is_an_argument(good, bad):
+    days = [f"{day:02}" for day in np.random.default_rng(0).integers(1, 29, 200)]
+    frame = pd.DataFrame({"e": [good.format(day) for day in days], "x": np.arange(200) % 7})
+    frame.loc[5, "e"] = bad
+    with pytest.raises(pf.InputError, match=r"in row 6, which is not a date of the calendar; .* name it with missing="):
+        pf.fit_table(frame, max_steps=1, progress=False)

@@ -152,8 +152,10 @@ def _with_gradients(
     """By the kernels of whole layers, or None where they cannot compute this."""
     takes = fits_with(rows)
     network = conditioner.as_dense(takes)
-    read = None if network is None else _read_by(conditioner, rows, others, context, takes)
-    return None if network is None or read is None else whole_layer(network, univariate, inverse, rows, *read)
+    if network is None:
+        return None
+    read = _read_by(conditioner, rows, others, context, takes)
+    return None if read is None else whole_layer(network, univariate, inverse, rows, *read)
 
 
 def _on_gpu(

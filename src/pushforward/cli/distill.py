@@ -28,7 +28,7 @@ def distill(
         str | None,
         typer.Option(help="Table of the given columns, for a conditional model: the conditions to train on."),
     ] = None,
-    reading: Reading = Reading(),  # noqa: B008 - immutable
+    reading: Reading = Reading(),
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",

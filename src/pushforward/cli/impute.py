@@ -34,7 +34,7 @@ def impute(
             "become medians and most probable levels."
         ),
     ] = None,
-    reading: Reading = Reading(),  # noqa: B008 - immutable
+    reading: Reading = Reading(),
     engine: Engine = None,
     seed: Seed = 0,
     json: Json = False,

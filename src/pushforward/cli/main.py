@@ -10,7 +10,7 @@ import typer
 
 from pushforward.cli.allocator import keep_memory
 from pushforward.cli.distill import distill
-from pushforward.cli.ending import ends_at_once
+from pushforward.cli.ending import end_at_once
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
@@ -62,16 +62,16 @@ def run() -> None:
     share_processors()
     open_standard_streams()
     signal.signal(signal.SIGTERM, _end)
-    with ends_at_once() as end_with:
-        try:
-            app()
-        except SystemExit as ending:
-            end_with(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
-            raise
-        except Terminated:
-            # Outside of a command nothing is being written.
-            end_with(TERMINATED)
-            sys.exit(TERMINATED)
+    end_with = end_at_once()
+    try:
+        app()
+    except SystemExit as ending:
+        end_with(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
+        raise
+    except Terminated:
+        # Outside of a command nothing is being written.
+        end_with(TERMINATED)
+        sys.exit(TERMINATED)
 
 
 def _end(*_: object) -> None:

@@ -38,7 +38,7 @@ def posterior(
         str | None,
         typer.Option(help="LOWEST,HIGHEST,POINTS of the grid; by default 200 over the range of the training rows."),
     ] = None,
-    reading: Reading = Reading(),  # noqa: B008 - immutable
+    reading: Reading = Reading(),
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

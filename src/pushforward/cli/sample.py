@@ -26,7 +26,7 @@ def sample(
         str | None,
         typer.Option(help="Table of the given columns, a file or a folder: one row is drawn for each of its rows."),
     ] = None,
-    reading: Reading = Reading(),  # noqa: B008 - immutable
+    reading: Reading = Reading(),
     engine: Engine = None,
     seed: SeedOfDraws = None,
     json: Json = False,

@@ -47,7 +47,7 @@ def score(
             "--strict", help="Refuse values outside bounds, grids and levels that the schema of the fit declared."
         ),
     ] = False,
-    reading: Reading = Reading(),  # noqa: B008 - immutable
+    reading: Reading = Reading(),
     engine: Engine = None,
     json: Json = False,
     quiet: Quiet = False,

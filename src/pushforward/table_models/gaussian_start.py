@@ -51,9 +51,7 @@ def keep_gaussian(
     if gaussian is None or reached >= best:
         return recipe, assembled
     ending = f"the flow ended at {reached:.3f}" if history.best_step else "no step of the training gained on its start"
-    line = f"{ending}, and {name} has {best:.3f} nats per held-out row: it is the model"
-    history.best_held_out = best
-    history.events.append(line)
+    line = _replaced(history, ending, name, best)
     kept = dataclasses.replace(recipe, flow=dict(GAUSSIAN), reasons=(*recipe.reasons, line))
     return kept, Assembled(gaussian, table_density(gaussian, roles), assembled.approximate)
 
@@ -70,10 +68,16 @@ def _any_conditional(
     best, reached = _value(start.flow, prepared), history.best_held_out
     if not best > reached:
         return assembled
-    line = f"the flow ended at {reached:.3f}, and {OF_COLUMNS} has {best:.3f} nats per held-out row: it is the model"
+    _replaced(history, f"the flow ended at {reached:.3f}", OF_COLUMNS, best)
+    return start
+
+
+def _replaced(history: History, ending: str, name: str, best: float) -> str:
+    """Give the history the held-out value of a Gaussian that takes the place of the flow, and return what it says."""
+    line = f"{ending}, and {name} has {best:.3f} nats per held-out row: it is the model"
     history.best_held_out = best
     history.events.append(line)
-    return start
+    return line
 
 
 def _value(flow: Flow | ArbitraryConditionalFlow, prepared: Prepared) -> float:

@@ -140,7 +140,7 @@ def date_formats(texts: Any, form: str | None = None) -> list[str]:
 
 
 def not_in_calendar(texts: Any, most: int) -> Any:
-    """Return the texts that are no dates where all are written like dates and all but a few are some.
+    """Return the few texts that are not dates, where all texts are written like dates.
 
     Arguments:
         texts: the different texts of a column, without nulls.

@@ -13,6 +13,7 @@ from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import FRAME, leave_out
+from pushforward.tables.columns.timestamps import impossible_date
 from pushforward.tables.columns.values import INFINITE, PLAIN_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
     COMPACT,
@@ -215,15 +216,14 @@ def _refuse_marks(texts: Any, values: Values) -> None:
 
 
 def _refuse_impossible(texts: Any, values: Values) -> None:
-    """Refuse a few days that are in no calendar, beside dates."""
+    """Refuse a few impossible dates in a column of dates."""
     if len(texts) < NUMBERS_BESIDE_MARKS + MOST_MARKS:
         return
     bad = not_in_calendar(texts, MOST_MARKS)
     if len(bad):
         rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=bad)
         place = pc.index(rows, True).as_py()
-        shown, remedy = f'the text "{values.column[place].as_py()}"', "correct it, or name it with --missing"
-        raise values.bad_value(place, shown, "which is not a date of the calendar", remedy)
+        raise impossible_date(values, place)
 
 
 def _parsed(column: Any, form: Format) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.tables.arrow import pa, pc
+from pushforward.tables.checks import FRAME
 from pushforward.tables.columns.calendar import CalendarGrid, rest_of
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue, to_numpy
@@ -139,12 +140,19 @@ def _parsed(values: Values) -> Any:
         return pc.cast(column, pa.timestamp("us", zone))
     except pa.ArrowInvalid:
         place = next((place for place, ok in enumerate(good.to_pylist()) if not ok), None)
-        shown, remedy = "which is not a date of the calendar", "correct it, or name it with --missing"
-        if place is not None:
-            shown, remedy = "where a date-time such as 2024-02-29 or 2024-02-29 13:05:00 is needed", "correct it"
-        else:
-            place = _first_impossible(column, zone)
-        raise values.bad_value(place, f'the text "{column[place].as_py()}"', shown, remedy) from None
+        if place is None:
+            raise impossible_date(values, _first_impossible(column, zone)) from None
+        needed = "where a date-time such as 2024-02-29 or 2024-02-29 13:05:00 is needed"
+        raise values.bad_value(place, f'the text "{column[place].as_py()}"', needed, "correct it") from None
+
+
+def impossible_date(values: Values, place: int) -> BadValue:
+    """The error about a text that is written like a date, such as 2023-02-29."""
+    option = "missing=" if values.source == FRAME else "--missing"
+    shown = f'the text "{values.column[place].as_py()}"'
+    return values.bad_value(
+        place, shown, "which is not a date of the calendar", f"correct it, or name it with {option}"
+    )
 
 
 def _first_impossible(column: Any, zone: str | None) -> int:
