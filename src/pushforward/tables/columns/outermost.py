@@ -7,8 +7,24 @@ import numpy as np
 LEAST_ROWS, CHANCE_AT_END, CHANCE_APART = 2, 1e-3, 1e-2
 
 
+def far_from(numbers: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Which numbers are far: further from all others than these are from each other, (n,) booleans.
+
+    Arguments:
+        numbers: (n,) any.
+        rest: (m,) the others, m at least 1.
+
+    Example:
+        >>> far_from(np.array([-999.0, -20.0, 0.0]), np.array([0.5, 30.0]))
+        array([ True, False, False])
+    """
+    low, high = rest.min(), rest.max()
+    away: np.ndarray = np.maximum(low - numbers, numbers - high)
+    return away > high - low
+
+
 def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int) -> np.ndarray:
-    """Which repeated values lie further from all others than these are from each other, (n,) booleans.
+    """Which repeated values are far from all that are not, as many as possible, (n,) booleans.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
@@ -28,10 +44,8 @@ def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int
     found = 0, 0
     for low in range(lowest + 1):
         for high in range(min(highest, most - low) + 1):
-            rest = different[low : len(different) - high]
-            below = rest[0] - different[low - 1] if low else np.inf
-            above = different[-high] - rest[-1] if high else np.inf
-            if min(below, above) > rest[-1] - rest[0] and low + high > sum(found):
+            inner = slice(low, len(different) - high)
+            if low + high > sum(found) and far_from(np.delete(different, inner), different[inner]).all():
                 found = low, high
     places = np.arange(len(counts))
     return (places < found[0]) | (places >= len(counts) - found[1])

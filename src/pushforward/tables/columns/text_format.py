@@ -160,7 +160,7 @@ def _recognized_integers(values: Values) -> Format | None:
     ends = pc.min_max(pc.drop_null(values.column))
     if ends["min"].as_py() < 19_000_101 or not ends["max"].as_py() < 21_010_000:
         return None
-    numbers = values.distinct[0]
+    numbers = values.tally.different
     if (numbers != np.floor(numbers)).any():
         return None
     return COMPACT if are_compact(pa.array(numbers.astype(np.int64)).cast(pa.string())) else None
