@@ -14,6 +14,10 @@ _RESOLUTION = 1e-12  # relative differences below this are rounding, not data
 MOST_NAMES = 8
 
 
+class ReadByModel(str):
+    """What messages call a table that a fitted model reads: its options are those of the fit, and no more are given."""
+
+
 def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) -> None:
     """Refuse columns that a table does not have, or that are named twice.
 
@@ -55,7 +59,8 @@ def _listed(names: Sequence[str]) -> str:
 def _quoting(names: Sequence[str], source: str) -> str:
     """How to name a column in an option of the command line, if a name has a comma."""
     name = next((name for name in names if "," in name), None)
-    return "" if name is None or source == FRAME else f"in an option a name with a comma is quoted, '\"{name}\"'; "
+    without_options = source == FRAME or isinstance(source, ReadByModel)
+    return "" if name is None or without_options else f"in an option a name with a comma is quoted, '\"{name}\"'; "
 
 
 def check_distinct(names: Sequence[str], *, source: str) -> None:
@@ -208,8 +213,22 @@ def check_scale(matrix: np.ndarray, names: Sequence[str], *, source: str) -> Non
 
 
 def leave_out(source: str, what: str = "it") -> str:
-    """Say how a column is left out: with an option of the command line, or with an argument in Python."""
+    """Say how a column is left out: with an option of the command line, with an argument in Python, or by a new fit."""
+    if isinstance(source, ReadByModel):
+        return f"fit again without {'the column' if what == 'it' else what}"
     return f"leave {what} out with {'columns=' if source == FRAME else '--columns'}"
+
+
+def declare_missing(source: str, marks: str = "") -> str:
+    """Say how marks are declared to stand for missing values, by the fit or in the one that a model comes from.
+
+    Example:
+        >>> declare_missing("stars.csv", "?"), declare_missing(ReadByModel("stars.csv"))
+        ('with --missing "?"', 'in a new fit with --missing')
+    """
+    named = f'"{marks}"' if marks else ""
+    option = f"missing={named}" if source == FRAME else f"--missing {named}".strip()
+    return f"in a new fit with {option}" if isinstance(source, ReadByModel) else f"with {option}"
 
 
 def _check_varies(column: np.ndarray, name: str, source: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
 from pushforward.tables.arrow import pa, pc
-from pushforward.tables.checks import FRAME, leave_out
+from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import impossible_date
 from pushforward.tables.columns.values import INFINITE, PLAIN_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
@@ -205,13 +205,13 @@ def _refuse_marks(texts: Any, values: Values) -> None:
     rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=marks)
     share = (pc.sum(rows).as_py() or 0) / len(values)
     named = ",".join(marks.to_pylist())
-    option = f'missing="{named}"' if values.source == FRAME else f'--missing "{named}"'
+    option = declare_missing(values.source, named)
     row = values.first_row + pc.index(rows, True).as_py()
     raise BadValue(
         row,
         f'{values.what} holds the text "{marks[0]}" in row {row}, and '
         f"numbers or dates elsewhere ({share:.1%} of the rows are such text): if it stands for a missing value, say "
-        f"so with {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
+        f"so {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
     )
 
 
