@@ -29,8 +29,8 @@ class MarginalSpline(Elementwise):
     is the slope at that end. It is nearly straight at first, but a value a million times farther out than all data is
     only log(1e6) away in z: improbable, not impossible. From t = 60 on it is straight, so that nothing overflows. Where
     x has a bound, the spline approaches the bound instead and never passes it: beyond a last knot at distance d from
-    the bound and with slope s, the distance is d exp(-|z - z_knot| s / d). The bound itself, which no z reaches, counts as
-    at the distance d / 2. Knots are buffers and are not trained.
+    the bound and with slope s, the distance is d exp(-|z - z_knot| s / d). The bound itself, which no z reaches, is
+    taken for the distance d / 2. Knots are buffers and are not trained.
     Without `from_data` the spline is the identity between them.
 
     Arguments:

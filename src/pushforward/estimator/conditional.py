@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator, seeded_draws
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, unmasked
+from pushforward.estimator.cells import check_finite, readable
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 from pushforward.flow import Flow
 from pushforward.support.wording import counted, percent
 
@@ -71,15 +72,22 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             InputError: no target varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
+        targets = readable(y, "y")
+        if targets is not None:
+            # Of targets scikit-learn itself refuses gaps, and does not say where.
+            numbers = check_array(targets, ensure_2d=False, dtype=FLOATS, ensure_all_finite=False, input_name="y")
+            check_finite(numbers, y, "y")
         rows, targets = validate_data(
             self,
-            unmasked(X),
-            unmasked(y, "y"),
+            readable(X),
+            targets,
             dtype=FLOATS,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=FEWEST_ROWS,
+            ensure_all_finite=False,
         )
+        check_finite(rows, X)
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
@@ -173,7 +181,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         targets = (
             self.predict(X)
             if y is None
-            else check_array(unmasked(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
+            else check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
         )
         check_consistent_length(rows, targets)
         targets = targets.reshape(len(rows), -1)
