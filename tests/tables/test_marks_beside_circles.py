@@ -69,4 +69,4 @@ def test_a_declared_circle_does_not_hide_a_mark_either():
     ],
 )
 def test_what_only_looks_so_is_not_said_to_lie_outside_of_a_circle(name, values):
-    assert columns_of(name, values).outside_circle is None
+    assert columns_of(name, values).hint is None

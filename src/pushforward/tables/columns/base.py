@@ -14,7 +14,6 @@ from pydantic import Field
 
 from pushforward.errors import InputError
 from pushforward.tables.arrow import pa
-from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.text_format import describe_format, type_in
 from pushforward.tables.columns.traits import Traits
 from pushforward.tables.columns.values import Values
@@ -72,11 +71,7 @@ class Column(Traits):
     @property
     def remark(self) -> str | None:
         """A sentence about what the values probably mean, for the person who fits them; None for none."""
-        if not self.outside_circle:
-            return None
-        return remark_of_marks(
-            [f"{mark:.17g}" for mark in self.outside_circle], "outside of the circle that all other values fill"
-        )
+        return self.hint
 
     def describe_all(self) -> str:
         """Return the description, and how the values are written where that is not plain."""

@@ -22,7 +22,7 @@ class Reading(BaseModel):
         missing_share: the share of rows without a value, inferred.
         format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
             directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
-        outside_circle: the few values outside of a circle that all others fill, inferred; None for none.
+        hint: what the name and the values together suggest and no kind may guess, inferred; None for nothing.
     """
 
     model_config = STRICT
@@ -30,7 +30,7 @@ class Reading(BaseModel):
     missing: list[Mark] | None = None
     missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     format: Format | None = None
-    outside_circle: list[float] | None = None
+    hint: str | None = None
 
     @field_validator("format")
     @classmethod
@@ -51,7 +51,7 @@ class Reading(BaseModel):
             "missing": self.missing,
             "missing_share": self.missing_share,
             "format": self.format,
-            "outside_circle": self.outside_circle,
+            "hint": self.hint,
         }
 
     def marks(self, default: Marks = TYPED) -> Marks:

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
-from pushforward.tables.columns.circles import beside_circle
+from pushforward.tables.columns.hints import hint_of
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.undeclared import Undeclared
@@ -155,4 +155,4 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
 
 def _noted(column: Column, values: Values, form: Format | None) -> Column:
     """A complete column with what is known of all kinds alike."""
-    return column.model_copy(update={"format": form, "outside_circle": beside_circle(values) or None})
+    return column.model_copy(update={"format": form, "hint": hint_of(values)})
