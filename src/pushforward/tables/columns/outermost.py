@@ -1,5 +1,7 @@
 """Few equal rows at an end of a column, or far from all other values."""
 
+from typing import Any
+
 import numpy as np
 
 # So many equal rows are enough there, if chance gives so many with at most this probability: at an end that nothing
@@ -19,8 +21,7 @@ def far_from(numbers: np.ndarray, rest: np.ndarray) -> np.ndarray:
         array([ True, False, False])
     """
     low, high = rest.min(), rest.max()
-    away: np.ndarray = np.maximum(low - numbers, numbers - high)
-    return away > high - low
+    return np.asarray(_is_far(np.maximum(low - numbers, numbers - high), high - low))
 
 
 def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int) -> np.ndarray:
@@ -44,11 +45,18 @@ def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int
     found = 0, 0
     for low in range(lowest + 1):
         for high in range(min(highest, most - low) + 1):
-            inner = slice(low, len(different) - high)
-            if low + high > sum(found) and far_from(np.delete(different, inner), different[inner]).all():
+            first, last = different[low], different[-1 - high]
+            below = first - different[low - 1] if low else np.inf
+            above = different[-high] - last if high else np.inf
+            if low + high > sum(found) and _is_far(min(below, above), last - first):
                 found = low, high
     places = np.arange(len(counts))
     return (places < found[0]) | (places >= len(counts) - found[1])
+
+
+def _is_far(away: Any, extent: Any) -> Any:
+    """Whether something so far away from others is far, if these extend so far."""
+    return away > extent
 
 
 def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_rows: int = LEAST_ROWS) -> np.ndarray:
