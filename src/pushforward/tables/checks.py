@@ -7,6 +7,7 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
+from pushforward.support.wording import counted
 
 FRAME = "the table"  # what messages call data that came from memory, not from a file
 LARGEST = 1e150  # of values: their squares, and the inverses of these, are finite
@@ -47,7 +48,8 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
     if missing:
         what = f'column "{missing[0]}"' if len(missing) == 1 else f"columns {_listed(missing)}"
         word = missing[0] if len(missing) == 1 else ""
-        raise InputError(f"{source} has no {what}; {_quoting(names, source)}{nearest(word, names)}")
+        pattern = "" if set("*?").isdisjoint("".join(missing)) else "columns are named one by one, without patterns; "
+        raise InputError(f"{source} has no {what}; {_quoting(names, source)}{pattern}{nearest(word, names)}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -84,7 +86,7 @@ def check_rows(rows: int, *, source: str, minimum_rows: int) -> None:
     """Refuse too few rows."""
     needed = max(minimum_rows, 1)
     if rows < needed:
-        given = "1 row" if rows == 1 else f"{rows} rows"
+        given = counted(rows, "row")
         raise InputError(f"{source} has {given}, and at least {needed} are needed; add rows.")
 
 

@@ -232,8 +232,8 @@ def _levels(found: dict[Any, int], values: Values) -> list[Level]:
     rows = sum(found.values())
     if len(found) > MOST_LEVELS or (len(found) > LEVELS_OF_ANY_TABLE and len(found) > rows / 2):
         raise InputError(
-            f"{values.what} has {len(found)} different texts in {rows} rows, too many for levels of a category: they "
-            f"look like names of rows; {leave_out(values.source)}."
+            f"{values.what} has {len(found):,} different texts in {rows:,} rows, too many for levels of a category: "
+            f"they look like names of rows; {leave_out(values.source)}."
         )
     if all(is_number(level) for level in found):
         return sorted(found)
@@ -275,7 +275,7 @@ def _refuse_numbers(levels: Sequence[Level], values: Values) -> None:
     if len(like) > len(levels) / 2:
         shown = shortened(like[0].as_py(), 20)
         raise InputError(
-            f'{values.what} has {len(levels)} different texts, most of them such as "{shown}": '
+            f'{values.what} has {len(levels):,} different texts, most of them such as "{shown}": '
             "they look like numbers or dates, but not all are written in one known way; write plain numbers or dates "
             'such as 2024-02-29, declare "category" in a schema if they are names, or '
             f"{leave_out(values.source)}."

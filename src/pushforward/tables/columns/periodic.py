@@ -92,7 +92,7 @@ class Periodic(Column):
         observed, period = self._turned(values.observed), self.period
         different, counts = np.unique(observed, return_counts=True)
         step = self._step(different, counts) if self.step is None else self.step
-        atoms = atoms_of(different, counts) if self.atoms is None else self.atoms
+        atoms = atoms_of(different, counts) if self.atoms is None else sorted(self.atoms)
         rows = np.array([np.count_nonzero(observed == atom) for atom in atoms])
         shares = ((rows + PSEUDO_ROWS) / (len(observed) + PSEUDO_ROWS * (len(atoms) + 1))).tolist()
         observed = observed[~np.isin(observed, atoms)]
