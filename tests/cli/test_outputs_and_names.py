@@ -35,3 +35,12 @@ def test_spreadsheets_are_refused_with_what_to_do(ending, run, tmp_path):
 def test_patterns_are_no_names_of_columns(run, gappy):
     result = run("fit", gappy / "data.csv", "--columns", "ma*", "-o", "model.safetensors")
     assert result.status == 2 and "named one by one, without patterns" in result.err
+
+
+def test_levels_have_no_range_in_explanations(run, kinds):
+    result = run("score", kinds / "model.safetensors", kinds / "data.parquet", "-o", "s.csv", "--explain", 5, "--json")
+    columns = [column for row in result.json()["oddest"] for column in row["columns"]]
+    assert columns
+    for column in columns:
+        ordered = column["column"] not in ("sex", "alive")
+        assert (column["low"] is not None) == (column["high"] is not None) == ordered, column

@@ -70,3 +70,11 @@ def test_a_declared_circle_does_not_hide_a_mark_either():
 )
 def test_what_only_looks_so_is_not_said_to_lie_outside_of_a_circle(name, values):
     assert columns_of(name, values).hint is None
+
+
+def test_declared_atoms_of_a_circle_are_listed_in_order():
+    column = columns_of("wind_direction", np.append(DEGREES, [270.0] * 90 + [90.0] * 50), {
+        "kind": "periodic", "period": 360, "atoms": [270, 90],
+    })  # fmt: skip
+    assert column.atoms == [90, 270]
+    assert column.describe().endswith("2.4% 90, 4.2% 270")

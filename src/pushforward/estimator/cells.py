@@ -8,9 +8,10 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+from sklearn.utils.validation import check_array
 
 from pushforward.errors import InputError
-from pushforward.estimator.rows import unmasked
+from pushforward.estimator.rows import FLOATS, unmasked
 from pushforward.support.suggestions import shortened
 
 INSTEAD = "or use fit_table, which models"
@@ -48,6 +49,15 @@ def readable(values: Any, name: str = "X") -> Any:
         if cells.dtype.kind not in NUMBERS:
             _check(cells, what)
     return values
+
+
+def readable_targets(y: Any) -> Any:
+    """The same of targets, if none is missing or infinite: scikit-learn does not say where."""
+    targets = readable(y, "y")
+    if targets is not None:
+        numbers = check_array(targets, ensure_2d=False, dtype=FLOATS, ensure_all_finite=False, input_name="y")
+        check_finite(numbers, y, "y")
+    return targets
 
 
 def check_finite(rows: np.ndarray, values: Any, name: str = "X") -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator, seeded_draws
-from pushforward.estimator.cells import check_finite, readable
+from pushforward.estimator.cells import check_finite, readable, readable_targets
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 from pushforward.flow import Flow
 from pushforward.support.wording import counted, percent
@@ -72,15 +72,10 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             InputError: no target varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
-        targets = readable(y, "y")
-        if targets is not None:
-            # Of targets scikit-learn itself refuses gaps, and does not say where.
-            numbers = check_array(targets, ensure_2d=False, dtype=FLOATS, ensure_all_finite=False, input_name="y")
-            check_finite(numbers, y, "y")
         rows, targets = validate_data(
             self,
             readable(X),
-            targets,
+            readable_targets(y),
             dtype=FLOATS,
             multi_output=True,
             y_numeric=True,
