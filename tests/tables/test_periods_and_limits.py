@@ -107,9 +107,14 @@ def test_limits_among_numbers_are_neither_missing_nor_levels(mark, rows):
     assert declared.numeric and declared.missing_share == pytest.approx(rows / 300)
 
 
-def test_limits_among_few_numbers_and_bands_without_numbers():
-    with pytest.raises(InputError, match="limits among numbers"):
-        column_of(["0", "1", "2", ">2"] * 20)
+@pytest.mark.parametrize("last", [">2", "3+", "≥3"])
+@pytest.mark.parametrize("rows", [1, 20, 200])
+def test_counts_with_an_open_end_are_levels(last, rows):
+    column = column_of([*["0", "1", "2"] * 20, *[last] * rows])
+    assert column.kind == "category" and set(column.levels) == {"0", "1", "2", last}
+
+
+def test_bands_without_numbers_are_levels():
     assert column_of(["<18", "18-30", "30-50", ">50"] * 20).kind == "category"
 
 

@@ -15,7 +15,7 @@ from pushforward.support.wording import percent
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import ISO, impossible_date
-from pushforward.tables.columns.values import INFINITE, PLAIN_NUMBER, Values, match_all
+from pushforward.tables.columns.values import INFINITE, LIMIT, PLAIN_NUMBER, WHOLE_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
     COMPACT,
     are_compact,
@@ -36,8 +36,6 @@ Format = NumberFormat | str
 # At most so many texts without a digit may stand beside numbers to be called marks of missing values, if there are at
 # least as many different numbers as this.
 MOST_MARKS, NUMBERS_BESIDE_MARKS = 3, 10
-# A number that others are below or above, or near: "<0.5", ">= 100", "~3", "5+".
-LIMIT = rf"^(([<>≤≥~≈]|<=|>=)\s*{PLAIN_NUMBER.strip('^$')}|[0-9.]+\s*\+)$"
 LEAST_BESIDE_LIMITS = 2
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -147,7 +145,7 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     texts = pc.unique(pc.utf8_trim_whitespace(column))
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-    if len(texts) < 2 or (plain and match_all(texts, r"^\s*[+-]?[0-9]+\s*$") and not are_compact(texts)):
+    if len(texts) < 2 or (plain and match_all(texts, WHOLE_NUMBER) and not are_compact(texts)):
         return None
     if are_compact(texts):
         return COMPACT
@@ -252,6 +250,8 @@ def _refuse_limits(texts: Any, values: Values) -> None:
     limits = pc.match_substring_regex(texts, LIMIT)
     marks, others = texts.filter(limits), texts.filter(pc.invert(limits))
     if not len(marks) or len(others) < LEAST_BESIDE_LIMITS or not match_all(others, PLAIN_NUMBER):
+        return
+    if values.has_open_end:
         return
     rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=marks)
     share = (pc.sum(rows).as_py() or 0) / len(values)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
-from pushforward.tables.columns.tally import Tally
+from pushforward.tables.columns.tally import MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL, Tally
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.types import readable
@@ -17,6 +17,9 @@ MOSTLY_NUMBERS = 0.5
 # The code of a value of the right type to which its column gives probability 0.
 UNSEEN = np.inf
 PLAIN_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+WHOLE_NUMBER = r"^\s*[+-]?[0-9]+\s*$"
+# A number that others are below or above, or near: "<0.5", ">= 100", "~3", "5+".
+LIMIT = rf"^(([<>≤≥~≈]|<=|>=)\s*{PLAIN_NUMBER.strip('^$')}|[0-9.]+\s*\+)$"
 _DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
 # float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
 LONG_CODE = 16
@@ -99,10 +102,19 @@ class Values:
         infinite = pc.fill_null(pc.match_substring_regex(pc.utf8_lower(self.column), INFINITE), False)
         number = pc.or_(number, infinite)
         share = pc.mean(pc.cast(number.filter(pc.is_valid(self.column)), pa.float64())).as_py() or 0.0
-        if share < MOSTLY_NUMBERS:
+        if share < MOSTLY_NUMBERS or self.has_open_end:
             return False
         _ = self.numbers  # which refuses the first that is not a number
         return True
+
+    @cached_property
+    def has_open_end(self) -> bool:
+        """Whether they are few whole numbers and limits, such as 0, 1, 2 and "3+": these are levels."""
+        texts = pc.unique(self.column.drop_null())
+        if len(texts) > MOST_NUMERIC_LEVELS or len(self) < ROWS_OF_LEVEL * len(texts):
+            return False
+        limits = pc.match_substring_regex(texts, LIMIT)
+        return bool(pc.any(limits).as_py()) and match_all(texts.filter(pc.invert(limits)), WHOLE_NUMBER)
 
     @cached_property
     def plain_numbers(self) -> Any:
