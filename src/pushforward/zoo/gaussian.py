@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward.bijections import Autoregressive, Compose, Standardized
 from pushforward.flow import Flow
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import in_units_of, straight
+from pushforward.zoo.units import in_units_of, inner_context, straight
 
 # The config of a Gaussian without its numbers of features: one affine layer whose networks have no hidden layer.
 LOG_SCALE_BOUND = 40.0
@@ -84,7 +84,7 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
         context: (N, C) or None.
         weights: (N,) or None.
     """
-    sizes = {"features": flow.features, "context": flow.context_features}
+    sizes = {"features": flow.features, "context": inner_context(flow)}
     inner = build({**GAUSSIAN, **sizes})
     found = in_units_of(inner, flow)
     assert isinstance(found.bijection, Standardized)

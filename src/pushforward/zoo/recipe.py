@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections import LU, Standardized
+from pushforward.bijections.clusters import Boxes, find_clusters
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
 from pushforward.support.wording import counted
 from pushforward.zoo.gaussian import MOST_COLUMNS, WITHIN, shrunk_covariance
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import gaussianized
+from pushforward.zoo.units import gaussianized, in_clusters, takes_clusters
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, WIDTH = 5, 128
@@ -70,11 +71,28 @@ class Recipe:
         with seeded(seed):
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
+        boxes = find_clusters(x) if takes_clusters(inner) else None
+        if boxes is not None:
+            return self._make_in_clusters(x, boxes, context, seed, **of_data)
         ends = {name: of_data[name] for name in ("low", "high", "normal", "weights") if name in of_data}
         straight = straight_features(x, self.knots, **ends)
         flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight)
+        return self._decorrelated(flow, x, of_data.get("weights"))
+
+    def _make_in_clusters(
+        self, x: Tensor, boxes: Boxes, context: Tensor | None, seed: int, **of_data: Any
+    ) -> Flow:
+        """The flow, which is given the cluster of each row as well, behind splines for each cluster."""
+        labels, own = len(boxes.low) - 1, 0 if context is None else context.shape[1]
+        with seeded(seed):
+            inner = build({**self.flow, "features": x.shape[1], "context": own + labels})
+            options = {name: of_data[name] for name in ("low", "high", "weights", "known") if name in of_data}
+            flow = in_clusters(inner, x, boxes, context, self.knots, **options)
+        return self._decorrelated(flow, x, of_data.get("weights"))
+
+    def _decorrelated(self, flow: Flow, x: Tensor, weights: Tensor | None) -> Flow:
         if self.flow.get("linear") == "lu" and x.shape[1] <= MOST_COLUMNS:
-            decorrelate(flow, x, of_data.get("weights"))
+            decorrelate(flow, x, weights)
         return flow
 
 
