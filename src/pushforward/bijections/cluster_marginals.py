@@ -1,4 +1,4 @@
-"""Splines through the quantiles of each cluster of rows, each onto the box around its cluster."""
+"""Splines through the quantiles of each cluster of rows, onto the box around it, and the covariance in each cluster."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ ROWS_OF_KNOT, FEWEST_KNOTS = 40, 4
 
 
 class ClusterMarginals(nn.Module):
-    """x[d] = spline_kd(y[d]) given the label k of a cluster, inside the box of that cluster, feature by feature.
+    """x = spline_k(mean_k + root_k y) given the label k of a cluster, inside the box of that cluster.
 
     The boxes divide the whole space, so that every x has a label, and with it a y. Each spline is a `MarginalSpline`
     through the rows of one cluster. Beyond these rows, toward an end of the box at a distance r from the last of them,
-    a distance t becomes t / (1 + t / r): a tail is nearly as it would be without the end, and never passes it.
+    a distance t becomes t / (1 + t / r): a tail is nearly as it would be without the end, and never passes it. What the
+    splines make normal is then correlated in each cluster by a triangular matrix, root_k.
 
     Arguments:
         features: D.
@@ -35,20 +36,25 @@ class ClusterMarginals(nn.Module):
         high: (K, D), the upper ends.
         first: (K, D), the smallest value in each box.
         last: (K, D), the largest value in each box.
+        mean: (K, D), of what the splines make of each cluster's rows; 0 at first.
+        root: (K, D, D), lower triangular, the Cholesky factor of its covariance; the identity at first.
     """
 
     low: Tensor
     high: Tensor
     first: Tensor
     last: Tensor
+    mean: Tensor
+    root: Tensor
 
     def __init__(self, features: int, clusters: int, knots: int = 32, bounded: bool = False) -> None:
         super().__init__()
         self.features, self.clusters = features, clusters
         self.splines = MarginalSpline(clusters * features, knots, bounded)
         zeros = torch.zeros(clusters, features)
-        for name, value in (("low", -math.inf), ("high", math.inf), ("first", 0.0), ("last", 0.0)):
+        for name, value in (("low", -math.inf), ("high", math.inf), ("first", 0.0), ("last", 0.0), ("mean", 0.0)):
             self.register_buffer(name, zeros + value)
+        self.register_buffer("root", torch.eye(features).repeat(clusters, 1, 1))
         places = 2.0 * torch.arange(clusters)
         self.first[:, 0] = self.last[:, 0] = places
         self.low[1:, 0] = self.high[:-1, 0] = places[1:] - 1
@@ -84,11 +90,11 @@ class ClusterMarginals(nn.Module):
             own = labels == label
             share = None if weights is None else weights[own]
             # Toward an end of the box there is no bound to meet.
-            within = (
+            within = [
                 [bound if end.isinf() else infinite for bound, end in zip(bounds, ends[label], strict=True)]
                 for bounds, ends, infinite in ((lows, boxes.low, -math.inf), (highs, boxes.high, math.inf))
-            )
-            made += _splines(x[own], knots, *within, share)
+            ]
+            made += _splines(x[own], knots, within, share)
         most = max(spline.z_knots.shape[1] for spline in made)
         bounded = any(map(math.isfinite, [*lows, *highs]))
         result = cls(x.shape[1], len(boxes.low), most, bounded).to(x)
@@ -106,39 +112,51 @@ class ClusterMarginals(nn.Module):
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """y, (*batch, D), and log|det ∂y/∂x|, (*batch), of x, (*batch, D)."""
-        label = self.labels(x.detach())
-        first, last, low, high = (part[label] for part in (self.first, self.last, self.low, self.high))
-        nearest = torch.minimum(torch.maximum(x, first), last)
-        outside = x - nearest
-        # 0 where there is no end.
-        share = (outside.abs() / torch.where(outside < 0, first - low, high - last)).clamp(max=1 - NEAREST)
-        w, bend = nearest + outside / (1 - share), -2 * torch.log1p(-share)
-        y, log_derivative = (self._of(label, each) for each in self.splines.each_inverse(self._for_all(w)))
-        return y, (log_derivative + bend).sum(-1)
+        scores, label, log_det = self.scores(x)
+        inverses = torch.linalg.solve_triangular(self.root, torch.eye(self.features).to(self.root), upper=False)
+        y = torch.einsum("kde,...ke->...kd", inverses, scores[..., None, :] - self.mean)
+        return self._of(label, y), log_det - self._log_scale()[label]
 
     def forward(self, y: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """x, (*batch, D), and log|det ∂x/∂y|, (*batch), of y, (*batch, D), given labels, (*batch)."""
-        w, log_derivative = (self._of(label, each) for each in self.splines.each_forward(self._for_all(y)))
+        scores = torch.einsum("kde,...e->...kd", self.root, y) + self.mean
+        w, log_derivative = (self._of(label, each) for each in self._each(scores, backwards=False))
         first, last, low, high = (part[label] for part in (self.first, self.last, self.low, self.high))
         nearest = torch.minimum(torch.maximum(w, first), last)
         outside = w - nearest
         times = outside.abs() / torch.where(outside < 0, first - low, high - last)
-        return nearest + outside / (1 + times), (log_derivative - 2 * torch.log1p(times)).sum(-1)
+        log_det = (log_derivative - 2 * torch.log1p(times)).sum(-1) + self._log_scale()[label]
+        return nearest + outside / (1 + times), log_det
 
-    def _for_all(self, value: Tensor) -> Tensor:
-        """Every row once for each cluster, (*batch, K · D)."""
-        return value.repeat(*[1] * (value.dim() - 1), self.clusters)
+    def scores(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the splines make of x, (*batch, D), the labels, and log|det| of the splines, (*batch)."""
+        label = self.labels(x.detach())
+        first, last, low, high = (part[label] for part in (self.first, self.last, self.low, self.high))
+        nearest = torch.minimum(torch.maximum(x, first), last)
+        outside = x - nearest
+        # An infinite distance where there is no end.
+        share = (outside.abs() / torch.where(outside < 0, first - low, high - last)).clamp(max=1 - NEAREST)
+        w = (nearest + outside / (1 - share))[..., None, :].expand(*x.shape[:-1], self.clusters, self.features)
+        y, log_derivative = (self._of(label, each) for each in self._each(w, backwards=True))
+        return y, label, (log_derivative - 2 * torch.log1p(-share)).sum(-1)
+
+    def _each(self, value: Tensor, backwards: bool) -> list[Tensor]:
+        """The splines of every cluster, and their log-derivatives, both (*batch, K, D)."""
+        apply = self.splines.each_inverse if backwards else self.splines.each_forward
+        return [each.unflatten(-1, (self.clusters, self.features)) for each in apply(value.flatten(-2))]
 
     def _of(self, label: Tensor, each: Tensor) -> Tensor:
-        """Of values for all clusters, (*batch, K · D), those of each row's own, (*batch, D)."""
-        places = label[..., None, None].expand(*label.shape, 1, self.features)
-        return each.unflatten(-1, (self.clusters, self.features)).gather(-2, places)[..., 0, :]
+        """Of values for all clusters, (*batch, K, D), those of each row's own, (*batch, D)."""
+        return each.gather(-2, label[..., None, None].expand(*label.shape, 1, self.features))[..., 0, :]
+
+    def _log_scale(self) -> Tensor:
+        """log|det root| of each cluster, (K,)."""
+        return self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-def _splines(
-    x: Tensor, knots: int, low: list[float], high: list[float], weights: Tensor | None
-) -> list[MarginalSpline]:
+def _splines(x: Tensor, knots: int, bounds: list[list[float]], weights: Tensor | None) -> list[MarginalSpline]:
     """The spline of each feature of the rows of a cluster, (n, D)."""
+    low, high = bounds
     knots = min(knots, max(len(x) // ROWS_OF_KNOT, FEWEST_KNOTS))
     straight = straight_features(x, knots, low=low, high=high, weights=weights)
     return [

@@ -55,6 +55,7 @@ class Clustered(Standardized):
                 [ 2.2760,  0.5000]])
     """
 
+    data: ClusterMarginals  # type: ignore[assignment]
     log_shares: Tensor
 
     def __init__(

@@ -15,6 +15,10 @@ from pushforward.bijections.quantile_knots import ROUNDINGS
 # Of more rows than this some show the gaps.
 MOST_ROWS = 20_000
 MOST_CLUSTERS = 32
+# A part with so many rows on either side of a gap is divided there, whatever is in other columns.
+FEWEST_ALONE = 50
+# Of more columns the covariances of clusters take too much memory.
+MOST_FEATURES = 1000
 # Sides of two gaps exclude each other if so many rows would lie on both by chance, and no more than this share of them
 # do.
 FEWEST_EXPECTED, MOST_OF_EXPECTED = 5.0, 0.05
@@ -51,10 +55,11 @@ def find_clusters(x: Tensor) -> Boxes | None:
 
     A column has a gap where `empty_gaps` finds one. Two gaps of two columns belong together if hardly a row lies on
     one side of the first and one side of the second: at most a twentieth of the rows that would by chance, and at least
-    five would. At such a gap the space is divided, in its middle, and so are both parts in turn, up to 32 boxes.
+    five would. At such a gap the space is divided, in its middle, and so are both parts in turn, up to 32 boxes. Once it
+    is, gaps of one column divide a part as well, if at least 50 of its rows lie on either side.
 
     Arguments:
-        x: (N, D).
+        x: (N, D), at most 1000 columns.
 
     Returns:
         The boxes, or None if there are no such gaps: where only one column has gaps, or where the sides of gaps are
@@ -67,18 +72,18 @@ def find_clusters(x: Tensor) -> Boxes | None:
         (torch.Size([2, 2]), None)
     """
     x = x.detach().double()
-    if x.shape[1] < 2 or not bool(x.isfinite().all()):
+    if not 2 <= x.shape[1] <= MOST_FEATURES or not bool(x.isfinite().all()):
         return None
     some = x
     if len(x) > MOST_ROWS:
         some = x[(torch.arange(MOST_ROWS) * len(x) // MOST_ROWS).to(x.device)]
     end = torch.full_like(x[0], math.inf)
-    waiting, done = [_Part(x, -end, end)], []
+    waiting, done = [_Part(x, -end, end)], list[_Part]()
     shown = [some]
     while waiting:
         part, seen = waiting.pop(0), shown.pop(0)
         room = len(waiting) + len(done) + 2 <= MOST_CLUSTERS
-        cut = next((cut for cut in _cuts(seen) if _varies(part, *cut)), None) if room else None
+        cut = next((cut for cut in _cuts(seen, whole=seen is some) if _varies(part, *cut)), None) if room else None
         if cut is None:
             done.append(part)
             continue
@@ -90,15 +95,18 @@ def find_clusters(x: Tensor) -> Boxes | None:
     return Boxes(torch.stack([part.low for part in done]), torch.stack([part.high for part in done]))
 
 
-def _cuts(x: Tensor) -> Iterator[tuple[int, float]]:
-    """The columns and the middles of the gaps that belong together with others, those with most of these first."""
+def _cuts(x: Tensor, whole: bool) -> Iterator[tuple[int, float]]:
+    """The columns and the middles of the gaps that belong together with others, those with most of these first.
+
+    In a part of the space all gaps follow, with many rows on either side: what lies there is better known by itself.
+    """
     found = [
         (column, (below + above) / 2)
         for column in range(x.shape[1])
         for below, above, _, _ in empty_gaps(x[:, column].sort().values)[0]
     ]
     columns = torch.tensor([column for column, _ in found], dtype=torch.long, device=x.device)
-    if len(columns.unique()) < 2:
+    if not found:
         return
     upper = (x[:, columns] >= x.new_tensor([middle for _, middle in found])).double()
     sides = torch.stack([upper, 1 - upper], 1).flatten(1)  # (N, 2 G)
@@ -110,7 +118,8 @@ def _cuts(x: Tensor) -> Iterator[tuple[int, float]]:
     pairs = exclude.view(2, count, 2, count).any(2).any(0) & (columns[:, None] != columns)
     partners = pairs.sum(1)
     for place in partners.argsort(descending=True, stable=True).tolist():
-        if partners[place] > 0:
+        alone = len(x) * float(torch.minimum(share[place], share[place + count]))
+        if partners[place] > 0 or (alone >= FEWEST_ALONE and not whole):
             yield found[place]
 
 

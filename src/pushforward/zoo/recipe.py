@@ -14,7 +14,8 @@ from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
 from pushforward.support.wording import counted
-from pushforward.zoo.gaussian import MOST_COLUMNS, WITHIN, shrunk_covariance
+from pushforward.zoo.covariance import covariance_of_scores
+from pushforward.zoo.gaussian import MOST_COLUMNS
 from pushforward.zoo.registry import build
 from pushforward.zoo.units import gaussianized, in_clusters, takes_clusters
 
@@ -34,8 +35,6 @@ ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
 ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
-# The fewest rows for each column whose covariance needs no shrinking, and then its smallest share of the identity.
-ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
 # Passes without a time limit, and limits on their number of steps.
 PASSES = 60
 FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
@@ -79,9 +78,7 @@ class Recipe:
         flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight)
         return self._decorrelated(flow, x, of_data.get("weights"))
 
-    def _make_in_clusters(
-        self, x: Tensor, boxes: Boxes, context: Tensor | None, seed: int, **of_data: Any
-    ) -> Flow:
+    def _make_in_clusters(self, x: Tensor, boxes: Boxes, context: Tensor | None, seed: int, **of_data: Any) -> Flow:
         """The flow, which is given the cluster of each row as well, behind splines for each cluster."""
         labels, own = len(boxes.low) - 1, 0 if context is None else context.shape[1]
         with seeded(seed):
@@ -100,8 +97,7 @@ class Recipe:
 def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """Let the LU layer next to the data start where it leaves the columns, made normal, uncorrelated.
 
-    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA). Of less than
-    50 rows for each column the covariance is shrunk toward the identity by the rule of Ledoit and Wolf.
+    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA).
 
     Arguments:
         flow: what `pushforward.gaussianized` made of an nsf with LU layers.
@@ -112,14 +108,7 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """
     assert isinstance(flow.bijection, Standardized)
     y = flow.bijection.data.inverse(x)[0].double()
-    mean, covariance = shrunk_covariance(y, weights, WITHIN)
-    if len(y) >= ROWS_OF_COVARIANCE * y.shape[1]:
-        share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
-        deviations = y - mean
-        covariance = (deviations * share[:, None]).t() @ deviations
-        # As if as many further rows as there are columns were uncorrelated: every direction has variance.
-        of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
-        covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
+    mean, covariance = covariance_of_scores(y, weights)
     variance, directions = torch.linalg.eigh(covariance)
     layer = next(module for module in reversed(list(flow.modules())) if isinstance(module, LU))
     layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)

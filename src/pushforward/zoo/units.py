@@ -16,6 +16,7 @@ from pushforward.bijections.context_range import ContextRange
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.zoo.covariance import LEAST_SHARE, covariance_of_scores
 from pushforward.zoo.registry import build, register
 
 MOST_KNOTS = 10_000
@@ -128,7 +129,14 @@ def in_clusters(
     found = _clustered(flow, data, labels, *_of_context(context, weights, known))
     assert isinstance(found.bijection, Clustered)
     of_row = torch.ones_like(x[:, 0]) if weights is None else weights.to(x)
-    sums = torch.zeros(data.clusters, dtype=x.dtype, device=x.device).index_add(0, data.labels(x), of_row)
+    scores, label, _ = data.scores(x)
+    for cluster in range(data.clusters):
+        own = label == cluster
+        mean, covariance = covariance_of_scores(scores[own], None if weights is None else weights[own])
+        # Of few rows it may have no inverse.
+        covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), LEAST_SHARE)
+        data.mean[cluster], data.root[cluster] = mean, torch.linalg.cholesky(covariance)
+    sums = torch.zeros(data.clusters, dtype=x.dtype, device=x.device).index_add(0, label, of_row)
     found.bijection.log_shares.copy_((sums / sums.sum()).log())
     return found
 
