@@ -113,20 +113,23 @@ class ClusterMarginals(nn.Module):
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """y, (*batch, D), and log|det ∂y/∂x|, (*batch), of x, (*batch, D)."""
         scores, label, log_det = self.scores(x)
-        inverses = torch.linalg.solve_triangular(self.root, torch.eye(self.features).to(self.root), upper=False)
+        root = self.root.to(scores.dtype)
+        inverses = torch.linalg.solve_triangular(root, torch.eye(self.features).to(root), upper=False)
         y = torch.einsum("kde,...ke->...kd", inverses, scores[..., None, :] - self.mean)
         return self._of(label, y), log_det - self._log_scale()[label]
 
     def forward(self, y: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """x, (*batch, D), and log|det ∂x/∂y|, (*batch), of y, (*batch, D), given labels, (*batch)."""
-        scores = torch.einsum("kde,...e->...kd", self.root, y) + self.mean
+        dtype = torch.promote_types(y.dtype, self.root.dtype)
+        scores = torch.einsum("kde,...e->...kd", self.root.to(dtype), y.to(dtype)) + self.mean
         w, log_derivative = (self._of(label, each) for each in self._each(scores, backwards=False))
         first, last, low, high = (part[label] for part in (self.first, self.last, self.low, self.high))
         nearest = torch.minimum(torch.maximum(w, first), last)
         outside = w - nearest
         times = outside.abs() / torch.where(outside < 0, first - low, high - last)
         log_det = (log_derivative - 2 * torch.log1p(times)).sum(-1) + self._log_scale()[label]
-        return nearest + outside / (1 + times), log_det
+        # Without an end exactly w, so that a small distance from a bound keeps its digits.
+        return w - outside * times / (1 + times), log_det
 
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the splines make of x, (*batch, D), the labels, and log|det| of the splines, (*batch)."""
@@ -136,7 +139,7 @@ class ClusterMarginals(nn.Module):
         outside = x - nearest
         # An infinite distance where there is no end.
         share = (outside.abs() / torch.where(outside < 0, first - low, high - last)).clamp(max=1 - NEAREST)
-        w = (nearest + outside / (1 - share))[..., None, :].expand(*x.shape[:-1], self.clusters, self.features)
+        w = (x + outside * share / (1 - share))[..., None, :].expand(*x.shape[:-1], self.clusters, self.features)
         y, log_derivative = (self._of(label, each) for each in self._each(w, backwards=True))
         return y, label, (log_derivative - 2 * torch.log1p(-share)).sum(-1)
 

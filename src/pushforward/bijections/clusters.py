@@ -55,8 +55,8 @@ def find_clusters(x: Tensor) -> Boxes | None:
 
     A column has a gap where `empty_gaps` finds one. Two gaps of two columns belong together if hardly a row lies on
     one side of the first and one side of the second: at most a twentieth of the rows that would by chance, and at least
-    five would. At such a gap the space is divided, in its middle, and so are both parts in turn, up to 32 boxes. Once it
-    is, gaps of one column divide a part as well, if at least 50 of its rows lie on either side.
+    five would. At such a gap the space is divided, in its middle, and so are both parts in turn, up to 32 boxes.
+    Once it is, gaps of one column divide a part as well, if at least 50 of its rows lie on either side.
 
     Arguments:
         x: (N, D), at most 1000 columns.
