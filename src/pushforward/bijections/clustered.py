@@ -51,8 +51,8 @@ class Clustered(Standardized):
         >>> from pushforward.bijections import Permutation
         >>> layer = Clustered(Permutation([0, 1]), ClusterMarginals(2, clusters=2))
         >>> layer(torch.tensor([[-1.0, 0.5], [1.0, 0.5]]))[0]
-        tensor([[-0.3837,  0.5000],
-                [ 2.2760,  0.5000]])
+        tensor([[-0.4752,  0.5000],
+                [ 1.3961,  0.5000]])
     """
 
     data: ClusterMarginals  # type: ignore[assignment]
