@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator, seeded_draws
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, unmasked
+from pushforward.estimator.cells import check_finite, readable, readable_targets
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, warn_beyond_range
 from pushforward.flow import Flow
-from pushforward.support.wording import counted, percent
 
 # Latent points behind the quantiles of several targets, a power of two.
 POINTS = 1024
@@ -73,13 +72,15 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         """
         rows, targets = validate_data(
             self,
-            unmasked(X),
-            unmasked(y, "y"),
+            readable(X),
+            readable_targets(y),
             dtype=FLOATS,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=FEWEST_ROWS,
+            ensure_all_finite=False,
         )
+        check_finite(rows, X)
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
@@ -111,7 +112,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
             raise InputError("Quantiles must be above 0 and below 1.")
         rows = self._checked(X)
         flow = self._evaluated_by(rows.dtype)
-        self._warn_beyond_range(rows)
+        warn_beyond_range(self.flow_, self._context_of(rows))
         if flow.features == 1 and self._kinds.monotone:
             # Every named architecture of one feature increases with z, and values increase with its points.
             targets = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
@@ -141,7 +142,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         """
         check_is_fitted(self)
         rows = self._checked(X)
-        self._warn_beyond_range(rows)
+        warn_beyond_range(self.flow_, self._context_of(rows))
         flow = self._evaluated_by(np.dtype(np.float32))
 
         def draw(given: Tensor) -> Tensor:
@@ -173,13 +174,13 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         targets = (
             self.predict(X)
             if y is None
-            else check_array(unmasked(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
+            else check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
         )
         check_consistent_length(rows, targets)
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:
             raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
-        self._warn_beyond_range(rows)
+        warn_beyond_range(self.flow_, self._context_of(rows))
         return self._log_prob(targets, rows, precision=rows.dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -202,21 +203,6 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         """All targets of those that vary, (n, P, targets), with as many dimensions as y had."""
         whole = self._columns.whole(targets)
         return whole[..., 0] if self._one_dimensional else whole
-
-    def _warn_beyond_range(self, rows: np.ndarray) -> None:
-        """Warn of rows that lie beyond the range of those of the fit."""
-        context = self._context_of(rows)
-        if context is None:
-            return
-        beyond = map_rows(lambda given: self.flow_.beyond_range(given.double()), self.flow_, context).any(1)
-        if beyond.any():
-            warnings.warn(
-                f"{beyond.sum()} of {counted(len(rows), 'row')} of X ({percent(beyond.mean())}) "
-                f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
-                "the density answers as at its end.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
