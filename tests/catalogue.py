@@ -33,6 +33,9 @@ from pushforward.bijections import (
     Sylvester,
     TailTransform,
 )
+from pushforward.bijections.cluster_marginals import ClusterMarginals
+from pushforward.bijections.clustered import Clustered
+from pushforward.bijections.clusters import Boxes
 from pushforward.networks import Conditioner
 
 HIDDEN = (16, 12)
@@ -90,6 +93,20 @@ def marginal_spline(features: int, context: int) -> Bijection:
     return MarginalSpline.from_data(x, 16)
 
 
+def clustered(features: int, context: int) -> Bijection:
+    """Two clusters far apart in the first feature, correlated, with a map that sees the labels."""
+    draws = torch.randn(400, features, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    draws[::4, 0] += 100.0
+    end = torch.full((2, features), torch.inf, dtype=torch.float64)
+    boxes = Boxes(-end, end.clone())
+    # The label of the first is 1, so that a map of numbers near 0 sees it.
+    boxes.low[0, 0] = boxes.high[1, 0] = 50.0
+    data = ClusterMarginals.from_data(draws, boxes, 8)
+    data.root.copy_(torch.eye(features) + 0.3 * torch.ones(features, features).tril(-1))
+    inner = autoregressive(Affine(), reverse=True)(features, context + 1)
+    return Clustered(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
+
+
 # Several layers of the kinds above them in the catalogue.
 ARCHITECTURES = (
     *("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"),
@@ -125,6 +142,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,
+    "clustered": clustered,
     **{name: architecture(name.removesuffix(" flow")) for name in ARCHITECTURES},
 }
 

@@ -99,20 +99,3 @@ def test_a_fitted_table_draws_nothing_between_clusters(separation):
     draws = model.draw(4000)
     between = (draws > 10) & (draws < separation - 10)
     assert between.mean() < 1e-3
-
-
-def test_sides_of_gaps_of_two_columns_go_together_only_as_well_as_the_flow_has_learned():
-    """An exact model has no draw with one column in each cluster; this one has some, as the documentation says."""
-    random = np.random.default_rng(0)
-    second = random.random(600) < 0.4
-    x = random.normal(size=(600, 2)) + 1e4 * second[:, None]
-    torch.manual_seed(0)
-    model = pf.fit_table(x, max_steps=60, progress=False).model
-    draws = model.draw(4000)
-    assert ((draws > 10) & (draws < 1e4 - 10)).mean() < 1e-3
-    side = draws > 5e3
-    error = (second.mean() * (1 - second.mean()) * (1 / 600 + 1 / 4000)) ** 0.5
-    assert (abs(side.mean(0) - second.mean()) < 0.02 + 5 * error).all()
-    apart = (side[:, 0] != side[:, 1]).mean()
-    # Independent columns have 2 p (1 - p) of such draws, the truth none.
-    assert apart < 0.5 * 2 * second.mean() * (1 - second.mean())

@@ -6,6 +6,8 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.bijections.gaps import NEIGHBORS, empty_gaps
+
 # No secant is flatter than this share of the column's own slope, that between its quantiles at ±1 deviation.
 FLATTEST = 1e-3
 # The slopes of the tails, relative to the mean slope from the middle to that end of the data.
@@ -22,12 +24,8 @@ PIECES_OF_LINE = 8
 # Data at a bound are moved this share of their range inside it.
 INSIDE = 1e-9
 
-# A gap between neighbors is empty if it is so many times as wide as the space of this many others on either side.
-TIMES_NEIGHBORS, NEIGHBORS = 3.0, 10
-# Values closer together than this share of the column's spread are one value.
-FINEST = 1e-10
-# The probability of an empty gap, at most, and that of its middle; there are no more gaps than this.
-MOST_IN_GAP, MIDDLE_OF_GAP, MOST_GAPS = 1e-4, 1e-6, 8
+# The probability of an empty gap, at most, and that of its middle.
+MOST_IN_GAP, MIDDLE_OF_GAP = 1e-4, 1e-6
 
 Point = tuple[float, float]
 Knots = tuple[list[float], list[float], list[float]]
@@ -137,39 +135,22 @@ def _cut_at_gaps(
 
     A segment begins and ends at the values next to a gap. A little of the gap's probability lies near either side.
     """
-    last = len(ordered) - 1
-    spread = float(ordered[round(0.84 * last)] - ordered[round(0.16 * last)])
-    # Values that differ by no more than this are one value, not a cluster.
-    cells = ordered if spread == 0 else ((ordered - ordered[0]) / (FINEST * spread)).floor()
-    counts = cells.unique_consecutive(return_counts=True)[1]
-    if len(counts) <= 2 * NEIGHBORS + 1:
-        return [points], []
-    ends = counts.cumsum(0) - 1
-    highest, values = ordered[ends], ordered[ends - counts + 1]
-    gaps = values[1:] - highest[:-1]
-    reach = values[NEIGHBORS:] - values[:-NEIGHBORS]
-    # Between values[i] and values[i + 1], for i from NEIGHBORS on; on the left end at i, on the right from i + 1.
-    left, right = reach[: -NEIGHBORS - 1], reach[NEIGHBORS + 1 :]
-    ratio = gaps[NEIGHBORS:-NEIGHBORS] / torch.maximum(left, right)
-    widest = ratio.topk(min(MOST_GAPS, len(ratio)))
-    found = (widest.indices[widest.values > TIMES_NEIGHBORS] + NEIGHBORS).sort().values.tolist()
+    gaps, places = empty_gaps(ordered)
     share = torch.ones_like(ordered) if weights is None else weights.double()
-    below = share.cumsum(0)[ends] / share.sum()
+    below = (share.cumsum(0)[places] / share.sum()).tolist()
     half = min(0.5 / (len(ordered) + 1), MOST_IN_GAP / 2)
     thin, rows, cluster = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half, 2 * (NEIGHBORS + 2) * half
     segments: list[list[Point]] = []
     bridges: list[list[Point]] = []
     before = 0.0
-    for place in found:
-        middle = float(below[place])
+    for (start, end, left, right), middle in zip(gaps, below, strict=True):
         # Rows of little weight are no cluster.
         if min(middle - before, 1 - middle) < cluster:
             continue
         before = middle
-        start, end = float(highest[place]), float(values[place + 1])
         third = (end - start) / 3
-        lower = start + min(float(left[place - NEIGHBORS]), third)
-        upper = end - min(float(right[place - NEIGHBORS]), third)
+        lower = start + min(left, third)
+        upper = end - min(right, third)
         z = [_normal_quantile(middle + part) for part in (-rows, -half, -thin, thin, half, rows)]
         # The first point stands, however near.
         inside = [point for point in points[1:] if point[0] < z[0] and point[1] < start]

@@ -5,15 +5,13 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch.special import erfcx
 
+from pushforward.bijections.complementary_error import inverse_log_reciprocal_erfc, log_reciprocal_erfc
 from pushforward.bijections.elementwise import Elementwise
 
 SMALLEST_TAIL = 1e-6
 # exp(60) is 1e26: no data reach beyond it, and float32 ends at 3e38.
 LARGEST_EXPONENT = 60.0
-# Above this value the logarithm of erfc is computed from erfcx, below it from erf.
-MIDDLE = 0.5
 
 
 class TailTransform(Elementwise):
@@ -136,7 +134,7 @@ class TailTransform(Elementwise):
         self.check_event(z)
         tails, sign, distance = self._sides(z)
         u = distance / math.sqrt(2)
-        t, log_hazard = _log_reciprocal(u)
+        t, log_hazard = log_reciprocal_erfc(u)
         exponent = tails * t
         inside = exponent.clamp(max=LARGEST_EXPONENT)
         y = (torch.expm1(inside) + inside.exp() * (exponent - inside)) / tails
@@ -151,8 +149,8 @@ class TailTransform(Elementwise):
         inside = stretched.clamp(max=math.expm1(LARGEST_EXPONENT))
         exponent = torch.log1p(inside)
         t = (exponent + (stretched - inside) * math.exp(-LARGEST_EXPONENT)) / tails
-        u = _solve(t)
-        log_det = self.log_scale + exponent + _log_reciprocal(u)[1] - 0.5 * math.log(2)
+        u = inverse_log_reciprocal_erfc(t)
+        log_det = self.log_scale + exponent + log_reciprocal_erfc(u)[1] - 0.5 * math.log(2)
         return sign * u * math.sqrt(2), -log_det
 
     def _sides(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -170,29 +168,3 @@ def _raw(tails: Tensor) -> Tensor:
     """The inverse of 1e-6 + softplus(·)."""
     tails = tails - SMALLEST_TAIL
     return tails + (-torch.expm1(-tails)).log()
-
-
-def _log_reciprocal(u: Tensor) -> tuple[Tensor, Tensor]:
-    """t = -log erfc(u) for u ≥ 0, and the logarithm of its derivative, 2 / (√π erfcx(u))."""
-    near = u.clamp(max=MIDDLE)
-    scaled = erfcx(u)
-    # erfc(u) = exp(-u²) erfcx(u); near 0 this would leave t without digits.
-    t = torch.where(u < MIDDLE, -torch.log1p(-torch.erf(near)), u.square() - scaled.log())
-    return t, math.log(2 / math.sqrt(math.pi)) - scaled.log()
-
-
-def _solve(t: Tensor) -> Tensor:
-    """The u ≥ 0 at which -log erfc(u) = t."""
-    with torch.no_grad():
-        far = t.clamp_min(4)
-        far = (far - (0.5 * (math.pi * far).log())).sqrt()  # erfcx(u) ≈ 1 / (√π u)
-        u = torch.where(t < 4, torch.erfinv(-torch.expm1(-t.clamp(max=4))), far)
-        for _ in range(3):
-            value, log_slope = _log_reciprocal(u)
-            u = u - (value - t) * (-log_slope).exp()
-    # Two more steps, whose first and second derivatives are those of the root; the value is unchanged.
-    step = u
-    for _ in range(2):
-        value, log_slope = _log_reciprocal(step)
-        step = step - (value - t) * (-log_slope.detach()).exp()
-    return u + (step - step.detach())

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from pushforward.bijections import Autoregressive, Compose, Standardized
 from pushforward.flow import Flow
+from pushforward.zoo.covariance import WITHIN, shrunk_covariance
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import in_units_of, straight
+from pushforward.zoo.units import in_units_of, inner_context, straight
 
 # The config of a Gaussian without its numbers of features: one affine layer whose networks have no hidden layer.
 LOG_SCALE_BOUND = 40.0
@@ -20,56 +21,8 @@ GAUSSIAN: dict[str, Any] = {"architecture": "autoregressive", "univariate": "aff
 GAUSSIAN["log_scale_bound"] = LOG_SCALE_BOUND
 # What people call the Gaussian in the units of a flow, and the one in the units of the data.
 IN_UNITS, OF_COLUMNS = "a Gaussian of the columns made normal", "a Gaussian of the encoded columns"
-# Values further out than this many deviations do not say how much to shrink a covariance.
-WITHIN = 3.0
 # Of more columns the covariance takes too long.
 MOST_COLUMNS = 3000
-
-
-def shrunk_covariance(x: Tensor, weights: Tensor | None = None, within: float = math.inf) -> tuple[Tensor, Tensor]:
-    """The mean of rows, and their covariance drawn toward a multiple of the identity, by as much as is best for them.
-
-    Arguments:
-        x: (N, D), in comparable units.
-        weights: (N,) or None.
-        within: how far from its mean a value is, at most, in what says how much to shrink, in deviations of its column;
-            default as far as it is. Otherwise one column with heavy tails would take the correlations of all others.
-
-    Returns:
-        (D,) and (D, D), float64.
-
-    Source: Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4.
-
-    Example:
-        >>> _, covariance = shrunk_covariance(torch.randn(50, 100, generator=torch.Generator().manual_seed(0)))
-        >>> bool(torch.linalg.eigvalsh(covariance).min() > 0.5)
-        True
-    """
-    x = x.double()
-    share = torch.full_like(x[:, 0], 1 / len(x)) if weights is None else (weights / weights.sum()).double()
-    mean = share @ x
-    deviations = (x - mean) * share.sqrt()[:, None]
-    covariance = deviations.t() @ deviations
-    centered = x - mean
-    if within < math.inf:
-        most = within * covariance.diagonal().sqrt()
-        centered = centered.clamp(-most, most)
-    toward = _shrinkage(centered, share)
-    return mean, torch.lerp(covariance, covariance.diagonal().mean() * torch.eye(x.shape[1]).to(covariance), toward)
-
-
-def _shrinkage(centered: Tensor, share: Tensor) -> float:
-    """The best share of the identity in the covariance of centered rows, (N, D), each with its share of all, (N,)."""
-    features = centered.shape[1]
-    if features < 2:
-        return 0.0
-    deviations = centered * share.sqrt()[:, None]
-    covariance = deviations.t() @ deviations
-    apart = covariance.square().sum() - features * covariance.diagonal().mean() ** 2
-    # The mean square by which the rows' own squares scatter around the covariance.
-    squares = centered.square().sum(1).square()
-    error = (squares * share.square()).sum() - share.square().sum() * covariance.square().sum()
-    return float((error / apart.clamp_min(torch.finfo(centered.dtype).tiny)).clamp(0, 1))
 
 
 @torch.no_grad()
@@ -84,7 +37,7 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
         context: (N, C) or None.
         weights: (N,) or None.
     """
-    sizes = {"features": flow.features, "context": flow.context_features}
+    sizes = {"features": flow.features, "context": inner_context(flow)}
     inner = build({**GAUSSIAN, **sizes})
     found = in_units_of(inner, flow)
     assert isinstance(found.bijection, Standardized)

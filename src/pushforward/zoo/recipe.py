@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections import LU, Standardized
+from pushforward.bijections.clusters import Boxes, find_clusters
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Flow
 from pushforward.support.seeding import seeded
 from pushforward.support.wording import counted
-from pushforward.zoo.gaussian import MOST_COLUMNS, WITHIN, shrunk_covariance
+from pushforward.zoo.covariance import covariance_of_scores
+from pushforward.zoo.gaussian import MOST_COLUMNS
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import gaussianized
+from pushforward.zoo.units import gaussianized, in_clusters, takes_clusters
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, WIDTH = 5, 128
@@ -33,8 +35,6 @@ ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
 ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
-# The fewest rows for each column whose covariance needs no shrinking, and then its smallest share of the identity.
-ROWS_OF_COVARIANCE, LEAST_SHARE = 50, 1e-4
 # Passes without a time limit, and limits on their number of steps.
 PASSES = 60
 FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
@@ -70,11 +70,26 @@ class Recipe:
         with seeded(seed):
             sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
             inner = build({**self.flow, **sizes})
+        boxes = find_clusters(x) if takes_clusters(inner) else None
+        if boxes is not None:
+            return self._make_in_clusters(x, boxes, context, seed, **of_data)
         ends = {name: of_data[name] for name in ("low", "high", "normal", "weights") if name in of_data}
         straight = straight_features(x, self.knots, **ends)
         flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight)
+        return self._decorrelated(flow, x, of_data.get("weights"))
+
+    def _make_in_clusters(self, x: Tensor, boxes: Boxes, context: Tensor | None, seed: int, **of_data: Any) -> Flow:
+        """The flow, which is given the cluster of each row as well, behind splines for each cluster."""
+        labels, own = len(boxes.low) - 1, 0 if context is None else context.shape[1]
+        with seeded(seed):
+            inner = build({**self.flow, "features": x.shape[1], "context": own + labels})
+            options = {name: of_data[name] for name in ("low", "high", "weights", "known") if name in of_data}
+            flow = in_clusters(inner, x, boxes, context, self.knots, **options)
+        return self._decorrelated(flow, x, of_data.get("weights"))
+
+    def _decorrelated(self, flow: Flow, x: Tensor, weights: Tensor | None) -> Flow:
         if self.flow.get("linear") == "lu" and x.shape[1] <= MOST_COLUMNS:
-            decorrelate(flow, x, of_data.get("weights"))
+            decorrelate(flow, x, weights)
         return flow
 
 
@@ -82,8 +97,7 @@ class Recipe:
 def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """Let the LU layer next to the data start where it leaves the columns, made normal, uncorrelated.
 
-    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA). Of less than
-    50 rows for each column the covariance is shrunk toward the identity by the rule of Ledoit and Wolf.
+    Of all matrices that do this the symmetric square root of the covariance moves each column least (ZCA).
 
     Arguments:
         flow: what `pushforward.gaussianized` made of an nsf with LU layers.
@@ -94,14 +108,7 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     """
     assert isinstance(flow.bijection, Standardized)
     y = flow.bijection.data.inverse(x)[0].double()
-    mean, covariance = shrunk_covariance(y, weights, WITHIN)
-    if len(y) >= ROWS_OF_COVARIANCE * y.shape[1]:
-        share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
-        deviations = y - mean
-        covariance = (deviations * share[:, None]).t() @ deviations
-        # As if as many further rows as there are columns were uncorrelated: every direction has variance.
-        of_identity = max(y.shape[1] / (y.shape[1] + len(y)), LEAST_SHARE)
-        covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), of_identity)
+    mean, covariance = covariance_of_scores(y, weights)
     variance, directions = torch.linalg.eigh(covariance)
     layer = next(module for module in reversed(list(flow.modules())) if isinstance(module, LU))
     layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)

@@ -11,7 +11,7 @@ from pushforward.flow import Flow
 from pushforward.support.modules import device_of, frozen
 from pushforward.support.seeding import seeded
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import in_units_of, standardized
+from pushforward.zoo.units import in_units_of, inner_context, standardized
 
 LAYERS, HIDDEN, BINS = 3, (128, 128), 8
 # Draws of a teacher, to find the units of its data.
@@ -63,7 +63,7 @@ def student_for(
             {
                 "architecture": "nsf",
                 "features": teacher.features,
-                "context": teacher.context_features,
+                "context": inner_context(teacher),
                 "kind": "inverse_autoregressive",
                 "layers": layers,
                 "hidden": hidden,

@@ -9,9 +9,14 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from pushforward.bijections import Bijection, Compose, Constrained, ElementwiseAffine, MarginalSpline, Standardized
+from pushforward.bijections.cluster_marginals import ClusterMarginals
+from pushforward.bijections.clustered import Clustered
+from pushforward.bijections.clusters import MOST_CLUSTERS, Boxes, find_clusters
 from pushforward.bijections.context_range import ContextRange
+from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.zoo.covariance import LEAST_SHARE, covariance_of_scores
 from pushforward.zoo.registry import build, register
 
 MOST_KNOTS = 10_000
@@ -61,7 +66,8 @@ def gaussianized(
 
     x = spline(f(z; (context - context_mean) / context_deviation)), with `MarginalSpline.from_data(x, knots)`: skew,
     heavy tails, bounds and outliers are removed feature by feature, and the flow has only to learn how features depend
-    on each other.
+    on each other. Where `find_clusters` finds clusters that are far apart in several features, each has splines and a
+    share of its own, see `Clustered`, unless the flow has an order of the features or another base than the normal one.
 
     Arguments:
         flow: the flow in standardized units; it is used, not copied.
@@ -74,7 +80,7 @@ def gaussianized(
         normal: features that are nearly normal already and are left unchanged.
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
         known: (M, C) rows whose range is that of the context; default those of the context itself.
-        straight: features that are only shifted and scaled; default none.
+        straight: features that are only shifted and scaled; default none. Those of clusters are chosen for each.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -91,10 +97,59 @@ def gaussianized(
         (torch.Size([200]), torch.float64)
     """
     ends = {"low": low, "high": high}
+    boxes = find_clusters(x) if takes_clusters(flow) else None
+    if boxes is not None:
+        return in_clusters(flow, x, boxes, context, knots, **ends, weights=weights, known=known, labels=False)
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
     return _gaussianized(flow, spline, *_of_context(context, weights, known))
+
+
+def in_clusters(
+    flow: Flow,
+    x: Tensor,
+    boxes: Boxes,
+    context: Tensor | None = None,
+    knots: int = 32,
+    *,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    weights: Tensor | None = None,
+    known: Tensor | None = None,
+    labels: bool = True,
+) -> Flow:
+    """The flow in the units of data x as `gaussianized` gives it, with splines and a share for each cluster.
+
+    Arguments: as for `gaussianized`, and
+        boxes: around the clusters, K, see `find_clusters`.
+        labels: whether the flow is given the cluster, by K - 1 features of context after those of the context.
+    """
+    data = ClusterMarginals.from_data(x, boxes, _checked_knots(knots), low=low, high=high, weights=weights)
+    found = _clustered(flow, data, labels, *_of_context(context, weights, known))
+    assert isinstance(found.bijection, Clustered)
+    of_row = torch.ones_like(x[:, 0]) if weights is None else weights.to(x)
+    scores, label, _ = data.scores(x)
+    for cluster in range(data.clusters):
+        own = label == cluster
+        mean, covariance = covariance_of_scores(scores[own], None if weights is None else weights[own])
+        # Of few rows it may have no inverse.
+        covariance = torch.lerp(covariance, torch.eye(len(mean)).to(covariance), LEAST_SHARE)
+        data.mean[cluster], data.root[cluster] = mean, torch.linalg.cholesky(covariance)
+    sums = torch.zeros(data.clusters, dtype=x.dtype, device=x.device).index_add(0, label, of_row)
+    found.bijection.log_shares.copy_((sums / sums.sum()).log())
+    return found
+
+
+def takes_clusters(flow: Flow) -> bool:
+    """Whether a flow in standardized units may be given clusters: they leave no order of the features."""
+    return flow.features > 1 and isinstance(flow.base, StandardNormal) and flow.bijection.order() is None
+
+
+def inner_context(flow: Flow) -> int:
+    """The number of context features of the flow in standardized units, if there is one; else of the flow itself."""
+    bijection = flow.bijection
+    return (bijection.bijection if isinstance(bijection, Standardized) else bijection).context_features
 
 
 def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
@@ -132,6 +187,9 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
     units = copy.deepcopy(other.bijection)
     if not isinstance(units, Standardized):
         raise ValueError("The other flow was made by neither standardized nor gaussianized: it has no units to take.")
+    if isinstance(units, Clustered):
+        units.bijection = flow.bijection
+        return Flow(units, flow.base, _config_of_clusters(flow, units))
     if isinstance(units.data, MarginalSpline):
         return _gaussianized(flow, units.data, units.context, units.context_range)
     if isinstance(units.data, ElementwiseAffine):
@@ -171,8 +229,23 @@ def _build_standardized(flow: dict[str, Any], context_range: bool = False) -> Fl
 
 
 @register("gaussianized")
-def _build_gaussianized(flow: dict[str, Any], knots: Any, bounded: bool = False, context_range: bool = False) -> Flow:
+def _build_gaussianized(
+    flow: dict[str, Any],
+    knots: Any,
+    bounded: bool = False,
+    context_range: bool = False,
+    clusters: int = 1,
+    labels: bool = False,
+) -> Flow:
     inner = build(flow)
+    if not isinstance(clusters, int) or not 1 <= clusters <= MOST_CLUSTERS:
+        raise InputError(f"gaussianized: option clusters must be a number from 1 to {MOST_CLUSTERS}, got {clusters!r}.")
+    if clusters > 1:
+        data = ClusterMarginals(inner.features, clusters, _checked_knots(knots), bounded)
+        own = inner.context_features - (clusters - 1 if labels else 0)
+        if own < 0:
+            raise InputError(f"gaussianized: the flow takes too few features of context for {clusters} labels.")
+        return _clustered(inner, data, labels, None, ContextRange(own) if context_range else None)
     spline = MarginalSpline(inner.features, _checked_knots(knots), bounded)
     return _gaussianized(inner, spline, None, ContextRange(inner.context_features) if context_range else None)
 
@@ -200,6 +273,33 @@ def _gaussianized(
         if data.low is not None:
             config["bounded"] = True
     return _in_units_of_data(flow, data, context, context_range, config)
+
+
+def _clustered(
+    flow: Flow,
+    data: ClusterMarginals,
+    labels: bool,
+    context: ElementwiseAffine | None = None,
+    context_range: ContextRange | None = None,
+) -> Flow:
+    own = flow.context_features - (data.clusters - 1 if labels else 0)
+    if context is None and own:
+        context = ElementwiseAffine(shift=torch.zeros(own))
+    bijection = Clustered(flow.bijection, data, context, context_range)
+    return Flow(bijection, flow.base, _config_of_clusters(flow, bijection))
+
+
+def _config_of_clusters(flow: Flow, units: Clustered) -> dict[str, Any] | None:
+    if flow.config is None:
+        return None
+    splines = units.data.splines
+    config = {"architecture": "gaussianized", "flow": flow.config, "knots": splines.z_knots.shape[1]}
+    config |= {"clusters": units.data.clusters, "labels": units.sees_labels}
+    if splines.low is not None:
+        config["bounded"] = True
+    if units.context_range is not None:
+        config["context_range"] = True
+    return config
 
 
 def _in_units_of_data(
