@@ -296,7 +296,9 @@ class _MapChecks:
         filled, value = randomized(self.bijection, self.seed, scale), self.latent.clone().requires_grad_()
         try:
             mapped, _ = filled(value, self.context)
-            rows = [torch.autograd.grad(mapped[:, i].sum(), value, retain_graph=True)[0] for i in range(mapped.shape[1])]
+            rows = [
+                torch.autograd.grad(mapped[:, i].sum(), value, retain_graph=True)[0] for i in range(mapped.shape[1])
+            ]
         except Exception:
             # What is wrong with the map is for the checks to say.
             return True
