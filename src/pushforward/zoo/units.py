@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from pushforward.bijections import Bijection, Compose, Constrained, ElementwiseAffine, MarginalSpline, Standardized
+from pushforward.bijections.context_features import ContextFeatures
 from pushforward.bijections.context_range import ContextRange
 from pushforward.errors import InputError
 from pushforward.flow import Flow
@@ -41,7 +42,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         >>> flow.sample((10,)).dtype
         torch.float64
     """
-    return _standardized(flow, _standardization(x, "x"), *_of_context(context))
+    return _standardized(flow, _standardization(x, "x"), _of_context(context))
 
 
 def gaussianized(
@@ -56,6 +57,7 @@ def gaussianized(
     weights: Tensor | None = None,
     known: Tensor | None = None,
     straight: Collection[int] = (),
+    context_knots: int | None = None,
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -75,6 +77,8 @@ def gaussianized(
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
         known: (M, C) rows whose range is that of the context; default those of the context itself.
         straight: features that are only shifted and scaled; default none.
+        context_knots: of splines that give the flow a normal score beside each context, without their correlations: see
+            `ContextFeatures`. The flow given here then takes 2 C context features. Default none: it takes C.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -94,10 +98,16 @@ def gaussianized(
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
-    return _gaussianized(flow, spline, *_of_context(context, weights, known))
+    return _gaussianized(flow, spline, _of_context(context, weights, known, context_knots))
 
 
-def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+def straight(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None = None,
+    weights: Tensor | None = None,
+    context_knots: int | None = None,
+) -> Flow:
     """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
 
     Arguments:
@@ -105,12 +115,13 @@ def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tens
         x: (N, D) data.
         context: (N, C), for a conditional flow.
         weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
+        context_knots: as in `gaussianized`.
 
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
     spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), weights=weights)
-    return _gaussianized(flow, spline, *_of_context(context, weights))
+    return _gaussianized(flow, spline, _of_context(context, weights, None, context_knots))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -132,11 +143,12 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
     units = copy.deepcopy(other.bijection)
     if not isinstance(units, Standardized):
         raise ValueError("The other flow was made by neither standardized nor gaussianized: it has no units to take.")
+    of_context = units.context, units.context_range, units.features_of_context
     if isinstance(units.data, MarginalSpline):
-        return _gaussianized(flow, units.data, units.context, units.context_range)
+        return _gaussianized(flow, units.data, of_context)
     if isinstance(units.data, ElementwiseAffine):
-        return _standardized(flow, units.data, units.context, units.context_range)
-    return _in_units_of_data(flow, units.data, units.context, units.context_range, None)
+        return _standardized(flow, units.data, of_context)
+    return _in_units_of_data(flow, units.data, of_context, None)
 
 
 def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:
@@ -165,55 +177,58 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 
 @register("standardized")
-def _build_standardized(flow: dict[str, Any], context_range: bool = False) -> Flow:
+def _build_standardized(flow: dict[str, Any], context_range: bool = False, context_knots: Any = None) -> Flow:
     inner = build(flow)
-    return _standardized(inner, None, None, ContextRange(inner.context_features) if context_range else None)
+    return _standardized(inner, None, _fresh(inner, context_range, context_knots))
 
 
 @register("gaussianized")
-def _build_gaussianized(flow: dict[str, Any], knots: Any, bounded: bool = False, context_range: bool = False) -> Flow:
+def _build_gaussianized(
+    flow: dict[str, Any], knots: Any, bounded: bool = False, context_range: bool = False, context_knots: Any = None
+) -> Flow:
     inner = build(flow)
     spline = MarginalSpline(inner.features, _checked_knots(knots), bounded)
-    return _gaussianized(inner, spline, None, ContextRange(inner.context_features) if context_range else None)
+    return _gaussianized(inner, spline, _fresh(inner, context_range, context_knots))
+
+
+# Shift and scale of a context, its range in those units, and what a flow sees of it.
+_OfContext = tuple[ElementwiseAffine | None, ContextRange | None, ContextFeatures | None]
+
+
+def _fresh(inner: Flow, context_range: bool, context_knots: Any) -> _OfContext:
+    """The maps of a context with fresh numbers, before those of a file are read."""
+    size = inner.context_features if context_knots is None else inner.context_features // 2
+    seen = None if context_knots is None else ContextFeatures(size, _checked_knots(context_knots))
+    return None, ContextRange(size) if context_range else None, seen
 
 
 def _standardized(
-    flow: Flow,
-    data: ElementwiseAffine | None = None,
-    context: ElementwiseAffine | None = None,
-    context_range: ContextRange | None = None,
+    flow: Flow, data: ElementwiseAffine | None = None, of_context: _OfContext = (None, None, None)
 ) -> Flow:
     data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
     config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
-    return _in_units_of_data(flow, data, context, context_range, config)
+    return _in_units_of_data(flow, data, of_context, config)
 
 
-def _gaussianized(
-    flow: Flow,
-    data: MarginalSpline,
-    context: ElementwiseAffine | None = None,
-    context_range: ContextRange | None = None,
-) -> Flow:
+def _gaussianized(flow: Flow, data: MarginalSpline, of_context: _OfContext = (None, None, None)) -> Flow:
     config = None
     if flow.config is not None:
         config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
         if data.low is not None:
             config["bounded"] = True
-    return _in_units_of_data(flow, data, context, context_range, config)
+    return _in_units_of_data(flow, data, of_context, config)
 
 
-def _in_units_of_data(
-    flow: Flow,
-    data: Bijection,
-    context: ElementwiseAffine | None,
-    context_range: ContextRange | None,
-    config: dict[str, Any] | None,
-) -> Flow:
+def _in_units_of_data(flow: Flow, data: Bijection, of_context: _OfContext, config: dict[str, Any] | None) -> Flow:
+    context, context_range, seen = of_context
     if context is None and flow.context_features:
-        context = ElementwiseAffine(shift=torch.zeros(flow.context_features))
+        size = flow.context_features if seen is None else seen.features
+        context = ElementwiseAffine(shift=torch.zeros(size))
     if config is not None and context_range is not None:
         config["context_range"] = True
-    return Flow(Standardized(flow.bijection, data, context, context_range), flow.base, config)
+    if config is not None and seen is not None:
+        config["context_knots"] = seen.scores.z_knots.shape[1]
+    return Flow(Standardized(flow.bijection, data, context, context_range, seen), flow.base, config)
 
 
 def _checked_knots(knots: object) -> int:
@@ -223,13 +238,20 @@ def _checked_knots(knots: object) -> int:
 
 
 def _of_context(
-    context: Tensor | None, weights: Tensor | None = None, known: Tensor | None = None
-) -> tuple[ElementwiseAffine | None, ContextRange | None]:
-    """The standardization of a context, (N, C), and the range of what it gives for known rows."""
+    context: Tensor | None,
+    weights: Tensor | None = None,
+    known: Tensor | None = None,
+    knots: int | None = None,
+) -> _OfContext:
+    """The maps of a context, (N, C): its range is that of known rows, and a flow sees its features if knots are given."""
     if context is None:
-        return None, None
+        return None, None, None
     affine = _standardization(context, "context", weights)
-    return affine, ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
+    context_range = ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
+    if knots is None:
+        return affine, context_range, None
+    seen = ContextFeatures.from_data(affine.inverse(context)[0], _checked_knots(knots), weights)
+    return affine, context_range, seen
 
 
 def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:
