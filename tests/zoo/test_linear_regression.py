@@ -1,4 +1,4 @@
-"""The linear regression that a conditional flow starts from, against closed forms, and as the least that a fit reaches."""
+"""The linear regression that a conditional flow starts from, against closed forms, and the least that a fit reaches."""
 
 import numpy as np
 import pytest

@@ -25,7 +25,7 @@ class Standardized(Bijection):
         data: shift and scale of x, or another map into the data's units.
         context: shift and scale of the context, or None when f takes none.
         context_range: the range of standardized contexts in training, beyond which f sees its end; default none.
-        features_of_context: what f sees of standardized contexts, after `context_range`; default the contexts themselves.
+        features_of_context: what f sees of standardized contexts after `context_range`; default these themselves.
 
     Cost: that of f.
     """

@@ -141,14 +141,15 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
     large = not few and (max_time is None or max_time >= SECONDS_FOR_LARGE + SECONDS_OF_COLUMN * features)
     fine = large and features == FINE_FEATURES and rows >= ROWS_FOR_FINE
     bins = 32 if fine else 16 if large else 8
-    hidden = [WIDTH] * (3 if large else 2)
+    deep = large or (bool(context) and features == 1 and not few)
+    hidden = [WIDTH] * (3 if deep else 2)
     # After a regression a single target needs few splines; several are mixed, layer by layer.
     layers = CONDITIONAL_LAYERS if context and features == 1 else LAYERS
     flow = {
         "architecture": "nsf",
         "layers": layers,
         "hidden": hidden,
-        "residual": large,
+        "residual": deep,
         "bins": bins,
         "linear": "lu" if features > 1 else "none",
         "dropout": DROPOUT if few else 0.0,
@@ -171,8 +172,8 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         knots,
         training,
         (
-            f"chosen: nsf, {counted(layers, 'autoregressive layer')} of {bins}-bin splines{start}, networks of {len(hidden)} x "
-            f"{WIDTH} units{dropout}, for {rows} rows of {counted(features, 'column')}{given}"
+            f"chosen: nsf, {counted(layers, 'autoregressive layer')} of {bins}-bin splines{start}, networks of "
+            f"{len(hidden)} x {WIDTH} units{dropout}, for {rows} rows of {counted(features, 'column')}{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
             f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",

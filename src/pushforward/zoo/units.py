@@ -243,7 +243,7 @@ def _of_context(
     known: Tensor | None = None,
     knots: int | None = None,
 ) -> _OfContext:
-    """The maps of a context, (N, C): its range is that of known rows, and a flow sees its features if knots are given."""
+    """The maps of a context, (N, C): its range is that of known rows; with knots a flow sees its features."""
     if context is None:
         return None, None, None
     affine = _standardization(context, "context", weights)
