@@ -137,7 +137,11 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     """One fit and its judgment."""
     import torch
 
+    from pushforward.training import fabric  # noqa: F401 (imports come before the clock)
+
     torch.set_num_threads(job["threads"])
+    # The first optimizer imports the compiler.
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     warnings.simplefilter("ignore")
     x, y, test_x, test_y = load(Path(job["folder"]), job["split"])
     start = time.perf_counter()

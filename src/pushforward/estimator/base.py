@@ -148,12 +148,13 @@ class FlowEstimator(BaseEstimator):
         rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights)
         options = {**self._training_options(recipe, seed), "max_time": max_time}
         found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
-        self.flow_, self.history_ = found[0]
+        flow, self.history_ = found[0]
         before = len(self.history_.events)
+        self.flow_: Any = flow
         if mixed:
             self.flow_ = mixture_of(found, self._kinds, rows, splits)
         elif self.flow is None:
-            self.flow_ = keep_gaussian(self.flow_, self._kinds, self.history_, rows, split)
+            self.flow_ = keep_gaussian(flow, self._kinds, self.history_, rows, split)
         for line in self.history_.events[before:]:
             announce(line)
 

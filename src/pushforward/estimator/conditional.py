@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import seeded_draws
-from pushforward.estimator.forecasting import DRAWS, Forecasting, probabilities_of, uniform_points
+from pushforward.estimator.forecasting import Forecasting, probabilities_of
+from pushforward.estimator.predictive_points import DRAWS, uniform_points
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, unmasked
 from pushforward.support.wording import counted, percent
 
@@ -40,7 +41,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
     Attributes:
         flow_: the fitted `Flow`, or `FlowMixture` of one target, over the targets that vary, in their own units; its
-            context are the columns of X that vary. Of targets with probabilities it is that of their points on the line.
+            context are the columns of X that vary. Of targets with probabilities it is over their points on a line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -80,6 +81,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
+        low, high = targets.min(0).astype(np.float64), targets.max(0).astype(np.float64)
+        self._ends_of_mean = 2 * low - high, 2 * high - low
         self._fit_flow(targets, [f"y{index}" for index in range(self.n_outputs_)], rows)
         return self
 
@@ -88,7 +91,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
         Arguments:
             X: (n, C).
-            statistic: "median" (default), "mean", by quadrature, or "mode" of one target: the densest of 100 quantiles.
+            statistic: "median" (default); "mean", by quadrature, in which values count no farther than one range beyond
+                the targets of the fit; or "mode" of one target, the densest of 100 quantiles.
 
         Raises:
             InputError: another statistic, or the mode of several targets.

@@ -51,9 +51,9 @@ class Forecast:
         order = values.argsort(1)
         return cls(np.take_along_axis(values, order, 1), weights[order])
 
-    def mean(self) -> np.ndarray:
-        """The mean of each row, (n,)."""
-        found: np.ndarray = (self.weights * self.values).sum(1)
+    def mean(self, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
+        """The mean of each row, (n,), where values beyond an end count as that end: tails may have no mean."""
+        found: np.ndarray = (self.weights * self.values.clip(low, high)).sum(1)
         return found
 
     def crps(self, y: np.ndarray) -> np.ndarray:

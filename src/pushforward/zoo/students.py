@@ -58,14 +58,15 @@ def student_for(
     order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
     linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
     base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
-    in_units = isinstance(teacher.bijection, Standardized)
+    units = teacher.bijection
+    # A flow in units of data may see more of a context than its values.
+    seen = units.bijection.context_features if isinstance(units, Standardized) else teacher.context_features
     with seeded(seed):
         student = build(
             {
                 "architecture": "nsf",
                 "features": teacher.features,
-                # A flow in units of data may see more of a context than its values.
-                "context": teacher.bijection.bijection.context_features if in_units else teacher.context_features,
+                "context": seen,
                 "kind": "inverse_autoregressive",
                 "layers": layers,
                 "hidden": hidden,
