@@ -299,3 +299,10 @@ def test_samples_are_compared_with_rows_given():
         rows = flow.sample((2000,))
     assert not failures(flow, x=rows)
     assert failures(flow, x=1.5 * rows) == {"samples resemble the rows given"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_steep_layers_are_checked_where_float64_has_digits(seed):
+    """Five mixtures of logistics with noise of size 1 have slopes of e^±30 in a row."""
+    assert pf.check_bijection(pf.mixture_cdf(features=2).bijection, seed=seed).passed

@@ -151,7 +151,7 @@ def test_a_streamed_fit_is_as_good_as_one_in_memory(small, tmp_path, monkeypatch
     lines = []
     options = {"max_steps": 100, "seed": 1}
     fit = pf.fit_table(path, **options, announce=lines.append)
-    assert "5000 rows stay in the file and are streamed" in lines[0]
+    assert "5,000 rows stay in the file and are streamed" in lines[0]
     assert sum(fit.model.notes["rows"].values()) == ROWS
     # Two normal columns, b given a with deviation 0.5.
     entropy = 1 + np.log(2 * np.pi) + np.log(0.5)

@@ -79,6 +79,24 @@ def test_rows_on_an_end_are_no_evidence_that_others_reach_it():
     assert bounds_of(*amounts, 0.1) == (0.0, None)
 
 
+@pytest.mark.parametrize(
+    ("values", "end", "bounds"),
+    [
+        (DRAWS.weibull(2, 3000), 0.0, (0, np.inf)),
+        (DRAWS.exponential(3, 3000), 0.0, (0, np.inf)),
+        (DRAWS.random(3000), 1.0, (0, 1)),
+        (100 * DRAWS.random(300), 0.0, (0, 100)),
+    ],
+)
+def test_one_row_on_a_bound_is_no_atom(values, end, bounds):
+    column = column_of(with_equal(values, 1, end))
+    assert (column.kind, column.bounds) == ("bounded", bounds)
+    columns = Columns({"x": column}, ["x"])
+    assert (columns.decode(torch.linspace(-9, 9, 999, dtype=torch.float64)[:, None]) >= 0).all()
+    # Two equal measurements are a rarity, and those on a bound are no chance.
+    assert column_of(with_equal(values, 2, end)).atoms == [end]
+
+
 def test_a_negative_mark_leaves_the_bound_of_the_others():
     # It is not far: amounts spread wider.
     values = with_equal(DRAWS.exponential(3000, 3000), 9, -999.0)

@@ -86,8 +86,10 @@ def test_marks_are_named_with_the_line_that_declares_them(marks):
         values[30 * place : 30 * (place + 1)] = mark
     remark = infer_schema(pa.table({"x": values}), source="t")["x"].remark
     listed = ", ".join(f"{mark:.17g}" for mark in marks)
+    lies, marks_them = ("lies", "it marks") if len(marks) == 1 else ("lie", "they mark")
     assert (
-        remark == f'{listed} lies far from all other values: if it marks missing values, declare "missing": [{listed}]'
+        remark
+        == f'{listed} {lies} far from all other values: if {marks_them} missing values, declare "missing": [{listed}]'
     )
 
 

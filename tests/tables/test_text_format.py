@@ -208,8 +208,6 @@ IN_DRESS = {
     "currencies on both sides": [f"EUR {k}" if k % 2 else f"{k} EUR" for k in range(300)],
     "errors": [f"{k / 10}±{k % 7 / 10}" for k in range(300)],
     "exponents with commas": [f"{1 + k / 100:.2f}e+0{k % 3}".replace(".", ",") for k in range(300)],
-    "weeks": [f"{2014 + k // 52}-W{1 + k % 52:02d}" for k in range(300)],
-    "quarters": [f"{1940 + k // 4}-Q{1 + k % 4}" for k in range(300)],
     "sizes": [f"{a}x{b}" for a in range(10, 30) for b in range(10, 25)],
     "feet and inches": [f"{4 + k // 12}'{k % 12}\"" for k in range(235)],
     "hours": [f"{k // 60}h{k % 60:02d}" for k in range(400)],

@@ -16,7 +16,7 @@ def test_time_and_columns_decide_the_size_and_both_lines_say_what_and_why():
     # Two columns of many rows.
     assert [choose_recipe(rows, 2, max_time=60.0).flow["bins"] for rows in (5_000, 50_000)] == [16, 32]
     assert len(short.reasons) == 2 and all(line.startswith("chosen: ") for line in short.reasons)
-    assert "50000 rows of 6 columns" in short.reasons[0] and "30 seconds" in short.reasons[1]
+    assert "50,000 rows of 6 columns" in short.reasons[0] and "30 seconds" in short.reasons[1]
 
 
 def test_without_a_limit_the_number_of_steps_follows_the_rows_within_bounds():

@@ -17,8 +17,9 @@ from pushforward.bijections.univariate.spline import through_knots
 
 # The distance in z up to which tails bend; e^60 times the width of the data is far enough, and float32 holds it.
 LONGEST_TAIL = 60.0
-# Data at a bound are no nearer to it than this share of the last knot's distance.
-NEAREST = 1e-12
+# Data are no nearer to a bound than this share of the last knot's distance; those exactly on it, which other data only
+# come near, were rounded or cut: they stand for all that are nearer than the last knot, and lie in the middle of these.
+NEAREST, ON_BOUND = 1e-12, 0.5
 
 
 class MarginalSpline(Elementwise):
@@ -28,7 +29,8 @@ class MarginalSpline(Elementwise):
     is the slope at that end. It is nearly straight at first, but a value a million times farther out than all data is
     only log(1e6) away in z: improbable, not impossible. From t = 60 on it is straight, so that nothing overflows. Where
     x has a bound, the spline approaches the bound instead and never passes it: beyond a last knot at distance d from
-    the bound and with slope s, the distance is d exp(-|z - z_knot| s / d). Knots are buffers and are not trained.
+    the bound and with slope s, the distance is d exp(-|z - z_knot| s / d). The bound itself, which no z reaches, is
+    taken for the distance d / 2. Knots are buffers and are not trained.
     Without `from_data` the spline is the identity between them.
 
     Arguments:
@@ -209,7 +211,9 @@ class MarginalSpline(Elementwise):
         room = side * (torch.where(below, self.x_knots[:, :1], self.x_knots[:, -1:]) - bound)
         if backwards:
             # The bounds themselves have no finite z.
-            left = torch.where(bounded, (side * (rows - bound) / room).clamp_min(NEAREST), 1.0).log()
+            share = side * (rows - bound) / room
+            share = torch.where(share == 0, ON_BOUND, share.clamp_min(NEAREST))
+            left = torch.where(bounded, share, 1.0).log()
             end = torch.where(below, self.z_knots[:, :1], self.z_knots[:, -1:])
             return torch.where(bounded, end + side * left * room / slope, mapped), -left
         # Measured from the bound, not from the knot, so that a small distance keeps its digits.

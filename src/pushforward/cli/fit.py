@@ -231,15 +231,20 @@ def _say(result: "Fit", name: str, options: Options) -> None:
 
 def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[str]:
     notes, ending, last = result.model.notes, result.history.stopped, []
+    rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
     if ending == "interrupted":
         more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
-        last = [f"interrupted: {output} has the best weights until then{more}"]
-    rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
+        holds = (
+            "a Gaussian, since no weights until then were better"
+            if flow == "Gaussian"
+            else "the best weights until then"
+        )
+        last = [f"interrupted: {output} has {holds}{more}"]
     compared = gain(result.held_out, result.gaussian)
     over = f"{flow} over {counted(len(result.model.columns), 'column')} of {name}"
     return [
-        f"{over}: {rows['training']} training rows, {rows['held_out']} held out, {counted(notes['steps'], 'step')} in "
-        f"{notes['seconds']:.1f} s ({ending})",
+        f"{over}: {counted(rows['training'], 'training row')}, {rows['held_out']:,} held out, "
+        f"{counted(notes['steps'], 'step')} in {notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{compared}; model in {output}",
         *last,
     ]

@@ -61,7 +61,7 @@ def score(
 
     table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
-    with reading.table(data, quiet) as table, progress("scoring", quiet) as report:
+    with reading.table(data, quiet, output) as table, progress("scoring", quiet) as report:
         options: dict[str, Any] = {"shares": shares, "strict": strict, "engine": where}
         scores = table_model.score(table, output, report, oddest.add, **options)
     outliers = []
@@ -109,11 +109,11 @@ def _calibration(scores: "Scores", model: "TableModel") -> list[str]:
         return ["no p-values: the model is distilled or of an earlier version, without held-out log-densities"]
     patterns = len(model.calibration.ranks)
     each = f", within each of {patterns} patterns of gaps and atoms" if patterns > 1 else ""
-    lines = [f"p-values: ranks among {model.calibration.rows} rows that the fit held out{each}"]
+    lines = [f"p-values: ranks among {model.calibration.rows:,} rows that the fit held out{each}"]
     if scores.pooled:
         lines.append(
-            f"{scores.pooled} of {counted(scores.rows, 'row')} ({percent(scores.pooled / scores.rows)}): ranked among "
-            "rows with similar gaps and atoms, since few of the rows held out have the same"
+            f"{scores.pooled:,} of {counted(scores.rows, 'row')} ({percent(scores.pooled / scores.rows)}): ranked "
+            "among rows with similar gaps and atoms, since few of the rows held out have the same"
         )
     return lines
 
@@ -125,7 +125,7 @@ def _explanation(outliers: list, model: "TableModel", explain: int) -> list[str]
     lines = []
     if outliers:
         lines.append(
-            "the least probable rows, and the columns that explain them with their shares (value; the range of 90 % "
+            "the least probable rows, and the columns that explain them with their shares (value; the range of 90% "
             "given the others):"
         )
         lines += [f"  {row}" for row in outliers]

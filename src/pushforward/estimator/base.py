@@ -15,11 +15,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.errors import InputError
+from pushforward.estimator.cells import check_finite, readable
 from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, unmasked, warn_of_dependence
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, warn_of_dependence
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
@@ -29,10 +30,12 @@ from pushforward.tables.checks import check_scale
 from pushforward.tables.columns.values import UNSEEN
 from pushforward.training import evaluate
 from pushforward.training.copies import copies_of
-from pushforward.training.settings import TrainingOptions
+from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
 from pushforward.training.splitting import split_table
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
+
+OPTIONS = {*REAL, *WHOLE}
 
 
 @dataclass(eq=False, repr=False)
@@ -92,7 +95,8 @@ class FlowEstimator(BaseEstimator):
         weights: np.ndarray | None = None,
     ) -> None:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        check_types({name: value for name, value in self.get_params().items() if name in OPTIONS})
+        seed = _seed_of(self.random_state)
         rows, x = x, x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
         whole = x if context is None else np.hstack([x, context.astype(np.float64)])
@@ -122,7 +126,10 @@ class FlowEstimator(BaseEstimator):
             return continuous_kinds(varying, known)
         declared = declared_kinds(self.kinds, names)
         if self._needs_invertible_map:
-            raise InputError("FlowTransformer takes all columns for continuous numbers; leave out kinds.")
+            raise InputError(
+                "FlowTransformer takes all columns for continuous numbers, since values with a probability have no "
+                "latent feature of their own; leave out kinds, or use FlowDensity."
+            )
         return learn_kinds(varying, known, {index: declared[p] for index, p in enumerate(places) if p in declared})
 
     def _train(
@@ -168,7 +175,9 @@ class FlowEstimator(BaseEstimator):
 
     def _fit_rows(self, X: Any, sample_weight: Any = None) -> np.ndarray:
         """Fit the density of the rows of X, and return those that have a weight as an array of floats."""
-        rows: np.ndarray = validate_data(self, unmasked(X), dtype=FLOATS, ensure_min_samples=FEWEST_ROWS)
+        options: dict[str, Any] = {"ensure_min_samples": FEWEST_ROWS, "ensure_all_finite": False}
+        rows: np.ndarray = validate_data(self, readable(X), dtype=FLOATS, **options)
+        check_finite(rows, X)
         rows, weights = rows_with_weight(sample_weight, rows)
         # scikit-learn sets the names only if X has any.
         names = vars(self).get("feature_names_in_", range(rows.shape[1]))
@@ -183,7 +192,9 @@ class FlowEstimator(BaseEstimator):
 
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """X of a fitted estimator as an array of floats."""
-        array: np.ndarray = validate_data(self, unmasked(X), dtype=FLOATS, reset=False, **options)
+        options |= {"reset": False, "ensure_all_finite": False}
+        array: np.ndarray = validate_data(self, readable(X), dtype=FLOATS, **options)
+        check_finite(array, X)
         return array
 
     def _evaluated_by(self, dtype: np.dtype) -> Flow:
@@ -218,8 +229,19 @@ class FlowEstimator(BaseEstimator):
         return log_prob
 
 
+def _seed_of(random_state: Any) -> int:
+    """A seed drawn from scikit-learn's `random_state`."""
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise InputError(
+            "random_state is None, a whole number from 0 to 4294967295 or a numpy.random.RandomState, not "
+            f"{random_state!r}."
+        ) from None
+
+
 @contextmanager
 def seeded_draws(random_state: Any, flow: Flow) -> Iterator[None]:
     """Draws of a flow that follow scikit-learn's `random_state`; the random state of torch is restored."""
-    with seeded(int(check_random_state(random_state).randint(2**31 - 1)), device_of(flow)):
+    with seeded(_seed_of(random_state), device_of(flow)):
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +12,10 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import seeded_draws
+from pushforward.estimator.cells import check_finite, readable, readable_targets
 from pushforward.estimator.forecasting import Forecasting, probabilities_of
 from pushforward.estimator.predictive_points import DRAWS, uniform_points
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, unmasked
-from pushforward.support.wording import counted, percent
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 
 
 class ConditionalFlowDensity(RegressorMixin, Forecasting):
@@ -71,13 +70,15 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         """
         rows, targets = validate_data(
             self,
-            unmasked(X),
-            unmasked(y, "y"),
+            readable(X),
+            readable_targets(y),
             dtype=FLOATS,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=FEWEST_ROWS,
+            ensure_all_finite=False,
         )
+        check_finite(rows, X)
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
@@ -184,21 +185,6 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         """All targets of those that vary, (n, P, targets), with as many dimensions as y had."""
         whole = self._columns.whole(targets)
         return whole[..., 0] if self._one_dimensional else whole
-
-    def _warn_beyond_range(self, rows: np.ndarray) -> None:
-        """Warn of rows that lie beyond the range of those of the fit."""
-        context = self._context_of(rows)
-        if context is None:
-            return
-        beyond = map_rows(lambda given: self.flow_.beyond_range(given.double()), self.flow_, context).any(1)
-        if beyond.any():
-            warnings.warn(
-                f"{beyond.sum()} of {counted(len(rows), 'row')} of X ({percent(beyond.mean())}) "
-                f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
-                "the density answers as at its end.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

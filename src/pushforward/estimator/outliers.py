@@ -10,6 +10,7 @@ from sklearn.base import OutlierMixin
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
+from pushforward.support.arguments import is_number
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -56,7 +57,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
             InputError: no column varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
-        if not 0 < self.contamination <= 0.5:
+        if not is_number(self.contamination) or not 0 < self.contamination <= 0.5:
             raise InputError(f"contamination must be above 0 and at most 0.5; it is {self.contamination!r}.")
         rows = self._fit_rows(X)
         log_prob = self._log_prob(rows, precision=rows.dtype)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
+from pushforward.estimator.cells import readable
 from pushforward.estimator.forecast import Forecast, normal_nodes
-from pushforward.estimator.rows import map_rows, unmasked
+from pushforward.estimator.rows import map_rows, warn_beyond_range
 from pushforward.flow import Flow
 from pushforward.tables.columns.values import UNSEEN
 
@@ -101,22 +102,18 @@ class PredictivePoints(FlowEstimator):
     def _checked_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         rows = self._checked(X)
-        self._warn_beyond_range(rows)
+        warn_beyond_range(self.flow_, self._context_of(rows))
         return rows
 
     def _rows_and_targets(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Rows, and targets as (n, K) float64."""
         rows = self._checked_rows(X)
-        targets = check_array(unmasked(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
+        targets = check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(rows, targets)
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:
             raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
         return rows, targets
-
-    def _warn_beyond_range(self, rows: np.ndarray) -> None:
-        """Warn of rows that lie beyond the range of those of the fit."""
-        raise NotImplementedError
 
 
 def uniform_points(features: int = 1) -> Tensor:

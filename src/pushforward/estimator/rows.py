@@ -14,6 +14,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
+from pushforward.support.wording import counted, percent
 from pushforward.tables.dependence import find_relation
 from pushforward.training.likelihood import CHUNK_ROWS
 from pushforward.training.rows import relative_weights
@@ -129,4 +130,24 @@ def warn_of_dependence(rows: np.ndarray, names: Sequence[str], discrete: Sequenc
             "grows as long as it is trained; leave one of them out.",
             RuntimeWarning,
             stacklevel=4,
+        )
+
+
+def warn_beyond_range(flow: Flow, context: np.ndarray | None) -> None:
+    """Warn of rows that lie beyond the range of those of the fit.
+
+    Arguments:
+        flow: of the fit.
+        context: (n, C) what it is given of the rows; None if that is nothing.
+    """
+    if context is None:
+        return
+    beyond = map_rows(lambda given: flow.beyond_range(given.double()), flow, context).any(1)
+    if beyond.any():
+        warnings.warn(
+            f"{beyond.sum():,} of {counted(len(context), 'row')} of X ({percent(beyond.mean())}) "
+            f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
+            "the density answers as at its end.",
+            RuntimeWarning,
+            stacklevel=3,
         )

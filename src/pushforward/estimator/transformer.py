@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
-from pushforward.estimator.rows import FLOATS, map_rows, unmasked
+from pushforward.estimator.cells import readable
+from pushforward.estimator.rows import FLOATS, map_rows
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
@@ -19,8 +20,9 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
     The map is invertible: `inverse_transform` takes latent features back to rows. Rows in float64 are mapped in double
     precision, rows in float32 in the precision of the flow's networks and come out as float32. The latent feature of a
     column that is constant in the rows that are trained on is the difference from that constant, 0 for its value. All
-    columns are taken for continuous numbers, since only those have an invertible map; a warning names columns that
-    repeat values.
+    columns are taken for continuous numbers, and `kinds` declares no others: a flag, a count, an atom or a rounded
+    number stands for a whole interval of the latent line, of which no single point is its latent feature. A warning
+    names columns that repeat values.
 
     Arguments:
         {options}
@@ -75,7 +77,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
     def inverse_transform(self, X: Any) -> np.ndarray:
         """The rows, (n, D), of latent features X, (n, D)."""
         check_is_fitted(self)
-        latent = check_array(unmasked(X), dtype=FLOATS)
+        latent = check_array(readable(X), dtype=FLOATS)
         if latent.shape[1] != self.n_features_in_:
             raise InputError(f"X has {latent.shape[1]} latent features, but the flow has {self.n_features_in_}.")
         flow = self._evaluated_by(latent.dtype)

@@ -1,6 +1,7 @@
-"""Arguments of public functions that are refused in one sentence: shapes of draws, and names of files."""
+"""Arguments of public functions that are refused in one sentence: shapes of draws, numbers, and names of files."""
 
 import contextlib
+import numbers
 import operator
 import os
 from collections.abc import Iterable
@@ -40,6 +41,26 @@ def draws_shape(shape: object) -> tuple[int, ...]:
     if any(size < 0 for size in sizes):
         raise InputError(f"The shape of draws is {sizes}, but a number of draws cannot be negative.")
     return sizes
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of Python or numpy, and no boolean.
+
+    Example:
+        >>> is_number(1.5), is_number("1"), is_number(True)
+        (True, False, False)
+    """
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number of an integer type, of Python or numpy, and no boolean.
+
+    Example:
+        >>> is_whole(3), is_whole(3.5), is_whole(True)
+        (True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def path_of(path: object) -> Path:

@@ -7,10 +7,10 @@ def counted(number: int, noun: str) -> str:
     """A number of things.
 
     Example:
-        >>> counted(1, "row"), counted(2, "row")
-        ('1 row', '2 rows')
+        >>> counted(1, "row"), counted(4000, "row")
+        ('1 row', '4,000 rows')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def percent(share: float) -> str:

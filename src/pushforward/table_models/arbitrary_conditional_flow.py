@@ -145,7 +145,7 @@ class ArbitraryConditionalFlow(nn.Module):
         if self.trend is not None and self.score_range is not None:
             nearest = self.score_range.nearest(inputs[:, : self.features])
             inputs = torch.cat([nearest, inputs[:, self.features :]], 1)
-        mean, deviation, distance = self._gaussian(inputs[:, : self.features], known)
+        mean, deviation, distance = _moments(self.covariance, inputs[:, : self.features], known)
         seen = torch.where(known[:, self.owner], inputs, 0.0)
         parts = (self._limited(seen), self._limited(mean), deviation.log(), self._limited(distance))
         shown = [part.to(dtype).clamp(-FURTHEST_INPUT, FURTHEST_INPUT) for part in parts]
@@ -217,13 +217,6 @@ class ArbitraryConditionalFlow(nn.Module):
         part = torch.where(circular, ends[1] - ends[0], 1.0) / (2 * math.pi)
         return torch.where(narrow, density, torch.where(circular, part.log(), _log_between(ends[0], ends[1])))
 
-    def _gaussian(self, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, deviation and distance of `conditional_moments`; of independent features if there are too many."""
-        if self.features > MOST_CORRELATED:
-            known_scores = torch.where(known, scores, 0.0).double()
-            return torch.zeros_like(known_scores), torch.ones_like(known_scores), known_scores
-        return conditional_moments(self.covariance, scores, known)
-
     def _limited(self, inputs: Tensor) -> Tensor:
         """Inputs whose first D numbers are scores, or as large as scores are, within the range of the scores."""
         if self.score_range is None:
@@ -238,6 +231,14 @@ class ArbitraryConditionalFlow(nn.Module):
 
     def _spline_part(self, parameters: Tensor) -> Tensor:
         return parameters[..., 2 : 2 + self.spline.parameter_count]
+
+
+def _moments(covariance: Tensor, scores: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, deviation and distance of `conditional_moments`; of independent features if there are too many."""
+    if len(covariance) > MOST_CORRELATED:
+        known_scores = torch.where(known, scores, 0.0).double()
+        return torch.zeros_like(known_scores), torch.ones_like(known_scores), known_scores
+    return conditional_moments(covariance, scores, known)
 
 
 @architecture

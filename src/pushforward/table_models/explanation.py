@@ -87,8 +87,8 @@ class OddColumn:
         share: its part of the row's surprise, from 0 to 1; the shares of all columns sum to 1, or all are 0.
         excess: how much more surprising the value is than expected, in nats.
         value: the row's value as the table has it; None where it is missing.
-        low: the 5 % quantile of the column given the row's other values.
-        high: the 95 % quantile.
+        low: the 5% quantile of the column given the row's other values; None for levels, which have no order.
+        high: the 95% quantile, likewise.
     """
 
     column: str
@@ -97,6 +97,11 @@ class OddColumn:
     value: Any
     low: Any
     high: Any
+
+    @property
+    def range(self) -> str:
+        """The interval for people, after a semicolon; nothing for levels."""
+        return "" if self.low is None or self.high is None else f"; {_shown(self.low)} to {_shown(self.high)}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class OddRow:
     def __str__(self) -> str:
         """One line for people: the columns with a share of at least a tenth and an excess of at least a nat."""
         named = [
-            f"{quoted(one.column)} {one.share:.0%} ({_shown(one.value)}; {_shown(one.low)} to {_shown(one.high)})"
+            f"{quoted(one.column)} {one.share:.0%} ({_shown(one.value)}{one.range})"
             for one in self.columns
             if one.share >= SMALLEST_SHARE and one.excess >= SMALLEST_EXCESS
         ]
@@ -197,14 +202,12 @@ def explain(model: TableModel, oddest: OddestRows, report: Callable[[float], Non
     p_values = None if model.calibration is None else model.p_values(oddest.matrix[seen], oddest.log_prob[seen])
     rows = []
     for index, number in enumerate(oddest.numbers[seen].tolist()):
-        columns = [
-            OddColumn(
-                name,
-                *(float(part[index, column]) for part in (surprise.share, surprise.excess)),
-                *(_plain(part[name][index]) for part in (own, low, high)),
-            )
-            for column, name in enumerate(names)
-        ]
+        columns = []
+        for column, name in enumerate(names):
+            share, excess = (float(part[index, column]) for part in (surprise.share, surprise.excess))
+            ordered = model.schema[name].measured
+            between = [_plain(part[name][index]) if ordered else None for part in (low, high)]
+            columns.append(OddColumn(name, share, excess, _plain(own[name][index]), between[0], between[1]))
         columns.sort(key=lambda one: (one.share, one.excess), reverse=True)
         p_value = None if p_values is None else float(p_values[index])
         rows.append(OddRow(number, float(oddest.log_prob[seen][index]), p_value, tuple(columns)))

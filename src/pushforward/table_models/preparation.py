@@ -30,11 +30,12 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
-from pushforward.tables.checks import FRAME, check_rows, check_scale
+from pushforward.tables.checks import FRAME, check_rows, check_scale, leave_out
 from pushforward.tables.columns.kinds import Column, Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.dependence import independent
 from pushforward.tables.missing import Mark, Marks
+from pushforward.tables.rounded_sums import rounded_sum
 
 MINIMUM_ROWS = 20
 VALIDATION_FRACTION = 0.1
@@ -109,7 +110,7 @@ def prepare(
     if arbitrary_conditions or _needs_arbitrary_conditions(roles, codes.gaps, flow, source, table.streamed):
         roles = _with_arbitrary_conditions(roles, flow)
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
-    harmless = _check_independent(codes.matrix, names, roles, source)
+    harmless, hints = _check_independent(codes.matrix, names, roles, source)
     if not roles.modeled:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     varying = [*roles.features, *roles.context]
@@ -123,7 +124,7 @@ def prepare(
         gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
     notes = [] if stored is None else stored.notes
     supports = tuple(name for name in names if name in declared and declared[name].declares_support)
-    of_rows = [*harmless, *_lines_of_rows(rows, held_out)]
+    of_rows = [*harmless, *hints, *_lines_of_rows(rows, held_out)]
     of_columns = [*_lines_of_identifiers(left_out, source), *_lines_of_schema(inferred)]
     return Prepared(roles, rows, gaussian, (*notes, *table.reasons, *of_columns, *of_rows), supports)
 
@@ -234,15 +235,20 @@ def _with_arbitrary_conditions(roles: ColumnRoles, flow: str | None) -> ColumnRo
     return ColumnRoles(roles.columns, roles.given, roles.errors, roles.schema, allows_gaps=True)
 
 
-def _check_independent(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str) -> Sequence[str]:
-    """Refuse quantities of which one follows from others; a line for each relation that does no harm."""
+def _check_independent(
+    matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str
+) -> tuple[list[str], list[str]]:
+    """Refuse quantities of which one follows from others; lines of relations that do no harm, and that nearly hold."""
     places = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
     found = [names[place] for place in places]
     amounts = matrix[:, places]
     for column, name in zip(amounts.T, found, strict=True):
         column[:] = roles.schema[name].amounts(column)
     dates = [name for name in found if not roles.schema[name].numeric]
-    return check_independent(amounts, found, source=source, conditions=roles.context, exact=dates)
+    lines = check_independent(amounts, found, source=source, conditions=roles.context, exact=dates)
+    modeled = [place for place, name in enumerate(found) if name not in roles.context]
+    near = rounded_sum(amounts[:, modeled], [found[place] for place in modeled])
+    return lines, [] if near is None else [f"{near}: if that is so by design, {leave_out(source, 'one of them')}"]
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:

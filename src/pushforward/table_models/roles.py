@@ -11,6 +11,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from pushforward.tables import Schema, decode, encode
+from pushforward.tables.checks import ReadByModel
 from pushforward.tables.columns.kinds import Continuous
 from pushforward.tables.columns.values import UNSEEN
 
@@ -121,7 +122,7 @@ class ColumnRoles:
             InputError: a column is missing, or a value is not of its column's kind; the first such row is named.
         """
         options: dict[str, Any] = {"gaps": self.allows_gaps, "strict": strict, "written": written}
-        return encode(table, self.schema, names, source=source, first_row=first_row, **options)
+        return encode(table, self.schema, names, source=ReadByModel(source), first_row=first_row, **options)
 
     def known(self, codes: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The codes of some columns without conditions that were never seen, which are not known then.

@@ -12,6 +12,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import progress
+from pushforward.support.wording import counted
 from pushforward.table_models.auxiliary_columns import errors_of, line_of_weights, weights_of
 from pushforward.table_models.source import Codes, HoldOut, Split
 from pushforward.table_models.streamed_choice import choose_held_out
@@ -147,8 +148,8 @@ class StreamedTable:
         """That the table is streamed, and by what its rows are weighted."""
         weighted = [] if self.beside.weight is None else [line_of_weights(self.beside.weight, *self.beside.ends)]
         return [
-            f"{self.source}: {self.found.rows} rows stay in the file and are streamed; a sample of "
-            f"{len(self.sample)} gives the quantiles",
+            f"{self.source}: {counted(self.found.rows, 'row')} stay in the file and are streamed; a sample of "
+            f"{len(self.sample):,} gives the quantiles",
             *weighted,
         ]
 

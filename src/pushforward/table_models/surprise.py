@@ -18,6 +18,8 @@ ROUNDS, MORE = 16, 8
 # near a bound where it has no limit.
 MOST_ROUNDS, NOTABLE_MASS, STEEPEST = 64, 0.05, 3.0
 INTERVAL = (0.05, 0.95)
+# So many pairs of a row and a column are worked on together.
+PAIRS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,23 +87,29 @@ def conditional_surprise(
         (tensor([[4.0000, 1.5000]], dtype=torch.float64), tensor([[0.7000, 0.3000]], dtype=torch.float64))
     """
     own = log_prob(x).double()
-    columns = []
-    for column in range(x.shape[1]):
-        values = None if levels is None else levels[column]
-        if values is None:
-            found = _of_continuous(log_prob, x, own, draws[..., column], column)
-        else:
-            found = _of_discrete(log_prob, x, own, values, column)
-        missing = x[:, column].isnan()
-        columns.append(tuple(torch.where(missing, 0.0, part) for part in found))
-        report((column + 1) / x.shape[1])
-    return Surprise(*(torch.stack(part, 1) for part in zip(*columns, strict=True)))
+    parts = torch.zeros(4, *x.shape, dtype=own.dtype)
+    discrete = [column for column in range(x.shape[1]) if levels is not None and levels[column] is not None]
+    continuous = [column for column in range(x.shape[1]) if column not in discrete]
+    size = max(1, PAIRS // max(1, len(x)))
+    groups = [continuous[start : start + size] for start in range(0, len(continuous), size)]
+    done = 0
+    for columns in [*([column] for column in discrete), *groups]:
+        values = None if levels is None else levels[columns[0]]
+        found = (
+            _of_continuous(log_prob, x, own, draws, columns)
+            if values is None
+            else [part[:, None] for part in _of_discrete(log_prob, x, own, values, columns[0])]
+        )
+        parts[:, :, columns] = torch.where(x[:, columns].isnan(), 0.0, torch.stack(list(found)).to(own.dtype))
+        done += len(columns)
+        report(done / x.shape[1])
+    return Surprise(*parts)
 
 
-def _heights(log_prob: Callable[[Tensor], Tensor], x: Tensor, column: int, points: Tensor) -> Tensor:
-    """log p of the rows with other values, (n, P), in the column; where it has none, -inf."""
+def _heights(log_prob: Callable[[Tensor], Tensor], x: Tensor, columns: Tensor, points: Tensor) -> Tensor:
+    """log p of rows with other values, (n, P), each row in one column, (n,); where it has none, -inf."""
     rows = x.repeat(points.shape[1], 1, 1)
-    rows[..., column] = points.t()
+    rows[:, torch.arange(len(x)), columns] = points.t()
     values = log_prob(rows.reshape(-1, x.shape[1])).double().reshape(points.shape[1], -1).t()
     return values.nan_to_num(nan=-math.inf, neginf=-math.inf)
 
@@ -110,7 +118,7 @@ def _of_discrete(
     log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, values: Tensor, column: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The surprise, the expected one and the interval of a discrete column, (n,) each."""
-    heights = _heights(log_prob, x, column, values.to(x.dtype).expand(len(x), -1))
+    heights = _heights(log_prob, x, torch.full((len(x),), column), values.to(x.dtype).expand(len(x), -1))
     total = heights.logsumexp(1)
     shares = (heights - total[:, None]).exp()
     below = shares.cumsum(1)
@@ -119,17 +127,31 @@ def _of_discrete(
 
 
 def _of_continuous(
-    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, draws: Tensor, column: int
+    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, draws: Tensor, columns: Sequence[int]
+) -> list[Tensor]:
+    """The surprise, the expected one and the ends of the interval of continuous columns, (n, C) each."""
+    # Pairs of a column and a row, the rows in turn: a few points of each pair are evaluated together.
+    count, rows = len(columns), len(x)
+    quantiles = torch.quantile(
+        draws[..., columns].to(x.dtype), torch.linspace(0, 1, QUANTILES, dtype=x.dtype), dim=0
+    ).permute(2, 1, 0)
+    quantiles = quantiles.expand(count, rows, -1).reshape(count * rows, -1)
+    of_pairs = torch.tensor(columns).repeat_interleave(rows)
+    found = _of_pairs(log_prob, x.repeat(count, 1), own.repeat(count), quantiles, of_pairs)
+    return [part.reshape(count, rows).t() for part in found]
+
+
+def _of_pairs(
+    log_prob: Callable[[Tensor], Tensor], x: Tensor, own: Tensor, quantiles: Tensor, columns: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The surprise, the expected one and the interval of a continuous column, (n,) each."""
+    """The same of a row and one of its columns each, (n,), with quantiles, (n, Q), of its draws."""
 
     def at(points: Tensor) -> Tensor:
-        return _heights(log_prob, x, column, points)
+        return _heights(log_prob, x, columns, points)
 
-    quantiles = torch.quantile(draws.to(x.dtype), torch.linspace(0, 1, QUANTILES, dtype=x.dtype), dim=0).t()
     beyond = (quantiles[:, -1:] - quantiles[:, :1]) * torch.tensor(BEYOND, dtype=x.dtype)
     first = torch.cat([quantiles[:, :1] - beyond, quantiles, quantiles[:, -1:] + beyond], 1).expand(len(x), -1)
-    points = torch.cat([first, x[:, column, None]], 1).sort(1).values
+    points = torch.cat([first, x.gather(1, columns[:, None])], 1).sort(1).values
     heights = at(points)
     no_row = torch.zeros(len(x), 1, dtype=torch.bool)
     for number in range(MOST_ROUNDS):

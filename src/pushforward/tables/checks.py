@@ -7,11 +7,16 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
+from pushforward.support.wording import counted
 
 FRAME = "the table"  # what messages call data that came from memory, not from a file
 LARGEST = 1e150  # of values: their squares, and the inverses of these, are finite
 _RESOLUTION = 1e-12  # relative differences below this are rounding, not data
 MOST_NAMES = 8
+
+
+class ReadByModel(str):
+    """What messages call a table that a fitted model reads: its options are those of the fit, and no more are given."""
 
 
 def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) -> None:
@@ -43,7 +48,8 @@ def check_columns(columns: Sequence[str], names: Sequence[str], *, source: str) 
     if missing:
         what = f'column "{missing[0]}"' if len(missing) == 1 else f"columns {_listed(missing)}"
         word = missing[0] if len(missing) == 1 else ""
-        raise InputError(f"{source} has no {what}; {_quoting(names, source)}{nearest(word, names)}")
+        pattern = "" if set("*?").isdisjoint("".join(missing)) else "columns are named one by one, without patterns; "
+        raise InputError(f"{source} has no {what}; {_quoting(names, source)}{pattern}{nearest(word, names)}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -55,7 +61,8 @@ def _listed(names: Sequence[str]) -> str:
 def _quoting(names: Sequence[str], source: str) -> str:
     """How to name a column in an option of the command line, if a name has a comma."""
     name = next((name for name in names if "," in name), None)
-    return "" if name is None or source == FRAME else f"in an option a name with a comma is quoted, '\"{name}\"'; "
+    without_options = source == FRAME or isinstance(source, ReadByModel)
+    return "" if name is None or without_options else f"in an option a name with a comma is quoted, '\"{name}\"'; "
 
 
 def check_distinct(names: Sequence[str], *, source: str) -> None:
@@ -79,7 +86,7 @@ def check_rows(rows: int, *, source: str, minimum_rows: int) -> None:
     """Refuse too few rows."""
     needed = max(minimum_rows, 1)
     if rows < needed:
-        given = "1 row" if rows == 1 else f"{rows} rows"
+        given = counted(rows, "row")
         raise InputError(f"{source} has {given}, and at least {needed} are needed; add rows.")
 
 
@@ -208,8 +215,22 @@ def check_scale(matrix: np.ndarray, names: Sequence[str], *, source: str) -> Non
 
 
 def leave_out(source: str, what: str = "it") -> str:
-    """Say how a column is left out: with an option of the command line, or with an argument in Python."""
+    """Say how a column is left out: with an option of the command line, with an argument in Python, or by a new fit."""
+    if isinstance(source, ReadByModel):
+        return f"fit again without {'the column' if what == 'it' else what}"
     return f"leave {what} out with {'columns=' if source == FRAME else '--columns'}"
+
+
+def declare_missing(source: str, marks: str = "") -> str:
+    """Say how marks are declared to stand for missing values, by the fit or in the one that a model comes from.
+
+    Example:
+        >>> declare_missing("stars.csv", "?"), declare_missing(ReadByModel("stars.csv"))
+        ('with --missing "?"', 'in a new fit with --missing')
+    """
+    named = f'"{marks}"' if marks else ""
+    option = f"missing={named}" if source == FRAME else f"--missing {named}".strip()
+    return f"in a new fit with {option}" if isinstance(source, ReadByModel) else f"with {option}"
 
 
 def _check_varies(column: np.ndarray, name: str, source: str) -> None:

@@ -20,21 +20,27 @@ _DIRECTIVES = {
     "%Y": "(?P<Y>[0-9]{4})", "%y": "(?P<y>[0-9]{2})", "%m": "(?P<m>[0-9]{1,2})", "%d": "(?P<d>[0-9]{1,2})",
     "%b": r"(?P<b>[A-Za-z]{3,4}\.?)", "%B": "(?P<b>[A-Za-z]{3,9})", "%H": "(?P<H>[0-9]{1,2})",
     "%I": "(?P<I>[0-9]{1,2})", "%M": "(?P<M>[0-9]{2})", "%S": r"(?P<S>[0-9]{2}(?:\.[0-9]{1,9})?)",
-    "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)",
+    "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)", "%q": "(?P<q>[1-4])", "%G": "(?P<G>[0-9]{4})", "%V": "(?P<V>[0-9]{2})",
+    "%u": "(?P<u>[1-7])",
 }  # fmt: skip
 _DATES = [
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))),
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
     "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%Y",
-    "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%Y-%m", "%m/%Y",
+    "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b-%y", "%Y-%m", "%Y/%m", "%m/%Y", "%YM%m",
 ]  # fmt: skip
-_MONTHS_ALONE = ("%Y-%m", "%m/%Y")
+_MONTHS_ALONE = ("%Y-%m", "%Y/%m", "%m/%Y")
+# Quarters, and weeks of ISO 8601, stand for their first days; %q, which Python lacks, is that of a quarter.
+_PERIODS = [
+    "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y", "%qQ%y", "%G-W%V", "%GW%V", "%G W%V",
+    "%G-W%V-%u", "%GW%V%u",
+]  # fmt: skip
 _TIMES = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p"]
 
 
 def is_time(form: str) -> bool:
     """Whether a format is that of a time of day, without a date."""
-    return not re.search("%[Yy]", form)
+    return not re.search("%[YyG]", form)
 
 
 def check_format(form: str) -> None:
@@ -46,7 +52,8 @@ def check_format(form: str) -> None:
     parts = re.findall("%.", form)
     unknown = [part for part in parts if part not in _DIRECTIVES]
     told = {part[1] for part in parts}
-    clock, day = bool(told & set("HI")), bool(told & set("Yy")) and bool(told & set("mbB"))
+    year = bool(told & set("Yy"))
+    clock, day = bool(told & set("HI")), (year and bool(told & set("mbBq"))) or {"G", "V"} <= told
     if unknown or len(told) < len(parts) or not (day or (clock and not told & set("mbBd"))):
         raise InputError(
             f'the date format "{form}" is not known; write it like "%d/%m/%Y", "%Y-%m-%d %H:%M:%S" or "%H:%M", with '
@@ -84,6 +91,8 @@ def parse_dates(text: Any, form: str) -> Any:
         short = _whole(fields, "y", 70)
         year = short + np.where(short < 69, 2000, 1900)
     month = _month(fields["b"]) if "b" in fields else _whole(fields, "m", 1)
+    if "q" in fields:
+        month = 3 * _whole(fields, "q", 1) - 2
     day = _whole(fields, "d", 1)
     good &= (month >= 1) & (month <= 12)
     months = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
@@ -91,6 +100,9 @@ def parse_dates(text: Any, form: str) -> Any:
     after = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
     good &= (day >= 1) & (day <= (after - first).astype(np.int64))
     whole = first.astype(np.int64) + day - 1
+    if "V" in fields:
+        whole, in_year = _days_of_weeks(_whole(fields, "G", 1970), _whole(fields, "V", 1), _whole(fields, "u", 1))
+        good &= in_year
     microseconds = whole * 86_400_000_000 + np.round(seconds * 1e6).astype(np.int64)
     return pa.array(np.where(good, microseconds, 0), pa.int64(), mask=~good).cast(pa.timestamp("us"))
 
@@ -109,6 +121,9 @@ def write_dates(values: Any, form: str) -> Any:
         whole = np.mod(whole.astype(np.int64), 86_400_000_000)
         values = pa.array(whole, mask=to_numpy(pc.is_null(values))).cast(pa.timestamp("us"))
     values = pc.cast(values, pa.timestamp("us"))
+    if "%q" in form:
+        before, after = (pc.strftime(values, format=part) if part else "" for part in form.split("%q"))
+        return pc.binary_join_element_wise(before, pc.cast(pc.quarter(values), pa.string()), after, "")
     if pc.all(pc.equal(values, pc.floor_temporal(values, unit="second"))).as_py():
         values = pc.cast(values, pa.timestamp("s"))  # or %S would have decimals
     return pc.strftime(values, format=form)
@@ -196,7 +211,7 @@ def _fits(texts: Any, form: str) -> bool:
 def _candidates() -> list[tuple[str, re.Pattern[str]]]:
     """The formats that are tried, and their patterns."""
     both = [f"{date}{gap}{time}" for date in _DATES for gap in (" ", "T") for time in _TIMES]
-    return [(form, re.compile(_pattern(form))) for form in (*_DATES, *both, *_TIMES)]
+    return [(form, re.compile(_pattern(form))) for form in (*_DATES, *both, *_TIMES, *_PERIODS)]
 
 
 def _pattern(form: str) -> str:
@@ -215,6 +230,44 @@ def _whole(fields: dict[str, Any], key: str, default: int) -> np.ndarray:
         return np.array([default])
     found: np.ndarray = to_numpy(pc.fill_null(pc.cast(fields[key], pa.int64()), default))
     return found
+
+
+def _days_of_weeks(year: np.ndarray, week: np.ndarray, weekday: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Days since 1970 of weekdays, 1 for Monday, of weeks of ISO 8601, and which of the weeks their years have."""
+    fourth = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64) + 3
+    # The week of January 4 is the first one; 1970 began on a Thursday.
+    monday = fourth - (fourth + 3) % 7 + 7 * (week - 1)
+    in_year = (monday + 3).astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970 == year
+    return monday + weekday - 1, in_year & (week >= 1)
+
+
+def styles_of(texts: Any, most: int = 3) -> list[tuple[str, int]]:
+    """Return the formats of dates that some texts are written in, each with the place of its first text.
+
+    Arguments:
+        texts: the different texts of a column, without nulls.
+        most: the largest number of formats; default 3.
+
+    Returns:
+        Pairs in the order of the texts; an empty list where some text is not a date in one of so many formats.
+
+    Example:
+        >>> styles_of(pa.array(["2020-01-05", "17.02.2020", "2021-03-04"]))
+        [('%Y-%m-%d', 0), ('%d.%m.%Y', 1)]
+    """
+    found: list[tuple[str, int]] = []
+    left = np.arange(len(texts))
+    while len(left) and len(found) < most:
+        rest = texts.take(pa.array(left))
+        first = str(rest[0].as_py()).strip()
+        tried = [form for form, pattern in _candidates() if not is_time(form) and pattern.match(first)]
+        others = [to_numpy(pc.is_null(parse_dates(rest, form))) for form in tried]
+        if not others or min(part.sum() for part in others) == len(rest):
+            return []
+        best = min(range(len(others)), key=lambda place: others[place].sum())
+        found.append((tried[best], int(left[0])))
+        left = left[others[best]]
+    return [] if len(left) else found
 
 
 def _month(text: Any) -> np.ndarray:

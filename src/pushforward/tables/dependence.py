@@ -173,7 +173,7 @@ def _tried(matrix: np.ndarray, table: np.ndarray, scales: np.ndarray, columns: l
 
 def _rounded(matrix: np.ndarray, scales: np.ndarray, columns: list[int], signed: np.ndarray) -> Relation | None:
     """The relation, if the rounding of all its columns explains what it leaves."""
-    steps = [_steps(matrix[:, column]) for column in columns]
+    steps = [steps_of(matrix[:, column]) for column in columns]
     if any(step is None for step in steps):
         return None
     coefficients = signed / scales[columns] * scales[columns[0]]
@@ -221,7 +221,7 @@ def _relation(
     return Relation(chosen.tolist(), coefficients.tolist(), 0.0 if negligible else constant, rounded)
 
 
-def _steps(column: np.ndarray) -> np.ndarray | float | None:
+def steps_of(column: np.ndarray) -> np.ndarray | float | None:
     """The step that the values of a column are multiples of, or that of single precision at each; None for neither."""
     for decimals in range(MOST_DECIMALS + 1):
         scaled = column * 10.0**decimals

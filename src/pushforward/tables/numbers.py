@@ -102,6 +102,8 @@ def numbers(
     if is_text(column):
         column = _parsed_chunks(column, name, source, first_row, marks)
     column = marks.applied(column)
+    if pa.types.is_null(column.type) and gaps:
+        return np.full(len(column), np.nan)
     _check_type(column.type, what, source, first_row)
     if pa.types.is_integer(column.type) and column.type.bit_width == 64:
         _check_exact(to_numpy(pc.fill_null(column, 0)), what, source, first_row)

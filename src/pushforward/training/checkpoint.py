@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
+from safetensors.torch import save_file
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -78,7 +81,7 @@ class Checkpoint:
         # Tied weights and views would be refused: each tensor is written whole and by itself.
         tensors = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
         with atomic_path(self.path) as temporary:
-            temporary.write_bytes(to_bytes(tensors, {"pushforward_checkpoint": json.dumps(facts)}))
+            _write(temporary, tensors, {"pushforward_checkpoint": json.dumps(facts)})
 
     def restore(self, run: Stateful, state: dict[str, Any]) -> None:
         """Give a run that has taken no step the state that was read.
@@ -213,3 +216,17 @@ def _check_origin(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> N
         f"{path} is the checkpoint of a fit with {what}; resume it with the data and options that it was started with, "
         "or delete it to start again."
     )
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensor by tensor: a copy of all of them as bytes takes longer than the file."""
+    path.touch()
+    mode = path.stat().st_mode
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        number = re.search(r"os error ([0-9]+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code)) from None
+    # Which it makes readable by its owner alone.
+    path.chmod(mode & 0o777)

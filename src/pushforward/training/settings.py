@@ -11,10 +11,13 @@ from typing import Any, TypedDict
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.arguments import is_number, is_whole
 from pushforward.support.suggestions import nearest
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+WHOLE = ("batch_size", "epochs", "max_steps", "warmup_steps", "patience", "evaluate_every", "seed")
+REAL = ("max_time", "learning_rate", "weight_decay", "gradient_clip", "average_decay", "validation_fraction")
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -103,6 +106,7 @@ class Settings:
     resume: bool = False
 
     def __post_init__(self) -> None:
+        check_types(vars(self))
         _require("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         _require("evaluate_every", self.evaluate_every, self.evaluate_every >= 1, "at least 1 step")
         _require("epochs", self.epochs, self.epochs is None or self.epochs >= 1, "at least 1")
@@ -121,6 +125,22 @@ class Settings:
         if self.resume and self.checkpoint is None:
             raise InputError("resume=True needs the checkpoint to resume from: give its path as checkpoint=.")
         choose_device(self.device)
+
+
+def check_types(options: Mapping[str, Any]) -> None:
+    """Refuse options of a training run that are no numbers, or no whole ones where these are needed.
+
+    Raises:
+        InputError: such an option, which is named.
+
+    >>> check_types({"epochs": 1.5})
+    Traceback (most recent call last):
+    pushforward.errors.InputError: epochs must be a whole number; it is 1.5.
+    """
+    for name, value in options.items():
+        if value is not None:
+            _require(name, value, name not in WHOLE or is_whole(value), "a whole number")
+            _require(name, value, name not in REAL or is_number(value), "a number")
 
 
 def settings_from(options: Mapping[str, Any], **defaults: Any) -> Settings:

@@ -173,7 +173,8 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         training,
         (
             f"chosen: nsf, {counted(layers, 'autoregressive layer')} of {bins}-bin splines{start}, networks of "
-            f"{len(hidden)} x {WIDTH} units{dropout}, for {rows} rows of {counted(features, 'column')}{given}"
+            f"{len(hidden)} x {WIDTH} units{dropout}, "
+            f"for {counted(rows, 'row')} of {counted(features, 'column')}{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
             f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
@@ -209,7 +210,7 @@ def choose_arbitrary_conditional(rows: int, features: int, max_time: float | Non
         training,
         (
             f"chosen: arbitrary_conditional, p(any columns | any others) by 16-bin splines and a network of "
-            f"{2 * blocks + 1} x 256 units, for {rows} rows of {counted(features, 'column')}",
+            f"{2 * blocks + 1} x 256 units, for {counted(rows, 'row')} of {counted(features, 'column')}",
             f"chosen: AdamW at {ARBITRARY_CONDITIONAL_LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )

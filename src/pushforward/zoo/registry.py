@@ -113,6 +113,8 @@ def config_of(name: str) -> dict[str, Any]:
     if name in UNIVARIATES:
         return {"architecture": "autoregressive", "univariate": name}
     known = sorted(ARCHITECTURES) + sorted(UNIVARIATES)
+    if not isinstance(name, str):
+        raise InputError(f'An architecture is chosen by its name, such as "maf", not by a {type(name).__name__}.')
     raise InputError(f"There is no architecture or univariate family {name!r}; {nearest(name, known, most=len(known))}")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pushforward.support.wording import percent
-from pushforward.tables.columns.outermost import far_places, few_outermost
+from pushforward.tables.columns.outermost import far_from, far_places, few_outermost
 from pushforward.tables.columns.recording import grid_of, is_tied
 
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
@@ -81,20 +81,20 @@ def is_heaped(different: np.ndarray, counts: np.ndarray) -> bool:
     return _are_heaps(different, places[~far & ~ends])
 
 
-def far_atoms(atoms: list[float], rest: np.ndarray) -> list[float]:
-    """Return the atoms further from the other values than these are from each other: likely marks of missing values.
+def remark_of_marks(marks: Sequence[str], where: str = "far from all other values") -> str:
+    """Say of values that lie apart what they likely are, and what to do if that is so.
+
+    Arguments:
+        marks: as they are written in a schema, at least one.
+        where: they lie; default far from all other values.
 
     Example:
-        >>> far_atoms([-999.0, 0.0], np.array([0.5, 30.0]))
-        [-999.0]
+        >>> print(remark_of_marks(["-999"]))
+        -999 lies far from all other values: if it marks missing values, declare "missing": [-999]
     """
-    low, high = float(rest.min()), float(rest.max())
-    return [atom for atom in atoms if max(low - atom, atom - high) > high - low]
-
-
-def remark_of_far(marks: str) -> str:
-    """Say of atoms far from the other values, as they are written in a schema, what they likely are."""
-    return f'{marks} lies far from all other values: if it marks missing values, declare "missing": [{marks}]'
+    lies, marks_them = ("lies", "it marks") if len(marks) == 1 else ("lie", "they mark")
+    listed = ", ".join(marks)
+    return f'{listed} {lies} {where}: if {marks_them} missing values, declare "missing": [{listed}]'
 
 
 def list_atoms(atoms: Sequence[str], shares: Sequence[float]) -> str:
@@ -147,7 +147,8 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _apart(different: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which of some places are far from all other values, and which are the first or the last of those that are not."""
     rest = np.delete(different, places)
-    far = np.isin(different, far_atoms(different[places].tolist(), rest) if len(rest) else [])
+    far = np.zeros(len(different), dtype=bool)
+    far[places] = far_from(different[places], rest) if len(rest) else False
     return far[places], np.isin(places, np.flatnonzero(~far)[[0, -1]])
 
 

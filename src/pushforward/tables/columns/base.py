@@ -71,7 +71,7 @@ class Column(Traits):
     @property
     def remark(self) -> str | None:
         """A sentence about what the values probably mean, for the person who fits them; None for none."""
-        return None
+        return self.hint
 
     def describe_all(self) -> str:
         """Return the description, and how the values are written where that is not plain."""

@@ -47,9 +47,9 @@ class Bounded(Measured):
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers that fill an interval or a half-line up to its ends, and rounded ones that end abruptly."""
-        low, high = values.bounds
-        if low is None and high is None and values.cells is not None:
-            low, high = abrupt_ends(*values.distinct, values.cells.step)
+        low, high = values.tally.bounds
+        if low is None and high is None and values.tally.cells is not None:
+            low, high = abrupt_ends(values.tally.different, values.tally.counts, values.tally.cells.step)
         return None if low is None and high is None else cls(low=low, high=high).complete(values)
 
     def complete(self, values: Values) -> Self:

@@ -11,7 +11,7 @@ from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
-from pushforward.tables.columns.atoms import remark_of_far
+from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.dress import like_numbers
@@ -114,14 +114,14 @@ class Category(Column):
     def remark(self) -> str | None:
         """That a level far from all others is likely a mark of missing values."""
         if not self.numeric:
-            return None
+            return super().remark
         levels = np.sort(np.array(self.levels, dtype=float))
         far = far_levels(levels, np.full(len(levels), LEAST_ROWS), LEVELS_BESIDE)
         steps = np.diff(levels[~np.isin(levels, far)])
         # Prices of a menu lie far apart, too.
         if not len(far) or SHARE_OF_GRID * (steps.sum() / steps.min() + 1) > len(steps) + 1:
-            return None
-        return remark_of_far(", ".join(f"{level:.17g}" for level in far))
+            return super().remark
+        return super().remark or remark_of_marks([f"{level:.17g}" for level in far])
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -130,9 +130,9 @@ class Category(Column):
             column = cls().complete(values)
             _refuse_numbers(column.levels or [], values)
             return column
-        if not values.few or values.far_counts or _on_grid(values):
+        if not values.tally.few or values.tally.far_counts or _on_grid(values):
             return None
-        different, counts = values.distinct
+        different, counts = values.tally.different, values.tally.counts
         if pa.types.is_floating(values.type) and values.type != pa.float64():
             different = np.array([widened(number) for number in different.tolist()])
         different = different + 0.0
@@ -195,10 +195,10 @@ class Category(Column):
 
 def _on_grid(values: Values) -> bool:
     """Whether few different numbers are measurements that were rounded."""
-    different, _ = values.rest
-    if len(different) < LEAST_OF_GRID or values.cells is None:
+    different, _ = values.tally.rest
+    if len(different) < LEAST_OF_GRID or values.tally.cells is None:
         return False
-    return len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / values.cells.step + 1)
+    return len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / values.tally.cells.step + 1)
 
 
 def _counts(values: Values) -> dict[Any, int]:
@@ -232,8 +232,8 @@ def _levels(found: dict[Any, int], values: Values) -> list[Level]:
     rows = sum(found.values())
     if len(found) > MOST_LEVELS or (len(found) > LEVELS_OF_ANY_TABLE and len(found) > rows / 2):
         raise InputError(
-            f"{values.what} has {len(found)} different texts in {rows} rows, too many for levels of a category: they "
-            f"look like names of rows; {leave_out(values.source)}."
+            f"{values.what} has {len(found):,} different texts in {rows:,} rows, too many for levels of a category: "
+            f"they look like names of rows; {leave_out(values.source)}."
         )
     if all(is_number(level) for level in found):
         return sorted(found)
@@ -275,7 +275,7 @@ def _refuse_numbers(levels: Sequence[Level], values: Values) -> None:
     if len(like) > len(levels) / 2:
         shown = shortened(like[0].as_py(), 20)
         raise InputError(
-            f'{values.what} has {len(levels)} different texts, most of them such as "{shown}": '
+            f'{values.what} has {len(levels):,} different texts, most of them such as "{shown}": '
             "they look like numbers or dates, but not all are written in one known way; write plain numbers or dates "
             'such as 2024-02-29, declare "category" in a schema if they are names, or '
             f"{leave_out(values.source)}."

@@ -75,7 +75,7 @@ class Continuous(Measured):
         stepped = self.with_step(values)
         if self.tail is not None or self.heavy is False:
             return stepped
-        numbers = values.spread_near(stepped.step or 0.0)
+        numbers = values.tally.spread_near(stepped.step or 0.0)
         lower, upper = heavy_tails(numbers, always=bool(self.heavy))
         if lower == upper == 0:
             return stepped.model_copy(update={"heavy": False})

@@ -1,94 +1,37 @@
 """A date, or a date and time."""
 
-import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
 
-from pushforward.tables.arrow import pa
-from pushforward.tables.columns.atoms import atoms_of, far_atoms, list_atoms, remark_of_far
-from pushforward.tables.columns.base import Column, Share
-from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit, grid_through, places_of
+from pushforward.tables.columns.atoms import atoms_of, list_atoms, remark_of_marks
+from pushforward.tables.columns.base import Share
+from pushforward.tables.columns.calendar import grid_through, places_of
 from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_step
 from pushforward.tables.columns.marginal import Marginal, mixture_of
-from pushforward.tables.columns.recording import Grid, spread
-from pushforward.tables.columns.timestamps import (
-    ISO,
-    UNITS,
-    arrow_unit,
-    checked_iso,
-    has_zone,
-    iso,
-    step_of,
-    tick_of,
-    ticks_of,
-    zone_and_date,
-)
+from pushforward.tables.columns.moments import Moments
+from pushforward.tables.columns.outermost import far_from
+from pushforward.tables.columns.recording import spread
+from pushforward.tables.columns.timestamps import ISO, has_zone, iso, tick_of, ticks_of, zone_and_date
 from pushforward.tables.columns.values import Values, match_all
 from pushforward.tables.numbers import BadValue
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
 
-Moment = Annotated[str, BeforeValidator(checked_iso)]
 
-
-class DateTime(Column):
-    """A date, or a date and time.
-
-    The code of a value is how many steps it lies after the origin.
+class DateTime(Moments):
+    """A date, or a date and time: a moment whose kind is learned from values.
 
     Attributes:
-        step: month, day, hour, minute, second, millisecond, microsecond or nanosecond; inferred if None, the longest of
-            which all values are multiples: months if all are first days, or all are last days.
-        every: how many of these units a step is, such as 15 minutes; inferred if None.
-        end: whether values are the last days of their months; inferred if None.
-        origin: units from 1970 to what is counted as 0; inferred.
-        low: the earliest value beside the atoms, in ISO 8601, or None for none.
-        high: the latest value beside the atoms, or None for none.
-        zone: the time zone of the values, or None.
-        date: whether values are written as dates alone; inferred.
-        atoms: values in ISO 8601 that more rows have than their neighbors predict, such as 9999-12-31; inferred if
-            None.
         shares: of the atoms, inferred.
         marginal: the distribution of the other codes where there are atoms, inferred.
     """
 
     kind: Literal["date-time"] = "date-time"
-    step: Unit | None = None
-    every: Annotated[int, Field(ge=1)] | None = None
-    end: bool | None = None
-    origin: int | None = None
-    low: Moment | None = None
-    high: Moment | None = None
-    zone: str | None = None
-    date: bool | None = None
-    atoms: Annotated[list[Moment], Field(max_length=100)] | None = None
     shares: list[Share] | None = None
     marginal: Marginal | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "DateTime":
-        if self.low and self.high and not tick_of(self.low, UNITS["us"]) < tick_of(self.high, UNITS["us"]):
-            raise ValueError(f"low must be earlier than high; they are {self.low} and {self.high}")
-        return self
-
-    @property
-    def discrete(self) -> bool:
-        """True: every step has a probability."""
-        return True
-
-    @property
-    def numeric(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def kept_as_text(self) -> bool | None:
-        """True."""
-        return True
 
     @property
     def explainable(self) -> bool:
@@ -107,8 +50,8 @@ class DateTime(Column):
     def remark(self) -> str | None:
         """That an atom far from all other values is likely a mark of missing values."""
         far, places = self.far_codes, self.atom_codes
-        marks = ", ".join(f'"{atom}"' for atom, place in zip(self.atoms or (), places, strict=True) if place in far)
-        return remark_of_far(marks) if marks else None
+        marks = [f'"{atom}"' for atom, place in zip(self.atoms or (), places, strict=True) if place in far]
+        return remark_of_marks(marks) if marks else None
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -150,11 +93,6 @@ class DateTime(Column):
         shares, marginal = mixture_of(cells, rows, found.bounds)
         return found.model_copy(update={"shares": shares, "marginal": marginal})
 
-    @property
-    def arrow_type(self) -> Any:
-        """Dates, or timestamps in the coarsest unit that holds the steps."""
-        return pa.date32() if self.date else pa.timestamp(self._unit, self.zone)
-
     def encode(self, values: Values) -> np.ndarray:
         """Steps after the origin."""
         ticks, present, nanoseconds = ticks_of(values)
@@ -176,14 +114,6 @@ class DateTime(Column):
         self._refuse_outside(values, codes, present & ~on_atom)
         return np.where(present, codes, np.nan)
 
-    def decode(self, codes: np.ndarray) -> Any:
-        """Dates or timestamps."""
-        present = ~np.isnan(codes)
-        units = UNITS["s"] if self.date else UNITS[self._unit]
-        ticks = self._ticks(codes, units)
-        timestamps = pa.array(ticks, pa.int64(), mask=~present).cast(pa.timestamp(arrow_unit(units), self.zone))
-        return timestamps.cast(self.arrow_type)
-
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
         """The steps nearest to equal ones, and the atoms."""
         return np.unique([*np.round(super().grid(spread, asked)), *self.atom_codes])
@@ -200,67 +130,18 @@ class DateTime(Column):
         return Steps
 
     @property
-    def atom_codes(self) -> list[float]:
-        """The steps of the atoms after the origin; a part of a step does not count."""
-        finest = UNITS["us"] if self._unit != "ns" else UNITS["ns"]
-        ticks = np.array([tick_of(atom, finest) for atom in self.atoms or ()], dtype=np.int64)
-        return list(self.calendar.codes(ticks, finest).tolist())
-
-    @property
     def far_codes(self) -> list[float]:
         """The codes of the atoms far from all other values."""
         if not self.atoms or self.marginal is None:
             return []
-        return far_atoms(self.atom_codes, np.array(self.marginal.x[1:-1]))
-
-    def amounts(self, codes: np.ndarray) -> np.ndarray:
-        """Days since the beginning of 1970 if the step is one of days or months, otherwise seconds."""
-        codes = super().amounts(codes)
-        unit = DAY if self.step in ("month", "day") else UNITS["s"]
-        ticks = self._ticks(codes, UNITS["s"] if unit == DAY else UNITS[self._unit])
-        per_unit = unit // (UNITS["s"] if unit == DAY else UNITS[self._unit])
-        return np.where(np.isnan(codes), np.nan, ticks / per_unit)
-
-    @property
-    def support(self) -> tuple[float, float]:
-        """The first and the last step within the bounds."""
-        low, high = (None if end is None else step_of(end, self.calendar) for end in (self.low, self.high))
-        return -math.inf if low is None else math.ceil(low), math.inf if high is None else math.floor(high)
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The first and the last step; beside atoms, the outer ends of their cells."""
-        beyond = 0.5 if self.atoms else 0.0
-        return self.support[0] - beyond, self.support[1] + beyond
-
-    @property
-    def cells(self) -> Grid | None:
-        """The grid of codes."""
-        return Grid(1.0, 0.0)
-
-    @property
-    def calendar(self) -> CalendarGrid:
-        """The grid of the values beside the atoms."""
-        return CalendarGrid(self.step or "second", self.every or 1, self.origin or 0, bool(self.end))
-
-    def _ticks(self, codes: np.ndarray, nanoseconds: int) -> np.ndarray:
-        """The ticks of codes, (n,) int64; anything where a code is NaN."""
-        ticks = self.calendar.ticks(np.where(np.isnan(codes), 0, codes), nanoseconds)
-        for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
-            ticks = np.where(codes == code, tick_of(atom, nanoseconds), ticks)
-        return ticks
+        codes = np.array(self.atom_codes)
+        return list(codes[far_from(codes, np.array(self.marginal.x[1:-1]))].tolist())
 
     def _refuse_outside(self, values: Values, codes: np.ndarray, counted: np.ndarray) -> None:
         """Refuse steps outside the bounds, or mark them as unseen."""
         low, high = self.support
         _refuse(values, counted & (codes < low), f"before its bound {self.low}")
         _refuse(values, counted & (codes > high), f"after its bound {self.high}")
-
-    @property
-    def _unit(self) -> str:
-        """The coarsest unit of pyarrow that holds the steps."""
-        length = DAY if self.step == "month" else LENGTHS[self.step or "second"]
-        return next(unit for unit, nanoseconds in UNITS.items() if nanoseconds <= length)
 
 
 def _refuse(values: Values, bad: np.ndarray, problem: str, remedy: str = "") -> None:

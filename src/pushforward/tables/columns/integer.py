@@ -6,13 +6,14 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from pushforward.tables.arrow import pa
-from pushforward.tables.columns.atoms import remark_of_far
+from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share, check_order, ends, interval, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_reach, check_step
 from pushforward.tables.columns.detection import LARGEST_INTEGER
 from pushforward.tables.columns.outermost import far_levels
-from pushforward.tables.columns.values import FEW_COUNTS, Values
+from pushforward.tables.columns.tally import FEW_COUNTS
+from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
@@ -82,12 +83,12 @@ class Integer(Column):
         """That a value far from all others is likely a mark of missing values."""
         codes = self.all_codes()
         if codes is None or self.frequencies is None:
-            return None
+            return super().remark
         # Beside a far value lie values that no row has, which are the rarest.
         rows = PSEUDO_ROWS * (np.array(self.frequencies) / min(self.frequencies) - 1)
         seen = rows > PSEUDO_ROWS
         far = far_levels(codes[seen], rows[seen].round(), LEVELS_BESIDE, ROWS_OF_MARK)
-        return remark_of_far(", ".join(str(code) for code in far)) if len(far) else None
+        return super().remark or (remark_of_marks([str(code) for code in far]) if len(far) else None)
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -99,7 +100,7 @@ class Integer(Column):
         if not whole:
             return None
         column = cls().complete(values)
-        return column if column.frequencies is not None or not (values.atoms or values.few) else None
+        return column if column.frequencies is not None or not (values.tally.atoms or values.tally.few) else None
 
     def check_declared(self, values: Values) -> None:
         """Refuse numbers beyond the whole ones of float64, and steps longer than the range of the values."""

@@ -41,7 +41,7 @@ class Measured(Column):
         """Refuse bounds, steps and offsets that are too large, and steps too long or too short for the values."""
         low, high = (end if math.isfinite(end) else None for end in self.bounds)
         check_declared(values.what, {"low": low, "high": high, "step": self.step, "offset": self.offset})
-        rest = values.observed[~np.isin(values.observed, self.atom_codes or values.atoms)]
+        rest = values.observed[~np.isin(values.observed, self.atom_codes or values.tally.atoms)]
         check_reach(values.what, {"low": low, "high": high}, rest)
         if self.step and len(rest):
             check_step(values.what, self.step, float(np.ptp(rest)))
@@ -50,9 +50,9 @@ class Measured(Column):
     def with_step(self, values: Values) -> Self:
         """Find the step, or only the offset of a declared one."""
         if self.step is None:
-            if values.cells is None:
-                return self.model_copy(update={"step": 0.0, "written_step": written_step(values.rest[0])})
-            return self.model_copy(update={"step": values.cells.step, "offset": values.cells.offset})
+            if values.tally.cells is None:
+                return self.model_copy(update={"step": 0.0, "written_step": written_step(values.tally.rest[0])})
+            return self.model_copy(update={"step": values.tally.cells.step, "offset": values.tally.cells.offset})
         if self.step and not self.offset:
             apart = np.mod(values.observed[0], self.step)
             places = (values.observed - apart) / self.step

@@ -8,12 +8,13 @@ from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
 from pushforward.tables.arrow import pa
-from pushforward.tables.columns.atoms import far_atoms, list_atoms, remark_of_far
+from pushforward.tables.columns.atoms import list_atoms, remark_of_marks
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER, abrupt_ends, bounds_of
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.measured import Measured
+from pushforward.tables.columns.outermost import far_from
 from pushforward.tables.columns.recording import Grid, grid_of, spread
 from pushforward.tables.columns.values import Values
 
@@ -86,42 +87,42 @@ class Mixed(Measured):
     def remark(self) -> str | None:
         """That an atom far from all other values is likely a mark of missing values."""
         far = self.far_codes
-        return remark_of_far(", ".join(f"{atom:.17g}" for atom in far)) if far else None
+        return super().remark or (remark_of_marks([f"{atom:.17g}" for atom in far]) if far else None)
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers with atoms."""
-        if not values.atoms:
+        if not values.tally.atoms:
             return None
-        different, counts = values.rest
+        different, counts = values.tally.rest
         grid = _grid_of_whole(values)
         if grid is None:
-            low, high = bounds_of(different, counts, values.cells.step if values.cells else 0.0)
+            low, high = bounds_of(different, counts, values.tally.cells.step if values.tally.cells else 0.0)
         else:
             # As for whole numbers without atoms.
             low, high = (0.0 if different[0] >= 0 else None), None
-            if values.far_counts:
+            if values.tally.far_counts:
                 first, last = abrupt_ends(different, counts, grid.step)
                 low = low if first is None else first + 0.5 * grid.step
                 high = None if last is None else last - 0.5 * grid.step
         # Values that were clipped pile up at the ends; a mark far away is not an end, and 0 is one however far away.
-        far = [atom for atom in far_atoms(values.atoms, different) if atom]
-        near = [atom for atom in values.atoms if atom not in far]
+        atoms = np.array(values.tally.atoms)
+        near = atoms[~far_from(atoms, different) | (atoms == 0)].tolist()
         if near and near[0] < different[0]:
             low = near[0] if low is None else max(near[0], low)
         if near and near[-1] > different[-1]:
             high = near[-1] if high is None else min(near[-1], high)
-        return cls(atoms=values.atoms, low=low, high=high).complete(values)
+        return cls(atoms=values.tally.atoms, low=low, high=high).complete(values)
 
     def complete(self, values: Values) -> Self:
         """Find the atoms and their shares, the step, and the distribution of the other values."""
-        atoms = self.atoms or values.atoms
+        atoms = self.atoms or values.tally.atoms
         if not atoms:
             raise InputError(
                 f"{values.what} is declared as mixed, and none of its values is frequent enough to be an atom; name "
                 "its atoms in the schema."
             )
-        different, counts = values.distinct
+        different, counts = values.tally.different, values.tally.counts
         others = ~np.isin(different, atoms)
         if others.sum() < LEAST_VALUES_BESIDE:
             raise InputError(
@@ -168,7 +169,8 @@ class Mixed(Measured):
         if not self.atoms or self.marginal is None:
             return []
         # The first and the last knot lie beyond the data.
-        return far_atoms(self.atoms, np.array(self.marginal.x[1:-1]))
+        atoms = np.array(self.atoms)
+        return list(atoms[far_from(atoms, np.array(self.marginal.x[1:-1]))].tolist())
 
     @property
     def atom_codes(self) -> list[float]:
@@ -205,7 +207,7 @@ class Mixed(Measured):
 
 def _grid_of_whole(values: Values) -> Grid | None:
     """The grid of the values beside the atoms, if all values are whole numbers, and these are not too large."""
-    different, _ = values.rest
+    different, _ = values.tally.rest
     if np.abs(different).max() >= LARGEST_INTEGER or not (values.observed == np.floor(values.observed)).all():
         return None
     return grid_of(different)

@@ -1,5 +1,7 @@
 """Few equal rows at an end of a column, or far from all other values."""
 
+from typing import Any
+
 import numpy as np
 
 # So many equal rows are enough there, if chance gives so many with at most this probability: at an end that nothing
@@ -7,8 +9,23 @@ import numpy as np
 LEAST_ROWS, CHANCE_AT_END, CHANCE_APART = 2, 1e-3, 1e-2
 
 
+def far_from(numbers: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Which numbers are far: further from all others than these are from each other, (n,) booleans.
+
+    Arguments:
+        numbers: (n,) any.
+        rest: (m,) the others, m at least 1.
+
+    Example:
+        >>> far_from(np.array([-999.0, -20.0, 0.0]), np.array([0.5, 30.0]))
+        array([ True, False, False])
+    """
+    low, high = rest.min(), rest.max()
+    return np.asarray(_is_far(np.maximum(low - numbers, numbers - high), high - low))
+
+
 def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int) -> np.ndarray:
-    """Which repeated values lie further from all others than these are from each other, (n,) booleans.
+    """Which repeated values are far from all that are not, as many as possible, (n,) booleans.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
@@ -28,13 +45,18 @@ def far_places(different: np.ndarray, counts: np.ndarray, most: int, beside: int
     found = 0, 0
     for low in range(lowest + 1):
         for high in range(min(highest, most - low) + 1):
-            rest = different[low : len(different) - high]
-            below = rest[0] - different[low - 1] if low else np.inf
-            above = different[-high] - rest[-1] if high else np.inf
-            if min(below, above) > rest[-1] - rest[0] and low + high > sum(found):
+            first, last = different[low], different[-1 - high]
+            below = first - different[low - 1] if low else np.inf
+            above = different[-high] - last if high else np.inf
+            if low + high > sum(found) and _is_far(min(below, above), last - first):
                 found = low, high
     places = np.arange(len(counts))
     return (places < found[0]) | (places >= len(counts) - found[1])
+
+
+def _is_far(away: Any, extent: Any) -> Any:
+    """Whether something so far away from others is far, if these extend so far."""
+    return away > extent
 
 
 def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_rows: int = LEAST_ROWS) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A number on a circle."""
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -9,8 +8,8 @@ from pydantic import Field
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import atoms_of, list_atoms
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
+from pushforward.tables.columns.circles import circle_of
 from pushforward.tables.columns.declarations import check_declared, check_digits, check_step
-from pushforward.tables.columns.detection import ROWS_FOR_BOUNDS
 from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
 from pushforward.tables.columns.values import Values
 
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
 
     from pushforward.tables.columns.maps.base import Map
 
-# Where the values of an angle begin, and its period; a column fills a circle if it reaches within EDGE of both ends.
-CIRCLES = ((0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0), (0.0, 24.0))
-DAY = ((0.0, 86_400.0),)
-EDGE = 0.05
-NAMES = re.compile(
-    r"(^|[^a-z])(angle|phase|azimuth|bearing|heading|direction|longitude|lon|theta|phi|psi|hour)([^a-z]|$)", re.I
-)
 # The circle is cut open in the emptiest of so many sectors.
 SECTORS = 36
 
@@ -84,20 +76,8 @@ class Periodic(Column):
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers in a column named like an angle that fill a circle."""
-        if (
-            not (values.times_of_day or NAMES.search(values.name))
-            or not values.is_numeric
-            or len(values.observed) < ROWS_FOR_BOUNDS
-        ):
-            return None
-        smallest, largest = values.observed.min(), values.observed.max()
-        # The last of rounded values lies a step before the end.
-        step = 0.0 if values.cells is None else values.cells.step
-        for low, period in DAY if values.times_of_day else CIRCLES:
-            edge = max(EDGE * period, 1.5 * step)
-            if low <= smallest < low + edge and low + period - edge < largest <= low + period:
-                return cls(period=period, low=low).complete(values)
-        return None
+        circle = circle_of(values)
+        return None if circle is None else cls(low=circle[0], period=circle[1]).complete(values)
 
     def check_declared(self, values: Values) -> None:
         """Refuse periods and steps that are too long or too short for the values, and numbers that are too large."""
@@ -112,7 +92,7 @@ class Periodic(Column):
         observed, period = self._turned(values.observed), self.period
         different, counts = np.unique(observed, return_counts=True)
         step = self._step(different, counts) if self.step is None else self.step
-        atoms = atoms_of(different, counts) if self.atoms is None else self.atoms
+        atoms = atoms_of(different, counts) if self.atoms is None else sorted(self.atoms)
         rows = np.array([np.count_nonzero(observed == atom) for atom in atoms])
         shares = ((rows + PSEUDO_ROWS) / (len(observed) + PSEUDO_ROWS * (len(atoms) + 1))).tolist()
         observed = observed[~np.isin(observed, atoms)]

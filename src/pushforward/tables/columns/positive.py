@@ -47,7 +47,7 @@ class Positive(Measured):
     @classmethod
     def infer(cls, values: Values) -> Self | None:
         """Numbers that fill a half-line from 0 on."""
-        filled = values.bounds == (0.0, None) and values.observed.min() > 0
+        filled = values.tally.bounds == (0.0, None) and values.observed.min() > 0
         return cls().complete(values) if filled else None
 
     def complete(self, values: Values) -> Self:
@@ -56,7 +56,7 @@ class Positive(Measured):
         stepped = self.with_step(values)
         if self.log is not None:
             return stepped
-        return stepped.model_copy(update={"log": heavy_tails(values.spread_near(stepped.step or 0.0))[1] > 0})
+        return stepped.model_copy(update={"log": heavy_tails(values.tally.spread_near(stepped.step or 0.0))[1] > 0})
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""

@@ -22,6 +22,7 @@ class Reading(BaseModel):
         missing_share: the share of rows without a value, inferred.
         format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
             directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
+        hint: what the name and the values together suggest and no kind may guess, inferred; None for nothing.
     """
 
     model_config = STRICT
@@ -29,6 +30,7 @@ class Reading(BaseModel):
     missing: list[Mark] | None = None
     missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     format: Format | None = None
+    hint: str | None = None
 
     @field_validator("format")
     @classmethod
@@ -45,7 +47,12 @@ class Reading(BaseModel):
     @property
     def reading(self) -> dict[str, Any]:
         """The fields about how values are read, for another column of the same values."""
-        return {"missing": self.missing, "missing_share": self.missing_share, "format": self.format}
+        return {
+            "missing": self.missing,
+            "missing_share": self.missing_share,
+            "format": self.format,
+            "hint": self.hint,
+        }
 
     def marks(self, default: Marks = TYPED) -> Marks:
         """Return what stands for a missing value in the column.

@@ -11,9 +11,10 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
+from pushforward.support.wording import percent
 from pushforward.tables.arrow import pa, pc
-from pushforward.tables.checks import FRAME, leave_out
-from pushforward.tables.columns.timestamps import impossible_date
+from pushforward.tables.checks import FRAME, declare_missing, leave_out
+from pushforward.tables.columns.timestamps import ISO, impossible_date
 from pushforward.tables.columns.values import INFINITE, PLAIN_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
     COMPACT,
@@ -23,6 +24,7 @@ from pushforward.tables.date_format import (
     is_time,
     not_in_calendar,
     parse_dates,
+    styles_of,
     write_dates,
 )
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
@@ -34,6 +36,9 @@ Format = NumberFormat | str
 # At most so many texts without a digit may stand beside numbers to be called marks of missing values, if there are at
 # least as many different numbers as this.
 MOST_MARKS, NUMBERS_BESIDE_MARKS = 3, 10
+# A number that others are below or above, or near: "<0.5", ">= 100", "~3", "5+".
+LIMIT = rf"^(([<>≤≥~≈]|<=|>=)\s*{PLAIN_NUMBER.strip('^$')}|[0-9.]+\s*\+)$"
+LEAST_BESIDE_LIMITS = 2
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -150,6 +155,8 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     if form is None:
         _refuse_marks(texts, values)
         _refuse_impossible(texts, values)
+        _refuse_mixed_styles(texts, values)
+        _refuse_limits(texts, values)
     return form
 
 
@@ -160,7 +167,7 @@ def _recognized_integers(values: Values) -> Format | None:
     ends = pc.min_max(pc.drop_null(values.column))
     if ends["min"].as_py() < 19_000_101 or not ends["max"].as_py() < 21_010_000:
         return None
-    numbers = values.distinct[0]
+    numbers = values.tally.different
     if (numbers != np.floor(numbers)).any():
         return None
     return COMPACT if are_compact(pa.array(numbers.astype(np.int64)).cast(pa.string())) else None
@@ -205,13 +212,13 @@ def _refuse_marks(texts: Any, values: Values) -> None:
     rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=marks)
     share = (pc.sum(rows).as_py() or 0) / len(values)
     named = ",".join(marks.to_pylist())
-    option = f'missing="{named}"' if values.source == FRAME else f'--missing "{named}"'
+    option = declare_missing(values.source, named)
     row = values.first_row + pc.index(rows, True).as_py()
     raise BadValue(
         row,
         f'{values.what} holds the text "{marks[0]}" in row {row}, and '
         f"numbers or dates elsewhere ({share:.1%} of the rows are such text): if it stands for a missing value, say "
-        f"so with {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
+        f"so {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
     )
 
 
@@ -224,6 +231,38 @@ def _refuse_impossible(texts: Any, values: Values) -> None:
         rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=bad)
         place = pc.index(rows, True).as_py()
         raise impossible_date(values, place)
+
+
+def _refuse_mixed_styles(texts: Any, values: Values) -> None:
+    """Refuse dates that are written in two or three styles."""
+    # Dates in ISO 8601 with and without times are of one style.
+    if len(texts) < NUMBERS_BESIDE_MARKS or match_all(texts, ISO) or len(styles := styles_of(texts)) < 2:
+        return
+    bare = pc.utf8_trim_whitespace(values.column)
+    places = sorted(pc.index(bare, texts[place]).as_py() for _, place in styles)
+    named = [f'"{bare[place].as_py()}" in row {values.first_row + place}' for place in places]
+    raise InputError(
+        f"{values.what} holds dates in {len(named)} styles, {' and '.join([', '.join(named[:-1]), named[-1]])}; write "
+        "all in one, such as 2024-02-29."
+    )
+
+
+def _refuse_limits(texts: Any, values: Values) -> None:
+    """Refuse limits among numbers, such as "<0.5": neither numbers nor levels, and no one else knows what they mean."""
+    limits = pc.match_substring_regex(texts, LIMIT)
+    marks, others = texts.filter(limits), texts.filter(pc.invert(limits))
+    if not len(marks) or len(others) < LEAST_BESIDE_LIMITS or not match_all(others, PLAIN_NUMBER):
+        return
+    rows = pc.is_in(pc.utf8_trim_whitespace(values.column), value_set=marks)
+    share = (pc.sum(rows).as_py() or 0) / len(values)
+    row = values.first_row + pc.index(rows, True).as_py()
+    named = ",".join(marks.to_pylist())
+    missing = f", or declare them missing {declare_missing(values.source, named)}" if len(marks) <= MOST_MARKS else ""
+    raise BadValue(
+        row,
+        f'{values.what} holds limits among numbers, first "{shortened(marks[0].as_py(), 20)}" in row {row}, in '
+        f"{percent(share)} of the rows: write a number in their place, such as half of a detection limit{missing}.",
+    )
 
 
 def _parsed(column: Any, form: Format) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.tables.arrow import pa, pc
-from pushforward.tables.checks import FRAME
+from pushforward.tables.checks import declare_missing
 from pushforward.tables.columns.calendar import CalendarGrid, rest_of
 from pushforward.tables.columns.values import Values
 from pushforward.tables.numbers import BadValue, to_numpy
@@ -148,10 +148,9 @@ def _parsed(values: Values) -> Any:
 
 def impossible_date(values: Values, place: int) -> BadValue:
     """The error about a text that is written like a date, such as 2023-02-29."""
-    option = "missing=" if values.source == FRAME else "--missing"
     shown = f'the text "{values.column[place].as_py()}"'
     return values.bad_value(
-        place, shown, "which is not a date of the calendar", f"correct it, or name it with {option}"
+        place, shown, "which is not a date of the calendar", f"correct it, or name it {declare_missing(values.source)}"
     )
 
 

@@ -7,10 +7,7 @@ import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
-from pushforward.tables.columns.atoms import LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
-from pushforward.tables.columns.detection import ENDS, bounds_of
-from pushforward.tables.columns.outermost import far_levels, far_places
-from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread, step_of_ties
+from pushforward.tables.columns.tally import Tally
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.types import readable
@@ -19,11 +16,6 @@ from pushforward.tables.types import readable
 MOSTLY_NUMBERS = 0.5
 # The code of a value of the right type to which its column gives probability 0.
 UNSEEN = np.inf
-# At most so many different numbers, each with so many rows on average, are levels and not measurements.
-MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
-# Whole numbers beside far ones are counts if they are at least so many, take up at most so many steps, and fill this
-# share of them.
-LEAST_COUNTS, FEW_COUNTS, FILLED_COUNTS = 4, 32, 0.5
 PLAIN_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
 # float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
@@ -132,79 +124,9 @@ class Values:
         return self.numbers[~np.isnan(self.numbers)]
 
     @cached_property
-    def distinct(self) -> tuple[np.ndarray, np.ndarray]:
-        """The different numbers, increasing, and how many rows have each."""
-        different, counts = np.unique(self.observed, return_counts=True)
-        return different, counts
-
-    @property
-    def few(self) -> bool:
-        """Whether there are so few different numbers, with so many rows each, that they may be levels."""
-        different, counts = self.distinct
-        return len(different) <= MOST_NUMERIC_LEVELS and int(counts.sum()) >= ROWS_OF_LEVEL * len(different)
-
-    @cached_property
-    def atoms(self) -> list[float]:
-        """The numbers that have a probability of their own, increasing."""
-        atoms = self.far_counts or atoms_of(*self.distinct)
-        return sorted([*atoms, *self._on_bounds(atoms)])
-
-    @cached_property
-    def far_counts(self) -> list[float]:
-        """The numbers far from all others, if these are few whole numbers that fill their grid; none otherwise."""
-        different, counts = self.distinct
-        far = np.isin(different, far_levels(different, counts, LEAST_COUNTS))
-        if len(different) > MOST_ATOMS + FEW_COUNTS or not far.any() or bool((different != np.floor(different)).any()):
-            return []
-        rest = different[~far]
-        steps = (rest[-1] - rest[0]) / np.diff(rest).min() + 1
-        fills = FILLED_COUNTS * steps <= len(rest) and steps <= FEW_COUNTS
-        return different[far].tolist() if fills and counts[~far].sum() >= LEAST_ROWS_BESIDE else []
-
-    @cached_property
-    def rest(self) -> tuple[np.ndarray, np.ndarray]:
-        """The different numbers that are no atoms, increasing, and how many rows have each."""
-        different, counts = self.distinct
-        others = ~np.isin(different, self.atoms)
-        return different[others], counts[others]
-
-    @cached_property
-    def cells(self) -> Grid | None:
-        """The grid to which the numbers were rounded, if that matters."""
-        different, counts = self.rest
-        # On heaps the density would climb without end if they did not stand for cells.
-        any_step = bool(np.isin(different[[0, -1]], ENDS).any()) or is_heaped(different, counts)
-        return recorded_grid(different, counts, any_step)
-
-    @property
-    def without_far(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same without those, be it one row, that lie far from all others: they say nothing of the tails."""
-        different, counts = self.rest
-        near = ~far_places(different, np.full(len(counts), counts.sum()), MOST_ATOMS, LEAST_VALUES_BESIDE)
-        return different[near], counts[near]
-
-    def spread_near(self, step: float) -> np.ndarray:
-        """Those spread over their cells, whose length is that of rounding where no step is given, increasing."""
-        different, counts = self.without_far
-        return spread(different, counts, step or step_of_ties(different, counts))
-
-    def spread_by(self, step: float) -> np.ndarray:
-        """The numbers that are no atoms, spread over cells of a length, increasing."""
-        return spread(*self.rest, step)
-
-    @cached_property
-    def bounds(self) -> tuple[float | None, float | None]:
-        """The natural bounds that the numbers beside the atoms fill."""
-        return bounds_of(*self.rest, self.cells.step if self.cells else 0.0)
-
-    def _on_bounds(self, atoms: list[float]) -> list[float]:
-        """The ends of a natural interval or half-line that some rows have and that other numbers only come near."""
-        different, counts = self.distinct
-        if is_tied(counts) or bool((different == np.floor(different)).all()):
-            return []
-        inner = ~np.isin(different, atoms)
-        low, high = bounds_of(different[inner], counts[inner])
-        return [end for end in (low, high) if end is not None and end in different and end not in atoms]
+    def tally(self) -> Tally:
+        """How many rows have each of the different numbers."""
+        return Tally(self.observed)
 
     def replaced(self, column: Any, *, times_of_day: bool = False) -> "Values":
         """The same rows with other values, an array of pyarrow, which may be times of day in seconds."""

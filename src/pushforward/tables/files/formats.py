@@ -65,6 +65,9 @@ def table_format(path: str | os.PathLike[str]) -> TableFormat:
         ) from None
 
 
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
+
+
 def has_format(path: str) -> bool:
     """Whether the ending of a name says how the file is to be read.
 
@@ -100,6 +103,11 @@ def file_format(path: str, *, kind: str | None = None, separator: str | None = N
                 '--separator ";" (separator= in Python).'
             )
         found = FileFormat("csv", _bare(path)[1])
+    if found is None and Path(path).suffix.lower() in SPREADSHEETS:
+        raise InputError(
+            f"{path} is a spreadsheet, which is not read: save its sheet as .csv, or read it with pandas.read_excel "
+            "and give the frame to fit_table."
+        )
     if found is None:
         raise InputError(
             f"{path} is not named as a table: the name must end in .csv, .tsv, .jsonl, .parquet, .feather or .arrow "

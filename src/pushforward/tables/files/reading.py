@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pushforward.errors import InputError
-from pushforward.tables.checks import check_columns, check_distinct
+from pushforward.tables.checks import ReadByModel, check_columns, check_distinct
 from pushforward.tables.columns.base import Column
 from pushforward.tables.files.opening import Data, opened
 from pushforward.tables.files.stored import located
@@ -35,7 +35,8 @@ class TableReader:
         only_numeric: leave all other columns out of the batches; default False.
         header: whether the first line of a CSV has the names of its columns, which are called 0, 1, 2, ... otherwise;
             default True. A table that is open knows.
-        schema: says what stands for a missing value in numeric columns of a CSV; default the list for all of them.
+        schema: that of the model that reads the table, which says what stands for a missing value in numeric columns of
+            a CSV; default the list for all of them, in a table for a fit.
         needed: the columns that the table must have; default the numeric ones.
 
     Attributes:
@@ -72,7 +73,8 @@ class TableReader:
     ) -> None:
         self._stack = contextlib.ExitStack()
         self._table = self._stack.enter_context(opened(data, header=header, once=True))
-        self.path, self.written, self.notes = self._table.name, self._table.written, self._table.notes
+        self.path = self._table.name if schema is None else ReadByModel(self._table.name)
+        self.written, self.notes = self._table.written, self._table.notes
         self.rows = self._table.rows
         self.names = list(self._table.schema.names)
         self._streams: list[Generator[pa.RecordBatch, None, None]] = []  # that are being read

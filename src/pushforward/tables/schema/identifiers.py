@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pushforward.errors import InputError
 from pushforward.tables.columns.calendar import grid_through
 from pushforward.tables.columns.dress import LIKE_NUMBER
-from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
+from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.number_format import NumberFormat
@@ -101,14 +101,19 @@ def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventio
     head = values.column.slice(0, HEAD)
     if _repeats(head):
         return None
-    fractions = _are_fractions(Values(head, values.name, values.source, marks=values.marks), conventions)
-    if _repeats(values.column):
-        return None
+    whole = len(head) == len(values)
+    first = values if whole else Values(head, values.name, values.source, marks=values.marks)
+    form = recognized(first, conventions)
+    fractions = _are_fractions(first, form)
+    if not whole:
+        if _repeats(values.column):
+            return None
+        form = recognized(values, conventions)
     if fractions:
-        values = read_as(values, recognized(values, conventions))
+        values = read_as(values, form)
         evenly = values.is_numeric and not values.missing and _evenly_spaced(values.numbers, rows)
         return "its numbers are equally spaced from row to row" if evenly else None
-    values = read_as(values, recognized(values, conventions))
+    values = read_as(values, form)
     if values.is_text and not values.is_numeric:
         return _reason_of_text(values, rows)
     if values.missing:
@@ -201,9 +206,8 @@ def _evenly_spaced(numbers: np.ndarray, rows: np.ndarray) -> bool:
         return bool(space != 0 and np.isfinite(space) and (off <= OFF_PLACE * np.abs(space)).all())
 
 
-def _are_fractions(values: Values, conventions: Conventions) -> bool:
-    """Whether some are numbers with a fraction."""
-    form = recognized(values, conventions)
+def _are_fractions(values: Values, form: Format | None) -> bool:
+    """Whether some are numbers with a fraction, written in a format."""
     if isinstance(form, NumberFormat):
         values = read_as(values, form)
     elif form is not None or not (

@@ -6,8 +6,9 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
+from pushforward.tables.columns.hints import hint_of
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
-from pushforward.tables.columns.text_format import PLAIN, Conventions, read_as, recognized
+from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, WRITTEN, Marks
@@ -138,7 +139,7 @@ def _inferred(values: Values, declared: Column | None, conventions: Conventions)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
         if found is not None:
-            return found.with_missing(values).model_copy(update={"format": form})
+            return _noted(found.with_missing(values), values, form)
     raise InputError(f"{values.what} is of no known kind; declare one.")
 
 
@@ -148,4 +149,10 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
     # Levels of text are text, whatever they look like.
     if form is None and declared.kept_as_text is not None:
         form = recognized(values, conventions)
-    return declared.declared_for(read_as(values, form)).model_copy(update={"format": form})
+    values = read_as(values, form)
+    return _noted(declared.declared_for(values), values, form)
+
+
+def _noted(column: Column, values: Values, form: Format | None) -> Column:
+    """A complete column with what is known of all kinds alike."""
+    return column.model_copy(update={"format": form, "hint": hint_of(values)})

@@ -1,0 +1,43 @@
+"""What the name of a column and its values together suggest, and no kind may guess."""
+
+import re
+
+import numpy as np
+
+from pushforward.tables.columns.atoms import remark_of_marks
+from pushforward.tables.columns.circles import beside_circle
+from pushforward.tables.columns.values import Values
+
+TIMES = re.compile(
+    r"(^|[^a-z])(time|timestamp|date|datetime|created|updated|modified|epoch|unix|ts)([^a-z]|$)|_at$", re.I
+)
+# Seconds from the beginning of 1970 to those of 1990 and 2100, and how many units a second has.
+OF_OUR_TIME = 631_152_000, 4_102_444_800
+UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6}
+FEWEST_ROWS = 20
+
+
+def hint_of(values: Values) -> str | None:
+    """Return a sentence about numbers that are likely marks beside an angle, or moments in Unix time; None for none.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> column = pa.array(1_600_000_000 + 977 * np.arange(100))
+        >>> print(hint_of(Values(column, "created_at", "the table")))
+        looks like Unix time in seconds and is taken for a number: convert it to dates and times if it is
+    """
+    marks = beside_circle(values)
+    if marks:
+        return remark_of_marks([f"{mark:.17g}" for mark in marks], "outside of the circle that all other values fill")
+    unit = _unix_unit(values)
+    return unit and f"looks like Unix time in {unit} and is taken for a number: convert it to dates and times if it is"
+
+
+def _unix_unit(values: Values) -> str | None:
+    """The unit in which all whole numbers of a column named like a time are moments of our time."""
+    if not TIMES.search(values.name) or not values.is_numeric or len(values.observed) < FEWEST_ROWS:
+        return None
+    low, high = values.observed.min(), values.observed.max()
+    inside = [unit for unit, per in UNITS.items() if OF_OUR_TIME[0] * per <= low < high < OF_OUR_TIME[1] * per]
+    whole = bool(inside) and np.array_equal(values.observed, np.floor(values.observed))
+    return inside[0] if whole else None
