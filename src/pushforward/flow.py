@@ -100,6 +100,11 @@ class Flow(nn.Module):
         return self.bijection.context_features
 
     @property
+    def parts(self) -> "list[tuple[float, Flow]]":
+        """The weights and flows of which the density is a mixture: itself alone."""
+        return [(1.0, self)]
+
+    @property
     def reference(self) -> Tensor:
         """A tensor of the precision and on the device of the base."""
         return self.base.reference

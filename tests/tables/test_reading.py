@@ -42,7 +42,7 @@ def refusal(path: Path, columns: list[str] | None = None) -> str:
 
 
 def test_ending_is_refused_with_those_accepted(tmp_path):
-    message = refusal(csv(tmp_path, "x\n1\n", "t.xlsx"))
+    message = refusal(csv(tmp_path, "x\n1\n", "t.dat"))
     assert all(ending in message for ending in (".csv", ".parquet", ".feather", ".arrow"))
 
 

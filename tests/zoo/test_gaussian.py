@@ -94,6 +94,7 @@ def test_more_columns_than_the_time_allows_leave_a_fit_as_good_as_a_gaussian(ste
 def test_what_beats_the_flow_takes_its_place(kind, tmp_path, monkeypatch):
     # A flow that is no good: its training is replaced by none, and its start by a wrong one.
     monkeypatch.setattr("pushforward.zoo.recipe.decorrelate", lambda *arguments: None)
+    monkeypatch.setattr("pushforward.zoo.recipe.regress", lambda *arguments: None)
     table = wide(300, 6)
     if kind == "categories":
         table["k"] = np.where(table["0"] > 0, "u", "v")

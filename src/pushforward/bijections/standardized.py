@@ -5,6 +5,7 @@ from torch import Tensor
 
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.conditional_map import ConditionalMap
+from pushforward.bijections.context_features import ContextFeatures
 from pushforward.bijections.context_range import ContextRange
 from pushforward.bijections.elementwise import ElementwiseAffine
 from pushforward.bijections.ordering import closure
@@ -24,6 +25,7 @@ class Standardized(Bijection):
         data: shift and scale of x, or another map into the data's units.
         context: shift and scale of the context, or None when f takes none.
         context_range: the range of standardized contexts in training, beyond which f sees its end; default none.
+        features_of_context: what f sees of standardized contexts after `context_range`; default these themselves.
 
     Cost: that of f.
     """
@@ -34,14 +36,18 @@ class Standardized(Bijection):
         data: Bijection,
         context: ElementwiseAffine | None = None,
         context_range: ContextRange | None = None,
+        features_of_context: ContextFeatures | None = None,
     ):
         super().__init__()
         self.features = bijection.features
-        self.context_features = bijection.context_features
+        self.context_features = (
+            bijection.context_features if features_of_context is None else features_of_context.features
+        )
         self.bijection = bijection
         self.data = data
         self.context = context
         self.context_range = context_range
+        self.features_of_context = features_of_context
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map by f, then into the units of the data."""
@@ -101,8 +107,14 @@ class Standardized(Bijection):
         """The context as f is given it, (*batch, C)."""
         if self.context is None or context is None:
             return context
+        seen = self.in_units(context)
+        return (seen if self.features_of_context is None else self.features_of_context(seen)).to(dtype)
+
+    def in_units(self, context: Tensor) -> Tensor:
+        """The context in standardized units and within its range, (*batch, C)."""
+        assert self.context is not None
         standardized = self.context.inverse(context)[0]
-        return (standardized if self.context_range is None else self.context_range(standardized)).to(dtype)
+        return standardized if self.context_range is None else self.context_range(standardized)
 
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""

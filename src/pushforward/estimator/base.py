@@ -18,16 +18,17 @@ from pushforward.errors import InputError
 from pushforward.estimator.cells import check_finite, readable
 from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
+from pushforward.estimator.members import mixture_of, splits_of_members
+from pushforward.estimator.one_fit import Rows, train
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, warn_of_dependence
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded
-from pushforward.table_models.dequantized import POINTS_IN_TRAINING
 from pushforward.tables.checks import check_scale
 from pushforward.tables.columns.values import UNSEEN
-from pushforward.training import evaluate, fit
+from pushforward.training import evaluate
 from pushforward.training.copies import copies_of
 from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
 from pushforward.training.splitting import split_table
@@ -135,38 +136,34 @@ class FlowEstimator(BaseEstimator):
         self, codes: np.ndarray, given: np.ndarray | None, split: Any, seed: int, weights: np.ndarray | None
     ) -> None:
         """Set flow_ and history_ by the codes of rows, (n, D), given a context, (n, C)."""
-        training_rows = split[0].numpy()
-        row_weights = None if weights is None else torch.from_numpy(weights)
-        count, features = len(training_rows), codes.shape[1]
+        count, features = len(split[0]), codes.shape[1]
+        # One target given others is the mixture of a few flows, each with other rows held out.
+        mixed = self.flow is None and given is not None and features == 1 and weights is None
+        splits = [split]
+        if mixed:
+            splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
+        max_time = None if self.max_time is None else self.max_time / len(splits)
         if self.flow is None:
-            recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], self.max_time)
+            recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], max_time)
         else:
             recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
         announce = to_standard_error if self.verbose else silent
         for line in [*self._kinds.describe(), *recipe.reasons]:
             announce(line)
+        row_weights = None if weights is None else torch.from_numpy(weights)
         # The points are those that a Gaussian is made of as well.
-        points = self._kinds.points(codes, seed)
-        flow = recipe.make(
-            points[training_rows],
-            None if given is None else torch.from_numpy(given[training_rows]),
-            seed,
-            weights=None if row_weights is None else row_weights[training_rows],
-            known=None if given is None else torch.from_numpy(given),
-            **self._kinds.flow_options(),
-        )
-        density = self._kinds.density(flow, POINTS_IN_TRAINING)
-        options = self._training_options(recipe, seed)
-        fraction = self.validation_fraction
-        self.history_ = fit(
-            density, codes, given, weights=weights, validation_fraction=fraction, split=split, **options
-        )
-        self.flow_ = flow
-        if self.flow is None:
-            before = len(self.history_.events)
-            self.flow_ = keep_gaussian(flow, self._kinds, self.history_, codes, points, given, split, row_weights)
-            for line in self.history_.events[before:]:
-                announce(line)
+        rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights)
+        options = {**self._training_options(recipe, seed), "max_time": max_time}
+        found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
+        flow, self.history_ = found[0]
+        before = len(self.history_.events)
+        self.flow_: Any = flow
+        if mixed:
+            self.flow_ = mixture_of(found, self._kinds, rows, splits)
+        elif self.flow is None:
+            self.flow_ = keep_gaussian(flow, self._kinds, self.history_, rows, split)
+        for line in self.history_.events[before:]:
+            announce(line)
 
     def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:
         """The options of the recipe, and those that were given in their place."""

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.estimator.base import FlowEstimator, seeded_draws
+from pushforward.estimator.base import seeded_draws
 from pushforward.estimator.cells import check_finite, readable, readable_targets
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight, warn_beyond_range
-from pushforward.flow import Flow
-
-# Latent points behind the quantiles of several targets, a power of two.
-POINTS = 1024
-# Rows times draws that are in memory at a time.
-DRAWS = 2**18
+from pushforward.estimator.forecasting import Forecasting, probabilities_of
+from pushforward.estimator.predictive_points import DRAWS, uniform_points
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 
 
-class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
+class ConditionalFlowDensity(RegressorMixin, Forecasting):
     """p(y | X), learned by a normalizing flow, as a scikit-learn estimator.
 
-    A regressor whose `predict` gives medians, `predict_quantiles` any quantiles and `sample` draws. For one target the
+    A regressor whose `predict` gives medians, means or modes, `predict_quantiles` any quantiles, `predict_interval`
+    intervals and `sample` draws; `crps`, `pit` and `coverage` judge them. One target has the mixture of up to five
+    flows, each with other rows held out, and of linear regressions, which its training starts from. For one target the
     quantiles are exact: y = f(z | X) increases with z, so that the q-quantile is f(Φ⁻¹(q) | X). For several targets
     they are those of each target by itself over 1024 points y = f(z | X), z from a Sobol sequence in normal
     coordinates, which is the same for every row and at every call. Targets that are flags, counts or grades have
@@ -41,8 +39,8 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         {options}
 
     Attributes:
-        flow_: the fitted `Flow` over the targets that vary, in their own units; its context are the columns of X that
-            vary. Of targets with probabilities it is the flow of their points on the line.
+        flow_: the fitted `Flow`, or `FlowMixture` of one target, over the targets that vary, in their own units; its
+            context are the columns of X that vary. Of targets with probabilities it is over their points on a line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -84,12 +82,29 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
+        low, high = targets.min(0).astype(np.float64), targets.max(0).astype(np.float64)
+        self._ends_of_mean = 2 * low - high, 2 * high - low
         self._fit_flow(targets, [f"y{index}" for index in range(self.n_outputs_)], rows)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The median of each target, (n,) or (n, K) as y was."""
-        return self.predict_quantiles(X, [0.5])[:, 0]
+    def predict(self, X: Any, statistic: Literal["median", "mean", "mode"] = "median") -> np.ndarray:
+        """The median, mean or mode of each target, (n,) or (n, K) as y was.
+
+        Arguments:
+            X: (n, C).
+            statistic: "median" (default); "mean", by quadrature, in which values count no farther than one range beyond
+                the targets of the fit; or "mode" of one target, the densest of 100 quantiles.
+
+        Raises:
+            InputError: another statistic, or the mode of several targets.
+        """
+        if statistic == "median":
+            return self.predict_quantiles(X, [0.5])[:, 0]
+        if statistic == "mean":
+            return self._predicted_mean(X)
+        if statistic == "mode":
+            return self._predicted_mode(X)
+        raise InputError(f'statistic is "median", "mean" or "mode", not {statistic!r}.')
 
     def predict_quantiles(self, X: Any, quantiles: Any) -> np.ndarray:
         """Quantiles of each target: exact for one target, over 1024 points for several.
@@ -106,22 +121,14 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
 
         Cost: one forward of the flow's bijection for each row and quantile; of several targets, 1024 for each row.
         """
-        check_is_fitted(self)
-        probabilities = check_array(quantiles, ensure_2d=False, dtype=np.float64, input_name="quantiles").reshape(-1)
-        if not ((probabilities > 0) & (probabilities < 1)).all():
-            raise InputError("Quantiles must be above 0 and below 1.")
-        rows = self._checked(X)
+        probabilities = probabilities_of(quantiles, "quantiles")
+        rows = self._checked_rows(X)
         flow = self._evaluated_by(rows.dtype)
-        warn_beyond_range(self.flow_, self._context_of(rows))
         if flow.features == 1 and self._kinds.monotone:
             # Every named architecture of one feature increases with z, and values increase with its points.
             targets = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
         else:
-            # Scrambled, so that no point lies on the edge of the cube.
-            points = torch.quasirandom.SobolEngine(flow.features, scramble=True, seed=0).draw(
-                POINTS, dtype=torch.float64
-            )
-            draws = self._to_data(flow, torch.special.ndtri(points), rows)
+            draws = self._to_data(flow, torch.special.ndtri(uniform_points(flow.features)), rows)
             # A quantile of probabilities is one of the values, not a number between them.
             methods: list[Any] = ["inverted_cdf" if discrete else "linear" for discrete in self._kinds.discrete]
             targets = np.stack(
@@ -140,9 +147,7 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         Returns:
             (n, n_samples), or (n, n_samples, K) where y had two dimensions; float64.
         """
-        check_is_fitted(self)
-        rows = self._checked(X)
-        warn_beyond_range(self.flow_, self._context_of(rows))
+        rows = self._checked_rows(X)
         flow = self._evaluated_by(np.dtype(np.float32))
 
         def draw(given: Tensor) -> Tensor:
@@ -169,35 +174,12 @@ class ConditionalFlowDensity(RegressorMixin, FlowEstimator):
         Raises:
             InputError: another number of targets.
         """
-        check_is_fitted(self)
-        rows = self._checked(X)
-        targets = (
-            self.predict(X)
-            if y is None
-            else check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
-        )
-        check_consistent_length(rows, targets)
-        targets = targets.reshape(len(rows), -1)
-        if targets.shape[1] != self.n_outputs_:
-            raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
-        warn_beyond_range(self.flow_, self._context_of(rows))
+        rows, targets = self._rows_and_targets(X, self.predict(X) if y is None else y)
         return self._log_prob(targets, rows, precision=rows.dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean of log p(y | X) over the rows, in nats per row; not R², which `sklearn.metrics.r2_score` gives."""
         return mean_by_weight(self.score_samples(X, y), sample_weight)
-
-    def _to_data(self, flow: Flow, z: Tensor, rows: np.ndarray) -> np.ndarray:
-        """The targets f(z | row), (n, P, K), of the same latents, (P, K), for each row."""
-        z = z.to(flow.base.reference)
-
-        def map_latents(given: Tensor) -> Tensor:
-            context = self._context_of(given)
-            if context is None:
-                return flow.to_data(z).double().expand(len(given), -1, -1)
-            return flow.to_data(z.expand(len(given), -1, -1), context[:, None]).double()
-
-        return self._kinds.decode(map_rows(map_latents, flow, rows, rows=max(1, DRAWS // len(z))))
 
     def _shaped(self, targets: np.ndarray) -> np.ndarray:
         """All targets of those that vary, (n, P, targets), with as many dimensions as y had."""

@@ -149,5 +149,5 @@ def warn_beyond_range(flow: Flow, context: np.ndarray | None) -> None:
             f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
             "the density answers as at its end.",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

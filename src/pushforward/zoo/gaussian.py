@@ -12,11 +12,12 @@ from torch import Tensor
 from pushforward.bijections import Autoregressive, Compose, Standardized
 from pushforward.flow import Flow
 from pushforward.zoo.covariance import WITHIN, shrunk_covariance
+from pushforward.zoo.layers import LOG_SCALE_BOUND, set_linear
+from pushforward.zoo.linear_regression import regress
 from pushforward.zoo.registry import build
 from pushforward.zoo.units import in_units_of, inner_context, straight
 
 # The config of a Gaussian without its numbers of features: one affine layer whose networks have no hidden layer.
-LOG_SCALE_BOUND = 40.0
 GAUSSIAN: dict[str, Any] = {"architecture": "autoregressive", "univariate": "affine", "layers": 1, "hidden": []}
 GAUSSIAN["log_scale_bound"] = LOG_SCALE_BOUND
 # What people call the Gaussian in the units of a flow, and the one in the units of the data.
@@ -29,7 +30,7 @@ MOST_COLUMNS = 3000
 def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
     """The Gaussian of rows in the units of a flow that `gaussianized` or `standardized` made, as a flow.
 
-    x[d] given x[before d] and the context is normal, with a mean that is linear in them. The covariance is shrunk.
+    Without a context its covariance is shrunk; given a context it is the linear regression in closed form.
 
     Arguments:
         flow: says the units; its fixed maps are copied.
@@ -37,13 +38,14 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
         context: (N, C) or None.
         weights: (N,) or None.
     """
-    sizes = {"features": flow.features, "context": inner_context(flow)}
-    inner = build({**GAUSSIAN, **sizes})
+    assert isinstance(flow.bijection, Standardized)
+    inner = build({**GAUSSIAN, "features": flow.features, "context": inner_context(flow)})
     found = in_units_of(inner, flow)
-    assert isinstance(found.bijection, Standardized)
-    y, known, _ = found.bijection.standardize(x, context)
-    mean, covariance = shrunk_covariance(y if known is None else torch.cat([known, y], 1), weights, WITHIN)
-    _set_gaussian(inner, mean, covariance)
+    if context is not None:
+        regress(found, x, context, weights)
+        return found
+    y = flow.bijection.standardize(x)[0]
+    _set_gaussian(inner, *shrunk_covariance(y, weights, WITHIN))
     return found
 
 
@@ -51,14 +53,17 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
 def gaussian_of(x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
     """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one.
 
-    Beyond the data by more than a deviation its tails are heavier: what is far from all rows is improbable, no more.
+    Given a context it is the linear regression in closed form. Beyond the data by more than a deviation its tails are
+    heavier: what is far from all rows is improbable, no more.
     """
     sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
     inner = build({**GAUSSIAN, **sizes})
     found = straight(inner, x, context, weights)
+    if context is not None:
+        regress(found, x, context, weights)
+        return found
     assert isinstance(found.bijection, Standardized)
-    y, known, _ = found.bijection.standardize(x, context)
-    rows = (y if known is None else torch.cat([known, y], 1)).double()
+    rows = found.bijection.standardize(x)[0].double()
     mean, covariance = shrunk_covariance(rows, weights)
     if len(rows) > rows.shape[1]:
         share = torch.full_like(rows[:, 0], 1 / len(rows)) if weights is None else (weights / weights.sum()).double()
@@ -116,26 +121,8 @@ def _with_range_of(other: Flow, flow: Flow) -> Flow:
 
 
 def _set_gaussian(flow: Flow, mean: Tensor, covariance: Tensor) -> None:
-    """Let the one layer of a flow be the Gaussian of this mean and covariance of the context and then the features."""
+    """Let the one layer of a flow be the Gaussian of this mean and covariance."""
     assert isinstance(flow.bijection, Compose)
     layer = flow.bijection.bijections[0]
     assert isinstance(layer, Autoregressive)
-    context, features = flow.context_features, flow.features
-    root = torch.linalg.cholesky(covariance)
-    white = torch.linalg.solve_triangular(root, torch.eye(len(root)).to(root), upper=False)[context:]
-    scale = 1 / white[:, context:].diagonal()
-    weight = -white * scale[:, None]
-    weight[:, context:].fill_diagonal_(0.0)
-    bias = mean[context:] - weight @ mean
-    bound = LOG_SCALE_BOUND
-    # The inverse of `soft_bound`.
-    log_scale = torch.tan(scale.log().clamp(-0.9 * bound, 0.9 * bound) * math.pi / (2 * bound)) * 2 * bound / math.pi
-    made = layer.conditioner
-    parameters = dict(made.named_parameters())
-    parameters["layers.0.bias"].copy_(torch.stack([bias, log_scale], 1).flatten())
-    own = torch.stack([weight[:, context:], torch.zeros(features, features).to(weight)], 1).flatten(0, 1)
-    if "layers.0.weight" in parameters:
-        parameters["layers.0.weight"].copy_(own)
-    if context:
-        known = torch.stack([weight[:, :context], torch.zeros(features, context).to(weight)], 1).flatten(0, 1)
-        parameters["context.weight"].copy_(known)
+    set_linear(layer, mean.new_zeros(flow.features, flow.context_features), mean, covariance)

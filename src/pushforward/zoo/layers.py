@@ -1,14 +1,28 @@
 """The layers of coupling and autoregressive flows, one after the other from the latent side."""
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
-from pushforward.bijections import LU, ActNorm, Autoregressive, Bijection, Coupling, Householder, Inverse, Univariate
+from pushforward.bijections import (
+    LU,
+    ActNorm,
+    Affine,
+    Autoregressive,
+    Bijection,
+    Coupling,
+    Householder,
+    Inverse,
+    Univariate,
+)
 from pushforward.networks import Conditioner
 from pushforward.zoo.options import Adjacency, Order
+
+# Of a linear layer.
+LOG_SCALE_BOUND = 40.0
 
 
 def coupling_layers(
@@ -71,6 +85,47 @@ def interleaved(parts: Iterable[Bijection], linear: str, features: int) -> Itera
         yield part
         if kind is not None:
             yield kind(features)
+
+
+def linear_layer(features: int, context: int) -> Autoregressive:
+    """x[d] = a + b · x[before d] + c · context + e · z[d]: a linear-Gaussian layer, features in their order."""
+    return Autoregressive(features, Affine(LOG_SCALE_BOUND), Conditioner(()), context)
+
+
+@torch.no_grad()
+def set_linear(layer: Autoregressive, weight: Tensor, bias: Tensor, covariance: Tensor) -> None:
+    """Let a layer that `linear_layer` made be x = weight · context + bias + noise, for standard normal z.
+
+    Arguments:
+        layer: over D features given C.
+        weight: (D, C).
+        bias: (D,).
+        covariance: (D, D) of the noise.
+
+    Raises:
+        torch.linalg.LinAlgError: a covariance that is not positive definite.
+    """
+    features, context = layer.features, layer.context_features
+    root = torch.linalg.cholesky(covariance.double())
+    white = torch.linalg.solve_triangular(root, torch.eye(features).to(root), upper=False)
+    scale = 1 / white.diagonal()
+    before = (-white * scale[:, None]).fill_diagonal_(0.0)
+    # Each feature around what is said of it given those before.
+    own = torch.eye(features).to(before) - before
+    bound = LOG_SCALE_BOUND
+    # The inverse of `soft_bound`.
+    log_scale = torch.tan(scale.log().clamp(-0.9 * bound, 0.9 * bound) * math.pi / (2 * bound)) * 2 * bound / math.pi
+    parameters = dict(layer.conditioner.named_parameters())
+    parameters["layers.0.bias"].copy_(torch.stack([own @ bias.double(), log_scale], 1).flatten())
+    if "layers.0.weight" in parameters:
+        parameters["layers.0.weight"].copy_(_shifts(before))
+    if context:
+        parameters["context.weight"].copy_(_shifts(own @ weight.double()))
+
+
+def _shifts(weight: Tensor) -> Tensor:
+    """Weights of shifts, (D, inputs), between those of log-scales, which are 0."""
+    return torch.stack([weight, torch.zeros_like(weight)], 1).flatten(0, 1)
 
 
 def order_of(features: int, layer: int, order: Order) -> list[int]:

@@ -21,6 +21,7 @@ ARCHITECTURES = {
 OTHERS = {
     "adaptive_wavenet": "pushforward.audio.models.adaptive_wavenet",
     "arbitrary_conditional": "pushforward.table_models.arbitrary_conditional_flow",
+    "flow_mixture": "pushforward.zoo.flow_mixture",
     "gaussianized": "pushforward.zoo.units",
     "parallel_wavenet": "pushforward.audio.models.architectures",
     "predictive_parallel_wavenet": "pushforward.audio.models.predictive_student",

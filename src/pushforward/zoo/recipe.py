@@ -16,11 +16,12 @@ from pushforward.support.seeding import seeded
 from pushforward.support.wording import counted
 from pushforward.zoo.covariance import covariance_of_scores
 from pushforward.zoo.gaussian import MOST_COLUMNS
+from pushforward.zoo.linear_regression import regress
 from pushforward.zoo.registry import build
 from pushforward.zoo.units import gaussianized, in_clusters, takes_clusters
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
-LAYERS, WIDTH = 5, 128
+LAYERS, CONDITIONAL_LAYERS, WIDTH = 5, 2, 128
 # Deeper networks and more bins gain more in each step, which takes twice as long: that pays from about 4,000 steps on,
 # which take this many seconds on two cores, and this many more for each column.
 SECONDS_FOR_LARGE, SECONDS_OF_COLUMN = 40, 4.5
@@ -35,6 +36,8 @@ ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.
 ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
 ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
+# Of more columns of a context the correlations take too long.
+MOST_OF_CONTEXT = 500
 # Passes without a time limit, and limits on their number of steps.
 PASSES = 60
 FEWEST_STEPS, MOST_STEPS = 3_000, 40_000
@@ -68,21 +71,27 @@ class Recipe:
             of_data: bounds, columns normal already, weights, known contexts, as `pushforward.gaussianized` takes them.
         """
         with seeded(seed):
-            sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
-            inner = build({**self.flow, **sizes})
+            context_knots = self._context_knots(context)
+            seen = 0 if context is None else context.shape[1] * (1 if context_knots is None else 2)
+            inner = build({**self.flow, "features": x.shape[1], "context": seen})
         boxes = find_clusters(x) if takes_clusters(inner) else None
         if boxes is not None:
             return self._make_in_clusters(x, boxes, context, seed, **of_data)
         ends = {name: of_data[name] for name in ("low", "high", "normal", "weights") if name in of_data}
         straight = straight_features(x, self.knots, **ends)
-        flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight)
+        flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight, context_knots=context_knots)
+        if self.flow.get("regression") and context is not None:
+            regress(flow, x, context, of_data.get("weights"))
+            return flow
         return self._decorrelated(flow, x, of_data.get("weights"))
 
     def _make_in_clusters(self, x: Tensor, boxes: Boxes, context: Tensor | None, seed: int, **of_data: Any) -> Flow:
         """The flow, which is given the cluster of each row as well, behind splines for each cluster."""
         labels, own = len(boxes.low) - 1, 0 if context is None else context.shape[1]
+        # Covariances of the clusters take the place of a regression.
+        of_flow = {name: option for name, option in self.flow.items() if name != "regression"}
         with seeded(seed):
-            inner = build({**self.flow, "features": x.shape[1], "context": own + labels})
+            inner = build({**of_flow, "features": x.shape[1], "context": own + labels})
             options = {name: of_data[name] for name in ("low", "high", "weights", "known") if name in of_data}
             flow = in_clusters(inner, x, boxes, context, self.knots, **options)
         return self._decorrelated(flow, x, of_data.get("weights"))
@@ -91,6 +100,11 @@ class Recipe:
         if self.flow.get("linear") == "lu" and x.shape[1] <= MOST_COLUMNS:
             decorrelate(flow, x, weights)
         return flow
+
+    def _context_knots(self, context: Tensor | None) -> int | None:
+        """The knots of the scores of a context, if the flow begins with a regression and is to see them."""
+        few = context is not None and context.shape[1] <= MOST_OF_CONTEXT
+        return self.knots if few and self.flow.get("regression") else None
 
 
 @torch.no_grad()
@@ -137,16 +151,21 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
     large = not few and (max_time is None or max_time >= SECONDS_FOR_LARGE + SECONDS_OF_COLUMN * features)
     fine = large and features == FINE_FEATURES and rows >= ROWS_FOR_FINE
     bins = 32 if fine else 16 if large else 8
-    hidden = [WIDTH] * (3 if large else 2)
+    deep = large or (bool(context) and features == 1 and not few)
+    hidden = [WIDTH] * (3 if deep else 2)
+    # After a regression a single target needs few splines; several are mixed, layer by layer.
+    layers = CONDITIONAL_LAYERS if context and features == 1 else LAYERS
     flow = {
         "architecture": "nsf",
-        "layers": LAYERS,
+        "layers": layers,
         "hidden": hidden,
-        "residual": large,
+        "residual": deep,
         "bins": bins,
         "linear": "lu" if features > 1 else "none",
         "dropout": DROPOUT if few else 0.0,
     }
+    if context:
+        flow["regression"] = True
     batch = min(BATCH_ROWS, max(32, rows // 8))
     training: dict[str, Any] = {"batch_size": batch, "learning_rate": LEARNING_RATE}
     if max_time is None:
@@ -156,14 +175,16 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
     knots = knots_for(rows)
     given = f" given {context}" if context else ""
+    start = " after a linear regression" if context else ""
     dropout = f" with dropout {DROPOUT:g}" if few else ""
     return Recipe(
         flow,
         knots,
         training,
         (
-            f"chosen: nsf, {LAYERS} autoregressive layers of {bins}-bin splines, networks of {len(hidden)} x "
-            f"{WIDTH} units{dropout}, for {counted(rows, 'row')} of {counted(features, 'column')}{given}"
+            f"chosen: nsf, {counted(layers, 'autoregressive layer')} of {bins}-bin splines{start}, networks of "
+            f"{len(hidden)} x {WIDTH} units{dropout}, "
+            f"for {counted(rows, 'row')} of {counted(features, 'column')}{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
             f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",

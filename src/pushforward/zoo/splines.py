@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pushforward.bijections import Compose, RationalQuadraticSpline
+from pushforward.bijections import Affine, Compose, RationalQuadraticSpline
 from pushforward.distributions import BASES
 from pushforward.flow import Flow
 from pushforward.networks import Conditioner
-from pushforward.zoo.layers import autoregressive_layers, coupling_layers, interleaved, order_of
+from pushforward.zoo.layers import autoregressive_layers, coupling_layers, interleaved, linear_layer, order_of
 from pushforward.zoo.options import Activation, BaseName, Context, Dropout, Features, Hidden, Layers, Order
 from pushforward.zoo.registry import architecture
 
@@ -29,6 +29,7 @@ def nsf(
     linear: Literal["none", "lu", "householder"] = "none",
     base: BaseName = "normal",
     order: Order = "alternating",
+    regression: bool = False,
 ) -> Flow:
     """Neural spline flow: layers of rational quadratic splines, autoregressive (either way round) or coupling.
 
@@ -55,6 +56,8 @@ def nsf(
         order: of the features: "alternating" (default), 0 .. D-1 and its reverse in turn; "same", 0 .. D-1 in every
             layer; or (D,) numbers, the features from first to last in every layer. One order throughout leaves the flow
             with conditionals x[d] given x[before d], which distillation can compare one by one.
+        regression: whether two affine autoregressive layers follow: one with a network, and next to the data one that
+            is linear in the context and the features before, as a linear regression is. Default False.
 
     Cost: autoregressive: log_prob 1 pass, sample D steps; its inverse the other way round; coupling: 1 pass in both
     directions.
@@ -77,4 +80,8 @@ def nsf(
             features, spline, conditioner, context, layers, order, inverse=inverse, at_identity=True
         )
     )
-    return Flow(Compose(list(interleaved(parts, linear, features))), BASES[base](features))
+    every = list(interleaved(parts, linear, features))
+    if regression:
+        every += autoregressive_layers(features, Affine(), conditioner, context, 1, "same", at_identity=True)
+        every.append(linear_layer(features, context))
+    return Flow(Compose(every), BASES[base](features))

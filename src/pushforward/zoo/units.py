@@ -12,6 +12,7 @@ from pushforward.bijections import Bijection, Compose, Constrained, ElementwiseA
 from pushforward.bijections.cluster_marginals import ClusterMarginals
 from pushforward.bijections.clustered import Clustered
 from pushforward.bijections.clusters import MOST_CLUSTERS, Boxes, find_clusters
+from pushforward.bijections.context_features import ContextFeatures
 from pushforward.bijections.context_range import ContextRange
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
@@ -46,7 +47,7 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         >>> flow.sample((10,)).dtype
         torch.float64
     """
-    return _standardized(flow, _standardization(x, "x"), *_of_context(context))
+    return _standardized(flow, _standardization(x, "x"), _of_context(context))
 
 
 def gaussianized(
@@ -61,6 +62,7 @@ def gaussianized(
     weights: Tensor | None = None,
     known: Tensor | None = None,
     straight: Collection[int] = (),
+    context_knots: int | None = None,
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -81,6 +83,8 @@ def gaussianized(
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
         known: (M, C) rows whose range is that of the context; default those of the context itself.
         straight: features that are only shifted and scaled; default none. Those of clusters are chosen for each.
+        context_knots: of splines that give the flow a normal score beside each context, without their correlations: see
+            `ContextFeatures`. The flow given here then takes 2 C context features. Default none: it takes C.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -103,7 +107,7 @@ def gaussianized(
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
-    return _gaussianized(flow, spline, *_of_context(context, weights, known))
+    return _gaussianized(flow, spline, _of_context(context, weights, known, context_knots))
 
 
 def in_clusters(
@@ -126,7 +130,7 @@ def in_clusters(
         labels: whether the flow is given the cluster, by K - 1 features of context after those of the context.
     """
     data = ClusterMarginals.from_data(x, boxes, _checked_knots(knots), low=low, high=high, weights=weights)
-    found = _clustered(flow, data, labels, *_of_context(context, weights, known))
+    found = _clustered(flow, data, labels, *_of_context(context, weights, known)[:2])
     assert isinstance(found.bijection, Clustered)
     of_row = torch.ones_like(x[:, 0]) if weights is None else weights.to(x)
     scores, label, _ = data.scores(x)
@@ -152,7 +156,13 @@ def inner_context(flow: Flow) -> int:
     return (bijection.bijection if isinstance(bijection, Standardized) else bijection).context_features
 
 
-def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+def straight(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None = None,
+    weights: Tensor | None = None,
+    context_knots: int | None = None,
+) -> Flow:
     """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
 
     Arguments:
@@ -160,12 +170,13 @@ def straight(flow: Flow, x: Tensor, context: Tensor | None = None, weights: Tens
         x: (N, D) data.
         context: (N, C), for a conditional flow.
         weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
+        context_knots: as in `gaussianized`.
 
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
     spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), weights=weights)
-    return _gaussianized(flow, spline, *_of_context(context, weights))
+    return _gaussianized(flow, spline, _of_context(context, weights, None, context_knots))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -190,11 +201,12 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
     if isinstance(units, Clustered):
         units.bijection = flow.bijection
         return Flow(units, flow.base, _config_of_clusters(flow, units))
+    of_context = units.context, units.context_range, units.features_of_context
     if isinstance(units.data, MarginalSpline):
-        return _gaussianized(flow, units.data, units.context, units.context_range)
+        return _gaussianized(flow, units.data, of_context)
     if isinstance(units.data, ElementwiseAffine):
-        return _standardized(flow, units.data, units.context, units.context_range)
-    return _in_units_of_data(flow, units.data, units.context, units.context_range, None)
+        return _standardized(flow, units.data, of_context)
+    return _in_units_of_data(flow, units.data, of_context, None)
 
 
 def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]]) -> Flow:
@@ -223,9 +235,9 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 
 @register("standardized")
-def _build_standardized(flow: dict[str, Any], context_range: bool = False) -> Flow:
+def _build_standardized(flow: dict[str, Any], context_range: bool = False, context_knots: Any = None) -> Flow:
     inner = build(flow)
-    return _standardized(inner, None, None, ContextRange(inner.context_features) if context_range else None)
+    return _standardized(inner, None, _fresh(inner, context_range, context_knots))
 
 
 @register("gaussianized")
@@ -236,6 +248,7 @@ def _build_gaussianized(
     context_range: bool = False,
     clusters: int = 1,
     labels: bool = False,
+    context_knots: Any = None,
 ) -> Flow:
     inner = build(flow)
     if not isinstance(clusters, int) or not 1 <= clusters <= MOST_CLUSTERS:
@@ -247,32 +260,35 @@ def _build_gaussianized(
             raise InputError(f"gaussianized: the flow takes too few features of context for {clusters} labels.")
         return _clustered(inner, data, labels, None, ContextRange(own) if context_range else None)
     spline = MarginalSpline(inner.features, _checked_knots(knots), bounded)
-    return _gaussianized(inner, spline, None, ContextRange(inner.context_features) if context_range else None)
+    return _gaussianized(inner, spline, _fresh(inner, context_range, context_knots))
+
+
+# Shift and scale of a context, its range in those units, and what a flow sees of it.
+_OfContext = tuple[ElementwiseAffine | None, ContextRange | None, ContextFeatures | None]
+
+
+def _fresh(inner: Flow, context_range: bool, context_knots: Any) -> _OfContext:
+    """The maps of a context with fresh numbers, before those of a file are read."""
+    size = inner.context_features if context_knots is None else inner.context_features // 2
+    seen = None if context_knots is None else ContextFeatures(size, _checked_knots(context_knots))
+    return None, ContextRange(size) if context_range else None, seen
 
 
 def _standardized(
-    flow: Flow,
-    data: ElementwiseAffine | None = None,
-    context: ElementwiseAffine | None = None,
-    context_range: ContextRange | None = None,
+    flow: Flow, data: ElementwiseAffine | None = None, of_context: _OfContext = (None, None, None)
 ) -> Flow:
     data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
     config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
-    return _in_units_of_data(flow, data, context, context_range, config)
+    return _in_units_of_data(flow, data, of_context, config)
 
 
-def _gaussianized(
-    flow: Flow,
-    data: MarginalSpline,
-    context: ElementwiseAffine | None = None,
-    context_range: ContextRange | None = None,
-) -> Flow:
+def _gaussianized(flow: Flow, data: MarginalSpline, of_context: _OfContext = (None, None, None)) -> Flow:
     config = None
     if flow.config is not None:
         config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
         if data.low is not None:
             config["bounded"] = True
-    return _in_units_of_data(flow, data, context, context_range, config)
+    return _in_units_of_data(flow, data, of_context, config)
 
 
 def _clustered(
@@ -302,18 +318,16 @@ def _config_of_clusters(flow: Flow, units: Clustered) -> dict[str, Any] | None:
     return config
 
 
-def _in_units_of_data(
-    flow: Flow,
-    data: Bijection,
-    context: ElementwiseAffine | None,
-    context_range: ContextRange | None,
-    config: dict[str, Any] | None,
-) -> Flow:
+def _in_units_of_data(flow: Flow, data: Bijection, of_context: _OfContext, config: dict[str, Any] | None) -> Flow:
+    context, context_range, seen = of_context
     if context is None and flow.context_features:
-        context = ElementwiseAffine(shift=torch.zeros(flow.context_features))
+        size = flow.context_features if seen is None else seen.features
+        context = ElementwiseAffine(shift=torch.zeros(size))
     if config is not None and context_range is not None:
         config["context_range"] = True
-    return Flow(Standardized(flow.bijection, data, context, context_range), flow.base, config)
+    if config is not None and seen is not None:
+        config["context_knots"] = seen.scores.z_knots.shape[1]
+    return Flow(Standardized(flow.bijection, data, context, context_range, seen), flow.base, config)
 
 
 def _checked_knots(knots: object) -> int:
@@ -323,13 +337,20 @@ def _checked_knots(knots: object) -> int:
 
 
 def _of_context(
-    context: Tensor | None, weights: Tensor | None = None, known: Tensor | None = None
-) -> tuple[ElementwiseAffine | None, ContextRange | None]:
-    """The standardization of a context, (N, C), and the range of what it gives for known rows."""
+    context: Tensor | None,
+    weights: Tensor | None = None,
+    known: Tensor | None = None,
+    knots: int | None = None,
+) -> _OfContext:
+    """The maps of a context, (N, C): its range is that of known rows; with knots a flow sees its features."""
     if context is None:
-        return None, None
+        return None, None, None
     affine = _standardization(context, "context", weights)
-    return affine, ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
+    context_range = ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
+    if knots is None:
+        return affine, context_range, None
+    seen = ContextFeatures.from_data(affine.inverse(context)[0], _checked_knots(knots), weights)
+    return affine, context_range, seen
 
 
 def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:

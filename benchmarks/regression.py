@@ -1,0 +1,228 @@
+"""Regression: densities of a target given others, on the UCI sets in their standard splits, ours and other libraries'.
+
+    python benchmarks/regression.py [--data FOLDER] [--sets yacht,concrete] [--splits 20] [--seconds 60]
+        [--processes 1] [--threads 2] [--peers] [--results FILE]
+
+FOLDER (default $PUSHFORWARD_TABLES/regression, or ../shared/tables/regression beside the project) has a folder for each
+set, with data.txt and index_{features,target,train_K,test_K}.txt, as kept by Gal and Ghahramani (arXiv:1506.02142).
+Every set of it is run unless --sets names some. Test rows are scored once, after the fit. Each fit is a line of FILE
+(JSON, default regression.jsonl in the folder of results), and is not repeated; the table is made of all its lines.
+--peers runs NGBoost and quantile forests too (benchmarks/requirements.txt), in the same splits.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+PUBLISHED = HERE / "regression_published.json"
+OURS, NGBOOST, FOREST = "pushforward", "NGBoost", "quantile forest"
+LEVELS = (0.5, 0.9, 0.95)
+# Levels of the quantiles by which forecasts of the peers are scored.
+QUANTILES = (np.arange(200) + 0.5) / 200
+MEASURES = {
+    "nll": "NLL", "recorded": "NLL of the recorded value", "crps": "CRPS", "rmse": "RMSE",
+    "0.5": "in 50 %", "0.9": "in 90 %", "0.95": "in 95 %", "seconds": "seconds",
+}  # fmt: skip
+
+
+def folder_of_sets(given: str | None) -> Path:
+    """The folder of the sets, or an end with a message."""
+    tables = os.environ.get("PUSHFORWARD_TABLES")
+    default = Path(tables) / "regression" if tables else HERE.parent.parent / "shared" / "tables" / "regression"
+    folder = Path(given) if given else default
+    if not folder.is_dir():
+        sys.exit(f"There is no folder {folder}: name that of the UCI sets by --data, or by PUSHFORWARD_TABLES.")
+    return folder
+
+
+def splits_of(folder: Path, most: int) -> list[int]:
+    """The numbers of the splits of a set."""
+    found = sorted(int(path.stem.rpartition("_")[2]) for path in folder.glob("index_train_*.txt"))
+    return found[:most]
+
+
+def load(folder: Path, split: int) -> tuple[np.ndarray, ...]:
+    """X and y of the training rows, then of the test rows."""
+    rows = np.loadtxt(folder / "data.txt")
+
+    def index(name: str) -> np.ndarray:
+        return np.atleast_1d(np.loadtxt(folder / f"index_{name}.txt")).astype(int)
+
+    features, target = index("features"), int(index("target")[0])
+    train, test = index(f"train_{split}"), index(f"test_{split}")
+    return rows[train][:, features], rows[train, target], rows[test][:, features], rows[test, target]
+
+
+def fit_ours(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callable[..., dict[str, float]]:
+    """Ours by its defaults, and what judges it."""
+    import pushforward as pf
+
+    density = pf.ConditionalFlowDensity(max_time=seconds, random_state=seed).fit(x, y)
+
+    def judge(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        try:
+            recorded = float(-density.recorded_log_prob(x, y).mean())
+        except pf.InputError:
+            recorded = math.nan
+        covered = density.coverage(x, y, LEVELS)
+        return {
+            "nll": float(-density.score(x, y)),
+            "recorded": recorded,
+            "crps": float(density.crps(x, y).mean()),
+            "rmse": float(np.sqrt(np.square(density.predict(x, "mean") - y).mean())),
+            **{str(level): float(share) for level, share in zip(LEVELS, covered, strict=True)},
+        }
+
+    return judge
+
+
+def fit_ngboost(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callable[..., dict[str, float]]:
+    """NGBoost of normal distributions with the options of its paper."""
+    from ngboost import NGBRegressor
+
+    model = NGBRegressor(n_estimators=2000, learning_rate=0.01, verbose=False, random_state=seed)
+    held_out = np.random.default_rng(seed).random(len(y)) < 0.1
+    model.fit(x[~held_out], y[~held_out], X_val=x[held_out], Y_val=y[held_out], early_stopping_rounds=50)
+
+    def judge(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        forecast = model.pred_dist(x)
+        quantiles = np.stack([forecast.ppf(level) for level in QUANTILES], 1)
+        return {"nll": float(-forecast.logpdf(y).mean()), **judged_by_quantiles(quantiles, y)}
+
+    return judge
+
+
+def fit_forest(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callable[..., dict[str, float]]:
+    """A quantile regression forest, which has no density."""
+    from quantile_forest import RandomForestQuantileRegressor
+
+    model = RandomForestQuantileRegressor(n_estimators=500, min_samples_leaf=3, random_state=seed).fit(x, y)
+
+    def judge(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        quantiles = np.asarray(model.predict(x, quantiles=list(QUANTILES)))
+        return {"nll": math.nan, **judged_by_quantiles(quantiles, y)}
+
+    return judge
+
+
+FITS = {OURS: fit_ours, NGBOOST: fit_ngboost, FOREST: fit_forest}
+
+
+def judged_by_quantiles(quantiles: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """CRPS, RMSE and coverage of forecasts as quantiles, (n, QUANTILES)."""
+    below = y[:, None] - quantiles
+    pinball = np.where(below > 0, QUANTILES * below, (QUANTILES - 1) * below)
+    place = (quantiles < y[:, None]).mean(1) + 0.5 * (quantiles == y[:, None]).mean(1)
+    return {
+        "recorded": math.nan,
+        "crps": float(2 * pinball.mean()),
+        "rmse": float(np.sqrt(np.square(quantiles.mean(1) - y).mean())),
+        **{str(level): float((np.abs(2 * place - 1) <= level).mean()) for level in LEVELS},
+    }
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """One fit and its judgment."""
+    import torch
+
+    from pushforward.training import fabric  # noqa: F401 (imports come before the clock)
+
+    torch.set_num_threads(job["threads"])
+    # The first optimizer imports the compiler.
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    warnings.simplefilter("ignore")
+    x, y, test_x, test_y = load(Path(job["folder"]), job["split"])
+    start = time.perf_counter()
+    judge = FITS[job["method"]](x, y, job["limit"], job["split"])
+    seconds = time.perf_counter() - start
+    kept = {name: job[name] for name in ("set", "split", "method", "limit", "threads")}
+    return {**kept, "rows": len(y), **judge(test_x, test_y), "seconds": seconds}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The results so far."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def key(result: dict[str, Any]) -> tuple[Any, ...]:
+    """What is not run twice: the peers have no limit of time."""
+    return (result["set"], result["split"], result["method"], result["limit"] if result["method"] == OURS else None)
+
+
+def table(results: list[dict[str, Any]], folder: Path) -> Iterator[str]:
+    """The table in Markdown: mean ± standard error over the splits, then the published likelihoods."""
+    published = json.loads(PUBLISHED.read_text("utf-8"))
+    for file in sorted(folder.glob("published_*.json")):
+        published |= json.loads(file.read_text("utf-8"))
+    yield f"| set | method | splits | {' | '.join(MEASURES.values())} |"
+    yield "|---|---|---|" + "---|" * len(MEASURES)
+    for name in sorted({result["set"] for result in results}):
+        own = [result for result in results if result["set"] == name]
+        for method, limit in sorted({(result["method"], result["limit"]) for result in own}, key=str):
+            some = [result for result in own if (result["method"], result["limit"]) == (method, limit)]
+            cells = [cell([result[measure] for result in some]) for measure in MEASURES]
+            words = f"{method}, {limit:g} s" if method == OURS else method
+            yield f"| {name} | {words} | {len(some)} | {' | '.join(cells)} |"
+        for method, values in published.items():
+            if name in values:
+                yield f"| {name} | {method}, published | - | {values[name]:.2f} |" + " - |" * (len(MEASURES) - 1)
+
+
+def cell(values: list[float]) -> str:
+    """Mean ± standard error to four digits, "-" where there is none."""
+    if not all(map(math.isfinite, values)):
+        return "-"
+    mean = f"{statistics.fmean(values):.4g}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.2g}"
+
+
+def main() -> None:
+    """Run what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data")
+    parser.add_argument("--sets", default="", help="default all of the folder")
+    parser.add_argument("--splits", type=int, default=20, help="most splits of a set")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of a fit of ours")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="of each process")
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "regression.jsonl")
+    options = parser.parse_args()
+    folder = folder_of_sets(options.data)
+    names = [name for name in options.sets.split(",") if name]
+    names = names or sorted(path.parent.name for path in folder.glob("*/data.txt"))
+    missing = [name for name in names if not (folder / name / "data.txt").exists()]
+    if missing:
+        sys.exit(f"{folder} has no set {', '.join(missing)}: a set is a folder with data.txt and its index files.")
+    done = {key(result) for result in read(options.results)}
+    jobs = [
+        {"set": name, "folder": str(folder / name), "split": split, "method": method, "limit": options.seconds,
+         "threads": options.threads}
+        for name in names
+        for split in splits_of(folder / name, options.splits)
+        for method in (FITS if options.peers else [OURS])
+    ]  # fmt: skip
+    jobs = [job for job in jobs if key(job) not in done]
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(options.processes) as pool, options.results.open("a", encoding="utf-8") as file:
+        for result in pool.map(run, jobs):
+            file.write(json.dumps(result) + "\n")
+            file.flush()
+            print(json.dumps(result), file=sys.stderr)
+    print("\n".join(table([result for result in read(options.results) if result["set"] in names], folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""A conditional density as the mixture of a few flows, each with other rows held out, and of linear regressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.estimator.gaussian_start import gaussian_of_split, held_out_log_prob
+from pushforward.estimator.kinds import ColumnKinds
+from pushforward.estimator.one_fit import Rows
+from pushforward.estimator.varying import constant_columns
+from pushforward.flow import Flow
+from pushforward.support.modules import device_of
+from pushforward.training import History
+from pushforward.training.copies import copies_of
+from pushforward.training.splitting import split_table
+from pushforward.zoo.flow_mixture import FlowMixture
+
+# Flows of few rows differ by chance, and what they overfit, so that their mixture is better than each of them.
+MEMBERS, ROWS_OF_MEMBERS = 5, 20_000
+# Steps of expectation-maximization of one weight, which has one maximum.
+STEPS = 200
+
+
+def splits_of_members(
+    codes: np.ndarray, given: np.ndarray | None, first: tuple[Tensor, Tensor], fraction: float, seed: int
+) -> list[tuple[Tensor, Tensor]]:
+    """The splits of the flows of a mixture, the first of which is given.
+
+    Of many rows there is one alone. Splits in which the training rows of a column do not vary are left out.
+
+    Arguments:
+        codes: (n, D) of all rows.
+        given: (n, C).
+        first: training and held-out rows.
+        fraction: of rows that are held out.
+        seed: of the first split.
+    """
+    splits = [first]
+    if len(codes) > ROWS_OF_MEMBERS or given is None:
+        return splits
+    whole = np.hstack([codes, given])
+    copies = copies_of(whole)
+    for member in range(1, MEMBERS):
+        split = split_table(torch.from_numpy(whole), fraction, seed + member, copies=copies)
+        if not constant_columns(whole[split[0].numpy()]).any():
+            splits.append(split)
+    return splits
+
+
+def mixture_of(
+    found: Sequence[tuple[Flow, History]], kinds: ColumnKinds, rows: Rows, splits: Sequence[tuple[Tensor, Tensor]]
+) -> FlowMixture:
+    """The mixture of flows, and of the linear regressions of their training rows; the first history says its value.
+
+    All flows have the same weight, and so have the regressions. What the two together weigh is the maximum of the
+    likelihood of the held-out rows, each under the flow and the regression that it was held out of, with one more row
+    for either: a row far from what a flow predicts is improbable, and not impossible.
+
+    Arguments:
+        found: flows and their histories.
+        kinds: of the columns.
+        rows: of the fit.
+        splits: of the flows.
+    """
+    history, device = found[0][1], device_of(found[0][0])
+    flows: list[Flow] = []
+    gaussians: list[Flow] = []
+    values = []
+    for (flow, _), split in zip(found, splits, strict=True):
+        flows.append(flow.cpu().eval())
+        gaussian = gaussian_of_split(flow, kinds, rows, split)[0]
+        if gaussian is not None:
+            gaussians.append(gaussian.eval())
+            values.append(np.stack([held_out_log_prob(some, kinds, rows, split) for some in (flow, gaussian)]))
+    if len(gaussians) < len(flows):
+        return FlowMixture(flows).to(device).eval()
+    each = np.concatenate(values, 1)
+    share = weight_of_second(each)
+    history.best_held_out = float(np.logaddexp(each[0] + np.log1p(-share), each[1] + np.log(share)).mean())
+    history.events.append(
+        f"mixture: {len(flows)} of these flows, each with other rows held out, and {share:.1%} linear regression"
+    )
+    weights = [(1 - share) / len(flows)] * len(flows) + [share / len(flows)] * len(flows)
+    return FlowMixture([*flows, *gaussians], weights).to(device).eval()
+
+
+def weight_of_second(log_prob: np.ndarray) -> float:
+    """The weight of the second of two densities with most likelihood, (2, n), and one more row for either.
+
+    Example:
+        >>> log_prob = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+        >>> weight_of_second(log_prob)
+        0.5
+    """
+    share, count = 0.5, log_prob.shape[1]
+    difference = np.nan_to_num(log_prob[1] - log_prob[0], nan=0.0)
+    for _ in range(STEPS):
+        odds = np.clip(difference + np.log(share) - np.log1p(-share), -700, 700)
+        share = float(((1 / (1 + np.exp(-odds))).sum() + 1) / (count + 2))
+    return share

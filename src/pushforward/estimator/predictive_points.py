@@ -1,0 +1,124 @@
+"""A conditional density as points of its targets, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.estimator.base import FlowEstimator
+from pushforward.estimator.cells import readable
+from pushforward.estimator.forecast import Forecast, normal_nodes
+from pushforward.estimator.rows import map_rows, warn_beyond_range
+from pushforward.flow import Flow
+from pushforward.tables.columns.values import UNSEEN
+
+# Latent points behind what is said of several targets, a power of two.
+POINTS = 1024
+# Rows times draws that are in memory at a time.
+DRAWS = 2**18
+
+
+class PredictivePoints(FlowEstimator):
+    """The targets of rows that latent points stand for, by the maps of the flows."""
+
+    n_outputs_: int
+    _one_dimensional: bool
+    # (K,) each: how far from the targets of the fit values count in a mean.
+    _ends_of_mean: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def _invertible(self) -> bool:
+        """Whether the one target increases with z."""
+        return self.n_outputs_ == 1 and self._kinds.monotone
+
+    def _normal_ends(self, rows: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+        """z of the two ends of the intervals of values, each (n,), which are equal for values with a density."""
+        flow = self._evaluated_by(np.dtype(np.float64))
+        codes = self._kinds.encode(self._columns.of(targets))
+        known = (codes != UNSEEN).all(1)
+        low, high, _ = self._kinds.maps.intervals(torch.from_numpy(np.where(known[:, None], codes, codes[known][:1])))
+        found = []
+        for end in (low, high):
+            inside = end.isfinite()
+
+            def latent(y: Tensor, given: Tensor) -> Tensor:
+                return flow.to_latent(y.to(flow.reference), self._context_of(given)).double()
+
+            z = torch.from_numpy(map_rows(latent, flow, torch.where(inside, end, 0.0).numpy(), rows.astype(np.float64)))
+            z = torch.where(inside, z, end)[:, 0]
+            found.append(z.masked_fill(~torch.from_numpy(known), torch.nan))
+        return found[0], found[1]
+
+    def _of_each(self, rows: np.ndarray, function: Any) -> np.ndarray:
+        """A function of the forecast, the rows and the place of each target, as many dimensions as y had."""
+        parts = []
+        for part, values, weights in self._points(rows):
+            each = [function(Forecast.of(values[..., k], weights), part, k) for k in range(self.n_outputs_)]
+            parts.append(np.stack(each, -1))
+        whole = np.concatenate(parts)
+        return whole[..., 0] if self._one_dimensional else whole
+
+    def _as_targets(self, values: np.ndarray) -> np.ndarray:
+        """(n, K) as y was."""
+        return values[:, 0] if self._one_dimensional else values
+
+    def _points(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Some rows at a time: which, points of their targets, (m, P, K), and weights, (P,)."""
+        flow = self._evaluated_by(rows.dtype)
+        z, weights = self._latents(flow)
+        whole = np.concatenate([share * weights for share, _ in flow.parts])
+        step = max(1, DRAWS // len(whole))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            values = [self._to_data(one, z, rows[part]) for _, one in flow.parts]
+            yield part, self._columns.whole(np.concatenate(values, 1)), whole
+
+    def _latents(self, flow: Flow) -> tuple[Tensor, np.ndarray]:
+        """Points z, (P, D), and weights, (P,): of quadrature, or of a Sobol sequence for several targets."""
+        if flow.features == 1:
+            z, weights = normal_nodes()
+            return z[:, None], weights.numpy()
+        return torch.special.ndtri(uniform_points(flow.features)), np.full(POINTS, 1 / POINTS)
+
+    def _to_data(self, flow: Flow, z: Tensor, rows: np.ndarray) -> np.ndarray:
+        """The targets f(z | row), (n, P, K), of the same latents, (P, K), for each row."""
+        z = z.to(flow.reference)
+
+        def map_latents(given: Tensor) -> Tensor:
+            context = self._context_of(given)
+            if context is None:
+                return flow.to_data(z).double().expand(len(given), -1, -1)
+            # Latents come first: a mixture then evaluates its networks once for each row.
+            return flow.to_data(z[:, None].expand(-1, len(given), -1), context).double().movedim(0, 1)
+
+        return self._kinds.decode(map_rows(map_latents, flow, rows, rows=max(1, DRAWS // len(z))))
+
+    def _checked_rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        rows = self._checked(X)
+        warn_beyond_range(self.flow_, self._context_of(rows))
+        return rows
+
+    def _rows_and_targets(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, and targets as (n, K) float64."""
+        rows = self._checked_rows(X)
+        targets = check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
+        check_consistent_length(rows, targets)
+        targets = targets.reshape(len(rows), -1)
+        if targets.shape[1] != self.n_outputs_:
+            raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
+        return rows, targets
+
+
+def uniform_points(features: int = 1) -> Tensor:
+    """1024 points that fill the cube evenly, (1024, D), float64, always the same."""
+    # Scrambled, so that no point lies on the edge of the cube.
+    engine = torch.quasirandom.SobolEngine(features, scramble=True, seed=0)
+    points: Tensor = engine.draw(POINTS, dtype=torch.float64)
+    return points
