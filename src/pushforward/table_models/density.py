@@ -33,6 +33,12 @@ class TableDensity(Density, Protocol):
     def log_prob_of_each(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
         """The terms of the chain rule, (n, D), which sum to log_prob."""
 
+    def distribution_functions(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value).
+
+        NaN where a value is missing, and for columns that are conditions.
+        """
+
     def noise(self, rows: int) -> Tensor:
         """What draws are made of, (rows, D), from the global random state."""
 
