@@ -127,10 +127,11 @@ class DequantizedDensity(nn.Module):
             codes: (n, D), float64.
             context: (n, C).
         """
-        ends = [self.columns.encode(codes, torch.full_like(codes, edge))[0] for edge in (0.0, 1.0)]
+        ends = self._ends(codes)
         if self.features == 1:
-            latents = [self.flow.to_latent(end, context).double() for end in ends]
-            return 0.5 * (torch.special.ndtr(latents[0]) + torch.special.ndtr(latents[1]))
+            latents = [self.flow.to_latent(torch.where(end.isinf(), 0.0, end), context).double() for end in ends]
+            shares = [torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)]
+            return 0.5 * (shares[0] + shares[1])
         z = latent_points(self.features).to(self.flow.reference)
         found = []
         for part in torch.arange(len(codes), device=codes.device).split(max(1, DRAWS // len(z))):
@@ -153,6 +154,16 @@ class DequantizedDensity(nn.Module):
     def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
         """The draws, as codes, (n, D), that `sample` makes of noise, (n, D)."""
         return self.columns.decode(self.flow.to_data(noise, context).double())
+
+    def _ends(self, codes: Tensor) -> list[Tensor]:
+        """y of the lower and upper ends of the intervals of values, each (n, D), equal for values with a density."""
+        low, high, _ = self.columns.intervals(codes)
+        ends = [low, high]
+        circular = self.columns.circular
+        if circular:  # whose intervals are angles
+            for end, edge in zip(ends, (0.0, 1.0), strict=True):
+                end[:, circular] = self.columns.encode(codes, torch.full_like(codes, edge))[0][:, circular]
+        return ends
 
     def _bound(self, codes: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
         y, log_term = self.columns.encode(codes, noise)
