@@ -45,6 +45,7 @@ class ArbitraryConditionalDensity(ColumnConditionals):
     """
 
     allows_gaps = True
+    context_allows_gaps = False
     context_features = 0
     conditions: Tensor
 

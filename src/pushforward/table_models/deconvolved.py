@@ -58,6 +58,11 @@ class DeconvolvedDensity(nn.Module):
         return self.density.context_features
 
     @property
+    def context_allows_gaps(self) -> bool:
+        """Whether values of the context may be missing, NaN."""
+        return self.density.context_allows_gaps
+
+    @property
     def config(self) -> dict[str, Any]:
         """The density and which features have errors, as plain JSON: enough to tell two densities apart."""
         return {"density": self.density.config, "measured": self.with_errors}

@@ -51,5 +51,5 @@ def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> 
     maps, device = Columns(roles.schema, roles.features), device_of(flow)
     if flow.allows_gaps is True:
         return ArbitraryConditionalDensity(maps, flow, roles.schema, roles.features, roles.given).to(device).eval()
-    density = DequantizedDensity(maps, flow)
+    density = DequantizedDensity(maps, flow, shown=roles.shown_context)
     return (DeconvolvedDensity(density, roles.with_errors) if roles.errors else density).to(device).eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class TableModel(CodedDensity):
         errors: {column: column of its measurement errors}, for a density of true values that was learned, and is
             scored, from measured ones.
         calibration: what turns log-densities into p-values; None for a model of an earlier version, or a distilled one.
+        gap_values: {given column: the code that the flow is shown, beside a flag, where its value is missing}; in other
+            given columns no value may be missing.
         roles: the columns and where they are in a matrix of codes.
         density: of codes.
 
@@ -59,6 +62,8 @@ class TableModel(CodedDensity):
         columns: dict[str, Any] = {"columns": self.columns, "given": self.given, "schema": as_json(self.schema)}
         if self.errors:
             columns["errors"] = self.errors
+        if self.gap_values:
+            columns["gap_values"] = self.gap_values
         if self.calibration is not None:
             columns["calibration"] = self.calibration.as_json()
         save(self.flow, path, **columns, fit=self.notes)
@@ -173,14 +178,23 @@ def _load(path: Path, device: str) -> TableModel:
     notes = notes if isinstance(notes, dict) else {}
     columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
     schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
-    roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps)
-    if (len(roles.features), len(roles.context)) != (flow.features, flow.context_features):
+    gap_values = _checked_gap_values(notes.get("gap_values", {}), given, path)
+    roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps, gap_values)
+    widths = {len(roles.context), roles.shown_context.width}
+    if len(roles.features) != flow.features or flow.context_features not in widths:
         raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
     errors = notes.get("errors", {})
     if not isinstance(errors, dict) or not set(errors) <= set(columns):
         raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
     calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
-    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration)
+    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration, gap_values)
+
+
+def _checked_gap_values(values: Any, given: list[str], path: Any) -> dict[str, float]:
+    known = isinstance(values, dict) and set(values) <= set(given)
+    if not known or not all(isinstance(value, int | float) and math.isfinite(value) for value in values.values()):
+        raise InputError(f"{path} is damaged: what is shown where a given value is missing is not a number for each.")
+    return {name: float(value) for name, value in values.items()}
 
 
 def _checked_names(names: Any, path: Any) -> list[str]:
