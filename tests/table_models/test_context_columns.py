@@ -26,7 +26,7 @@ def test_each_kind_is_shown_as_numbers():
     kinds = [Continuous(), category(3), Periodic(period=360, low=-180), Mixed(atoms=[0.0], shares=[0.4]), category(2)]
     shown = ShownContext(kinds, [None] * 5)
     found = shown(double([2.5, 1, 0, 0, 1], [-1, 2, -90, 7, 0]))
-    expected = double([2.5, 0, 1, 0, -1, 0, 0, 1, 1], [-1, 0, 0, 1, 0, -1, 7, 0, 0])
+    expected = double([2.5, 0, 1, 0, -1, 0, 0, 1, 1], [-1, 0, 0, 1, 0, 1, 7, 0, 0])
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     assert (shown.width, shown.flags, shown.trivial) == (9, [1, 2, 3, 4, 5, 7], False)
     assert shown(torch.zeros(4, 3, 5)).shape == (4, 3, 9)
@@ -87,8 +87,8 @@ def model():
 def test_a_fit_starts_from_the_regression_on_what_is_shown(model):
     # Exactly linear in flags, cosine and sine, and the flag of a gap: noise of 0.1 is all that is left.
     found = model.log_prob(model.encode(frame(1)))
-    entropy = 0.5 * np.log(2 * np.pi * np.e * 0.01)
-    assert not model.arbitrary_conditions and found.mean() > -entropy - 0.25
+    best = -np.log(0.1 * np.sqrt(2 * np.pi)) - 0.5 * 0.4549  # by the median of a chi-squared number
+    assert not model.arbitrary_conditions and np.median(found) > best - 0.2
 
 
 def test_a_saved_model_answers_the_same(model, tmp_path):
@@ -139,7 +139,7 @@ def test_conditions_beyond_the_range_are_said_by_their_columns(model, tmp_path):
     rows = rows.set_column(rows.column_names.index("rain"), "rain", pa.array(high))
     pa.parquet.write_table(rows, tmp_path / "r.parquet")
     summary = model.score(tmp_path / "r.parquet", tmp_path / "s.parquet")
-    assert summary.strange.beyond_of == {"rain": 1}
+    assert summary.strange.beyond_of["rain"] == 1 and not {"site", "wind_direction"} & {*summary.strange.beyond_of}
 
 
 def test_with_an_architecture_of_ones_own_as_well():
@@ -165,11 +165,11 @@ def test_models_that_were_shown_codes_still_are():
     # Declared columns with atoms were numbers alone to earlier versions.
     schema = {"rain": {"kind": "mixed", "atoms": [0.0]}}
     prepared = prepare(frame().select(["rain", "y"]), columns=["y"], given=["rain"], schema=schema)
-    flow = pf.maf(features=1, context=1, layers=1)
+    flow = pf.maf(features=1, context=1, layers=1).double()
     model = pf.TableModel(flow, ["y"], ["rain"], schema=prepared.roles.schema)
     codes = model.encode(frame())
-    expected = flow.log_prob(torch.from_numpy(codes[:, :1]).float(), torch.from_numpy(codes[:, 1:]).float())
-    np.testing.assert_allclose(model.log_prob(codes), expected.detach(), rtol=1e-5)
+    expected = flow.log_prob(torch.from_numpy(codes[:, :1]), torch.from_numpy(codes[:, 1:]))
+    np.testing.assert_allclose(model.log_prob(codes), expected.detach(), rtol=1e-12)
 
 
 def test_an_angle_is_the_same_after_a_turn(model):

@@ -113,7 +113,9 @@ def test_a_model_of_any_columns_given_any_others_has_it_exactly(tmp_path):
         {
             "c": c,
             "y": 2 * c + 0.5 * generator.normal(size=ROWS),
-            "w": pa.array(np.where(generator.random(ROWS) < 0.2, np.nan, generator.normal(size=ROWS)), from_pandas=True),
+            "w": pa.array(
+                np.where(generator.random(ROWS) < 0.2, np.nan, generator.normal(size=ROWS)), from_pandas=True
+            ),
             "wind": np.mod(90 + 40 * generator.normal(size=ROWS), 360.0),
         }
     )
@@ -134,7 +136,9 @@ def test_a_model_of_any_columns_given_any_others_has_it_exactly(tmp_path):
     # Of draws from the model it is uniform, angles included.
     given = model.encode(pa.table({"c": np.resize(c, 2000)}), columns=["c"])
     torch.manual_seed(0)
-    drawn = model.decode(model.draw(given=given), columns=model.columns).append_column("c", pa.array(np.resize(c, 2000)))
+    drawn = model.decode(model.draw(given=given), columns=model.columns).append_column(
+        "c", pa.array(np.resize(c, 2000))
+    )
     _, again = scored(model, drawn, tmp_path)
     for name in ("pit_y", "pit_wind"):
         pit = again[name].to_numpy()

@@ -45,8 +45,8 @@ def score(
         bool,
         typer.Option(
             "--pit/--no-pit",
-            help="With given columns: add pit_NAME, the probability below each value, given them; of several columns it "
-            "takes 256 draws a row.",
+            help="With given columns: add pit_NAME, the probability below each value, given them; several columns "
+            "take 256 draws a row.",
         ),
     ] = True,
     strict: Annotated[

@@ -43,8 +43,8 @@ class CodedDensity:
 
     def __post_init__(self) -> None:
         """Put the columns' maps before the flow."""
-        options = {"allows_gaps": self.flow.allows_gaps, "gap_values": self.gap_values}
-        roles = ColumnRoles(self.columns, self.given, self.errors, self.schema, **options)
+        of_columns = self.columns, self.given, self.errors, self.schema
+        roles = ColumnRoles(*of_columns, self.flow.allows_gaps, self.gap_values)
         # A flow of an earlier version is given one number for each column.
         if self.flow.context_features == len(roles.context):
             roles = dataclasses.replace(roles, coded=True)

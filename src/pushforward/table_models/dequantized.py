@@ -40,9 +40,7 @@ class DequantizedDensity(nn.Module):
     allows_gaps = False
     points: Tensor
 
-    def __init__(
-        self, columns: Columns, flow: Flow, points: int = POINTS, shown: ShownContext | None = None
-    ) -> None:
+    def __init__(self, columns: Columns, flow: Flow, points: int = POINTS, shown: ShownContext | None = None) -> None:
         super().__init__()
         self.columns = columns
         self.flow = flow
@@ -131,7 +129,7 @@ class DequantizedDensity(nn.Module):
 
     @torch.no_grad()
     def distribution_functions(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
-        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value | context).
+        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value).
 
         Exact for one column, which increases with its latent number; over 256 latent points that fill the cube evenly,
         the same for every row, for several.
@@ -143,7 +141,9 @@ class DequantizedDensity(nn.Module):
         ends, context = self._ends(codes), self._shown(context)
         if self.features == 1:
             latents = [self.flow.to_latent(torch.where(end.isinf(), 0.0, end), context).double() for end in ends]
-            shares = [torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)]
+            shares = [
+                torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)
+            ]
             return 0.5 * (shares[0] + shares[1])
         z = latent_points(self.features).to(self.flow.reference)
         found = []

@@ -214,5 +214,7 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     # Tables are scored and drawn on the processor, wherever the training ran.
     assembled.flow.cpu()
     columns, given = list(roles.columns), list(roles.given)
-    model = TableModel(assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration, dict(roles.gap_values))
+    model = TableModel(
+        assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration, dict(roles.gap_values)
+    )
     return Fit(model, history, held_out, prepared.gaussian)

@@ -99,9 +99,9 @@ class TableModel(CodedDensity):
 
         A calibrated model adds a column `p_value` too: the conformal p-value of the row's log-density. The column
         `unseen` says which rows have none, log_prob -inf: they hold a value that the model has never seen. A model with
-        given columns adds `pit_NAME` for each modeled column: P(column < its value | given), with half of the probability
-        of a value that has one. It is that of the column by itself: exact for one modeled column and for a model of any
-        columns given any others, over 256 latent points for several.
+        given columns adds `pit_NAME` for each modeled column: P(column < its value | given), with half of the
+        probability of a value that has one. It is that of the column by itself: exact for one modeled column and for a
+        model of any columns given any others, over 256 latent points for several.
 
         Arguments:
             data: table outside memory with the model's columns: a path, a list of paths, or what `open_table` gives;
@@ -110,7 +110,7 @@ class TableModel(CodedDensity):
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities, and the
                 rows as a batch of pyarrow.
-            pit: whether to add, of a model with given columns, a column `pit_NAME` for each modeled column; default True.
+            pit: whether a model with given columns adds a column `pit_NAME` for each modeled column; default True.
             shares: whether to add a column `share_NAME` for each modeled column, its term of the chain rule.
             strict: whether values outside the bounds, the grid or the levels that a user declared for the fit are
                 refused.
@@ -118,8 +118,8 @@ class TableModel(CodedDensity):
             engine: where the work is done, `pushforward.table_models.engines`; default in this process.
 
         Returns:
-            The number of rows; the mean, standard deviation, smallest and largest of their log-densities; what the model
-            has never seen; and of a model with given columns the mean and the coverage of each `pit_NAME`.
+            The number of rows; the mean, standard deviation, smallest and largest of their log-densities; what the
+            model has never seen; and of a model with given columns the mean and the coverage of each `pit_NAME`.
 
         Raises:
             InputError: a missing column, a value that is not a finite number, a column that is already called log_prob,

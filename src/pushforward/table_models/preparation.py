@@ -124,7 +124,12 @@ def prepare(
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = None
     dense = all(inferred[name].dense for name in roles.features)
-    if dense and all(_is_quantity(inferred[name]) or inferred[name].dense for name in roles.context) and not np.isnan(matrix).any() and not errors:
+    if (
+        dense
+        and all(_is_quantity(inferred[name]) or inferred[name].dense for name in roles.context)
+        and not np.isnan(matrix).any()
+        and not errors
+    ):
         gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
     notes = [] if stored is None else stored.notes
     supports = tuple(name for name in names if name in declared and declared[name].declares_support)

@@ -30,8 +30,8 @@ class ColumnRoles:
         errors: {column: column of its measurement errors}.
         schema: what each column is; one that it does not name is continuous.
         allows_gaps: whether values may be missing; the given columns are then features of the density, not its context.
-        gap_values: {column of the context: the code that a flow is shown, beside a flag, where its value is missing}; in
-            others values may not be missing.
+        gap_values: {column of the context: the code that a flow is shown, beside a flag, where its value is missing};
+            in others values may not be missing.
         coded: whether a flow is shown the codes of its context as they are, as by earlier versions.
 
     Example:
@@ -146,8 +146,8 @@ class ColumnRoles:
         """The codes of some columns without conditions that were never seen, which are not known then.
 
         A given column that is constant does not enter the density, and neither does one that is missing in a density
-        that allows gaps; a flow is shown a gap where it knows them. Others cannot be evaluated there, and the code stays
-        `UNSEEN`.
+        that allows gaps; a flow is shown a gap where it knows them. Others cannot be evaluated there, and the code
+        stays `UNSEEN`.
         """
         forgotten = [place for place, name in enumerate(names) if name in self.given and name not in self.needed]
         codes = np.array(codes, dtype=np.float64)

@@ -49,9 +49,9 @@ def scorer(
 
     Arguments:
         path: a model file, which every worker must be able to read.
-        what: "score" (default) adds log_prob, p_value, unseen and, with given columns, pit_NAME, as `pushforward score` does; "log_prob", "p_value" or
-            "shares" (share_NAME for each modeled column) add only those; "impute" fills missing values; "sample" adds
-            the modeled columns, drawn given the given columns of each row.
+        what: "score" (default) adds log_prob, p_value, unseen and, with given columns, pit_NAME, as `pushforward score`
+            does; "log_prob", "p_value" or "shares" (share_NAME for each modeled column) add only those; "impute" fills
+            missing values; "sample" adds the modeled columns, drawn given the given columns of each row.
         draws: how many times "impute" writes each row, with a column `draw` that counts from 1 and missing values drawn
             jointly; default once, with medians and likeliest levels.
         row_number: a column of whole numbers, each of one row in the whole table. By it draws repeat, and do not depend

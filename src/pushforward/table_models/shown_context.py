@@ -1,4 +1,4 @@
-"""What a flow is shown of given columns: numbers as they are, levels and gaps as flags, angles as points on a circle."""
+"""What a flow is shown of given columns: numbers, levels and gaps as flags, angles as points on a circle."""
 
 from __future__ import annotations
 

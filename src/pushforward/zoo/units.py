@@ -85,8 +85,8 @@ def gaussianized(
         known: (M, C) rows whose range is that of the context; default those of the context itself.
         straight: features that are only shifted and scaled; default none. Those of clusters are chosen for each.
         context_knots: of splines that give the flow a normal score beside each context, without their correlations: see
-            `ContextFeatures`. The flow given here then takes 2 C context features, less the number of flags. Default none:
-            it takes C.
+            `ContextFeatures`. The flow given here then takes 2 C context features, less the number of flags. Default
+            none: it takes C.
         flags: numbers of the context from -1 to 1 that the flow is given as they are, such as flags, which may be
             constant; default none.
 
@@ -107,7 +107,9 @@ def gaussianized(
     ends = {"low": low, "high": high}
     boxes = find_clusters(x) if takes_clusters(flow) else None
     if boxes is not None:
-        return in_clusters(flow, x, boxes, context, knots, **ends, weights=weights, known=known, labels=False, flags=flags)
+        return in_clusters(
+            flow, x, boxes, context, knots, **ends, weights=weights, known=known, labels=False, flags=flags
+        )
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
@@ -242,9 +244,11 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 
 @register("standardized")
-def _build_standardized(flow: dict[str, Any], context_range: bool = False, context_knots: Any = None) -> Flow:
+def _build_standardized(
+    flow: dict[str, Any], context_range: bool = False, context_knots: Any = None, context_flags: Any = ()
+) -> Flow:
     inner = build(flow)
-    return _standardized(inner, None, _fresh(inner, context_range, context_knots))
+    return _standardized(inner, None, _fresh(inner, context_range, context_knots, context_flags))
 
 
 @register("gaussianized")
