@@ -178,6 +178,7 @@ def test_an_angle_is_the_same_after_a_turn(model):
     np.testing.assert_allclose(model.log_prob(model.encode(turned)), model.log_prob(model.encode(rows)), rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The importance weights")
 def test_a_distilled_model_is_shown_the_same(model, tmp_path):
     pa.parquet.write_table(frame(7).select(GIVEN), tmp_path / "given.parquet")
     from pushforward.table_models.distillation import distill_table
@@ -188,3 +189,20 @@ def test_a_distilled_model_is_shown_the_same(model, tmp_path):
     again = pf.TableModel.load(tmp_path / "s.safetensors")
     codes = student.encode(frame(1))
     np.testing.assert_array_equal(again.log_prob(codes), student.log_prob(codes))
+
+
+def test_a_table_that_stays_in_its_file_is_shown_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("pushforward.table_models.streamed.LARGEST_IN_MEMORY", 100)
+    pa.parquet.write_table(frame(rows=1500), tmp_path / "rows.parquet")
+    model = pf.fit_table(tmp_path / "rows.parquet", given=GIVEN, **FEW).model
+    assert not model.arbitrary_conditions and set(model.gap_values) == {"pressure"}
+    assert np.median(model.log_prob(model.encode(frame(1)))) > 0.5
+
+
+@pytest.mark.parametrize("values", [{"pressure": "high"}, {"y": 1.0}, [1.0], {"pressure": True}])
+def test_a_file_with_other_gap_values_is_damaged(model, tmp_path, values):
+    model.save(tmp_path / "m.safetensors")
+    notes = pf.describe(tmp_path / "m.safetensors")["notes"]
+    pf.save(model.flow, tmp_path / "m.safetensors", **{**notes, "gap_values": values})
+    with pytest.raises(pf.InputError, match="is damaged: what is shown where a given value is missing"):
+        pf.TableModel.load(tmp_path / "m.safetensors")

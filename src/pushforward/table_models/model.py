@@ -192,7 +192,7 @@ def _load(path: Path, device: str) -> TableModel:
 
 def _checked_gap_values(values: Any, given: list[str], path: Any) -> dict[str, float]:
     known = isinstance(values, dict) and set(values) <= set(given)
-    if not known or not all(isinstance(value, int | float) and math.isfinite(value) for value in values.values()):
+    if not known or not all(type(value) in (int, float) and math.isfinite(value) for value in values.values()):
         raise InputError(f"{path} is damaged: what is shown where a given value is missing is not a number for each.")
     return {name: float(value) for name, value in values.items()}
 
