@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from scipy import stats
-
 from small_fits import small_flows
 
 import pushforward as pf
