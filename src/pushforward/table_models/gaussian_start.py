@@ -46,7 +46,9 @@ def keep_gaussian(
     maps = Columns(roles.schema, roles.features)
     _, y, context, row_weights = encoded(prepared, maps, seed)
     bounded = any(math.isfinite(end) for end in (*maps.low, *maps.high))
-    gaussian, best, name = best_gaussian(flow, y, context, row_weights, value, bounded=bounded)
+    gaussian, best, name = best_gaussian(
+        flow, y, context, row_weights, value, bounded=bounded, flags=roles.shown_context.flags
+    )
     reached = value(flow) if assembled.approximate else history.best_held_out
     if gaussian is None or reached >= best:
         return recipe, assembled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -50,7 +50,9 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
 
 
 @torch.no_grad()
-def gaussian_of(x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Flow:
+def gaussian_of(
+    x: Tensor, context: Tensor | None = None, weights: Tensor | None = None, flags: Collection[int] = ()
+) -> Flow:
     """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one.
 
     Given a context it is the linear regression in closed form. Beyond the data by more than a deviation its tails are
@@ -58,7 +60,7 @@ def gaussian_of(x: Tensor, context: Tensor | None = None, weights: Tensor | None
     """
     sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
     inner = build({**GAUSSIAN, **sizes})
-    found = straight(inner, x, context, weights)
+    found = straight(inner, x, context, weights, flags=flags)
     if context is not None:
         regress(found, x, context, weights)
         return found
@@ -81,6 +83,7 @@ def best_gaussian(
     held_out: Callable[[Flow], float],
     *,
     bounded: bool,
+    flags: Collection[int] = (),
 ) -> tuple[Flow | None, float, str]:
     """The Gaussian with the highest held-out value: in the units of a flow, or in those of the data.
 
@@ -91,6 +94,7 @@ def best_gaussian(
         weights: (N,) or None.
         held_out: the value of a flow.
         bounded: whether x has bounds, which a Gaussian in its own units would pass.
+        flags: numbers of the context that are not standardized, default none.
 
     Returns:
         The Gaussian, or None where there is none, its value, and what people call it.
@@ -100,7 +104,7 @@ def best_gaussian(
         return best
     makers: dict[str, Callable[[], Flow]] = {IN_UNITS: lambda: gaussian_like(flow, x, context, weights)}
     if not bounded:
-        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights))
+        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, flags))
     for name, make in makers.items():
         try:
             gaussian = make()
