@@ -24,8 +24,8 @@ SURPRISE_DRAWS = 1_000
 BATCH_ROWS = 4_096
 # What log-densities that are -inf count as, where no held-out row has such a one.
 LOWEST = float(np.finfo(float).min)
-# A distance of 0 counts as this, in deviations of the columns.
-LEAST_DISTANCE = 1e-9
+# Weights of log-density and distance in the combination. Chosen on simulated outliers: see docs/scikit_learn.md.
+WEIGHTS = (1.0, 2.0)
 
 
 class OutlierScore:
@@ -145,7 +145,7 @@ class Smoothed(OutlierScore):
 
 
 class Nearest(OutlierScore):
-    """-log of the mean distance to the nearest fitted rows; no value is one that was never seen."""
+    """-log of the distance to the nearest fitted row, scaled by distances around it; every row has one."""
 
     def __init__(self, density: FittedDensity, fit: FittedRows) -> None:
         deviation = fit.rows[fit.training].std(0)
@@ -153,16 +153,12 @@ class Nearest(OutlierScore):
 
     def of(self, density: FittedDensity, rows: np.ndarray, *, fitted: bool = False) -> np.ndarray:
         """The score of rows, (n,)."""
-        distances = self.nearest.distances(rows, fitted=fitted)
-        score: np.ndarray = -np.log(np.maximum(distances, LEAST_DISTANCE))
+        score: np.ndarray = -self.nearest.log_distances(rows, fitted=fitted)
         return score
 
 
 class Combined(OutlierScore):
-    """-(a(log p(x)) + a(-log distance to the nearest fitted rows)), a the oddness in the units of the held-out rows.
-
-    Oddness is 0 at the median of held-out rows and log 2 at their 10 % quantile, and grows as a logarithm beyond.
-    """
+    """-(a(log p(x)) + 2 a(-log distance to the nearest fitted row)), a the oddness in units of the held-out rows."""
 
     def __init__(self, density: FittedDensity, fit: FittedRows) -> None:
         self.parts = [LogDensity(density, fit), Nearest(density, fit)]
@@ -171,12 +167,17 @@ class Combined(OutlierScore):
 
     def of(self, density: FittedDensity, rows: np.ndarray, *, fitted: bool = False) -> np.ndarray:
         """The score of rows, (n,)."""
-        pairs = zip(self.parts, self.units, strict=True)
-        return -np.sum([units.oddness(part.of(density, rows, fitted=fitted)) for part, units in pairs], axis=0)
+        each = zip(WEIGHTS, self.parts, self.units, strict=True)
+        oddness = [weight * units.oddness(part.of(density, rows, fitted=fitted)) for weight, part, units in each]
+        score: np.ndarray = -np.sum(oddness, axis=0)
+        return score
 
 
 class HeldOutUnits:
     """Scores in units of those of held-out rows.
+
+    Oddness is 0 at their median and log 2 at their 10 % quantile, and grows as a logarithm beyond, so that no score
+    takes all weight from others.
 
     Arguments:
         scores: (h,) of held-out rows.

@@ -31,12 +31,13 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     Arguments:
         {options}
         contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.
-        score: what is low for outliers. "combined" (default) is the log-density and the distance to the nearest rows
+        score: what is low for outliers. "combined" (default) is the log-density and the distance to the nearest row
             of the fit, each in units of the held-out rows; the other scores are in nats or units of their own:
             "log_density", log p(x); "latent_norm", -|z|; "typicality", -|log p(x) - its median|, for rows that are too
             probable as well; "density_ratio", log p(x) - Σ log p(x[d]), for rows whose columns contradict each other;
             "largest_conditional", the most surprising value given the others, at 200 times the cost of log p for each
-            column; "smoothed", log E p(x + noise); "nearest_rows", -log of the mean distance to the nearest rows.
+            column; "smoothed", log E p(x + noise); "nearest_rows", -log of the distance to the nearest row, less where all are
+            far apart.
 
     Attributes:
         offset_: the score below which a row is an outlier.
