@@ -81,8 +81,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         fit = self._fit_rows(X)
         density = self._density(fit.rows.dtype)
         self._score = SCORES[self.score](density, fit)
-        self.calibration_ = Calibration.of(self._score.of(density, fit.rows[fit.held_out], fitted=True))
         score = self._score.of(density, fit.rows, fitted=True)
+        self.calibration_ = Calibration.of(score[fit.held_out])
         finite = np.isfinite(score)
         if finite.all():
             self.offset_ = float(np.quantile(score, self.contamination))
