@@ -115,7 +115,7 @@ def test_values_never_seen_are_no_more_than_odd_where_held_out_rows_have_them_to
 
 
 def test_an_unknown_score_is_named():
-    with pytest.raises(pf.InputError, match='no score .*did you mean "log_density"'):
+    with pytest.raises(pf.InputError, match=r'no score .*did you mean "log_density"'):
         pf.FlowOutlierDetector(score="log_densty").fit(related_rows(20))
     with pytest.raises(pf.InputError, match="no score 3"):
         pf.FlowOutlierDetector(score=3).fit(related_rows(20))

@@ -36,8 +36,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
             "log_density", log p(x); "latent_norm", -|z|; "typicality", -|log p(x) - its median|, for rows that are too
             probable as well; "density_ratio", log p(x) - Σ log p(x[d]), for rows whose columns contradict each other;
             "largest_conditional", the most surprising value given the others, at 200 times the cost of log p for each
-            column; "smoothed", log E p(x + noise); "nearest_rows", -log of the distance to the nearest row, less where all are
-            far apart.
+            column; "smoothed", log E p(x + noise); "nearest_rows", -log of the distance to the nearest row, scaled by
+            those around it.
 
     Attributes:
         offset_: the score below which a row is an outlier.
