@@ -1,11 +1,12 @@
-"""Outliers: `FlowOutlierDetector` on the sets of ADBench, half of the normal rows in training, beside published figures.
+"""Outliers: `FlowOutlierDetector` on ADBench's sets, half of the normal rows in training, beside published figures.
 
     python benchmarks/outliers.py [--data FOLDER] [--sets glass,WPBC] [--seeds 5] [--seconds 10] [--score combined]
         [--processes 1] [--results FILE]
 
-FOLDER (default $PUSHFORWARD_TABLES/outliers, or ../shared/tables/outliers beside the project) has N_name.npz files with
-X, (n, D), and y, (n,), 1 for outliers; published_semi_aucroc.csv and published_semi_aucpr.csv, if it has them, are a row
-a set and a column a method. Protocol: fewer than 1,000 rows are drawn with replacement to 1,000, of more than 50,000 so
+FOLDER (default $PUSHFORWARD_TABLES/outliers, or ../shared/tables/outliers beside the project) has files N_name.npz with
+X, (n, D), and y, (n,), 1 for outliers; published_semi_aucroc.csv and published_semi_aucpr.csv, if it has them, have a
+row a set and
+a column a method. Protocol: fewer than 1,000 rows are drawn with replacement to 1,000, of more than 50,000 so
 many are kept; the first half of the shuffled normal rows trains, all others are scored once, after the fit; columns are
 standardized by the training rows. No label reaches a detector. Each fit is a line of FILE (JSON, default
 outliers.jsonl in the folder of results), and is not repeated; the tables are made of all its lines.
