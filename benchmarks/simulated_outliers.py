@@ -4,8 +4,9 @@
 
 The base are the normal training rows of the sets that `benchmarks/outliers.py` takes, of which 30 % are held out as
 inliers. Outliers are local (held-out rows √5 times as far from the mean of their ten nearest rows), global (a quarter
-of the values uniform over the range), a cluster (held-out rows moved by the difference of two rows), of dependency (half
-of the columns of another row), and one of five clusters of k-means that the fit has not seen. AUROC in per cent.
+of the values uniform over the range), a cluster (held-out rows moved by the difference of two rows), of dependency
+(half of the columns of another row), and one of five clusters of k-means that the fit has not seen. AUROC in per
+cent.
 """
 
 import argparse

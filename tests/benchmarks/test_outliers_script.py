@@ -35,11 +35,13 @@ def test_the_protocol_draws_few_rows_again_and_trains_on_half_of_the_normal_ones
 
 def test_a_fit_finds_outliers_and_the_table_ranks_it(folder, monkeypatch):
     monkeypatch.setattr("pushforward.zoo.recipe.LAYERS", 1)
-    job = {"set": "made", "path": str(folder / "7_made.npz"), "seed": 0, "limit": 0.1, "score": None}
+    job = {"set": "made", "path": str(folder / "7_made.npz"), "seed": 0, "limit": 0.1, "score": "combined"}
     result = outliers.run(job)
-    assert result["auroc"] > 99 and result["auprc"] > 95 and result["score"] == "combined"
-    lines = list(outliers.table([{**result, "auroc": 95.0}], folder))
-    assert any(line.startswith("| made |") and "| 95.0 | 100.0 LOF | 2 |" in line for line in lines)
+    assert result["auroc"] > 99 and result["auprc"] > 95
+    peer = outliers.run({**job, "score": "kNN"})
+    assert peer["auroc"] > 99
+    lines = list(outliers.table([{**result, "auroc": 95.0}], folder, [{**peer, "auroc": 97.0}]))
+    assert any(line.startswith("| made |") and "| 95.0 | 97.0 | 90.0 | 100.0 LOF | 2 |" in line for line in lines)
     assert "| pushforward | 95.00 | 2.00 |" in lines and "| LOF | 100.00 | 1.00 |" in lines
 
 
