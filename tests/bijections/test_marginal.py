@@ -264,3 +264,12 @@ def test_a_row_on_a_bound_is_as_likely_as_those_next_to_it():
         torch.testing.assert_close(log_det[0], log_det[1])
         # Of 3000 rows the outermost is seldom further out, and where the density falls to 0, so does its score.
         assert -6 < float(z[0]) < -3
+
+
+def test_normal_features_are_left_as_they_are_far_beyond_the_data():
+    x = torch.stack([draws(100), draws(100, seed=1).exp()], 1)
+    spline = MarginalSpline.from_data(x, 8, normal=[0])
+    far = torch.tensor([[-30.0, 0.0], [3.5, 0.0], [30.0, 0.0]], dtype=torch.float64)
+    for mapped, log_det in (spline.each_forward(far), spline.each_inverse(far + x.mean(0) * torch.tensor([0.0, 1.0]))):
+        torch.testing.assert_close(mapped[:, 0], far[:, 0])
+        torch.testing.assert_close(log_det[:, 0], torch.zeros(3, dtype=torch.float64))

@@ -17,6 +17,9 @@ from pushforward.bijections.univariate.spline import through_knots
 
 # The distance in z up to which tails bend; e^60 times the width of the data is far enough, and float32 holds it.
 LONGEST_TAIL = 60.0
+# Without data the spline is the identity up to here: columns that are normal already have maps with tails of their own,
+# and a bent tail behind another would reach exponentially far of an exponent.
+FURTHEST_IDENTITY = 36.0
 # Data are no nearer to a bound than this share of the last knot's distance; those exactly on it, which other data only
 # come near, were rounded or cut: they stand for all that are nearer than the last knot, and lie in the middle of these.
 NEAREST, ON_BOUND = 1e-12, 0.5
@@ -31,7 +34,7 @@ class MarginalSpline(Elementwise):
     x has a bound, the spline approaches the bound instead and never passes it: beyond a last knot at distance d from
     the bound and with slope s, the distance is d exp(-|z - z_knot| s / d). The bound itself, which no z reaches, is
     taken for the distance d / 2. Knots are buffers and are not trained.
-    Without `from_data` the spline is the identity between them.
+    Without `from_data` the spline is the identity from -36 to 36.
 
     Arguments:
         features: D.
@@ -71,7 +74,7 @@ class MarginalSpline(Elementwise):
         if knots < 4:
             raise ValueError(f"MarginalSpline needs at least four knots, got {knots}.")
         self.features = features
-        line = torch.linspace(-3, 3, knots).repeat(features, 1)
+        line = torch.linspace(-FURTHEST_IDENTITY, FURTHEST_IDENTITY, knots).repeat(features, 1)
         for name, value in (("z_knots", line), ("x_knots", line.clone()), ("slopes", torch.ones_like(line))):
             self.register_buffer(name, value)
         for name, end in (("low", -math.inf), ("high", math.inf)):

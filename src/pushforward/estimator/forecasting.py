@@ -22,7 +22,8 @@ class Forecasting(PredictivePoints):
     def crps(self, X: Any, y: Any) -> np.ndarray:
         """The continuous ranked probability score of each row, in the units of the target; lower is better.
 
-        ∫ (F(t | X) - 1[t ≥ y])² dt, by quadrature of 200 points for each flow, or over 1024 points for several targets.
+        ∫ (F(t | X) - 1[t ≥ y])² dt, by quadrature of 200 points for each flow, or over 1024 points for several targets;
+        t counts no farther than one range beyond the targets of the fit, and up to y.
 
         Arguments:
             X: (n, C).
@@ -35,7 +36,8 @@ class Forecasting(PredictivePoints):
             InputError: another number of targets.
         """
         rows, targets = self._rows_and_targets(X, y)
-        return self._of_each(rows, lambda forecast, part, k: forecast.crps(targets[part, k]))
+        low, high = self._ends_of_mean
+        return self._of_each(rows, lambda forecast, part, k: forecast.crps(targets[part, k], low[k], high[k]))
 
     def pit(self, X: Any, y: Any) -> np.ndarray:
         """The probability integral transform F(y | X) of each row: uniform where the forecasts are calibrated.

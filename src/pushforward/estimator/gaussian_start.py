@@ -43,7 +43,11 @@ def gaussian_of_split(
 ) -> tuple[Flow | None, float, str]:
     """The better of two Gaussians of the training rows, its held-out value, and its name; None where there is none."""
     return best_gaussian(
-        flow, *rows.at(split[0]), lambda some: held_out_value(some, kinds, rows, split), bounded=kinds.bounded
+        flow,
+        *rows.at(split[0]),
+        lambda some: held_out_value(some, kinds, rows, split),
+        bounded=kinds.bounded,
+        normal=kinds.maps.normal,
     )
 
 

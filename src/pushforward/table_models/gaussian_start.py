@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -46,9 +47,8 @@ def keep_gaussian(
     maps = Columns(roles.schema, roles.features)
     _, y, context, row_weights = encoded(prepared, maps, seed)
     bounded = any(math.isfinite(end) for end in (*maps.low, *maps.high))
-    gaussian, best, name = best_gaussian(
-        flow, y, context, row_weights, value, bounded=bounded, flags=roles.shown_context.flags
-    )
+    options: dict[str, Any] = {"bounded": bounded, "normal": maps.normal, "flags": roles.shown_context.flags}
+    gaussian, best, name = best_gaussian(flow, y, context, row_weights, value, **options)
     reached = value(flow) if assembled.approximate else history.best_held_out
     if gaussian is None or reached >= best:
         return recipe, assembled

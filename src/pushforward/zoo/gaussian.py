@@ -51,16 +51,21 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
 
 @torch.no_grad()
 def gaussian_of(
-    x: Tensor, context: Tensor | None = None, weights: Tensor | None = None, flags: Collection[int] = ()
+    x: Tensor,
+    context: Tensor | None = None,
+    weights: Tensor | None = None,
+    normal: Collection[int] = (),
+    flags: Collection[int] = (),
 ) -> Flow:
     """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one.
 
     Given a context it is the linear regression in closed form. Beyond the data by more than a deviation its tails are
-    heavier: what is far from all rows is improbable, no more.
+    heavier: what is far from all rows is improbable, no more. Those of normal features, which lie behind maps with such
+    tails of their own, are not.
     """
     sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
     inner = build({**GAUSSIAN, **sizes})
-    found = straight(inner, x, context, weights, flags=flags)
+    found = straight(inner, x, context, weights, normal=normal, flags=flags)
     if context is not None:
         regress(found, x, context, weights)
         return found
@@ -83,6 +88,7 @@ def best_gaussian(
     held_out: Callable[[Flow], float],
     *,
     bounded: bool,
+    normal: Collection[int] = (),
     flags: Collection[int] = (),
 ) -> tuple[Flow | None, float, str]:
     """The Gaussian with the highest held-out value: in the units of a flow, or in those of the data.
@@ -94,6 +100,7 @@ def best_gaussian(
         weights: (N,) or None.
         held_out: the value of a flow.
         bounded: whether x has bounds, which a Gaussian in its own units would pass.
+        normal: features of x that are nearly normal already; default none.
         flags: numbers of the context that are not standardized, default none.
 
     Returns:
@@ -104,7 +111,7 @@ def best_gaussian(
         return best
     makers: dict[str, Callable[[], Flow]] = {IN_UNITS: lambda: gaussian_like(flow, x, context, weights)}
     if not bounded:
-        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, flags))
+        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, normal, flags))
     for name, make in makers.items():
         try:
             gaussian = make()

@@ -169,6 +169,7 @@ def straight(
     context: Tensor | None = None,
     weights: Tensor | None = None,
     context_knots: int | None = None,
+    normal: Collection[int] = (),
     flags: Collection[int] = (),
 ) -> Flow:
     """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
@@ -179,12 +180,13 @@ def straight(
         context: (N, C), for a conditional flow.
         weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
         context_knots: as in `gaussianized`.
+        normal: features that are nearly normal already and are left unchanged, tails included.
         flags: as in `gaussianized`.
 
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
-    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), weights=weights)
+    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights)
     return _gaussianized(flow, spline, _of_context(context, weights, None, context_knots, flags))
 
 
