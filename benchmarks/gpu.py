@@ -270,7 +270,7 @@ def check_bad_row(report):
     """A row that is not finite is named on the device as well."""
 
     class Intolerant(torch.nn.Module):
-        features, context_features, config, allows_gaps = 2, 0, None, False
+        features, context_features, config, allows_gaps, context_allows_gaps = 2, 0, None, False, False
 
         def __init__(self):
             super().__init__()

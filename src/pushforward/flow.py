@@ -22,6 +22,10 @@ class Density(Protocol):
         """Whether values may be missing, NaN; log_prob is then that of the values that are present."""
 
     @property
+    def context_allows_gaps(self) -> bool:
+        """Whether values of the context may be missing, NaN, about which the density then knows what to say."""
+
+    @property
     def features(self) -> int:
         """D, the length of what `log_prob` takes."""
 
@@ -62,6 +66,7 @@ class Flow(nn.Module):
         features: D.
         context_features: C, 0 for an unconditional flow.
         allows_gaps: False: no value may be missing.
+        context_allows_gaps: False: neither may one of the context.
 
     Raises:
         ValueError: base and bijection differ in their number of features.
@@ -80,6 +85,7 @@ class Flow(nn.Module):
     """
 
     allows_gaps: Literal[False] = False
+    context_allows_gaps: Literal[False] = False
 
     def __init__(self, bijection: Bijection, base: Base, config: dict[str, Any] | None = None):
         super().__init__()

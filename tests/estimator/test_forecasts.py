@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from small_fits import small_flows
 
 import pushforward as pf
 from pushforward.estimator.forecast import Forecast, normal_nodes
@@ -32,30 +33,45 @@ def test_crps_is_the_mean_distance_of_any_points():
     np.testing.assert_allclose(Forecast.of(values, weights).crps(y), away - 0.5 * apart, atol=1e-12)
 
 
+def fitted_to(X, y, **options):
+    """A mixture of two small flows, each with other rows held out."""
+    with pytest.MonkeyPatch.context() as patch:
+        small_flows(patch)
+        patch.setattr("pushforward.estimator.members.MEMBERS", 2)
+        return pf.ConditionalFlowDensity(random_state=0, **options).fit(X, y)
+
+
 @pytest.fixture(scope="module")
 def fitted():
     X = RANDOM.normal(size=(400, 2))
     y = np.exp(0.5 * X[:, 0] + 0.3 * RANDOM.normal(size=400))
-    return pf.ConditionalFlowDensity(max_steps=20, random_state=0, kinds="continuous").fit(X, y), X[:50], y[:50]
+    return fitted_to(X, y, max_steps=10, kinds="continuous"), X[:50], y[:50]
 
 
 def test_all_that_is_said_of_a_target_agrees_with_its_density(fitted):
     density, X, y = fitted
-    grid = np.linspace(0, 12, 3001)[1:]
+    X, y, step = X[:3], y[:3], 0.01
+    grid = np.arange(0, 12, step) + step / 2
+    p = np.exp(density.score_samples(np.repeat(X, len(grid), 0), np.tile(grid, 3))).reshape(3, -1)
+    # Up to the ends of the cells.
+    ends, below = np.append(grid - step / 2, 12), np.hstack([np.zeros((3, 1)), np.cumsum(p, 1) * step])
+    means, places, scores = density.predict(X, "mean"), density.pit(X, y), density.crps(X, y)
+    tops = np.exp(density.score_samples(X, density.predict(X, "mode")))
+    shortest, equal = density.predict_interval(X, 0.8, kind="highest-density"), density.predict_interval(X, 0.8)
     for row in range(3):
-        at = np.repeat(X[row : row + 1], len(grid), 0)
-        p = np.exp(density.score_samples(at, grid))
-        below = np.concatenate([[0], np.cumsum(0.5 * (p[1:] + p[:-1]) * np.diff(grid))])
-        assert density.predict(X, "mean")[row] == pytest.approx(np.trapezoid(grid * p, grid), rel=2e-2)
-        assert density.pit(X, y)[row] == pytest.approx(np.interp(y[row], grid, below), abs=5e-3)
-        score = np.trapezoid((below - (grid >= y[row])) ** 2, grid)
-        assert density.crps(X, y)[row] == pytest.approx(score, abs=1e-2)
-        assert p.max() == pytest.approx(np.exp(density.score_samples(X, density.predict(X, "mode")))[row], rel=2e-2)
-        low, high = density.predict_interval(X, 0.8, kind="highest-density")[row]
-        assert np.interp(high, grid, below) - np.interp(low, grid, below) == pytest.approx(0.8, abs=0.02)
-        equal = density.predict_interval(X, 0.8)[row]
-        np.testing.assert_allclose(np.interp(equal, grid, below), [0.1, 0.9], atol=5e-3)
-        assert high - low <= np.diff(equal)[0] * 1.001
+        assert means[row] == pytest.approx((grid * p[row]).sum() * step, rel=2e-2)
+        assert places[row] == pytest.approx(np.interp(y[row], ends, below[row]), abs=5e-3)
+        score = np.trapezoid((below[row] - (ends >= y[row])) ** 2, ends)
+        assert scores[row] == pytest.approx(score, abs=1e-2)
+        assert p[row].max() == pytest.approx(tops[row], rel=2e-2)
+        low, high = shortest[row]
+        assert np.interp(high, ends, below[row]) - np.interp(low, ends, below[row]) == pytest.approx(0.8, abs=0.02)
+        np.testing.assert_allclose(np.interp(equal[row], ends, below[row]), [0.1, 0.9], atol=5e-3)
+        assert high - low <= np.diff(equal[row])[0] * 1.001
+
+
+def test_coverage_is_the_share_of_rows_within_their_intervals(fitted):
+    density, X, y = fitted
     covered = density.coverage(X, y, [0.5, 0.9])
     interval = density.predict_interval(X, 0.9)
     assert covered[1] == pytest.approx(((interval[:, 0] <= y) & (y <= interval[:, 1])).mean(), abs=0.021)
@@ -65,14 +81,14 @@ def test_the_probability_of_a_recorded_value_is_that_of_its_cell():
     X = RANDOM.normal(size=(300, 1))
     y = np.round(X[:, 0] + 0.5 * RANDOM.normal(size=300), 1)
     kinds = {"y0": {"kind": "continuous", "step": 0.1}}
-    density = pf.ConditionalFlowDensity(max_steps=10, random_state=0, kinds=kinds).fit(X, y)
+    density = fitted_to(X, y, max_steps=5, kinds=kinds)
     every = np.round(np.arange(-60, 61) * 0.1, 1)
     total = np.exp(density.recorded_log_prob(np.repeat(X[:1], len(every), 0), every)).sum()
     assert total == pytest.approx(1, abs=2e-3)
     # The mean density over the cell, which `score_samples` gives from a few points of it.
     found = density.recorded_log_prob(X, y) - np.log(0.1)
     np.testing.assert_allclose(found, density.score_samples(X, y), atol=0.05)
-    plain = pf.ConditionalFlowDensity(max_steps=1, random_state=0, kinds="continuous").fit(X, X[:, 0])
+    plain = fitted_to(X, X[:, 0], max_steps=1, kinds="continuous")
     with pytest.raises(pf.InputError, match="no step"):
         plain.recorded_log_prob(X, y)
 
@@ -80,9 +96,10 @@ def test_the_probability_of_a_recorded_value_is_that_of_its_cell():
 def test_several_targets_are_judged_one_by_one():
     X = RANDOM.normal(size=(200, 2))
     y = X @ [[1.0, 0.0], [0.0, 2.0]] + 0.3 * RANDOM.normal(size=(200, 2))
-    density = pf.ConditionalFlowDensity(max_steps=5, random_state=0).fit(X, y)
-    assert density.crps(X, y).shape == density.pit(X, y).shape == density.predict(X, "mean").shape == (200, 2)
-    assert density.coverage(X, y, [0.9]).shape == (1, 2) and density.predict_interval(X).shape == (200, 2, 2)
+    density = fitted_to(X, y, max_steps=5)
+    X, y = X[:40], y[:40]
+    assert density.crps(X, y).shape == density.pit(X, y).shape == density.predict(X, "mean").shape == (40, 2)
+    assert density.coverage(X, y, [0.9]).shape == (1, 2) and density.predict_interval(X).shape == (40, 2, 2)
     draws = density.sample(X[:3], 4000, random_state=0)
     error = draws.std(1) / np.sqrt(4000)
     assert (abs(density.predict(X[:3], "mean") - draws.mean(1)) < 6 * error + 0.02).all()

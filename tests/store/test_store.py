@@ -182,3 +182,13 @@ def test_a_file_of_an_earlier_format_is_refused(saved):
     rewrite(saved[1], pushforward=json.dumps({"format": 1, "version": "0.0"}))
     with pytest.raises(pf.InputError, match="in format 1, which is no longer read: fit again"):
         pf.load(saved[1])
+
+
+def test_a_changed_digit_of_a_weight_is_noticed(tmp_path):
+    path = tmp_path / "flow.safetensors"
+    pf.save(pf.maf(features=2), path)
+    whole = bytearray(path.read_bytes())
+    whole[-3] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(pf.InputError, match="is damaged: its weights are not those that were written"):
+        pf.load(path)

@@ -1,4 +1,4 @@
-"""Which tables get a model of any columns given any others: gaps, angles, categories among the given columns."""
+"""Which tables get a model of any columns given any others: those with gaps or angles among the modeled columns."""
 
 import numpy as np
 import pandas as pd
@@ -27,15 +27,20 @@ FRAME = pd.DataFrame(
         ("x y", "", {}, False),
         ("x y", "", {"arbitrary_conditions": True}, True),
         ("x gap", "", {}, True),
-        ("x", "gap", {}, True),
+        ("x", "gap", {}, False),
+        ("x gap", "y", {}, True),
         ("x angle", "", {}, True),
         ("x angle", "", {"flow": "nice"}, False),
-        ("x", "angle", {}, True),
+        ("x", "angle", {}, False),
+        ("x angle", "y", {}, True),
         ("x site", "", {}, False),
-        ("x", "site", {}, True),
+        ("x", "site", {}, False),
+        ("x", "site gap angle", {}, False),
+        ("x", "site gap angle", {"flow": "nice"}, False),
+        ("x", "site", {"arbitrary_conditions": True}, True),
         ("x", "flag", {}, False),
         ("x", "grade", {}, False),
-        ("x", "grade", {"schema": {"grade": "category"}}, True),
+        ("x", "grade", {"schema": {"grade": "category"}}, False),
     ],
 )
 def test_a_table_gets_the_model_that_its_columns_need(columns, given, options, any_given_any):

@@ -10,6 +10,7 @@ class AffineGaussian(nn.Module):
     """x = shift + exp(log_scale) z, z standard normal; with context the shift is linear in it."""
 
     allows_gaps = False
+    context_allows_gaps = False
     config = None
 
     def __init__(self, features: int = 2, context_features: int = 0):

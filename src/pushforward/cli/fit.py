@@ -55,9 +55,8 @@ ArbitraryConditions = Annotated[
     bool,
     typer.Option(
         "--arbitrary-conditions",
-        help="Learn p(any columns | any others). This is always done for tables with missing values, for given columns "
-        "that are angles or categories of three or more levels, and for modeled columns that are angles, the latter "
-        "unless --flow is named or the table is larger than memory.",
+        help="Learn p(any columns | any others). This is always done where modeled columns have missing values, or are "
+        "angles, the latter unless --flow is named or the table is larger than memory.",
     ),
 ]
 Weight = Annotated[str | None, typer.Option(help="Column of row weights, which is not modeled.")]

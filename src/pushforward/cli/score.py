@@ -41,6 +41,14 @@ def score(
             help="Add columns share_NAME, log p of each column given those before it, if all layers have one order.",
         ),
     ] = False,
+    pit: Annotated[
+        bool,
+        typer.Option(
+            "--pit/--no-pit",
+            help="With given columns: add pit_NAME, the probability below each value, given them; several columns "
+            "take 256 draws a row.",
+        ),
+    ] = True,
     strict: Annotated[
         bool,
         typer.Option(
@@ -62,7 +70,7 @@ def score(
     table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
     with reading.table(data, quiet, output) as table, progress("scoring", quiet) as report:
-        options: dict[str, Any] = {"shares": shares, "strict": strict, "engine": where}
+        options: dict[str, Any] = {"shares": shares, "pit": pit, "strict": strict, "engine": where}
         scores = table_model.score(table, output, report, oddest.add, **options)
     outliers = []
     if explain:
@@ -85,10 +93,13 @@ def _as_json(scores: "Scores", model: "TableModel") -> dict[str, Any]:
         "log_prob": model.meaning,
         "held_out_rows": None if model.calibration is None else model.calibration.rows,
         "rows_of_rare_patterns": scores.pooled,
+        **({"pit": {name: one.as_json() for name, one in scores.pit.items()}} if scores.pit else {}),
     }
 
 
 def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
+    from pushforward.table_models.pit import lines_of_pit
+
     error = scores.standard_deviation / max(1, scores.seen) ** 0.5
     over = "" if scores.seen == scores.rows else f" over the {counted(scores.seen, 'row')} with a density"
     found = (
@@ -100,7 +111,7 @@ def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
     lines += scores.strange.lines()
     if not model.roles.plain:
         lines.append(f"log_prob is that of {model.meaning}")
-    return [*lines, *_calibration(scores, model)]
+    return [*lines, *_calibration(scores, model), *lines_of_pit(scores.pit)]
 
 
 def _calibration(scores: "Scores", model: "TableModel") -> list[str]:

@@ -20,7 +20,7 @@ from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
-from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, rows_with_weight, warn_of_dependence
+from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
@@ -93,7 +93,7 @@ class FlowEstimator(BaseEstimator):
         names: Sequence[str],
         context: np.ndarray | None = None,
         weights: np.ndarray | None = None,
-    ) -> None:
+    ) -> FittedRows:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
         check_types({name: value for name, value in self.get_params().items() if name in OPTIONS})
         seed = _seed_of(self.random_state)
@@ -116,6 +116,7 @@ class FlowEstimator(BaseEstimator):
             if len(self._context_columns):
                 given = context[:, self._context_columns].astype(np.float64)
         self._train(codes, given, split, seed, weights)
+        return FittedRows(rows, training_rows, split[1].numpy(), copies)
 
     def _learn_kinds(self, rows: np.ndarray, names: Sequence[str]) -> ColumnKinds:
         """What the columns of rows, (n, D), that vary are."""
@@ -173,16 +174,15 @@ class FlowEstimator(BaseEstimator):
         options = {"max_time": self.max_time, "device": self.device, "seed": seed, "progress": progress}
         return {**recipe.training, **chosen, **options}  # type: ignore[typeddict-item]
 
-    def _fit_rows(self, X: Any, sample_weight: Any = None) -> np.ndarray:
-        """Fit the density of the rows of X, and return those that have a weight as an array of floats."""
+    def _fit_rows(self, X: Any, sample_weight: Any = None) -> FittedRows:
+        """Fit the density of the rows of X, and return those that have a weight."""
         options: dict[str, Any] = {"ensure_min_samples": FEWEST_ROWS, "ensure_all_finite": False}
         rows: np.ndarray = validate_data(self, readable(X), dtype=FLOATS, **options)
         check_finite(rows, X)
         rows, weights = rows_with_weight(sample_weight, rows)
         # scikit-learn sets the names only if X has any.
         names = vars(self).get("feature_names_in_", range(rows.shape[1]))
-        self._fit_flow(rows, [str(name) for name in names], weights=weights)
-        return rows
+        return self._fit_flow(rows, [str(name) for name in names], weights=weights)
 
     def _score_rows(self, X: Any) -> np.ndarray:
         """log p of each row of X, (n,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,23 @@ FLOATS = (np.float64, np.float32)
 FEWEST_ROWS = 4
 # Relative differences below this are rounding.
 RESOLUTION = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class FittedRows:
+    """The rows of a fit.
+
+    Attributes:
+        rows: (n, D) all of them.
+        training: (t,) which were trained on.
+        held_out: (h,) which were held out.
+        copies: (n,) labels that are equal for copies, None where there are none.
+    """
+
+    rows: np.ndarray
+    training: np.ndarray
+    held_out: np.ndarray
+    copies: np.ndarray | None
 
 
 def map_rows(function: Callable[..., Tensor], flow: Flow, *arrays: np.ndarray, rows: int = CHUNK_ROWS) -> np.ndarray:

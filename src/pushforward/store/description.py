@@ -27,14 +27,16 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         InputError: as for `load`.
     """
     path = path_of(path)
-    metadata = read_metadata(path)
+    metadata = {key: value for key, value in read_metadata(path).items() if key != "digest"}
     with opened(path) as file:
         shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
     return {**metadata, "parameters": sum(math.prod(shape) for shape in shapes)}
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Read version, format, config, dtype and notes of a model file.
+    """Read version, format, digest, config, dtype and notes of a model file.
+
+    The digest of the weights is None in files of versions that wrote none.
 
     Raises:
         InputError: the file is not a model file that this version reads.
@@ -46,8 +48,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = {key: json.loads(texts[key]) for key in ("pushforward", "config", "dtype", "notes")}
         about = metadata.pop("pushforward")
-        version, file_format = str(about["version"]), int(about["format"])
-    except (KeyError, TypeError, ValueError, RecursionError):
+        version, file_format, digest = str(about["version"]), int(about["format"]), about.get("digest")
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
     if file_format > FORMAT:
         raise InputError(
@@ -66,7 +68,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         config, notes = in_present_names(metadata["config"], metadata["notes"], file_format)
     except RecursionError:
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
-    return {"version": version, "format": file_format, "config": config, "dtype": metadata["dtype"], "notes": notes}
+    about = {"version": version, "format": file_format, "digest": digest}
+    return {**about, "config": config, "dtype": metadata["dtype"], "notes": notes}
 
 
 def shortened(error: object, most: int = 300) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.store.description import opened, read_metadata, shortened
+from pushforward.store.digest import digest_of
 from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
 from pushforward.support.arguments import path_of
@@ -70,14 +71,14 @@ def save(flow: Saveable, path: str | os.PathLike[str], **notes: Any) -> None:
             "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
             "(for others, save flow.state_dict() with torch)."
         )
+    # Safetensors refuses tied weights and views: each tensor is copied.
+    tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
     metadata = {
-        "pushforward": json.dumps({"format": FORMAT, "version": __version__}),
+        "pushforward": json.dumps({"format": FORMAT, "version": __version__, "digest": digest_of(tensors)}),
         "config": json.dumps(flow.config),
         "dtype": json.dumps(str(flow.reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),
     }
-    # Safetensors refuses tied weights and views: each tensor is copied.
-    tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
     with atomic_path(path) as temporary:
         # Not save_file, which sets other permissions.
         temporary.write_bytes(to_bytes(tensors, metadata))
@@ -108,8 +109,8 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
         The flow, built from the config in the file. The global random state is left as it was.
 
     Raises:
-        InputError: no such file, a truncated or foreign file, a file of a newer version, or a config and weights that
-            do not fit each other.
+        InputError: no such file, a truncated, damaged or foreign file, a file of a newer version, or a config and
+            weights that do not fit each other.
     """
     path = path_of(path)
     metadata = read_metadata(path)
@@ -135,6 +136,8 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
         bound = key.endswith((".low", ".high")) and not bool(found[key].isnan().any())
         if not bound and not bool(found[key].isfinite().all()):
             raise InputError(f"{weight} holds numbers that are not finite; fit again.")
+    if metadata["digest"] is not None and metadata["digest"] != digest_of(found):
+        raise InputError(f"{path} is damaged: its weights are not those that were written; fit again.")
     # assign keeps the precision of each tensor in the file: standardization may be float64 around a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()

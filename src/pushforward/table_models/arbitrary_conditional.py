@@ -45,6 +45,7 @@ class ArbitraryConditionalDensity(ColumnConditionals):
     """
 
     allows_gaps = True
+    context_allows_gaps = False
     context_features = 0
     conditions: Tensor
 
@@ -103,6 +104,21 @@ class ArbitraryConditionalDensity(ColumnConditionals):
         codes = torch.full((len(conditions), self.features), math.nan, dtype=torch.float64)
         codes[:, self.conditions] = conditions
         return self.values_beyond_range(codes)[:, self.conditions]
+
+    @torch.no_grad()
+    def distribution_functions(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | conditions) of each column by itself, (n, D), with half of P(column = its value).
+
+        It is exact, and NaN for conditions and where a value is missing.
+        """
+        found = torch.full(codes.shape, math.nan, dtype=torch.float64, device=codes.device)
+        for column in (~self.conditions).nonzero()[:, 0].tolist():
+            asked = ~codes[:, column].isnan()
+            known = self.conditions.clone()
+            known[column] = True
+            if bool(asked.any()):
+                found[asked, column] = self.distribution_function(codes[asked].masked_fill(~known, math.nan), column)
+        return found
 
     def check_shares(self) -> None:
         """Nothing: `log_prob_of_each` has the shares of columns."""

@@ -20,6 +20,9 @@ from pushforward.tables.columns.columns import Columns
 from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
 
+# Numbers of the context, of all rows together, from which the maps of a flow are found.
+MOST_SHOWN = 2**25
+
 
 @dataclass(frozen=True, eq=False)
 class Assembled:
@@ -65,10 +68,12 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int, straight: bool = Fal
         any_density = ArbitraryConditionalDensity(maps, any_flow, roles.schema, roles.features, roles.given)
         learn_scores(any_density, x, torch.from_numpy(prepared.rows.ends))
         return Assembled(any_flow, any_density, approximate=False)
-    known = None if context is None else torch.from_numpy(prepared.rows.ends[:, maps.features :])
+    shown = roles.shown_context
+    known = None if context is None else shown.ends(torch.from_numpy(prepared.rows.ends[:, maps.features :]))
     bounds = {"known": known, "low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
-    flow = recipe.make(y, context, seed, **bounds)
-    density: Density = flow if maps.trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING)
+    flow = recipe.make(y, context, seed, **bounds, flags=shown.flags)
+    trivial = maps.trivial and shown.trivial
+    density: Density = flow if trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING, shown)
     if roles.errors:
         return Assembled(flow, DeconvolvedDensity(density, roles.with_errors), approximate=False)
     return Assembled(flow, density, approximate=maps.noisy)
@@ -77,11 +82,17 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int, straight: bool = Fal
 def encoded(
     prepared: Prepared, maps: Columns, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-    """The training rows: codes of the features, what they become, the context, and the weights, the latter or None."""
-    rows = prepared.rows
-    x, context = (torch.from_numpy(part) for part in np.split(rows.train, [maps.features], axis=1))
-    weights = None if rows.weights is None else torch.from_numpy(rows.weights)
-    return x, maps.encode(x, uniform_noise(x.shape, seed))[0], context if context.shape[1] else None, weights
+    """Training rows: codes of the features, what they become, what is shown of the context, and weights, or None.
+
+    Where the last but one would be too large, these are evenly spaced rows.
+    """
+    rows, shown = prepared.rows, prepared.roles.shown_context
+    numbers = 0 if shown.trivial else len(rows.train) * shown.width
+    some = slice(None, None, 1 + numbers // MOST_SHOWN)
+    x, codes = (torch.from_numpy(part[some]) for part in np.split(rows.train, [maps.features], axis=1))
+    weights = None if rows.weights is None else torch.from_numpy(rows.weights[some])
+    context = shown(codes) if codes.shape[1] else None
+    return x, maps.encode(x, uniform_noise(x.shape, seed))[0], context, weights
 
 
 def _arbitrary_conditional_flow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,12 +37,17 @@ class CodedDensity:
     schema: Schema = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
+    gap_values: dict[str, float] = field(default_factory=dict)
     roles: ColumnRoles = field(init=False)
     density: TableDensity = field(init=False)
 
     def __post_init__(self) -> None:
         """Put the columns' maps before the flow."""
-        roles = ColumnRoles(self.columns, self.given, self.errors, self.schema, self.flow.allows_gaps)
+        of_columns = self.columns, self.given, self.errors, self.schema
+        roles = ColumnRoles(*of_columns, self.flow.allows_gaps, self.gap_values)
+        # A flow of an earlier version is given one number for each column.
+        if self.flow.context_features == len(roles.context):
+            roles = dataclasses.replace(roles, coded=True)
         # What follows from the fields of a frozen class is set in this way.
         object.__setattr__(self, "roles", roles)
         object.__setattr__(self, "schema", roles.schema)

@@ -109,11 +109,16 @@ class ColumnConditionals(nn.Module):
         """P(column < its value | other present values), (n,); for a value with a probability, half of that is added."""
         observed, only = self._observed(codes), torch.tensor([column])
         parameters = self._conditional(_without(codes, column), column)
-        ends = []
+        latents = []
         for end in (observed.low, observed.high):
             inside = end[:, only].clamp(-FURTHEST_SCORE, FURTHEST_SCORE).to(parameters.dtype)
-            ends.append(torch.special.ndtr(self.flow.to_latent(parameters, inside, only)[0]))
-        found = (0.5 * (ends[0] + ends[1]))[:, 0].double()
+            latents.append(self.flow.to_latent(parameters, inside, only)[0][:, 0].double())
+        low, high = latents
+        if column in self.columns.circular:
+            # The middle of the arc between them, of a turn that begins opposite to where most rows are.
+            middle = low + 0.5 * torch.remainder(high - low, 2 * math.pi)
+            return torch.remainder(middle / (2 * math.pi) + 0.5, 1.0)
+        found = 0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high))
         present = _without(codes, column)
         beyond = self._beyond(present, ~present.isnan(), column, parameters)
         return found if beyond is None else beyond.distribution_function(found, self.columns.intervals(codes.double()))

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Density
+from pushforward.table_models.dequantized import DRAWS as DRAWS_OF_ROWS
+from pushforward.table_models.dequantized import latent_points
 
 # Draws of the noise for each row: new ones in training, fixed ones for scores.
 DRAWS_IN_TRAINING, DRAWS = 8, 128
@@ -54,6 +56,11 @@ class DeconvolvedDensity(nn.Module):
     def context_features(self) -> int:
         """C, the length of a context."""
         return self.density.context_features
+
+    @property
+    def context_allows_gaps(self) -> bool:
+        """Whether values of the context may be missing, NaN."""
+        return self.density.context_allows_gaps
 
     @property
     def config(self) -> dict[str, Any]:
@@ -102,6 +109,30 @@ class DeconvolvedDensity(nn.Module):
         """Refused, as by `check_shares`."""
         self.check_shares()
         raise NotImplementedError
+
+    @torch.no_grad()
+    def distribution_functions(self, rows: Tensor, context: Tensor | None = None) -> Tensor:
+        """P(measured value < its value | error, context) of each column by itself, (n, D), over 256 latent points.
+
+        Arguments:
+            rows: (n, D and errors): measured values, then the error of each measured feature.
+            context: (n, C).
+        """
+        measured, errors = rows.double().split([self.density.features, len(self.with_errors)], -1)
+        noise = torch.zeros_like(measured)
+        noise[:, self.with_errors] = errors
+        z = latent_points(self.density.features).to(measured)
+        found = []
+        for part in torch.arange(len(rows), device=rows.device).split(max(1, DRAWS_OF_ROWS // len(z))):
+            size = len(part)
+            # Latents come first: each of them with every row.
+            given = None if context is None else context[part].repeat(len(z), 1)
+            true = self.density.draws_of(z.repeat_interleave(size, 0), given)  # type: ignore[attr-defined]
+            away = measured[part] - true.view(len(z), size, -1)
+            step = 0.5 * (1 + away.sign())
+            smooth = torch.special.ndtr(away / noise[part].clamp_min(torch.finfo(away.dtype).tiny))
+            found.append(torch.where(noise[part] > 0, smooth, step).mean(0))
+        return torch.cat(found) if found else measured
 
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """True values drawn, (*shape, *batch, D), without errors."""

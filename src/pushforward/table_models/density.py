@@ -33,6 +33,12 @@ class TableDensity(Density, Protocol):
     def log_prob_of_each(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
         """The terms of the chain rule, (n, D), which sum to log_prob."""
 
+    def distribution_functions(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value).
+
+        NaN where a value is missing, and for columns that are conditions.
+        """
+
     def noise(self, rows: int) -> Tensor:
         """What draws are made of, (rows, D), from the global random state."""
 
@@ -45,5 +51,5 @@ def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> 
     maps, device = Columns(roles.schema, roles.features), device_of(flow)
     if flow.allows_gaps is True:
         return ArbitraryConditionalDensity(maps, flow, roles.schema, roles.features, roles.given).to(device).eval()
-    density = DequantizedDensity(maps, flow)
+    density = DequantizedDensity(maps, flow, shown=roles.shown_context)
     return (DeconvolvedDensity(density, roles.with_errors) if roles.errors else density).to(device).eval()

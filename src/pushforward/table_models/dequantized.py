@@ -8,10 +8,13 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow, log_prob_of_each
+from pushforward.table_models.shown_context import ShownContext
 from pushforward.tables.columns.columns import Columns
 
 # Points of the noise at which probabilities of discrete columns are averaged.
 POINTS, POINTS_IN_TRAINING = 16, 4
+# Latent points behind the distribution functions of several columns, and how many of them times rows are in memory.
+LATENT_POINTS, DRAWS = 256, 2**17
 
 
 class DequantizedDensity(nn.Module):
@@ -26,6 +29,7 @@ class DequantizedDensity(nn.Module):
         columns: the maps of the columns.
         flow: the density of y.
         points: how many in evaluation mode, default 16.
+        shown: what the flow is shown of codes of the context; default these themselves.
 
     Source: Theis, van den Oord and Bethge 2016, arXiv:1511.01844; the average over points, Burda, Grosse and
     Salakhutdinov 2016, arXiv:1509.00519.
@@ -36,10 +40,11 @@ class DequantizedDensity(nn.Module):
     allows_gaps = False
     points: Tensor
 
-    def __init__(self, columns: Columns, flow: Flow, points: int = POINTS) -> None:
+    def __init__(self, columns: Columns, flow: Flow, points: int = POINTS, shown: ShownContext | None = None) -> None:
         super().__init__()
         self.columns = columns
         self.flow = flow
+        self.shown = shown
         engine = torch.quasirandom.SobolEngine(columns.features, scramble=True, seed=0)
         self.register_buffer(
             "points", engine.draw(points if columns.noisy else 1, dtype=torch.float64), persistent=False
@@ -58,7 +63,12 @@ class DequantizedDensity(nn.Module):
     @property
     def context_features(self) -> int:
         """C, the length of a context."""
-        return self.flow.context_features
+        return self.flow.context_features if self.shown is None else self.shown.features
+
+    @property
+    def context_allows_gaps(self) -> bool:
+        """Whether values of the context may be missing, NaN."""
+        return self.shown is not None and self.shown.allows_gaps
 
     @property
     def meaning(self) -> str:
@@ -74,6 +84,7 @@ class DequantizedDensity(nn.Module):
             codes: (n, D), float64.
             context: (n, C).
         """
+        context = self._shown(context)
         if self.training and self.columns.noisy:
             return self._bound(codes, context, torch.rand_like(codes))
         bounds = [self._bound(codes, context, noise) for noise in self.points]
@@ -81,7 +92,9 @@ class DequantizedDensity(nn.Module):
 
     def beyond_range(self, conditions: Tensor) -> Tensor:
         """Which conditions, (n, C), lie beyond the range of the training rows."""
-        return self.flow.beyond_range(conditions)
+        if self.shown is None:
+            return self.flow.beyond_range(conditions)
+        return self.shown.columns_of(self.flow.beyond_range(self.shown(conditions)))
 
     def check_shares(self) -> None:
         """Refuse `log_prob_of_each` of discrete columns, or of a flow whose layers have no order in common.
@@ -112,12 +125,38 @@ class DequantizedDensity(nn.Module):
             InputError: the flow's layers have no order in common.
         """
         y, log_term = self.columns.encode(codes, self.points[0])
-        return log_prob_of_each(self.flow, y, context) + log_term
+        return log_prob_of_each(self.flow, y, self._shown(context)) + log_term
+
+    @torch.no_grad()
+    def distribution_functions(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value).
+
+        Exact for one column, which increases with its latent number; over 256 latent points that fill the cube evenly,
+        the same for every row, for several.
+
+        Arguments:
+            codes: (n, D), float64.
+            context: (n, C).
+        """
+        ends, context = self._ends(codes), self._shown(context)
+        if self.features == 1:
+            latents = [self.flow.to_latent(torch.where(end.isinf(), 0.0, end), context).double() for end in ends]
+            shares = [
+                torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)
+            ]
+            return 0.5 * (shares[0] + shares[1])
+        z = latent_points(self.features).to(self.flow.reference)
+        found = []
+        for part in torch.arange(len(codes), device=codes.device).split(max(1, DRAWS // len(z))):
+            given = None if context is None else context[part]
+            y = self.flow.to_data(z[:, None].expand(-1, len(part), -1), given).double()
+            found.append(0.5 * ((y < ends[0][part]).double() + (y < ends[1][part]).double()).mean(0))
+        return torch.cat(found) if found else torch.zeros_like(codes)
 
     @torch.no_grad()
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """Codes drawn, (*shape, *batch, D), float64, each in the support of its column."""
-        y = self.flow.sample(shape, context).double()
+        y = self.flow.sample(shape, self._shown(context)).double()
         return self.columns.decode(y.reshape(-1, self.features)).reshape(y.shape)
 
     def noise(self, rows: int) -> Tensor:
@@ -127,8 +166,28 @@ class DequantizedDensity(nn.Module):
     @torch.no_grad()
     def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
         """The draws, as codes, (n, D), that `sample` makes of noise, (n, D)."""
-        return self.columns.decode(self.flow.to_data(noise, context).double())
+        return self.columns.decode(self.flow.to_data(noise, self._shown(context)).double())
+
+    def _shown(self, context: Tensor | None) -> Tensor | None:
+        return context if context is None or self.shown is None else self.shown(context)
+
+    def _ends(self, codes: Tensor) -> list[Tensor]:
+        """y of the lower and upper ends of the intervals of values, each (n, D), equal for values with a density."""
+        low, high, _ = self.columns.intervals(codes)
+        ends = [low, high]
+        circular = self.columns.circular
+        if circular:  # whose intervals are angles
+            for end, edge in zip(ends, (0.0, 1.0), strict=True):
+                end[:, circular] = self.columns.encode(codes, torch.full_like(codes, edge))[0][:, circular]
+        return ends
 
     def _bound(self, codes: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
         y, log_term = self.columns.encode(codes, noise)
         return self.flow.log_prob(y, context) + log_term.sum(-1)
+
+
+def latent_points(features: int) -> Tensor:
+    """Points of a standard normal that fill its space evenly, (256, D), float64, always the same."""
+    engine = torch.quasirandom.SobolEngine(features, scramble=True, seed=0)
+    uniform: Tensor = engine.draw(LATENT_POINTS, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
+    return torch.special.ndtri(uniform)

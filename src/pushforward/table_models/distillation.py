@@ -78,8 +78,9 @@ def distill_table(
             raise InputError("This model has no given columns: leave out the given file.")
         with opened(given, header=header) as table, located(table):
             rows = read_columns(table, model.given)
-            codes = model.roles.encode(rows, model.given, table.name, strict=True, written=table.written)
-        context = model.roles.conditions(torch.from_numpy(codes))
+            codes = model.roles.encode(rows, model.given, table.name, strict=model.roles.needed, written=table.written)
+        context = model.roles.conditions(torch.from_numpy(model.roles.known(codes, model.given)))
+        context = None if context is None else model.roles.shown_context(context)
     student = student_for(model.flow, context=context, seed=seed)
     announce(
         f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "
@@ -102,5 +103,6 @@ def distill_table(
 
 def _reasons(model: TableModel) -> str:
     """Which columns make a model one of arbitrary conditions, in parentheses."""
-    names = [name for name, kind in model.schema.items() if kind.circular or (kind.modeled and kind.missing_share)]
+    kinds = {name: model.schema[name] for name in model.columns}
+    names = [name for name, kind in kinds.items() if kind.circular or (kind.modeled and kind.missing_share)]
     return f" (here {', '.join(map(quoted, names))})" if names else ""

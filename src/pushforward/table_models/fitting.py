@@ -83,9 +83,8 @@ def fit_table(
         schema: what some of the columns are, where it should not be inferred: a JSON file, or
             {column: {"kind": kind, option: value}} as in `pushforward.tables.columns.kinds`.
         arbitrary_conditions: whether the model answers p(any columns | any others), default False. Tables with missing
-            values, and those with angles or categories of three or more levels among the given columns, have such a
-            model always; tables with angles among the modeled columns unless `flow` is named, or the table, of more
-            than 128 MB, is streamed from its file.
+            values in modeled columns have such a model always; tables with angles among these unless `flow` is named,
+            or the table, of more than 128 MB, is streamed from its file.
         weight: a column of row weights, which is not modeled, or one number for each row: by these rows count in the
             split, the quantiles, the loss, the held-out value, the Gaussian and the p-values; rows of weight 0 are left
             out. Of a table that is streamed from its file it is a column.
@@ -214,5 +213,7 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     # Tables are scored and drawn on the processor, wherever the training ran.
     assembled.flow.cpu()
     columns, given = list(roles.columns), list(roles.given)
-    model = TableModel(assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration)
+    model = TableModel(
+        assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration, dict(roles.gap_values)
+    )
     return Fit(model, history, held_out, prepared.gaussian)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class TableModel(CodedDensity):
         errors: {column: column of its measurement errors}, for a density of true values that was learned, and is
             scored, from measured ones.
         calibration: what turns log-densities into p-values; None for a model of an earlier version, or a distilled one.
+        gap_values: {given column: the code that the flow is shown, beside a flag, where its value is missing}; in other
+            given columns no value may be missing.
         roles: the columns and where they are in a matrix of codes.
         density: of codes.
 
@@ -59,6 +62,8 @@ class TableModel(CodedDensity):
         columns: dict[str, Any] = {"columns": self.columns, "given": self.given, "schema": as_json(self.schema)}
         if self.errors:
             columns["errors"] = self.errors
+        if self.gap_values:
+            columns["gap_values"] = self.gap_values
         if self.calibration is not None:
             columns["calibration"] = self.calibration.as_json()
         save(self.flow, path, **columns, fit=self.notes)
@@ -85,6 +90,7 @@ class TableModel(CodedDensity):
         watch: Callable[[int, np.ndarray, np.ndarray, Any], None] = lambda first_row, matrix, log_prob, rows: None,
         *,
         shares: bool = False,
+        pit: bool = True,
         strict: bool = False,
         header: bool = True,
         engine: Engine = IN_PROCESS,
@@ -92,7 +98,10 @@ class TableModel(CodedDensity):
         """Write a table again with a column `log_prob`, rows in their order, as a stream in constant memory.
 
         A calibrated model adds a column `p_value` too: the conformal p-value of the row's log-density. The column
-        `unseen` says which rows have none, log_prob -inf: they hold a value that the model has never seen.
+        `unseen` says which rows have none, log_prob -inf: they hold a value that the model has never seen. A model with
+        given columns adds `pit_NAME` for each modeled column: P(column < its value | given), with half of the
+        probability of a value that has one. It is that of the column by itself: exact for one modeled column and for a
+        model of any columns given any others, over 256 latent points for several.
 
         Arguments:
             data: table outside memory with the model's columns: a path, a list of paths, or what `open_table` gives;
@@ -101,6 +110,7 @@ class TableModel(CodedDensity):
             report: is told the share that is done, from 0 to 1.
             watch: is shown the rows as they pass: the number of the first, their codes, their log-densities, and the
                 rows as a batch of pyarrow.
+            pit: whether a model with given columns adds a column `pit_NAME` for each modeled column; default True.
             shares: whether to add a column `share_NAME` for each modeled column, its term of the chain rule.
             strict: whether values outside the bounds, the grid or the levels that a user declared for the fit are
                 refused.
@@ -108,15 +118,16 @@ class TableModel(CodedDensity):
             engine: where the work is done, `pushforward.table_models.engines`; default in this process.
 
         Returns:
-            The number of rows; the mean, standard deviation, smallest and largest of their log-densities; and what the
-            model has never seen.
+            The number of rows; the mean, standard deviation, smallest and largest of their log-densities; what the
+            model has never seen; and of a model with given columns the mean and the coverage of each `pit_NAME`.
 
         Raises:
             InputError: a missing column, a value that is not a finite number, a column that is already called log_prob,
-                p_value or unseen, shares of a model that has none; nothing is written then.
+                p_value, unseen or pit_NAME, shares of a model that has none; nothing is written then.
         """
         options: dict[str, Any] = {
             "shares": shares,
+            "pit": pit,
             "header": header,
             "report": report,
             "watch": watch,
@@ -167,14 +178,23 @@ def _load(path: Path, device: str) -> TableModel:
     notes = notes if isinstance(notes, dict) else {}
     columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
     schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
-    roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps)
-    if (len(roles.features), len(roles.context)) != (flow.features, flow.context_features):
+    gap_values = _checked_gap_values(notes.get("gap_values", {}), given, path)
+    roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps, gap_values)
+    widths = {len(roles.context), roles.shown_context.width}
+    if len(roles.features) != flow.features or flow.context_features not in widths:
         raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
     errors = notes.get("errors", {})
     if not isinstance(errors, dict) or not set(errors) <= set(columns):
         raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
     calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
-    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration)
+    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration, gap_values)
+
+
+def _checked_gap_values(values: Any, given: list[str], path: Any) -> dict[str, float]:
+    known = isinstance(values, dict) and set(values) <= set(given)
+    if not known or not all(type(value) in (int, float) and math.isfinite(value) for value in values.values()):
+        raise InputError(f"{path} is damaged: what is shown where a given value is missing is not a number for each.")
+    return {name: float(value) for name, value in values.items()}
 
 
 def _checked_names(names: Any, path: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -100,15 +101,16 @@ def prepare(
     if given:
         check_columns(given, table.names, source=source)
     columns, left_out = _modeled_columns(table, columns, given, declared, source)
-    inferred = {
-        name: column.as_condition() if name in given and not (name in declared and declared[name].declared) else column
-        for name, column in table.infer_schema().items()
-    }
+    found = table.infer_schema()
+    undeclared = [name for name in given if not (name in declared and declared[name].declared)]
+    inferred = found | {name: found[name].as_context() for name in undeclared}
     names = [*columns, *given]
     codes = table.encode(inferred, names)
     roles = ColumnRoles(columns, list(given), errors, inferred)
     if arbitrary_conditions or _needs_arbitrary_conditions(roles, codes.gaps, flow, source, table.streamed):
-        roles = _with_arbitrary_conditions(roles, flow)
+        inferred = found | {name: found[name].as_condition() for name in undeclared}
+        roles = _with_arbitrary_conditions(dataclasses.replace(roles, schema=inferred), flow)
+        codes = table.encode(inferred, names) if inferred != found else codes
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
     harmless, hints = _check_independent(codes.matrix, names, roles, source)
     if not roles.modeled:
@@ -117,10 +119,17 @@ def prepare(
     places = {name: place for place, name in enumerate(names)}
     matrix = codes.matrix[:, [places[name] for name in varying]]
     rows = table.split(inferred, matrix, varying, len(roles.features))
+    roles = dataclasses.replace(roles, gap_values=_gap_values(rows.train, varying, roles, codes.gaps))
     _check_dense(rows.train, varying, roles, f"the training part of {source}", 2)
     # Before the training: columns that lie in a plane have no density, and no time should be spent on them.
     gaussian = None
-    if all(inferred[name].dense for name in varying) and not np.isnan(matrix).any() and not errors:
+    dense = all(inferred[name].dense for name in roles.features)
+    if (
+        dense
+        and all(_is_quantity(inferred[name]) or inferred[name].dense for name in roles.context)
+        and not np.isnan(matrix).any()
+        and not errors
+    ):
         gaussian = _gaussian(rows, len(roles.modeled), bool(harmless))
     notes = [] if stored is None else stored.notes
     supports = tuple(name for name in names if name in declared and declared[name].declares_support)
@@ -209,21 +218,26 @@ def _needs_arbitrary_conditions(
     roles: ColumnRoles, gaps: Mapping[str, int], flow: str | None, source: str, streamed: bool
 ) -> bool:
     """Whether a table needs a model of any columns given any others; an error where a flow was named."""
-    hints = [
-        f'column "{name}" of {source} has no value in row {gaps[name]}'
-        for name in [*roles.features, *roles.context]
-        if name in gaps
-    ]
-    hints += [
-        f'the given column "{name}" of {source} is {roles.schema[name].describe()}'
-        for name in roles.context
-        if not roles.schema[name].plain_condition
-    ]
+    hints = [f'column "{name}" of {source} has no value in row {gaps[name]}' for name in roles.features if name in gaps]
     if hints and flow is not None:
         raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
     # With a named flow an angle is cut open where the fewest rows are.
     angles = any(roles.schema[name].circular for name in roles.modeled)
     return bool(hints) or (flow is None and not streamed and angles)
+
+
+def _gap_values(
+    rows: np.ndarray, names: Sequence[str], roles: ColumnRoles, gaps: Mapping[str, int]
+) -> dict[str, float]:
+    """{column of the context with gaps: the middle of its numbers, or its most frequent level}, of training rows."""
+    found = {}
+    for place, name in enumerate(names):
+        if name in roles.context and name in gaps:
+            present = rows[~np.isnan(rows[:, place]), place]
+            levels, counts = np.unique(present, return_counts=True)
+            middle = np.quantile(present, 0.5, method="inverted_cdf") if len(present) else 0.0
+            found[name] = float(middle if roles.schema[name].measured or not len(levels) else levels[counts.argmax()])
+    return found
 
 
 def _with_arbitrary_conditions(roles: ColumnRoles, flow: str | None) -> ColumnRoles:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
+from pushforward.table_models.shown_context import ShownContext
 from pushforward.tables import Schema, decode, encode
 from pushforward.tables.checks import ReadByModel
 from pushforward.tables.columns.kinds import Continuous
@@ -29,6 +30,9 @@ class ColumnRoles:
         errors: {column: column of its measurement errors}.
         schema: what each column is; one that it does not name is continuous.
         allows_gaps: whether values may be missing; the given columns are then features of the density, not its context.
+        gap_values: {column of the context: the code that a flow is shown, beside a flag, where its value is missing};
+            in others values may not be missing.
+        coded: whether a flow is shown the codes of its context as they are, as by earlier versions.
 
     Example:
         >>> roles = ColumnRoles(["mass"], ["age"], {}, {})
@@ -41,6 +45,8 @@ class ColumnRoles:
     errors: dict[str, str]
     schema: Schema
     allows_gaps: bool = False
+    gap_values: Mapping[str, float] = field(default_factory=dict)
+    coded: bool = False
 
     def __post_init__(self) -> None:
         """Complete the schema."""
@@ -71,6 +77,17 @@ class ColumnRoles:
     def conditioned(self) -> list[str]:
         """The given columns that vary."""
         return self._varying(self.given)
+
+    @property
+    def shown_context(self) -> ShownContext:
+        """What a flow is shown of codes of the context."""
+        gap_values = [self.gap_values.get(name) for name in self.context]
+        return ShownContext([self.schema[name] for name in self.context], gap_values, self.coded)
+
+    @property
+    def needed(self) -> list[str]:
+        """The columns of the context whose values must be known."""
+        return [name for name in self.context if name not in self.gap_values]
 
     @property
     def with_errors(self) -> list[int]:
@@ -121,20 +138,18 @@ class ColumnRoles:
         Raises:
             InputError: a column is missing, or a value is not of its column's kind; the first such row is named.
         """
-        options: dict[str, Any] = {"gaps": self.allows_gaps, "strict": strict, "written": written}
+        gaps = self.allows_gaps or self.gap_values.keys()
+        options: dict[str, Any] = {"gaps": gaps, "strict": strict, "written": written}
         return encode(table, self.schema, names, source=ReadByModel(source), first_row=first_row, **options)
 
     def known(self, codes: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The codes of some columns without conditions that were never seen, which are not known then.
 
         A given column that is constant does not enter the density, and neither does one that is missing in a density
-        that allows gaps; another density cannot be evaluated there, and the code stays `UNSEEN`.
+        that allows gaps; a flow is shown a gap where it knows them. Others cannot be evaluated there, and the code
+        stays `UNSEEN`.
         """
-        forgotten = [
-            place
-            for place, name in enumerate(names)
-            if name in self.given and (self.allows_gaps or not self.schema[name].modeled)
-        ]
+        forgotten = [place for place, name in enumerate(names) if name in self.given and name not in self.needed]
         codes = np.array(codes, dtype=np.float64)
         codes[:, forgotten] = np.where(codes[:, forgotten] == UNSEEN, np.nan, codes[:, forgotten])
         return codes

@@ -163,7 +163,7 @@ class RowDrawer:
         """The given columns as they are written, and their codes, (n, given); what is strange is counted."""
         roles = self.roles
         codes = roles.encode(
-            block.rows, roles.given, self.source, block.first_row, strict=roles.context, written=self.written
+            block.rows, roles.given, self.source, block.first_row, strict=roles.needed, written=self.written
         )
         strange.add_conditions(self.density, roles, codes, roles.known(codes, roles.given))
         conditions = roles.decode(codes, roles.given)

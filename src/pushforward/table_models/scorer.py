@@ -20,8 +20,9 @@ from pushforward.table_models.arbitrary_conditional import required_density
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.imputation import DRAW, RowImputer
 from pushforward.table_models.model import TableModel
+from pushforward.table_models.pit import PIT
 from pushforward.table_models.sampling import RowDrawer, draw_rows
-from pushforward.table_models.scoring import BATCH_ROWS, LOG_PROB, NEVER_SEEN, P_VALUE, SHARE, BlockOfRows, RowScorer
+from pushforward.table_models.scoring import BATCH_ROWS, LOG_PROB, P_VALUE, SHARE, BlockOfRows, RowScorer
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import check_columns, table_from_frame
 from pushforward.tables.checks import FRAME
@@ -48,9 +49,9 @@ def scorer(
 
     Arguments:
         path: a model file, which every worker must be able to read.
-        what: "score" (default) adds log_prob, p_value and unseen, as `pushforward score` does; "log_prob", "p_value" or
-            "shares" (share_NAME for each modeled column) add only those; "impute" fills missing values; "sample" adds
-            the modeled columns, drawn given the given columns of each row.
+        what: "score" (default) adds log_prob, p_value, unseen and, with given columns, pit_NAME, as `pushforward score`
+            does; "log_prob", "p_value" or "shares" (share_NAME for each modeled column) add only those; "impute" fills
+            missing values; "sample" adds the modeled columns, drawn given the given columns of each row.
         draws: how many times "impute" writes each row, with a column `draw` that counts from 1 and missing values drawn
             jointly; default once, with medians and likeliest levels.
         row_number: a column of whole numbers, each of one row in the whole table. By it draws repeat, and do not depend
@@ -157,7 +158,7 @@ class Scorer:
     def _added(self, model: TableModel) -> list[str]:
         """The columns that scores add."""
         shares = [SHARE + name for name in model.roles.modeled]
-        every = [LOG_PROB, *([] if model.calibration is None else [P_VALUE]), NEVER_SEEN]
+        every = RowScorer(model.density, model.roles, model.calibration, pit=True).added
         return {"score": every, "log_prob": [LOG_PROB], "p_value": [P_VALUE], "shares": shares}[self.what]
 
     def _check_new(self, names: Any) -> None:
@@ -173,13 +174,14 @@ class Scorer:
     def _score(self, table: pa.Table) -> pa.Table:
         model = self.model
         self._check_new(table.column_names)
-        score = RowScorer(model.density, model.roles, model.calibration, self.what == "shares")
+        score = RowScorer(model.density, model.roles, model.calibration, self.what == "shares", self.what == "score")
         parts: list[dict[str, np.ndarray]] = []
         # In pieces of the size that the command takes; one at least, which has the columns.
         for start in range(0, max(table.num_rows, 1), BATCH_ROWS):
             parts.append(score(BlockOfRows(table.slice(start, BATCH_ROWS), start + 1)).added)
         for name in self._added(model):
-            table = table.append_column(name, pa.array(np.concatenate([part[name] for part in parts])))
+            values = np.concatenate([part[name] for part in parts])
+            table = table.append_column(name, pa.array(values, from_pandas=name.startswith(PIT)))
         return table
 
     def _sample(self, table: pa.Table) -> pa.Table:

@@ -19,6 +19,7 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.engines import Engine, InProcess
 from pushforward.table_models.patterns import patterns_of
+from pushforward.table_models.pit import PIT, PitOfColumn, pit_of_rows, summarize
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, table_format
@@ -44,6 +45,7 @@ class Scores:
         largest: the largest one.
         pooled: how many rows have a pattern of gaps and atoms too rare for p-values of its own.
         strange: the values that the model has never seen, and conditions beyond the range of its training.
+        pit: of a conditional model, a summary of the probability integral transforms of each target.
     """
 
     rows: int = 0
@@ -53,6 +55,7 @@ class Scores:
     largest: float = float("-inf")
     pooled: int = 0
     strange: Strangeness = field(default_factory=Strangeness)
+    pit: dict[str, PitOfColumn] = field(default_factory=dict)
     _squares: float = 0.0
 
     def add(self, log_prob: np.ndarray) -> None:
@@ -167,6 +170,7 @@ class RowScorer:
         roles: of the columns.
         calibration: of the model, or None.
         shares: whether to add the shares of columns.
+        pit: whether to add, of a conditional model, the probability integral transforms of the targets.
         strict: the columns of which values that were never seen are refused.
         source: what errors call the table.
         written: whether text is that of a CSV.
@@ -176,6 +180,7 @@ class RowScorer:
     roles: ColumnRoles
     calibration: Calibration | None
     shares: bool = False
+    pit: bool = False
     strict: Collection[str] = ()
     source: str = "the table"
     written: bool = False
@@ -184,7 +189,12 @@ class RowScorer:
     def added(self) -> list[str]:
         """The names of the columns."""
         p_value = [] if self.calibration is None else [P_VALUE]
-        return [LOG_PROB, *p_value, NEVER_SEEN, *(SHARE + name for name in self.roles.modeled if self.shares)]
+        pit = [PIT + name for name in self.roles.modeled] if self._with_pit else []
+        return [LOG_PROB, *p_value, NEVER_SEEN, *pit, *(SHARE + name for name in self.roles.modeled if self.shares)]
+
+    @property
+    def _with_pit(self) -> bool:
+        return self.pit and bool(self.roles.given)
 
     def __call__(self, block: BlockOfRows) -> ScoredRows:
         """Score some rows."""
@@ -199,6 +209,7 @@ class RowScorer:
             p_values, pooled = p_values_of_rows(self.calibration, roles, codes, log_prob)
             values.append(p_values)
         values.append(np.isneginf(log_prob))
+        values += [*pit_of_rows(density, roles, codes).T] if self._with_pit else []
         values += [*shares_of_rows(density, roles, codes).T] if self.shares else []
         return ScoredRows(block, codes, dict(zip(self.added, values, strict=True)), strange, pooled)
 
@@ -245,6 +256,7 @@ def score_table(
     output: str | os.PathLike[str],
     *,
     shares: bool = False,
+    pit: bool = True,
     strict: Collection[str] = (),
     header: bool = True,
     report: Callable[[float], None] = lambda part: None,
@@ -262,7 +274,7 @@ def score_table(
     numeric = roles.numeric(roles.names)
     options: dict[str, Any] = {"header": header, "schema": roles.schema, "needed": roles.names}
     with TableReader(data, numeric, keep_text=as_text, **options) as reader:
-        scorer = RowScorer(density, roles, calibration, shares, strict, reader.path, reader.written)
+        scorer = RowScorer(density, roles, calibration, shares, pit, strict, reader.path, reader.written)
         for name in scorer.added:
             if name in reader.names:
                 raise InputError(f'{reader.path} already has a column "{name}"; rename or remove it first.')
@@ -272,11 +284,13 @@ def score_table(
                 batch, log_prob = scored.block.rows, scored.added[LOG_PROB]
                 watch(scored.block.first_row, scored.codes, log_prob, batch)
                 for name, column in scored.added.items():
-                    batch = batch.append_column(name, pa.array(column))
+                    # Without a value, and not NaN.
+                    batch = batch.append_column(name, pa.array(column, from_pandas=name.startswith(PIT)))
                 writer.write(batch)
                 scores.strange.include(scored.strange)
                 scores.pooled += scored.pooled
                 scores.add(log_prob)
+                summarize(scored.added, scores.pit, roles.modeled)
                 report(scored.block.progress)
     return scores
 

@@ -111,7 +111,8 @@ def _checked(flow: Density, x: Any, context: Any, name: str, names: tuple[Any, A
     x, columns = as_matrix(x, name, names[0], gaps)
     context_columns = None
     if context is not None:
-        context, context_columns = as_matrix(context, "context" if name == "x" else f"{name}_context", names[1])
+        called = "context" if name == "x" else f"{name}_context"
+        context, context_columns = as_matrix(context, called, names[1], flow.context_allows_gaps)
     check_shapes(x, context, flow.features, flow.context_features, "" if name == "x" else name)
     return x, context, (columns, context_columns)
 

@@ -41,7 +41,7 @@ def evaluate(flow: Density, x: Any, context: Any = None, *, batch_size: int = CH
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; it is {batch_size}.")
     x, _ = as_matrix(x, "x", gaps=flow.allows_gaps)
-    context = None if context is None else as_matrix(context, "context")[0]
+    context = None if context is None else as_matrix(context, "context", gaps=flow.context_allows_gaps)[0]
     check_shapes(x, context, flow.features, flow.context_features)
     x, context = in_dtype_of(flow, x, "x"), None if context is None else in_dtype_of(flow, context, "context")
     device = device_of(flow)

@@ -50,6 +50,7 @@ class FlowMixture(nn.Module):
     """
 
     allows_gaps: Literal[False] = False
+    context_allows_gaps: Literal[False] = False
     log_weights: Tensor
 
     def __init__(self, flows: Sequence[Flow], weights: Sequence[float] | Tensor | None = None) -> None:

@@ -51,7 +51,11 @@ def gaussian_like(flow: Flow, x: Tensor, context: Tensor | None = None, weights:
 
 @torch.no_grad()
 def gaussian_of(
-    x: Tensor, context: Tensor | None = None, weights: Tensor | None = None, normal: Collection[int] = ()
+    x: Tensor,
+    context: Tensor | None = None,
+    weights: Tensor | None = None,
+    normal: Collection[int] = (),
+    flags: Collection[int] = (),
 ) -> Flow:
     """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one.
 
@@ -61,7 +65,7 @@ def gaussian_of(
     """
     sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
     inner = build({**GAUSSIAN, **sizes})
-    found = straight(inner, x, context, weights, normal=normal)
+    found = straight(inner, x, context, weights, normal=normal, flags=flags)
     if context is not None:
         regress(found, x, context, weights)
         return found
@@ -85,6 +89,7 @@ def best_gaussian(
     *,
     bounded: bool,
     normal: Collection[int] = (),
+    flags: Collection[int] = (),
 ) -> tuple[Flow | None, float, str]:
     """The Gaussian with the highest held-out value: in the units of a flow, or in those of the data.
 
@@ -96,6 +101,7 @@ def best_gaussian(
         held_out: the value of a flow.
         bounded: whether x has bounds, which a Gaussian in its own units would pass.
         normal: features of x that are nearly normal already; default none.
+        flags: numbers of the context that are not standardized, default none.
 
     Returns:
         The Gaussian, or None where there is none, its value, and what people call it.
@@ -105,7 +111,7 @@ def best_gaussian(
         return best
     makers: dict[str, Callable[[], Flow]] = {IN_UNITS: lambda: gaussian_like(flow, x, context, weights)}
     if not bounded:
-        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, normal))
+        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, normal, flags))
     for name, make in makers.items():
         try:
             gaussian = make()

@@ -68,11 +68,14 @@ class Recipe:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
             seed: of the weights; the global random state is unchanged.
-            of_data: bounds, columns normal already, weights, known contexts, as `pushforward.gaussianized` takes them.
+            of_data: bounds, columns normal already, weights, known contexts and flags among them, as
+                `pushforward.gaussianized` takes them.
         """
+        flags = len(of_data.get("flags", ()))
         with seeded(seed):
-            context_knots = self._context_knots(context)
-            seen = 0 if context is None else context.shape[1] * (1 if context_knots is None else 2)
+            context_knots = self._context_knots(context, flags)
+            seen = 0 if context is None else context.shape[1]
+            seen += 0 if context_knots is None else seen - flags
             inner = build({**self.flow, "features": x.shape[1], "context": seen})
         boxes = find_clusters(x) if takes_clusters(inner) else None
         if boxes is not None:
@@ -92,7 +95,7 @@ class Recipe:
         of_flow = {name: option for name, option in self.flow.items() if name != "regression"}
         with seeded(seed):
             inner = build({**of_flow, "features": x.shape[1], "context": own + labels})
-            options = {name: of_data[name] for name in ("low", "high", "weights", "known") if name in of_data}
+            options = {name: of_data[name] for name in ("low", "high", "weights", "known", "flags") if name in of_data}
             flow = in_clusters(inner, x, boxes, context, self.knots, **options)
         return self._decorrelated(flow, x, of_data.get("weights"))
 
@@ -101,9 +104,9 @@ class Recipe:
             decorrelate(flow, x, weights)
         return flow
 
-    def _context_knots(self, context: Tensor | None) -> int | None:
+    def _context_knots(self, context: Tensor | None, flags: int) -> int | None:
         """The knots of the scores of a context, if the flow begins with a regression and is to see them."""
-        few = context is not None and context.shape[1] <= MOST_OF_CONTEXT
+        few = context is not None and 0 < context.shape[1] - flags <= MOST_OF_CONTEXT
         return self.knots if few and self.flow.get("regression") else None
 
 

@@ -63,6 +63,7 @@ def gaussianized(
     known: Tensor | None = None,
     straight: Collection[int] = (),
     context_knots: int | None = None,
+    flags: Collection[int] = (),
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -84,7 +85,10 @@ def gaussianized(
         known: (M, C) rows whose range is that of the context; default those of the context itself.
         straight: features that are only shifted and scaled; default none. Those of clusters are chosen for each.
         context_knots: of splines that give the flow a normal score beside each context, without their correlations: see
-            `ContextFeatures`. The flow given here then takes 2 C context features. Default none: it takes C.
+            `ContextFeatures`. The flow given here then takes 2 C context features, less the number of flags. Default
+            none: it takes C.
+        flags: numbers of the context from -1 to 1 that the flow is given as they are, such as flags, which may be
+            constant; default none.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -103,11 +107,13 @@ def gaussianized(
     ends = {"low": low, "high": high}
     boxes = find_clusters(x) if takes_clusters(flow) else None
     if boxes is not None:
-        return in_clusters(flow, x, boxes, context, knots, **ends, weights=weights, known=known, labels=False)
+        return in_clusters(
+            flow, x, boxes, context, knots, **ends, weights=weights, known=known, labels=False, flags=flags
+        )
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
-    return _gaussianized(flow, spline, _of_context(context, weights, known, context_knots))
+    return _gaussianized(flow, spline, _of_context(context, weights, known, context_knots, flags))
 
 
 def in_clusters(
@@ -122,6 +128,7 @@ def in_clusters(
     weights: Tensor | None = None,
     known: Tensor | None = None,
     labels: bool = True,
+    flags: Collection[int] = (),
 ) -> Flow:
     """The flow in the units of data x as `gaussianized` gives it, with splines and a share for each cluster.
 
@@ -130,7 +137,7 @@ def in_clusters(
         labels: whether the flow is given the cluster, by K - 1 features of context after those of the context.
     """
     data = ClusterMarginals.from_data(x, boxes, _checked_knots(knots), low=low, high=high, weights=weights)
-    found = _clustered(flow, data, labels, *_of_context(context, weights, known)[:2])
+    found = _clustered(flow, data, labels, *_of_context(context, weights, known, flags=flags)[:2])
     assert isinstance(found.bijection, Clustered)
     of_row = torch.ones_like(x[:, 0]) if weights is None else weights.to(x)
     scores, label, _ = data.scores(x)
@@ -163,6 +170,7 @@ def straight(
     weights: Tensor | None = None,
     context_knots: int | None = None,
     normal: Collection[int] = (),
+    flags: Collection[int] = (),
 ) -> Flow:
     """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
 
@@ -173,12 +181,13 @@ def straight(
         weights: (N,) weights above 0, of the rows in mean and deviation; default all equal.
         context_knots: as in `gaussianized`.
         normal: features that are nearly normal already and are left unchanged, tails included.
+        flags: as in `gaussianized`.
 
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
     spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights)
-    return _gaussianized(flow, spline, _of_context(context, weights, None, context_knots))
+    return _gaussianized(flow, spline, _of_context(context, weights, None, context_knots, flags))
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -237,9 +246,11 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 
 @register("standardized")
-def _build_standardized(flow: dict[str, Any], context_range: bool = False, context_knots: Any = None) -> Flow:
+def _build_standardized(
+    flow: dict[str, Any], context_range: bool = False, context_knots: Any = None, context_flags: Any = ()
+) -> Flow:
     inner = build(flow)
-    return _standardized(inner, None, _fresh(inner, context_range, context_knots))
+    return _standardized(inner, None, _fresh(inner, context_range, context_knots, context_flags))
 
 
 @register("gaussianized")
@@ -251,6 +262,7 @@ def _build_gaussianized(
     clusters: int = 1,
     labels: bool = False,
     context_knots: Any = None,
+    context_flags: Any = (),
 ) -> Flow:
     inner = build(flow)
     if not isinstance(clusters, int) or not 1 <= clusters <= MOST_CLUSTERS:
@@ -262,18 +274,27 @@ def _build_gaussianized(
             raise InputError(f"gaussianized: the flow takes too few features of context for {clusters} labels.")
         return _clustered(inner, data, labels, None, ContextRange(own) if context_range else None)
     spline = MarginalSpline(inner.features, _checked_knots(knots), bounded)
-    return _gaussianized(inner, spline, _fresh(inner, context_range, context_knots))
+    return _gaussianized(inner, spline, _fresh(inner, context_range, context_knots, context_flags))
 
 
 # Shift and scale of a context, its range in those units, and what a flow sees of it.
 _OfContext = tuple[ElementwiseAffine | None, ContextRange | None, ContextFeatures | None]
 
 
-def _fresh(inner: Flow, context_range: bool, context_knots: Any) -> _OfContext:
+def _fresh(inner: Flow, context_range: bool, context_knots: Any, flags: Any = ()) -> _OfContext:
     """The maps of a context with fresh numbers, before those of a file are read."""
-    size = inner.context_features if context_knots is None else inner.context_features // 2
-    seen = None if context_knots is None else ContextFeatures(size, _checked_knots(context_knots))
+    size, seen = inner.context_features, None
+    if context_knots is not None:
+        size = (inner.context_features + len(_checked_flags(flags, inner.context_features))) // 2
+        seen = ContextFeatures(size, _checked_knots(context_knots), _checked_flags(flags, size))
     return None, ContextRange(size) if context_range else None, seen
+
+
+def _checked_flags(flags: Any, size: int) -> list[int]:
+    known = isinstance(flags, list | tuple) and all(type(place) is int and 0 <= place < size for place in flags)
+    if not known or len(set(flags)) < len(flags):
+        raise InputError(f"gaussianized: option context_flags must be different places below {size}, got {flags!r}.")
+    return list(flags)
 
 
 def _standardized(
@@ -329,6 +350,8 @@ def _in_units_of_data(flow: Flow, data: Bijection, of_context: _OfContext, confi
         config["context_range"] = True
     if config is not None and seen is not None:
         config["context_knots"] = seen.scores.z_knots.shape[1]
+        if seen.flags:
+            config["context_flags"] = seen.flags
     return Flow(Standardized(flow.bijection, data, context, context_range, seen), flow.base, config)
 
 
@@ -343,19 +366,22 @@ def _of_context(
     weights: Tensor | None = None,
     known: Tensor | None = None,
     knots: int | None = None,
+    flags: Collection[int] = (),
 ) -> _OfContext:
     """The maps of a context, (N, C): its range is that of known rows; with knots a flow sees its features."""
     if context is None:
         return None, None, None
-    affine = _standardization(context, "context", weights)
+    affine = _standardization(context, "context", weights, flags)
     context_range = ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
     if knots is None:
         return affine, context_range, None
-    seen = ContextFeatures.from_data(affine.inverse(context)[0], _checked_knots(knots), weights)
+    seen = ContextFeatures.from_data(affine.inverse(context)[0], _checked_knots(knots), weights, flags)
     return affine, context_range, seen
 
 
-def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> ElementwiseAffine:
+def _standardization(
+    rows: Tensor, name: str, weights: Tensor | None = None, flags: Collection[int] = ()
+) -> ElementwiseAffine:
     if rows.dim() != 2 or len(rows) < 2:
         raise ValueError(f"{name} must have shape (N, features) with at least two rows, got {tuple(rows.shape)}.")
     # Always in float64: a float32 sum over millions of rows would lose the mean.
@@ -364,6 +390,7 @@ def _standardization(rows: Tensor, name: str, weights: Tensor | None = None) -> 
         shares = (weights.double() / weights.double().sum())[:, None]
         mean = (shares * rows.double()).sum(0)
         deviation = (shares * (rows.double() - mean) ** 2).sum(0).sqrt()
+    mean[list(flags)], deviation[list(flags)] = 0.0, 1.0
     if not bool((torch.isfinite(deviation) & (deviation > 0)).all()):
         bad = int((~(torch.isfinite(deviation) & (deviation > 0))).nonzero()[0])
         raise ValueError(f"Column {bad} of {name} is constant or not finite: it cannot be standardized.")

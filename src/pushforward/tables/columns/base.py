@@ -60,6 +60,10 @@ class Column(Traits):
         """
         return self
 
+    def as_context(self) -> "Column":
+        """Return the column to take in its place as the context of a flow; default as for any other condition."""
+        return self.as_condition()
+
     def as_json(self) -> dict[str, Any]:
         """Return the options that are not None as plain JSON."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -221,6 +225,18 @@ class Column(Traits):
             high: (n,) scores of the upper ends.
         """
         return low.new_zeros(len(low), 0)
+
+    @property
+    def context_units(self) -> tuple[bool, ...]:
+        """What a flow is shown of a value in its context: for each number whether it is in the column's own units.
+
+        The others are flags and coordinates, from -1 to 1.
+        """
+        return (True,)
+
+    def context_inputs(self, codes: "Tensor") -> "Tensor":
+        """Return what a flow is shown of values, (n,), none of them missing: (n, as many as `context_units`)."""
+        return codes[:, None]
 
 
 Schema = dict[str, Column]

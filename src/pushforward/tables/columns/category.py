@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
+from pushforward.support.hashing import hashes
 from pushforward.support.suggestions import shortened
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
@@ -41,6 +42,8 @@ LEVELS_OF_ANY_TABLE = 50
 # Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
 LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
 MOST_DECLARED = 4_096
+# A flow is shown at most so many numbers of a level in its context.
+MOST_FLAGS = 64
 # A level is far from others that are at least so many.
 LEVELS_BESIDE = 3
 
@@ -191,6 +194,22 @@ class Category(Column):
         """1 for the value's level and 0 for all others."""
         level = codes.nan_to_num(0.0)[:, None]
         return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
+
+    @property
+    def context_units(self) -> tuple[bool, ...]:
+        """Flags of more than two levels, one for each, or as many signs."""
+        return (False,) * min(self.input_width, MOST_FLAGS) or (True,)
+
+    def context_inputs(self, codes: "Tensor") -> "Tensor":
+        """1 for the value's level and 0 for all others; of very many levels fixed random signs, different for each.
+
+        Source: feature hashing, Weinberger et al. 2009, arXiv:0902.2206.
+        """
+        if self.input_width <= MOST_FLAGS:
+            return self.network_inputs(codes, codes, codes) if self.input_width else codes[:, None]
+        bits = hashes(np.arange(self.input_width), 0)[:, None] >> np.arange(MOST_FLAGS, dtype=np.uint64)
+        signs = codes.new_tensor(2.0 * (bits & np.uint64(1)).astype(float) - 1.0)
+        return signs[codes.clamp(0, self.input_width - 1).long()]
 
 
 def _on_grid(values: Values) -> bool:

@@ -23,7 +23,7 @@ def encode(
     *,
     source: str,
     first_row: int = 1,
-    gaps: bool = True,
+    gaps: bool | Collection[str] = True,
     strict: bool | Collection[str] = True,
     written: bool = False,
 ) -> np.ndarray:
@@ -35,7 +35,7 @@ def encode(
         columns: the names of the columns, in the order wanted.
         source: what messages call the table.
         first_row: the number of the first of these rows in the whole table, counted from 1; default 1.
-        gaps: whether values may be missing; default True.
+        gaps: whether values may be missing, or the columns in which they may; default True.
         strict: whether a value of the right type to which its column gives probability 0, such as an unknown level, is
             an error; or the columns for which it is. Default True.
         written: whether text comes from a CSV, where some words stand for missing values; default False.
@@ -64,7 +64,8 @@ def encode(
             values = read_as(Values(table.column(name), name, source, first_row, marks, refused), schema[name].format)
             matrix[:, place] = schema[name].encode(values)
             matrix[values.unseen, place] = UNSEEN
-            if not gaps and schema[name].modeled:
+            allowed = gaps if isinstance(gaps, bool) else name in gaps
+            if not allowed and schema[name].modeled:
                 _refuse_gaps(matrix[:, place], name, source, first_row)
         except BadValue as bad:
             problems.append(bad)

@@ -75,6 +75,10 @@ class Mixed(Measured):
         """A continuous column."""
         return Continuous(**self.reading, heavy=False)
 
+    def as_context(self) -> Column:
+        """The same without bounds, whole or not: it may take values that were not seen."""
+        return self.model_copy(update={"low": None, "high": None, "whole": False})
+
     def describe(self) -> str:
         """The kind, its atoms, and the step of the other values."""
         if self.atoms is None or self.shares is None:
@@ -203,6 +207,17 @@ class Mixed(Measured):
     def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
         """Whether a value is an atom."""
         return (codes[:, None] == codes.new_tensor(self.atoms or ())).any(1, keepdim=True).to(low.dtype)
+
+    @property
+    def context_units(self) -> tuple[bool, ...]:
+        """The number, and whether it is an atom."""
+        return True, False
+
+    def context_inputs(self, codes: "Tensor") -> "Tensor":
+        """The number, and 1 for an atom."""
+        import torch
+
+        return torch.cat([codes[:, None], self.network_inputs(codes, codes, codes)], 1)
 
 
 def _grid_of_whole(values: Values) -> Grid | None:

@@ -158,6 +158,18 @@ class Periodic(Column):
         angle = 0.5 * (low + high)
         return torch.stack([angle.cos(), angle.sin()], 1)
 
+    @property
+    def context_units(self) -> tuple[bool, ...]:
+        """Two coordinates."""
+        return False, False
+
+    def context_inputs(self, codes: "Tensor") -> "Tensor":
+        """Cosine and sine."""
+        import torch
+
+        angle = (codes - self.low) * (2 * np.pi / self.period)
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
     def _turned(self, numbers: np.ndarray) -> np.ndarray:
         """The numbers in [low, low + period) at the same place of the circle."""
         codes: np.ndarray = self.low + np.mod(numbers - self.low, self.period)
