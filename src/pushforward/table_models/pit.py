@@ -105,7 +105,7 @@ def summarize(ends: np.ndarray, codes: np.ndarray, columns: dict[str, PitOfColum
     """
     for place, name in enumerate(roles.modeled):
         unseen = int((codes[:, roles.names.index(name)] == UNSEEN).sum())
-        columns.setdefault(name, PitOfColumn()).add(*ends[:, :, place], unseen)
+        columns.setdefault(name, PitOfColumn()).add(ends[0, :, place], ends[1, :, place], unseen)
 
 
 def lines_of_pit(columns: Mapping[str, PitOfColumn], most: int = 5) -> list[str]:
