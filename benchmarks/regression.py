@@ -19,7 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,14 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The results so far."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    """The results so far, without a last line that an interruption cut off, which is removed."""
+    if not path.exists():
+        return []
+    text = path.read_text("utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, "utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def key(result: dict[str, Any]) -> tuple[Any, ...]:
@@ -188,6 +194,20 @@ def cell(values: list[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.2g}"
 
 
+def complete(jobs: list[dict[str, Any]], processes: int, path: Path) -> None:
+    """Run fits, and add each to the results as it ends; after an interruption none is begun."""
+    with ProcessPoolExecutor(processes) as pool, path.open("a", encoding="utf-8") as file:
+        try:
+            for done in as_completed([pool.submit(run, job) for job in jobs]):
+                line = json.dumps(done.result())
+                file.write(line + "\n")
+                file.flush()
+                print(line, file=sys.stderr)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def main() -> None:
     """Run what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -216,11 +236,7 @@ def main() -> None:
     ]  # fmt: skip
     jobs = [job for job in jobs if key(job) not in done]
     options.results.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(options.processes) as pool, options.results.open("a", encoding="utf-8") as file:
-        for result in pool.map(run, jobs):
-            file.write(json.dumps(result) + "\n")
-            file.flush()
-            print(json.dumps(result), file=sys.stderr)
+    complete(jobs, options.processes, options.results)
     print("\n".join(table([result for result in read(options.results) if result["set"] in names], folder)))
 
 

@@ -44,15 +44,18 @@ def assert_same(found, expected):
 
 
 # One step of training of a small flow: the checks are of conventions, and fit some two hundred times.
-# Two of them are a density behind another interface; theirs are in the slow tier, with those of the default options.
-@parametrize_with_checks([pf.FlowDensity(max_steps=1), pf.ConditionalFlowDensity(max_steps=1)])
+# The others are a density behind another interface, or several flows; theirs are in the slow tier, with those of the
+# default options.
+@parametrize_with_checks([pf.FlowDensity(max_steps=1)])
 def test_scikit_learn_has_nothing_to_object(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks([pf.FlowOutlierDetector(max_steps=1), pf.FlowTransformer(max_steps=1)])
-def test_nor_to_outliers_and_features(estimator, check):
+@parametrize_with_checks(
+    [kind(max_steps=1) for kind in (pf.ConditionalFlowDensity, pf.FlowOutlierDetector, pf.FlowTransformer)]
+)
+def test_nor_to_conditions_outliers_and_features(estimator, check):
     check(estimator)
 
 

@@ -103,6 +103,7 @@ def test_quantiles_and_densities_are_those_of_a_known_conditional(curve):
     np.testing.assert_allclose(curve.predict(X), quantiles[:, 2], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_draws_lie_below_the_quantiles_as_often_as_they_should(curve):
     x = np.array([[-1.5], [0.0], [1.5]])
     draws = curve.sample(x, 4000, random_state=0)
@@ -157,13 +158,15 @@ def test_columns_that_are_constant_are_no_condition():
     assert np.isfinite(density.score(X[:, :1], y))
 
 
+@pytest.mark.slow
 def test_without_targets_the_medians_are_scored(curve):
     x = np.linspace(-1, 1, 5)[:, None]
     np.testing.assert_array_equal(curve.score_samples(x), curve.score_samples(x, curve.predict(x)))
 
 
-def test_what_does_not_fit_the_estimator_is_refused(curve):
+def test_what_does_not_fit_the_estimator_is_refused():
     x = np.zeros((3, 1))
+    curve = pf.ConditionalFlowDensity(max_steps=1, random_state=0).fit(*curve_rows(60))
     with pytest.raises(pf.InputError, match="y has 2 targets, but the estimator was fitted to 1"):
         curve.score_samples(x, np.zeros((3, 2)))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

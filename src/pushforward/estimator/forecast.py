@@ -39,7 +39,7 @@ class Forecast:
     Example:
         >>> forecast = Forecast.of(np.array([[2.0, 1.0, 4.0]]), np.array([0.25, 0.5, 0.25]))
         >>> forecast.mean(), forecast.crps(np.array([1.0])), forecast.pit(np.array([2.0]))
-        (array([2.]), array([0.4375]), array([0.625]))
+        (array([2.]), array([0.375]), array([0.625]))
     """
 
     values: np.ndarray
