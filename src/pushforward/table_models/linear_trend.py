@@ -158,7 +158,7 @@ class BeyondRange:
         return value
 
     def distribution_functions(self, value: Tensor, intervals: Intervals) -> Tensor:
-        """P(column < its value) and P(column ≤ its value) in all rows, (2, n), of which those in other rows are known."""
+        """P(column < its value) and P(column ≤ its value), (2, n), in all rows; those in other rows are known."""
         ends = [self.normal.distribution_function(end[self.rows, self.column]) for end in intervals[:2]]
         value = value.clone()
         value[:, self.rows] = torch.stack(ends)
