@@ -238,7 +238,7 @@ def test_densities_are_in_the_units_of_the_data(run, tmp_path):
     for name, scale in (("one", 1.0), ("many", 1024.0)):
         write(tmp_path / f"{name}.csv", rows * [scale, 1, 1])
         assert run("fit", f"{name}.csv", "-o", f"{name}.safetensors", "--flow", "nice").status == 0
-        result = run("score", f"{name}.safetensors", f"{name}.csv", "-o", "-", "--json")
+        result = run("score", f"{name}.safetensors", f"{name}.csv", "-o", "-")
         assert result.status == 0
         means.append(np.mean([float(row["log_prob"]) for row in csv.DictReader(result.out.splitlines())]))
     assert means[0] - means[1] == pytest.approx(np.log(1024), abs=1e-4)
@@ -309,9 +309,26 @@ def test_metrics_stand_beside_the_model(run, tmp_path):
 
 
 def test_standard_output_carries_nothing_but_the_rows(run, fitted):
-    result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "-", "--json")
+    result = run("score", fitted / "model.safetensors", fitted / "data.csv", "-o", "-")
     lines = result.out.splitlines()
     assert lines[0] == "mass,radius,flux,log_prob,p_value,unseen" and len(lines) == 2001
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "data.csv"],
+        ["impute", "data.csv"],
+        ["posterior", "data.csv", "--of", "flux"],
+        ["sample", "-n", "3"],
+    ],
+)
+def test_a_table_and_json_on_standard_output_are_refused(run, fitted, command):
+    name, *rest = command
+    rest = [fitted / part if part == "data.csv" else part for part in rest]
+    result = run(name, fitted / "model.safetensors", *rest, "-o", "-", "--json")
+    assert result.status == 2 and not result.out
+    assert result.err == "Error: -o - and --json would both write to standard output; name a file with -o.\n"
 
 
 def test_version_and_help(run):

@@ -1,5 +1,7 @@
 """Means, intervals, scores and probabilities of forecasts, against closed forms of normal distributions."""
 
+import functools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -73,8 +75,62 @@ def test_all_that_is_said_of_a_target_agrees_with_its_density(fitted):
 def test_coverage_is_the_share_of_rows_within_their_intervals(fitted):
     density, X, y = fitted
     covered = density.coverage(X, y, [0.5, 0.9])
-    interval = density.predict_interval(X, 0.9)
-    assert covered[1] == pytest.approx(((interval[:, 0] <= y) & (y <= interval[:, 1])).mean(), abs=0.021)
+    for level, found in zip((0.5, 0.9), covered, strict=True):
+        interval = density.predict_interval(X, level)
+        assert found == ((interval[:, 0] <= y) & (y <= interval[:, 1])).mean()
+    np.testing.assert_array_equal(density.coverage(X, y, 0.9), covered[1:])
+    np.testing.assert_array_equal(density.predict_quantiles(X, 0.5), density.predict_quantiles(X, [0.5]))
+
+
+COUNTS = RANDOM.normal(size=(200, 1))
+
+
+@functools.cache
+def fitted_to_kind(kind):
+    """A density and its targets: counts, levels, with an atom, positive or rounded ones."""
+    mean = COUNTS[:, 0]
+    counts = np.random.default_rng(1).poisson(np.exp(0.5 * mean + 0.5)).astype(float)
+    sizes = np.exp(mean + 0.2 * np.random.default_rng(2).normal(size=200))
+    targets = {
+        "integer": counts,
+        "category": counts.clip(0, 3),
+        "mixed": np.where(counts < 2, 0.0, sizes),
+        "positive": sizes,
+        "continuous": np.round(mean, 1),
+    }
+    declared = {"kind": "continuous", "step": 0.1} if kind == "continuous" else kind
+    return fitted_to(COUNTS, targets[kind], max_steps=2, kinds={"y0": declared}), targets[kind]
+
+
+@pytest.mark.parametrize("kind", ["integer", "category", "mixed", "positive", "continuous"])
+def test_coverage_is_that_of_intervals_for_every_kind_of_target(kind):
+    density, y = fitted_to_kind(kind)
+    levels = (0.3, 0.5, 0.9)
+    tolerance = 1e-9 * (kind == "continuous")  # of numbers that are rounded to 0.1
+    expected = []
+    for level in levels:
+        low, high = density.predict_interval(COUNTS, level).T
+        expected.append(((low - tolerance <= y) & (y <= high + tolerance)).mean())
+    np.testing.assert_array_equal(density.coverage(COUNTS, y, levels), expected)
+    if density._kinds.discrete[0]:
+        assert (np.array(expected) > levels).all()
+
+
+@pytest.mark.parametrize(("kind", "above"), [("integer", 1.0), ("category", np.nan), ("mixed", 1.0), ("positive", 1.0)])
+def test_values_that_a_target_cannot_have_lie_where_smaller_values_end(kind, above):
+    density, _ = fitted_to_kind(kind)
+    rows = COUNTS[:3]
+    below = np.nan if np.isnan(above) else 0.0
+    np.testing.assert_allclose(density.pit(rows[:1], [1e9]), [above])
+    np.testing.assert_allclose(density.pit(rows, [-1.0, -1.0, -1e300]), [below] * 3, atol=1e-5)
+    assert density.coverage(rows[:1], [-1.0], 0.9) == [0.0]
+    if kind == "integer":
+        two, three = (np.exp(density.score_samples(rows, np.full(3, value))) for value in (2.0, 3.0))
+        at = density.pit(rows, np.full(3, 2.5))
+        np.testing.assert_allclose(at, density.pit(rows, np.full(3, 2.0)) + 0.5 * two, atol=5e-3)
+        np.testing.assert_allclose(at, density.pit(rows, np.full(3, 3.0)) - 0.5 * three, atol=5e-3)
+        assert density.coverage(rows, np.full(3, 2.5), 0.999) == [0.0]
+        assert (density.recorded_log_prob(rows, [2.5, -1.0, 1e6]) == -np.inf).all()
 
 
 def test_the_probability_of_a_recorded_value_is_that_of_its_cell():
@@ -100,6 +156,9 @@ def test_several_targets_are_judged_one_by_one():
     X, y = X[:40], y[:40]
     assert density.crps(X, y).shape == density.pit(X, y).shape == density.predict(X, "mean").shape == (40, 2)
     assert density.coverage(X, y, [0.9]).shape == (1, 2) and density.predict_interval(X).shape == (40, 2, 2)
+    interval = density.predict_interval(X, 0.9)
+    within = ((interval[:, 0] <= y) & (y <= interval[:, 1])).mean(0)
+    np.testing.assert_array_equal(density.coverage(X, y, 0.9)[0], within)
     draws = density.sample(X[:3], 4000, random_state=0)
     error = draws.std(1) / np.sqrt(4000)
     assert (abs(density.predict(X[:3], "mean") - draws.mean(1)) < 6 * error + 0.02).all()

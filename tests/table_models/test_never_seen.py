@@ -162,6 +162,17 @@ def test_as_a_condition_it_is_not_known_or_has_no_answer(tmp_path):
     assert lines == ['values that the model has never seen are treated as missing: column "site" (1)']
 
 
+def test_a_given_level_that_was_never_seen_is_not_said_to_lie_beyond_a_range(tmp_path):
+    rows = table().select(["site", "wait", "humidity"])
+    model = pf.fit_table(
+        rows, given=["site", "wait"], schema={"wait": {"kind": "continuous"}}, flow="nice", **FEW
+    ).model
+    strange = with_value(with_value(rows, "site", "c"), "wait", 1e4, place=9)
+    summary, _ = scored(model, strange, tmp_path)
+    assert dict(summary.strange.unseen_of) == {"site": 1}
+    assert dict(summary.strange.beyond_of) == {"wait": 1} and summary.strange.beyond == 1
+
+
 def test_a_given_column_that_is_constant_does_not_matter(tmp_path):
     rows = table().select(["wait", "year"])
     model = pf.fit_table(rows, given=["year"], **FEW).model

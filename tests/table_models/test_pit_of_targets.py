@@ -16,6 +16,7 @@ from pushforward.bijections.base import Bijection
 from pushforward.cli.main import app
 from pushforward.distributions import StandardNormal
 from pushforward.flow import Flow
+from pushforward.table_models.pit import lines_of_pit
 from pushforward.tables.columns.kinds import Category
 
 ROWS = 300
@@ -89,6 +90,26 @@ def test_a_value_with_a_probability_counts_half(tmp_path):
     edges = norm.ppf(np.cumsum([0, *shares]).clip(0, 1))
     below, above = (norm.cdf((edges[levels + k] - 0.1 - 0.7 * c) / 0.9) for k in (0, 1))
     np.testing.assert_allclose(found["pit_y"], (below + above) / 2, atol=1e-6)
+
+
+def test_levels_are_within_an_interval_if_their_jump_of_the_distribution_function_meets_it(tmp_path):
+    shares, names = [0.5, 0.3, 0.2], ["low", "middle", "high"]
+    schema = {"y": Category(levels=names, frequencies=shares)}
+    c = conditions()
+    levels = np.random.default_rng(1).integers(0, 3, ROWS)
+    model = linear_model((0.1,), (0.7,), ((0.9,),), schema=schema)
+    # One more row has a level that was never seen, and lies in no interval.
+    table = {"c": np.append(c, 0.0), "y": np.append(np.array(names)[levels], "other")}
+    summary, _ = scored(model, table, tmp_path)
+    edges = norm.ppf(np.cumsum([0, *shares]).clip(0, 1))
+    up_to = norm.cdf((edges[1:] - 0.1 - 0.7 * c[:, None]) / 0.9)
+    one = summary.pit["y"]
+    assert (one.rows, one.unseen) == (ROWS, 1)
+    for name, level in (("50", 0.5), ("90", 0.9), ("95", 0.95)):
+        # Quantiles are the first levels up to which there is as much probability.
+        low, high = ((up_to < end).sum(1) for end in (0.5 - level / 2, 0.5 + level / 2))
+        assert one.coverage[name] == ((low <= levels) & (levels <= high)).sum() / (ROWS + 1)
+    assert lines_of_pit(summary.pit)[0].endswith("of 50% / 90% / 95% (or more, since values have probabilities)")
 
 
 def test_of_a_measured_value_its_error_is_part_of_the_distribution(tmp_path):

@@ -51,7 +51,7 @@ def impute(
     options: dict[str, Any] = {"seed": seed, "announce": lines.append, "engine": engine_of(engine)}
     with reading.table(data, quiet, output) as table, progress("imputing", quiet) as report:
         rows, filled = imputation.impute(table_model, table, output, draws=draws, report=report, **options)
-    if json and output != "-":
+    if json:
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"
     done = f"{counted(filled, 'missing value')} in {counted(rows, 'row')} imputed {how}; table {place(output)}"

@@ -40,6 +40,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**options: Any) -> None:
         try:
+            _check_output(options)
             function(**grouped(function, options))
             with _explained():
                 sys.stdout.flush()  # what waits would fail without a sentence when the process ends
@@ -67,6 +68,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     run.__signature__ = flat_signature(function)  # type: ignore[attr-defined]
     return run
+
+
+def _check_output(options: dict[str, Any]) -> None:
+    """Refuse a table and JSON in one stream."""
+    if options.get("json") and options.get("output") == "-":
+        raise InputError("-o - and --json would both write to standard output; name a file with -o.")
 
 
 def _drop_results() -> None:

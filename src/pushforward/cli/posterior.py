@@ -66,7 +66,7 @@ def posterior(
             announce=lines.append,
             report=report,
         )
-    if json and output != "-":
+    if json:
         print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
     for line in [f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", *lines]:
         say(line, quiet)

@@ -76,7 +76,7 @@ def score(
     if explain:
         with progress("explaining", quiet) as report:
             outliers = explained(table_model, oddest, report)
-    if json and output != "-":
+    if json:
         print_json({"output": output, **_as_json(scores, table_model), "oddest": [asdict(row) for row in outliers]})
     for line in [*_summary(scores, table_model, output), *_explanation(outliers, table_model, explain)]:
         say(line, quiet)

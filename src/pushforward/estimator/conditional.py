@@ -111,7 +111,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
         Arguments:
             X: (n, C).
-            quantiles: (Q,) probabilities above 0 and below 1.
+            quantiles: (Q,) probabilities above 0 and below 1, or one.
 
         Returns:
             (n, Q), or (n, Q, K) where y had two dimensions; float64.

@@ -42,7 +42,9 @@ class Forecasting(PredictivePoints):
     def pit(self, X: Any, y: Any) -> np.ndarray:
         """The probability integral transform F(y | X) of each row: uniform where the forecasts are calibrated.
 
-        For a value with a probability half of it is counted. Exact for one target, over 1024 points for several.
+        For a value with a probability half of it is counted, so that it is not uniform. It is F(y) for a value that the
+        target cannot have, such as 2.5 of counts, and NaN for such a level. Exact for one target, over 1024 points for
+        several.
 
         Arguments:
             X: (n, C).
@@ -56,25 +58,36 @@ class Forecasting(PredictivePoints):
         """
         rows, targets = self._rows_and_targets(X, y)
         if not self._invertible:
-            return self._of_each(rows, lambda forecast, part, k: forecast.pit(targets[part, k]))
+            nowhere = self._without_place(targets)
+            return self._of_each(
+                rows, lambda forecast, part, k: np.where(nowhere[part, k], np.nan, forecast.pit(targets[part, k]))
+            )
         low, high = self._normal_ends(rows, targets)
         return self._as_targets((0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high))).numpy()[:, None])
 
     def coverage(self, X: Any, y: Any, levels: Any = (0.5, 0.9, 0.95)) -> np.ndarray:
-        """The share of rows within their equal-tailed intervals of each level, which should be that level.
+        """The share of rows within their equal-tailed intervals of each level, those of `predict_interval`.
+
+        Of calibrated forecasts it is that level, or more where single values have probabilities. A row with a value
+        that the target cannot have, such as 2.5 of counts, is outside.
 
         Arguments:
             X: (n, C).
             y: (n,) or (n, K).
-            levels: (L,) between 0 and 1, default 0.5, 0.9 and 0.95.
+            levels: (L,) between 0 and 1, or one, default 0.5, 0.9 and 0.95.
 
         Returns:
             (L,), or (L, K) for each target by itself, as y was in the fit.
+
+        Raises:
+            InputError: another number of targets, or a level that is not between 0 and 1.
         """
         asked = probabilities_of(levels, "levels")
-        away = np.abs(2 * self.pit(X, y) - 1)
-        found: np.ndarray = np.stack([(away <= level).mean(0) for level in asked])
-        return found
+        ends = self.predict_quantiles(X, np.concatenate([0.5 - asked / 2, 0.5 + asked / 2]))
+        low, high = np.split(ends.reshape(len(ends), 2 * len(asked), -1), 2, axis=1)
+        targets = self._as_forecast(self._checked_targets(ends, y))[:, None]
+        found: np.ndarray = ((low <= targets) & (targets <= high)).mean(0)
+        return found[:, 0] if self._one_dimensional else found
 
     def predict_interval(
         self, X: Any, coverage: float = 0.9, kind: Literal["equal-tailed", "highest-density"] = "equal-tailed"
@@ -111,6 +124,7 @@ class Forecasting(PredictivePoints):
     def recorded_log_prob(self, X: Any, y: Any) -> np.ndarray:
         """log P of the value that is recorded, of each row, (n,): of all numbers that are written like it.
 
+        It is -inf for a value that the target cannot have.
         A density can grow without bound where few values occur; the probability of what is recorded is at most 1.
 
         Arguments:
@@ -139,7 +153,8 @@ class Forecasting(PredictivePoints):
         low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
         above = torch.special.log_ndtr(high)
         ratio = torch.special.log_ndtr(low) - above
-        return (above + torch.log(-torch.expm1(ratio.clamp(max=-1e-300)))).numpy()
+        found = (above + torch.log(-torch.expm1(ratio.clamp(max=-1e-300)))).numpy()
+        return np.where(np.isnan(self._as_forecast(targets)[:, 0]), -np.inf, found)
 
     def _predicted_mean(self, X: Any) -> np.ndarray:
         low, high = self._ends_of_mean
@@ -160,7 +175,8 @@ class Forecasting(PredictivePoints):
 
 
 def probabilities_of(values: Any, name: str) -> np.ndarray:
-    """Probabilities between 0 and 1, (Q,)."""
+    """Probabilities between 0 and 1, (Q,), of several or one."""
+    values = np.atleast_1d(values) if np.isscalar(values) else values
     found: np.ndarray = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name).reshape(-1)
     if not ((found > 0) & (found < 1)).all():
         raise InputError(f"{name.capitalize()} must be above 0 and below 1.")

@@ -25,6 +25,8 @@ from pushforward.tables.columns.values import UNSEEN, Values
 
 CONTINUOUS = "continuous"
 SOURCE = "X"
+# Where points on the line are looked for, as sinh(s), and how often the range of s is halved.
+FURTHEST, BISECTIONS = 700.0, 80
 PLAIN = Continuous(heavy=False, step=0.0)
 
 
@@ -111,6 +113,34 @@ class ColumnKinds:
             found = kind.encode(values)
             codes[:, place] = np.where(values.unseen, UNSEEN, found)
         return codes
+
+    def ends_below(self, rows: np.ndarray) -> np.ndarray:
+        """The points on the line, (n, D), below which the values lie that are smaller than those of rows.
+
+        Infinite where all or none are smaller, and NaN for levels, of which other values have no place among them; for
+        columns whose values increase with their points.
+        """
+        # Bisection of sinh(s), which reaches all numbers.
+        low, high = np.full(rows.shape, -FURTHEST), np.full(rows.shape, FURTHEST)
+        for _ in range(BISECTIONS):
+            middle = 0.5 * (low + high)
+            smaller = self.decode(np.sinh(middle)) < rows
+            low, high = np.where(smaller, middle, low), np.where(smaller, high, middle)
+        found = np.select([high == FURTHEST, low == -FURTHEST], [np.inf, -np.inf], np.sinh(high))
+        return np.where([kind.measured for kind in self.kinds], found, np.nan)
+
+    def rounded(self, rows: np.ndarray) -> np.ndarray:
+        """Rows, (n, D), to the last bit as `decode` gives them, NaN for values of probability 0."""
+        codes = self.encode(rows)
+        possible = codes != UNSEEN
+        low, high, _ = self.maps.intervals(torch.from_numpy(np.where(possible, codes, np.nan)))
+        # Somewhere between the ends, either of which may be infinite.
+        finite = torch.where(low.isinf(), high - 1, low), torch.where(high.isinf(), low + 1, high)
+        inside = torch.where(low.isinf() & high.isinf(), 0.0, 0.5 * (finite[0] + finite[1]))
+        wide = (low < high).numpy() & possible
+        values = self.decode(np.where(wide, inside.numpy(), 0.0))
+        found: np.ndarray = np.where(wide, values, np.where(possible, rows, np.nan))
+        return found
 
     def points(self, codes: np.ndarray, seed: int) -> Tensor:
         """The points of codes, (n, D), with dequantizing noise of a seed."""

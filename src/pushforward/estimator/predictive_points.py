@@ -38,22 +38,45 @@ class PredictivePoints(FlowEstimator):
         return self.n_outputs_ == 1 and self._kinds.monotone
 
     def _normal_ends(self, rows: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
-        """z of the two ends of the intervals of values, each (n,), which are equal for values with a density."""
+        """z of the two ends of the intervals of values, each (n,), which are equal for values with a density.
+
+        Those of a value that the target cannot have are where smaller values end; NaN if its values have no order.
+        """
         flow = self._evaluated_by(np.dtype(np.float64))
-        codes = self._kinds.encode(self._columns.of(targets))
-        known = (codes != UNSEEN).all(1)
-        low, high, _ = self._kinds.maps.intervals(torch.from_numpy(np.where(known[:, None], codes, codes[known][:1])))
+        ends = self._ends(targets)
+
+        def latent(y: Tensor, given: Tensor) -> Tensor:
+            return flow.to_latent(y.to(flow.reference), self._context_of(given)).double()
+
         found = []
-        for end in (low, high):
+        for end in ends:
             inside = end.isfinite()
-
-            def latent(y: Tensor, given: Tensor) -> Tensor:
-                return flow.to_latent(y.to(flow.reference), self._context_of(given)).double()
-
             z = torch.from_numpy(map_rows(latent, flow, torch.where(inside, end, 0.0).numpy(), rows.astype(np.float64)))
-            z = torch.where(inside, z, end)[:, 0]
-            found.append(z.masked_fill(~torch.from_numpy(known), torch.nan))
+            found.append(torch.where(inside, z, end)[:, 0])
         return found[0], found[1]
+
+    def _ends(self, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The ends of the intervals on the line of the one target that varies, each (n, 1)."""
+        codes = self._kinds.encode(self._columns.of(targets))
+        unseen = (codes == UNSEEN).any(1)
+        low, high, _ = self._kinds.maps.intervals(torch.from_numpy(np.where(unseen[:, None], np.nan, codes)))
+        if unseen.any():
+            below = torch.from_numpy(self._kinds.ends_below(self._columns.of(targets)[unseen]))
+            low[unseen] = high[unseen] = below
+        return low, high
+
+    def _as_forecast(self, targets: np.ndarray) -> np.ndarray:
+        """Targets, (n, K), to the last bit as forecasts have them, NaN where one cannot occur."""
+        found = targets.copy()
+        found[:, self._columns.places] = self._kinds.rounded(self._columns.of(targets))
+        return found
+
+    def _without_place(self, targets: np.ndarray) -> np.ndarray:
+        """Which targets, (n, K), are levels that were never seen, which have no place among the others."""
+        levels = np.zeros(targets.shape[1], dtype=bool)
+        levels[self._columns.places] = [not kind.measured for kind in self._kinds.kinds]
+        found: np.ndarray = levels & np.isnan(self._as_forecast(targets))
+        return found
 
     def _of_each(self, rows: np.ndarray, function: Any) -> np.ndarray:
         """A function of the forecast, the rows and the place of each target, as many dimensions as y had."""
@@ -108,12 +131,16 @@ class PredictivePoints(FlowEstimator):
     def _rows_and_targets(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Rows, and targets as (n, K) float64."""
         rows = self._checked_rows(X)
+        return rows, self._checked_targets(rows, y)
+
+    def _checked_targets(self, rows: np.ndarray, y: Any) -> np.ndarray:
+        """The targets of rows, (n, K) float64."""
         targets = check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(rows, targets)
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:
             raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
-        return rows, targets
+        return targets
 
 
 def uniform_points(features: int = 1) -> Tensor:

@@ -107,17 +107,18 @@ class ArbitraryConditionalDensity(ColumnConditionals):
 
     @torch.no_grad()
     def distribution_functions(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
-        """P(column < its value | conditions) of each column by itself, (n, D), with half of P(column = its value).
+        """P(column < its value | conditions) and P(column ≤ its value | conditions) of each column, (2, n, D).
 
         It is exact, and NaN for conditions and where a value is missing.
         """
-        found = torch.full(codes.shape, math.nan, dtype=torch.float64, device=codes.device)
+        found = torch.full((2, *codes.shape), math.nan, dtype=torch.float64, device=codes.device)
         for column in (~self.conditions).nonzero()[:, 0].tolist():
             asked = ~codes[:, column].isnan()
             known = self.conditions.clone()
             known[column] = True
             if bool(asked.any()):
-                found[asked, column] = self.distribution_function(codes[asked].masked_fill(~known, math.nan), column)
+                rows = codes[asked].masked_fill(~known, math.nan)
+                found[:, asked, column] = self.distribution_functions_of(rows, column)
         return found
 
     def check_shares(self) -> None:

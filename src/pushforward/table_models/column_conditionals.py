@@ -107,6 +107,11 @@ class ColumnConditionals(nn.Module):
     @torch.no_grad()
     def distribution_function(self, codes: Tensor, column: int) -> Tensor:
         """P(column < its value | other present values), (n,); for a value with a probability, half of that is added."""
+        return self.distribution_functions_of(codes, column).mean(0)
+
+    @torch.no_grad()
+    def distribution_functions_of(self, codes: Tensor, column: int) -> Tensor:
+        """P(column < its value | other present values) and P(column ≤ its value | other present values), (2, n)."""
         observed, only = self._observed(codes), torch.tensor([column])
         parameters = self._conditional(_without(codes, column), column)
         latents = []
@@ -116,12 +121,14 @@ class ColumnConditionals(nn.Module):
         low, high = latents
         if column in self.columns.circular:
             # The middle of the arc between them, of a turn that begins opposite to where most rows are.
-            middle = low + 0.5 * torch.remainder(high - low, 2 * math.pi)
-            return torch.remainder(middle / (2 * math.pi) + 0.5, 1.0)
-        found = 0.5 * (torch.special.ndtr(low) + torch.special.ndtr(high))
+            half = 0.5 * torch.remainder(high - low, 2 * math.pi)
+            middle = torch.remainder((low + half) / (2 * math.pi) + 0.5, 1.0)
+            half = half / (2 * math.pi)
+            return torch.stack([middle - half, middle + half])
+        found = torch.special.ndtr(torch.stack([low, high]))
         present = _without(codes, column)
         beyond = self._beyond(present, ~present.isnan(), column, parameters)
-        return found if beyond is None else beyond.distribution_function(found, self.columns.intervals(codes.double()))
+        return found if beyond is None else beyond.distribution_functions(found, self.columns.intervals(codes.double()))
 
     @torch.no_grad()
     def values_beyond_range(self, codes: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class DeconvolvedDensity(nn.Module):
 
     @torch.no_grad()
     def distribution_functions(self, rows: Tensor, context: Tensor | None = None) -> Tensor:
-        """P(measured value < its value | error, context) of each column by itself, (n, D), over 256 latent points.
+        """P(measured value < its value | error, context) of each column, and P(≤), (2, n, D), over 256 latent points.
 
         Arguments:
             rows: (n, D and errors): measured values, then the error of each measured feature.
@@ -129,10 +129,10 @@ class DeconvolvedDensity(nn.Module):
             given = None if context is None else context[part].repeat(len(z), 1)
             true = self.density.draws_of(z.repeat_interleave(size, 0), given)  # type: ignore[attr-defined]
             away = measured[part] - true.view(len(z), size, -1)
-            step = 0.5 * (1 + away.sign())
             smooth = torch.special.ndtr(away / noise[part].clamp_min(torch.finfo(away.dtype).tiny))
-            found.append(torch.where(noise[part] > 0, smooth, step).mean(0))
-        return torch.cat(found) if found else measured
+            steps = (away > 0, away >= 0)
+            found.append(torch.stack([torch.where(noise[part] > 0, smooth, step.to(smooth)).mean(0) for step in steps]))
+        return torch.cat(found, 1) if found else torch.stack([measured, measured])
 
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """True values drawn, (*shape, *batch, D), without errors."""

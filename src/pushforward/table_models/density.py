@@ -34,7 +34,7 @@ class TableDensity(Density, Protocol):
         """The terms of the chain rule, (n, D), which sum to log_prob."""
 
     def distribution_functions(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
-        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value).
+        """P(column < its value | context) and P(column ≤ its value | context) of each column by itself, (2, n, D).
 
         NaN where a value is missing, and for columns that are conditions.
         """

@@ -129,7 +129,7 @@ class DequantizedDensity(nn.Module):
 
     @torch.no_grad()
     def distribution_functions(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
-        """P(column < its value | context) of each column by itself, (n, D), with half of P(column = its value).
+        """P(column < its value | context) and P(column ≤ its value | context) of each column by itself, (2, n, D).
 
         Exact for one column, which increases with its latent number; over 256 latent points that fill the cube evenly,
         the same for every row, for several.
@@ -144,14 +144,14 @@ class DequantizedDensity(nn.Module):
             shares = [
                 torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)
             ]
-            return 0.5 * (shares[0] + shares[1])
+            return torch.stack(shares)
         z = latent_points(self.features).to(self.flow.reference)
         found = []
         for part in torch.arange(len(codes), device=codes.device).split(max(1, DRAWS // len(z))):
             given = None if context is None else context[part]
             y = self.flow.to_data(z[:, None].expand(-1, len(part), -1), given).double()
-            found.append(0.5 * ((y < ends[0][part]).double() + (y < ends[1][part]).double()).mean(0))
-        return torch.cat(found) if found else torch.zeros_like(codes)
+            found.append(torch.stack([(y < end[part]).double().mean(0) for end in ends]))
+        return torch.cat(found, 1) if found else torch.zeros(2, *codes.shape, dtype=codes.dtype, device=codes.device)
 
     @torch.no_grad()
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:

@@ -157,11 +157,11 @@ class BeyondRange:
         value[..., self.rows] = found.to(value.dtype)
         return value
 
-    def distribution_function(self, value: Tensor, intervals: Intervals) -> Tensor:
-        """P(column < its value) in all rows, (n,), half of the probability of the value included."""
+    def distribution_functions(self, value: Tensor, intervals: Intervals) -> Tensor:
+        """P(column < its value) and P(column ≤ its value), (2, n), in all rows; those in other rows are known."""
         ends = [self.normal.distribution_function(end[self.rows, self.column]) for end in intervals[:2]]
         value = value.clone()
-        value[self.rows] = 0.5 * (ends[0] + ends[1])
+        value[:, self.rows] = torch.stack(ends)
         return value
 
     def quantile(self, y: Tensor, level: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,13 @@ from pushforward.tables.columns.values import UNSEEN
 PIT = "pit_"
 # The central intervals whose coverage is summarized.
 LEVELS = (0.5, 0.9, 0.95)
+# Mean probability of a value from which intervals visibly hold more than their level.
+LEAST_MASS = 0.01
 
 
 @torch.inference_mode()
-def pit_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray) -> np.ndarray:
-    """P(target < its value | given) of each target by itself, with half of P(target = its value | given).
+def ends_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray) -> np.ndarray:
+    """P(target < its value | given) and P(target ≤ its value | given) of each target by itself; their mean is the PIT.
 
     Arguments:
         density: in evaluation mode.
@@ -31,63 +33,79 @@ def pit_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray) ->
         codes: float64, (n, names), as `ColumnRoles.known` gives them.
 
     Returns:
-        (n, modeled), NaN where a value is missing, and in rows with a value that the model has never seen.
+        (2, n, modeled), NaN where a value is missing, and in rows with a value that the model has never seen.
     """
-    found = np.full((len(codes), len(roles.modeled)), np.nan)
+    found = np.full((2, len(codes), len(roles.modeled)), np.nan)
     seen = np.flatnonzero((codes != UNSEEN).all(1))
     if len(seen):
         x, context = roles.inputs(torch.from_numpy(codes[seen]))
         device = device_of(density)
         values: Tensor = density.distribution_functions(x.to(device), None if context is None else context.to(device))
-        found[seen] = values.double().cpu().numpy()[:, : found.shape[1]]
+        found[:, seen] = values.double().cpu().numpy()[..., : found.shape[2]]
     return found
 
 
 @dataclass
 class PitOfColumn:
-    """A summary of the probability integral transforms of one target; of calibrated forecasts they are uniform.
+    """A summary of where the values of one target lie in their distributions.
 
     Attributes:
-        rows: how many have one.
-        total: their sum.
-        within: how many lie within each of the central intervals `LEVELS`.
+        rows: how many have a probability integral transform.
+        total: the sum of these.
+        mass: the sum of the probabilities of the values.
+        unseen: how many values were never seen, which lie in no interval.
+        within: how many values lie within each of the equal-tailed intervals of the probabilities `LEVELS`.
     """
 
     rows: int = 0
     total: float = 0.0
+    mass: float = 0.0
+    unseen: int = 0
     within: tuple[int, ...] = (0,) * len(LEVELS)
 
-    def add(self, pit: np.ndarray) -> None:
-        """Include more rows, (n,); those without one are left out."""
-        pit = pit[~np.isnan(pit)]
-        away = np.abs(2 * pit - 1)
-        self.rows += len(pit)
-        self.total += float(pit.sum())
+    def add(self, below: np.ndarray, up_to: np.ndarray, unseen: int = 0) -> None:
+        """Include P(target < its value) and P(target ≤ its value) of more rows, (n,) each; NaN are left out."""
+        present = ~np.isnan(below)
+        below, up_to = below[present], up_to[present]
+        self.rows += len(below)
+        self.unseen += unseen
+        self.total += float((0.5 * (below + up_to)).sum())
+        self.mass += float((up_to - below).sum())
+        # A value lies between two quantiles if its jump of the distribution function meets their interval.
         self.within = tuple(
-            count + int((away <= level).sum()) for count, level in zip(self.within, LEVELS, strict=True)
+            count + int(((up_to >= 0.5 - level / 2) & (below <= 0.5 + level / 2)).sum())
+            for count, level in zip(self.within, LEVELS, strict=True)
         )
 
     @property
     def mean(self) -> float | None:
-        """The mean, 0.5 of calibrated forecasts; None without rows."""
+        """The mean of the transforms, 0.5 of calibrated forecasts; None without rows."""
         return self.total / self.rows if self.rows else None
 
     @property
     def coverage(self) -> dict[str, float | None]:
-        """{level in percent: share of the rows within the central interval of that probability}."""
-        shares = [count / self.rows if self.rows else None for count in self.within]
+        """{level in percent: share of the rows within the equal-tailed interval of that probability}."""
+        count = self.rows + self.unseen
+        shares = [within / count if count else None for within in self.within]
         return {f"{level:.0%}".rstrip("%"): share for level, share in zip(LEVELS, shares, strict=True)}
 
     def as_json(self) -> dict[str, object]:
         """The summary as plain JSON."""
-        return {"rows": self.rows, "mean": self.mean, "coverage": self.coverage}
+        return {"rows": self.rows, "unseen": self.unseen, "mean": self.mean, "coverage": self.coverage}
 
 
-def summarize(added: Mapping[str, np.ndarray], columns: dict[str, PitOfColumn], names: Sequence[str]) -> None:
-    """Include the transforms among added columns, {name: (n,)}, in the summary of each of some targets."""
-    for name in names:
-        if PIT + name in added:
-            columns.setdefault(name, PitOfColumn()).add(added[PIT + name])
+def summarize(ends: np.ndarray, codes: np.ndarray, columns: dict[str, PitOfColumn], roles: ColumnRoles) -> None:
+    """Include more rows in the summary of each target.
+
+    Arguments:
+        ends: (2, n, modeled), as `ends_of_rows` gives them.
+        codes: (n, names) of the rows.
+        columns: {target: its summary}.
+        roles: of the columns.
+    """
+    for place, name in enumerate(roles.modeled):
+        unseen = int((codes[:, roles.names.index(name)] == UNSEEN).sum())
+        columns.setdefault(name, PitOfColumn()).add(ends[0, :, place], ends[1, :, place], unseen)
 
 
 def lines_of_pit(columns: Mapping[str, PitOfColumn], most: int = 5) -> list[str]:
@@ -96,9 +114,10 @@ def lines_of_pit(columns: Mapping[str, PitOfColumn], most: int = 5) -> list[str]
     lines = []
     for name, one in list(columns.items())[:most]:
         if one.rows:
-            shares = " / ".join(percent(count / one.rows) for count in one.within)
+            shares = " / ".join(percent(share or 0.0) for share in one.coverage.values())
+            more = " (or more, since values have probabilities)" if one.mass / one.rows >= LEAST_MASS else ""
             lines.append(
                 f"{quoted(name)}: mean PIT {one.total / one.rows:.3f} (0.5 if calibrated); {shares} of the rows within "
-                f"the central intervals of {levels}"
+                f"the central intervals of {levels}{more}"
             )
     return lines

@@ -19,7 +19,7 @@ from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.engines import Engine, InProcess
 from pushforward.table_models.patterns import patterns_of
-from pushforward.table_models.pit import PIT, PitOfColumn, pit_of_rows, summarize
+from pushforward.table_models.pit import PIT, PitOfColumn, ends_of_rows, summarize
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, table_format
@@ -209,9 +209,10 @@ class RowScorer:
             p_values, pooled = p_values_of_rows(self.calibration, roles, codes, log_prob)
             values.append(p_values)
         values.append(np.isneginf(log_prob))
-        values += [*pit_of_rows(density, roles, codes).T] if self._with_pit else []
+        ends = ends_of_rows(density, roles, codes) if self._with_pit else None
+        values += [] if ends is None else [*ends.mean(0).T]
         values += [*shares_of_rows(density, roles, codes).T] if self.shares else []
-        return ScoredRows(block, codes, dict(zip(self.added, values, strict=True)), strange, pooled)
+        return ScoredRows(block, codes, dict(zip(self.added, values, strict=True)), strange, pooled, ends)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +240,7 @@ class ScoredRows:
         added: {column: values, (n,)}.
         strange: what the model has never seen.
         pooled: how many rows have a pattern that is too rare for ranks of its own.
+        ends: (2, n, modeled) as `ends_of_rows` gives them, or None.
     """
 
     block: BlockOfRows
@@ -246,6 +248,7 @@ class ScoredRows:
     added: dict[str, np.ndarray]
     strange: Strangeness
     pooled: int
+    ends: np.ndarray | None = None
 
 
 def score_table(
@@ -290,7 +293,8 @@ def score_table(
                 scores.strange.include(scored.strange)
                 scores.pooled += scored.pooled
                 scores.add(log_prob)
-                summarize(scored.added, scores.pit, roles.modeled)
+                if scored.ends is not None:
+                    summarize(scored.ends, scored.codes, scores.pit, roles)
                 report(scored.block.progress)
     return scores
 

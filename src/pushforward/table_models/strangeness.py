@@ -60,7 +60,9 @@ class Strangeness:
         self.unknown_of.update(_counts((found == UNSEEN) & (known != UNSEEN), roles.given))
         conditions = roles.conditions(torch.from_numpy(known))
         if conditions is not None:
-            self.add_beyond(density.beyond_range(conditions).numpy(), roles.conditioned)
+            # A value of probability 0 is said to be so, and a level has no range.
+            has_range = (conditions != UNSEEN).numpy() & [roles.schema[name].measured for name in roles.conditioned]
+            self.add_beyond(density.beyond_range(conditions).numpy() & has_range, roles.conditioned)
 
     def add_unknown(self, found: np.ndarray, names: Sequence[str]) -> None:
         """Count rows of codes, (n, names), of which those that were never seen are taken for not known."""
