@@ -94,7 +94,7 @@ UNIDIOMATIC = re.compile(
 )
 BRITISH = re.compile(r"\b\w+(?:isation|ising|ised)s?\b", re.IGNORECASE)
 AMERICAN = re.compile(
-    r".*(rais|surpris|promis|advis|revis|exercis|comprom|compris|precis|nois|bruis|ris)(ing|ed)$", re.I
+    r".*(rais|surpris|promis|advis|revis|pervis|exercis|comprom|compris|precis|nois|bruis|ris)(ing|ed)$", re.I
 )
 
 

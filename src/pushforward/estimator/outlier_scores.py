@@ -22,8 +22,6 @@ NOISE, NOISE_DRAWS = 0.1, 16
 # Draws that give the scales of the columns.
 SURPRISE_DRAWS = 1_000
 BATCH_ROWS = 4_096
-# What log-densities that are -inf count as, where no held-out row has such a one.
-LOWEST = float(np.finfo(float).min)
 # Weights of log-density and distance in the combination. Chosen on simulated outliers: see docs/scikit_learn.md.
 WEIGHTS = (1.0, 2.0)
 
@@ -184,7 +182,7 @@ class HeldOutUnits:
 
     Example:
         >>> HeldOutUnits(np.linspace(-10, 0, 101)).oddness(np.array([-5.0, -9.0, -np.inf])).round(2)
-        array([  0.  ,   0.69, 709.57])
+        array([0.  , 0.69,  inf])
     """
 
     def __init__(self, scores: np.ndarray) -> None:
@@ -193,12 +191,12 @@ class HeldOutUnits:
         self.width = float(self.middle - np.quantile(finite, 0.1)) if len(finite) else 0.0
         self.width = self.width if self.width > 0 else 1.0
         # Where held-out rows have values that were never seen as well, such values are no more than odd.
-        self.lowest = float(finite.min()) if 0 < len(finite) < len(scores) else LOWEST
+        self.lowest = float(finite.min()) if 0 < len(finite) < len(scores) else -np.inf
 
     def oddness(self, scores: np.ndarray) -> np.ndarray:
         """0 at the median, positive below it."""
         found = np.where(np.isneginf(scores), self.lowest, scores)
-        apart = (self.middle / self.width - found / self.width).clip(LOWEST, -LOWEST)
+        apart = self.middle / self.width - found / self.width
         oddness: np.ndarray = np.sign(apart) * np.log1p(np.abs(apart))
         return oddness
 
