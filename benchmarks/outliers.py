@@ -94,7 +94,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         fitted = time.perf_counter()
         oddness = search.kneighbors(test)[0].mean(1)
     else:
-        detector = pf.FlowOutlierDetector(max_time=job["limit"], random_state=job["seed"], score=job["score"]).fit(
+        detector = pf.FlowOutlierDetector(max_time=job["limit"], random_state=job["seed"], criterion=job["score"]).fit(
             train
         )
         fitted = time.perf_counter()
@@ -217,7 +217,7 @@ def main() -> None:
         sys.exit(f"{folder} has no set {', '.join(missing)}: a set is a file N_name.npz with X and y.")
     from pushforward import FlowOutlierDetector
 
-    score = options.score or FlowOutlierDetector().score
+    score = options.score or FlowOutlierDetector().criterion
     done = {key(result) for result in read(options.results)}
     jobs: list[dict[str, Any]] = [
         {"set": name, "path": str(files[name]), "seed": seed, "limit": options.seconds, "score": method}

@@ -56,7 +56,7 @@ def simulated(kind: str, train: np.ndarray, inliers: np.ndarray, generator: np.r
 
 def scores_of(train: np.ndarray, rows: np.ndarray, seconds: float, seed: int) -> dict[str, np.ndarray]:
     """Each score of rows, from one fit."""
-    detector = pf.FlowOutlierDetector(score="log_density", max_time=seconds, random_state=seed)
+    detector = pf.FlowOutlierDetector(criterion="log_density", max_time=seconds, random_state=seed)
     fit = detector._fit_rows(train)
     density = detector._density(fit.rows.dtype)
     return {name: score(density, fit).of(density, rows) for name, score in SCORES.items() if name != SLOW}

@@ -18,7 +18,7 @@ def related_rows(count, seed=0):
 
 
 def detector(score, rows=400, **options):
-    return pf.FlowOutlierDetector(score=score, **{**OPTIONS, "validation_fraction": 0.5, **options}).fit(
+    return pf.FlowOutlierDetector(criterion=score, **{**OPTIONS, "validation_fraction": 0.5, **options}).fit(
         related_rows(rows)
     )
 
@@ -42,11 +42,11 @@ def test_p_values_are_uniform_on_new_rows_and_least_for_rows_far_away(score):
 
 def test_what_is_too_probable_is_not_typical():
     X = np.random.default_rng(0).normal(size=(2000, 20))
-    found = pf.FlowOutlierDetector(score="typicality", **{**OPTIONS, "max_steps": 1}).fit(X)
+    found = pf.FlowOutlierDetector(criterion="typicality", **{**OPTIONS, "max_steps": 1}).fit(X)
     center = np.zeros((1, 20))
     # χ² of 20 degrees exceeds twice its median with probability 0.007; held-out rows are 200.
     assert found.p_values(center)[0] < 0.007 + 5 * np.sqrt(0.007 / 200) + 1 / 201
-    assert pf.FlowOutlierDetector(score="log_density", **{**OPTIONS, "max_steps": 1}).fit(X).p_values(center) > 0.9
+    assert pf.FlowOutlierDetector(criterion="log_density", **{**OPTIONS, "max_steps": 1}).fit(X).p_values(center) > 0.9
 
 
 def test_only_the_ratio_and_the_conditionals_take_no_notice_of_rows_that_are_extreme_in_agreement():
@@ -61,7 +61,7 @@ def test_only_the_ratio_and_the_conditionals_take_no_notice_of_rows_that_are_ext
 @pytest.mark.parametrize("score", [name for name in SCORES if name != "largest_conditional"])
 def test_a_constant_that_changes_is_the_most_outlying_of_all(score):
     X = np.column_stack([related_rows(200), np.full(200, 0.25)])
-    found = pf.FlowOutlierDetector(score=score, **OPTIONS).fit(X)
+    found = pf.FlowOutlierDetector(criterion=score, **OPTIONS).fit(X)
     changed = np.array([[0.0, 0.0, 0.25], [0.0, 0.0, 9.0], [0.0, 0.0, -40.0]])
     scores = found.score_samples(changed)
     least = 1 / (found.calibration_.rows + 1)
@@ -80,7 +80,7 @@ def test_what_was_fitted_is_no_outlier_where_rows_repeat_each_other():
     assert found.score_samples(drawn).min() > found.score_samples(left).max()
     assert found.p_values(drawn).min() > 0.9
     # Without copies a row is not its own neighbor.
-    once = pf.FlowOutlierDetector(score="nearest_rows", **OPTIONS).fit(rows)
+    once = pf.FlowOutlierDetector(criterion="nearest_rows", **OPTIONS).fit(rows)
     assert np.isclose((once.predict(rows) == -1).mean(), 0.1)
 
 
@@ -116,6 +116,6 @@ def test_values_never_seen_are_no_more_than_odd_where_held_out_rows_have_them_to
 
 def test_an_unknown_score_is_named():
     with pytest.raises(pf.InputError, match=r'no score .*did you mean "log_density"'):
-        pf.FlowOutlierDetector(score="log_densty").fit(related_rows(20))
+        pf.FlowOutlierDetector(criterion="log_densty").fit(related_rows(20))
     with pytest.raises(pf.InputError, match="no score 3"):
-        pf.FlowOutlierDetector(score=3).fit(related_rows(20))
+        pf.FlowOutlierDetector(criterion=3).fit(related_rows(20))

@@ -31,8 +31,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     Arguments:
         {options}
         contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.
-        score: what is low for outliers. "combined" (default) is the log-density and the distance to the nearest row
-            of the fit, each in units of the held-out rows; the other scores are in nats or units of their own:
+        criterion: what is low for outliers. "combined" (default) is the log-density and the distance to the nearest row
+            of the fit, each in units of the held-out rows; the others are in nats or units of their own:
             "log_density", log p(x); "latent_norm", -|z|; "typicality", -|log p(x) - its median|, for rows that are too
             probable as well; "density_ratio", log p(x) - Σ log p(x[d]), for rows whose columns contradict each other;
             "largest_conditional", the most surprising value given the others, at 200 times the cost of log p for each
@@ -58,7 +58,7 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     """
 
     contamination: float = 0.1
-    score: str = "combined"
+    criterion: str = "combined"
 
     def fit(self, X: Any, y: Any = None) -> FlowOutlierDetector:
         """Fit the density, and the offset to the share of outliers.
@@ -76,11 +76,13 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
         """
         if not is_number(self.contamination) or not 0 < self.contamination <= 0.5:
             raise InputError(f"contamination must be above 0 and at most 0.5; it is {self.contamination!r}.")
-        if self.score not in SCORES:
-            raise InputError(f"There is no score {self.score!r}; {nearest(str(self.score), SCORES, most=len(SCORES))}")
+        if self.criterion not in SCORES:
+            raise InputError(
+                f"There is no score {self.criterion!r}; {nearest(str(self.criterion), SCORES, most=len(SCORES))}"
+            )
         fit = self._fit_rows(X)
         density = self._density(fit.rows.dtype)
-        self._score = SCORES[self.score](density, fit)
+        self._score = SCORES[self.criterion](density, fit)
         score = self._score.of(density, fit.rows, fitted=True)
         self.calibration_ = Calibration.of(score[fit.held_out])
         finite = np.isfinite(score)
