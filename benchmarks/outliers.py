@@ -18,34 +18,21 @@ arXiv:2305.18593, whose protocol and published figures these are.
 
 import argparse
 import csv
-import json
-import os
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from runs import complete, folder_of_sets, read
 
 HERE = Path(__file__).resolve().parent
 FEWEST_ROWS, MOST_ROWS = 1_000, 50_000
 OURS, KNN, NEIGHBORS = "pushforward", "kNN", 5
 MEASURES = {"auroc": ("AUROC", "published_semi_aucroc.csv"), "auprc": ("AUPRC", "published_semi_aucpr.csv")}
-
-
-def folder_of_sets(given: str | None) -> Path:
-    """The folder of the sets, or an end with a message."""
-    tables = os.environ.get("PUSHFORWARD_TABLES")
-    default = Path(tables) / "outliers" if tables else HERE.parent.parent / "shared" / "tables" / "outliers"
-    folder = Path(given) if given else default
-    if not folder.is_dir():
-        sys.exit(f"There is no folder {folder}: name that of ADBench's sets by --data, or by PUSHFORWARD_TABLES.")
-    return folder
 
 
 def sets_of(folder: Path) -> dict[str, Path]:
@@ -109,11 +96,6 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         "seconds": fitted - start,
         "scoring": time.perf_counter() - fitted,
     }
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The results so far."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
 def key(result: dict[str, Any]) -> tuple[Any, ...]:
@@ -209,7 +191,7 @@ def main() -> None:
     parser.add_argument("--knn", action="store_true", help="run nearest neighbors too")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "outliers.jsonl")
     options = parser.parse_args()
-    folder = folder_of_sets(options.data)
+    folder = folder_of_sets(options.data, "outliers", "ADBench's sets")
     files = sets_of(folder)
     names = [name for name in options.sets.split(",") if name] or list(files)
     missing = [name for name in names if name not in files]
@@ -226,14 +208,7 @@ def main() -> None:
         for method in ([KNN, score] if options.knn else [score])
     ]
     jobs = [job for job in jobs if key(job) not in done]
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    # Threads of torch in this process would stop forked ones.
-    pool_options: dict[str, Any] = {"mp_context": get_context("spawn")}
-    with ProcessPoolExecutor(options.processes, **pool_options) as pool, options.results.open("a") as file:
-        for future in as_completed([pool.submit(run, job) for job in jobs]):
-            file.write(json.dumps(future.result()) + "\n")
-            file.flush()
-            print(json.dumps(future.result()), file=sys.stderr)
+    complete(jobs, run, options.processes, options.results)
     found = [result for result in read(options.results) if result["set"] in names and result["seed"] < options.seeds]
     ours = [result for result in found if (result["limit"], result["score"]) == (options.seconds, score)]
     print("\n".join(table(ours, folder, [result for result in found if result["score"] == KNN])))

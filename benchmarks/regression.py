@@ -13,17 +13,16 @@ Every set of it is run unless --sets names some. Test rows are scored once, afte
 import argparse
 import json
 import math
-import os
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from runs import complete, folder_of_sets, read
 
 HERE = Path(__file__).resolve().parent
 PUBLISHED = HERE / "regression_published.json"
@@ -35,16 +34,6 @@ MEASURES = {
     "nll": "NLL", "recorded": "NLL of the recorded value", "crps": "CRPS", "rmse": "RMSE",
     "0.5": "in 50 %", "0.9": "in 90 %", "0.95": "in 95 %", "seconds": "seconds",
 }  # fmt: skip
-
-
-def folder_of_sets(given: str | None) -> Path:
-    """The folder of the sets, or an end with a message."""
-    tables = os.environ.get("PUSHFORWARD_TABLES")
-    default = Path(tables) / "regression" if tables else HERE.parent.parent / "shared" / "tables" / "regression"
-    folder = Path(given) if given else default
-    if not folder.is_dir():
-        sys.exit(f"There is no folder {folder}: name that of the UCI sets by --data, or by PUSHFORWARD_TABLES.")
-    return folder
 
 
 def splits_of(folder: Path, most: int) -> list[int]:
@@ -151,17 +140,6 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "rows": len(y), **judge(test_x, test_y), "seconds": seconds}
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The results so far, without a last line that an interruption cut off, which is removed."""
-    if not path.exists():
-        return []
-    text = path.read_text("utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, "utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def key(result: dict[str, Any]) -> tuple[Any, ...]:
     """What is not run twice: the peers have no limit of time."""
     return (result["set"], result["split"], result["method"], result["limit"] if result["method"] == OURS else None)
@@ -194,20 +172,6 @@ def cell(values: list[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.2g}"
 
 
-def complete(jobs: list[dict[str, Any]], processes: int, path: Path) -> None:
-    """Run fits, and add each to the results as it ends; after an interruption none is begun."""
-    with ProcessPoolExecutor(processes) as pool, path.open("a", encoding="utf-8") as file:
-        try:
-            for done in as_completed([pool.submit(run, job) for job in jobs]):
-                line = json.dumps(done.result())
-                file.write(line + "\n")
-                file.flush()
-                print(line, file=sys.stderr)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def main() -> None:
     """Run what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -220,7 +184,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "regression.jsonl")
     options = parser.parse_args()
-    folder = folder_of_sets(options.data)
+    folder = folder_of_sets(options.data, "regression", "the UCI sets")
     names = [name for name in options.sets.split(",") if name]
     names = names or sorted(path.parent.name for path in folder.glob("*/data.txt"))
     missing = [name for name in names if not (folder / name / "data.txt").exists()]
@@ -235,8 +199,7 @@ def main() -> None:
         for method in (FITS if options.peers else [OURS])
     ]  # fmt: skip
     jobs = [job for job in jobs if key(job) not in done]
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    complete(jobs, options.processes, options.results)
+    complete(jobs, run, options.processes, options.results)
     print("\n".join(table([result for result in read(options.results) if result["set"] in names], folder)))
 
 

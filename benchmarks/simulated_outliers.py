@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from outliers import folder_of_sets, sets_of, split_of
+from outliers import sets_of, split_of
+from runs import folder_of_sets
 from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -99,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    files: dict[str, Any] = sets_of(folder_of_sets(options.data))
+    files: dict[str, Any] = sets_of(folder_of_sets(options.data, "outliers", "ADBench's sets"))
     names = [name for name in options.sets.split(",") if name] or list(files)
     every = [judged(files[name], options.seconds, options.seed) for name in names]
     print(f"| score | {' | '.join(KINDS)} | mean |\n|---|{'---|' * (len(KINDS) + 1)}")

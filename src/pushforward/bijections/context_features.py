@@ -86,16 +86,11 @@ class ContextFeatures(nn.Module):
 
     def forward(self, context: Tensor) -> Tensor:
         """The features, (*batch, 2 C - F), of conditions, (*batch, C)."""
-        both = self.uncentered(context)
-        if not self.flags:
-            return (both - self.mean) @ self.weight
-        size = len(self.mean)
+        both, size = self.uncentered(context), len(self.mean)
         return torch.cat([(both[..., :size] - self.mean) @ self.weight, both[..., size:]], -1)
 
     def uncentered(self, context: Tensor) -> Tensor:
         """The conditions, then their scores, and then the flags, (*batch, 2 C - F)."""
-        if not self.flags:
-            return torch.cat([context, self.scores.inverse(context)[0]], -1)
         numbers = context[..., self.numbers]
         return torch.cat([numbers, self.scores.inverse(numbers)[0], context[..., self.flags]], -1)
 

@@ -14,8 +14,9 @@ from pushforward.errors import InputError
 from pushforward.estimator.base import seeded_draws
 from pushforward.estimator.cells import check_finite, readable, readable_targets
 from pushforward.estimator.forecasting import Forecasting, probabilities_of
-from pushforward.estimator.predictive_points import DRAWS, uniform_points
+from pushforward.estimator.predictive_points import DRAWS, POINTS
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
+from pushforward.support.even_points import normal_points
 
 
 class ConditionalFlowDensity(RegressorMixin, Forecasting):
@@ -128,7 +129,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
             # Every named architecture of one feature increases with z, and values increase with its points.
             targets = self._to_data(flow, torch.special.ndtri(torch.from_numpy(probabilities))[:, None], rows)
         else:
-            draws = self._to_data(flow, torch.special.ndtri(uniform_points(flow.features)), rows)
+            draws = self._to_data(flow, normal_points(POINTS, flow.features), rows)
             # A quantile of probabilities is one of the values, not a number between them.
             methods: list[Any] = ["inverted_cdf" if discrete else "linear" for discrete in self._kinds.discrete]
             targets = np.stack(

@@ -16,6 +16,7 @@ from pushforward.estimator.cells import readable
 from pushforward.estimator.forecast import Forecast, normal_nodes
 from pushforward.estimator.rows import map_rows, warn_beyond_range
 from pushforward.flow import Flow
+from pushforward.support.even_points import normal_points
 from pushforward.tables.columns.values import UNSEEN
 
 # Latent points behind what is said of several targets, a power of two.
@@ -107,7 +108,7 @@ class PredictivePoints(FlowEstimator):
         if flow.features == 1:
             z, weights = normal_nodes()
             return z[:, None], weights.numpy()
-        return torch.special.ndtri(uniform_points(flow.features)), np.full(POINTS, 1 / POINTS)
+        return normal_points(POINTS, flow.features), np.full(POINTS, 1 / POINTS)
 
     def _to_data(self, flow: Flow, z: Tensor, rows: np.ndarray) -> np.ndarray:
         """The targets f(z | row), (n, P, K), of the same latents, (P, K), for each row."""
@@ -141,11 +142,3 @@ class PredictivePoints(FlowEstimator):
         if targets.shape[1] != self.n_outputs_:
             raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
         return targets
-
-
-def uniform_points(features: int = 1) -> Tensor:
-    """1024 points that fill the cube evenly, (1024, D), float64, always the same."""
-    # Scrambled, so that no point lies on the edge of the cube.
-    engine = torch.quasirandom.SobolEngine(features, scramble=True, seed=0)
-    points: Tensor = engine.draw(POINTS, dtype=torch.float64)
-    return points

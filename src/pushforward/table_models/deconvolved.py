@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Density
+from pushforward.support.even_points import normal_points
 from pushforward.table_models.dequantized import DRAWS as DRAWS_OF_ROWS
-from pushforward.table_models.dequantized import latent_points
+from pushforward.table_models.dequantized import LATENT_POINTS
 
 # Draws of the noise for each row: new ones in training, fixed ones for scores.
 DRAWS_IN_TRAINING, DRAWS = 8, 128
@@ -43,9 +44,7 @@ class DeconvolvedDensity(nn.Module):
         super().__init__()
         self.density = density
         self.with_errors = list(with_errors)
-        engine = torch.quasirandom.SobolEngine(len(self.with_errors), scramble=True, seed=0)
-        uniform = engine.draw(draws, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
-        self.register_buffer("draws", torch.special.ndtri(uniform), persistent=False)
+        self.register_buffer("draws", normal_points(draws, len(self.with_errors)), persistent=False)
 
     @property
     def features(self) -> int:
@@ -121,7 +120,7 @@ class DeconvolvedDensity(nn.Module):
         measured, errors = rows.double().split([self.density.features, len(self.with_errors)], -1)
         noise = torch.zeros_like(measured)
         noise[:, self.with_errors] = errors
-        z = latent_points(self.density.features).to(measured)
+        z = normal_points(LATENT_POINTS, self.density.features).to(measured)
         found = []
         for part in torch.arange(len(rows), device=rows.device).split(max(1, DRAWS_OF_ROWS // len(z))):
             size = len(part)

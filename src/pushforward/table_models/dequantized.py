@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow, log_prob_of_each
+from pushforward.support.even_points import normal_points, uniform_points
 from pushforward.table_models.shown_context import ShownContext
 from pushforward.tables.columns.columns import Columns
 
@@ -45,10 +46,7 @@ class DequantizedDensity(nn.Module):
         self.columns = columns
         self.flow = flow
         self.shown = shown
-        engine = torch.quasirandom.SobolEngine(columns.features, scramble=True, seed=0)
-        self.register_buffer(
-            "points", engine.draw(points if columns.noisy else 1, dtype=torch.float64), persistent=False
-        )
+        self.register_buffer("points", uniform_points(points if columns.noisy else 1, columns.features), False)
 
     @property
     def features(self) -> int:
@@ -145,7 +143,7 @@ class DequantizedDensity(nn.Module):
                 torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)
             ]
             return torch.stack(shares)
-        z = latent_points(self.features).to(self.flow.reference)
+        z = normal_points(LATENT_POINTS, self.features).to(self.flow.reference)
         found = []
         for part in torch.arange(len(codes), device=codes.device).split(max(1, DRAWS // len(z))):
             given = None if context is None else context[part]
@@ -184,10 +182,3 @@ class DequantizedDensity(nn.Module):
     def _bound(self, codes: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
         y, log_term = self.columns.encode(codes, noise)
         return self.flow.log_prob(y, context) + log_term.sum(-1)
-
-
-def latent_points(features: int) -> Tensor:
-    """Points of a standard normal that fill its space evenly, (256, D), float64, always the same."""
-    engine = torch.quasirandom.SobolEngine(features, scramble=True, seed=0)
-    uniform: Tensor = engine.draw(LATENT_POINTS, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
-    return torch.special.ndtri(uniform)

@@ -38,9 +38,8 @@ def ends_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray) -
     found = np.full((2, len(codes), len(roles.modeled)), np.nan)
     seen = np.flatnonzero((codes != UNSEEN).all(1))
     if len(seen):
-        x, context = roles.inputs(torch.from_numpy(codes[seen]))
-        device = device_of(density)
-        values: Tensor = density.distribution_functions(x.to(device), None if context is None else context.to(device))
+        inputs = roles.inputs(torch.from_numpy(codes[seen]).to(device_of(density)))
+        values: Tensor = density.distribution_functions(*inputs)
         found[:, seen] = values.double().cpu().numpy()[..., : found.shape[2]]
     return found
 

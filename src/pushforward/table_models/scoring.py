@@ -105,9 +105,7 @@ def log_prob_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -
 
 def _log_prob_of(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
     """Log-density of rows, float64, computed where the density is."""
-    device = device_of(density)
-    x, context = roles.inputs(codes)
-    return density.log_prob(x.to(device), None if context is None else context.to(device)).double().cpu()
+    return density.log_prob(*roles.inputs(codes.to(device_of(density)))).double().cpu()
 
 
 @torch.inference_mode()
