@@ -13,10 +13,18 @@ def test_an_output_is_not_written_over_the_table(command, data, run, gappy, tmp_
     before = (tmp_path / "data.csv").read_bytes()
     result = run(command, "model.safetensors", data, "-o", "data.csv")
     assert result.status == 2
-    assert result.err == "Error: data.csv would be written over the table that is read; name another output with -o.\n"
+    assert result.err == "Error: data.csv would be written over the table that is read; name another output.\n"
     assert (tmp_path / "data.csv").read_bytes() == before
     (tmp_path / "link.csv").symlink_to("data.csv")
     assert run(command, "model.safetensors", "data.csv", "-o", "link.csv").status == 2
+
+
+def test_the_history_of_a_fit_is_not_written_over_its_table(run, gappy, tmp_path):
+    table = tmp_path / "t.metrics.csv"
+    shutil.copy(gappy / "data.csv", table)
+    result = run("fit", table, "-o", "t.safetensors")
+    assert result.status == 2 and "t.metrics.csv would be written over the table that is read" in result.err
+    assert table.read_bytes() == (gappy / "data.csv").read_bytes()
 
 
 def test_an_older_output_is_still_written_over(run, gappy, tmp_path):

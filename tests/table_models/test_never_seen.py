@@ -134,6 +134,36 @@ def test_gaps_beside_it_are_filled_as_if_it_was_missing(any_given, tmp_path):
         assert filled[0]["site"][7].as_py() == "c" and filled[0]["wait"][7].as_py() == filled[1]["wait"][7].as_py()
 
 
+def test_a_level_that_no_row_has_lies_outside_no_range(tmp_path):
+    model = pf.fit_table(
+        table(), schema={"site": {"kind": "category", "levels": ["a", "b", "c"]}}, arbitrary_conditions=True, **FEW
+    ).model
+    rows, lines = with_value(with_value(table(), "site", "c"), "wait", None), []
+    pa.parquet.write_table(rows, tmp_path / "rows.parquet")
+    impute(model, tmp_path / "rows.parquet", tmp_path / "filled.parquet", announce=lines.append)
+    posterior(model, tmp_path / "rows.parquet", tmp_path / "p.parquet", of="wait", announce=lines.append)
+    assert lines == []
+
+
+@pytest.mark.parametrize("data", ["rows.parquet", "*.parquet", ".", ["rows.parquet", "more.parquet"]])
+def test_no_answer_is_written_over_the_rows(any_given, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rows.parquet", "more.parquet"):
+        pa.parquet.write_table(table(), name)
+    before = (tmp_path / "rows.parquet").read_bytes()
+    for answer in (
+        any_given.score,
+        lambda data, output: impute(any_given, data, output),
+        lambda data, output: posterior(any_given, data, output, of="wait", quantiles=[0.5]),
+    ):
+        with pytest.raises(pf.InputError, match=r"rows.parquet would be written over the table that is read"):
+            answer(data, "rows.parquet")
+    conditional = pf.fit_table(table(), columns=["wait"], given=["humidity"], **FEW).model
+    with pytest.raises(pf.InputError, match=r"rows.parquet would be written over the table that is read"):
+        conditional.sample("rows.parquet", given=data)
+    assert (tmp_path / "rows.parquet").read_bytes() == before
+
+
 def test_a_posterior_leaves_it_open(any_given, tmp_path):
     found, lines = [], []
     for value in ("c", None):

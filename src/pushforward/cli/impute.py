@@ -49,7 +49,7 @@ def impute(
     table_model = TableModel.load(model)
     lines: list[str] = []
     options: dict[str, Any] = {"seed": seed, "announce": lines.append, "engine": engine_of(engine)}
-    with reading.table(data, quiet, output) as table, progress("imputing", quiet) as report:
+    with reading.table(data, quiet) as table, progress("imputing", quiet) as report:
         rows, filled = imputation.impute(table_model, table, output, draws=draws, report=report, **options)
     if json:
         print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})

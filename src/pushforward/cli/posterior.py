@@ -54,7 +54,7 @@ def posterior(
     table_model = TableModel.load(model)
     wanted = column(of, lambda: table_model.modeled) or of
     lines: list[str] = []
-    with reading.table(data, quiet, output) as table, progress("evaluating", quiet) as report:
+    with reading.table(data, quiet) as table, progress("evaluating", quiet) as report:
         rows = write_posterior(
             table_model,
             table,

@@ -1,17 +1,13 @@
 """How a command reads a table: the options of all commands that read one."""
 
-import glob
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushforward.cli.output import say
-from pushforward.errors import InputError
 
 if TYPE_CHECKING:
     from pushforward.tables.files.stored import StoredTable
@@ -57,35 +53,19 @@ class Reading:
         )
 
     @contextmanager
-    def table(self, data: str | Sequence[str], quiet: bool, output: str = "-") -> Iterator["StoredTable"]:
-        """A table that is read once, in the block; what was noticed about it is said after that.
-
-        Raises:
-            InputError: the output is a file that is read.
-        """
-        check_output(output, [data] if isinstance(data, str) else data)
+    def table(self, data: str | Sequence[str], quiet: bool) -> Iterator["StoredTable"]:
+        """A table that is read once, in the block; what was noticed about it is said after that."""
         with self.open(data) as table:
             yield table
         for line in table.notes:
             say(line, quiet)
 
     @contextmanager
-    def table_if_any(self, data: str | None, quiet: bool, output: str = "-") -> Iterator["StoredTable | None"]:
+    def table_if_any(self, data: str | None, quiet: bool) -> Iterator["StoredTable | None"]:
         """The same where a command may do without a table."""
         if data is None:
             yield None
             return
-        with self.table(data, quiet, output) as table:
+        with self.table(data, quiet) as table:
             yield table
 
-
-def check_output(output: str, data: Sequence[str]) -> None:
-    """Refuse to write over what is read: a file, one in a folder, or one that a pattern names."""
-    if output == "-" or not os.path.exists(output):
-        return
-    for path in data:
-        found = [path] if os.path.exists(path) else glob.glob(path, recursive=True)
-        if any(os.path.samefile(output, file) for file in found) or any(
-            os.path.isdir(folder) and Path(output).resolve().is_relative_to(Path(folder).resolve()) for folder in found
-        ):
-            raise InputError(f"{output} would be written over the table that is read; name another output with -o.")

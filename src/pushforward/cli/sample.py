@@ -40,7 +40,7 @@ def sample(
     table_model = TableModel.load(model)
     lines: list[str] = []
     options: dict[str, Any] = {"seed": seed, "announce": lines.append, "engine": engine_of(engine)}
-    with reading.table_if_any(given_file, quiet, output) as given, progress("sampling", quiet) as report:
+    with reading.table_if_any(given_file, quiet) as given, progress("sampling", quiet) as report:
         rows = table_model.sample(output, rows=number, given=given, report=report, **options)
     if json:
         print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})

@@ -69,7 +69,7 @@ def score(
 
     table_model, where = TableModel.load(model), engine_of(engine)
     oddest = OddestRows(explain, table_model.names)
-    with reading.table(data, quiet, output) as table, progress("scoring", quiet) as report:
+    with reading.table(data, quiet) as table, progress("scoring", quiet) as report:
         options: dict[str, Any] = {"shares": shares, "pit": pit, "strict": strict, "engine": where}
         scores = table_model.score(table, output, report, oddest.add, **options)
     outliers = []

@@ -19,6 +19,8 @@ from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.tables.columns.text_format import Conventions
 from pushforward.tables.files.opening import readied
+from pushforward.tables.files.stored import StoredTable
+from pushforward.tables.files.writing import check_apart
 from pushforward.tables.missing import Mark
 from pushforward.training import History, fit
 from pushforward.training.settings import TrainingOptions, settings_from
@@ -115,6 +117,8 @@ def fit_table(
     """
     seed, quiet = training.get("seed", 0), training.get("progress") is False
     with readied(data, header=header) as table:
+        if isinstance(table, StoredTable) and (log_path := training.get("log_path")) is not None:
+            check_apart(log_path, table.files)
         prepared = prepare(
             table,
             columns=columns,

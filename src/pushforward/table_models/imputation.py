@@ -87,7 +87,7 @@ def impute(
         ]
         number = [] if draws is None else [pa.field(DRAW, pa.int64())]
         impute_rows = RowImputer(model, draws, seed, reader.path, reader.written)
-        with TableWriter(output, pa.schema([*number, *fields])) as writer:
+        with TableWriter(output, pa.schema([*number, *fields]), reader.files) as writer:
             for imputed in engine.map(impute_rows, enumerate(blocks_of(reader, BATCH_ROWS))):
                 for table in imputed.tables:
                     writer.write(table)
@@ -146,7 +146,7 @@ class RowImputer:
         known = np.where(found == UNSEEN, np.nan, found)
         known[~np.isnan(found).any(1)] = np.nan  # what has no gap is not conditioned on
         beyond = required_density(self.model).values_beyond_range(torch.from_numpy(known))
-        strange.add_beyond(beyond.numpy(), self.model.modeled)
+        strange.add_beyond(beyond.numpy(), self.model.roles, self.model.modeled)
         tables = []
         for draw in range(1, (self.draws or 1) + 1):
             table = self.replaced(block, found, None if self.draws is None else generator)

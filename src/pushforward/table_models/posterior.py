@@ -98,7 +98,7 @@ def _write_posterior(
     numeric = [name for name in known if model.schema[name].parsed_early]
     with (
         TableReader(table, numeric, keep_text=keep_text, schema=model.schema) as reader,
-        TableWriter(output, answer.schema(reader.schema)) as writer,
+        TableWriter(output, answer.schema(reader.schema), reader.files) as writer,
     ):
         for batch in reader.batches(BATCH_ROWS):
             codes = np.full((batch.num_rows, len(model.modeled)), np.nan)
@@ -107,7 +107,8 @@ def _write_posterior(
                 found = model.roles.encode(batch, known, reader.path, rows + 1, written=reader.written)
                 strange.add_unknown(found, known)
                 codes[:, places] = np.where(found == UNSEEN, np.nan, found)
-                strange.add_beyond(density.values_beyond_range(torch.from_numpy(codes)).numpy(), model.modeled)
+                beyond = density.values_beyond_range(torch.from_numpy(codes)).numpy()
+                strange.add_beyond(beyond, model.roles, model.modeled)
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
             report(reader.progress)

@@ -101,7 +101,7 @@ def sample_table(
         source, as_text = ("", False) if reader is None else (reader.path, reader.written)
         draw = RowDrawer(density, roles, seed, source, as_text)
         schema = pa.schema([(name, roles.schema[name].written_type) for name in names])
-        writer = stack.enter_context(TableWriter(output, schema))
+        writer = stack.enter_context(TableWriter(output, schema, () if reader is None else reader.files))
         for drawn in engine.map(draw, _blocks(reader, rows)):
             writer.write(drawn.rows)
             strange.include(drawn.strange)

@@ -280,7 +280,8 @@ def score_table(
             if name in reader.names:
                 raise InputError(f'{reader.path} already has a column "{name}"; rename or remove it first.')
         fields = [pa.field(name, pa.bool_() if name == NEVER_SEEN else pa.float64()) for name in scorer.added]
-        with TableWriter(output, pa.schema([*reader.schema, *fields], reader.schema.metadata)) as writer:
+        schema = pa.schema([*reader.schema, *fields], reader.schema.metadata)
+        with TableWriter(output, schema, reader.files) as writer:
             for scored in engine.map(scorer, blocks_of(reader, BATCH_ROWS)):
                 batch, log_prob = scored.block.rows, scored.added[LOG_PROB]
                 watch(scored.block.first_row, scored.codes, log_prob, batch)

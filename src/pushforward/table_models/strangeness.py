@@ -60,17 +60,21 @@ class Strangeness:
         self.unknown_of.update(_counts((found == UNSEEN) & (known != UNSEEN), roles.given))
         conditions = roles.conditions(torch.from_numpy(known))
         if conditions is not None:
-            # A value of probability 0 is said to be so, and a level has no range.
-            has_range = (conditions != UNSEEN).numpy() & [roles.schema[name].measured for name in roles.conditioned]
-            self.add_beyond(density.beyond_range(conditions).numpy() & has_range, roles.conditioned)
+            # A value of probability 0 is said to be so.
+            seen = (conditions != UNSEEN).numpy()
+            self.add_beyond(density.beyond_range(conditions).numpy() & seen, roles, roles.conditioned)
 
     def add_unknown(self, found: np.ndarray, names: Sequence[str]) -> None:
         """Count rows of codes, (n, names), of which those that were never seen are taken for not known."""
         self.rows += len(found)
         self.unknown_of.update(_counts(found == UNSEEN, names))
 
-    def add_beyond(self, beyond: np.ndarray, names: Sequence[str]) -> None:
-        """Count rows of known values, (n, names), of which some lie beyond the range of the training rows."""
+    def add_beyond(self, beyond: np.ndarray, roles: ColumnRoles, names: Sequence[str]) -> None:
+        """Count rows of known values, (n, names), of which some lie beyond the range of the training rows.
+
+        A level has no range, even if no training row has it.
+        """
+        beyond = beyond & [roles.schema[name].measured for name in names]
         self.beyond += int(beyond.any(1).sum())
         self.beyond_of.update(_counts(beyond, names))
 

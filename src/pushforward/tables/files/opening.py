@@ -90,9 +90,10 @@ def open_table(
         how = file_format(part.file.name.partition("?")[0], kind=format, separator=separator)
         return _of_file(part.file, how, header, separator, empty=not listing.single)
 
-    if listing.single:
-        return open_part(listing.parts[0])
-    return PartsTable(listing.parts, open_part, called(names), listing.notes)
+    parts = listing.parts
+    table = open_part(parts[0]) if listing.single else PartsTable(parts, open_part, called(names), listing.notes)
+    table.files = tuple(part.file.path for part in parts if part.file.local)
+    return table
 
 
 def check_unshared(names: Sequence[Path], several: bool) -> None:

@@ -45,6 +45,7 @@ class TableReader:
         schema: names and types of the batches.
         rows: the number of rows, or None where they have to be read to be counted.
         written: whether text is that of a CSV, where some words stand for missing values.
+        files: the paths of its files on this machine.
         notes: what was read in another way than usual, line by line.
 
     Raises:
@@ -75,7 +76,7 @@ class TableReader:
         self._table = self._stack.enter_context(opened(data, header=header, once=True))
         self.path = self._table.name if schema is None else ReadByModel(self._table.name)
         self.written, self.notes = self._table.written, self._table.notes
-        self.rows = self._table.rows
+        self.rows, self.files = self._table.rows, self._table.files
         self.names = list(self._table.schema.names)
         self._streams: list[Generator[pa.RecordBatch, None, None]] = []  # that are being read
         self._read = 0  # rows yielded so far

@@ -27,6 +27,7 @@ class StoredTable(ABC):
         progress: the part that has been read, where its rows are not counted, from 0 to 1.
         sparse: whether a column that it lacks is one without values, as in JSON.
         light: whether it may be kept in memory beside thousands of others.
+        files: the paths of its files on this machine, which no output may replace.
         temporary: a file that it has put on the disk for itself, which disappears when it is closed; or None.
     """
 
@@ -40,6 +41,7 @@ class StoredTable(ABC):
     progress: float = 0.0
     sparse: bool = False
     light: bool = False
+    files: tuple[str, ...] = ()
     temporary: Any = None
 
     @abstractmethod

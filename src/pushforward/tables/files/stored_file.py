@@ -23,6 +23,7 @@ class StoredFile:
     Attributes:
         name: what messages call it.
         path: the file in its file system.
+        local: whether that is this machine's.
         size: in bytes.
 
     Raises:
@@ -37,7 +38,7 @@ class StoredFile:
 
     def __init__(self, path: str, filesystem: Any = None, name: str | None = None) -> None:
         self.path, self._filesystem = path, filesystem
-        self.name = path if name is None else name
+        self.name, self.local = path if name is None else name, filesystem is None
         if filesystem is None:
             _check_readable(path, self.name)
         self._state = self._look()

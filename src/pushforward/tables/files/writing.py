@@ -38,10 +38,11 @@ class TableWriter:
         path: the file, whose ending tells the format; `-` is CSV to the standard output.
         schema: names and types of the columns. Categorical columns are written as their plain values, except to
             Parquet.
+        read: the paths of files that are read at the same time, which are not written over; default none.
 
     Raises:
-        InputError: the ending or a column's type cannot be written, two columns have the same name, or (on entering
-            the block or later) the file cannot be written.
+        InputError: the ending or a column's type cannot be written, two columns have the same name, the file is one
+            that is read, or (on entering the block or later) the file cannot be written.
 
     Example:
         >>> with TableWriter("-", pa.schema([("name", pa.string()), ("mass", pa.float64())])) as table:
@@ -51,8 +52,10 @@ class TableWriter:
         "a, b",
     """
 
-    def __init__(self, path: str | os.PathLike[str], schema: pa.Schema) -> None:
+    def __init__(self, path: str | os.PathLike[str], schema: pa.Schema, read: Sequence[str] = ()) -> None:
         self.path = os.fspath(path)
+        if self.path != STANDARD_OUTPUT:
+            check_apart(self.path, read)
         self._called = "the standard output" if self.path == STANDARD_OUTPUT else self.path
         self._format = "csv" if self.path == STANDARD_OUTPUT else table_format(self.path)
         check_distinct(schema.names, source=f"the table to be written to {self._called}")
@@ -133,6 +136,20 @@ class TableWriter:
             raise InputError(f"cannot write {self._called}: {reason(error)}.") from error
         except pa.ArrowException as error:
             raise InputError(f"cannot write {self._called}: {' '.join(str(error).split())}.") from error
+
+
+def check_apart(output: str | os.PathLike[str], read: Sequence[str]) -> None:
+    """Refuse to write over a file that is read.
+
+    Arguments:
+        output: the file that is to be written.
+        read: the paths of those that are read.
+
+    Raises:
+        InputError: it is one of them.
+    """
+    if os.path.exists(output) and any(os.path.samefile(output, file) for file in read if os.path.exists(file)):
+        raise InputError(f"{os.fspath(output)} would be written over the table that is read; name another output.")
 
 
 class _Output(Protocol):
