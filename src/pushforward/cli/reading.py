@@ -68,4 +68,3 @@ class Reading:
             return
         with self.table(data, quiet) as table:
             yield table
-

@@ -17,11 +17,20 @@ from pushforward.table_models.auxiliary_columns import (
     line_of_weights,
     weights_of,
 )
-from pushforward.table_models.source import Codes, HoldOut, Split, many_valued, without_atoms
+from pushforward.table_models.source import (
+    Codes,
+    HoldOut,
+    Split,
+    line_of_blank_rows,
+    many_valued,
+    numbered,
+    without_atoms,
+)
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
-from pushforward.tables.missing import TYPED, Marks
+from pushforward.tables.missing import TYPED, Marks, blank_rows
 from pushforward.tables.schema.identifiers import identifiers
+from pushforward.tables.schema.inference import marks_of
 from pushforward.training.copies import copies_of, share_of_copies
 from pushforward.training.rows import relative_weights
 from pushforward.training.splitting import split_table
@@ -60,21 +69,34 @@ class InMemoryTable:
         self.source, self.declared, self.hold_out = source, declared, hold_out
         self.errors, self.marks, self.conventions = list(errors), marks, conventions
         self.reasons: list[str] = []
+        beside = [] if hold_out.group is None or hold_out.group_modeled else [hold_out.group]
+        auxiliary = {*self.errors, *beside, *([weight] if isinstance(weight, str) else [])}
+        names = [name for name in table.column_names if name not in auxiliary]
+        blank = blank_rows(table, {name: marks_of(name, declared, marks) for name in names})
+        self.row_numbers = np.flatnonzero(~blank) + 1
+        if blank.any():
+            self.reasons += line_of_blank_rows(int(blank.sum()), int(blank.argmax()) + 1)
+            table = table.filter(pa.array(~blank))
         self.weights = None
-        if weight is not None:
-            found = weights_of(table, weight, source, marks=marks)
-            self.weights = relative_weights(found)
-            check_weights(self.weights, weight, source)
-            said = found if isinstance(weight, str) else np.asarray(weight, dtype=np.float64)
-            self.reasons.append(line_of_weights(weight, said.min(), said.max()))
-        self.noise_of = errors_of(table, self.errors, source, marks=marks)
+        with numbered(self.row_numbers):
+            if weight is not None:
+                self._weigh(table, weight, len(blank))
+            self.noise_of = errors_of(table, self.errors, source, marks=marks)
         self.groups = None
-        auxiliary = [*self.errors, *([weight] if isinstance(weight, str) else [])]
         if hold_out.group is not None:
             self.groups = groups_of(table.column(hold_out.group), np.arange(table.num_rows))
             check_groups(np.unique(self.groups, return_counts=True)[1], hold_out.group, source)
-            auxiliary += [] if hold_out.group_modeled else [hold_out.group]
-        self.table = table.drop_columns(list(dict.fromkeys(auxiliary))) if auxiliary else table
+        self.table = table.select(names)
+
+    def _weigh(self, table: pa.Table, weight: Any, rows: int) -> None:
+        """Find the weights of the rows: of a column, or one number for each row of the table, blank ones included."""
+        if not isinstance(weight, str) and np.shape(weight) == (rows,):
+            weight = np.asarray(weight)[self.row_numbers - 1]
+        found = weights_of(table, weight, self.source, marks=self.marks)
+        self.weights = relative_weights(found)
+        check_weights(self.weights, weight, self.source)
+        said = found if isinstance(weight, str) else np.asarray(weight, dtype=np.float64)
+        self.reasons.append(line_of_weights(weight, said.min(), said.max()))
 
     @property
     def names(self) -> list[str]:
@@ -86,20 +108,27 @@ class InMemoryTable:
         table, count = self.table, len(self.table)
         rows = np.arange(count)
         options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
-        found = identifiers(table, rows, count, keep=keep, **options)
+        with numbered(self.row_numbers):
+            found = identifiers(table, rows, count, keep=keep, **options)
         self.table = table.drop_columns(list(found))
         return found
 
     def infer_schema(self) -> Schema:
         """The schema of all rows."""
         options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
-        return infer_schema(self.table, self.declared, **options)
+        with numbered(self.row_numbers):
+            return infer_schema(self.table, self.declared, **options)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""
-        matrix = encode(self.table, schema, names, source=self.source, written=self.marks.written)
+        with numbered(self.row_numbers):
+            matrix = encode(self.table, schema, names, source=self.source, written=self.marks.written)
         missing = np.isnan(matrix)
-        gaps = {name: int(column.argmax()) + 1 for name, column in zip(names, missing.T, strict=True) if column.any()}
+        gaps = {
+            name: int(self.row_numbers[column.argmax()])
+            for name, column in zip(names, missing.T, strict=True)
+            if column.any()
+        }
         return Codes(matrix, gaps)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:

@@ -197,6 +197,8 @@ def table_source(
     check_rows(whole.num_rows, source=source, minimum_rows=MINIMUM_ROWS)
     marks = Marks(is_file and data.written, None if missing is None else tuple(missing))
     table = InMemoryTable(whole, declared, hold_out, source, weight, of_errors, marks, conventions)
+    if len(table.row_numbers) < whole.num_rows:
+        check_rows(len(table.row_numbers), source=f"{source} without its blank rows", minimum_rows=MINIMUM_ROWS)
     if table.weights is not None:
         weighted = int(np.count_nonzero(table.weights))
         check_rows(weighted, source=f"{source} without its rows of weight 0", minimum_rows=MINIMUM_ROWS)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
+from pushforward.support.wording import counted
 from pushforward.tables import Schema
+from pushforward.tables.numbers import BadValue
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,28 @@ class TableSource(Protocol):
             names: the columns, first the features of the density and then its context.
             features: how many are features.
         """
+
+
+@contextlib.contextmanager
+def numbered(rows: np.ndarray) -> Iterator[None]:
+    """Number the bad row of some rows in the message about it as in their table.
+
+    Arguments:
+        rows: the numbers that they have there, (n,), counted from 1.
+    """
+    try:
+        yield
+    except BadValue as bad:
+        row = int(rows[bad.row - 1])
+        raise BadValue(row, re.sub(rf"\brow {bad.row}\b", f"row {row}", str(bad))) from bad
+
+
+def line_of_blank_rows(count: int, first: int | None) -> list[str]:
+    """A line about rows without a value in any column, if there are such rows, of which the first has a number."""
+    if not count:
+        return []
+    which = f"{counted(count, 'row')} without any value {'is' if count == 1 else 'are'} left out"
+    return [f"{which}: row {first:,}" if count == 1 else f"{which}, first row {first:,}"]
 
 
 def without_atoms(schema: Schema, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.support.progress import progress
 from pushforward.support.wording import counted
 from pushforward.table_models.auxiliary_columns import errors_of, line_of_weights, weights_of
-from pushforward.table_models.source import Codes, HoldOut, Split
+from pushforward.table_models.source import Codes, HoldOut, Split, line_of_blank_rows, numbered
 from pushforward.table_models.streamed_choice import choose_held_out
 from pushforward.table_models.streamed_weights import StreamedWeights
 from pushforward.tables import Schema, StoredTable, TableReader, encode, infer_schema, open_table
@@ -116,7 +116,7 @@ class StreamedTable:
         marks = {name: marks_of(name, self.declared, self.missing) for name in columns}
         hold_out = self.hold_out
         while True:
-            self.row_groups = RowGroups(table, columns, text, marks, unsettled)
+            self.row_groups = RowGroups(table, columns, text, marks, unsettled, self.names)
             try:
                 self.choice = choose_held_out(self.row_groups, self.names, hold_out)
                 with progress("scanning", self.quiet) as report:
@@ -146,10 +146,12 @@ class StreamedTable:
     @property
     def reasons(self) -> list[str]:
         """That the table is streamed, and by what its rows are weighted."""
+        blank = line_of_blank_rows((self.row_groups.rows or 0) - self.found.rows, self.row_groups.first_blank)
         weighted = [] if self.beside.weight is None else [line_of_weights(self.beside.weight, *self.beside.ends)]
         return [
             f"{self.source}: {counted(self.found.rows, 'row')} stay in the file and are streamed; a sample of "
             f"{len(self.sample):,} gives the quantiles",
+            *blank,
             *weighted,
         ]
 
@@ -157,7 +159,8 @@ class StreamedTable:
         """Those of the rows held out, whose numbers are known."""
         some, rows = self.found.held_out.select(self.names), self.found.held_out_rows
         about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
-        found = identifiers(some, rows, self.found.rows, keep=keep, **about)
+        with numbered(rows + 1):
+            found = identifiers(some, rows, self.found.rows, keep=keep, **about)
         self.names = [name for name in self.names if name not in found]
         self.sample = self.sample.select(self.names)
         return found
@@ -167,11 +170,13 @@ class StreamedTable:
         extremes = self.found.extremes.select(self.names)
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
         about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
-        schema = infer_schema(self.sample, self.declared, **about)
-        wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
-        if wider:
-            declared = {name: column for name, column in self.declared.items() if name in wider}
-            schema |= infer_schema(whole.select(wider), declared, **about)
+        numbers = np.concatenate([self.found.sampled_rows, self.found.extreme_rows]) + 1
+        with numbered(numbers):
+            schema = infer_schema(self.sample, self.declared, **about)
+            wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
+            if wider:
+                declared = {name: column for name, column in self.declared.items() if name in wider}
+                schema |= infer_schema(whole.select(wider), declared, **about)
         for name in self.found.gaps:
             if name in schema and not schema[name].missing_share:
                 schema[name] = schema[name].model_copy(update={"missing_share": min(1.0, 1 / self.found.rows)})

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pushforward.support.hashing import hashes
+from pushforward.errors import InputError
 from pushforward.table_models.auxiliary_columns import check_groups, groups_of
 from pushforward.table_models.source import HoldOut
 from pushforward.tables.files.row_groups import RowGroups
@@ -101,8 +102,7 @@ def choose_held_out(groups: RowGroups, names: Sequence[str], hold_out: HoldOut) 
     Raises:
         InputError: too few groups.
     """
-    _, head = next(iter(groups.read(0, HEAD_ROWS)))
-    by_content = _by_content(groups, head, names, hold_out) or ByNumber(hold_out.seed, hold_out.fraction)
+    by_content = _by_content(groups, _head(groups), names, hold_out) or ByNumber(hold_out.seed, hold_out.fraction)
     if hold_out.group is not None:
         return Reserved(hold_out.seed, _by_group(groups, hold_out.group, hold_out), by_content)
     if hold_out.last:
@@ -112,7 +112,20 @@ def choose_held_out(groups: RowGroups, names: Sequence[str], hold_out: HoldOut) 
     return by_content
 
 
-def _by_content(groups: RowGroups, head: pa.RecordBatch, names: Sequence[str], hold_out: HoldOut) -> Choice | None:
+def _head(groups: RowGroups) -> pa.Table:
+    """The first rows."""
+    parts: list[pa.RecordBatch] = []
+    for group in range(len(groups)):
+        for _, batch in groups.read(group, HEAD_ROWS):
+            parts.append(batch)
+            if sum(map(len, parts)) >= HEAD_ROWS:
+                return pa.Table.from_batches(parts)
+    if not parts:
+        raise InputError(f"{groups.path} has no value in any row; give a table with values.")
+    return pa.Table.from_batches(parts)
+
+
+def _by_content(groups: RowGroups, head: pa.Table, names: Sequence[str], hold_out: HoldOut) -> Choice | None:
     """The choice by contents, if ties of rows are evidence of copies."""
     columns = [name for name in names if _is_number(head.schema.field(name).type)]
     matrix = _numbers(head, columns) if columns else np.empty((0, 0))

@@ -1,9 +1,11 @@
 """Missing values: the one list of words that stand for them in a CSV, and what a user says instead."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.raw_text import has_only
@@ -97,6 +99,32 @@ def plain(column: Any, marks: Marks = TYPED) -> Any:
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     return marks.applied(column)
+
+
+def blank_rows(table: Any, marks: Mapping[str, Marks]) -> np.ndarray:
+    """Return which rows have no value in any of some columns, (n,) booleans.
+
+    Arguments:
+        table: a table or batch of pyarrow.
+        marks: {column: what stands for a missing value in it}.
+
+    Example:
+        >>> table = pa.table({"a": ["1", "", "NA"], "b": ["x", " ", "y"]})
+        >>> blank_rows(table, {"a": WRITTEN, "b": WRITTEN})
+        array([False,  True, False])
+    """
+    blank = np.full(table.num_rows, bool(marks))
+    for name, known in marks.items():
+        if not blank.any():
+            break
+        column = table.column(name)
+        try:
+            column = plain(column, known)
+            empty = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type))
+        except pa.ArrowException:  # a type that is refused by name later
+            empty = pc.is_null(column)
+        blank &= np.asarray(empty)
+    return blank
 
 
 def _equal(numbers: Any, marks: Sequence[float]) -> Any:

@@ -12,7 +12,7 @@ from pushforward.tables.checks import check_columns
 from pushforward.tables.columns.base import Schema
 from pushforward.tables.columns.text_format import read_as, write_as
 from pushforward.tables.columns.values import UNSEEN, Values
-from pushforward.tables.missing import Marks, plain
+from pushforward.tables.missing import Marks, blank_rows, plain
 from pushforward.tables.numbers import BadValue
 
 
@@ -70,7 +70,11 @@ def encode(
         except BadValue as bad:
             problems.append(bad)
     if problems:
-        raise min(problems, key=lambda bad: bad.row)
+        first = min(problems, key=lambda bad: bad.row)
+        found = {name: schema[name].marks(default) for name in columns}
+        if blank_rows(table.slice(first.row - first_row, 1), found).any():
+            raise _blank(first.row, source)
+        raise first
     return matrix
 
 
@@ -125,6 +129,14 @@ def with_unseen(decoded: Any, original: Any, unseen: np.ndarray, name: str) -> A
         ) from None
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return pc.replace_with_mask(decoded, pa.array(unseen), values)
+
+
+def _blank(row: int, source: str) -> BadValue:
+    return BadValue(
+        row,
+        f"row {row} of {source} has no value in any column, and this model was fitted to complete rows; remove it, or "
+        "fit with --arbitrary-conditions.",
+    )
 
 
 def _refuse_gaps(codes: np.ndarray, name: str, source: str, first_row: int) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.tables.files.opening import Data, open_table
 from pushforward.tables.files.reading import TableReader, resized, with_numbers
-from pushforward.tables.missing import Marks
+from pushforward.tables.missing import Marks, blank_rows
 from pushforward.tables.numbers import BadValue
 
 # Whole numbers are written so only where they are codes.
@@ -36,10 +37,12 @@ class RowGroups:
         text: the columns of a CSV that stay text; all others are numbers. Default: none.
         marks: {column: what stands for a missing value}; default null and NaN, and the list in a CSV.
         unsettled: the columns of numbers of a CSV in which a code, such as 02139, is refused; default none.
+        blank: rows without a value in any of these columns are left out; default none, which leaves out no row.
         header: whether the first line of a CSV has the names of its columns; default True.
 
     Attributes:
-        rows: the number of rows, or None before all of a CSV has been read and counted.
+        rows: the number of rows, also those left out, or None before all of a CSV has been read and counted.
+        first_blank: the number of the first row that was left out, counted from 1, or None.
         written: whether text is that of a CSV.
         progress: the part of the table up to the end of the last batch, from 0 to 1.
 
@@ -54,6 +57,7 @@ class RowGroups:
         text: Sequence[str] = (),
         marks: Mapping[str, Marks] | None = None,
         unsettled: Collection[str] = (),
+        blank: Sequence[str] = (),
         header: bool = True,
     ) -> None:
         self.table = open_table(data, header=header)
@@ -64,6 +68,8 @@ class RowGroups:
         TableReader(self.table, self.columns, only_numeric=True).close()  # which checks them
         default = Marks(self.written)
         self.marks = {name: (marks or {}).get(name, default) for name in self.columns}
+        self._decisive = {name: self.marks[name] for name in blank}
+        self.first_blank: int | None = None
         self._sizes = list(self.table.sizes)
 
     def __len__(self) -> int:
@@ -82,7 +88,7 @@ class RowGroups:
             rows: the most rows of a batch.
 
         Yields:
-            The number of rows before a batch in the whole table, and the batch.
+            The number of rows before a batch in the whole table, and the batch. Batches end where rows are left out.
 
         Raises:
             InputError: the table is damaged.
@@ -92,9 +98,22 @@ class RowGroups:
         for batch in resized(self.table.batches(self.columns, rows, [group]), rows):
             total = self.rows
             self.progress = self.table.progress if total is None else (first + batch.num_rows) / (total or 1)
-            yield first, self._typed(batch, first) if self.written else batch
+            for before, part in self._filled(batch, first):
+                yield before, self._typed(part, before) if self.written else part
             first += batch.num_rows
         self._sizes[group] = first - start
+
+    def _filled(self, batch: pa.RecordBatch, before: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The parts of a batch between rows that are left out, each with the number of rows before it."""
+        blank = np.flatnonzero(blank_rows(batch, self._decisive))
+        if len(blank):
+            first = before + int(blank[0]) + 1
+            self.first_blank = first if self.first_blank is None else min(self.first_blank, first)
+        start = 0
+        for end in (*blank.tolist(), batch.num_rows):
+            if end > start:
+                yield before + start, batch.slice(start, end - start)
+            start = end + 1
 
     def _typed(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         """Turn the text of a CSV's columns of numbers into numbers."""

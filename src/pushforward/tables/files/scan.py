@@ -71,8 +71,10 @@ class Scan:
         held_out_rows: their numbers, counted from 0.
         trained_from: a row with a weight is trained on if its value of the choice is at least this.
         sample: some of the others, each with the same probability: quantiles and scales are taken from them.
+        sampled_rows: their numbers.
         extremes: the rows with the smallest and the largest number of each column, with its first fraction, and with
             the first occurrence of each text, any of which a sample may lack.
+        extreme_rows: their numbers.
         gaps: {column: number of its first row without a value, counted from 1}.
         digest: a hash of the table's contents.
     """
@@ -84,7 +86,9 @@ class Scan:
     held_out_rows: np.ndarray
     trained_from: float
     sample: pa.Table
+    sampled_rows: np.ndarray
     extremes: pa.Table
+    extreme_rows: np.ndarray
     gaps: dict[str, int]
     digest: str
 
@@ -119,14 +123,14 @@ def scan(
     digest = hashlib.sha256()
     rows = weighty = reserved = 0
     weight = reserved_weight = 0.0
-    extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]] = {}
+    extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch, int]] = {}
     others = _FirstOccurrences(groups.marks)
     for group in range(len(groups)):
         for first, batch in groups.read(group, BATCH_ROWS):
             weights = weigh(batch, first)
             digest.update(batch.serialize())
             numbers = np.arange(first, first + batch.num_rows)
-            _note_extremes(extremes, batch)
+            _note_extremes(extremes, batch, first)
             others.note(batch, first)
             counted = weights > 0
             some = batch if counted.all() else batch.filter(pa.array(counted))
@@ -156,7 +160,9 @@ def scan(
         kept_rows,
         trained_from,
         sampled.filter(pa.array(training)),
-        pa.Table.from_batches([*(row for _, row in extremes.values()), *others.rows], kept.schema),
+        sampled_rows[training],
+        pa.Table.from_batches([*(row for _, row, _ in extremes.values()), *others.rows], kept.schema),
+        np.array([*(number for *_, number in extremes.values()), *others.numbers], dtype=np.int64),
         others.gaps,
         digest.hexdigest(),
     )
@@ -195,7 +201,9 @@ class _Sample:
         self._count += int(chosen.sum())
 
 
-def _note_extremes(extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]], batch: pa.RecordBatch) -> None:
+def _note_extremes(
+    extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch, int]], batch: pa.RecordBatch, before: int
+) -> None:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_float16(column.type):
             column = column.cast(pa.float32())
@@ -207,7 +215,7 @@ def _note_extremes(extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch]
             if value is not None and (known is None or (value > known[0] if largest else value < known[0])):
                 row = pc.index(column, value).as_py()
                 if row >= 0:
-                    extremes[name, largest] = (value, batch.take(pa.array([row])))
+                    extremes[name, largest] = (value, batch.take(pa.array([row])), before + row)
 
 
 class _FirstOccurrences:
@@ -216,6 +224,7 @@ class _FirstOccurrences:
     def __init__(self, marks: Mapping[str, Marks]) -> None:
         self._marks = marks
         self.rows: list[pa.RecordBatch] = []
+        self.numbers: list[int] = []
         self.gaps: dict[str, int] = {}
         self._fractional: set[str] = set()
         self._texts: dict[str, set] = {}
@@ -232,14 +241,15 @@ class _FirstOccurrences:
                 fractional = pc.and_(pc.is_finite(column), pc.not_equal(column, pc.floor(column)))
                 if pc.any(fractional).as_py():
                     self._fractional.add(name)
-                    self._keep(batch, pc.index(fractional, True).as_py())
+                    self._keep(batch, pc.index(fractional, True).as_py(), before)
             if is_text(column) or pa.types.is_boolean(column.type):
                 texts = self._texts.setdefault(name, set())
                 for value in pc.unique(column.drop_null()).to_pylist():
                     # One too many is enough to show that they are not levels.
                     if value not in texts and len(texts) <= MOST_LEVELS:
                         texts.add(value)
-                        self._keep(batch, pc.index(column, value).as_py())
+                        self._keep(batch, pc.index(column, value).as_py(), before)
 
-    def _keep(self, batch: pa.RecordBatch, row: int) -> None:
+    def _keep(self, batch: pa.RecordBatch, row: int, before: int) -> None:
         self.rows.append(batch.take(pa.array([row])))
+        self.numbers.append(before + row)
