@@ -84,12 +84,12 @@ def test_a_streamed_table_is_alike(tmp_path, monkeypatch, ending):
 @pytest.mark.parametrize("memory", [2**27, 100])
 def test_bad_rows_have_their_numbers_in_the_file(tmp_path, monkeypatch, memory):
     monkeypatch.setattr(streamed, "LARGEST_IN_MEMORY", memory)
-    lines = with_blank_rows(LINES[:50] + ["many,1,x"] + LINES[50:])
-    with pytest.raises(pf.InputError, match='column "a" .* in row 52'):
+    lines = with_blank_rows([*LINES[:50], "many,1,x", *LINES[50:]])
+    with pytest.raises(pf.InputError, match=r'column "a" .* in row 52'):
         fit(csv(tmp_path / "t.csv", lines))
 
     lines[51] = ",1,x"
-    with pytest.raises(pf.InputError, match='column "a" of .* has no value in row 52, which nsf does not take'):
+    with pytest.raises(pf.InputError, match=r'column "a" of .* has no value in row 52, which nsf does not take'):
         fit(csv(tmp_path / "t.csv", lines), flow="nsf")
 
 

@@ -200,8 +200,9 @@ def _replaced(rows: pa.RecordBatch | pa.Table, matrix: np.ndarray, whole: np.nda
         column = table.column(name)
         empty = np.isnan(matrix[:, place])
         codes = np.where(empty, model.schema[name].as_written(whole[:, place]), whole[:, place])
-        values = model.decode(codes[:, None], columns=[name]).column(0)
-        if column.type == pa.string():  # only what was missing is new
+        as_text = column.type == pa.string()
+        values = model.roles.decode(codes[:, None], [name], as_text=as_text).column(0)
+        if as_text:  # only what was missing is new
             new = values.cast(pa.string())
             values = pa.chunked_array([pa.array(np.where(empty, new.to_pylist(), column.to_pylist()).tolist())])
             table = table.set_column(at, pa.field(name, pa.string()), values)

@@ -32,7 +32,7 @@ from pushforward.tables.missing import TYPED, Marks, blank_rows
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import marks_of
 from pushforward.training.copies import copies_of, share_of_copies
-from pushforward.training.rows import relative_weights
+from pushforward.training.rows import as_weights, relative_weights
 from pushforward.training.splitting import split_table
 
 
@@ -77,7 +77,7 @@ class InMemoryTable:
         if blank.any():
             self.reasons += line_of_blank_rows(int(blank.sum()), int(blank.argmax()) + 1)
             table = table.filter(pa.array(~blank))
-        self.weights = None
+        self.weights: np.ndarray | None = None
         with numbered(self.row_numbers):
             if weight is not None:
                 self._weigh(table, weight, len(blank))
@@ -90,11 +90,12 @@ class InMemoryTable:
 
     def _weigh(self, table: pa.Table, weight: Any, rows: int) -> None:
         """Find the weights of the rows: of a column, or one number for each row of the table, blank ones included."""
-        if not isinstance(weight, str) and np.shape(weight) == (rows,):
+        if not isinstance(weight, str) and len(table) < rows:
+            as_weights(weight, rows, "weight")
             weight = np.asarray(weight)[self.row_numbers - 1]
         found = weights_of(table, weight, self.source, marks=self.marks)
-        self.weights = relative_weights(found)
-        check_weights(self.weights, weight, self.source)
+        self.weights = weights = relative_weights(found)
+        check_weights(weights, weight, self.source)
         said = found if isinstance(weight, str) else np.asarray(weight, dtype=np.float64)
         self.reasons.append(line_of_weights(weight, said.min(), said.max()))
 

@@ -154,9 +154,9 @@ class ColumnRoles:
         codes[:, forgotten] = np.where(codes[:, forgotten] == UNSEEN, np.nan, codes[:, forgotten])
         return codes
 
-    def decode(self, codes: np.ndarray, names: Sequence[str]) -> Any:
-        """The table that codes of some columns, (n, names), stand for."""
-        return decode(codes, self.schema, names)
+    def decode(self, codes: np.ndarray, names: Sequence[str], *, as_text: bool = False) -> Any:
+        """The table that codes of some columns, (n, names), stand for; `as_text` for a CSV."""
+        return decode(codes, self.schema, names, as_text=as_text)
 
     def _varying(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if self.schema[name].modeled]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from pushforward.table_models.engines import Engine
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.scoring import BATCH_ROWS, IN_PROCESS, BlockOfRows, blocks_of
 from pushforward.table_models.strangeness import Strangeness
-from pushforward.tables import TableReader, TableWriter
+from pushforward.tables import TableReader, TableWriter, table_format
 from pushforward.tables.columns.encoding import with_unseen
 from pushforward.tables.columns.values import UNSEEN
 from pushforward.tables.files.opening import Data
@@ -94,13 +95,16 @@ def sample_table(
     seed = seed_of_block(seed, 0)
     with contextlib.ExitStack() as stack:
         reader = None
+        as_text = output == "-" or table_format(output) == "csv"
         if given is not None:
-            reader = stack.enter_context(
-                TableReader(given, roles.numeric(roles.given), header=header, schema=roles.schema)
-            )
-        source, as_text = ("", False) if reader is None else (reader.path, reader.written)
-        draw = RowDrawer(density, roles, seed, source, as_text)
-        schema = pa.schema([(name, roles.schema[name].written_type) for name in names])
+            options: dict[str, Any] = {"keep_text": as_text, "header": header, "schema": roles.schema}
+            reader = stack.enter_context(TableReader(given, roles.numeric(roles.given), **options))
+        source, written = ("", False) if reader is None else (reader.path, reader.written)
+        draw = RowDrawer(density, roles, seed, source, written, as_text)
+        # Given values that are text stay the text that they are.
+        types = {name: pa.string() for name in roles.given if as_text and written}
+        types |= {name: draw.type_of(name) for name in names if name not in types}
+        schema = pa.schema([(name, types[name]) for name in names])
         writer = stack.enter_context(TableWriter(output, schema, () if reader is None else reader.files))
         for drawn in engine.map(draw, _blocks(reader, rows)):
             writer.write(drawn.rows)
@@ -137,6 +141,7 @@ class RowDrawer:
         seed: of all rows.
         source: what errors call the table of given columns.
         written: whether text is that of a CSV.
+        as_text: whether the rows become a CSV.
     """
 
     density: TableDensity
@@ -144,6 +149,13 @@ class RowDrawer:
     seed: int
     source: str = "the table"
     written: bool = False
+    as_text: bool = False
+
+    def type_of(self, name: str) -> pa.DataType:
+        """The type of a column of the rows."""
+        column = self.roles.schema[name]
+        styled = self.as_text and column.format is None and column.style is not None
+        return pa.string() if styled else column.written_type
 
     def __call__(self, block: tuple[int, BlockOfRows | int, float]) -> DrawnRows:
         """Draw a block of rows: its number, the given rows or how many there are, and the share that is done then."""
@@ -153,11 +165,14 @@ class RowDrawer:
             if isinstance(given, int):
                 codes = draw_rows(self.density, self.roles, given)
                 _check_finite(codes, self.roles, before)
-                return DrawnRows(self.roles.decode(codes, self.roles.columns), strange, progress)
+                return DrawnRows(self._decoded(codes, self.roles.columns), strange, progress)
             conditions, known = self.conditions(given, strange)
             codes = draw_rows(self.density, self.roles, given=known)
         _check_finite(codes, self.roles, before)
-        return DrawnRows(_side_by_side(conditions, self.roles.decode(codes, self.roles.columns)), strange, progress)
+        return DrawnRows(_side_by_side(conditions, self._decoded(codes, self.roles.columns)), strange, progress)
+
+    def _decoded(self, codes: np.ndarray, names: Sequence[str]) -> pa.Table:
+        return self.roles.decode(codes, names, as_text=self.as_text)
 
     def conditions(self, block: BlockOfRows, strange: Strangeness) -> tuple[pa.Table, np.ndarray]:
         """The given columns as they are written, and their codes, (n, given); what is strange is counted."""
@@ -166,7 +181,10 @@ class RowDrawer:
             block.rows, roles.given, self.source, block.first_row, strict=roles.needed, written=self.written
         )
         strange.add_conditions(self.density, roles, codes, roles.known(codes, roles.given))
-        conditions = roles.decode(codes, roles.given)
+        if self.as_text and self.written:
+            rows = block.rows if isinstance(block.rows, pa.Table) else pa.Table.from_batches([block.rows])
+            return rows.select(roles.given), codes
+        conditions = self._decoded(codes, roles.given)
         for place, name in enumerate(roles.given):
             kept = with_unseen(conditions.column(name), block.rows.column(name), codes[:, place] == UNSEEN, name)
             conditions = conditions.set_column(place, name, kept)

@@ -25,7 +25,7 @@ from pushforward.tables.files.row_groups import Contradicted, RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import Mark, Marks, plain
 from pushforward.tables.schema.identifiers import identifiers
-from pushforward.tables.schema.inference import columns_of_text, marks_of
+from pushforward.tables.schema.inference import columns_of_text, marks_of, with_styles
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.copies import share_of_copies
 from pushforward.training.rows import Rows
@@ -110,7 +110,7 @@ class StreamedTable:
     def _scan(self, table: StoredTable, columns: Sequence[str]) -> None:
         """Choose the rows held out, and read all rows; again where one shows that a column of a CSV is text."""
         with TableReader(table, columns, keep_text=True, only_numeric=True) as reader:
-            head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
+            head = self.head = pa.Table.from_batches([next(reader.batches(HEAD_ROWS))])
         text = self._columns_of_text(head)
         unsettled = [name for name in columns if table.written and name not in self.declared and name not in text]
         marks = {name: marks_of(name, self.declared, self.missing) for name in columns}
@@ -180,7 +180,8 @@ class StreamedTable:
         for name in self.found.gaps:
             if name in schema and not schema[name].missing_share:
                 schema[name] = schema[name].model_copy(update={"missing_share": min(1.0, 1 / self.found.rows)})
-        return schema
+        head = self.head.select([name for name in self.names if self.row_groups.written])
+        return with_styles(schema, head, self.missing)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of the sample; all rows are read once more if a column's kind may refuse their values."""
@@ -206,7 +207,7 @@ class StreamedTable:
             streamed.rows,
             streamed,
             copies=share_of_copies(self.choice.labels(self.found.held_out, self.found.held_out_rows)),
-            extremes=encode(self.found.extremes.select(list(names)), schema, names, source=self.source),
+            extremes=self._encoded(self.found.extremes, schema, names),
         )
 
     def rows(self, schema: Schema, columns: Sequence[str], given: Sequence[str]) -> StreamedRows:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pushforward.support.hashing import hashes
 from pushforward.errors import InputError
+from pushforward.support.hashing import hashes
 from pushforward.table_models.auxiliary_columns import check_groups, groups_of
 from pushforward.table_models.source import HoldOut
 from pushforward.tables.files.row_groups import RowGroups

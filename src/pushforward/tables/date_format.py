@@ -14,26 +14,42 @@ from pushforward.tables.numbers import to_numpy
 COMPACT = "%Y%m%d"
 # Eight digits are a date only in these years.
 COMPACT_YEARS = (1900, 2100)
+LEAST_YEARS = 2  # of quarters that are written as numbers alone
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
            "november", "december")  # fmt: skip
 _DIRECTIVES = {
-    "%Y": "(?P<Y>[0-9]{4})", "%y": "(?P<y>[0-9]{2})", "%m": "(?P<m>[0-9]{1,2})", "%d": "(?P<d>[0-9]{1,2})",
-    "%b": r"(?P<b>[A-Za-z]{3,4}\.?)", "%B": "(?P<b>[A-Za-z]{3,9})", "%H": "(?P<H>[0-9]{1,2})",
-    "%I": "(?P<I>[0-9]{1,2})", "%M": "(?P<M>[0-9]{2})", "%S": r"(?P<S>[0-9]{2}(?:\.[0-9]{1,9})?)",
-    "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)", "%q": "(?P<q>[1-4])", "%G": "(?P<G>[0-9]{4})", "%V": "(?P<V>[0-9]{2})",
+    "%Y": "(?P<Y>[0-9]{4})",
+    "%y": "(?P<y>[0-9]{2})",
+    "%m": "(?P<m>[0-9]{1,2})",
+    "%d": "(?P<d>[0-9]{1,2})",
+    "%b": r"(?P<b>[A-Za-z]{3,4}\.?)",
+    "%B": "(?P<b>[A-Za-z]{3,9})",
+    "%H": "(?P<H>[0-9]{1,2})",
+    "%I": "(?P<I>[0-9]{1,2})",
+    "%M": "(?P<M>[0-9]{2})",
+    "%S": r"(?P<S>[0-9]{2}(?:\.[0-9]{1,9})?)",
+    "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)",
+    "%q": "(?P<q>[1-4])",
+    "%G": "(?P<G>[0-9]{4})",
+    "%V": "(?P<V>[0-9]{2})",
     "%u": "(?P<u>[1-7])",
-}  # fmt: skip
+}
+# As text is read; in which of them it is written: without leading zeros, in capitals, in small letters.
+_PLAIN = {"%-d": "%d", "%-m": "%m", "%-H": "%H", "%-I": "%I", "%^b": "%b", "%^B": "%B", "%P": "%p"}  # fmt: skip
 _DATES = [
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))),
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
     "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%Y",
-    "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b-%y", "%Y-%m", "%Y/%m", "%m/%Y", "%YM%m",
+    "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b-%y", "%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m",
+    "%YM%m",
 ]  # fmt: skip
-_MONTHS_ALONE = ("%Y-%m", "%Y/%m", "%m/%Y")
+# Numbers from 1 to 4 beside several years may be quarters as well as months.
+_QUARTERS_ALONE = ("%Y-%q", "%Y/%q", "%q/%Y", "%Y:%q")
+_NUMBERS_ALONE = ("%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m", *_QUARTERS_ALONE)
 # Quarters, and weeks of ISO 8601, stand for their first days; %q, which Python lacks, is that of a quarter.
 _PERIODS = [
     "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y", "%qQ%y", "%G-W%V", "%GW%V", "%G W%V",
-    "%G-W%V-%u", "%GW%V%u",
+    "%G-W%V-%u", "%GW%V%u", *_QUARTERS_ALONE,
 ]  # fmt: skip
 _TIMES = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p"]
 
@@ -43,13 +59,23 @@ def is_time(form: str) -> bool:
     return not re.search("%[YyG]", form)
 
 
+def has_clock(form: str) -> bool:
+    """Whether a format says a time of day.
+
+    Example:
+        >>> has_clock("%-d/%-m/%Y %-H:%M"), has_clock("%d/%m/%Y")
+        (True, False)
+    """
+    return bool(re.search("%-?[HI]", form))
+
+
 def check_format(form: str) -> None:
     """Refuse a format with directives that are not known.
 
     Raises:
         InputError: the format says neither a day nor a time, or has an unknown directive.
     """
-    parts = re.findall("%.", form)
+    parts = [_PLAIN.get(part, part) for part in re.findall("%[-^]?.", form)]
     unknown = [part for part in parts if part not in _DIRECTIVES]
     told = {part[1] for part in parts}
     year = bool(told & set("Yy"))
@@ -121,12 +147,22 @@ def write_dates(values: Any, form: str) -> Any:
         whole = np.mod(whole.astype(np.int64), 86_400_000_000)
         values = pa.array(whole, mask=to_numpy(pc.is_null(values))).cast(pa.timestamp("us"))
     values = pc.cast(values, pa.timestamp("us"))
-    if "%q" in form:
-        before, after = (pc.strftime(values, format=part) if part else "" for part in form.split("%q"))
-        return pc.binary_join_element_wise(before, pc.cast(pc.quarter(values), pa.string()), after, "")
-    if pc.all(pc.equal(values, pc.floor_temporal(values, unit="second"))).as_py():
-        values = pc.cast(values, pa.timestamp("s"))  # or %S would have decimals
-    return pc.strftime(values, format=form)
+    for unit, name in (("s", "second"), ("ms", "millisecond")):
+        if pc.all(pc.equal(values, pc.floor_temporal(values, unit=name))).as_py():
+            values = pc.cast(values, pa.timestamp(unit))  # or %S would have more decimals
+            break
+    parts = [part for part in re.split(r"(%q|%-[dmHI]|%\^[bB]|%P)", form) if part]
+    return pc.binary_join_element_wise(*(_written(values, part) for part in parts), "")
+
+
+def _written(values: Any, part: str) -> Any:
+    """Timestamps in a part of a format: one directive that pyarrow lacks, or only others."""
+    if part == "%q":
+        return pc.cast(pc.quarter(values), pa.string())
+    text = pc.strftime(values, format=_PLAIN.get(part, part))
+    if part.startswith("%-"):
+        return pc.replace_substring_regex(text, "^0", "")
+    return pc.utf8_upper(text) if part.startswith("%^") else pc.utf8_lower(text) if part == "%P" else text
 
 
 def date_formats(texts: Any, form: str | None = None) -> list[str]:
@@ -149,9 +185,39 @@ def date_formats(texts: Any, form: str | None = None) -> list[str]:
     for candidate, pattern in _candidates():
         if not pattern.match(first) or not all(_fits(part, candidate) for part in (texts.slice(0, 100), texts)):
             continue
+        if candidate in _QUARTERS_ALONE and len(pc.unique(pc.year(parse_dates(texts, candidate)))) < LEAST_YEARS:
+            continue
         if not any(parse_dates(texts, other).equals(parse_dates(texts, candidate)) for other in found):
             found.append(candidate)
     return found
+
+
+def in_detail(texts: Any, form: str) -> str:
+    """Return a format as all of some texts are written in it: numbers without leading zeros, months in capitals, "am".
+
+    Arguments:
+        texts: the different texts of a column, without nulls.
+        form: how they are read.
+
+    Example:
+        >>> in_detail(pa.array(["3/2006", "11/2006"]), "%m/%Y"), in_detail(pa.array(["05-JAN-2006"]), "%d-%b-%Y")
+        ('%-m/%Y', '%d-%^b-%Y')
+    """
+    parts = pc.extract_regex(tidy(texts), _pattern(form))
+    for written, plain in _PLAIN.items():
+        key = plain[1].lower() if plain == "%B" else plain[1]
+        if plain in form and _is_written(pc.struct_field(parts, key), written):
+            form = form.replace(plain, written)
+    return form
+
+
+def _is_written(texts: Any, written: str) -> bool:
+    """Whether parts of texts, such as all days, are written as a directive says."""
+    if not written.startswith("%-"):
+        other = pc.utf8_upper(texts) if written.startswith("%^") else pc.utf8_lower(texts)
+        return bool(pc.all(pc.equal(texts, other)).as_py())
+    zeros, short = (pc.match_substring_regex(texts, pattern) for pattern in ("^0", "^[0-9]$"))
+    return bool(pc.any(short).as_py()) and not pc.any(pc.and_(zeros, pc.invert(short))).as_py()
 
 
 def not_in_calendar(texts: Any, most: int) -> Any:
@@ -204,7 +270,7 @@ def _plausible(dates: Any) -> bool:
 def _fits(texts: Any, form: str) -> bool:
     dates = parse_dates(texts, form)
     # Two numbers are more often a code than a month.
-    return _plausible(dates) if form in _MONTHS_ALONE else dates.null_count == 0
+    return _plausible(dates) if form in _NUMBERS_ALONE else dates.null_count == 0
 
 
 @functools.cache
@@ -216,7 +282,7 @@ def _candidates() -> list[tuple[str, re.Pattern[str]]]:
 
 def _pattern(form: str) -> str:
     """The regular expression of a format."""
-    parts = re.split("(%.)", form)
+    parts = [_PLAIN.get(part, part) for part in re.split("(%[-^]?.)", form)]
     fixed = form == COMPACT
     pattern = "".join(
         _DIRECTIVES[part] if part in _DIRECTIVES else re.escape(part).replace("\\ ", r"\s+") for part in parts

@@ -1,17 +1,21 @@
 """Numbers in dress: how text writes them, with signs of currency, units, marks between thousands and decimal commas."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pushforward.tables.arrow import pa, pc
 
+# That are kept where the last ones are zeros.
+MOST_DECIMALS = 9
+# Float64 has every whole number up to here.
+LARGEST_EXACT = 2.0**53
 _CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|SFr\\.?|Fr\\.?|Rs\\.?|kr\\.?"
 _PREFIX = rf"(?:(?:US|A|C|NZ|HK|R|S)?\p{{Sc}}|{_CODES})"
 _SUFFIX = r"[\p{L}\p{Sc}%‰°ºµ][\p{L}\p{Sc}%‰°ºµ/·.²³^*]{0,11}[23]?"
 _BODY = r"[0-9.,'’_\s\x{a0}\x{202f}\x{2009}]*[0-9]\.?"
-_SPLIT = rf"^\(?[+-]?(?P<prefix>{_PREFIX}\s*)?[+-]?{_BODY}(?P<suffix>\s*{_SUFFIX})?\)?$"
+_SPLIT = rf"^\(?[+-]?(?P<prefix>{_PREFIX}\s*)?[(+-]?{_BODY}\)?(?P<suffix>\s*{_SUFFIX})?\)?$"
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _SPACES = (" ", "\u00a0", "\u202f", "\u2009")
 _NAMES = {
@@ -29,6 +33,10 @@ class NumberFormat(BaseModel):
         prefix: what stands before every number, such as "$".
         suffix: what stands after every number, such as "%" or " kg"; the number is in this unit.
         parentheses: whether negative numbers stand in parentheses.
+        decimals: the fewest decimals that are written, of which the last may be zeros.
+        minus: the sign of negative numbers.
+        plus: whether positive numbers have a sign as well.
+        sign_last: whether the sign, or the parenthesis, stands after the prefix.
 
     Example:
         >>> NumberFormat(prefix="$", thousands=",").describe()
@@ -42,6 +50,10 @@ class NumberFormat(BaseModel):
     prefix: str = ""
     suffix: str = ""
     parentheses: bool = False
+    decimals: Annotated[int, Field(ge=0, le=MOST_DECIMALS)] = 0
+    minus: Literal["-", "\u2212"] = "-"
+    plus: bool = False
+    sign_last: bool = False
 
     def describe(self) -> str:
         """Return the dress in words."""
@@ -50,6 +62,7 @@ class NumberFormat(BaseModel):
         parts += [f"{_NAMES[self.thousands]} between thousands"] if self.thousands else []
         parts += ["a decimal comma"] if self.decimal == "," else []
         parts += ["parentheses around negative ones"] if self.parentheses else []
+        parts = parts or ["a minus sign that is no hyphen"]
         return "numbers with " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
     @property
@@ -62,7 +75,9 @@ class NumberFormat(BaseModel):
         body = rf"(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+){_EXPONENT}"
         before, after = (re.escape(part.strip()).replace("\\ ", " ") for part in (self.prefix, self.suffix))
         signed = rf"(?:[+-]\s*{before}|{before}\s*[+-]?)\s*{body}\s*{after}"
-        return rf"^(?:{signed}|\(\s*{before}\s*{body}\s*{after}\s*\))$" if self.parentheses else rf"^{signed}$"
+        if not self.parentheses:
+            return rf"^{signed}$"
+        return rf"^(?:{signed}|\(\s*{before}\s*{body}\s*{after}\s*\)|{before}\s*\(\s*{body}\s*\)\s*{after})$"
 
 
 def parse_numbers(text: Any, form: NumberFormat) -> Any:
@@ -82,7 +97,7 @@ def parse_numbers(text: Any, form: NumberFormat) -> Any:
     """
     text = tidy(text)
     text = pc.if_else(pc.match_substring_regex(text, form.pattern), text, pa.scalar(None, text.type))
-    negative = pc.match_substring_regex(text, r"^(?:\(|[^0-9]*-)")
+    negative = pc.match_substring_regex(text, r"^[^0-9]*[(-]")
     for part in (form.prefix.strip(), form.suffix.strip()):
         if part:
             text = pc.replace_substring(text, part, "")
@@ -103,15 +118,65 @@ def write_numbers(values: Any, form: NumberFormat) -> Any:
         ['-€ 1.234,5', None]
     """
     negative = pc.less(values, 0)
-    text = pc.cast(pc.abs(values), pa.string())
-    text = pc.replace_substring_regex(text, r"\.0$", "")
-    text = pc.replace_substring(text, ".", form.decimal)
+    text = pc.replace_substring(_digits(pc.abs(values), form.decimals), ".", form.decimal)
     mark = form.thousands
     while mark and pc.any(pc.match_substring_regex(text, r"^[0-9]{4}")).as_py():
         text = pc.replace_substring_regex(text, r"^([0-9]+)([0-9]{3})", rf"\1{mark}\2")
-    text = pc.binary_join_element_wise(form.prefix, text, form.suffix, "")
-    before, after = ("(", ")") if form.parentheses else ("-", "")
-    return pc.if_else(negative, pc.binary_join_element_wise(before, text, after, ""), text)
+    before, after = ("(", ")") if form.parentheses else (form.minus, "")
+    above = pc.if_else(pc.greater(values, 0), "+" if form.plus else "", "")
+    signs = pc.if_else(negative, before, above), pc.if_else(negative, after, "")
+    if form.sign_last:
+        return pc.binary_join_element_wise(form.prefix, signs[0], text, signs[1], form.suffix, "")
+    return pc.binary_join_element_wise(signs[0], form.prefix, text, form.suffix, signs[1], "")
+
+
+def _digits(values: Any, decimals: int) -> Any:
+    """Positive numbers as text, without an exponent as far as they are exact, and with at least so many decimals."""
+    text = pc.replace_substring_regex(pc.cast(values, pa.string()), r"\.0$", "")
+    scientific = pc.and_(pc.match_substring(text, "e+"), pc.less(values, LARGEST_EXACT))
+    if pc.any(scientific).as_py():
+        text = pc.if_else(
+            scientific, pc.cast(pc.cast(pc.if_else(scientific, values, 0.0), pa.int64()), text.type), text
+        )
+    if decimals:
+        text = pc.replace_substring_regex(text, r"^([0-9]+)$", r"\1.")
+        for count in range(decimals):
+            text = pc.replace_substring_regex(text, rf"^([0-9]+\.[0-9]{{{count}}})$", r"\10")
+    return text
+
+
+def in_detail(texts: Any, form: NumberFormat) -> NumberFormat:
+    """Return a format with the decimals and the signs that all of some texts have.
+
+    Arguments:
+        texts: the different texts of a column, without nulls.
+        form: how they are read.
+
+    Example:
+        >>> form = in_detail(pa.array(["2.50", "12.00", "\u22120.75"]), NumberFormat())
+        >>> form.decimals, write_numbers(pa.array([-1234.5, 7.0]), form).to_pylist()
+        (2, ['\u22121234.50', '7.00'])
+    """
+    bare = pc.utf8_trim_whitespace(texts)
+    decimals = pc.extract_regex(bare, _decimals_of(form)).field("decimals")
+    counts = pc.unique(pc.utf8_length(decimals))
+    # Without a zero at the end nothing shows that one would be written.
+    zeros = len(counts) == 1 and pc.any(pc.match_substring_regex(decimals, "0$")).as_py()
+    fewest = counts[0].as_py() if zeros else 0
+    hyphens, signs = (bool(pc.any(pc.match_substring(bare, sign)).as_py()) for sign in ("-", "\u2212"))
+    positive = bare.filter(pc.match_substring_regex(bare, "^[^(\u2212-]*$"))
+    positive = positive.filter(pc.match_substring_regex(positive, "[1-9]"))
+    plus = len(positive) > 0 and bool(pc.all(pc.match_substring(positive, "+")).as_py())
+    before = re.escape(form.prefix.strip())
+    last = bool(before) and bool(pc.any(pc.match_substring_regex(bare, rf"^{before}\s*[(+\x{{2212}}-]")).as_py())
+    update = {"decimals": fewest if fewest <= MOST_DECIMALS else 0, "plus": plus, "sign_last": last}
+    return form.model_copy(update={**update, "minus": "\u2212" if signs and not hyphens else "-"})
+
+
+def _decimals_of(form: NumberFormat) -> str:
+    """The pattern of the decimals of a number that has no exponent."""
+    suffix = re.escape(form.suffix.strip()).replace("\\ ", " ")
+    return rf"^.*?[0-9]*(?:{re.escape(form.decimal)}(?P<decimals>[0-9]*))?\)?\s*{suffix}\s*\)?$"
 
 
 def number_formats(texts: Any, decimal: str | None = None) -> list[NumberFormat]:
@@ -131,7 +196,7 @@ def number_formats(texts: Any, decimal: str | None = None) -> list[NumberFormat]
     around: dict[str, Any] | None = pc.extract_regex(texts.slice(0, 1), _SPLIT)[0].as_py()
     if around is None:
         return []
-    around["parentheses"] = bool(pc.any(pc.match_substring_regex(texts, r"^\(.*\)$")).as_py())
+    around["parentheses"] = bool(pc.any(pc.match_substring_regex(texts, r"^[^0-9]*\(.*\)")).as_py())
     found = []
     for point, mark in _marks():
         form = NumberFormat(decimal=point, thousands=mark, **around)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from pushforward.errors import InputError
 from pushforward.tables.arrow import pa
-from pushforward.tables.columns.text_format import describe_format, type_in
+from pushforward.tables.columns.text_format import Format, describe_format, type_in
 from pushforward.tables.columns.traits import Traits
 from pushforward.tables.columns.values import Values
 
@@ -135,6 +135,11 @@ class Column(Traits):
     def written_type(self) -> Any:
         """The type of pyarrow in which draws are written."""
         return type_in(self.format, self.arrow_type)
+
+    @property
+    def format_as_text(self) -> Format | None:
+        """How draws are written where they become text: in the format, or in the style of plain values."""
+        return self.style if self.format is None else self.format
 
     def encode(self, values: Values) -> np.ndarray:
         """Turn values into codes, (n,) float64, NaN where a value is missing.

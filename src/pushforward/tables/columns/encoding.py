@@ -78,7 +78,7 @@ def encode(
     return matrix
 
 
-def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Table:
+def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str], *, as_text: bool = False) -> pa.Table:
     """Return the table that codes stand for: integers, text, booleans and times in their own types.
 
     A code that is NaN is a missing value, and so is `UNSEEN`, which does not say what the value is.
@@ -87,6 +87,7 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
         matrix: codes, (rows, columns).
         schema: complete, of at least these columns.
         columns: the names of the columns of the matrix.
+        as_text: whether they become text of a CSV, where a style counts as a format; default False.
 
     Example:
         >>> from pushforward.tables.columns.kinds import Category, Continuous
@@ -97,7 +98,7 @@ def decode(matrix: np.ndarray, schema: Schema, columns: Sequence[str]) -> pa.Tab
     codes = (np.where(column == UNSEEN, np.nan, column) for column in matrix.T)
     return pa.table(
         [
-            write_as(schema[name].decode(column), schema[name].format)
+            write_as(schema[name].decode(column), schema[name].format_as_text if as_text else schema[name].format)
             for name, column in zip(columns, codes, strict=True)
         ],
         names=list(columns),

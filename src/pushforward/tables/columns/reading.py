@@ -22,6 +22,7 @@ class Reading(BaseModel):
         missing_share: the share of rows without a value, inferred.
         format: how the values are written where that is not plain: a `NumberFormat`, a format of dates or times in the
             directives of `strptime`, or "time" or "duration" for typed ones; recognized in text. Draws are written so.
+        style: how a CSV writes its plain numbers or date-times, inferred; draws are written so where they become text.
         hint: what the name and the values together suggest and no kind may guess, inferred; None for nothing.
     """
 
@@ -30,6 +31,7 @@ class Reading(BaseModel):
     missing: list[Mark] | None = None
     missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     format: Format | None = None
+    style: Format | None = None
     hint: str | None = None
 
     @field_validator("format")
@@ -51,6 +53,7 @@ class Reading(BaseModel):
             "missing": self.missing,
             "missing_share": self.missing_share,
             "format": self.format,
+            "style": self.style,
             "hint": self.hint,
         }
 

@@ -21,13 +21,16 @@ from pushforward.tables.date_format import (
     are_compact,
     check_format,
     date_formats,
+    has_clock,
     is_time,
     not_in_calendar,
     parse_dates,
     styles_of,
     write_dates,
 )
+from pushforward.tables.date_format import in_detail as dates_in_detail
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
+from pushforward.tables.number_format import in_detail as numbers_in_detail
 from pushforward.tables.numbers import BadValue, to_numpy
 
 # How to read columns that have types of their own: both in seconds.
@@ -176,14 +179,13 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
     shown = f'such as "{shortened(texts[0].as_py(), 30)}"'
     dates = date_formats(texts, conventions.date_format)
     if len(dates) > 1:
+        quarters = any("%q" in form for form in dates)
+        reason = "which may be months or quarters" if quarters else "which can be read in more than one order"
         named = " or ".join(f'"{form}"' for form in dates)
         option = "date_format=" if values.source == FRAME else "--date-format"
-        raise InputError(
-            f"{values.what} holds dates {shown}, which can be read in more than one order; say which with {option} "
-            f"{named}."
-        )
+        raise InputError(f"{values.what} holds dates {shown}, {reason}; say which with {option} {named}.")
     if dates:
-        return dates[0] if dates[0] not in _ISO_FORMATS else None
+        return dates_in_detail(texts, dates[0]) if dates[0] not in _ISO_FORMATS else None
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
         option = "decimal=" if values.source == FRAME else "--decimal"
@@ -191,7 +193,9 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
             f"{values.what} holds numbers {shown}, whose comma may stand between thousands or before decimals; say "
             f'which with {option}, "." or ",".'
         )
-    return numbers[0] if numbers and numbers[0] != NumberFormat() else None
+    found = numbers_in_detail(texts, numbers[0]) if numbers else NumberFormat()
+    # Plain numbers are read without a format.
+    return None if found == NumberFormat(decimals=found.decimals, plus=found.plus) else found
 
 
 _ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
@@ -281,7 +285,7 @@ def _parsed_texts(texts: Any, form: Format) -> Any:
     if form == DURATION:
         return parse_numbers(texts, NumberFormat())
     dates = parse_dates(texts, form)
-    return dates if is_time(form) or "%H" in form or "%I" in form else pc.cast(dates, pa.date32())
+    return dates if has_clock(form) else pc.cast(dates, pa.date32())
 
 
 def _seconds(column: Any) -> Any:

@@ -13,7 +13,8 @@ from pushforward.errors import InputError
 from pushforward.tables.columns.calendar import grid_through
 from pushforward.tables.columns.dress import LIKE_NUMBER
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
-from pushforward.tables.columns.values import Values
+from pushforward.tables.columns.timestamps import ISO, has_zone
+from pushforward.tables.columns.values import Values, match_all
 from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.number_format import NumberFormat
 from pushforward.tables.numbers import LARGEST_EXACT, to_numpy
@@ -140,10 +141,12 @@ def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
     codes = pc.match_substring_regex(texts, "^[0-9]+$")
     if pc.mean(pc.cast(pc.and_not(like, codes), pa.float64())).as_py() > 0.5:
         return None  # numbers in an unknown dress, which are refused
-    try:
-        clock = pc.cast(texts, pa.timestamp("us"))
-    except pa.ArrowInvalid:
+    if not match_all(texts, ISO):
         return "it names the rows: every text is different"
+    try:
+        clock = pc.cast(texts, pa.timestamp("us", "UTC" if has_zone(values) else None))
+    except pa.ArrowInvalid:
+        return None  # no dates of the calendar, or not all with a zone, which is refused
     return _reason_of_times(clock, rows) if len(texts) == len(values) else None
 
 

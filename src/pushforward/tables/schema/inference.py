@@ -9,6 +9,7 @@ from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.hints import hint_of
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
+from pushforward.tables.columns.text_style import style_of
 from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, WRITTEN, Marks
@@ -135,11 +136,11 @@ def _inferred(values: Values, declared: Column | None, conventions: Conventions)
     if declared is not None and declared.declared:
         return _completed(values, declared, conventions)
     form = recognized(values, conventions)
-    values = read_as(values, form)
+    text, values = values, read_as(values, form)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
         if found is not None:
-            return _noted(found.with_missing(values), values, form)
+            return _noted(found.with_missing(values), values, form, text)
     raise InputError(f"{values.what} is of no known kind; declare one.")
 
 
@@ -149,10 +150,28 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
     # Levels of text are text, whatever they look like.
     if form is None and declared.kept_as_text is not None:
         form = recognized(values, conventions)
-    values = read_as(values, form)
-    return _noted(declared.declared_for(values), values, form)
+    text, values = values, read_as(values, form)
+    return _noted(declared.declared_for(values), values, form, text)
 
 
-def _noted(column: Column, values: Values, form: Format | None) -> Column:
+def _noted(column: Column, values: Values, form: Format | None, text: Values) -> Column:
     """A complete column with what is known of all kinds alike."""
-    return column.model_copy(update={"format": form, "hint": hint_of(values)})
+    style = style_of(text, column.arrow_type) if form is None else None
+    return column.model_copy(update={"format": form, "style": style, "hint": hint_of(values)})
+
+
+def with_styles(schema: Mapping[str, Column], rows: pa.Table, marks: Marks = TYPED) -> Schema:
+    """Return a schema that was inferred from numbers with the styles of the text that they came from.
+
+    Arguments:
+        schema: complete, of at least the columns of the rows.
+        rows: some rows, whose numbers are text.
+        marks: what stands for a missing value in columns that do not say it.
+    """
+    found = dict(schema)
+    for name in rows.column_names:
+        column = schema[name]
+        if column.numeric and column.format is None:
+            values = Values(rows.column(name), name, "", marks=column.marks(marks))
+            found[name] = column.model_copy(update={"style": style_of(values, column.arrow_type)})
+    return found
