@@ -53,7 +53,8 @@ NUMBERS = {
 DATES = [
     "%m/%Y", "%-m/%Y", "%-d/%-m/%Y", "%-m/%-d/%Y", "%d.%m.%Y", "%-d.%-m.%Y", "%d-%^b-%Y", "%d-%b-%Y", "%-d %B %Y",
     "%b %-d, %Y", "%-d/%-m/%Y %-H:%M", "%d/%m/%Y %H:%M", "%-I:%M %p", "%-I:%M %P", "%I:%M %P", "%H:%M", "%-H:%M",
-    "%Y-%-m", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.250",
+    "%Y-%-m", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%dT%H:%M:%S.250",
 ]  # fmt: skip
 
 

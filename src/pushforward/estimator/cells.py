@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array
 
 from pushforward.errors import InputError
 from pushforward.estimator.rows import FLOATS, unmasked
+from pushforward.estimator.shapes import check_shape
 from pushforward.support.suggestions import shortened
 
 INSTEAD = "or use fit_table, which models"
@@ -21,15 +22,15 @@ NUMBERS = "iufb"
 def readable(values: Any, name: str = "X") -> Any:
     """What an estimator was given, if all that it holds can be read as numbers.
 
-    What is not a matrix, or no number of any kind, is left to scikit-learn.
+    What is no number of any kind is left to scikit-learn.
 
     Arguments:
         values: an array, or a data frame of pandas, polars or pyarrow.
         name: of the argument.
 
     Raises:
-        InputError: masked values, records, two columns of one name, or a column of dates, of text or with missing
-            values, which is named.
+        InputError: another shape, masked values, records, two columns of one name, or a column of dates, of text or
+            with missing values, which is named.
 
     Example:
         >>> readable(np.array([[1.0, 2.0]])).shape
@@ -41,6 +42,7 @@ def readable(values: Any, name: str = "X") -> Any:
     values = unmasked(values, name)
     if isinstance(values, str | bytes):
         raise InputError(f"{name} is text: give an array or a data frame; fit_table reads files.")
+    check_shape(values, name)
     for column, cells in _columns(values, name):
         what = f'column "{column}" of {name}'
         if cells.dtype.kind in "Mm":

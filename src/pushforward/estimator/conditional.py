@@ -16,6 +16,7 @@ from pushforward.estimator.cells import check_finite, readable, readable_targets
 from pushforward.estimator.forecasting import Forecasting, probabilities_of
 from pushforward.estimator.predictive_points import DRAWS, POINTS
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
+from pushforward.estimator.shapes import check_lengths
 from pushforward.support.even_points import normal_points
 
 
@@ -69,6 +70,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
             InputError: no target varies in the rows that are trained on, or an option that is not allowed.
             TrainingError: training met too many numbers that are not finite.
         """
+        check_lengths(X, y)
         rows, targets = validate_data(
             self,
             readable(X),

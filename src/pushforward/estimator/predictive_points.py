@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -15,6 +15,7 @@ from pushforward.estimator.base import FlowEstimator
 from pushforward.estimator.cells import readable
 from pushforward.estimator.forecast import Forecast, normal_nodes
 from pushforward.estimator.rows import map_rows, warn_beyond_range
+from pushforward.estimator.shapes import check_lengths
 from pushforward.flow import Flow
 from pushforward.support.even_points import normal_points
 from pushforward.tables.columns.values import UNSEEN
@@ -137,7 +138,7 @@ class PredictivePoints(FlowEstimator):
     def _checked_targets(self, rows: np.ndarray, y: Any) -> np.ndarray:
         """The targets of rows, (n, K) float64."""
         targets = check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(rows, targets)
+        check_lengths(rows, targets)
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:
             raise InputError(f"y has {targets.shape[1]} targets, but the estimator was fitted to {self.n_outputs_}.")
