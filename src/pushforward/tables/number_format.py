@@ -62,7 +62,7 @@ class NumberFormat(BaseModel):
         parts += [f"{_NAMES[self.thousands]} between thousands"] if self.thousands else []
         parts += ["a decimal comma"] if self.decimal == "," else []
         parts += ["parentheses around negative ones"] if self.parentheses else []
-        parts = parts or ["a minus sign that is no hyphen"]
+        parts = parts or ["a minus sign that is no hyphen" if self.minus != "-" else "spaces of other kinds"]
         return "numbers with " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
     @property
@@ -163,10 +163,11 @@ def in_detail(texts: Any, form: NumberFormat) -> NumberFormat:
     # Without a zero at the end nothing shows that one would be written.
     zeros = len(counts) == 1 and pc.any(pc.match_substring_regex(decimals, "0$")).as_py()
     fewest = counts[0].as_py() if zeros else 0
-    hyphens, signs = (bool(pc.any(pc.match_substring(bare, sign)).as_py()) for sign in ("-", "\u2212"))
-    positive = bare.filter(pc.match_substring_regex(bare, "^[^(\u2212-]*$"))
+    # Before the digits: an exponent has a sign of its own.
+    hyphens, signs = (bool(pc.any(pc.match_substring_regex(bare, f"^[^0-9]*{s}")).as_py()) for s in ("-", "\u2212"))
+    positive = bare.filter(pc.match_substring_regex(bare, "^[^0-9(\u2212-]*[0-9]"))
     positive = positive.filter(pc.match_substring_regex(positive, "[1-9]"))
-    plus = len(positive) > 0 and bool(pc.all(pc.match_substring(positive, "+")).as_py())
+    plus = len(positive) > 0 and bool(pc.all(pc.match_substring_regex(positive, r"^[^0-9]*\+")).as_py())
     before = re.escape(form.prefix.strip())
     last = bool(before) and bool(pc.any(pc.match_substring_regex(bare, rf"^{before}\s*[(+\x{{2212}}-]")).as_py())
     update = {"decimals": fewest if fewest <= MOST_DECIMALS else 0, "plus": plus, "sign_last": last}

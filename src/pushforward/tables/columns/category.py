@@ -1,7 +1,7 @@
 """One of some levels."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
-from pushforward.tables.columns.dress import like_numbers
+from pushforward.tables.columns.dress import examples_of_numbers
 from pushforward.tables.columns.levels import (
     MOST_LEVELS,
     Level,
@@ -27,7 +27,7 @@ from pushforward.tables.columns.levels import (
     widened,
 )
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels
-from pushforward.tables.columns.values import Values, match_all
+from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import is_text
 from pushforward.tables.numbers import LARGEST_EXACT
 
@@ -250,9 +250,11 @@ def _levels(found: dict[Any, int], values: Values) -> list[Level]:
         )
     rows = sum(found.values())
     if len(found) > MOST_LEVELS or (len(found) > LEVELS_OF_ANY_TABLE and len(found) > rows / 2):
+        alike = _like_numbers(found)
+        reason = f"{_WRITTEN}, or" if alike else "they look like names of rows;"
         raise InputError(
-            f"{values.what} has {len(found):,} different texts in {rows:,} rows, too many for levels of a category: "
-            f"they look like names of rows; {leave_out(values.source)}."
+            f"{values.what} has {len(found):,} different texts in {rows:,} rows, too many for levels of a category"
+            f"{alike}: {reason} {leave_out(values.source)}."
         )
     if all(is_number(level) for level in found):
         return sorted(found)
@@ -285,17 +287,22 @@ def _refuse_numbers(levels: Sequence[Level], values: Values) -> None:
 
     Codes of digits alone are text on purpose.
     """
-    if len(levels) <= LEVELS_OF_ANY_TABLE:
-        return
-    texts = pa.array([str(level) for level in levels])
-    if match_all(texts, r"^[0-9]+$"):
-        return
-    like = texts.filter(like_numbers(texts))
-    if len(like) > len(levels) / 2:
-        shown = shortened(like[0].as_py(), 20)
+    alike = _like_numbers(levels) if len(levels) > LEVELS_OF_ANY_TABLE else ""
+    if alike:
         raise InputError(
-            f'{values.what} has {len(levels):,} different texts, most of them such as "{shown}": '
-            "they look like numbers or dates, but not all are written in one known way; write plain numbers or dates "
-            'such as 2024-02-29, declare "category" in a schema if they are names, or '
-            f"{leave_out(values.source)}."
+            f"{values.what} has {len(levels):,} different texts{alike}: {_WRITTEN}, "
+            f'declare "category" in a schema if they are names, or {leave_out(values.source)}.'
         )
+
+
+_WRITTEN = (
+    "they look like numbers or dates, but not all are written in one known way; write plain numbers or dates such as "
+    "2024-02-29"
+)
+
+
+def _like_numbers(levels: Iterable[Any]) -> str:
+    """In words, examples of levels if most look like numbers or dates; nothing otherwise."""
+    examples = examples_of_numbers(pa.array([str(level) for level in levels]))
+    shown = " and ".join(f'"{shortened(text, 20)}"' for text in examples)
+    return f", most of them such as {shown}" if examples else ""

@@ -18,6 +18,8 @@ _BEGINS = rf"^[^\p{{L}}\p{{N}}]{{0,3}}{_WORDS}?[^\p{{L}}\p{{N}}]{{0,3}}[0-9]"
 _LEAST_DIGITS = 0.5
 # Texts look alike if so large a share has the same letters and marks between the digits.
 _LEAST_ALIKE = 0.05
+# Units, remarks or nothing after the last digit: so many are shown.
+MOST_ENDINGS = 3
 # Two numbers with a hyphen between them are a range, and no code, if most of them increase.
 _INCREASING = 0.9
 
@@ -49,6 +51,27 @@ def like_numbers(texts: Any) -> Any:
     found = alike & (digits >= _LEAST_DIGITS * letters) & begins.to_numpy(zero_copy_only=False)
     found &= ~_are_codes(texts)
     return pa.array(found | plain.to_numpy(zero_copy_only=False))
+
+
+def examples_of_numbers(texts: Any) -> list[str]:
+    """Return texts with up to three different endings, if most look like numbers or dates; none otherwise.
+
+    Arguments:
+        texts: (n,), different.
+
+    Example:
+        >>> examples_of_numbers(pa.array(["30.2 kg", "7.2 kg", "66.5 lb"])), examples_of_numbers(pa.array(["a", "b"]))
+        (['30.2 kg', '66.5 lb'], [])
+    """
+    if pc.all(pc.match_substring_regex(texts, "^[0-9]+$")).as_py():
+        return []  # codes
+    like = texts.filter(like_numbers(texts)).to_pylist()
+    if len(like) <= len(texts) / 2:
+        return []
+    endings: dict[str, str] = {}
+    for text in like:
+        endings.setdefault(re.sub("^.*[0-9]", "", text, flags=re.DOTALL), text)
+    return list(endings.values()) if len(endings) <= MOST_ENDINGS else like[:1]
 
 
 def _are_codes(texts: Any) -> np.ndarray:

@@ -40,6 +40,8 @@ Format = NumberFormat | str
 # least as many different numbers as this.
 MOST_MARKS, NUMBERS_BESIDE_MARKS = 3, 10
 LEAST_BESIDE_LIMITS = 2
+# What a spreadsheet writes where a formula has no value.
+ERROR = r"^#[A-Z0-9/]+[!?]$"
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -193,9 +195,9 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
             f"{values.what} holds numbers {shown}, whose comma may stand between thousands or before decimals; say "
             f'which with {option}, "." or ",".'
         )
-    found = numbers_in_detail(texts, numbers[0]) if numbers else NumberFormat()
     # Plain numbers are read without a format.
-    return None if found == NumberFormat(decimals=found.decimals, plus=found.plus) else found
+    plain = not numbers or (numbers[0] == NumberFormat() and bool(pc.all(values.plain_numbers).as_py()))
+    return None if plain else numbers_in_detail(texts, numbers[0])
 
 
 _ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
@@ -203,7 +205,7 @@ _ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:
 
 def _refuse_marks(texts: Any, values: Values) -> None:
     """Refuse a few texts without a digit beside numbers or dates: they look like marks of missing values."""
-    digits = pc.match_substring_regex(texts, "[0-9]")
+    digits = pc.and_not(pc.match_substring_regex(texts, "[0-9]"), pc.match_substring_regex(texts, ERROR))
     marks, others = texts.filter(pc.invert(digits)), texts.filter(digits)
     if not 1 <= len(marks) <= MOST_MARKS or len(others) < NUMBERS_BESIDE_MARKS:
         return
@@ -216,6 +218,8 @@ def _refuse_marks(texts: Any, values: Values) -> None:
     named = ",".join(marks.to_pylist())
     option = declare_missing(values.source, named)
     row = values.first_row + pc.index(rows, True).as_py()
+    if marks.to_pylist() == [values.name.strip()]:
+        raise BadValue(row, f"{values.what} holds its own name in row {row}, where the header stands again; remove it.")
     raise BadValue(
         row,
         f'{values.what} holds the text "{marks[0]}" in row {row}, and '

@@ -66,6 +66,8 @@ def identifiers(
         if name in keep:
             continue
         reason = "it is the index of a data frame" if name in index or _INDEX.match(name) else None
+        if not name and name not in index and name != table.column_names[0]:
+            reason = "it has no name"
         values = Values(table.column(name), name, source, marks=marks)
         reason = reason or _reason_of_bytes(table.column(name))
         try:
