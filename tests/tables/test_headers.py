@@ -136,8 +136,7 @@ def test_values_where_names_should_be(tmp_path, case):
 def test_rows_without_a_header_are_counted_from_the_first_line(tmp_path):
     path = write(tmp_path, "# logger\n1,2\n3,4\n5\n")
     assert refusal(path, header=False) == (
-        f"row 3 of {path} has 1 field, and the first row has 2; correct that row (text with a comma in it must be "
-        "quoted)."
+        f'row 3 of {path} ("5") has 1 field, and the first row has 2; correct or remove that row.'
     )
     path = write(tmp_path, "1,2\n3,x\n")
     assert 'the text "x" in row 2' in refusal(path, numeric=["0", "1"], header=False)
@@ -145,6 +144,13 @@ def test_rows_without_a_header_are_counted_from_the_first_line(tmp_path):
 
 
 REFUSED = {
+    "a line of spaces": ("a,b\n1,2\n  \n3,4\n", "is a line of spaces alone; remove it, or leave nothing in it."),
+    "an old mark of the end": ("a,b\n1,2\n\x1a", "is a line of spaces alone"),
+    "a remark at the end": (
+        "a,b\n1,2\nSource: us\n",
+        '("Source: us") has 1 field, and the header has 2; correct or remove',
+    ),
+    "a title": ("Table 3\na,b\n1,2\n", '("Table 3") has 1 field, and row 1 has 2; remove it if it is a title'),
     "a comment at the end": ("a,b\n1,2\n3,4\n# end\n", "begins with # and has 1 field, and the header has 2; if it is"),
     "a comma in the header": ("a,b,\n1,2\n3,4\n", "has a comma at the end of the header, and none at the end of row 1"),
     "commas in the rows": ("a,b\n1,2,\n3,4,\n", "has a comma at the end of row 1, and none at the end of the header"),

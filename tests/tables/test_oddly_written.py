@@ -58,6 +58,28 @@ def test_errors_of_spreadsheets_are_named_as_marks(error):
         learned([*map(str, X[:4]), error, *map(str, X[4:])])
 
 
+def test_a_row_of_units_and_a_remark_at_the_end_are_called_so():
+    with pytest.raises(pf.InputError, match=r'"kg" in row 1, .*: if that row has units or a title, remove it; if it'):
+        learned(["kg", *map(str, X)])
+    with pytest.raises(
+        pf.InputError, match=r'"Source" in row 151, .*: if that row is a remark, remove it; if it stands'
+    ):
+        learned([*map(str, X), "Source"])
+    with pytest.raises(pf.InputError, match=r'"\?" in row 3, .* such text\): if it stands for a missing value'):
+        learned([*map(str, X[:2]), "?", *map(str, X)])
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
+def test_spaces_around_dates_do_not_make_them_names(form):
+    days = np.arange("2020-01-01", "2020-06-01", dtype="M8[D]")
+    shuffled = np.random.default_rng(0).permutation(days).astype("M8[m]").astype(object)
+    texts = [f" {day.strftime(form)} " for day in shuffled]
+    table = pa.table({"x": texts})
+    assert identifiers(table, np.arange(len(texts)), len(texts), source="t") == {}
+    column = learned(texts)
+    assert column.kind == "date-time" and column.step == "day"
+
+
 def test_a_header_that_stands_again_is_called_so():
     with pytest.raises(pf.InputError, match=r'column "x" of t.csv holds its own name in row 5, where the header'):
         learned([*map(str, X[:4]), "x", *map(str, X[4:])])

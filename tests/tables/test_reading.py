@@ -112,9 +112,24 @@ def test_damage_inside_a_parquet_file(tmp_path):
     assert "is damaged: it cannot be read after row 0" in refusal(path)
 
 
+OTHERS = {
+    b"PK\x03\x04\0\0": "a spreadsheet or a zip archive",
+    b"\xd0\xcf\x11\xe0\xa1": "an old spreadsheet",
+    b"%PDF-1.7": "a PDF",
+    b"\x1f\x8b\x08": "compressed by gzip",
+    b"\n<!DOCTYPE html>": "a page of HTML",
+    b'<?xml version="1.0"?>': "XML",
+    b'[\n  {"a": 1}\n]': "JSON",
+    b'{\n  "a": [1]\n}': "JSON",
+}
+
+
 def test_other_things_under_the_ending_csv(tmp_path):
     assert "UTF-16" in refusal(csv(tmp_path, "x,y\n1,2\n".encode("utf-16")))
-    assert "is not text" in refusal(csv(tmp_path, b"PK\x03\x04\0\0\0\0"))
+    for start, called in OTHERS.items():
+        message = refusal(csv(tmp_path, start + b"\na,b\n1,2\n"))
+        assert f"t.csv is {called}, although it should be CSV; save the table as CSV in UTF-8." in message
+    assert "is not text" in refusal(csv(tmp_path, b"\x7fELF\0\0\0\0"))
     for separator, called in {"|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators"}.items():
         text = "x,y\n1,2.5\n".replace(",", separator)
         assert f"separates its columns by {called}; save it with commas" in refusal(csv(tmp_path, text))

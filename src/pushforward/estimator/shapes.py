@@ -64,9 +64,9 @@ def check_lengths(rows: Any, targets: Any) -> None:
     Raises:
         InputError: their numbers differ; both are named.
     """
-    shapes = _shape_of(rows, "X"), _shape_of(targets, "y")
-    if all(shapes) and shapes[0][0] != shapes[1][0]:
-        raise InputError(f"X has {counted(shapes[0][0], 'row')}, and y {shapes[1][0]:,}; give one target for each row.")
+    of_rows, of_targets = _shape_of(rows, "X"), _shape_of(targets, "y")
+    if of_rows and of_targets and of_rows[0] != of_targets[0]:
+        raise InputError(f"X has {counted(of_rows[0], 'row')}, and y {of_targets[0]:,}; give one target for each row.")
 
 
 def _shape_of(values: Any, name: str) -> tuple[int, ...] | None:

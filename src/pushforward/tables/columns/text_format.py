@@ -187,7 +187,8 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
         option = "date_format=" if values.source == FRAME else "--date-format"
         raise InputError(f"{values.what} holds dates {shown}, {reason}; say which with {option} {named}.")
     if dates:
-        return dates_in_detail(texts, dates[0]) if dates[0] not in _ISO_FORMATS else None
+        plain = dates[0] in _ISO_FORMATS and match_all(values.column, ISO)  # without spaces around it
+        return None if plain else dates_in_detail(texts, dates[0])
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
         option = "decimal=" if values.source == FRAME else "--decimal"
@@ -220,11 +221,17 @@ def _refuse_marks(texts: Any, values: Values) -> None:
     row = values.first_row + pc.index(rows, True).as_py()
     if marks.to_pylist() == [values.name.strip()]:
         raise BadValue(row, f"{values.what} holds its own name in row {row}, where the header stands again; remove it.")
+    once, last = pc.sum(rows).as_py() == 1, values.first_row + len(values) - 1
+    remove = {
+        values.first_row: "if that row has units or a title, remove it",
+        last: "if that row is a remark, remove it",
+    }
+    also = f"{remove[row]}; " if once and row in remove else ""
     raise BadValue(
         row,
-        f'{values.what} holds the text "{marks[0]}" in row {row}, and '
-        f"numbers or dates elsewhere ({share:.1%} of the rows are such text): if it stands for a missing value, say "
-        f"so {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
+        f'{values.what} holds the text "{shortened(marks[0].as_py(), 40)}" in row {row}, and '
+        f"numbers or dates elsewhere ({share:.1%} of the rows are such text): {also}if it stands for a missing value, "
+        f"say so {option}; otherwise correct it, or {leave_out(values.source, 'the column')}.",
     )
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from pushforward.errors import InputError
+from pushforward.support.suggestions import shortened
 from pushforward.support.wording import counted
 from pushforward.tables.files.header import START, Layout, check_header, find_layout
 from pushforward.tables.files.stored import StoredTable
@@ -23,6 +24,12 @@ from pushforward.tables.raw_text import has_any
 # What pyarrow says of a row; a function of Python that is told instead would be called by pyarrow's threads, which may
 # outlive the interpreter.
 _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): ?(.*)", re.DOTALL)
+# What other files begin with, in small letters, that are named .csv.
+_OTHERS = {
+    b"pk\x03\x04": "a spreadsheet or a zip archive", b"\xd0\xcf\x11\xe0": "an old spreadsheet", b"%pdf": "a PDF",
+    b"\x1f\x8b": "compressed by gzip", b"<!doctype": "a page of HTML", b"<html": "a page of HTML",
+    b"<table": "a page of HTML", b"<?xml": "XML", b"[{": "JSON", b'{"': "JSON",
+}  # fmt: skip
 
 
 class DelimitedTable(StoredTable):
@@ -222,17 +229,33 @@ def _ragged(path: str, head: bytes, row: int, expected: int, actual: int, text: 
         )
     if header and row == 1 and actual == expected - 1 and _ends_with_comma(head):
         return f"{path} has a comma at the end of the header, and none at the end of row 1; remove it from the header."
+    if not text.strip("\x1a \t\r\n"):
+        return f"row {row} of {path} is a line of spaces alone; remove it, or leave nothing in it."
+    if header and row == 1 and expected == 1:
+        title = shortened(_first_line(head), 40)
+        return (
+            f'the first line of {path} ("{title}") has 1 field, and row 1 has {actual}; remove it if it is a title and '
+            "not the header, and quote text with a comma in it if it is the header."
+        )
     found = f"{counted(actual, 'field')}, and {'the header' if header else 'the first row'} has {expected}"
     if text.lstrip().startswith("#"):
         # Only at the beginning of a file are comments left out: further down a # may belong to a value.
         return f"row {row} of {path} begins with # and has {found}; if it is a comment, remove it."
+    if actual == 1:
+        shown = shortened(" ".join(text.split()), 40)
+        return f'row {row} of {path} ("{shown}") has {found}; correct or remove that row.'
     return f"row {row} of {path} has {found}; correct that row (text with a comma in it must be quoted)."
 
 
 def _ends_with_comma(head: bytes) -> bool:
     """Whether the first line that is not blank ends with a comma."""
+    return _first_line(head).endswith(",")
+
+
+def _first_line(head: bytes) -> str:
+    """The first line that is not blank."""
     start = head[:START].lstrip(b"\r\n")
-    return re.split(rb"[\r\n]", start, maxsplit=1)[0].rstrip().endswith(b",")
+    return re.split(rb"[\r\n]", start, maxsplit=1)[0].decode("utf-8-sig", "replace").rstrip()
 
 
 def _is_empty(column: Any) -> bool:
@@ -249,6 +272,10 @@ def _check_text(path: str, head: bytes) -> None:
     start = head[:4096]
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path} is text in UTF-16, not in UTF-8; save it as UTF-8.")
+    bare = b"".join(start[:200].split()).lower()
+    other = next((called for magic, called in _OTHERS.items() if bare.startswith(magic)), None)
+    if other is not None:
+        raise InputError(f"{path} is {other}, although it should be CSV; save the table as CSV in UTF-8.")
     if b"\0" in start:
         raise InputError(f"{path} is not text, although it should be CSV; save the table as CSV in UTF-8.")
 
