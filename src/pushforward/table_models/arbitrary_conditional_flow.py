@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.bijections import MarginalSpline, RationalQuadraticSpline
+from pushforward.bijections.circular_marginal import CircularMarginal
 from pushforward.bijections.context_range import ContextRange
 from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
@@ -29,6 +30,8 @@ MOST_CORRELATED = 64
 FURTHEST_END = 40.0
 # The latent number of an infinite end, beyond which no mass is left.
 INFINITE_END = 1e4
+# Coordinates of angles that vary less are shown as they are.
+LEAST_SPREAD = 1e-6
 # The mass of an interval narrower than this, in scores, is density times width, to a relative 1e-5.
 NARROW = 0.02
 
@@ -44,7 +47,7 @@ class ArbitraryConditionalFlow(nn.Module):
     A feature that is neither known nor asked for does not enter: the model itself marginalizes it, without an integral.
     A joint density is the product of its conditionals in the features' order, so each query is a normalized density
     with an exact value and exact draws; that queries agree with each other is learned, not built in. Circular features
-    are angles in radians with a circular spline and a rotation.
+    are angles in radians with a circular spline and a rotation, on a circle where those of the data are uniform.
 
     Arguments:
         features: D.
@@ -58,11 +61,15 @@ class ArbitraryConditionalFlow(nn.Module):
         limited: whether the network sees the ends of the scores' range in training beyond it, default False.
         trend: whether the conditions of scores beyond the range are moved to its ends, and there is a linear trend for
             those who ask; needs `limited`, default False.
+        circle_knots: of the splines that make angles nearly uniform, default 0: there are none.
 
     Attributes:
         score_range: that range, or None; see `ContextRange`.
         trend: of the features beyond it, or None; see `LinearTrend`.
-        marginal: the fixed map from normal scores s to features y; see `MarginalSpline`.
+        marginal: the fixed map from normal scores s to features y that are no angles; see `MarginalSpline`.
+        circle: the fixed map from uniform angles to the angles of the data, or None; see `CircularMarginal`.
+        center, spread: (Σ widths,) of the inputs beside the scores, 0 and 1 but for those of angles; None without
+            `circle`.
         covariance: (D, D) of the Gaussian over scores; the identity unless set. It is not used beyond 64 features.
 
     Cost: a conditional takes one pass of the network, a joint density or a draw takes D.
@@ -82,6 +89,8 @@ class ArbitraryConditionalFlow(nn.Module):
     circular: Tensor
     owner: Tensor
     covariance: Tensor
+    center: Tensor | None
+    spread: Tensor | None
 
     def __init__(
         self,
@@ -95,6 +104,7 @@ class ArbitraryConditionalFlow(nn.Module):
         bounded: bool = False,
         limited: bool = False,
         trend: bool = False,
+        circle_knots: int = 0,
     ) -> None:
         super().__init__()
         widths = [0] * features if widths is None else list(widths)
@@ -103,7 +113,7 @@ class ArbitraryConditionalFlow(nn.Module):
         self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
-            "limited": limited, "trend": trend,
+            "limited": limited, "trend": trend, "circle_knots": circle_knots,
         }  # fmt: skip
         is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
         each = torch.arange(features)
@@ -115,9 +125,13 @@ class ArbitraryConditionalFlow(nn.Module):
         self.score_range = ContextRange(features) if limited else None
         self.trend = LinearTrend(features) if trend else None
         self.marginal = MarginalSpline(features, knots, bounded)
+        self.circle = CircularMarginal(len(circular), circle_knots) if circle_knots and len(circular) else None
+        for name, value in (("center", 0.0), ("spread", 1.0)):
+            beside = torch.full((sum(widths),), value, dtype=torch.float64)
+            self.register_buffer(name, None if self.circle is None else beside)
         self.spline = RationalQuadraticSpline(bins, BOUND)
-        self.circle = RationalQuadraticSpline(bins, math.pi, "circular")
-        self.parameter_count = max(self.spline.parameter_count + 2, self.circle.parameter_count + 1)
+        self.spline_of_angles = RationalQuadraticSpline(bins, math.pi, "circular")
+        self.parameter_count = max(self.spline.parameter_count + 2, self.spline_of_angles.parameter_count + 1)
         self.first = nn.Linear(sum(widths) + 5 * features, hidden)
         self.pairs = nn.ModuleList(
             nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
@@ -133,6 +147,40 @@ class ArbitraryConditionalFlow(nn.Module):
         """A tensor of the precision and on the device of the base."""
         return self.base.reference
 
+    def scores(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scores of features, (n, D), angles in radians, and log ∂s/∂y of each."""
+        s, log_slope = self.marginal.each_inverse(y)
+        if bool(self.circular.any()):
+            angles = y[:, self.circular]
+            turned = (angles, torch.zeros_like(angles)) if self.circle is None else self.circle.each_inverse(angles)
+            s, log_slope = s.clone(), log_slope.clone()
+            s[:, self.circular], log_slope[:, self.circular] = turned
+        return s, log_slope
+
+    def of_scores(self, s: Tensor) -> Tensor:
+        """Return the features, (n, D), of scores, angles in radians."""
+        y = self.marginal.each_forward(s)[0]
+        if bool(self.circular.any()):
+            y = y.clone()
+            angles = s[:, self.circular]
+            y[:, self.circular] = angles if self.circle is None else self.circle.each_forward(angles)[0].to(y)
+        return y
+
+    @torch.no_grad()
+    def learn_inputs_of_angles(self, inputs: Tensor, present: Tensor) -> None:
+        """Standardize what a network is shown of angles, which may all lie in a narrow sector.
+
+        Arguments:
+            inputs: (n, D + Σ widths) of rows to train on.
+            present: (n, D), whether there is a value.
+        """
+        if self.center is None or self.spread is None:
+            return
+        for place, owner in enumerate(self.owner[self.features :].tolist()):
+            own = inputs[present[:, owner], self.features + place].double()
+            if bool(self.circular[owner]) and len(own) > 1 and float(own.std()) > LEAST_SPREAD:
+                self.center[place], self.spread[place] = own.mean(), own.std()
+
     def conditionals(self, inputs: Tensor, known: Tensor, feature: int | None = None) -> Tensor:
         """Return the parameters of p(s[d] | known) for every feature, (n, D, P + 2), or for one, (n, 1, P + 2).
 
@@ -142,6 +190,9 @@ class ArbitraryConditionalFlow(nn.Module):
             feature: which one, default all.
         """
         dtype = self.first.weight.dtype
+        if self.center is not None:
+            beside = (inputs[:, self.features :] - self.center) / self.spread
+            inputs = torch.cat([inputs[:, : self.features], beside.to(inputs.dtype)], 1)
         if self.trend is not None and self.score_range is not None:
             nearest = self.score_range.nearest(inputs[:, : self.features])
             inputs = torch.cat([nearest, inputs[:, self.features :]], 1)
@@ -174,9 +225,9 @@ class ArbitraryConditionalFlow(nn.Module):
         z, log_slope = self.spline.inverse((s - shift) * (-log_scale).exp(), self._spline_part(parameters))
         log_slope = log_slope - log_scale
         if bool(circular.any()):
-            turned, of_circle = self.circle.inverse(
+            turned, of_circle = self.spline_of_angles.inverse(
                 s[:, circular] - parameters[:, circular, 0],
-                parameters[:, circular, 1 : 1 + self.circle.parameter_count],
+                parameters[:, circular, 1 : 1 + self.spline_of_angles.parameter_count],
             )
             z, log_slope = z.clone(), log_slope.clone()
             z[:, circular], log_slope[:, circular] = turned, of_circle
@@ -189,8 +240,8 @@ class ArbitraryConditionalFlow(nn.Module):
         shift, log_scale = self._line(parameters)
         s = shift + log_scale.exp() * s
         if bool(circular.any()):
-            turned, _ = self.circle.forward(
-                z[:, circular], parameters[:, circular, 1 : 1 + self.circle.parameter_count]
+            turned, _ = self.spline_of_angles.forward(
+                z[:, circular], parameters[:, circular, 1 : 1 + self.spline_of_angles.parameter_count]
             )
             s = s.clone()
             s[:, circular] = turned + parameters[:, circular, 0]
@@ -253,13 +304,16 @@ def arbitrary_conditional(
     bounded: bool,
     limited: bool = False,
     trend: bool = False,
+    circle_knots: Annotated[int, Field(ge=0, le=100_000)] = 0,
 ) -> ArbitraryConditionalFlow:
     """An `ArbitraryConditionalFlow` with options within limits, as a model file describes it."""
     if len(widths) != features or any(feature >= features for feature in circular):
         raise InputError(
             "arbitrary_conditional: there must be one width for each feature, and circular features must exist."
         )
-    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded, limited, trend)
+    return ArbitraryConditionalFlow(
+        features, widths, circular, hidden, blocks, bins, knots, bounded, limited, trend, circle_knots
+    )
 
 
 def _log_between(low: Tensor, high: Tensor) -> Tensor:
