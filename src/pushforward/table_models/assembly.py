@@ -138,9 +138,7 @@ def _arbitrary_conditional_flow(
     return flow
 
 
-def _circle(
-    angles: list[int], y: torch.Tensor, knots: int, weights: torch.Tensor | None
-) -> CircularMarginal | None:
+def _circle(angles: list[int], y: torch.Tensor, knots: int, weights: torch.Tensor | None) -> CircularMarginal | None:
     """The map that makes the angles among the columns, (n, D), nearly uniform; None if there are none."""
     if not angles:
         return None
