@@ -1,4 +1,4 @@
-"""Circular splines through the quantiles of angles: uniform on their circle, smooth all around, a density everywhere."""
+"""Circular splines through the quantiles of angles: uniform on a circle, smooth all around, with a density."""
 
 import math
 

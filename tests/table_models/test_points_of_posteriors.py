@@ -91,4 +91,4 @@ def test_steps_are_equal_where_they_show_the_column():
         assert (steps.std() < 1e-9 * steps.mean()) == equal
     around = np.linspace(0, 360, 200, endpoint=False)
     assert np.array_equal(points_on_circle(0, 360, around), around)
-    assert len(points_on_circle(0, 360, 180.1 + around / 36)) == 200
+    assert len(points_on_circle(0, 360, 180.07 + around / 36)) == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -171,7 +172,7 @@ def _curve(line: MarginalSpline, anywhere: float, count: int = 0) -> Curve:
     least = float(torch.special.ndtri(torch.tensor(BEYOND * anywhere, dtype=torch.float64)))
     knots = [min(least, knots[0]), *knots, max(-least, knots[-1])]
     z = [knots[0]]
-    for left, right in zip(knots[:-1], knots[1:], strict=True):
+    for left, right in itertools.pairwise(knots):
         pieces = math.ceil((right - left) / WIDEST)
         z += [left + (right - left) * piece / pieces for piece in range(1, pieces + 1)]
     curve = _closed(*_along(line, anywhere, torch.tensor(z, dtype=torch.float64)))

@@ -195,11 +195,11 @@ class _Curve:
         """That too much of some rows lies outside of the grid, if it does."""
         if not self.outside.rows:
             return []
-        low, high = (f"{end}" for end in self.column.decode(self.points[[0, -1]].astype(float)).to_pylist())
+        low, high = self.column.decode(self.points[[0, -1]].astype(float)).to_pylist()
         return [
-            f"of {self.outside.rows:,} of {counted(rows, 'row')} more than {percent(MOST_OUTSIDE)} of the probability of "
-            f'"{self.of}" lies outside of the grid from {low} to {high}, at most {percent(self.outside.most)}: --grid sets '
-            "another"
+            f"of {self.outside.rows:,} of {counted(rows, 'row')} more than {percent(MOST_OUTSIDE)} of the probability "
+            f'of "{self.of}" lies outside of the grid from {low} to {high}, at most {percent(self.outside.most)}: '
+            "--grid sets another"
         ]
 
 
