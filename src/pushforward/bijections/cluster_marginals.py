@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +69,7 @@ class ClusterMarginals(nn.Module):
         *,
         low: Sequence[float] | None = None,
         high: Sequence[float] | None = None,
+        normal: Collection[int] = (),
         weights: Tensor | None = None,
     ) -> ClusterMarginals:
         """Lay the knots of each cluster through the quantiles of its rows, or on a line where that predicts more.
@@ -79,6 +80,7 @@ class ClusterMarginals(nn.Module):
             knots: of each spline, at most; one for 40 rows, at least four.
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
+            normal: features, without bounds, that are nearly normal already: the tails of their splines become straight.
             weights: (N,) positive weights of the rows; default all equal.
 
         Raises:
@@ -94,7 +96,7 @@ class ClusterMarginals(nn.Module):
                 [bound if end.isinf() else infinite for bound, end in zip(bounds, ends[label], strict=True)]
                 for bounds, ends, infinite in ((lows, boxes.low, -math.inf), (highs, boxes.high, math.inf))
             ]
-            made += _splines(x[own], knots, within, share)
+            made += _splines(x[own], knots, within, normal, share)
         most = max(spline.z_knots.shape[1] for spline in made)
         bounded = any(map(math.isfinite, [*lows, *highs]))
         result = cls(x.shape[1], len(boxes.low), most, bounded).to(x)
@@ -157,12 +159,14 @@ class ClusterMarginals(nn.Module):
         return self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-def _splines(x: Tensor, knots: int, bounds: list[list[float]], weights: Tensor | None) -> list[MarginalSpline]:
+def _splines(
+    x: Tensor, knots: int, bounds: list[list[float]], normal: Collection[int], weights: Tensor | None
+) -> list[MarginalSpline]:
     """The spline of each feature of the rows of a cluster, (n, D)."""
     low, high = bounds
     knots = min(knots, max(len(x) // ROWS_OF_KNOT, FEWEST_KNOTS))
     straight = straight_features(x, knots, low=low, high=high, weights=weights)
-    return [
+    made = [
         MarginalSpline.from_data(
             x[:, [place]],
             knots,
@@ -173,3 +177,4 @@ def _splines(x: Tensor, knots: int, bounds: list[list[float]], weights: Tensor |
         )
         for place in range(x.shape[1])
     ]
+    return [spline.with_straight_tails() if place in normal else spline for place, spline in enumerate(made)]
