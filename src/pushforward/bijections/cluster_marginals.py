@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.bijections.clusters import Boxes
 from pushforward.bijections.cross_fitting import straight_features
-from pushforward.bijections.marginal import NEAREST, MarginalSpline
+from pushforward.bijections.marginal import FURTHEST_IDENTITY, NEAREST, MarginalSpline
 
 # As many rows for each knot of a cluster, but at least four knots.
 ROWS_OF_KNOT, FEWEST_KNOTS = 40, 4
@@ -177,4 +177,24 @@ def _splines(
         )
         for place in range(x.shape[1])
     ]
-    return [spline.with_straight_tails() if place in normal else spline for place, spline in enumerate(made)]
+    return [_with_straight_tails(spline) if place in normal else spline for place, spline in enumerate(made)]
+
+
+def _with_straight_tails(spline: MarginalSpline) -> MarginalSpline:
+    """The spline of one feature without bounds, with tails that become straight, of slope 1, from the last knots on.
+
+    The feature is nearly normal itself and has a map with tails of its own, behind which these would be bent twice.
+    """
+    z, x, slopes = (buffer[0].tolist() for buffer in (spline.z_knots, spline.x_knots, spline.slopes))
+    for end, inner, side in ((0, 1, -1), (-1, -2, 1)):
+        if slopes[end] > 1:
+            # From the slope at the last of the data to 1, not beyond.
+            x[end] = x[inner] + 0.5 * (1 + slopes[end]) * (z[end] - z[inner])
+            slopes[end] = 1.0
+        knot = z[end] + side * FURTHEST_IDENTITY, x[end] + side * FURTHEST_IDENTITY, 1.0
+        for column, number in zip((z, x, slopes), knot, strict=True):
+            column.insert(0 if side < 0 else len(column), number)
+    found = MarginalSpline(1, len(z)).to(spline.z_knots)
+    for buffer, column in zip((found.z_knots, found.x_knots, found.slopes), (z, x, slopes), strict=True):
+        buffer[0] = buffer.new_tensor(column)
+    return found

@@ -154,24 +154,6 @@ class MarginalSpline(Elementwise):
             self.high[feature] = high
         self._set_knots(feature, columns, high)
 
-    def with_straight_tails(self) -> "MarginalSpline":
-        """The same spline of one unbounded feature whose tails become straight, of slope 1, at the last knots.
-
-        The feature is nearly normal itself and has a map with tails of its own, behind which these would be bent twice.
-        """
-        z, x, slopes = (buffer[0].tolist() for buffer in (self.z_knots, self.x_knots, self.slopes))
-        for end, inner, side in ((0, 1, -1), (-1, -2, 1)):
-            if slopes[end] > 1:
-                # From the slope at the last of the data to 1, not beyond.
-                x[end] = x[inner] + 0.5 * (1 + slopes[end]) * (z[end] - z[inner])
-                slopes[end] = 1.0
-            knot = z[end] + side * FURTHEST_IDENTITY, x[end] + side * FURTHEST_IDENTITY, 1.0
-            for column, number in zip((z, x, slopes), knot, strict=True):
-                column.insert(0 if side < 0 else len(column), number)
-        found = MarginalSpline(1, len(z)).to(self.z_knots)
-        found._set_knots(0, (z, x, slopes), math.inf)
-        return found
-
     def _set_knots(self, feature: int, columns: tuple[list[float], ...], high: float) -> None:
         eps = torch.finfo(self.z_knots.dtype).eps
         z, x, slopes = columns

@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.bijections import MarginalSpline, RationalQuadraticSpline
-from pushforward.bijections.circular_marginal import CircularMarginal
+from pushforward.bijections import RationalQuadraticSpline
 from pushforward.bijections.context_range import ContextRange
 from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.table_models.conditional_gaussian import conditional_moments
+from pushforward.table_models.feature_scores import FeatureScores
 from pushforward.table_models.linear_trend import LinearTrend
 from pushforward.zoo.options import Features
 from pushforward.zoo.registry import architecture
@@ -30,13 +30,11 @@ MOST_CORRELATED = 64
 FURTHEST_END = 40.0
 # The latent number of an infinite end, beyond which no mass is left.
 INFINITE_END = 1e4
-# Coordinates of angles that vary less are shown as they are.
-LEAST_SPREAD = 1e-6
 # The mass of an interval narrower than this, in scores, is density times width, to a relative 1e-5.
 NARROW = 0.02
 
 
-class ArbitraryConditionalFlow(nn.Module):
+class ArbitraryConditionalFlow(FeatureScores):
     """p(s[d] | s[known]) of each feature d given any set of known ones, and so any joint density by the chain rule.
 
     s[d] = mean + deviation · (shift + exp(log_scale) · spline(z[d])), z normal. Mean and deviation are those of a
@@ -63,13 +61,9 @@ class ArbitraryConditionalFlow(nn.Module):
             those who ask; needs `limited`, default False.
         circle_knots: of the splines that make angles nearly uniform, default 0: there are none.
 
-    Attributes:
+    Attributes: those of `FeatureScores`, and
         score_range: that range, or None; see `ContextRange`.
         trend: of the features beyond it, or None; see `LinearTrend`.
-        marginal: the fixed map from normal scores s to features y that are no angles; see `MarginalSpline`.
-        circle: the fixed map from uniform angles to the angles of the data, or None; see `CircularMarginal`.
-        center, spread: (Σ widths,) of the inputs beside the scores, 0 and 1 but for those of angles; None without
-            `circle`.
         covariance: (D, D) of the Gaussian over scores; the identity unless set. It is not used beyond 64 features.
 
     Cost: a conditional takes one pass of the network, a joint density or a draw takes D.
@@ -86,11 +80,7 @@ class ArbitraryConditionalFlow(nn.Module):
     """
 
     allows_gaps: Literal[True] = True
-    circular: Tensor
-    owner: Tensor
     covariance: Tensor
-    center: Tensor | None
-    spread: Tensor | None
 
     def __init__(
         self,
@@ -106,29 +96,18 @@ class ArbitraryConditionalFlow(nn.Module):
         trend: bool = False,
         circle_knots: int = 0,
     ) -> None:
-        super().__init__()
         widths = [0] * features if widths is None else list(widths)
-        self.features = features
+        super().__init__(features, widths, circular, knots, bounded, circle_knots)
         self.context_features = 0
         self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
             "limited": limited, "trend": trend, "circle_knots": circle_knots,
         }  # fmt: skip
-        is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
-        each = torch.arange(features)
-        owner = torch.cat([each, each.repeat_interleave(torch.tensor(widths))])
-        self.register_buffer("circular", is_circular, persistent=False)
-        self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("covariance", torch.eye(features, dtype=torch.float64))
         self.base = StandardNormal(features)
         self.score_range = ContextRange(features) if limited else None
         self.trend = LinearTrend(features) if trend else None
-        self.marginal = MarginalSpline(features, knots, bounded)
-        self.circle = CircularMarginal(len(circular), circle_knots) if circle_knots and len(circular) else None
-        for name, value in (("center", 0.0), ("spread", 1.0)):
-            beside = torch.full((sum(widths),), value, dtype=torch.float64)
-            self.register_buffer(name, None if self.circle is None else beside)
         self.spline = RationalQuadraticSpline(bins, BOUND)
         self.spline_of_angles = RationalQuadraticSpline(bins, math.pi, "circular")
         self.parameter_count = max(self.spline.parameter_count + 2, self.spline_of_angles.parameter_count + 1)
@@ -147,40 +126,6 @@ class ArbitraryConditionalFlow(nn.Module):
         """A tensor of the precision and on the device of the base."""
         return self.base.reference
 
-    def scores(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the scores of features, (n, D), angles in radians, and log ∂s/∂y of each."""
-        s, log_slope = self.marginal.each_inverse(y)
-        if bool(self.circular.any()):
-            angles = y[:, self.circular]
-            turned = (angles, torch.zeros_like(angles)) if self.circle is None else self.circle.each_inverse(angles)
-            s, log_slope = s.clone(), log_slope.clone()
-            s[:, self.circular], log_slope[:, self.circular] = turned
-        return s, log_slope
-
-    def of_scores(self, s: Tensor) -> Tensor:
-        """Return the features, (n, D), of scores, angles in radians."""
-        y = self.marginal.each_forward(s)[0]
-        if bool(self.circular.any()):
-            y = y.clone()
-            angles = s[:, self.circular]
-            y[:, self.circular] = angles if self.circle is None else self.circle.each_forward(angles)[0].to(y)
-        return y
-
-    @torch.no_grad()
-    def learn_inputs_of_angles(self, inputs: Tensor, present: Tensor) -> None:
-        """Standardize what a network is shown of angles, which may all lie in a narrow sector.
-
-        Arguments:
-            inputs: (n, D + Σ widths) of rows to train on.
-            present: (n, D), whether there is a value.
-        """
-        if self.center is None or self.spread is None:
-            return
-        for place, owner in enumerate(self.owner[self.features :].tolist()):
-            own = inputs[present[:, owner], self.features + place].double()
-            if bool(self.circular[owner]) and len(own) > 1 and float(own.std()) > LEAST_SPREAD:
-                self.center[place], self.spread[place] = own.mean(), own.std()
-
     def conditionals(self, inputs: Tensor, known: Tensor, feature: int | None = None) -> Tensor:
         """Return the parameters of p(s[d] | known) for every feature, (n, D, P + 2), or for one, (n, 1, P + 2).
 
@@ -190,9 +135,7 @@ class ArbitraryConditionalFlow(nn.Module):
             feature: which one, default all.
         """
         dtype = self.first.weight.dtype
-        if self.center is not None:
-            beside = (inputs[:, self.features :] - self.center) / self.spread
-            inputs = torch.cat([inputs[:, : self.features], beside.to(inputs.dtype)], 1)
+        inputs = self.standardized_inputs(inputs)
         if self.trend is not None and self.score_range is not None:
             nearest = self.score_range.nearest(inputs[:, : self.features])
             inputs = torch.cat([nearest, inputs[:, self.features :]], 1)
