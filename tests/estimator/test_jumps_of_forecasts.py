@@ -58,7 +58,12 @@ def test_scores_of_whole_numbers_are_sums(name, flow):
 
 @pytest.mark.parametrize(
     ("name", "flow"),
-    [("a far mark", "nsf"), ("zeros", "nsf"), ("zeros among tenths", "nsf"), pytest.param("a far mark", None, marks=pytest.mark.slow)],
+    [
+        ("a far mark", "nsf"),
+        ("zeros", "nsf"),
+        ("zeros among tenths", "nsf"),
+        pytest.param("a far mark", None, marks=pytest.mark.slow),
+    ],
 )
 def test_scores_of_values_with_atoms_are_integrals_on_both_sides_of_them(name, flow):
     density, rows, y = fitted(name, flow), X[:ASKED], TARGETS[name][:ASKED]

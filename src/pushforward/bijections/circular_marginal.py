@@ -210,7 +210,7 @@ def _halved(curve: Curve, pieces: Tensor) -> Curve:
     """The same map with a knot more in the middle of some pieces."""
     z, x, slopes = curve
     middle = 0.5 * (z[pieces] + z[pieces + 1])
-    knots = (part[None, :, None] for part in curve)
-    found, log_slope = through_knots(middle[None], *knots, pieces[None], False)
+    at_z, at_x, slope = (part[None, :, None] for part in curve)
+    found, log_slope = through_knots(middle[None], at_z, at_x, slope, pieces[None], False)
     z, order = torch.cat([z, middle]).sort()
     return z, torch.cat([x, found[0]])[order], torch.cat([slopes, log_slope[0].exp()])[order]

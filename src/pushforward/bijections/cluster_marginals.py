@@ -80,7 +80,8 @@ class ClusterMarginals(nn.Module):
             knots: of each spline, at most; one for 40 rows, at least four.
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
-            normal: features, without bounds, that are nearly normal already: the tails of their splines become straight.
+            normal: features, without bounds, that are nearly normal already: the tails of their splines become
+                straight.
             weights: (N,) positive weights of the rows; default all equal.
 
         Raises:

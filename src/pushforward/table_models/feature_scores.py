@@ -97,7 +97,7 @@ class FeatureScores(nn.Module):
 
     def standardized_inputs(self, inputs: Tensor) -> Tensor:
         """Inputs, (n, D + Σ widths), with those of angles in units of their own deviations."""
-        if self.center is None:
+        if self.center is None or self.spread is None:
             return inputs
         beside = (inputs[:, self.features :] - self.center) / self.spread
         return torch.cat([inputs[:, : self.features], beside.to(inputs.dtype)], 1)
