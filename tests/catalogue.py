@@ -33,6 +33,7 @@ from pushforward.bijections import (
     Sylvester,
     TailTransform,
 )
+from pushforward.bijections.circular_marginal import CircularMarginal
 from pushforward.bijections.cluster_marginals import ClusterMarginals
 from pushforward.bijections.clustered import Clustered
 from pushforward.bijections.clusters import Boxes
@@ -139,6 +140,9 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "sylvester": lambda d, c: Sylvester(d, d, context=c, hidden=(5,)),
     "tail transform": lambda d, c: TailTransform(d),
     "marginal spline": marginal_spline,
+    "circular marginal": lambda d, c: CircularMarginal.from_data(
+        torch.linspace(0.1, 1, 200)[:, None].sin().expand(-1, d)
+    ),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,

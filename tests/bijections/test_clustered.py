@@ -8,6 +8,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 import pushforward as pf
+from pushforward.bijections.cluster_marginals import ClusterMarginals
 from pushforward.bijections.clustered import Clustered
 from pushforward.bijections.clusters import find_clusters
 from pushforward.bijections.latent_shares import divide, join
@@ -238,3 +239,43 @@ def test_likelihood_is_near_the_truth(centers, separation, rows):
     assert -5 * error < float(lost.mean()) < 0.03 + 3 * numbers / (2 * rows) + 5 * error
     torch.manual_seed(0)
     assert truth.share_outside(model.draw(20_000)) <= 1e-3
+
+
+def two_clusters(rows, seed=0):
+    """Two far clusters, the second with a seventh of the rows, and a normal number that is larger in it."""
+    random = np.random.default_rng(seed)
+    second = random.random(rows) < 1 / 7
+    x = random.normal(size=(rows, 3)) + second[:, None] * np.array([1e4, -1e4, 2.0])
+    return x, second
+
+
+@pytest.mark.parametrize("rows", [150, 1500])
+def test_features_with_tails_of_their_own_have_straight_ones_in_every_cluster(rows):
+    x = torch.from_numpy(two_clusters(rows)[0])
+    boxes = find_clusters(x)
+    data = ClusterMarginals.from_data(x, boxes, 8, normal=[2])
+    scores = torch.zeros(50, 3, dtype=torch.float64)
+    scores[:, 2] = torch.linspace(-30, 30, 50)
+    for label in range(data.clusters):
+        labels = torch.full((50,), label)
+        found = data(scores, labels)[0]
+        steps = found[:, 2].diff() / scores[:, 2].diff()
+        # A normal number remains one, up to its deviation in the cluster.
+        assert float(steps[scores[1:, 2] < -8].max()) < 1.5 and float(steps[scores[:-1, 2] > 8].max()) < 1.5
+        assert float(found[:, 2].abs().max()) < 45
+        # The other features lie at medians, inside the box.
+        torch.testing.assert_close(data.inverse(found)[0], scores, rtol=1e-7, atol=1e-7)
+    bent = ClusterMarginals.from_data(x, boxes, 8)
+    assert float(bent(scores, torch.zeros(50, dtype=torch.long))[0][:, 2].abs().max()) > 1e6
+
+
+def test_draws_beside_atoms_and_clusters_stay_near_the_data():
+    x, _ = two_clusters(400)
+    random = np.random.default_rng(1)
+    amounts = np.where(random.random(400) < 0.4, 0.0, np.exp(x[:, 2]))
+    rows = np.column_stack([x[:, :2], amounts])
+    model = pf.fit_table(rows, max_steps=2, progress=False).model
+    assert isinstance(model.flow.bijection, Clustered)
+    drawn = np.asarray(model.draw(20_000))[:, 2]
+    # Of fifty times as many amounts the largest is about four times as large as the largest row.
+    assert drawn.max() < 8 * amounts.max() and drawn.min() == 0

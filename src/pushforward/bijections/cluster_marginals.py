@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.bijections.clusters import Boxes
 from pushforward.bijections.cross_fitting import straight_features
-from pushforward.bijections.marginal import NEAREST, MarginalSpline
+from pushforward.bijections.marginal import FURTHEST_IDENTITY, NEAREST, MarginalSpline
 
 # As many rows for each knot of a cluster, but at least four knots.
 ROWS_OF_KNOT, FEWEST_KNOTS = 40, 4
@@ -69,6 +69,7 @@ class ClusterMarginals(nn.Module):
         *,
         low: Sequence[float] | None = None,
         high: Sequence[float] | None = None,
+        normal: Collection[int] = (),
         weights: Tensor | None = None,
     ) -> ClusterMarginals:
         """Lay the knots of each cluster through the quantiles of its rows, or on a line where that predicts more.
@@ -79,6 +80,8 @@ class ClusterMarginals(nn.Module):
             knots: of each spline, at most; one for 40 rows, at least four.
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
+            normal: features, without bounds, that are nearly normal already: the tails of their splines become
+                straight.
             weights: (N,) positive weights of the rows; default all equal.
 
         Raises:
@@ -94,7 +97,7 @@ class ClusterMarginals(nn.Module):
                 [bound if end.isinf() else infinite for bound, end in zip(bounds, ends[label], strict=True)]
                 for bounds, ends, infinite in ((lows, boxes.low, -math.inf), (highs, boxes.high, math.inf))
             ]
-            made += _splines(x[own], knots, within, share)
+            made += _splines(x[own], knots, within, normal, share)
         most = max(spline.z_knots.shape[1] for spline in made)
         bounded = any(map(math.isfinite, [*lows, *highs]))
         result = cls(x.shape[1], len(boxes.low), most, bounded).to(x)
@@ -157,12 +160,14 @@ class ClusterMarginals(nn.Module):
         return self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-def _splines(x: Tensor, knots: int, bounds: list[list[float]], weights: Tensor | None) -> list[MarginalSpline]:
+def _splines(
+    x: Tensor, knots: int, bounds: list[list[float]], normal: Collection[int], weights: Tensor | None
+) -> list[MarginalSpline]:
     """The spline of each feature of the rows of a cluster, (n, D)."""
     low, high = bounds
     knots = min(knots, max(len(x) // ROWS_OF_KNOT, FEWEST_KNOTS))
     straight = straight_features(x, knots, low=low, high=high, weights=weights)
-    return [
+    made = [
         MarginalSpline.from_data(
             x[:, [place]],
             knots,
@@ -173,3 +178,24 @@ def _splines(x: Tensor, knots: int, bounds: list[list[float]], weights: Tensor |
         )
         for place in range(x.shape[1])
     ]
+    return [_with_straight_tails(spline) if place in normal else spline for place, spline in enumerate(made)]
+
+
+def _with_straight_tails(spline: MarginalSpline) -> MarginalSpline:
+    """The spline of one feature without bounds, with tails that become straight, of slope 1, from the last knots on.
+
+    The feature is nearly normal itself and has a map with tails of its own, behind which these would be bent twice.
+    """
+    z, x, slopes = (buffer[0].tolist() for buffer in (spline.z_knots, spline.x_knots, spline.slopes))
+    for end, inner, side in ((0, 1, -1), (-1, -2, 1)):
+        if slopes[end] > 1:
+            # From the slope at the last of the data to 1, not beyond.
+            x[end] = x[inner] + 0.5 * (1 + slopes[end]) * (z[end] - z[inner])
+            slopes[end] = 1.0
+        knot = z[end] + side * FURTHEST_IDENTITY, x[end] + side * FURTHEST_IDENTITY, 1.0
+        for column, number in zip((z, x, slopes), knot, strict=True):
+            column.insert(0 if side < 0 else len(column), number)
+    found = MarginalSpline(1, len(z)).to(spline.z_knots)
+    for buffer, column in zip((found.z_knots, found.x_knots, found.slopes), (z, x, slopes), strict=True):
+        buffer[0] = buffer.new_tensor(column)
+    return found

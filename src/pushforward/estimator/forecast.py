@@ -47,9 +47,10 @@ class Forecast:
 
     @classmethod
     def of(cls, values: np.ndarray, weights: np.ndarray) -> Forecast:
-        """Of points, (n, P), in any order, with weights (P,)."""
-        order = values.argsort(1)
-        return cls(np.take_along_axis(values, order, 1), weights[order])
+        """Of points, (n, P), in any order, with weights (P,) or (n, P); equal ones stay in their order."""
+        order = values.argsort(1, kind="stable")
+        weights = np.take_along_axis(np.broadcast_to(weights, values.shape), order, 1)
+        return cls(np.take_along_axis(values, order, 1), weights)
 
     def mean(self, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
         """The mean of each row, (n,), where values beyond an end count as that end: tails may have no mean."""

@@ -22,8 +22,9 @@ class Forecasting(PredictivePoints):
     def crps(self, X: Any, y: Any) -> np.ndarray:
         """The continuous ranked probability score of each row, in the units of the target; lower is better.
 
-        ∫ (F(t | X) - 1[t ≥ y])² dt, by quadrature of 200 points for each flow, or over 1024 points for several targets;
-        t counts no farther than one range beyond the targets of the fit, and up to y.
+        ∫ (F(t | X) - 1[t ≥ y])² dt, by quadrature of 200 points for each flow, or over 1024 points for several targets.
+        Where values of one target have probabilities, F jumps there, and the integral is split at them. t counts no
+        farther than one range beyond the targets of the fit, and up to y.
 
         Arguments:
             X: (n, C).

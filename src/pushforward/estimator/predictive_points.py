@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
 from pushforward.estimator.cells import readable
 from pushforward.estimator.forecast import Forecast, normal_nodes
+from pushforward.estimator.jumps import FEWEST_NODES, MOST_NODES, jumps_of, nodes_beside_jumps, weights_of_jumps
 from pushforward.estimator.rows import map_rows, warn_beyond_range
 from pushforward.estimator.shapes import check_lengths
 from pushforward.flow import Flow
@@ -24,6 +25,26 @@ from pushforward.tables.columns.values import UNSEEN
 POINTS = 1024
 # Rows times draws that are in memory at a time.
 DRAWS = 2**18
+# Jumps that overlap by more than this are one.
+CLOSEST = 1e-9
+
+
+class Jumps(NamedTuple):
+    """Jumps of a distribution function, on the line of a target's points.
+
+    Attributes:
+        low: (J,) where they begin, increasing, perhaps infinite.
+        high: (J,) where they end.
+        inside: (J,) a point of each.
+        between: whether there are values between them.
+        beyond: whether there are values below the first and above the last.
+    """
+
+    low: Tensor
+    high: Tensor
+    inside: Tensor
+    between: bool
+    beyond: bool
 
 
 class PredictivePoints(FlowEstimator):
@@ -94,8 +115,12 @@ class PredictivePoints(FlowEstimator):
         return values[:, 0] if self._one_dimensional else values
 
     def _points(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Some rows at a time: which, points of their targets, (m, P, K), and weights, (P,)."""
+        """Some rows at a time: which, points of their targets, (m, P, K), and weights, (P,) or (m, P)."""
         flow = self._evaluated_by(rows.dtype)
+        jumps = self._jumps() if self._invertible else None
+        if jumps is not None and len(jumps.low):
+            yield from self._points_beside_jumps(flow, rows, jumps)
+            return
         z, weights = self._latents(flow)
         whole = np.concatenate([share * weights for share, _ in flow.parts])
         step = max(1, DRAWS // len(whole))
@@ -103,6 +128,66 @@ class PredictivePoints(FlowEstimator):
             part = slice(start, start + step)
             values = [self._to_data(one, z, rows[part]) for _, one in flow.parts]
             yield part, self._columns.whole(np.concatenate(values, 1)), whole
+
+    def _points_beside_jumps(
+        self, flow: Any, rows: np.ndarray, jumps: Jumps
+    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """As `_points`, of one target whose distribution function jumps at some values."""
+        at_jumps = np.repeat(self._kinds.decode(jumps.inside[:, None].numpy())[:, 0], 3)
+        step = max(1, DRAWS // (len(flow.parts) * (MOST_NODES + (FEWEST_NODES + 3) * (1 + len(jumps.low)))))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            values, weights = [], []
+            for share, one in flow.parts:
+                low, high = self._latents_of(one, jumps, rows[part])
+                own = [weights_of_jumps(low, high)]
+                values.append(np.broadcast_to(at_jumps, (len(low), len(at_jumps))))
+                if jumps.beyond:
+                    z, beside = nodes_beside_jumps(low, high, jumps.between)
+                    values.append(self._to_data_of_each(one, z, rows[part])[..., 0])
+                    own.append(beside)
+                whole = torch.cat(own, 1)
+                weights.append(share * (whole / whole.sum(1, keepdim=True)).numpy())
+            yield part, self._columns.whole(np.concatenate(values, 1)[..., None]), np.concatenate(weights, 1)
+
+    def _jumps(self) -> Jumps:
+        """Where the distribution function of the one target jumps."""
+        (kind,) = self._kinds.kinds
+        first, last = (float(end[0]) for end in self._ends_of_mean)
+        # The range of the fit, of which the ends of means lie a length beyond either end.
+        codes, between, beyond = jumps_of(kind, (2 * first + last) / 3, (first + 2 * last) / 3)
+        ends = self._kinds.maps.intervals(torch.from_numpy(codes.astype(np.float64))[:, None])
+        low, high = ends.low[:, 0], ends.high[:, 0]
+        apart = torch.ones(len(codes), dtype=torch.bool)
+        apart[1:] = low[1:] >= high[:-1].cummax(0).values - CLOSEST if len(codes) > 1 else True
+        apart &= high > low
+        low, high = low[apart], high[apart]
+        finite = torch.where(low.isinf(), high - 1, low), torch.where(high.isinf(), low + 1, high)
+        inside = torch.where(low.isinf() & high.isinf(), 0.0, 0.5 * (finite[0] + finite[1]))
+        return Jumps(low, high, inside, between, beyond)
+
+    def _latents_of(self, flow: Flow, jumps: Jumps, rows: np.ndarray) -> list[Tensor]:
+        """z of the beginnings and of the ends of jumps, each (n, J), given each row."""
+        found = []
+        for ends in (jumps.low, jumps.high):
+            inside = torch.where(ends.isinf(), 0.0, ends).to(flow.reference)
+
+            def latent(given: Tensor, inside: Tensor = inside) -> Tensor:
+                y = inside[:, None, None].expand(-1, len(given), 1)
+                return flow.to_latent(y, self._context_of(given))[..., 0].double().t()
+
+            z = torch.from_numpy(map_rows(latent, flow, rows))
+            found.append(torch.where(ends.isinf(), ends, z))
+        return found
+
+    def _to_data_of_each(self, flow: Flow, z: Tensor, rows: np.ndarray) -> np.ndarray:
+        """The one target f(z | row), (n, P, 1), of latents of each row, (n, P)."""
+
+        def map_latents(given: Tensor, own: Tensor) -> Tensor:
+            z = own.t()[..., None].to(flow.reference)
+            return flow.to_data(z, self._context_of(given)).double().movedim(0, 1)
+
+        return self._kinds.decode(map_rows(map_latents, flow, rows, z.numpy()))
 
     def _latents(self, flow: Flow) -> tuple[Tensor, np.ndarray]:
         """Points z, (P, D), and weights, (P,): of quadrature, or of a Sobol sequence for several targets."""

@@ -190,6 +190,8 @@ def learn_scores(density: ArbitraryConditionalDensity, codes: Tensor, known: Ten
     """
     if density.flow.score_range is not None:
         density.flow.score_range.set(_scores(density, known))
+    observed = observe(codes[:COVARIANCE_ROWS], density.columns, density.kinds, density.flow)
+    density.flow.learn_inputs_of_angles(observed.inputs, observed.present)
     if density.features > MOST_CORRELATED:
         return
     density.learn_trend(codes[:COVARIANCE_ROWS], len(codes))
@@ -218,7 +220,7 @@ def required_density(model: TableModel) -> ArbitraryConditionalDensity:
 
 def _scores(density: ArbitraryConditionalDensity, codes: Tensor) -> Tensor:
     """The scores of rows, (n, D), NaN where a value is missing."""
-    observed = observe(codes, density.columns, density.kinds, density.flow.marginal)
+    observed = observe(codes, density.columns, density.kinds, density.flow)
     return observed.inputs[:, : density.features].masked_fill(~observed.present, math.nan)
 
 

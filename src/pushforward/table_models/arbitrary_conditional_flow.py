@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.bijections import MarginalSpline, RationalQuadraticSpline
+from pushforward.bijections import RationalQuadraticSpline
 from pushforward.bijections.context_range import ContextRange
 from pushforward.bijections.univariate.base import soft_bound
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.table_models.conditional_gaussian import conditional_moments
+from pushforward.table_models.feature_scores import FeatureScores
 from pushforward.table_models.linear_trend import LinearTrend
 from pushforward.zoo.options import Features
 from pushforward.zoo.registry import architecture
@@ -33,7 +34,7 @@ INFINITE_END = 1e4
 NARROW = 0.02
 
 
-class ArbitraryConditionalFlow(nn.Module):
+class ArbitraryConditionalFlow(FeatureScores):
     """p(s[d] | s[known]) of each feature d given any set of known ones, and so any joint density by the chain rule.
 
     s[d] = mean + deviation · (shift + exp(log_scale) · spline(z[d])), z normal. Mean and deviation are those of a
@@ -44,7 +45,7 @@ class ArbitraryConditionalFlow(nn.Module):
     A feature that is neither known nor asked for does not enter: the model itself marginalizes it, without an integral.
     A joint density is the product of its conditionals in the features' order, so each query is a normalized density
     with an exact value and exact draws; that queries agree with each other is learned, not built in. Circular features
-    are angles in radians with a circular spline and a rotation.
+    are angles in radians with a circular spline and a rotation, on a circle where those of the data are uniform.
 
     Arguments:
         features: D.
@@ -58,11 +59,11 @@ class ArbitraryConditionalFlow(nn.Module):
         limited: whether the network sees the ends of the scores' range in training beyond it, default False.
         trend: whether the conditions of scores beyond the range are moved to its ends, and there is a linear trend for
             those who ask; needs `limited`, default False.
+        circle_knots: of the splines that make angles nearly uniform, default 0: there are none.
 
-    Attributes:
+    Attributes: those of `FeatureScores`, and
         score_range: that range, or None; see `ContextRange`.
         trend: of the features beyond it, or None; see `LinearTrend`.
-        marginal: the fixed map from normal scores s to features y; see `MarginalSpline`.
         covariance: (D, D) of the Gaussian over scores; the identity unless set. It is not used beyond 64 features.
 
     Cost: a conditional takes one pass of the network, a joint density or a draw takes D.
@@ -79,8 +80,6 @@ class ArbitraryConditionalFlow(nn.Module):
     """
 
     allows_gaps: Literal[True] = True
-    circular: Tensor
-    owner: Tensor
     covariance: Tensor
 
     def __init__(
@@ -95,29 +94,23 @@ class ArbitraryConditionalFlow(nn.Module):
         bounded: bool = False,
         limited: bool = False,
         trend: bool = False,
+        circle_knots: int = 0,
     ) -> None:
-        super().__init__()
         widths = [0] * features if widths is None else list(widths)
-        self.features = features
+        super().__init__(features, widths, circular, knots, bounded, circle_knots)
         self.context_features = 0
         self.config: dict[str, Any] | None = {
             "architecture": "arbitrary_conditional", "features": features, "widths": widths, "circular": list(circular),
             "hidden": hidden, "blocks": blocks, "bins": bins, "knots": knots, "bounded": bounded,
-            "limited": limited, "trend": trend,
+            "limited": limited, "trend": trend, "circle_knots": circle_knots,
         }  # fmt: skip
-        is_circular = torch.tensor([feature in set(circular) for feature in range(features)])
-        each = torch.arange(features)
-        owner = torch.cat([each, each.repeat_interleave(torch.tensor(widths))])
-        self.register_buffer("circular", is_circular, persistent=False)
-        self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("covariance", torch.eye(features, dtype=torch.float64))
         self.base = StandardNormal(features)
         self.score_range = ContextRange(features) if limited else None
         self.trend = LinearTrend(features) if trend else None
-        self.marginal = MarginalSpline(features, knots, bounded)
         self.spline = RationalQuadraticSpline(bins, BOUND)
-        self.circle = RationalQuadraticSpline(bins, math.pi, "circular")
-        self.parameter_count = max(self.spline.parameter_count + 2, self.circle.parameter_count + 1)
+        self.spline_of_angles = RationalQuadraticSpline(bins, math.pi, "circular")
+        self.parameter_count = max(self.spline.parameter_count + 2, self.spline_of_angles.parameter_count + 1)
         self.first = nn.Linear(sum(widths) + 5 * features, hidden)
         self.pairs = nn.ModuleList(
             nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
@@ -142,6 +135,7 @@ class ArbitraryConditionalFlow(nn.Module):
             feature: which one, default all.
         """
         dtype = self.first.weight.dtype
+        inputs = self.standardized_inputs(inputs)
         if self.trend is not None and self.score_range is not None:
             nearest = self.score_range.nearest(inputs[:, : self.features])
             inputs = torch.cat([nearest, inputs[:, self.features :]], 1)
@@ -174,9 +168,9 @@ class ArbitraryConditionalFlow(nn.Module):
         z, log_slope = self.spline.inverse((s - shift) * (-log_scale).exp(), self._spline_part(parameters))
         log_slope = log_slope - log_scale
         if bool(circular.any()):
-            turned, of_circle = self.circle.inverse(
+            turned, of_circle = self.spline_of_angles.inverse(
                 s[:, circular] - parameters[:, circular, 0],
-                parameters[:, circular, 1 : 1 + self.circle.parameter_count],
+                parameters[:, circular, 1 : 1 + self.spline_of_angles.parameter_count],
             )
             z, log_slope = z.clone(), log_slope.clone()
             z[:, circular], log_slope[:, circular] = turned, of_circle
@@ -189,8 +183,8 @@ class ArbitraryConditionalFlow(nn.Module):
         shift, log_scale = self._line(parameters)
         s = shift + log_scale.exp() * s
         if bool(circular.any()):
-            turned, _ = self.circle.forward(
-                z[:, circular], parameters[:, circular, 1 : 1 + self.circle.parameter_count]
+            turned, _ = self.spline_of_angles.forward(
+                z[:, circular], parameters[:, circular, 1 : 1 + self.spline_of_angles.parameter_count]
             )
             s = s.clone()
             s[:, circular] = turned + parameters[:, circular, 0]
@@ -253,13 +247,16 @@ def arbitrary_conditional(
     bounded: bool,
     limited: bool = False,
     trend: bool = False,
+    circle_knots: Annotated[int, Field(ge=0, le=100_000)] = 0,
 ) -> ArbitraryConditionalFlow:
     """An `ArbitraryConditionalFlow` with options within limits, as a model file describes it."""
     if len(widths) != features or any(feature >= features for feature in circular):
         raise InputError(
             "arbitrary_conditional: there must be one width for each feature, and circular features must exist."
         )
-    return ArbitraryConditionalFlow(features, widths, circular, hidden, blocks, bins, knots, bounded, limited, trend)
+    return ArbitraryConditionalFlow(
+        features, widths, circular, hidden, blocks, bins, knots, bounded, limited, trend, circle_knots
+    )
 
 
 def _log_between(low: Tensor, high: Tensor) -> Tensor:

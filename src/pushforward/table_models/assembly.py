@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from pushforward.bijections import MarginalSpline
+from pushforward.bijections.circular_marginal import CircularMarginal
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Density, Flow
 from pushforward.support.seeding import seeded, uniform_noise
@@ -107,11 +109,12 @@ def _arbitrary_conditional_flow(
     """The flow with fresh weights behind splines that make each column of its training rows nearly normal."""
     bounded = any(np.isfinite([*maps.low, *maps.high]))
     options = {key: value for key, value in recipe.flow.items() if key != "architecture"}
-    straight = straight_features(y, recipe.knots, low=maps.low, high=maps.high, normal=maps.normal, weights=weights)
+    without = [*maps.normal, *maps.circular]
+    straight = straight_features(y, recipe.knots, low=maps.low, high=maps.high, normal=without, weights=weights)
     if all_straight:
         straight = [place for place in range(maps.features) if np.isinf([maps.low[place], maps.high[place]]).all()]
     splines = {}
-    for place in set(range(maps.features)) - set(maps.normal):
+    for place in set(range(maps.features)) - set(without):
         present = ~y[:, place].isnan()
         splines[place] = MarginalSpline.from_data(
             y[present, place][:, None],
@@ -122,11 +125,27 @@ def _arbitrary_conditional_flow(
             straight=[0] if place in straight else [],
         )
     knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
+    circle = _circle(maps.circular, y, recipe.knots, weights)
     with seeded(seed):
         flow = ArbitraryConditionalFlow(
-            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, trend=True, **options
-        )
+            maps.features, widths, maps.circular, knots=knots, bounded=bounded, limited=True, trend=True,
+            circle_knots=0 if circle is None else circle.knots, **options
+        )  # fmt: skip
     flow.marginal.double()
+    flow.circle = circle
     for place, spline in splines.items():
         flow.marginal.copy_knots(place, spline)
     return flow
+
+
+def _circle(angles: list[int], y: torch.Tensor, knots: int, weights: torch.Tensor | None) -> CircularMarginal | None:
+    """The map that makes the angles among the columns, (n, D), nearly uniform; None if there are none."""
+    if not angles:
+        return None
+    present = [~y[:, place].isnan() for place in angles]
+    columns = [
+        (torch.special.ndtr(y[rows, place]) - 0.5) * 2 * math.pi for rows, place in zip(present, angles, strict=True)
+    ]
+    shares = [None if weights is None else weights[rows] for rows in present]
+    # A circle may hold several sectors.
+    return CircularMarginal.from_data(columns, 2 * knots, weights=shares)

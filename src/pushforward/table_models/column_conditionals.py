@@ -139,7 +139,7 @@ class ColumnConditionals(nn.Module):
         return self.flow.score_range.beyond(scores) & ~codes.isnan()
 
     def _observed(self, codes: Tensor) -> Observed:
-        return observe(codes, self.columns, self.kinds, self.flow.marginal)
+        return observe(codes, self.columns, self.kinds, self.flow)
 
     def _conditional(self, codes: Tensor, column: int) -> Tensor:
         """Parameters of p(column | present values), (n, 1, P)."""
@@ -156,7 +156,7 @@ class ColumnConditionals(nn.Module):
     def _codes_of(self, codes: Tensor, parameters: Tensor, latent: Tensor, column: int) -> Tensor:
         """The codes, (n,), of a column's latent numbers, (n, 1), given the values of codes, (n, D)."""
         score = self.flow.to_score(parameters, latent, torch.tensor([column])).double()
-        y = y_of(score[:, 0], column, self.columns, self.flow.marginal)
+        y = y_of(score[:, 0], column, self.flow)
         beyond = self._beyond(codes, ~codes.isnan(), column, parameters)
         if beyond is not None:
             y[:, column] = beyond.quantile(y[:, column], torch.special.ndtr(latent[:, 0].double()))
@@ -183,7 +183,7 @@ class ColumnConditionals(nn.Module):
         for latent in (-1.0, 1.0):
             z = torch.full((int(rows.sum()), 1), latent, dtype=parameters.dtype, device=parameters.device)
             score = self.flow.to_score(parameters[rows], z, torch.tensor([column])).double()[:, 0]
-            at_end.append(y_of(score, column, self.columns, self.flow.marginal)[:, column])
+            at_end.append(y_of(score, column, self.flow)[:, column])
         deviation = torch.maximum(deviation, 0.5 * (at_end[1] - at_end[0]))
         bounds = float(self.columns.low[column]), float(self.columns.high[column])
         return BeyondRange(rows, column, Truncated(mean, deviation, *bounds))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.bijections import MarginalSpline
+from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.columns import Columns
 
@@ -34,44 +34,39 @@ class Observed(NamedTuple):
     present: Tensor
 
 
-def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], marginal: MarginalSpline) -> Observed:
+def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], flow: ArbitraryConditionalFlow) -> Observed:
     """Turn codes into scores and inputs of a network.
 
     Arguments:
         codes: (n, D), NaN where a value is missing.
         columns: the maps of the columns.
         kinds: the columns.
-        marginal: from scores to the numbers of the maps; angles have none, their score is the angle in radians.
+        flow: has the scores of the numbers of the maps, and of angles in radians.
     """
     present = ~codes.isnan()
     low, high, log_term = columns.intervals(codes.double())
     mass = high > low
-    middle = marginal.x_knots[:, marginal.x_knots.shape[1] // 2].double()
-    scores = []
+    knots = flow.marginal.x_knots
+    middle = knots[:, knots.shape[1] // 2].double()
+    # A network is shown where angles lie themselves: it need not learn where a sector ends.
+    scores, points = [], []
     slope = torch.zeros_like(low)
     for end in (low, high):
         # Missing and infinite ends are computed with a number that surely has a score.
         inside = torch.where(present & end.isfinite(), end, middle)
-        score, slope = marginal.each_inverse(inside)
-        if columns.circular:
-            score, slope = score.clone(), slope.clone()
-            score[:, columns.circular] = inside[:, columns.circular]
-            slope[:, columns.circular] = 0.0
+        score, slope = flow.scores(inside)
         scores.append(torch.where(end.isinf(), end, score))
+        points.append(torch.where(flow.circular, inside, scores[-1]))
     log_term = torch.where(present, torch.where(mass, log_term, log_term + slope), 0.0)
-    inputs = _inputs(codes, scores[0], scores[1], kinds)
+    inputs = _inputs(codes, points[0], points[1], kinds)
     return Observed(scores[0], scores[1], log_term, mass & present, inputs, present)
 
 
-def y_of(score: Tensor, column: int, columns: Columns, marginal: MarginalSpline) -> Tensor:
+def y_of(score: Tensor, column: int, flow: ArbitraryConditionalFlow) -> Tensor:
     """Return y of scores of one column, (n,), float64, among numbers of no meaning for the others, (n, D)."""
-    scores = torch.zeros(len(score), columns.features, dtype=torch.float64)
+    scores = torch.zeros(len(score), flow.features, dtype=torch.float64)
     scores[:, column] = score
-    y = marginal.each_forward(scores)[0]
-    if column in columns.circular:
-        y = y.clone()
-        y[:, column] = score
-    return y
+    return flow.of_scores(scores)
 
 
 def _inputs(codes: Tensor, low: Tensor, high: Tensor, kinds: Sequence[Column]) -> Tensor:

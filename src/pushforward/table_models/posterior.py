@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
+from pushforward.support.wording import counted, percent
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import StoredTable, TableReader, TableWriter, check_columns, opened, table_format
+from pushforward.tables.columns.shown_points import FURTHEST_SCORE
 from pushforward.tables.columns.values import UNSEEN
 from pushforward.tables.files.opening import Data
 
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1024
 GRID_POINTS = 200
-# The normal scores between which the default grid lies.
-LARGEST_SCORE = 3.5
+# A row of which more lies outside of the grid is said.
+MOST_OUTSIDE = 1e-3
+# An end of a grid this near to a bound, in lengths of the grid, is at the bound.
+NEXT_TO_BOUND = 1e-9
 
 
 def posterior(
@@ -54,10 +59,11 @@ def posterior(
         of: the column whose density is wanted; its values in the table are not used.
         given: the columns that are known; default all others of the model that the table has.
         quantiles: levels between 0 and 1, instead of the grid.
-        grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, or
-            all values of a column with few.
+        grid: lowest value, highest value, number of points; default 200 points over the range of the training rows, in
+            equal steps or, of skewed columns and heavy tails, closer together where most values are; or all values of a
+            column with few.
         announce: is told, line by line, of values that the model has never seen or that lie beyond the range of the
-            training rows.
+            training rows, and of rows of which more than a thousandth of the probability lies outside of the grid.
         report: called with the share that is done, from 0 to 1.
         header: whether the first line of a CSV has the names of its columns; default True.
 
@@ -112,7 +118,7 @@ def _write_posterior(
             writer.write(answer.table(batch, torch.from_numpy(codes), rows))
             rows += batch.num_rows
             report(reader.progress)
-    for line in strange.lines():
+    for line in [*strange.lines(), *answer.lines(rows)]:
         announce(line)
     return rows
 
@@ -148,6 +154,10 @@ class _Quantiles:
             table = table.append_column(name, self.column.decode(np.ascontiguousarray(column)))
         return table
 
+    def lines(self, rows: int) -> list[str]:
+        """Nothing more is to be said."""
+        return []
+
 
 class _Curve:
     """A line for each row and point of a grid."""
@@ -162,6 +172,7 @@ class _Curve:
         self.of, self.column, self.place = of, model.schema[of], model.modeled.index(of)
         self.density = density
         self.points = self.column.grid(_spread(density, self.place), _asked(grid))
+        self.outside = _Outside(density, self.place, self.points)
 
     def schema(self, table: pa.Schema) -> pa.Schema:
         """Row, value, and density or probability."""
@@ -170,6 +181,7 @@ class _Curve:
 
     def table(self, batch: pa.RecordBatch, codes: torch.Tensor, before: int) -> pa.Table:
         """The lines of some rows."""
+        self.outside.add(codes)
         log_prob = self.density.log_prob_on_grid(codes, self.place, torch.from_numpy(self.points))
         return pa.table(
             [
@@ -179,6 +191,49 @@ class _Curve:
             ],
             schema=self.schema(batch.schema),
         )
+
+    def lines(self, rows: int) -> list[str]:
+        """That too much of some rows lies outside of the grid, if it does."""
+        if not self.outside.rows:
+            return []
+        low, high = self.column.decode(self.points[[0, -1]].astype(float)).to_pylist()
+        return [
+            f"of {self.outside.rows:,} of {counted(rows, 'row')} more than {percent(MOST_OUTSIDE)} of the probability "
+            f'of "{self.of}" lies outside of the grid from {low} to {high}, at most {percent(self.outside.most)}: '
+            "--grid sets another"
+        ]
+
+
+class _Outside:
+    """How much of p(column | others) lies outside of a grid.
+
+    Attributes:
+        rows: of which more than a thousandth does.
+        most: of any row.
+    """
+
+    def __init__(self, density: ArbitraryConditionalDensity, place: int, points: np.ndarray) -> None:
+        self.density, self.place = density, place
+        kind = density.kinds[place]
+        (low, high), (first, last) = kind.bounds, (float(points.min()), float(points.max()))
+        on_line = kind.measured and not kind.circular
+        # Next to a bound nothing lies outside.
+        least = NEXT_TO_BOUND * (last - first)
+        # (The end of the grid, which of P(column < it) and P(column ≤ it), whether what lies below it is outside.)
+        self.ends = [(first, 0, True)] if on_line and first > low + least else []
+        self.ends += [(last, 1, False)] if on_line and last < high - least else []
+        self.rows, self.most = 0, 0.0
+
+    def add(self, codes: torch.Tensor) -> None:
+        """Count the rows of codes, (n, D)."""
+        outside = torch.zeros(len(codes), dtype=torch.float64)
+        for end, which, below in self.ends:
+            rows = codes.clone()
+            rows[:, self.place] = end
+            part = self.density.distribution_functions_of(rows, self.place)[which].double()
+            outside += part if below else 1 - part
+        self.rows += int((outside > MOST_OUTSIDE).sum())
+        self.most = max(self.most, float(outside.max())) if len(outside) else self.most
 
 
 def _known_columns(model: TableModel, of: str, given: Sequence[str] | None, names: Sequence[str]) -> list[str]:
@@ -196,10 +251,13 @@ def _known_columns(model: TableModel, of: str, given: Sequence[str] | None, name
 
 
 def _spread(density: ArbitraryConditionalDensity, place: int) -> np.ndarray:
-    """Codes of one column at equally spaced normal scores."""
+    """Codes of one column at equally spaced normal scores, or at equally spaced angles of uniform ones."""
     scores = torch.zeros(GRID_POINTS, density.features, dtype=torch.float64)
-    scores[:, place] = torch.linspace(-LARGEST_SCORE, LARGEST_SCORE, GRID_POINTS, dtype=torch.float64)
-    return density.columns.decode(density.flow.marginal.each_forward(scores)[0])[:, place].numpy()
+    if density.kinds[place].circular:
+        scores[:, place] = torch.linspace(-math.pi, math.pi, GRID_POINTS + 1, dtype=torch.float64)[:-1]
+    else:
+        scores[:, place] = torch.linspace(-FURTHEST_SCORE, FURTHEST_SCORE, GRID_POINTS, dtype=torch.float64)
+    return density.columns.decode_angles(density.flow.of_scores(scores))[:, place].numpy()
 
 
 def _asked(grid: tuple[float, float, int] | None) -> np.ndarray | None:

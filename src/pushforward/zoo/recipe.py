@@ -95,7 +95,8 @@ class Recipe:
         of_flow = {name: option for name, option in self.flow.items() if name != "regression"}
         with seeded(seed):
             inner = build({**of_flow, "features": x.shape[1], "context": own + labels})
-            options = {name: of_data[name] for name in ("low", "high", "weights", "known", "flags") if name in of_data}
+            names = ("low", "high", "normal", "weights", "known", "flags")
+            options = {name: of_data[name] for name in names if name in of_data}
             flow = in_clusters(inner, x, boxes, context, self.knots, **options)
         return self._decorrelated(flow, x, of_data.get("weights"))
 

@@ -80,7 +80,7 @@ def gaussianized(
         knots: of each spline, 4 to 10 000, default 32.
         low: lower bounds of the features, which no sample passes; -inf for none.
         high: upper bounds of the features, inf for none.
-        normal: features that are nearly normal already and are left unchanged.
+        normal: features that are nearly normal already and are left unchanged; in clusters their tails are.
         weights: (N,) weights above 0, of the rows in quantiles, mean and deviation; default all equal.
         known: (M, C) rows whose range is that of the context; default those of the context itself.
         straight: features that are only shifted and scaled; default none. Those of clusters are chosen for each.
@@ -108,8 +108,9 @@ def gaussianized(
     boxes = find_clusters(x) if takes_clusters(flow) else None
     if boxes is not None:
         return in_clusters(
-            flow, x, boxes, context, knots, **ends, weights=weights, known=known, labels=False, flags=flags
-        )
+            flow, x, boxes, context, knots, **ends, normal=normal, weights=weights, known=known, labels=False,
+            flags=flags,
+        )  # fmt: skip
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
@@ -125,6 +126,7 @@ def in_clusters(
     *,
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
+    normal: Sequence[int] = (),
     weights: Tensor | None = None,
     known: Tensor | None = None,
     labels: bool = True,
@@ -136,7 +138,8 @@ def in_clusters(
         boxes: around the clusters, K, see `find_clusters`.
         labels: whether the flow is given the cluster, by K - 1 features of context after those of the context.
     """
-    data = ClusterMarginals.from_data(x, boxes, _checked_knots(knots), low=low, high=high, weights=weights)
+    ends = {"low": low, "high": high}
+    data = ClusterMarginals.from_data(x, boxes, _checked_knots(knots), **ends, normal=normal, weights=weights)
     found = _clustered(flow, data, labels, *_of_context(context, weights, known, flags=flags)[:2])
     assert isinstance(found.bijection, Clustered)
     of_row = torch.ones_like(x[:, 0]) if weights is None else weights.to(x)

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from pushforward.errors import InputError
 from pushforward.tables.arrow import pa
+from pushforward.tables.columns.shown_points import points_on_line
 from pushforward.tables.columns.text_format import Format, describe_format, type_in
 from pushforward.tables.columns.traits import Traits
 from pushforward.tables.columns.values import Values
@@ -201,10 +202,11 @@ class Column(Traits):
         """Return the codes at which a density is shown.
 
         Arguments:
-            spread: codes at equally spaced normal scores, over the range of the training rows.
+            spread: codes at equally spaced normal scores from -4.5 to 4.5, over the range of the training rows; of a
+                circle, at equally spaced probabilities.
             asked: equally spaced codes that a user wants instead; default none.
         """
-        return np.linspace(spread[0], spread[-1], len(spread)) if asked is None else asked
+        return points_on_line(spread) if asked is None else asked
 
     # How models see it.
 

@@ -46,7 +46,7 @@ class Columns(nn.Module):
         trivial: whether y is the code, for every column.
         low: lower bounds of y, (D,), -inf for none.
         high: upper bounds of y, (D,), inf for none.
-        normal: the columns whose y is nearly standard normal already.
+        normal: the columns whose y is nearly standard normal already; angles may lie in a narrow sector.
         circular: the columns that are angles.
         config: the columns as plain JSON.
 
@@ -82,7 +82,7 @@ class Columns(nn.Module):
         for made, places in zip(self.maps, groups.values(), strict=True):
             for place in places:
                 self.low[place], self.high[place] = made.bounds(kinds[place])  # type: ignore[operator]
-                if made.normal:
+                if made.normal and not made.circular:
                     self.normal.append(place)
 
     @property

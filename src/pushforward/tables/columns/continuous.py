@@ -89,10 +89,6 @@ class Continuous(Measured):
         tail = Tail(lower=tails[0], upper=tails[1], shift=float(quartiles[1]), scale=float(scale))
         return stepped.model_copy(update={"heavy": True, "tail": tail})
 
-    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """Equal steps, or equal steps of the score if the tails are heavy."""
-        return spread if asked is None and self.tail is not None else super().grid(spread, asked)
-
     @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or the tail transform if the tails are heavy."""

@@ -163,8 +163,10 @@ class Integer(Column):
         return (self.low or 0) + (self.step or 1) * np.arange(len(self.frequencies))
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """All values if their frequencies are known, else those nearest to equal steps."""
+        """All values, or those nearest to some points where their frequencies are not known and there are too many."""
         every, (step, offset) = self.all_codes(), self.lattice
+        if every is None and spread[-1] - spread[0] < step * len(spread):
+            every = np.arange(spread[0], spread[-1] + step, step)
         points = every if asked is None and every is not None else super().grid(spread, asked)
         return np.unique(offset + np.round((points - offset) / step) * step)
 

@@ -83,7 +83,7 @@ class Measured(Column):
         return super().decode(codes)
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """Equal steps, or the values of the grid nearest to them."""
+        """The points of a number, or the values of the grid nearest to them."""
         points = super().grid(spread, asked)
         return points if self.cells is None else np.unique(self.cells.nearest(points))
 

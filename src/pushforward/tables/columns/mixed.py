@@ -189,7 +189,7 @@ class Mixed(Measured):
         return low - beyond, high + beyond
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """Equal steps, and the atoms."""
+        """The points of a number, and the atoms."""
         return np.unique([*super().grid(spread, asked), *(self.atoms or ())])
 
     @property

@@ -11,6 +11,7 @@ from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
 from pushforward.tables.columns.circles import circle_of
 from pushforward.tables.columns.declarations import check_declared, check_digits, check_step
 from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
+from pushforward.tables.columns.shown_points import points_on_circle
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -132,12 +133,12 @@ class Periodic(Column):
         return self.low, self.low + self.period
 
     def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """One turn in equal steps, or in those of the column."""
+        """One turn in equal steps, or in those of the column; of a narrow sector half of the points lie within it."""
         if asked is not None:
             return asked
         if self.step:
             return self.low + np.arange(0, self.period - 0.5 * self.step, self.step)
-        return np.linspace(self.low, self.low + self.period, len(spread), endpoint=False)
+        return points_on_circle(self.low, self.period, spread)
 
     @property
     def map(self) -> type["Map"]:

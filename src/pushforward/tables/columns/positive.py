@@ -73,10 +73,6 @@ class Positive(Measured):
         """From the smallest number above 0 on, that of the grid if there is one."""
         return self.offset or self.step or math.ulp(0.0), math.inf
 
-    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """Equal steps, or equal steps of the score if the logarithm is modeled."""
-        return spread if asked is None and self.log else super().grid(spread, asked)
-
     @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or the logarithm."""

@@ -22,7 +22,7 @@ class Map(nn.Module):
         filler: (D,) a code of each column to compute with where a value is missing.
 
     Attributes:
-        normal: whether y is nearly standard normal already.
+        normal: whether y is nearly standard normal already, or would be if all angles were as likely.
         trivial: whether y is the code.
         circular: whether the columns are angles.
     """
