@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 from scipy import stats
-from small_fits import small_flows
 
 import pushforward as pf
 from pushforward.estimator.forecast import Forecast, normal_nodes
@@ -36,11 +35,7 @@ def test_crps_is_the_mean_distance_of_any_points():
 
 
 def fitted_to(X, y, **options):
-    """A mixture of two small flows, each with other rows held out."""
-    with pytest.MonkeyPatch.context() as patch:
-        small_flows(patch)
-        patch.setattr("pushforward.estimator.members.MEMBERS", 2)
-        return pf.ConditionalFlowDensity(random_state=0, **options).fit(X, y)
+    return pf.ConditionalFlowDensity(random_state=0, **options).fit(X, y)
 
 
 @pytest.fixture(scope="module")

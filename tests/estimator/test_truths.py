@@ -83,7 +83,10 @@ def curve_rows(count, seed=0):
 
 @pytest.fixture(scope="module")
 def curve():
-    return pf.ConditionalFlowDensity(max_steps=300, random_state=0).fit(*curve_rows(3000))
+    """A mixture of as many flows as it has by default."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pushforward.estimator.members.MEMBERS", 5)
+        return pf.ConditionalFlowDensity(max_steps=300, random_state=0).fit(*curve_rows(3000))
 
 
 @pytest.mark.slow

@@ -215,7 +215,7 @@ def test_no_unit_of_a_column_changes_the_p_values_of_rows_with_gaps():
     shares, odd = [], []
     for unit in (2.0**13, 1.0, 2.0**-7):
         generator = np.random.default_rng(0)
-        model = pf.fit_table(rows(3000, unit), max_steps=10, progress=False).model
+        model = pf.fit_table(rows(3000, unit), max_steps=2, progress=False).model
         fresh = model.encode(rows(3000, unit))
         p_values = model.p_values(fresh)
         gap = np.isnan(fresh[:, 1])
