@@ -100,13 +100,16 @@ def fitted_to_kind(kind):
 @pytest.mark.parametrize("kind", ["integer", "category", "mixed", "positive", "continuous"])
 def test_coverage_is_that_of_intervals_for_every_kind_of_target(kind):
     density, y = fitted_to_kind(kind)
+    # Intervals of continuous targets take most of the time, and have as much probability in every row.
+    rows = slice(None) if density._kinds.discrete[0] else slice(60)
+    given, y = COUNTS[rows], y[rows]
     levels = (0.3, 0.5, 0.9)
     tolerance = 1e-9 * (kind == "continuous")  # of numbers that are rounded to 0.1
     expected = []
     for level in levels:
-        low, high = density.predict_interval(COUNTS, level).T
+        low, high = density.predict_interval(given, level).T
         expected.append(((low - tolerance <= y) & (y <= high + tolerance)).mean())
-    np.testing.assert_array_equal(density.coverage(COUNTS, y, levels), expected)
+    np.testing.assert_array_equal(density.coverage(given, y, levels), expected)
     if density._kinds.discrete[0]:
         assert (np.array(expected) > levels).all()
 
