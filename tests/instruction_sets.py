@@ -8,4 +8,7 @@ import pytest
 from pushforward.kernels import native
 
 SUPPORTED = native.supported if native is not None else ()
-SETS = [name if name in (*SUPPORTED[:1], *SUPPORTED[-1:]) else pytest.param(name, marks=pytest.mark.slow) for name in SUPPORTED]
+SETS = [
+    name if name in (*SUPPORTED[:1], *SUPPORTED[-1:]) else pytest.param(name, marks=pytest.mark.slow)
+    for name in SUPPORTED
+]

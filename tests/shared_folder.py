@@ -1,4 +1,4 @@
-"""Folders that are filled once for all processes of a test run: fits that many tests read take time once, not in each."""
+"""Folders that are filled once for all processes of a test run, so that fits that many tests read are made once."""
 
 import fcntl
 import os
