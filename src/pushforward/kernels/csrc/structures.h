@@ -65,7 +65,7 @@ struct LayerSizes {
 };
 
 // No `LayerCall`, which has layers one after the other: here a network is solved degree by degree, with any activation,
-// residual pairs and a context that every layer may read, and without gradients.
+// and residual pairs, and without gradients.
 //
 // An autoregressive layer whose network is sorted by degree: see networks/structure.py for `structure` and `block`, and
 // `MADE.as_sorted` in networks/made.py for `weights`. `value` is (count, features) and the context (count, its features),
