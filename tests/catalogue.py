@@ -108,6 +108,9 @@ def clustered(features: int, context: int) -> Bijection:
     return Clustered(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
 
 
+# What holds for coupling layers of three families, and for the others in autoregressive layers, holds for these.
+COUPLED_FAMILIES = [f"{name} coupling" for name in FAMILIES if name not in ("additive", "affine", "spline")]
+
 # Several layers of the kinds above them in the catalogue.
 ARCHITECTURES = (
     *("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"),

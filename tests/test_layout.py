@@ -27,20 +27,23 @@ def imports(path):
                         for a in node.names)  # fmt: skip
 
 
-GRAPH = {name: {module for module in imports(path) if module in FILES} for name, path in FILES.items()}
+@pytest.fixture(scope="module")
+def graph():
+    """What each module imports of the others."""
+    return {name: {module for module in imports(path) if module in FILES} for name, path in FILES.items()}
 
 
 def place(module):
     return ORDER.index(module.split(".")[1])
 
 
-def test_imports_point_downward():
-    named = {module for module in GRAPH if module.count(".") and module != "pushforward.__main__"}
-    assert [f"{a} imports {b}" for a in sorted(named) for b in GRAPH[a] & named if place(b) > place(a)] == []
+def test_imports_point_downward(graph):
+    named = {module for module in graph if module.count(".") and module != "pushforward.__main__"}
+    assert [f"{a} imports {b}" for a in sorted(named) for b in graph[a] & named if place(b) > place(a)] == []
 
 
-def test_no_module_imports_itself_through_others():
+def test_no_module_imports_itself_through_others(graph):
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" imports ".join(error.args[1]))

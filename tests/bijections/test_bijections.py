@@ -2,15 +2,16 @@
 
 import pytest
 import torch
-from catalogue import ARCHITECTURES, CATALOGUE, make
+from catalogue import ARCHITECTURES, CATALOGUE, COUPLED_FAMILIES, make
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushforward.evaluation import contracts
 
 # What holds for layers holds for their compositions, which are in the slow tier.
+COMPOSED = {*ARCHITECTURES, *COUPLED_FAMILIES}
 EVERY = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in ARCHITECTURES else []) for name in CATALOGUE]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in COMPOSED else []) for name in CATALOGUE]
 )
 # To compile takes seconds a map: two for every change, and all of them in the slow tier.
 COMPILED = ("lu", "spline autoregressive")

@@ -195,12 +195,18 @@ def test_shares_follow_the_context():
     estimator = pf.ConditionalFlowDensity(max_steps=150, random_state=0).fit(given[:, None], x)
     flow = estimator.flow_.eval()
     assert flow.config["clusters"] == 2
-    with torch.no_grad():
-        low, high = (flow.sample((4000,), torch.tensor([at], dtype=torch.float64)) for at in (-1.0, 1.0))
-    for draws, share in ((low, 0.047), (high, 0.953)):
-        side = draws > 5e3
+    # What a logistic regression on as many rows leaves open of the logit.
+    seen, share = np.column_stack([np.ones(2000), given]), 1 / (1 + np.exp(-3 * given))
+    open_left = np.linalg.inv(seen.T @ (seen * (share * (1 - share))[:, None]))
+    for at in (-1.0, 1.0):
+        with torch.no_grad():
+            side = flow.sample((4000,), torch.tensor([at], dtype=torch.float64)) > 5e3
         assert bool((side[:, 0] == side[:, 1]).all())
-        assert abs(float(side[:, 0].double().mean()) - share) < 0.1
+        share = 1 / (1 + np.exp(-3 * at))
+        slope, row = share * (1 - share), np.array([1.0, at])
+        # Five standard errors of the draws and of the rows, and an eighth of what the context tells for the fit.
+        error = np.sqrt(slope / 4000 + slope**2 * (row @ open_left @ row))
+        assert abs(float(side[:, 0].double().mean()) - share) < 5 * error + abs(share - 0.5) / 8
 
 
 @pytest.mark.parametrize("centers", [TWO, FOUR])

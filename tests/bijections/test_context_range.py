@@ -86,7 +86,7 @@ def test_a_model_is_no_surer_beyond_its_conditions_than_at_their_end(arbitrary, 
     t = generator.uniform(0, 10, 800)
     y = 2 * t + generator.normal(size=800)
     model = pf.fit_table(
-        pa.table({"y": y, "t": t}), given=["t"], arbitrary_conditions=arbitrary, max_steps=100, progress=False
+        pa.table({"y": y, "t": t}), given=["t"], arbitrary_conditions=arbitrary, max_steps=30, progress=False
     ).model
     ends = {0.0: (-0.5, -2, -10, -1000), 10.0: (10.5, 12, 20, 1000)}
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from catalogue import CATALOGUE, make
+from catalogue import CATALOGUE, COUPLED_FAMILIES, make
 from scipy import stats
 
 import pushforward as pf
@@ -135,7 +135,9 @@ def check_maps(bijection, z, x, terms, context):
 
 
 @pytest.mark.parametrize("features", [1, 4])
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in COUPLED_FAMILIES else []) for name in CATALOGUE]
+)
 def test_orders_and_terms_are_those_of_the_jacobian(name, features):
     check_order(make(name, features))
     check_order(make(name, features, context=2, seed=1), draws(1, 2, seed=9)[0])

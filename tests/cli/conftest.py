@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from known import make_kinds, make_rows, write
+from shared_folder import shared_folder
 from small_fits import default_steps, small_flows
 from typer.testing import CliRunner
 
@@ -20,7 +21,7 @@ from pushforward.cli.main import app
 def few_steps(monkeypatch):
     """Fits that only have to come to an end."""
     small_flows(monkeypatch)
-    default_steps(monkeypatch, 30)
+    default_steps(monkeypatch, 10)
 
 
 @pytest.fixture
@@ -29,8 +30,8 @@ def many_steps(monkeypatch, few_steps):
     default_steps(monkeypatch, 300)
 
 
-def fit(data, model, *options, steps=300):
-    """Fit as `many_steps` does, outside of a test."""
+def fit(data, model, *options, steps):
+    """Fit in so many steps, outside of a test."""
     with pytest.MonkeyPatch.context() as patch:
         small_flows(patch)
         default_steps(patch, steps)
@@ -59,28 +60,34 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def fitted(tmp_path_factory):
     """A folder with data.csv, model.safetensors of p(all) and given.safetensors of p(radius, flux | mass)."""
-    folder = tmp_path_factory.mktemp("fitted")
-    write(folder / "data.csv", make_rows(2000))
-    fit(folder / "data.csv", folder / "model.safetensors")
-    fit(folder / "data.csv", folder / "given.safetensors", "--given", "mass")
-    return folder
+
+    def fill(folder):
+        write(folder / "data.csv", make_rows(2000))
+        fit(folder / "data.csv", folder / "model.safetensors", steps=100)
+        fit(folder / "data.csv", folder / "given.safetensors", "--given", "mass", steps=100)
+
+    return shared_folder(tmp_path_factory, "fitted", fill)
 
 
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory):
     """A folder with data.parquet, columns of every kind, and model.safetensors of all of them."""
-    folder = tmp_path_factory.mktemp("kinds")
-    pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
-    fit(folder / "data.parquet", folder / "model.safetensors", steps=40)
-    return folder
+
+    def fill(folder):
+        pyarrow.parquet.write_table(make_kinds(1500), folder / "data.parquet")
+        fit(folder / "data.parquet", folder / "model.safetensors", steps=40)
+
+    return shared_folder(tmp_path_factory, "kinds", fill)
 
 
 @pytest.fixture(scope="session")
 def gappy(tmp_path_factory):
     """A folder with data.csv, of which a fifth of the cells is empty, and model.safetensors of any given any."""
-    folder = tmp_path_factory.mktemp("gappy")
-    rows = make_rows(1000)
-    rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
-    write(folder / "data.csv", rows, note=[f"row {n}" for n in range(1000)])
-    fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux", steps=60)
-    return folder
+
+    def fill(folder):
+        rows = make_rows(1000)
+        rows[np.random.default_rng(1).random(rows.shape) < 0.2] = np.nan
+        write(folder / "data.csv", rows, note=[f"row {n}" for n in range(1000)])
+        fit(folder / "data.csv", folder / "model.safetensors", "--columns", "mass,radius,flux", steps=60)
+
+    return shared_folder(tmp_path_factory, "gappy", fill)

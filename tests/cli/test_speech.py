@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+from shared_folder import shared_folder
 from small_fits import speech_steps
 from typer.testing import CliRunner
 
@@ -35,7 +36,10 @@ def few_steps(monkeypatch):
 @pytest.fixture(scope="session")
 def spoken(tmp_path_factory):
     """A folder with wavs/, teacher and student of p(sound), and mel teacher and student of p(sound | frames)."""
-    folder = tmp_path_factory.mktemp("spoken")
+    return shared_folder(tmp_path_factory, "spoken", fill_with_speech)
+
+
+def fill_with_speech(folder):
     for part, count in (("wavs", 10), ("test", 3)):
         (folder / part).mkdir()
         for seed in range(count):
@@ -57,7 +61,6 @@ def spoken(tmp_path_factory):
                 result = CliRunner().invoke(app, ["speech", *map(str, command), *small])
             assert result.exit_code == 0, result.stderr
             assert result.stderr == result.stdout == ""
-    return folder
 
 
 def test_fit_says_what_it_did(run, spoken, monkeypatch):

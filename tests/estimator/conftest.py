@@ -1,4 +1,4 @@
-"""The chosen flow is a small one here."""
+"""The chosen flow is a small one here, and a mixture has two instead of five."""
 
 import pytest
 from small_fits import small_flows
@@ -8,4 +8,5 @@ from small_fits import small_flows
 def small():
     with pytest.MonkeyPatch.context() as patch:
         small_flows(patch)
+        patch.setattr("pushforward.estimator.members.MEMBERS", 2)
         yield

@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 from scipy import stats
-from small_fits import small_flows
 
 import pushforward as pf
 from pushforward.estimator.forecast import Forecast, normal_nodes
@@ -36,11 +35,7 @@ def test_crps_is_the_mean_distance_of_any_points():
 
 
 def fitted_to(X, y, **options):
-    """A mixture of two small flows, each with other rows held out."""
-    with pytest.MonkeyPatch.context() as patch:
-        small_flows(patch)
-        patch.setattr("pushforward.estimator.members.MEMBERS", 2)
-        return pf.ConditionalFlowDensity(random_state=0, **options).fit(X, y)
+    return pf.ConditionalFlowDensity(random_state=0, **options).fit(X, y)
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +100,16 @@ def fitted_to_kind(kind):
 @pytest.mark.parametrize("kind", ["integer", "category", "mixed", "positive", "continuous"])
 def test_coverage_is_that_of_intervals_for_every_kind_of_target(kind):
     density, y = fitted_to_kind(kind)
+    # Intervals of continuous targets take most of the time, and have as much probability in every row.
+    rows = slice(None) if density._kinds.discrete[0] else slice(60)
+    given, y = COUNTS[rows], y[rows]
     levels = (0.3, 0.5, 0.9)
     tolerance = 1e-9 * (kind == "continuous")  # of numbers that are rounded to 0.1
     expected = []
     for level in levels:
-        low, high = density.predict_interval(COUNTS, level).T
+        low, high = density.predict_interval(given, level).T
         expected.append(((low - tolerance <= y) & (y <= high + tolerance)).mean())
-    np.testing.assert_array_equal(density.coverage(COUNTS, y, levels), expected)
+    np.testing.assert_array_equal(density.coverage(given, y, levels), expected)
     if density._kinds.discrete[0]:
         assert (np.array(expected) > levels).all()
 

@@ -76,7 +76,10 @@ def test_mixture_finds_the_clusters_and_gives_their_density(two_clusters):
         for mean in ([-4.0, 0.0, 1.0], [4.0, 2.0, -1.0])
     ]
     truth = np.logaddexp(*each) - math.log(2.0)
-    assert abs(density.mean() - truth.mean()) < 0.05
+    # Of two normals and their share: 19 numbers, each of which costs half a row of the fit on average.
+    loss = truth - density
+    error = 5 * loss.std() / np.sqrt(len(loss))
+    assert -error < loss.mean() < error + 3 * 19 / (2 * 1200)
     assert density.mean() > gaussian_log_likelihood(two_clusters[:1200], two_clusters[1200:]).mean() + 0.3
 
 

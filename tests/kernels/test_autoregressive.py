@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from catalogue import randomize
+from instruction_sets import SETS
 
 from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline
 from pushforward.kernels import Native, autoregressive, native
@@ -23,7 +24,6 @@ FAMILIES = [
     RationalQuadraticSpline(5, 4.0, "circular"),
     RationalQuadraticSpline(1, 2.0),
 ]
-SETS = native.supported if native is not None else ()
 
 
 @pytest.fixture(params=SETS)

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from catalogue import randomize
+from instruction_sets import SETS
 
 import pushforward as pf
 from pushforward.bijections import Additive, Affine, Autoregressive, Coupling, RationalQuadraticSpline
@@ -36,7 +37,7 @@ PLACES = {
 }
 
 
-@pytest.fixture(autouse=True, params=[] if native is None else native.supported)
+@pytest.fixture(autouse=True, params=SETS)
 def calls(request, monkeypatch):
     """Which kernels for float64 ran, for each instruction set."""
     library, seen = Native(native.path, request.param), []

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from catalogue import randomize
+from instruction_sets import SETS
 
 from pushforward.bijections import Additive, Affine, Autoregressive, Coupling, RationalQuadraticSpline
 from pushforward.evaluation.contracts import randomized
@@ -13,7 +14,6 @@ from pushforward.kernels import layer as kernel
 from pushforward.kernels import univariate as eligibility
 from pushforward.networks import Conditioner
 
-SETS = [] if native is None else native.supported
 FAMILIES = pytest.mark.parametrize(
     "univariate",
     [

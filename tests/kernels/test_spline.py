@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from instruction_sets import SETS
 
 from pushforward.bijections import RationalQuadraticSpline
 from pushforward.kernels import Native, native
@@ -11,7 +12,6 @@ from pushforward.kernels import spline as kernel
 
 TAILS = ("identity", "linear", "circular")
 DIRECTIONS = pytest.mark.parametrize("direction", ["forward", "inverse"])
-SETS = [] if native is None else native.supported
 
 pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not built")
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from audio.random_models import CONTEXTS, context_of, normal
 from catalogue import randomize
+from instruction_sets import SETS
 
 import pushforward as pf
 from pushforward.audio.models import streams
@@ -14,7 +15,6 @@ from pushforward.networks import WaveNet
 
 pytestmark = pytest.mark.skipif(native is None, reason="The kernels were not built.")
 
-SETS = native.supported if native is not None else ()
 SIZES = [
     {"channels": 16},
     {"channels": 5, "skip_channels": 3, "kernel_size": 3},

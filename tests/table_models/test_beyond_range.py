@@ -26,7 +26,7 @@ def line(noise, seed=0):
 @pytest.fixture(scope="module")
 def models():
     return {
-        noise: pf.fit_table(line(noise), arbitrary_conditions=True, max_steps=40, progress=False).model
+        noise: pf.fit_table(line(noise), arbitrary_conditions=True, max_steps=10, progress=False).model
         for noise in (0.02, 1.0)
     }
 

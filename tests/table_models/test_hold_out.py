@@ -98,7 +98,7 @@ def test_identical_rows_of_categories_are_no_copies(large, tmp_path):
     for data in (frame, tmp_path / "t.parquet"):
         prepared = prepare(data)
         assert prepared.rows.copies == 0 and not any("copies" in line for line in prepared.reasons)
-        assert len(prepared.rows.held_out) == pytest.approx(200, abs=70)
+        assert abs(len(prepared.rows.held_out) - 200) < 5 * np.sqrt(200 * 0.9)
 
 
 def test_rows_at_an_atom_are_no_copies():

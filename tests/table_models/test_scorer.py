@@ -60,7 +60,7 @@ def arrow(data):
 
 @pytest.mark.parametrize("name", ["complete", "gaps", "given"])
 def test_scores_are_those_of_the_command(models, tmp_path, name):
-    data = frame(5000, seed=1, gaps=name == "gaps")
+    data = frame(1500, seed=1, gaps=name == "gaps")
     data.loc[data.index[7], "radius"] = 1e6
     pyarrow.parquet.write_table(arrow(data), tmp_path / "t.parquet")
     pf.TableModel.load(models[name]).score(tmp_path / "t.parquet", tmp_path / "s.parquet")

@@ -117,7 +117,7 @@ def test_a_conditional_depends_on_the_features_before_it_alone(name):
     earlier = place[:, None] > place
     alive = torch.zeros(4, 4, dtype=torch.bool)
     # At one place alone all rectifiers may be off.
-    for x in flow.sample((20,), context):
+    for x in flow.sample((10,), context):
 
         def log_probs(before, at=x + 0.1):
             return of_flow.conditionals(before, context).log_prob(at)

@@ -75,6 +75,9 @@ INLINE vec activated(Activation activation, vec x) {
 }
 
 // out[u] += Σ over k of weights[u][columns[k]] · known[k], for UNITS rows and REGISTERS registers of data.
+//
+// Not the tile of tile.h: units of one degree are few, from one on, and both sides of a weight are looked up in lists,
+// since it lies in memory as the network has it. It rounds every product and sum once, so that a row is the same alone.
 template <int UNITS, int REGISTERS>
 INLINE void tile(const number *const *weights, const int64_t *columns, long count, const number *known, number *out) {
     vec sums[UNITS][REGISTERS];

@@ -64,6 +64,9 @@ struct LayerSizes {
     int64_t weights, saved, workspace;
 };
 
+// No `LayerCall`, which has layers one after the other: here a network is solved degree by degree, with any activation,
+// and residual pairs, and without gradients.
+//
 // An autoregressive layer whose network is sorted by degree: see networks/structure.py for `structure` and `block`, and
 // `MADE.as_sorted` in networks/made.py for `weights`. `value` is (count, features) and the context (count, its features),
 // both with any strides; `mapped` is (features, count).

@@ -207,6 +207,60 @@ def _begin_block(
 
 
 @triton.jit
+def _complete_units(
+    row, present, start, place, numbers, starts, weights, before, after, in_order, features,
+    HIDDEN: tl.constexpr, SKIPS: tl.constexpr, KEPT: tl.constexpr, ACTIVATION: tl.constexpr,
+    BN: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    """Add what the block itself has found to the hidden units that depend on all features before a place."""
+    for k in tl.static_range(HIDDEN):
+        begin = units_below(starts, k + 1, place, features)
+        end = units_below(starts, k + 1, place + 1, features)
+        units = units_below(starts, k + 1, features, features)
+        for first in range(begin, end, BN):
+            unit = first + tl.arange(0, BN)
+            inside = unit < end
+            both = present[:, None] & inside[None, :]
+            at = row[:, None] * units + unit[None, :]
+            h = tl.load(after[k] + at, both, other=0.0)
+            h = add_known(
+                h, row, present, k, known_before(starts, k, start, features), known_at(starts, k, place, features),
+                starts, features, weights, after, in_order, unit, inside, numbers, BK,
+            )  # fmt: skip
+            if SKIPS[k] >= 0:
+                h += tl.load(before[SKIPS[k]] + at, both, other=0.0)
+            if KEPT[k]:
+                tl.store(before[k] + at, h, both)
+            tl.store(after[k] + at, activated(h, ACTIVATION), both)
+        tl.debug_barrier()
+
+
+@triton.jit
+def _complete_parameters(
+    row, present, start, place, feature, numbers, starts, weights, direct, after, in_order, own_parameters, features,
+    parameter_count, HIDDEN: tl.constexpr, DIRECT: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    """The same of the parameters of the feature at a place."""
+    for first in range(0, parameter_count, BN):
+        own = first + tl.arange(0, BN)
+        inside = own < parameter_count
+        both = present[:, None] & inside[None, :]
+        unit = feature * parameter_count + own
+        h = tl.load(own_parameters[:, None] + own[None, :], both, other=0.0)
+        h = add_known(
+            h, row, present, HIDDEN, known_before(starts, HIDDEN, start, features),
+            known_at(starts, HIDDEN, place, features), starts, features, weights, after, in_order, unit, inside,
+            numbers, BK,
+        )  # fmt: skip
+        if DIRECT:
+            h = add_product(
+                h, row, present, in_order, features, start, place, direct, features, unit, inside, numbers, True, BK
+            )
+        tl.store(own_parameters[:, None] + own[None, :], h, both)
+    tl.debug_barrier()
+
+
+@triton.jit
 def _solve(
     z, z_row, z_feature, numbers, weights, biases, direct, added, added_row, added_unit, late, late_row, late_unit,
     before, after, in_order, parameters, x, log_det, count, features, block, parameter_count,
@@ -229,48 +283,16 @@ def _solve(
         )  # fmt: skip
         tl.debug_barrier()
         for place in range(start, stop):
-            # The hidden units that depend on all features before this place.
-            for k in tl.static_range(HIDDEN):
-                begin = units_below(starts, k + 1, place, features)
-                end = units_below(starts, k + 1, place + 1, features)
-                units = units_below(starts, k + 1, features, features)
-                for first in range(begin, end, BN):
-                    unit = first + tl.arange(0, BN)
-                    inside = unit < end
-                    both = present[:, None] & inside[None, :]
-                    at = row[:, None] * units + unit[None, :]
-                    h = tl.load(after[k] + at, both, other=0.0)
-                    h = add_known(
-                        h, row, present, k, known_before(starts, k, start, features),
-                        known_at(starts, k, place, features), starts, features, weights, after, in_order, unit, inside,
-                        numbers, BK,
-                    )  # fmt: skip
-                    if SKIPS[k] >= 0:
-                        h += tl.load(before[SKIPS[k]] + at, both, other=0.0)
-                    if KEPT[k]:
-                        tl.store(before[k] + at, h, both)
-                    tl.store(after[k] + at, activated(h, ACTIVATION), both)
-                tl.debug_barrier()
+            _complete_units(
+                row, present, start, place, numbers, starts, weights, before, after, in_order, features,
+                HIDDEN, SKIPS, KEPT, ACTIVATION, BN, BK,
+            )  # fmt: skip
             feature = tl.load(numbers + place).to(tl.int32)
             own_parameters = parameters + row * (block * parameter_count) + (place - start) * parameter_count
-            for first in range(0, parameter_count, BN):
-                own = first + tl.arange(0, BN)
-                inside = own < parameter_count
-                both = present[:, None] & inside[None, :]
-                unit = feature * parameter_count + own
-                h = tl.load(own_parameters[:, None] + own[None, :], both, other=0.0)
-                h = add_known(
-                    h, row, present, HIDDEN, known_before(starts, HIDDEN, start, features),
-                    known_at(starts, HIDDEN, place, features), starts, features, weights, after, in_order, unit,
-                    inside, numbers, BK,
-                )  # fmt: skip
-                if DIRECT:
-                    h = add_product(
-                        h, row, present, in_order, features, start, place, direct, features, unit, inside, numbers,
-                        True, BK,
-                    )  # fmt: skip
-                tl.store(own_parameters[:, None] + own[None, :], h, both)
-            tl.debug_barrier()
+            _complete_parameters(
+                row, present, start, place, feature, numbers, starts, weights, direct, after, in_order, own_parameters,
+                features, parameter_count, HIDDEN, DIRECT, BN, BK,
+            )  # fmt: skip
             value = tl.load(z + row * z_row + feature * z_feature, present, other=0.0)
             mapped, log_derivative = map_values(value, own_parameters, present, False, SHAPE, WIDTH)
             total += log_derivative

@@ -250,6 +250,40 @@ def store_of_sizes(target, valid, shares, bin_of, of_start, of_size, SHAPE: tl.c
 
 
 @triton.jit
+def store_of_slopes(target, value, valid, bin_of, of_a, of_b, of_end, SHAPE: tl.constexpr, SLOPES: tl.constexpr):
+    """The gradient of the slopes before their softplus: of those at the two knots of the bin, and at the box's end."""
+    knot = tl.arange(0, SLOPES)[None, :]
+    of_slopes = tl.where(knot == slope_index(bin_of, SHAPE)[:, None], of_a[:, None], 0.0)
+    of_slopes += tl.where(knot == slope_index(bin_of + 1, SHAPE)[:, None], of_b[:, None], 0.0)
+    count = SHAPE[BINS] - 1
+    if SHAPE[TAILS] == LINEAR:
+        of_slopes += tl.where(knot == tl.where(value < 0, 0, SHAPE[BINS])[:, None], of_end[:, None], 0.0)
+        count = SHAPE[BINS] + 1
+    elif SHAPE[TAILS] == CIRCULAR:
+        count = SHAPE[BINS]
+    tl.store(target[:, None] + knot, of_slopes, valid[:, None] & (knot < count))
+
+
+@triton.jit
+def derivatives_of_point(theta, s, a, b):
+    """Rise and slope at θ, and the derivatives of the rise and of the slope's logarithm: s, a, b, and θ, s, a, b."""
+    rest = 1 - theta
+    both = theta * rest
+    corner = 1 - 2 * both
+    upper, lower = upper_and_lower(theta, s, a, b)
+    per, per_upper = 1 / lower, 1 / upper
+    ratio = (s * theta * theta + a * both) * per
+    slope = s * s * upper * per * per
+    rise_s = (theta * theta - ratio * corner) * per
+    rise_a, rise_b = (1 - ratio) * both * per, -ratio * both * per
+    log_theta = 2 * (b * theta + s * (1 - 2 * theta) - a * rest) * per_upper
+    log_theta -= 2 * (a + b - 2 * s) * (1 - 2 * theta) * per
+    log_s = 2 * both * per_upper + 2 / s - 2 * corner * per
+    log_a, log_b = rest * rest * per_upper - 2 * both * per, theta * theta * per_upper - 2 * both * per
+    return ratio, slope, rise_s, rise_a, rise_b, log_theta, log_s, log_a, log_b
+
+
+@triton.jit
 def spline_gradients(
     value, parameters, target, valid, of_mapped, of_log,
     INVERSE: tl.constexpr, SHAPE: tl.constexpr, WIDTH: tl.constexpr, SLOPES: tl.constexpr,
@@ -264,20 +298,7 @@ def spline_gradients(
         theta = solve_bin((inside - bottom) / height, s, a, b)
     else:
         theta = clamped((inside - left) / width)
-    rest = 1 - theta
-    both = theta * rest
-    corner = 1 - 2 * both
-    upper, lower = upper_and_lower(theta, s, a, b)
-    per, per_upper = 1 / lower, 1 / upper
-    ratio = (s * theta * theta + a * both) * per
-    slope = s * s * upper * per * per
-    # Derivatives of the rise and of the logarithm of the slope with respect to θ, s, a and b.
-    rise_s = (theta * theta - ratio * corner) * per
-    rise_a, rise_b = (1 - ratio) * both * per, -ratio * both * per
-    log_theta = 2 * (b * theta + s * (1 - 2 * theta) - a * rest) * per_upper
-    log_theta -= 2 * (a + b - 2 * s) * (1 - 2 * theta) * per
-    log_s = 2 * both * per_upper + 2 / s - 2 * corner * per
-    log_a, log_b = rest * rest * per_upper - 2 * both * per, theta * theta * per_upper - 2 * both * per
+    ratio, slope, rise_s, rise_a, rise_b, log_theta, log_s, log_a, log_b = derivatives_of_point(theta, s, a, b)
     # Outside the box only the straight line depends on the value, not the point of the spline or its slope.
     if SHAPE[TAILS] == CIRCULAR:
         within = value == value
@@ -304,25 +325,16 @@ def spline_gradients(
     of_height = tl.where(within, of_x * ratio + through_s / width, 0.0)
     store_of_sizes(target, valid, of_width_shares, bin_of, of_left, of_width, SHAPE, WIDTH)
     store_of_sizes(target + SHAPE[BINS], valid, of_height_shares, bin_of, of_bottom, of_height, SHAPE, WIDTH)
-    # Slopes at the two knots of the bin, and at the end of the box.
     of_a = (of_x * height * rise_a + of_log_slope * log_a) * sigmoid(raw_a + SHAPE[SLOPE_SHIFT])
     of_b = (of_x * height * rise_b + of_log_slope * log_b) * sigmoid(raw_b + SHAPE[SLOPE_SHIFT])
-    knot = tl.arange(0, SLOPES)[None, :]
-    of_slopes = tl.where(knot == slope_index(bin_of, SHAPE)[:, None], of_a[:, None], 0.0)
-    of_slopes += tl.where(knot == slope_index(bin_of + 1, SHAPE)[:, None], of_b[:, None], 0.0)
+    of_end = of_a
     if SHAPE[TAILS] == LINEAR:
         # x = ±box + (z ∓ box) · end, so that ∂x/∂end is the distance in z.
         distance = outside
         if INVERSE:
             distance = outside / end
         of_end = tl.where(within, 0.0, of_x * distance) * sigmoid(raw_end + SHAPE[SLOPE_SHIFT])
-        of_slopes += tl.where(knot == tl.where(value < 0, 0, SHAPE[BINS])[:, None], of_end[:, None], 0.0)
-    count = SHAPE[BINS] - 1
-    if SHAPE[TAILS] == LINEAR:
-        count = SHAPE[BINS] + 1
-    elif SHAPE[TAILS] == CIRCULAR:
-        count = SHAPE[BINS]
-    tl.store(target[:, None] + 2 * SHAPE[BINS] + knot, of_slopes, valid[:, None] & (knot < count))
+    store_of_slopes(target + 2 * SHAPE[BINS], value, valid, bin_of, of_a, of_b, of_end, SHAPE, SLOPES)
     return of_value
 
 
