@@ -22,7 +22,7 @@ NUMBERS = "iufb"
 def readable(values: Any, name: str = "X") -> Any:
     """What an estimator was given, if all that it holds can be read as numbers.
 
-    What is no number of any kind is left to scikit-learn.
+    What is not a number of any kind is left to scikit-learn.
 
     Arguments:
         values: an array, or a data frame of pandas, polars or pyarrow.

@@ -18,7 +18,7 @@ TABLE = "an array of shape (rows, columns) or a data frame"
 
 
 def check_shape(values: Any, name: str = "X") -> None:
-    """Refuse what is no table, or for y neither a table nor a column.
+    """Refuse what is not a table, or for y neither a table nor a column.
 
     Arguments:
         values: an array, nested lists, a data frame, or anything else.
