@@ -27,7 +27,7 @@ def jumps_of(kind: Column, low: float, high: float) -> tuple[np.ndarray, bool, b
 
     Example:
         >>> from pushforward.tables.columns.kinds import Continuous, Integer
-        >>> jumps_of(Integer(low=1, high=3, frequencies=[0.2, 0.3, 0.5]), 1, 3)
+        >>> jumps_of(Integer(low=1, high=3, step=1, frequencies=[0.2, 0.3, 0.5]), 1, 3)
         (array([1, 2, 3]), False, False)
         >>> jumps_of(Continuous(), 0, 1)
         (array([], dtype=float64), True, True)

@@ -17,7 +17,7 @@ def points_on_line(spread: np.ndarray) -> np.ndarray:
     Example:
         >>> scores = np.linspace(-FURTHEST_SCORE, FURTHEST_SCORE, 100)
         >>> [float(np.diff(points_on_line(spread)).std().round(3)) for spread in (scores, np.exp(scores))]
-        [0.0, 1.577]
+        [0.0, 1.7]
     """
     points = np.linspace(spread[0], spread[-1], len(spread))
     scores = np.linspace(-FURTHEST_SCORE, FURTHEST_SCORE, len(spread))
