@@ -23,6 +23,7 @@ from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import TYPED, Marks
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.training.copies import copies_of, share_of_copies
+from pushforward.training.folds import FoldedRows
 from pushforward.training.rows import relative_weights
 from pushforward.training.splitting import split_table
 
@@ -133,4 +134,7 @@ class InMemoryTable:
             parts,
             share_of_copies(copies),
             matrix[:, many_valued(schema, names)],
+            folded=None
+            if hold_out.last or by_row is not None
+            else FoldedRows(torch.from_numpy(whole), copies, self.groups),
         )

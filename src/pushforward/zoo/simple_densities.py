@@ -1,0 +1,121 @@
+"""Densities of few choices, which few rows determine: what flows of few rows are mixed with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.bijections import Standardized
+from pushforward.bijections.cross_fitting import straight_features
+from pushforward.flow import Flow
+from pushforward.zoo.gaussian import IN_UNITS, OF_COLUMNS, gaussian_like, gaussian_of
+from pushforward.zoo.kernel_density import bandwidth_by_likelihood, fit_kernel_density
+from pushforward.zoo.normal_mixture import components_by_bic, fit_normal_mixture
+from pushforward.zoo.recipe import knots_for
+from pushforward.zoo.registry import build
+from pushforward.zoo.units import gaussianized, in_units_of, straight
+
+# Of more columns a mixture has too many numbers, and no kernel has neighbors.
+MOST_COLUMNS = 100
+UNITS = (IN_UNITS, OF_COLUMNS)
+
+
+@dataclass(frozen=True, eq=False)
+class SimpleDensity:
+    """A kind of density, whose choices are made.
+
+    Attributes:
+        name: what people call it.
+        fit: makes it of rows, (N, D).
+    """
+
+    name: str
+    fit: Callable[[Tensor], Flow]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What is known of the features of rows.
+
+    Attributes:
+        low: (D,) their lower bounds, -inf for none.
+        high: (D,) their upper bounds, inf for none.
+        normal: which are nearly normal already.
+    """
+
+    low: Sequence[float]
+    high: Sequence[float]
+    normal: Sequence[int] = ()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are bounds, which a density in the units of the features would pass."""
+        return bool(np.isfinite([*self.low, *self.high]).any())
+
+    def units(self, name: str, y: Tensor) -> Flow:
+        """A flow in the units that a name of `UNITS` says: of features that splines make normal, or of themselves."""
+        inner = build({"architecture": "normal_mixture", "features": y.shape[1], "components": 1})
+        if name == OF_COLUMNS:
+            return straight(inner, y, normal=self.normal)
+        knots = knots_for(len(y))
+        ends: dict[str, Any] = {"low": self.low, "high": self.high, "normal": self.normal}
+        return gaussianized(inner, y, None, knots, **ends, straight=straight_features(y, knots, **ends))
+
+
+@torch.no_grad()
+def simple_densities(
+    y: Tensor, features: Features, together: np.ndarray | None = None, seed: int = 0
+) -> list[SimpleDensity]:
+    """A Gaussian, a mixture of Gaussians and a kernel estimate, each of the features and of their normal scores.
+
+    The number of components and the bandwidth are chosen once, on all rows.
+
+    Arguments:
+        y: (N, D) all rows.
+        features: what is known of them.
+        together: (N,) labels of rows that say nothing of each other's density, such as copies; default none.
+        seed: of the mixtures.
+    """
+    found = []
+    labels = None if together is None else torch.from_numpy(np.unique(together, return_inverse=True)[1])
+    for name in UNITS[:1] if features.bounded else UNITS:
+        found.append(SimpleDensity(name.removeprefix("a "), _gaussian(features, name)))
+        if y.shape[1] > MOST_COLUMNS:
+            continue
+        white, of = _in_units(features.units(name, y), y), name.removeprefix("a Gaussian ")
+        try:
+            components, bandwidth = components_by_bic(white, seed), bandwidth_by_likelihood(white, labels)
+        except (ValueError, torch.linalg.LinAlgError):
+            continue
+        if components > 1:
+            mixture = _of_rows(features, name, lambda rows, k=components: fit_normal_mixture(rows, k, seed))  # type: ignore[misc]
+            found.append(SimpleDensity(f"mixture of {components} Gaussians {of}", mixture))
+        kernels = _of_rows(features, name, lambda rows, h=bandwidth: fit_kernel_density(rows, h))  # type: ignore[misc]
+        found.append(SimpleDensity(f"kernel estimate {of}", kernels))
+    return found
+
+
+def _gaussian(features: Features, name: str) -> Callable[[Tensor], Flow]:
+    if name == OF_COLUMNS:
+        return lambda y: gaussian_of(y, normal=features.normal)
+    return lambda y: gaussian_like(features.units(name, y), y)
+
+
+def _of_rows(features: Features, name: str, fit: Callable[[Tensor], Flow]) -> Callable[[Tensor], Flow]:
+    """Fit a density in units that are those of the same rows."""
+
+    def made(y: Tensor) -> Flow:
+        units = features.units(name, y)
+        return in_units_of(fit(_in_units(units, y)), units)
+
+    return made
+
+
+def _in_units(units: Flow, y: Tensor) -> Tensor:
+    assert isinstance(units.bijection, Standardized)
+    return units.bijection.standardize(y)[0].double()
