@@ -83,7 +83,7 @@ def simple_densities(
     """
     found = []
     labels = None if together is None else torch.from_numpy(np.unique(together, return_inverse=True)[1])
-    for name in UNITS[:1] if features.bounded else UNITS:
+    for name in _units_of(y, features):
         found.append(SimpleDensity(name.removeprefix("a "), _gaussian(features, name)))
         if y.shape[1] > MOST_COLUMNS:
             continue
@@ -98,6 +98,17 @@ def simple_densities(
         kernels = _of_rows(features, name, lambda rows, h=bandwidth: fit_kernel_density(rows, h))  # type: ignore[misc]
         found.append(SimpleDensity(f"kernel estimate {of}", kernels))
     return found
+
+
+def _units_of(y: Tensor, features: Features) -> Sequence[str]:
+    """The units that differ, and are within bounds."""
+    if features.bounded:
+        return UNITS[:1]
+    curved = set(range(y.shape[1])) - {
+        *features.normal,
+        *straight_features(y, knots_for(len(y)), normal=features.normal),
+    }
+    return UNITS if curved else UNITS[1:]
 
 
 def _gaussian(features: Features, name: str) -> Callable[[Tensor], Flow]:
