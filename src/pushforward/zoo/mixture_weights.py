@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# Steps of expectation-maximization; the likelihood has one maximum.
-STEPS = 1_000
+# Steps of expectation-maximization, at most, and the change of weights at which they end; there is one maximum.
+STEPS, LEAST_CHANGE = 1_000, 1e-7
 
 
 def mixture_weights(log_prob: np.ndarray, rows: float = 1.0) -> np.ndarray:
@@ -28,8 +28,10 @@ def mixture_weights(log_prob: np.ndarray, rows: float = 1.0) -> np.ndarray:
     weights = np.full(parts, 1 / parts)
     relative = np.exp(log_prob - log_prob.max(0, initial=-np.inf))
     for _ in range(STEPS):
-        joint = weights[:, None] * relative
+        joint, before = weights[:, None] * relative, weights
         weights = ((joint / joint.sum(0)).sum(1) + rows) / (count + parts * rows)
+        if np.abs(weights - before).max() < LEAST_CHANGE:
+            break
     return weights
 
 

@@ -140,7 +140,7 @@ def components_by_bic(y: Tensor, seed: int = 0, most: int = COMPONENTS[-1]) -> i
     best, least, risen = 1, math.inf, 0
     # Every component has more rows than its covariance needs to have an inverse.
     for number in (count for count in COMPONENTS if count <= max(1, min(most, len(y) // (y.shape[1] + 2)))):
-        criterion = _fitted(y, number, seed)[3]
+        criterion = _fitted(y, number, seed, starts=1)[3]
         risen = 0 if criterion < least else risen + 1
         if criterion < least:
             best, least = number, criterion
@@ -149,7 +149,7 @@ def components_by_bic(y: Tensor, seed: int = 0, most: int = COMPONENTS[-1]) -> i
     return best
 
 
-def _fitted(y: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor, Tensor, float]:
+def _fitted(y: Tensor, components: int, seed: int, starts: int = STARTS) -> tuple[Tensor, Tensor, Tensor, float]:
     """Weights, means and factors of a fit in units in which the rows are white, and its criterion."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -158,7 +158,7 @@ def _fitted(y: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor, Tens
     mean, covariance = shrunk_covariance(y)
     factor = torch.linalg.cholesky(covariance)
     white = torch.linalg.solve_triangular(factor, (y.double() - mean).t(), upper=False).t().numpy()
-    found = GaussianMixture(components, reg_covar=LEAST_VARIANCE, n_init=STARTS, random_state=seed)
+    found = GaussianMixture(components, reg_covar=LEAST_VARIANCE, n_init=starts, random_state=seed)
     # These matrices are too small to share out. Stopping after a hundred rounds is good enough.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

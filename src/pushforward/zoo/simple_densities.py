@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from pushforward.zoo.units import gaussianized, in_units_of, straight
 
 # Of more columns a mixture has too many numbers, and no kernel has neighbors.
 MOST_COLUMNS = 100
-UNITS = (IN_UNITS, OF_COLUMNS)
+Fit = Callable[[Tensor], Flow]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class SimpleDensity:
     """
 
     name: str
-    fit: Callable[[Tensor], Flow]
+    fit: Fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +58,20 @@ class Features:
         """Whether there are bounds, which a density in the units of the features would pass."""
         return bool(np.isfinite([*self.low, *self.high]).any())
 
-    def units(self, name: str, y: Tensor) -> Flow:
-        """A flow in the units that a name of `UNITS` says: of features that splines make normal, or of themselves."""
+    def straight(self, y: Tensor) -> list[int]:
+        """The features of rows that a spline would make no better."""
+        return straight_features(y, knots_for(len(y)), **self._ends)
+
+    def units(self, y: Tensor, straightened: Sequence[int] | None) -> Flow:
+        """A flow in the units of rows: of their features that splines make normal, but for some, or of themselves."""
         inner = build({"architecture": "normal_mixture", "features": y.shape[1], "components": 1})
-        if name == OF_COLUMNS:
+        if straightened is None:
             return straight(inner, y, normal=self.normal)
-        knots = knots_for(len(y))
-        ends: dict[str, Any] = {"low": self.low, "high": self.high, "normal": self.normal}
-        return gaussianized(inner, y, None, knots, **ends, straight=straight_features(y, knots, **ends))
+        return gaussianized(inner, y, None, knots_for(len(y)), **self._ends, straight=straightened)
+
+    @property
+    def _ends(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, "normal": self.normal}
 
 
 @torch.no_grad()
@@ -73,7 +80,7 @@ def simple_densities(
 ) -> list[SimpleDensity]:
     """A Gaussian, a mixture of Gaussians and a kernel estimate, each of the features and of their normal scores.
 
-    The number of components and the bandwidth are chosen once, on all rows.
+    The number of components, the bandwidth and the features that splines make normal are chosen once, on all rows.
 
     Arguments:
         y: (N, D) all rows.
@@ -83,45 +90,45 @@ def simple_densities(
     """
     found = []
     labels = None if together is None else torch.from_numpy(np.unique(together, return_inverse=True)[1])
-    for name in _units_of(y, features):
-        found.append(SimpleDensity(name.removeprefix("a "), _gaussian(features, name)))
+    for name, straightened in _units_of(y, features).items():
+        found.append(SimpleDensity(name.removeprefix("a "), _gaussian(features, straightened)))
         if y.shape[1] > MOST_COLUMNS:
             continue
-        white, of = _in_units(features.units(name, y), y), name.removeprefix("a Gaussian ")
+        white, of = _in_units(features.units(y, straightened), y), name.removeprefix("a Gaussian ")
         try:
             components, bandwidth = components_by_bic(white, seed), bandwidth_by_likelihood(white, labels)
         except (ValueError, torch.linalg.LinAlgError):
             continue
         if components > 1:
-            mixture = _of_rows(features, name, lambda rows, k=components: fit_normal_mixture(rows, k, seed))  # type: ignore[misc]
-            found.append(SimpleDensity(f"mixture of {components} Gaussians {of}", mixture))
-        kernels = _of_rows(features, name, lambda rows, h=bandwidth: fit_kernel_density(rows, h))  # type: ignore[misc]
-        found.append(SimpleDensity(f"kernel estimate {of}", kernels))
+            mixture = functools.partial(fit_normal_mixture, components=components, seed=seed)
+            fit = _of_rows(features, straightened, mixture)
+            found.append(SimpleDensity(f"mixture of {components} Gaussians {of}", fit))
+        kernels = functools.partial(fit_kernel_density, bandwidth=bandwidth)
+        found.append(SimpleDensity(f"kernel estimate {of}", _of_rows(features, straightened, kernels)))
     return found
 
 
-def _units_of(y: Tensor, features: Features) -> Sequence[str]:
-    """The units that differ, and are within bounds."""
+def _units_of(y: Tensor, features: Features) -> dict[str, list[int] | None]:
+    """The units that differ and are within bounds, with the features that splines would make no better."""
+    straightened = features.straight(y)
+    of_scores: dict[str, list[int] | None] = {IN_UNITS: straightened}
     if features.bounded:
-        return UNITS[:1]
-    curved = set(range(y.shape[1])) - {
-        *features.normal,
-        *straight_features(y, knots_for(len(y)), normal=features.normal),
-    }
-    return UNITS if curved else UNITS[1:]
+        return of_scores
+    curved = set(range(y.shape[1])) - {*features.normal, *straightened}
+    return {**(of_scores if curved else {}), OF_COLUMNS: None}
 
 
-def _gaussian(features: Features, name: str) -> Callable[[Tensor], Flow]:
-    if name == OF_COLUMNS:
+def _gaussian(features: Features, straightened: list[int] | None) -> Fit:
+    if straightened is None:
         return lambda y: gaussian_of(y, normal=features.normal)
-    return lambda y: gaussian_like(features.units(name, y), y)
+    return lambda y: gaussian_like(features.units(y, straightened), y)
 
 
-def _of_rows(features: Features, name: str, fit: Callable[[Tensor], Flow]) -> Callable[[Tensor], Flow]:
+def _of_rows(features: Features, straightened: list[int] | None, fit: Fit) -> Fit:
     """Fit a density in units that are those of the same rows."""
 
     def made(y: Tensor) -> Flow:
-        units = features.units(name, y)
+        units = features.units(y, straightened)
         return in_units_of(fit(_in_units(units, y)), units)
 
     return made
