@@ -20,9 +20,7 @@ from pushforward.zoo.registry import register
 
 MOST_COMPONENTS = 10_000
 # What is added to the variances of components, in those of all rows: a component does not collapse onto a few of them.
-LEAST_VARIANCE = 1e-4
-# Starts of expectation-maximization, of which the best is kept.
-STARTS = 2
+LEAST_VARIANCE = 1e-5
 # The numbers of components are tried in their order until the criterion has risen twice.
 COMPONENTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
@@ -110,14 +108,17 @@ def chain_rule(joint: Tensor, places: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fit_normal_mixture(y: Tensor, components: int, seed: int = 0) -> Flow:
-    """The mixture of most likelihood of rows, by expectation-maximization from a few starts.
+    """The mixture of most likelihood of rows, by expectation-maximization from two starts.
 
     Arguments:
         y: (N, D), N at least `components`.
         components: K.
         seed: of the starts.
     """
-    return _as_flow(*_fitted(y, components, seed)[:3])
+    flow = _build_normal_mixture(y.shape[1], components)
+    assert isinstance(flow.base, NormalMixture)
+    flow.base.set(*_fitted(y, components, seed)[:3])
+    return flow
 
 
 @torch.no_grad()
@@ -140,7 +141,7 @@ def components_by_bic(y: Tensor, seed: int = 0, most: int = COMPONENTS[-1]) -> i
     best, least, risen = 1, math.inf, 0
     # Every component has more rows than its covariance needs to have an inverse.
     for number in (count for count in COMPONENTS if count <= max(1, min(most, len(y) // (y.shape[1] + 2)))):
-        criterion = _fitted(y, number, seed, starts=1)[3]
+        criterion = _fitted(y, number, seed)[3]
         risen = 0 if criterion < least else risen + 1
         if criterion < least:
             best, least = number, criterion
@@ -149,30 +150,36 @@ def components_by_bic(y: Tensor, seed: int = 0, most: int = COMPONENTS[-1]) -> i
     return best
 
 
-def _fitted(y: Tensor, components: int, seed: int, starts: int = STARTS) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Weights, means and factors of a fit in units in which the rows are white, and its criterion."""
+def _fitted(y: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Weights, means and factors of the better of two fits, and its criterion.
+
+    Clusters are first looked for in units in which the rows have variance one in every column, and in those in which
+    they have it in every direction: either may hide what the other shows.
+    """
+    mean, covariance = shrunk_covariance(y)
+    factors = [covariance.diagonal().sqrt().diag(), torch.linalg.cholesky(covariance)]
+    found = [_fitted_in(factor, mean, y, components, seed) for factor in (factors if components > 1 else factors[1:])]
+    return min(found, key=lambda one: one[3])
+
+
+def _fitted_in(
+    factor: Tensor, mean: Tensor, y: Tensor, components: int, seed: int
+) -> tuple[Tensor, Tensor, Tensor, float]:
+    """The same of a fit in the units in which mean + factor · u are the rows."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
 
-    mean, covariance = shrunk_covariance(y)
-    factor = torch.linalg.cholesky(covariance)
-    white = torch.linalg.solve_triangular(factor, (y.double() - mean).t(), upper=False).t().numpy()
-    found = GaussianMixture(components, reg_covar=LEAST_VARIANCE, n_init=starts, random_state=seed)
+    units = torch.linalg.solve_triangular(factor, (y.double() - mean).t(), upper=False).t().numpy()
+    mixture = GaussianMixture(components, reg_covar=LEAST_VARIANCE, random_state=seed)
     # These matrices are too small to share out. Stopping after a hundred rounds is good enough.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found.fit(white)
-    means = mean + torch.from_numpy(found.means_) @ factor.t()
-    factors = factor @ torch.linalg.cholesky(torch.from_numpy(found.covariances_))
-    return torch.from_numpy(found.weights_), means, factors, float(found.bic(white))
-
-
-def _as_flow(weights: Tensor, means: Tensor, factors: Tensor) -> Flow:
-    flow = _build_normal_mixture(means.shape[1], len(weights))
-    assert isinstance(flow.base, NormalMixture)
-    flow.base.set(weights, means, factors)
-    return flow
+        mixture.fit(units)
+    means = mean + torch.from_numpy(mixture.means_) @ factor.t()
+    roots = factor @ torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
+    criterion = float(mixture.bic(units) + 2 * len(y) * factor.diagonal().log().sum())
+    return torch.from_numpy(mixture.weights_), means, roots, criterion
 
 
 @register("normal_mixture")
