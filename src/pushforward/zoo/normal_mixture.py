@@ -20,7 +20,7 @@ from pushforward.zoo.registry import register
 
 MOST_COMPONENTS = 10_000
 # What is added to the variances of components, in those of all rows: a component does not collapse onto a few of them.
-LEAST_VARIANCE = 1e-5
+LEAST_VARIANCE = 1e-6
 # The numbers of components are tried in their order until the criterion has risen twice.
 COMPONENTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
