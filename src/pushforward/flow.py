@@ -208,28 +208,10 @@ class Flow(nn.Module):
         return self.bijection.order()
 
     def log_prob_of_each(self, x: Tensor, context: Tensor | None = None, order: list[int] | None = None) -> Tensor:
-        """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context).
+        """The terms of the chain rule, log p(x[d] | x before d, context) in nats, (*batch, D), which sum to log_prob.
 
-        log p(x[d] | x before d) = log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular.
-
-        Arguments:
-            x: (*batch, D).
-            context: (*batch, C), broadcast against the batch of x.
-            order: of the features, in which the bijection is triangular too; default `order()`.
-
-        Returns:
-            (*batch, D), in nats; the term of feature d is at index d.
-
-        Raises:
-            InputError: the layers mix features or run in different orders.
-
-        Cost: as log_prob; twice as much where layers are inverse autoregressive.
-
-        Example:
-            >>> import pushforward as pf
-            >>> flow, x = pf.maf(features=3, order="same"), torch.randn(5, 3)
-            >>> torch.allclose(flow.log_prob_of_each(x).sum(-1), flow.log_prob(x), atol=1e-5)
-            True
+        They are log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular in an order of the
+        features, default `order()`; where layers mix features or run in different orders, an InputError says so.
         """
         order = self.order() if order is None else order
         if order is None:

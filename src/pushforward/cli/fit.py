@@ -234,7 +234,7 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
     notes, ending, last = result.model.notes, result.history.stopped, []
     rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
     if "parts" in notes:
-        flow = "stack of " + " and ".join(f"{name} ({weight:.0%})" for name, weight in notes["parts"].items())
+        flow = "stack of " + ", ".join(f"{name} ({weight:.0%})" for name, weight in notes["parts"].items())
     if ending == "interrupted":
         more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
         holds = (

@@ -156,9 +156,9 @@ class FlowEstimator(BaseEstimator):
             splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
         max_time = None if self.max_time is None else self.max_time / len(splits)
         folded = FoldedRows(torch.from_numpy(codes), copies)
-        folds = folds_of(codes, folded, self.get_params(), seed) if self._stacks(given, weights) else []
+        folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
         if folds:
-            max_time = seconds_of_flow(self.max_time)
+            max_time = seconds_of_flow(self.max_time, len(codes))
         if self.flow is None:
             recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], max_time)
         else:
@@ -186,11 +186,6 @@ class FlowEstimator(BaseEstimator):
             self.flow_ = keep_gaussian(flow, self._kinds, self.history_, rows, split)
         for line in self.history_.events[before:]:
             announce(line)
-
-    def _stacks(self, given: np.ndarray | None, weights: np.ndarray | None) -> bool:
-        """Whether nothing but the number of rows stands against a stack."""
-        usual = self.flow is None and self.validation_fraction == FlowEstimator.validation_fraction
-        return self._is_stacked and usual and given is None and weights is None
 
     def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:
         """The options of the recipe, and those that were given in their place."""

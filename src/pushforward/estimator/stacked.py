@@ -20,16 +20,20 @@ from pushforward.training.folds import FoldedRows
 from pushforward.zoo.recipe import Recipe
 from pushforward.zoo.simple_densities import Features
 
+# Another share of held-out rows is that of one training.
+USUAL_FRACTION = 0.1
+
 
 def folds_of(
     codes: np.ndarray, folded: FoldedRows, options: Mapping[str, Any], seed: int
 ) -> list[tuple[Tensor, Tensor]]:
     """The training and held-out rows of each flow; none where one flow is trained.
 
-    That is so of many rows, where an option describes one training, and where a column would be constant among the
-    training rows of a flow.
+    That is so of many rows, with a named architecture, where an option describes one training, and where a column would
+    be constant among the training rows of a flow.
     """
-    if not stacks(options, len(codes)) or len(codes) < 2 * FOLDS:
+    named = options["flow"] is not None or options["validation_fraction"] != USUAL_FRACTION
+    if named or not stacks(options, len(codes)) or len(codes) < 2 * FOLDS:
         return []
     folds = folded.split(FOLDS, seed)
     varies = all(len(held_out) and not constant_columns(codes[rows.numpy()]).any() for rows, held_out in folds)

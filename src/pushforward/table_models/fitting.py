@@ -136,7 +136,8 @@ def fit_table(
             conventions=Conventions(decimal, date_format),
         )
         folds = folds_of(prepared, training, seed) if flow is None else []
-        max_time = seconds_of_flow(training.get("max_time")) if folds else training.get("max_time")
+        max_time = training.get("max_time")
+        max_time = seconds_of_flow(max_time, prepared.rows.training_rows) if folds else max_time
         recipe = choose(prepared, flow, max_time)
         options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]
         # Refused options are said first, and alone.

@@ -23,6 +23,8 @@ from pushforward.zoo.simple_densities import Features, SimpleDensity, simple_den
 
 # Every row is held out of one of so many flows; of more rows one flow is as good in less time.
 FOLDS, MOST_ROWS = 5, 2_000
+# What simple densities take on one thread, about, by the number of rows.
+SECONDS, SECONDS_OF_ROW = 1.5, 0.003
 # Parts of less weight are left out.
 LEAST_WEIGHT = 0.01
 
@@ -68,9 +70,16 @@ def stacks(options: Mapping[str, Any], rows: int) -> bool:
     return rows <= MOST_ROWS and not any(options.get(name) is not None for name in ("max_steps", "epochs"))
 
 
-def seconds_of_flow(max_time: float | None) -> float | None:
-    """The time of one of the flows: simple densities have as much as one of them."""
-    return None if max_time is None else max_time / (FOLDS + 1)
+def seconds_of_flow(max_time: float | None, rows: int) -> float | None:
+    """The time of one of the flows: what simple densities are expected to leave, and at least half of all.
+
+    Example:
+        >>> seconds_of_flow(60, 1_000), seconds_of_flow(4, 1_000)
+        (11.1, 0.4)
+    """
+    if max_time is None:
+        return None
+    return (max_time - min(SECONDS + SECONDS_OF_ROW * rows, max_time / 2)) / FOLDS
 
 
 def checkpoints(path: str | Path) -> list[Path]:

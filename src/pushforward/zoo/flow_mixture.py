@@ -194,7 +194,7 @@ class FlowMixture(nn.Module):
         if self.features > 1:
             raise InputError("A mixture of flows over several features is not a map of latent features.")
         if not all(isinstance(flow.base, StandardNormal) for flow in self.flows):
-            raise InputError("A mixture with parts that are no map of a normal number is no map of latent features.")
+            raise InputError("A mixture with parts whose base is not normal is not a map of latent features.")
         return [ScalarMap(flow, context) for flow in self.flows]
 
 

@@ -21,7 +21,8 @@ from pushforward.zoo.registry import register
 MOST_COMPONENTS = 10_000
 # What is added to the variances of components, in those of all rows: a component does not collapse onto a few of them.
 LEAST_VARIANCE = 1e-6
-# The numbers of components are tried in their order until the criterion has risen twice.
+# The numbers of components are tried in their order, on so many rows, until the criterion has risen twice.
+ROWS_OF_CHOICE = 1_000
 COMPONENTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
@@ -126,7 +127,7 @@ def components_by_bic(y: Tensor, seed: int = 0, most: int = COMPONENTS[-1]) -> i
     """The number of components with the least Bayesian information criterion, which rises beyond it.
 
     Arguments:
-        y: (N, D).
+        y: (N, D), of which evenly spaced rows are taken where there are more than 1,000.
         seed: of the starts.
         most: components.
 
@@ -139,6 +140,7 @@ def components_by_bic(y: Tensor, seed: int = 0, most: int = COMPONENTS[-1]) -> i
         2
     """
     best, least, risen = 1, math.inf, 0
+    y = y[:: -(-len(y) // ROWS_OF_CHOICE)]
     # Every component has more rows than its covariance needs to have an inverse.
     for number in (count for count in COMPONENTS if count <= max(1, min(most, len(y) // (y.shape[1] + 2)))):
         criterion = _fitted(y, number, seed)[3]
