@@ -67,6 +67,15 @@ def test_a_stack_loses_no_hundredth_to_its_best_part_on_fresh_rows(draw, count):
         assert loss.mean() < 0.01 + 5 * loss.std() / len(loss) ** 0.5
 
 
+def test_one_row_far_away_does_not_widen_the_simple_parts():
+    rows = np.concatenate([normal(100, 1), [[1e6, 1e6]]])
+    found, fresh = stacked(rows), torch.from_numpy(normal(1000, 2))
+    truth = stats.multivariate_normal(cov=[[1, 0.9], [0.9, 0.97]]).logpdf(fresh)
+    loss = truth - found.flow.log_prob(fresh).double().detach().numpy()
+    assert 100 not in found.rows and loss.mean() < 0.15
+    assert found.flow.log_prob(torch.from_numpy(rows[-1:])).isfinite().all()
+
+
 def test_useless_parts_are_left_out_and_the_rest_is_said():
     found = stacked(clusters(200, 1))
     assert all(weight >= 0.01 for weight in found.weights.values()) and sum(found.weights.values()) == pytest.approx(1)

@@ -112,8 +112,11 @@ def stack(
     Source: Smyth and Wolpert 1999, doi:10.1023/A:1007511322260.
     """
     start = time.monotonic()
-    simple = simple_densities(rows.points, rows.features, rows.folded.together, seed)
-    values = [_out_of_fold(one, rows, folds) for one in simple]
+    # A row far from all others, perhaps a mistake, would give simple densities their scale: it is left to the flows.
+    near = torch.from_numpy(rows.folded.held_out_once(folds))
+    together = None if rows.folded.together is None else rows.folded.together[near.numpy()]
+    simple = simple_densities(rows.points[near], rows.features, together, seed)
+    values = [_out_of_fold(one, rows, [(some[near[some]], held_out) for some, held_out in folds]) for one in simple]
     seconds = time.monotonic() - start
     found: list[tuple[Flow, History]] = []
     for number, fold in enumerate(folds):
@@ -136,7 +139,7 @@ def stack(
         if place == 0:
             parts += [(weight / len(flows), flow) for flow in flows]
         else:
-            parts.append((weight, simple[place - 1].fit(rows.points).eval()))
+            parts.append((weight, simple[place - 1].fit(rows.points[near]).eval()))
     said = {names[place]: float(weight) for place, weight in zip(kept, weights, strict=True)}
     history = _together([history for _, history in found], seconds)
     history.best_held_out = float(log_prob.mean())

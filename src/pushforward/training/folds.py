@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,11 @@ class FoldedRows:
         """
         part = self._parts(count, seed)
         return [self._split(np.flatnonzero(part == number), np.flatnonzero(part != number)) for number in range(count)]
+
+    def held_out_once(self, folds: Sequence[tuple[Tensor, Tensor]]) -> np.ndarray:
+        """Which rows, (n,), were held out of a fit, or stand together with one that was: all but those far away."""
+        labels = np.arange(len(self.matrix)) if self.together is None else self.together
+        return np.isin(labels, labels[torch.cat([held_out for _, held_out in folds]).numpy()])
 
     def _parts(self, count: int, seed: int) -> np.ndarray:
         """The number of the part, (n,), that each row is in."""
