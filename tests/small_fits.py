@@ -2,9 +2,15 @@
 
 
 def small_flows(patch):
-    """Let a chosen flow have two layers and networks of 32 units."""
+    """Let a chosen flow have two layers and networks of 32 units, and be the whole density however few the rows."""
     patch.setattr("pushforward.zoo.recipe.LAYERS", 2)
     patch.setattr("pushforward.zoo.recipe.WIDTH", 32)
+    patch.setattr("pushforward.table_models.stacking.MOST_ROWS", 0)
+
+
+def stacks(patch):
+    """Let few rows be answered with a stack again."""
+    patch.setattr("pushforward.table_models.stacking.MOST_ROWS", 2_000)
 
 
 def default_steps(patch, steps):

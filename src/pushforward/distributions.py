@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pushforward.support.even_points import normal_points
+from pushforward.support.seeding import seeded
+
 
 class Base(nn.Module):
     """A density over vectors that is easy to sample and to evaluate.
@@ -49,6 +52,15 @@ class Base(nn.Module):
         """Draws, (*shape, D), without gradients."""
         return self.rsample(shape)
 
+    def distribution_function(self, z: Tensor) -> Tensor:
+        """P(latent ≤ z), of z, (*batch, 1), of a density of one feature."""
+        raise NotImplementedError
+
+    def even_points(self, count: int) -> Tensor:
+        """Points that stand for the density, (count, D), float64, the same at every call; default seeded draws."""
+        with seeded(0, self.reference.device):
+            return self.sample((count,)).double()
+
     def empty(self, *shape: int) -> Tensor:
         """An unfilled tensor of the density's device and dtype."""
         return torch.empty(shape, dtype=self.reference.dtype, device=self.reference.device)
@@ -75,6 +87,14 @@ class StandardNormal(Base):
     def log_prob_of_each(self, z: Tensor, order: Sequence[int]) -> Tensor:
         """log p(z[d]), (*batch, D), whatever the order."""
         return -0.5 * (z.square() + math.log(2 * math.pi))
+
+    def distribution_function(self, z: Tensor) -> Tensor:
+        """Φ(z), (*batch, 1)."""
+        return torch.special.ndtr(z)
+
+    def even_points(self, count: int) -> Tensor:
+        """Points that fill the space evenly, (count, D), float64."""
+        return normal_points(count, self.features).to(self.reference.device)
 
     def rsample(self, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws, (*shape, D)."""

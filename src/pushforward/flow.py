@@ -53,6 +53,26 @@ class Density(Protocol):
         """The weights by their names."""
 
 
+class PointDensity(Density, Protocol):
+    """What a density of points on the line offers to that of a table's codes: a flow, or a mixture of flows."""
+
+    @property
+    def parts(self) -> "list[tuple[float, Flow]]":
+        """The weights and flows of which the density is a mixture."""
+
+    def order(self) -> list[int] | None:
+        """The order of the features in which the density is a product of conditionals, None if there is none."""
+
+    def log_prob_of_each(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
+        """The terms of the chain rule in that order, (*batch, D)."""
+
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, a row for each, from the global random state."""
+
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws, (rows, D), that `sample` makes of noise."""
+
+
 class Flow(nn.Module):
     """The density of x = f(z), z from the base: log p(x) = log p(z) - log|det ∂f/∂z|.
 
@@ -183,6 +203,33 @@ class Flow(nn.Module):
         self._check_context(context)
         return self._forward(z, context)[0]
 
+    def order(self) -> list[int] | None:
+        """The order of the features in which the density is a product of conditionals, None if there is none."""
+        return self.bijection.order()
+
+    def log_prob_of_each(self, x: Tensor, context: Tensor | None = None, order: list[int] | None = None) -> Tensor:
+        """The terms of the chain rule, log p(x[d] | x before d, context) in nats, (*batch, D), which sum to log_prob.
+
+        They are log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular in an order of the
+        features, default `order()`; where layers mix features or run in different orders, an InputError says so.
+        """
+        order = self.order() if order is None else order
+        if order is None:
+            raise InputError(
+                "The layers of this flow mix features or run in different orders, so that its log-density is not a sum "
+                'of one term for each feature; that of an autoregressive flow with order="same" is.'
+            )
+        z, log_derivatives = self.bijection.each_inverse(x, context)
+        return self.base.log_prob_of_each(z, order) + log_derivatives
+
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, (rows, D), from the global random state."""
+        return self.base.sample((rows,))
+
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws, (rows, D), that `sample` makes of noise, (rows, D)."""
+        return self.to_data(noise, context)
+
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range of those in training.
 
@@ -227,40 +274,6 @@ class Flow(nn.Module):
         check_tensor(context, "context")
         if context.dim() == 0 or context.shape[-1] != expected:
             raise InputError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
-
-
-def log_prob_of_each(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """The terms of the chain rule, log p(x) = Σ log p(x[d] | x before d, context), in the order of the bijection.
-
-    log p(x[d] | x before d) = log p(z[d] | z before d) + log|∂z[d]/∂x[d]|, since the Jacobian is triangular.
-
-    Arguments:
-        flow: whose `bijection.order()` is not None.
-        x: (*batch, D).
-        context: (*batch, C), broadcast against the batch of x.
-
-    Returns:
-        (*batch, D), in nats; the term of feature d is at index d.
-
-    Raises:
-        InputError: the layers mix features or run in different orders.
-
-    Cost: as log_prob; twice as much where layers are inverse autoregressive.
-
-    Example:
-        >>> import pushforward as pf
-        >>> flow, x = pf.maf(features=3, order="same"), torch.randn(5, 3)
-        >>> torch.allclose(log_prob_of_each(flow, x).sum(-1), flow.log_prob(x), atol=1e-5)
-        True
-    """
-    order = flow.bijection.order()
-    if order is None:
-        raise InputError(
-            "The layers of this flow mix features or run in different orders, so that its log-density is not a sum of "
-            'one term for each feature; that of an autoregressive flow with order="same" is.'
-        )
-    z, log_derivatives = flow.bijection.each_inverse(x, context)
-    return flow.base.log_prob_of_each(z, order) + log_derivatives
 
 
 class FlowDistribution(Distribution):

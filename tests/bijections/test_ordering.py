@@ -26,7 +26,6 @@ from pushforward.bijections import (
 )
 from pushforward.bijections.ordering import closure
 from pushforward.distributions import BASES
-from pushforward.flow import log_prob_of_each
 from pushforward.networks import Conditioner
 
 
@@ -182,7 +181,7 @@ def test_the_first_term_is_the_marginal_density(kind, base):
     order = flow.bijection.order()
     assert order == ([1, 0] if kind == "maf backwards" else [0, 1])
     x = draws(7, 2)
-    terms = log_prob_of_each(flow, x)
+    terms = flow.log_prob_of_each(x)
     torch.testing.assert_close(terms.sum(-1), flow.log_prob(x))
     # p(x first) = ∫ p(x first, x second) d(x second), by the trapezoidal rule over sinh(t).
     t = torch.linspace(-9, 9, 4001, dtype=torch.float64)
@@ -202,19 +201,19 @@ def test_the_terms_are_those_of_the_diagonal_of_the_jacobian():
     expected = (
         torch.distributions.Normal(0, 1).log_prob(flow.to_latent(x, context))[0] + jacobian.diagonal().abs().log()
     )
-    torch.testing.assert_close(log_prob_of_each(flow, x, context)[0], expected)
+    torch.testing.assert_close(flow.log_prob_of_each(x, context)[0], expected)
 
 
 def test_layers_without_one_order_are_refused():
     for flow in (pf.maf(3), pf.nsf(3), pf.realnvp(3), pf.planar(3)):
         assert flow.bijection.order() is None
         with pytest.raises(pf.InputError, match="mix features or run in different orders"):
-            log_prob_of_each(flow, torch.zeros(2, 3))
+            flow.log_prob_of_each(torch.zeros(2, 3))
     assert Coupling([True, False, True], Affine()).order() == [1, 0, 2]
     # What is one feature, whatever it is made of, is its own share.
     flow = randomized(pf.radial(1))
     x = draws(5, 1)
-    torch.testing.assert_close(log_prob_of_each(flow, x)[:, 0], flow.log_prob(x))
+    torch.testing.assert_close(flow.log_prob_of_each(x)[:, 0], flow.log_prob(x))
 
 
 MEAN, COVARIANCE = np.array([3.0, -1.0, 0.5]), np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.3], [0.0, 0.3, 1.0]])

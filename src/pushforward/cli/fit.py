@@ -154,6 +154,7 @@ def _announce_checkpoint(options: Options) -> None:
 def _fit_here(options: Options) -> None:
     """Fit in this process, or in this one and others, of which the first one writes and prints."""
     from pushforward.table_models.fitting import fit_table
+    from pushforward.table_models.stacking import checkpoints
 
     with (
         options.reading.open(options.data, once=False) as table,
@@ -187,7 +188,8 @@ def _fit_here(options: Options) -> None:
         result.model.save(options.output)
     if result.history.stopped != "interrupted":
         # Only now: until the model is written, nothing else holds the result.
-        options.checkpoint.unlink(missing_ok=True)
+        for path in checkpoints(options.checkpoint):
+            path.unlink(missing_ok=True)
     _say(result, table.name, options)
 
 
@@ -231,6 +233,8 @@ def _say(result: "Fit", name: str, options: Options) -> None:
 def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[str]:
     notes, ending, last = result.model.notes, result.history.stopped, []
     rows, flow = notes["rows"], "Gaussian" if notes["flow"] == "gaussian" else notes["flow"]
+    if "parts" in notes:
+        flow = "stack of " + ", ".join(f"{name} ({weight:.0%})" for name, weight in notes["parts"].items())
     if ending == "interrupted":
         more = f"; --resume continues from {checkpoint}" if checkpoint.exists() else ""
         holds = (
@@ -240,9 +244,10 @@ def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[st
         )
         last = [f"interrupted: {output} has {holds}{more}"]
     compared = gain(result.held_out, result.gaussian)
+    in_turn = f" in {rows['folds']} turns" if "folds" in rows else ""
     over = f"{flow} over {counted(len(result.model.columns), 'column')} of {name}"
     return [
-        f"{over}: {counted(rows['training'], 'training row')}, {rows['held_out']:,} held out, "
+        f"{over}: {counted(rows['training'], 'training row')}, {rows['held_out']:,} held out{in_turn}, "
         f"{counted(notes['steps'], 'step')} in {notes['seconds']:.1f} s ({ending})",
         f"held-out log-likelihood {result.held_out:.3f} nats per row{compared}; model in {output}",
         *last,

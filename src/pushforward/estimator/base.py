@@ -21,15 +21,18 @@ from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kind
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
+from pushforward.estimator.stacked import fit_stack, folds_of
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded
+from pushforward.table_models.stacking import seconds_of_flow
 from pushforward.tables.checks import check_scale
 from pushforward.tables.columns.values import UNSEEN
 from pushforward.training import evaluate
 from pushforward.training.copies import copies_of
+from pushforward.training.folds import FoldedRows
 from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
 from pushforward.training.splitting import split_table
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
@@ -80,6 +83,8 @@ class FlowEstimator(BaseEstimator):
 
     # Whether rows are mapped to latent features and back, which only numbers with a density can be.
     _needs_invertible_map = False
+    # Whether few rows are answered with a stack of flows and simple densities.
+    _is_stacked = False
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -115,7 +120,7 @@ class FlowEstimator(BaseEstimator):
             self._context_columns = np.flatnonzero(~constant_columns(context[training_rows]))
             if len(self._context_columns):
                 given = context[:, self._context_columns].astype(np.float64)
-        self._train(codes, given, split, seed, weights)
+        self._train(codes, given, split, seed, weights, copies)
         return FittedRows(rows, training_rows, split[1].numpy(), copies)
 
     def _learn_kinds(self, rows: np.ndarray, names: Sequence[str]) -> ColumnKinds:
@@ -134,7 +139,13 @@ class FlowEstimator(BaseEstimator):
         return learn_kinds(varying, known, {index: declared[p] for index, p in enumerate(places) if p in declared})
 
     def _train(
-        self, codes: np.ndarray, given: np.ndarray | None, split: Any, seed: int, weights: np.ndarray | None
+        self,
+        codes: np.ndarray,
+        given: np.ndarray | None,
+        split: Any,
+        seed: int,
+        weights: np.ndarray | None,
+        copies: np.ndarray | None,
     ) -> None:
         """Set flow_ and history_ by the codes of rows, (n, D), given a context, (n, C)."""
         count, features = len(split[0]), codes.shape[1]
@@ -144,6 +155,10 @@ class FlowEstimator(BaseEstimator):
         if mixed:
             splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
         max_time = None if self.max_time is None else self.max_time / len(splits)
+        folded = FoldedRows(torch.from_numpy(codes), copies)
+        folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
+        if folds:
+            max_time = seconds_of_flow(self.max_time, len(codes))
         if self.flow is None:
             recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], max_time)
         else:
@@ -155,10 +170,16 @@ class FlowEstimator(BaseEstimator):
         # The points are those that a Gaussian is made of as well.
         rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights)
         options = {**self._training_options(recipe, seed), "max_time": max_time}
+        if folds:
+            result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
+            self.flow_: Any = result.flow
+            self.history_ = result.history
+            announce(result.history.events[-1])
+            return
         found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
         flow, self.history_ = found[0]
         before = len(self.history_.events)
-        self.flow_: Any = flow
+        self.flow_ = flow
         if mixed:
             self.flow_ = mixture_of(found, self._kinds, rows, splits)
         elif self.flow is None:

@@ -18,11 +18,10 @@ from pushforward.training import History
 from pushforward.training.copies import copies_of
 from pushforward.training.splitting import split_table
 from pushforward.zoo.flow_mixture import FlowMixture
+from pushforward.zoo.mixture_weights import mixed, mixture_weights
 
 # Flows of few rows differ by chance, and what they overfit, so that their mixture is better than each of them.
 MEMBERS, ROWS_OF_MEMBERS = 5, 20_000
-# Steps of expectation-maximization of one weight, which has one maximum.
-STEPS = 200
 
 
 def splits_of_members(
@@ -79,26 +78,11 @@ def mixture_of(
     if len(gaussians) < len(flows):
         return FlowMixture(flows).to(device).eval()
     each = np.concatenate(values, 1)
-    share = weight_of_second(each)
-    history.best_held_out = float(np.logaddexp(each[0] + np.log1p(-share), each[1] + np.log(share)).mean())
+    of_kinds = mixture_weights(each)
+    share = float(of_kinds[1])
+    history.best_held_out = float(mixed(each, of_kinds).mean())
     history.events.append(
         f"mixture: {len(flows)} of these flows, each with other rows held out, and {share:.1%} linear regression"
     )
     weights = [(1 - share) / len(flows)] * len(flows) + [share / len(flows)] * len(flows)
     return FlowMixture([*flows, *gaussians], weights).to(device).eval()
-
-
-def weight_of_second(log_prob: np.ndarray) -> float:
-    """The weight of the second of two densities with most likelihood, (2, n), and one more row for either.
-
-    Example:
-        >>> log_prob = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-        >>> weight_of_second(log_prob)
-        0.5
-    """
-    share, count = 0.5, log_prob.shape[1]
-    difference = np.nan_to_num(log_prob[1] - log_prob[0], nan=0.0)
-    for _ in range(STEPS):
-        odds = np.clip(difference + np.log(share) - np.log1p(-share), -700, 700)
-        share = float(((1 / (1 + np.exp(-odds))).sum() + 1) / (count + 2))
-    return share

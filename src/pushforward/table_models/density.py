@@ -14,6 +14,7 @@ from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import DequantizedDensity
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.tables.columns.columns import Columns
+from pushforward.zoo.flow_mixture import FlowMixture
 
 
 class TableDensity(Density, Protocol):
@@ -46,7 +47,7 @@ class TableDensity(Density, Protocol):
         """The draws, as codes, (n, D), that `sample` makes of noise, (n, D)."""
 
 
-def table_density(flow: Flow | ArbitraryConditionalFlow, roles: ColumnRoles) -> TableDensity:
+def table_density(flow: Flow | FlowMixture | ArbitraryConditionalFlow, roles: ColumnRoles) -> TableDensity:
     """The density of codes that a flow stands for, in evaluation mode, on the device of the flow."""
     maps, device = Columns(roles.schema, roles.features), device_of(flow)
     if flow.allows_gaps is True:

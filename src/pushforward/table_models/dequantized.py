@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.flow import Flow, log_prob_of_each
-from pushforward.support.even_points import normal_points, uniform_points
+from pushforward.flow import Flow, PointDensity
+from pushforward.support.even_points import uniform_points
 from pushforward.table_models.shown_context import ShownContext
 from pushforward.tables.columns.columns import Columns
 
@@ -41,7 +41,9 @@ class DequantizedDensity(nn.Module):
     allows_gaps = False
     points: Tensor
 
-    def __init__(self, columns: Columns, flow: Flow, points: int = POINTS, shown: ShownContext | None = None) -> None:
+    def __init__(
+        self, columns: Columns, flow: PointDensity, points: int = POINTS, shown: ShownContext | None = None
+    ) -> None:
         super().__init__()
         self.columns = columns
         self.flow = flow
@@ -106,7 +108,7 @@ class DequantizedDensity(nn.Module):
                 f'This model has no shares of columns: the probability of its column "{name}", or of its cells, is an '
                 "average over noise; fit with --arbitrary-conditions, whose probabilities are exact."
             )
-        if self.flow.bijection.order() is None:
+        if self.flow.order() is None:
             raise InputError(
                 "This model has no shares of columns: its layers mix columns or run in different orders; fit with "
                 "--arbitrary-conditions, or see --explain."
@@ -123,7 +125,7 @@ class DequantizedDensity(nn.Module):
             InputError: the flow's layers have no order in common.
         """
         y, log_term = self.columns.encode(codes, self.points[0])
-        return log_prob_of_each(self.flow, y, self._shown(context)) + log_term
+        return self.flow.log_prob_of_each(y, self._shown(context)) + log_term
 
     @torch.no_grad()
     def distribution_functions(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
@@ -137,19 +139,24 @@ class DequantizedDensity(nn.Module):
             context: (n, C).
         """
         ends, context = self._ends(codes), self._shown(context)
+        return torch.stack([weight * self._below(flow, ends, context) for weight, flow in self.flow.parts]).sum(0)
+
+    def _below(self, flow: Flow, ends: list[Tensor], context: Tensor | None) -> Tensor:
+        """The probabilities below the ends under one of the flows of the density."""
         if self.features == 1:
-            latents = [self.flow.to_latent(torch.where(end.isinf(), 0.0, end), context).double() for end in ends]
+            latents = [flow.to_latent(torch.where(end.isinf(), 0.0, end), context).double() for end in ends]
             shares = [
-                torch.special.ndtr(torch.where(end.isinf(), end, z)) for end, z in zip(ends, latents, strict=True)
+                torch.where(end.isinf(), (end > 0).to(end), flow.base.distribution_function(z))
+                for end, z in zip(ends, latents, strict=True)
             ]
             return torch.stack(shares)
-        z = normal_points(LATENT_POINTS, self.features).to(self.flow.reference)
+        z = flow.base.even_points(LATENT_POINTS).to(flow.reference)
         found = []
-        for part in torch.arange(len(codes), device=codes.device).split(max(1, DRAWS // len(z))):
+        for part in torch.arange(len(ends[0]), device=ends[0].device).split(max(1, DRAWS // len(z))):
             given = None if context is None else context[part]
-            y = self.flow.to_data(z[:, None].expand(-1, len(part), -1), given).double()
+            y = flow.to_data(z[:, None].expand(-1, len(part), -1), given).double()
             found.append(torch.stack([(y < end[part]).double().mean(0) for end in ends]))
-        return torch.cat(found, 1) if found else torch.zeros(2, *codes.shape, dtype=codes.dtype, device=codes.device)
+        return torch.cat(found, 1) if found else torch.zeros(2, *ends[0].shape, dtype=z.dtype, device=z.device)
 
     @torch.no_grad()
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
@@ -159,12 +166,12 @@ class DequantizedDensity(nn.Module):
 
     def noise(self, rows: int) -> Tensor:
         """What draws are made of, (rows, D), from the global random state."""
-        return self.flow.base.sample((rows,))
+        return self.flow.noise(rows)
 
     @torch.no_grad()
     def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
         """The draws, as codes, (n, D), that `sample` makes of noise, (n, D)."""
-        return self.columns.decode(self.flow.to_data(noise, self._shown(context)).double())
+        return self.columns.decode(self.flow.draws_of(noise, self._shown(context)).double())
 
     def _shown(self, context: Tensor | None) -> Tensor | None:
         return context if context is None or self.shown is None else self.shown(context)

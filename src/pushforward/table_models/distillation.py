@@ -81,7 +81,9 @@ def distill_table(
             codes = model.roles.encode(rows, model.given, table.name, strict=model.roles.needed, written=table.written)
         context = model.roles.conditions(torch.from_numpy(model.roles.known(codes, model.given)))
         context = None if context is None else model.roles.shown_context(context)
-    student = student_for(model.flow, context=context, seed=seed)
+    # The student of a stack has the units of the part that weighs most.
+    heaviest = max(model.flow.parts, key=lambda part: part[0])[1]
+    student = student_for(heaviest, context=context, seed=seed)
     announce(
         f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "
         f"AdamW at {LEARNING_RATE:g} on batches of {BATCH_ROWS} draws"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -17,6 +18,8 @@ from pushforward.table_models.held_out import held_out_log_prob
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
+from pushforward.table_models.stacked_fit import fit_stack, folds_of, gaussian_of_folds
+from pushforward.table_models.stacking import FOLDS, Stack, seconds_of_flow
 from pushforward.tables.columns.text_format import Conventions
 from pushforward.tables.files.opening import readied
 from pushforward.tables.files.stored import StoredTable
@@ -136,7 +139,10 @@ def fit_table(
             quiet=quiet,
             conventions=Conventions(decimal, date_format),
         )
-        recipe = choose(prepared, flow, training.get("max_time"))
+        folds = folds_of(prepared, training, seed) if flow is None else []
+        max_time = training.get("max_time")
+        max_time = seconds_of_flow(max_time, prepared.rows.training_rows) if folds else max_time
+        recipe = choose(prepared, flow, max_time)
         options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]
         # Refused options are said first, and alone.
         settings_from(
@@ -144,8 +150,12 @@ def fit_table(
         )
         for line in [*prepared.reasons, *recipe.reasons]:
             announce(line)
+        if folds:
+            found = fit_stack(prepared, folds, recipe, {**options, "max_time": max_time}, announce)
+            prepared = dataclasses.replace(prepared, gaussian=gaussian_of_folds(prepared, folds))
+            return finish(prepared, recipe, judged_by_folds(prepared, found), found.history, seed)
         recipe, assembled, history = _train(prepared, recipe, options, seed, flow is None, announce)
-        return finish(prepared, recipe, assembled, history, seed)
+        return finish(prepared, recipe, judged(prepared, assembled, history), history, seed)
 
 
 def _train(
@@ -171,18 +181,32 @@ def _train(
     return recipe, assembled, history
 
 
-def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: History, seed: int) -> Fit:
-    """Calibrate the p-values of a trained density on the held-out rows, and make the model.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A density, trained, and what it says of held-out rows.
 
-    Arguments:
-        prepared: the table.
-        recipe: of the flow.
-        assembled: the flow, trained.
-        history: the course of the training.
-        seed: of the fit, for the notes.
+    Attributes:
+        flow: of the points.
+        held_out: nats per held-out row.
+        codes: (m, columns) of the held-out rows that p-values are calibrated on, or of some of them.
+        log_prob: (m,) of these.
+        weights: (m,) or None.
+        rows: numbers of training and held-out rows, for the notes.
+        parts: {part: weight} of a stacked density; none of others.
     """
-    roles, rows = prepared.roles, prepared.rows
-    density = table_density(assembled.flow, roles)
+
+    flow: Any
+    held_out: float
+    codes: np.ndarray
+    log_prob: np.ndarray
+    weights: np.ndarray | None
+    rows: Mapping[str, int]
+    parts: Mapping[str, float]
+
+
+def judged(prepared: Prepared, assembled: Assembled, history: History) -> Judged:
+    """What a trained density says of the held-out rows."""
+    density, rows = table_density(assembled.flow, prepared.roles), prepared.rows
     # The held-out rows are in no order that matters.
     every = slice(None, None, -(-len(rows.held_out) // CALIBRATION_ROWS))
     held_out = history.best_held_out
@@ -194,13 +218,39 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
     else:
         log_prob = held_out_log_prob(density, prepared, rows.held_out[every])
     weights = None if rows.held_out_weights is None else rows.held_out_weights[every]
+    counts = {"training": rows.training_rows, "held_out": len(rows.held_out)}
+    return Judged(assembled.flow, held_out, rows.held_out[every], log_prob, weights, counts, {})
+
+
+def judged_by_folds(prepared: Prepared, found: Stack) -> Judged:
+    """What the parts of a stacked density say of the rows that they have not seen."""
+    assert prepared.rows.folded is not None
+    matrix = prepared.rows.folded.matrix
+    counts = {"training": len(matrix), "held_out": len(found.rows), "folds": FOLDS}
+    codes = matrix[found.rows].numpy()
+    return Judged(found.flow, found.history.best_held_out, codes, found.log_prob, None, counts, found.weights)
+
+
+def finish(prepared: Prepared, recipe: Recipe, judged: Judged, history: History, seed: int) -> Fit:
+    """Calibrate the p-values of a trained density on the held-out rows, and make the model.
+
+    Arguments:
+        prepared: the table.
+        recipe: of the flow.
+        judged: the density, trained.
+        history: the course of the training.
+        seed: of the fit, for the notes.
+    """
+    roles = prepared.roles
+    name = "stack" if judged.parts else "gaussian" if recipe.flow == GAUSSIAN else recipe.flow["architecture"]
     notes = {
-        "flow": "gaussian" if recipe.flow == GAUSSIAN else recipe.flow["architecture"],
+        "flow": name,
+        **({"parts": {part: round(weight, 4) for part, weight in judged.parts.items()}} if judged.parts else {}),
         "chosen": list(recipe.reasons),
-        "rows": {"training": rows.training_rows, "held_out": len(rows.held_out)},
-        "copies": round(rows.copies, 6),
-        "held_out_nats": held_out,
-        "log_prob": density.meaning,
+        "rows": dict(judged.rows),
+        "copies": round(prepared.rows.copies, 6),
+        "held_out_nats": judged.held_out,
+        "log_prob": table_density(judged.flow, roles).meaning,
         "arbitrary_conditions": roles.allows_gaps,
         "gaussian_nats": prepared.gaussian,
         "steps": history.steps,
@@ -210,14 +260,14 @@ def finish(prepared: Prepared, recipe: Recipe, assembled: Assembled, history: Hi
         **({"declared": list(prepared.declared)} if prepared.declared else {}),
     }
     if patterns_vary(roles):
-        features = rows.held_out[every, : len(roles.features)]
-        calibration = Calibration.by_pattern(log_prob, patterns_of(features, roles), features, weights)
+        features = judged.codes[:, : len(roles.features)]
+        calibration = Calibration.by_pattern(judged.log_prob, patterns_of(features, roles), features, judged.weights)
     else:
-        calibration = Calibration.of(log_prob, weights)
+        calibration = Calibration.of(judged.log_prob, judged.weights)
     # Tables are scored and drawn on the processor, wherever the training ran.
-    assembled.flow.cpu()
+    judged.flow.cpu()
     columns, given = list(roles.columns), list(roles.given)
     model = TableModel(
-        assembled.flow, columns, given, notes, roles.schema, roles.errors, calibration, dict(roles.gap_values)
+        judged.flow, columns, given, notes, roles.schema, roles.errors, calibration, dict(roles.gap_values)
     )
-    return Fit(model, history, held_out, prepared.gaussian)
+    return Fit(model, history, judged.held_out, prepared.gaussian)

@@ -32,6 +32,7 @@ from pushforward.tables.missing import TYPED, Marks, blank_rows
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import marks_of
 from pushforward.training.copies import copies_of, share_of_copies
+from pushforward.training.folds import FoldedRows
 from pushforward.training.rows import as_weights, relative_weights
 from pushforward.training.splitting import split_table
 
@@ -163,4 +164,7 @@ class InMemoryTable:
             parts,
             share_of_copies(copies),
             matrix[:, many_valued(schema, names)],
+            folded=None
+            if hold_out.last or by_row is not None
+            else FoldedRows(torch.from_numpy(whole), copies, self.groups),
         )

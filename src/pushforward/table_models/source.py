@@ -14,6 +14,7 @@ from torch import Tensor
 from pushforward.support.wording import counted
 from pushforward.tables import Schema
 from pushforward.tables.numbers import BadValue
+from pushforward.training.folds import FoldedRows
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Split:
         parts: its split, or None where it brings its held-out rows.
         copies: the share of rows that repeat others.
         neighbors: rows in their order, (k, columns).
+        folded: all rows, in memory, to hold out in turn; None where they have weights or an order.
         extremes: rows with the smallest and the largest values of each column, where `train` is a sample; or None.
     """
 
@@ -78,6 +80,7 @@ class Split:
     copies: float = 0.0
     neighbors: np.ndarray | None = None
     extremes: np.ndarray | None = None
+    folded: FoldedRows | None = None
 
     @property
     def ends(self) -> np.ndarray:

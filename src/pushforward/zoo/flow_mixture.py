@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions import Base
+from pushforward.bijections.ordering import closure, triangular_order
+from pushforward.distributions import Base, StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.solvers.scalar_root import find_root
@@ -23,8 +25,9 @@ LEAST_LOG = -700.0
 class FlowMixture(nn.Module):
     """p(x | context) = Σ w_k p_k(x | context), a density by the protocol of `Density`.
 
-    Over one feature, where each flow increases with z, the mixture is such a map itself: with F = Σ w_k Φ(z_k(x)),
-    z = Φ⁻¹(F(x)), and x is the root of F(x) = Φ(z) between the smallest and the largest of the flows' x.
+    Over one feature, where each flow increases with a standard normal z, the mixture is such a map itself: with
+    F = Σ w_k Φ(z_k(x)), z = Φ⁻¹(F(x)), and x is the root of F(x) = Φ(z) between the smallest and the largest of the
+    flows' x.
 
     Arguments:
         flows: over the same features, given the same context.
@@ -37,9 +40,9 @@ class FlowMixture(nn.Module):
 
     Raises:
         ValueError: no flow, or flows of other features or contexts than the first one.
-        InputError: `to_latent` and `to_data` of more than one feature, which a mixture has not.
+        InputError: `to_latent` and `to_data` of more than one feature, or of other flows, which a mixture has not.
 
-    Cost: log_prob and to_latent one of each flow; sample one of each flow; to_data some ten of each flow.
+    Cost: log_prob and to_latent one of each flow; sample one of one flow for each draw; to_data some ten of each flow.
 
     Example:
         >>> import pushforward as pf
@@ -96,17 +99,58 @@ class FlowMixture(nn.Module):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(x | context) in nats, (*batch), of x, (*batch, D), given the context, (*batch, C)."""
-        each = torch.stack([flow.log_prob(x, context) for flow in self.flows], -1)
+        each = _stack([flow.log_prob(x, context) for flow in self.flows]).movedim(0, -1)
         return (each + self.log_weights.to(each)).logsumexp(-1)
+
+    def order(self) -> list[int] | None:
+        """The order of the features in which every flow is a product of conditionals, None if there is none."""
+        return triangular_order(closure(*(flow.bijection.dependencies() for flow in self.flows)))
+
+    def log_prob_of_each(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The terms of the chain rule, (*batch, D): the features before x[d] determine the weights of the flows.
+
+        Raises:
+            InputError: the flows have no order of the features in common.
+        """
+        order = self.order()
+        if order is None:
+            raise InputError("The flows of this mixture mix features, or have no order of the features in common.")
+        each = _stack([flow.log_prob_of_each(x, context, order) for flow in self.flows])
+        joint = each[..., order].cumsum(-1) + self.log_weights.to(each).view(-1, *[1] * x.dim())
+        log_prob = joint.logsumexp(0)
+        terms = torch.cat([log_prob[..., :1], log_prob.diff(dim=-1)], -1)
+        return torch.empty_like(terms).index_copy(-1, torch.tensor(order, device=terms.device), terms)
 
     @torch.no_grad()
     def sample(self, shape: int | tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """Draws, (*shape, *batch, D), each of a flow that is drawn by the weights."""
-        draws = torch.stack([flow.sample(shape, context) for flow in self.flows])
         batch = torch.Size(draws_shape(shape) + (() if context is None else tuple(context.shape[:-1])))
-        which = torch.multinomial(self.log_weights.exp(), max(1, batch.numel()), replacement=True)[: batch.numel()]
-        which = which.view(1, *batch, 1).expand(1, *batch, self.features)
-        return draws.gather(0, which)[0]
+        count = batch.numel()
+        which = torch.multinomial(self.log_weights.exp(), max(1, count), replacement=True)[:count]
+        given = None if context is None else context.expand(*batch, -1).reshape(count, context.shape[-1])
+
+        def drawn(flow: Flow, rows: Tensor) -> Tensor:
+            return flow.sample((len(rows),)) if given is None else flow.sample((), given[rows])
+
+        return self._of_each(drawn, which).reshape(*batch, self.features)
+
+    def noise(self, rows: int) -> Tensor:
+        """What draws are made of, (rows, 1 + K D): which flow, and the noise of each."""
+        each = [flow.noise(rows).double() for flow in self.flows]
+        return torch.cat([torch.rand(rows, 1, dtype=torch.float64, device=each[0].device), *each], 1)
+
+    @torch.no_grad()
+    def draws_of(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
+        """The draws, (rows, D), that noise, (rows, 1 + K D), makes."""
+        ends = self.log_weights.exp().cumsum(0)[:-1].to(noise)
+        which = torch.searchsorted(ends, noise[:, 0].contiguous(), right=True)
+        each = noise[:, 1:].unflatten(1, (len(self.flows), -1))
+
+        def drawn(flow: Flow, rows: Tensor) -> Tensor:
+            own = each[rows, which[rows]].to(flow.reference)
+            return flow.draws_of(own, None if context is None else context[rows])
+
+        return self._of_each(drawn, which)
 
     @torch.no_grad()
     def to_latent(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -138,10 +182,26 @@ class FlowMixture(nn.Module):
         """The weights of the flows, and the flows."""
         return list(zip(self.log_weights.exp().tolist(), self.flows, strict=True))
 
+    def _of_each(self, drawn: Callable[[Flow, Tensor], Tensor], which: Tensor) -> Tensor:
+        """Rows, (n, D), each made by the flow that `which`, (n,), says, of the places of the rows."""
+        places = [(which == number).nonzero()[:, 0] for number in range(len(self.flows))]
+        made = [drawn(flow, rows) for flow, rows in zip(self.flows, places, strict=True) if len(rows)]
+        if not made:
+            return self.reference.new_empty(0, self.features)
+        return torch.cat(made)[torch.cat(places).argsort()]
+
     def _maps(self, context: Tensor | None) -> list[ScalarMap]:
         if self.features > 1:
             raise InputError("A mixture of flows over several features is not a map of latent features.")
+        if not all(isinstance(flow.base, StandardNormal) for flow in self.flows):
+            raise InputError("A mixture with parts whose base is not normal is not a map of latent features.")
         return [ScalarMap(flow, context) for flow in self.flows]
+
+
+def _stack(values: list[Tensor]) -> Tensor:
+    """Values of each flow, (K, ...), in the widest of their precisions."""
+    widest = functools.reduce(torch.promote_types, (value.dtype for value in values))
+    return torch.stack([value.to(widest) for value in values])
 
 
 def _latent_and_slope(maps: Sequence[ScalarMap], x: Tensor, log_weights: Tensor) -> tuple[Tensor, Tensor]:

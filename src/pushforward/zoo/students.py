@@ -30,8 +30,8 @@ def student_for(
     """An inverse autoregressive spline flow, untrained, for `pushforward.distill` to teach.
 
     It has the teacher's order of features where the teacher has one, LU layers where the teacher has them, and the
-    teacher's base. If the teacher was made by `standardized` or `gaussianized`, the student gets copies of its maps
-    into the units of the data; otherwise it is standardized by draws of the teacher.
+    teacher's base if it has a name. If the teacher was made by `standardized` or `gaussianized`, the student gets
+    copies of its maps into the units of the data; otherwise it is standardized by draws of the teacher.
 
     Arguments:
         teacher: the flow to be distilled.
@@ -56,8 +56,10 @@ def student_for(
     autoregressive = [module for module in teacher.modules() if isinstance(module, Autoregressive)]
     orders = {tuple(found) for layer in autoregressive if (found := layer.order()) is not None}
     order: str | tuple[int, ...] = orders.pop() if len(orders) == 1 else "alternating"
-    linear = "lu" if any(isinstance(module, LU) for module in teacher.modules()) else "none"
-    base = next(name for name, kind in BASES.items() if isinstance(teacher.base, kind))
+    # Any other base, such as kernels, is learned by mixing layers after a normal one.
+    base = next((name for name, kind in BASES.items() if isinstance(teacher.base, kind)), None)
+    mixes = base is None or any(isinstance(module, LU) for module in teacher.modules())
+    linear, base = "lu" if mixes and teacher.features > 1 else "none", base or "normal"
     with seeded(seed):
         student = build(
             {
