@@ -89,7 +89,7 @@ def test_the_metrics_of_a_fit_that_resumes_are_whole(run, tmp_path, at_step, mon
     monkeypatch.setattr(checkpoints, "LARGEST_SHARE", math.inf)
     write(tmp_path / "t.csv", make_rows(200))
     assert run("fit", "t.csv", "-o", "whole.safetensors", "--flow", "nice").status == 0
-    at_step[20] = Terminated()
+    at_step[5] = Terminated()
     assert run(*FIT).status == 143
     assert "m.checkpoint" in names(tmp_path) and "m.metrics.csv" not in names(tmp_path)
     assert run(*FIT, "--resume").status == 0

@@ -175,7 +175,7 @@ def test_what_does_not_fit_the_estimator_is_refused():
     curve = pf.ConditionalFlowDensity(max_steps=1, random_state=0).fit(*curve_rows(60))
     with pytest.raises(pf.InputError, match="y has 2 targets, but the estimator was fitted to 1"):
         curve.score_samples(x, np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="X has 3 rows, and y 2"):
         curve.score_samples(x, np.zeros(2))
     for level in (0.0, 1.0, 1.5):
         with pytest.raises(pf.InputError, match="above 0 and below 1"):

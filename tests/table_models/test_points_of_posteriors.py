@@ -48,7 +48,8 @@ def test_the_default_points_hold_the_mass(model, tmp_path, of):
     value, density, lines = shown(model, tmp_path, of)
     assert not lines and len(value) <= 200 and (np.diff(value) > 0).all()
     truth = TRUTHS[of]
-    assert truth.cdf(value[0]) + truth.sf(value[-1]) < 1e-3
+    # By the model it is below 0.001, which `not lines` says; by the truth, as well as the rows tell.
+    assert truth.cdf(value[0]) + truth.sf(value[-1]) < 1e-3 + 5 * np.sqrt(1e-3 / ROWS)
     # Half of it, and all of it, by the trapezoidal rule.
     assert np.trapezoid(density, value) == pytest.approx(1, abs=0.01)
     middle = value < truth.median()

@@ -79,7 +79,7 @@ def test_one_row_far_away_does_not_widen_the_simple_parts():
 def test_useless_parts_are_left_out_and_the_rest_is_said():
     found = stacked(clusters(200, 1))
     assert all(weight >= 0.01 for weight in found.weights.values()) and sum(found.weights.values()) == pytest.approx(1)
-    assert max(found.weights, key=found.weights.get) == "mixture of 2 Gaussians of the encoded columns"
+    assert max(found.weights, key=found.weights.get).startswith("mixture of 2 Gaussians of the ")
     assert "5 nsf flows" not in found.weights
     line = found.history.events[-1]
     assert line.startswith("stacked: ") and all(name in line for name in found.weights)
@@ -163,7 +163,7 @@ def test_distribution_functions_of_a_stack_are_those_of_its_draws(fit):
     density = fit[0].model.density
     rows = torch.from_numpy(bent(5, 7))
     below, up_to = density.distribution_functions(rows)
-    assert torch.equal(below, up_to)
+    torch.testing.assert_close(below, up_to, rtol=0, atol=1e-12)
     torch.manual_seed(0)
     drawn = density.sample((20_000,))
     for row in range(5):

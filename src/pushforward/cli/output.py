@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pushforward.training.history import History
 
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+# Most seconds that a process with nothing to say waits for the one that says why all of them end.
+SECONDS_TO_SAY = 30
 
 
 class Terminated(BaseException):
@@ -64,6 +67,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             else:
                 kind = type(error).__name__
                 say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.", quiet)
+            if quiet:
+                # A launcher ends all processes when one has ended, the one that says why among them.
+                time.sleep(SECONDS_TO_SAY)
             raise typer.Exit(BAD_INPUT if bad_input else FAILED) from None
 
     run.__signature__ = flat_signature(function)  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ class FeatureScores(nn.Module):
 
     Attributes:
         circular: (D,), True for angles.
+        angles: their places.
         owner: (D + Σ widths,) the feature of each input.
         marginal: from normal scores to features that are no angles; see `MarginalSpline`.
         circle: from uniform angles to the angles of the data, or None; see `CircularMarginal`.
@@ -35,6 +36,7 @@ class FeatureScores(nn.Module):
     """
 
     circular: Tensor
+    angles: Tensor
     owner: Tensor
     center: Tensor | None
     spread: Tensor | None
@@ -54,6 +56,7 @@ class FeatureScores(nn.Module):
         each = torch.arange(features)
         owner = torch.cat([each, each.repeat_interleave(torch.tensor(widths))])
         self.register_buffer("circular", is_circular, persistent=False)
+        self.register_buffer("angles", each[is_circular], persistent=False)
         self.register_buffer("owner", owner, persistent=False)
         self.marginal = MarginalSpline(features, knots, bounded)
         self.circle = CircularMarginal(len(set(circular)), circle_knots) if circle_knots and len(circular) else None
@@ -64,20 +67,21 @@ class FeatureScores(nn.Module):
     def scores(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scores of features, (n, D), angles in radians, and log ∂s/∂y of each."""
         s, log_slope = self.marginal.each_inverse(y)
-        if bool(self.circular.any()):
-            angles = y[:, self.circular]
+        # Places, not a mask: how many there are is known without a look at the device.
+        if len(self.angles):
+            angles = y[:, self.angles]
             turned = (angles, torch.zeros_like(angles)) if self.circle is None else self.circle.each_inverse(angles)
             s, log_slope = s.clone(), log_slope.clone()
-            s[:, self.circular], log_slope[:, self.circular] = turned
+            s[:, self.angles], log_slope[:, self.angles] = turned
         return s, log_slope
 
     def of_scores(self, s: Tensor) -> Tensor:
         """Return the features, (n, D), of scores, angles in radians."""
         y = self.marginal.each_forward(s)[0]
-        if bool(self.circular.any()):
+        if len(self.angles):
             y = y.clone()
-            angles = s[:, self.circular]
-            y[:, self.circular] = angles if self.circle is None else self.circle.each_forward(angles)[0].to(y)
+            angles = s[:, self.angles]
+            y[:, self.angles] = angles if self.circle is None else self.circle.each_forward(angles)[0].to(y)
         return y
 
     @torch.no_grad()
