@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit
-from pushforward.tables.columns.recording import Grid
+from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.timestamps import UNITS, arrow_unit, checked_iso, step_of, tick_of
 
 Moment = Annotated[str, BeforeValidator(checked_iso)]
