@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import torch
+from significance import is_mean_of
 
 import pushforward as pf
 from pushforward.table_models import streamed
@@ -15,7 +16,6 @@ from pushforward.tables.columns.columns import Columns
 from pushforward.tables.columns.figures import Figures, figures_of
 from pushforward.tables.columns.kinds import Continuous, Mixed, Positive
 from pushforward.tables.schema.inference import infer_schema
-from significance import is_mean_of
 
 ROWS = 3000
 DRAWS = np.random.default_rng(0)
@@ -38,8 +38,8 @@ BESIDE = {
     "one row of quarters": (np.where(ROW == 7, 15.123456, QUARTERS), "recorded to 0.25 (99.967% of the rows)"),
     "one row with one digit more": (np.where(ROW == 7, 15.1, QUARTERS), "recorded to 0.25 (99.967% of the rows)"),
     "one row of thirds": (np.where(ROW == 7, 15.1, THIRDS), "recorded to 0.333333 (99.967% of the rows)"),
-    "single precision": (np.where(ROW == 7, 15.12345, TENTHS).astype(np.float32), "recorded to 0.1 (99.967% of the rows)"),
-    "thousandths": (np.where(ROW % 100 == 0, np.round(NORMAL, 3) + 1e-3, TENTHS), "recorded to 0.1 (99.0% of the rows)"),
+    "single precision": (np.where(ROW == 7, 15.12345, TENTHS).astype("f4"), "recorded to 0.1 (99.967% of the rows)"),
+    "thousandths": (np.where(ROW % 100, TENTHS, np.round(NORMAL, 3) + 1e-3), "recorded to 0.1 (99.0% of the rows)"),
     "measurements": (np.where(ROW % 10 == 0, NORMAL, TENTHS), "recorded to 0.1 (90.0% of the rows)"),
     "half of them measurements": (np.where(ROW % 5 < 2, NORMAL, TENTHS), "recorded to 0.1 (60% of the rows)"),
     "beside zeros": (
@@ -115,7 +115,7 @@ def test_no_row_lets_the_density_of_others_climb(way, tmp_path, monkeypatch):
 FIGURES = {
     "amounts": (to_figures(LOGNORMAL, 2), "recorded to 2 significant figures"),
     "one figure": (to_figures(LOGNORMAL / 10, 1), "recorded to 1 significant figure"),
-    "with zeros": (np.where(ROW % 5 == 0, 0.0, to_figures(LOGNORMAL, 2)), "mixed, 20% 0, recorded to 2 significant figures"),
+    "with zeros": (np.where(ROW % 5, to_figures(LOGNORMAL, 2), 0.0), "mixed, 20% 0, recorded to 2 significant figures"),
     "of both signs": (to_figures(LOGNORMAL, 2) * np.where(ROW % 2, 1, -1), "recorded to 2 significant figures"),
     "small": (to_figures(LOGNORMAL / 1000, 2), "recorded to 2 significant figures"),
     "three": (to_figures(np.exp(0.3 * (NORMAL - 15) + 2.3), 3), "recorded to 3 significant figures"),

@@ -13,9 +13,8 @@ from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.moments import Moments
 from pushforward.tables.columns.outermost import far_from
 from pushforward.tables.columns.recording import spread
-from pushforward.tables.columns.timestamps import ISO, has_zone, iso, tick_of, ticks_of, zone_and_date
-from pushforward.tables.columns.values import Values, match_all
-from pushforward.tables.numbers import BadValue
+from pushforward.tables.columns.timestamps import check_zone, iso, may_be_moments, tick_of, ticks_of, zone_and_date
+from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
@@ -55,9 +54,11 @@ class DateTime(Moments):
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Dates, timestamps, and text in which every value is an ISO date or date-time."""
-        dates = not values.is_numeric and match_all(values.column, ISO) if values.is_text else values.is_dates
-        return cls().complete(values) if dates else None
+        """Dates, timestamps, and text in which every value is an ISO date or date-time, if there are several."""
+        if not may_be_moments(values):
+            return None
+        ticks, present, _ = ticks_of(values)
+        return cls().complete(values) if np.ptp(ticks[present]) else None
 
     def check_declared(self, values: Values) -> None:
         """Refuse steps longer than the range of the values."""
@@ -96,13 +97,7 @@ class DateTime(Moments):
     def encode(self, values: Values) -> np.ndarray:
         """Steps after the origin."""
         ticks, present, nanoseconds = ticks_of(values)
-        if present.any() and has_zone(values) != (self.zone is not None):
-            here, there = ("without", "with") if self.zone else ("with", "without")
-            raise BadValue(
-                values.first_row + int(present.argmax()),
-                f"{values.what} holds times {here} a time zone, and the model was fitted to times {there} one; write "
-                "both alike.",
-            )
+        check_zone(values, present, self.zone)
         codes = self.calendar.codes(ticks, nanoseconds)
         on_atom = np.zeros(len(ticks), dtype=bool)
         for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
