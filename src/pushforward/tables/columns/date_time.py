@@ -80,11 +80,16 @@ class DateTime(Moments):
         else:
             atoms = np.array([tick_of(atom, nanoseconds) for atom in self.atoms], dtype=np.int64)
         rest = ticks[~np.isin(ticks, atoms)]
-        calendar = grid_through(rest, nanoseconds, self.step, self.every, self.origin, self.end)
-        unit, *others = calendar
-        update: dict[str, Any] = {"step": unit, **dict(zip(("every", "origin", "end"), others, strict=True))}
+        zone = self.zone or zone
+        # An origin that is known without clocks is counted in UTC.
+        in_utc = self.by_clock is False or (self.origin is not None and not self.by_clock)
+        known = self.step, self.every, self.origin, self.end
+        calendar = grid_through(rest, nanoseconds, *known, None if in_utc else zone)
+        unit, every_unit, origin, end, clocks = calendar
+        update: dict[str, Any] = {"step": unit, "every": every_unit, "origin": origin, "end": end}
+        update["by_clock"] = None if clocks is None else True
         shown = [iso(tick, nanoseconds) for tick in np.sort(atoms).tolist()]
-        update |= {"zone": self.zone or zone, "date": date, "atoms": shown}
+        update |= {"zone": zone, "date": date, "atoms": shown}
         found = self.model_copy(update=update)
         if not shown:
             return found
