@@ -14,8 +14,8 @@ MOST_FIGURES, LEAST_DECADES, LEAST_VALUES = 6, 2, 4
 ROUNDING = 1e-3
 # A power of ten is one up to this part of a decade.
 EDGE = 1e-9
-# So many numbers tell whether it is worth looking at all.
-PROBE = 256
+# Of many numbers so many tell whether it is worth looking at all.
+MANY, PROBE = 4096, 256
 # Steps are on average so much of a number as the longest are, those after a power of ten.
 MEAN_STEP = 0.9 / np.log(10)
 
@@ -90,6 +90,9 @@ def figures_of(different: np.ndarray, counts: np.ndarray) -> Figures | None:
         >>> figures_of(values / 10, np.full(130, 5))
         Figures(step=0.1, figures=2)
     """
+    every = len(different) // PROBE
+    if len(different) > MANY and figures_of(different[::every], counts[::every]) is None:
+        return None
     present = different != 0
     # The most frequent value may be an atom, be it a mark of missing values.
     rows = np.where(np.arange(len(counts)) == counts.argmax(), 1, counts)[present]

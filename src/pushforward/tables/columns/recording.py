@@ -21,6 +21,9 @@ MOST_ROWS, HALF_THE_ROWS = 0.75, 0.5
 # It is looked for among the most frequent values that have these shares of the rows, and has so many values.
 SHARES, LEAST_VALUES = (0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5), 4
 
+# So many values tell whether it is worth looking at all.
+PROBE = 256
+
 
 class Recorded(NamedTuple):
     """A grid on which numbers lie.
@@ -148,7 +151,10 @@ def written_step(different: np.ndarray, counts: np.ndarray) -> float | None:
     if len(different) < 2:
         return None
     least, largest = MOST_ROWS * counts.sum(), np.abs(different).max()
-    for decimals in range(MOST_DECIMALS + 1):
+    # Some values soon tell that a column has no decimals.
+    some = different[:: max(1, len(different) // PROBE)]
+    candidates = [decimals for decimals in range(MOST_DECIMALS + 1) if has_decimals(some, decimals).mean() > 0.5]
+    for decimals in candidates:
         if largest * 10.0**decimals >= MOST_STEPS:
             break
         on = has_decimals(different, decimals)
