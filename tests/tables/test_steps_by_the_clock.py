@@ -95,3 +95,42 @@ def test_draws_are_midnights_and_the_probability_is_that_of_days():
     assert is_mean_of(values, -np.log(100), allowance=0.2)
     drawn = model.decode(model.draw(200))["when"].to_pandas()
     assert (drawn.dt.hour == 0).all()
+
+
+DAYS_OF_ALL = np.datetime64("2020-01-01", "s") + 86_400 * GENERATOR.integers(0, 900, ROWS)
+ODD_TIME = np.datetime64("2021-03-04T12:34:56")
+BESIDE = {
+    "days": (np.where(np.arange(ROWS) == 7, ODD_TIME, DAYS_OF_ALL), "to the day (99.90% of the rows)"),
+    "months": (
+        np.where(
+            np.arange(ROWS) == 7,
+            ODD_TIME,
+            (np.datetime64("2015-01") + GENERATOR.integers(0, 60, ROWS)).astype("datetime64[s]"),
+        ),
+        "first days of months (99.90% of the rows)",
+    ),
+    "quarters of an hour and seconds": (DAYS_OF_ALL + 11 * GENERATOR.integers(0, 7000, ROWS), "to the second"),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_a_row_with_a_time_of_day_undoes_no_step(case):
+    values, words = BESIDE[case]
+    table = pa.table({"when": values})
+    schema = infer_schema(table, source="t")
+    assert schema["when"].describe() == f"date-time, {words}"
+    assert parse_schema({"when": schema["when"].as_json()}) == schema
+    codes = encode(table, schema, ["when"], source="t")
+    again = np.asarray(decode(codes, schema, ["when"])["when"]).astype("datetime64[s]")
+    on = np.arange(ROWS) != 7 if "%" in words else np.full(ROWS, True)
+    np.testing.assert_array_equal(again[on], values[on])
+    # It counts as the step in which it lies.
+    step = {"days": "2021-03-04", "months": "2021-03-01"}.get(case)
+    assert step is None or again[7] == np.datetime64(step)
+
+
+def test_by_the_clock_a_row_with_a_time_of_day_undoes_no_step_either():
+    moments = BY_CLOCK["midnights"][0].to_series(index=range(ROWS))
+    moments[7] = pd.Timestamp("2017-03-04 12:34:56", tz="Europe/Berlin")
+    column = infer_schema(pa.table({"when": pa.array(moments)}), source="t")["when"]
+    assert column.describe() == "date-time, to the day in Europe/Berlin (99.90% of the rows)"

@@ -25,6 +25,8 @@ DAY = LENGTHS["day"]
 LEAST_VALUES = 8
 # So many date-times tell whether it is worth to look at their clocks.
 PROBE = 1000
+# Date-times lie on the step on which so many of the rows do, if some of the others have a time of day or other digits.
+NEARLY_ALL = 0.99
 ARROW_UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}  # by their nanoseconds
 
 
@@ -191,6 +193,28 @@ def grid_through(
         if not longer or grid.off(some, nanoseconds).any():
             return plain
     return grid
+
+
+def on_longest_step(ticks: np.ndarray, nanoseconds: int, zone: str | None = None) -> np.ndarray:
+    """Return which date-times, (n,), have the longest unit of which nearly all are multiples, in UTC or by clocks.
+
+    Example:
+        >>> days = np.append(np.arange(200) * 86_400, 1)
+        >>> on_longest_step(days, 10**9).sum()
+        200
+    """
+    zoned = zone is not None and zone != "UTC"
+    for shown in (ticks, clock_ticks(ticks, zone, nanoseconds)) if zone is not None and zoned else (ticks,):
+        day = DAY // nanoseconds
+        for moved in (shown, shown + day):
+            on = rest_of(moved, "month", nanoseconds) == 0
+            if on.mean() >= NEARLY_ALL and len(np.unique(ticks[on])) >= LEAST_VALUES:
+                return on
+        on = rest_of(shown, "day", nanoseconds) == 0
+        if on.mean() >= NEARLY_ALL:
+            return on
+    rests = ((rest_of(ticks, unit, nanoseconds) == 0) for unit in LENGTHS)
+    return next(on for on in rests if on.mean() >= NEARLY_ALL)
 
 
 def _grid_of(

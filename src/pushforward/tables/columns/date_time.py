@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from pushforward.support.wording import percent
 from pushforward.tables.columns.atoms import atoms_of, list_atoms, remark_of_marks
 from pushforward.tables.columns.base import Share
-from pushforward.tables.columns.calendar import grid_through, places_of
+from pushforward.tables.columns.calendar import grid_through, on_longest_step, places_of
 from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_step
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.moments import Moments
@@ -43,7 +44,8 @@ class DateTime(Moments):
             return "date-time"
         bounds = [f"from {self.low}"] * bool(self.low) + [f"up to {self.high}"] * bool(self.high)
         atoms = [list_atoms(self.atoms, self.shares)] if self.atoms and self.shares else []
-        return ", ".join(["date-time", self.calendar.describe(), *bounds, *atoms])
+        share = "" if self.rows_on_grid is None else f" ({percent(self.rows_on_grid)} of the rows)"
+        return ", ".join(["date-time", self.calendar.describe() + share, *bounds, *atoms])
 
     @property
     def remark(self) -> str | None:
@@ -84,10 +86,15 @@ class DateTime(Moments):
         # An origin that is known without clocks is counted in UTC.
         in_utc = self.by_clock is False or (self.origin is not None and not self.by_clock)
         known = self.step, self.every, self.origin, self.end
-        calendar = grid_through(rest, nanoseconds, *known, None if in_utc else zone)
+        zone_of_steps = None if in_utc else zone
+        on = np.full(len(rest), True)
+        if self.step is None and len(rest):
+            on = on_longest_step(rest, nanoseconds, zone_of_steps)
+        calendar = grid_through(rest[on], nanoseconds, *known, zone_of_steps)
         unit, every_unit, origin, end, clocks = calendar
         update: dict[str, Any] = {"step": unit, "every": every_unit, "origin": origin, "end": end}
         update["by_clock"] = None if clocks is None else True
+        update["rows_on_grid"] = None if on.all() else 1 - np.count_nonzero(~on) / len(ticks)
         shown = [iso(tick, nanoseconds) for tick in np.sort(atoms).tolist()]
         update |= {"zone": zone, "date": date, "atoms": shown}
         found = self.model_copy(update=update)
@@ -108,7 +115,9 @@ class DateTime(Moments):
         for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
             same = ticks == tick_of(atom, nanoseconds)
             codes, on_atom = np.where(same, code, codes), on_atom | same
-        broken = self.calendar.off(ticks, nanoseconds) & present & ~on_atom
+        broken = present & ~on_atom & (self.rows_on_grid is None)
+        if broken.any():
+            broken &= self.calendar.off(ticks, nanoseconds)
         problem = f"which is not on the grid of the other values ({self.describe()})"
         _refuse(values, broken, problem, "round it, or fit with a schema whose step is shorter")
         self._refuse_outside(values, codes, present & ~on_atom)
