@@ -200,7 +200,7 @@ def on_longest_step(ticks: np.ndarray, nanoseconds: int, zone: str | None = None
 
     Example:
         >>> days = np.append(np.arange(200) * 86_400, 1)
-        >>> on_longest_step(days, 10**9).sum()
+        >>> int(on_longest_step(days, 10**9).sum())
         200
     """
     zoned = zone is not None and zone != "UTC"
