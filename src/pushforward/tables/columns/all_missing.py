@@ -7,10 +7,11 @@ import numpy as np
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.values import Values
+from pushforward.tables.numbers import BadValue
 
 
 class AllMissing(Column):
-    """No value in any row: the column is not read, and it is empty in draws."""
+    """No value in any row: it is empty in draws, and a value in it was never seen."""
 
     kind: Literal["all-missing"] = "all-missing"
 
@@ -26,8 +27,8 @@ class AllMissing(Column):
 
     @property
     def strict(self) -> bool:
-        """False."""
-        return False
+        """Whether no training row has a value."""
+        return self.missing_share == 1
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -44,8 +45,18 @@ class AllMissing(Column):
         return pa.null()
 
     def encode(self, values: Values) -> np.ndarray:
-        """Missing."""
-        return np.full(len(values), np.nan)
+        """Missing; a value is refused or marked as unseen, unless the column is declared to be none."""
+        codes = np.full(len(values), np.nan)
+        present = values.present if self.strict else np.zeros(len(values), dtype=bool)
+        if values.strict and present.any():
+            row = values.first_row + int(present.argmax())
+            raise BadValue(
+                row,
+                f"{values.what} has no value in any row that the model was fitted to, and one in row {row}: its "
+                "probability is 0 there; remove it, or leave the column out.",
+            )
+        values.unseen |= present
+        return codes
 
     def decode(self, codes: np.ndarray) -> Any:
         """Nulls."""

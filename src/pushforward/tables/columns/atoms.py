@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pushforward.support.wording import percent
+from pushforward.tables.columns.figures import Figures, figures_of
+from pushforward.tables.columns.grids import Grid, grid_of
 from pushforward.tables.columns.outermost import far_from, far_places, few_outermost
-from pushforward.tables.columns.recording import grid_of, is_tied
+from pushforward.tables.columns.recording import grid_of_rows, is_tied
 
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
 # with at most this probability, for any of the values.
@@ -46,6 +48,7 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
     """
     if len(different) <= LEAST_VALUES_BESIDE:
         return []
+    different, counts = _without_strays(different, counts)
     places = _in_excess(different, counts)
     if not len(places):
         return []
@@ -76,6 +79,7 @@ def is_heaped(different: np.ndarray, counts: np.ndarray) -> bool:
     """
     if len(different) <= MOST_ATOMS:
         return False
+    different, counts = _without_strays(different, counts)
     places = _in_excess(different, counts)
     far, ends = _apart(different, places)
     return _are_heaps(different, places[~far & ~ends])
@@ -122,11 +126,16 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     # A mark such as 1e20 does not hide a grid.
     far = far_places(different, counts, MOST_ATOMS, LEAST_VALUES_BESIDE)
-    grid = grid_of(different[~far])
     tied = is_tied(np.delete(counts, counts.argmax()))
+    spots, lengths, step = different, np.ones(len(counts)), 0.0
     if tied:
-        rows, (mean, most) = counts, _by_neighbors(different, counts, grid is not None)
+        cells = _cells_of(different[~far], counts[~far])
+        if isinstance(cells, Figures):
+            spots, lengths = cells.places(different), cells.widths(different)
+        rows, (mean, most) = counts, _by_neighbors(spots, counts, lengths, cells is not None)
     else:
+        cells = grid_of(different[~far])
+        step = cells.step if cells else 0.0
         rows = counts - 1
         ties = rows.sum() - rows
         mean, most = ties / len(counts), _at_most(ties) / len(counts)
@@ -135,13 +144,39 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     places = np.flatnonzero(frequent)
     is_far, ends = _apart(different, places)
     places = places[is_far | ends | (rows[places] - mean[places] >= LEAST_SHARE * counts.sum())]
-    if tied and grid is None:
+    if tied and cells is None:
         return places
     usual = np.where(frequent, 1, counts)
     if tied:
-        unit = float(np.median(np.diff(different[~far])))
-        return np.union1d(places, few_outermost(different, counts, usual, far, unit, NEIGHBORS))
-    return np.union1d(places, few_outermost(different, counts, usual, far, grid.step if grid else 0.0, 0))
+        unit = float(np.median(np.diff(spots[~far])))
+        return np.union1d(places, few_outermost(spots, counts, usual, far, unit, NEIGHBORS))
+    return np.union1d(places, few_outermost(different, counts, usual, far, step, 0))
+
+
+def _cells_of(different: np.ndarray, counts: np.ndarray) -> Grid | Figures | None:
+    """What most rows were rounded to, where most occur again."""
+    figures = figures_of(different, counts)
+    if figures is not None or len(different) < 2:
+        return figures
+    found = grid_of_rows(different, counts)
+    return None if found is None else found.grid
+
+
+def _without_strays(different: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values without those of few rows beside what most rows were rounded to: they predict nothing of it.
+
+    One beside it that has more rows than the others there is left, and so is one at an end that repeats.
+    """
+    if not is_tied(np.delete(counts, counts.argmax())):
+        return different, counts
+    near = np.flatnonzero(~far_places(different, counts, MOST_ATOMS, LEAST_VALUES_BESIDE))
+    cells = _cells_of(different[near], counts[near])
+    beside = np.zeros(0, dtype=np.int64) if cells is None else near[~cells.has(different[near])]
+    rows = counts[beside]
+    frequent = (rows >= LEAST_ROWS) & (rows >= TIMES * (rows.sum() - rows) / max(len(rows), 1))
+    frequent |= np.isin(beside, near[[0, -1]]) & (rows > 1)
+    kept = ~np.isin(np.arange(len(counts)), beside[~frequent])
+    return different[kept], counts[kept]
 
 
 def _apart(different: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,26 +202,32 @@ def _are_heaps(different: np.ndarray, places: np.ndarray) -> bool:
     return bool(alike.max() >= max(ALIKE * len(heaps), FILLED * (heaps[-1] - heaps[0]) / step))
 
 
-def _by_neighbors(different: np.ndarray, counts: np.ndarray, on_grid: bool) -> tuple[np.ndarray, np.ndarray]:
+def _by_neighbors(
+    different: np.ndarray, counts: np.ndarray, lengths: np.ndarray, on_grid: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """The mean number of rows of each value's neighbors on the side that has more, and a mean that is hardly exceeded.
 
-    A distribution that begins at a value has no rows on its other side.
+    A distribution that begins at a value has no rows on its other side. A cell of another length has as many rows more
+    or less.
     """
     # On a grid, values that nobody has count as neighbors too.
     most = NEIGHBORS if on_grid else NEIGHBORS_OFF_GRID
     apart = (most + 0.5) * np.median(np.diff(different)) if on_grid else np.inf
-    sides = []
+    sides, factors = [], []
     for side in (-1, 1):
-        total = np.zeros(len(counts))
+        total, scaled = np.zeros(len(counts)), np.zeros(len(counts))
         for steps in range(1, most + 1):
             neighbor = np.arange(len(counts)) + side * steps
             inside = (neighbor >= 0) & (neighbor < len(counts))
             neighbor = neighbor.clip(0, len(counts) - 1)
             inside &= np.abs(different[neighbor] - different) <= apart
-            total += np.where(inside, counts[neighbor], 0)
+            found = np.where(inside, counts[neighbor], 0)
+            total, scaled = total + found, scaled + found * lengths / lengths[neighbor]
         sides.append(total)
-    total = np.maximum(*sides)
-    return total / most, _at_most(total) / most
+        factors.append(np.divide(scaled, total, out=np.ones(len(counts)), where=total > 0))
+    first = sides[0] * factors[0] >= sides[1] * factors[1]
+    total, factor = np.where(first, *sides), np.where(first, *factors)
+    return factor * total / most, factor * _at_most(total) / most
 
 
 def _at_most(count: np.ndarray) -> np.ndarray:

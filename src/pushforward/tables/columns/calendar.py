@@ -1,8 +1,14 @@
-"""The steps of date-times: units of fixed length and months, several of them, and their places since 1970."""
+"""The steps of date-times: units of fixed length and months, several of them, and their places since 1970.
+
+They are counted in UTC, or by the clocks of a time zone.
+"""
 
 from typing import Literal, NamedTuple
 
 import numpy as np
+
+from pushforward.tables.arrow import pa, pc
+from pushforward.tables.numbers import to_numpy
 
 Unit = Literal["month", "day", "hour", "minute", "second", "millisecond", "microsecond", "nanosecond"]
 LENGTHS: dict[Unit, int] = {  # in nanoseconds
@@ -17,6 +23,11 @@ LENGTHS: dict[Unit, int] = {  # in nanoseconds
 DAY = LENGTHS["day"]
 # Steps of several units need so many different values: fewer have a common divisor by chance.
 LEAST_VALUES = 8
+# So many date-times tell whether it is worth to look at their clocks.
+PROBE = 1000
+# Date-times lie on the step on which so many of the rows do, if some of the others have a time of day or other digits.
+NEARLY_ALL = 0.99
+ARROW_UNITS = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}  # by their nanoseconds
 
 
 def coarsest_unit(ticks: np.ndarray, nanoseconds: int) -> Unit:
@@ -63,6 +74,32 @@ def first_days(months: np.ndarray) -> np.ndarray:
     return days
 
 
+def clock_ticks(ticks: np.ndarray, zone: str, nanoseconds: int) -> np.ndarray:
+    """Return what the clocks of a time zone show, as ticks without a zone, (n,) int64.
+
+    Midnight stands for the first moment of a day whose midnight the clocks skip.
+
+    Example:
+        >>> clock_ticks(np.array([0, 86_400 * 181]), "Europe/Berlin", 10**9) / 3600
+        array([1.000e+00, 4.345e+03])
+    """
+    moments = pa.array(ticks, pa.timestamp(ARROW_UNITS[nanoseconds], zone))
+    shown = np.array(to_numpy(pc.cast(pc.local_timestamp(moments), pa.int64())))
+    rest = rest_of(shown, "day", nanoseconds)
+    late = np.flatnonzero(rest)
+    midnights = shown[late] - rest[late]
+    first = moments_of(midnights, zone, nanoseconds) == ticks[late]
+    shown[late[first]] = midnights[first]
+    return shown
+
+
+def moments_of(shown: np.ndarray, zone: str, nanoseconds: int) -> np.ndarray:
+    """Return the first moments at which the clocks of a time zone show some ticks, or later ones, (n,) int64."""
+    clocks = pa.array(shown, pa.timestamp(ARROW_UNITS[nanoseconds]))
+    moments = pc.assume_timezone(clocks, zone, ambiguous="earliest", nonexistent="latest")
+    return np.array(to_numpy(pc.cast(moments, pa.int64())))
+
+
 class CalendarGrid(NamedTuple):
     """Equally spaced date-times: every so many units of fixed length, or the first or the last days of months.
 
@@ -71,6 +108,7 @@ class CalendarGrid(NamedTuple):
         every: how many of them a step is.
         origin: units from 1970 to what is counted as 0.
         end: whether it has the last days of months.
+        zone: the time zone whose clocks count; default None, for UTC.
 
     Example:
         >>> quarters = CalendarGrid("minute", 15, 0, False)
@@ -83,13 +121,18 @@ class CalendarGrid(NamedTuple):
     every: int
     origin: int
     end: bool
+    zone: str | None = None
 
     def codes(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
         """Whole steps from the origin to ticks, (n,) float64."""
+        if self.zone is not None:
+            ticks = clock_ticks(ticks, self.zone, nanoseconds)
         return np.asarray((self._units(ticks, nanoseconds) // self.every).astype(np.float64))
 
     def off(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
         """Which ticks, (n,), lie beside the grid."""
+        if self.zone is not None:
+            return np.asarray(self.ticks(self.codes(ticks, nanoseconds), nanoseconds) != ticks)
         rest = rest_of(ticks + self._day_after(nanoseconds), self.unit, nanoseconds) != 0
         return np.asarray(rest | (self._units(ticks, nanoseconds) % self.every != 0))
 
@@ -97,15 +140,23 @@ class CalendarGrid(NamedTuple):
         """The ticks, (n,) int64, so many steps after the origin."""
         places = codes.astype(np.int64) * self.every + self.origin
         if self.unit == "month":
-            return np.asarray((first_days(places + self.end) - self.end) * (DAY // nanoseconds))
-        return np.asarray(places * (LENGTHS[self.unit] // nanoseconds))
+            ticks = np.asarray((first_days(places + self.end) - self.end) * (DAY // nanoseconds))
+        else:
+            ticks = np.asarray(places * (LENGTHS[self.unit] // nanoseconds))
+        return ticks if self.zone is None else moments_of(ticks, self.zone, nanoseconds)
 
     def describe(self) -> str:
         """The step, in a few words."""
+        clocks = "" if self.zone is None else f" in {self.zone}"
         if self.unit == "month":
             months = "" if self.every == 1 else f", every {self.every} months"
-            return f"{'last' if self.end else 'first'} days of months{months}"
-        return f"to the {self.unit}" if self.every == 1 else f"every {self.every} {self.unit}s"
+            return f"{'last' if self.end else 'first'} days of months{clocks}{months}"
+        return (f"to the {self.unit}" if self.every == 1 else f"every {self.every} {self.unit}s") + clocks
+
+    @property
+    def length(self) -> int:
+        """Of a step, in nanoseconds, a month of 30 days."""
+        return self.every * (30 * DAY if self.unit == "month" else LENGTHS[self.unit])
 
     def _units(self, ticks: np.ndarray, nanoseconds: int) -> np.ndarray:
         """Whole units from the origin."""
@@ -123,8 +174,57 @@ def grid_through(
     every: int | None = None,
     origin: int | None = None,
     end: bool | None = None,
+    zone: str | None = None,
 ) -> CalendarGrid:
-    """Return the coarsest grid on which date-times lie; what is known of it may be given."""
+    """Return the coarsest grid on which date-times lie; what is known of it may be given.
+
+    By the clocks of their zone, if there they have a longer step or lie on a step that they do not have in UTC.
+    """
+    known = unit, every, origin, end
+    plain = _grid_of(ticks, nanoseconds, *known)
+    if zone is None or zone == "UTC" or not len(ticks):
+        return plain
+    for some in (ticks[:: max(1, len(ticks) // PROBE)], ticks):
+        grid = _grid_of(clock_ticks(some, zone, nanoseconds), nanoseconds, *known)._replace(zone=zone)
+        in_utc = _grid_of(some, nanoseconds, *known)
+        longer = grid.length > in_utc.length or bool(in_utc.off(some, nanoseconds).any())
+        # To the day says more than every 24 hours.
+        longer |= grid.length == in_utc.length and grid.every < in_utc.every
+        if not longer or grid.off(some, nanoseconds).any():
+            return plain
+    return grid
+
+
+def on_longest_step(ticks: np.ndarray, nanoseconds: int, zone: str | None = None) -> np.ndarray:
+    """Return which date-times, (n,), have the longest unit of which nearly all are multiples, in UTC or by clocks.
+
+    Example:
+        >>> days = np.append(np.arange(200) * 86_400, 1)
+        >>> int(on_longest_step(days, 10**9).sum())
+        200
+    """
+    zoned = zone is not None and zone != "UTC"
+    for shown in (ticks, clock_ticks(ticks, zone, nanoseconds)) if zone is not None and zoned else (ticks,):
+        day = DAY // nanoseconds
+        for moved in (shown, shown + day):
+            on = rest_of(moved, "month", nanoseconds) == 0
+            if on.mean() >= NEARLY_ALL and len(np.unique(ticks[on])) >= LEAST_VALUES:
+                return on
+        on = rest_of(shown, "day", nanoseconds) == 0
+        if on.mean() >= NEARLY_ALL:
+            return on
+    rests = ((rest_of(ticks, unit, nanoseconds) == 0) for unit in LENGTHS)
+    return next(on for on in rests if on.mean() >= NEARLY_ALL)
+
+
+def _grid_of(
+    ticks: np.ndarray,
+    nanoseconds: int,
+    unit: Unit | None,
+    every: int | None,
+    origin: int | None,
+    end: bool | None,
+) -> CalendarGrid:
     unit = unit or coarsest_unit(ticks, nanoseconds)
     if end is None:
         day = DAY // nanoseconds

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from pushforward.support.wording import percent
 from pushforward.tables.columns.atoms import atoms_of, list_atoms, remark_of_marks
 from pushforward.tables.columns.base import Share
-from pushforward.tables.columns.calendar import grid_through, places_of
+from pushforward.tables.columns.calendar import grid_through, on_longest_step, places_of
 from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_step
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.moments import Moments
 from pushforward.tables.columns.outermost import far_from
 from pushforward.tables.columns.recording import spread
-from pushforward.tables.columns.timestamps import ISO, has_zone, iso, tick_of, ticks_of, zone_and_date
-from pushforward.tables.columns.values import Values, match_all
-from pushforward.tables.numbers import BadValue
+from pushforward.tables.columns.timestamps import check_zone, iso, may_be_moments, tick_of, ticks_of, zone_and_date
+from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
@@ -44,7 +44,8 @@ class DateTime(Moments):
             return "date-time"
         bounds = [f"from {self.low}"] * bool(self.low) + [f"up to {self.high}"] * bool(self.high)
         atoms = [list_atoms(self.atoms, self.shares)] if self.atoms and self.shares else []
-        return ", ".join(["date-time", self.calendar.describe(), *bounds, *atoms])
+        share = "" if self.rows_on_grid is None else f" ({percent(self.rows_on_grid)} of the rows)"
+        return ", ".join(["date-time", self.calendar.describe() + share, *bounds, *atoms])
 
     @property
     def remark(self) -> str | None:
@@ -55,9 +56,11 @@ class DateTime(Moments):
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Dates, timestamps, and text in which every value is an ISO date or date-time."""
-        dates = not values.is_numeric and match_all(values.column, ISO) if values.is_text else values.is_dates
-        return cls().complete(values) if dates else None
+        """Dates, timestamps, and text in which every value is an ISO date or date-time, if there are several."""
+        if not may_be_moments(values):
+            return None
+        ticks, present, _ = ticks_of(values)
+        return cls().complete(values) if np.ptp(ticks[present]) else None
 
     def check_declared(self, values: Values) -> None:
         """Refuse steps longer than the range of the values."""
@@ -79,11 +82,21 @@ class DateTime(Moments):
         else:
             atoms = np.array([tick_of(atom, nanoseconds) for atom in self.atoms], dtype=np.int64)
         rest = ticks[~np.isin(ticks, atoms)]
-        calendar = grid_through(rest, nanoseconds, self.step, self.every, self.origin, self.end)
-        unit, *others = calendar
-        update: dict[str, Any] = {"step": unit, **dict(zip(("every", "origin", "end"), others, strict=True))}
+        zone = self.zone or zone
+        # An origin that is known without clocks is counted in UTC.
+        in_utc = self.by_clock is False or (self.origin is not None and not self.by_clock)
+        known = self.step, self.every, self.origin, self.end
+        zone_of_steps = None if in_utc else zone
+        on = np.full(len(rest), True)
+        if self.step is None and len(rest):
+            on = on_longest_step(rest, nanoseconds, zone_of_steps)
+        calendar = grid_through(rest[on], nanoseconds, *known, zone_of_steps)
+        unit, every_unit, origin, end, clocks = calendar
+        update: dict[str, Any] = {"step": unit, "every": every_unit, "origin": origin, "end": end}
+        update["by_clock"] = None if clocks is None else True
+        update["rows_on_grid"] = None if on.all() else 1 - np.count_nonzero(~on) / len(ticks)
         shown = [iso(tick, nanoseconds) for tick in np.sort(atoms).tolist()]
-        update |= {"zone": self.zone or zone, "date": date, "atoms": shown}
+        update |= {"zone": zone, "date": date, "atoms": shown}
         found = self.model_copy(update=update)
         if not shown:
             return found
@@ -96,19 +109,15 @@ class DateTime(Moments):
     def encode(self, values: Values) -> np.ndarray:
         """Steps after the origin."""
         ticks, present, nanoseconds = ticks_of(values)
-        if present.any() and has_zone(values) != (self.zone is not None):
-            here, there = ("without", "with") if self.zone else ("with", "without")
-            raise BadValue(
-                values.first_row + int(present.argmax()),
-                f"{values.what} holds times {here} a time zone, and the model was fitted to times {there} one; write "
-                "both alike.",
-            )
+        check_zone(values, present, self.zone)
         codes = self.calendar.codes(ticks, nanoseconds)
         on_atom = np.zeros(len(ticks), dtype=bool)
         for atom, code in zip(self.atoms or (), self.atom_codes, strict=True):
             same = ticks == tick_of(atom, nanoseconds)
             codes, on_atom = np.where(same, code, codes), on_atom | same
-        broken = self.calendar.off(ticks, nanoseconds) & present & ~on_atom
+        broken = present & ~on_atom & (self.rows_on_grid is None)
+        if broken.any():
+            broken &= self.calendar.off(ticks, nanoseconds)
         problem = f"which is not on the grid of the other values ({self.describe()})"
         _refuse(values, broken, problem, "round it, or fit with a schema whose step is shorter")
         self._refuse_outside(values, codes, present & ~on_atom)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.tables.checks import LARGEST
-from pushforward.tables.columns.recording import MOST_ROUNDING
+from pushforward.tables.columns.grids import MOST_ROUNDING
 
 # Beyond this float64 does not tell all whole numbers apart.
 WHOLE_NUMBERS = 2**53

@@ -119,6 +119,8 @@ def with_unseen(decoded: Any, original: Any, unseen: np.ndarray, name: str) -> A
     """
     if not unseen.any():
         return decoded
+    if pa.types.is_null(decoded.type):
+        return decoded  # a column without values is empty in draws
     rows = np.flatnonzero(unseen)
     try:
         values = pc.cast(plain(original).take(rows), decoded.type)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import numpy as np
 from pydantic import Field
 
-from pushforward.tables.columns.base import Column
+from pushforward.support.wording import percent
+from pushforward.tables.columns.base import Column, Share
 from pushforward.tables.columns.declarations import check_declared, check_digits, check_reach, check_step
-from pushforward.tables.columns.recording import ROUNDING, Grid, written_step
+from pushforward.tables.columns.figures import MOST_FIGURES, Figures, figures_step
+from pushforward.tables.columns.grids import ROUNDING, Grid
+from pushforward.tables.columns.recording import written_step
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -20,22 +23,30 @@ class Measured(Column):
     """A measured number.
 
     A value that was rounded stands for its cell, the numbers within half a step of it: its density is the mean density
-    over the cell, P(cell) / step, and draws are on the grid.
+    over the cell, P(cell) / step, and draws are on the grid. A value beside the grid counts as the cell in which it
+    lies.
 
     Attributes:
         step: to which values were rounded, 0 for none; inferred if None, where it matters (see `recorded_grid`).
         offset: one of the values, from which the others are multiples of the step away.
+        figures: to how many significant figures values were rounded, with steps that grow from `step` on; inferred if
+            step is None, and None for a step of one length.
+        rows_on_grid: the share of the rows that are on the grid or atoms, inferred; None for all.
         written_step: of which all values are multiples, where it is too fine to matter to the density; None for none.
     """
 
     step: Annotated[float, Field(ge=0)] | None = None
     offset: float = 0.0
+    figures: Annotated[int, Field(ge=1, le=MOST_FIGURES)] | None = None
+    rows_on_grid: Share | None = None
     written_step: Annotated[float, Field(gt=0)] | None = None
 
     @property
-    def cells(self) -> Grid | None:
+    def cells(self) -> Grid | Figures | None:
         """The grid, if there is a step."""
-        return Grid(self.step, self.offset) if self.step else None
+        if not self.step:
+            return None
+        return Grid(self.step, self.offset) if self.figures is None else Figures(self.step, self.figures)
 
     def check_declared(self, values: Values) -> None:
         """Refuse bounds, steps and offsets that are too large, and steps too long or too short for the values."""
@@ -48,29 +59,53 @@ class Measured(Column):
             check_digits(values.what, self.step, float(np.abs([*rest, self.offset]).max()))
 
     def with_step(self, values: Values) -> Self:
-        """Find the step, or only the offset of a declared one."""
+        """Find the step, or only the offset of a declared one, and the share of the rows on the grid."""
+        update: dict[str, Any] = {}
         if self.step is None:
-            if values.tally.cells is None:
-                return self.model_copy(update={"step": 0.0, "written_step": written_step(values.tally.rest[0])})
-            return self.model_copy(update={"step": values.tally.cells.step, "offset": values.tally.cells.offset})
-        if self.step and not self.offset:
+            update = self._found_step(values)
+        elif self.step and not self.offset and self.figures is None:
             apart = np.mod(values.observed[0], self.step)
             places = (values.observed - apart) / self.step
             if np.abs(places - np.round(places)).max() < ROUNDING:
                 # A remainder next to 0 or to the step itself is rounding.
                 clear = min(apart, self.step - apart) > ROUNDING * self.step
-                return self.model_copy(update={"offset": float(apart) if clear else 0.0})
-        return self
+                update = {"offset": float(apart) if clear else 0.0}
+        found = self.model_copy(update=update)
+        if found.cells is None:
+            return found
+        different, counts = values.tally.different, values.tally.counts
+        beside = ~found.cells.has(different) & ~np.isin(different, found.atom_codes or values.tally.atoms)
+        share = 1 - counts[beside].sum() / counts.sum()
+        return found.model_copy(update={"rows_on_grid": float(share) if 0 < share < 1 else None})
+
+    def _found_step(self, values: Values) -> dict[str, Any]:
+        """The step and what belongs to it, of values of which nobody declared it."""
+        tally, figures = values.tally, values.tally.figures
+        if self.figures is not None and (figures is None or figures.figures != self.figures):
+            figures = Figures(figures_step(tally.rest[0], self.figures), self.figures)
+        if figures is not None:
+            matters = self.figures is not None or tally.figures_matter
+            steps = {"step": figures.step} if matters else {"step": 0.0, "written_step": figures.step}
+            return {**steps, "figures": figures.figures}
+        if tally.cells is None:
+            return {"step": 0.0, "written_step": written_step(*tally.rest)}
+        return {"step": tally.cells.step, "offset": tally.cells.offset}
 
     def rounding(self) -> str:
         """The step for a description, after a comma, if there is one."""
-        return f", recorded to {self.step:g}" if self.step else ""
+        if not self.step:
+            return ""
+        figures = "figure" if self.figures == 1 else "figures"
+        what = f"{self.step:g}" if self.figures is None else f"{self.figures} significant {figures}"
+        share = "" if self.rows_on_grid is None else f" ({percent(self.rows_on_grid)} of the rows)"
+        return f", recorded to {what}{share}"
 
     def as_written(self, codes: np.ndarray) -> np.ndarray:
         """The nearest multiples of the step in which values were written, if it is known, within the bounds."""
         if self.written_step is None:
             return codes
-        nearest = Grid(self.written_step, 0.0).nearest(codes)
+        written = Grid(self.written_step, 0.0) if self.figures is None else Figures(self.written_step, self.figures)
+        nearest = written.nearest(codes)
         low, high = self.bounds
         # Nobody wrote a bound itself: it would be an atom.
         inside = (low < nearest) & (nearest < high) & ~np.isin(codes, self.atom_codes)

@@ -12,10 +12,12 @@ from pushforward.tables.columns.atoms import list_atoms, remark_of_marks
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER, abrupt_ends, bounds_of
+from pushforward.tables.columns.figures import Figures
+from pushforward.tables.columns.grids import Grid, grid_of
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.outermost import far_from
-from pushforward.tables.columns.recording import Grid, grid_of, spread
+from pushforward.tables.columns.recording import spread
 from pushforward.tables.columns.values import Values
 
 if TYPE_CHECKING:
@@ -134,12 +136,16 @@ class Mixed(Measured):
                 "it as a category."
             )
         whole = _grid_of_whole(values) if self.whole is None else Grid(1.0, 0.0) if self.whole else None
-        column = self.with_step(values)
+        column = self.model_copy(update={"atoms": [float(atom) for atom in atoms]}).with_step(values)
         if whole is not None and not self.step:
-            column = column.model_copy(update={"step": whole.step, "offset": whole.offset})
-        column = column.model_copy(update={"atoms": [float(atom) for atom in atoms], "whole": whole is not None})
+            steps = {"step": whole.step, "offset": whole.offset, "figures": None, "rows_on_grid": None}
+            column = column.model_copy(update=steps)
+        column = column.model_copy(update={"whole": whole is not None})
         column._refuse_outside(values)
-        rest = spread(different[others], counts[others], column.step or 0.0)
+        lengths: float | np.ndarray = column.step or 0.0
+        if isinstance(column.cells, Figures):
+            lengths = column.cells.widths(different[others])
+        rest = spread(different[others], counts[others], lengths)
         rows = np.array([np.count_nonzero(values.observed == atom) for atom in atoms])
         shares, marginal = mixture_of(rest, rows, column.bounds)
         return column.model_copy(update={"shares": shares, "marginal": marginal})

@@ -7,9 +7,9 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from pushforward.tables.arrow import pa
-from pushforward.tables.columns.base import Column
+from pushforward.tables.columns.base import Column, Share
 from pushforward.tables.columns.calendar import DAY, LENGTHS, CalendarGrid, Unit
-from pushforward.tables.columns.recording import Grid
+from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.timestamps import UNITS, arrow_unit, checked_iso, step_of, tick_of
 
 Moment = Annotated[str, BeforeValidator(checked_iso)]
@@ -27,6 +27,9 @@ class Moments(Column):
         low: the earliest value beside the atoms, in ISO 8601, or None for none.
         high: the latest value beside the atoms, or None for none.
         zone: the time zone of the values, or None.
+        by_clock: whether steps are counted by the clocks of the zone; inferred, None for in UTC.
+        rows_on_grid: the share of the rows that are on the grid or atoms, inferred; None for all. A value beside it
+            counts as the step in which it lies.
         date: whether values are written as dates alone; inferred.
         atoms: values in ISO 8601 that more rows have than their neighbors predict, such as 9999-12-31; inferred if
             None.
@@ -39,6 +42,8 @@ class Moments(Column):
     low: Moment | None = None
     high: Moment | None = None
     zone: str | None = None
+    by_clock: bool | None = None
+    rows_on_grid: Share | None = None
     date: bool | None = None
     atoms: Annotated[list[Moment], Field(max_length=100)] | None = None
 
@@ -111,7 +116,8 @@ class Moments(Column):
     @property
     def calendar(self) -> CalendarGrid:
         """The grid of the values beside the atoms."""
-        return CalendarGrid(self.step or "second", self.every or 1, self.origin or 0, bool(self.end))
+        zone = self.zone if self.by_clock else None
+        return CalendarGrid(self.step or "second", self.every or 1, self.origin or 0, bool(self.end), zone)
 
     def _ticks(self, codes: np.ndarray, nanoseconds: int) -> np.ndarray:
         """The ticks of codes, (n,) int64; anything where a code is NaN."""

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
+from pushforward.support.wording import percent
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import atoms_of, list_atoms
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share
 from pushforward.tables.columns.circles import circle_of
 from pushforward.tables.columns.declarations import check_declared, check_digits, check_step
-from pushforward.tables.columns.recording import ROUNDING, grid_of, is_tied
+from pushforward.tables.columns.grids import ROUNDING, grid_of
+from pushforward.tables.columns.recording import grid_of_rows, is_tied
 from pushforward.tables.columns.shown_points import points_on_circle
 from pushforward.tables.columns.values import Values
 
@@ -30,6 +32,8 @@ class Periodic(Column):
         period: the length of one turn.
         low: where values begin: they lie in [low, low + period).
         step: the distance between neighbors, where values are multiples of one; inferred if None, 0 for none.
+        rows_on_grid: the share of the rows that are such multiples or atoms, inferred; None for all. A value beside
+            them counts as the nearest.
         start: where the circle is cut open, the place with the fewest rows; inferred.
         atoms: values that more rows have than their neighbors predict; inferred if None.
         shares: of the atoms, inferred.
@@ -39,6 +43,7 @@ class Periodic(Column):
     period: Annotated[float, Field(gt=0)]
     low: float = 0.0
     step: Annotated[float, Field(ge=0)] | None = None
+    rows_on_grid: Share | None = None
     start: float | None = None
     atoms: Annotated[list[float], Field(max_length=100)] | None = None
     shares: list[Share] | None = None
@@ -71,7 +76,8 @@ class Periodic(Column):
     def describe(self) -> str:
         """The kind, its period, its step and its atoms."""
         atoms = [list_atoms([f"{atom:g}" for atom in self.atoms], self.shares)] if self.atoms and self.shares else []
-        step = [f"steps of {self.step:g}"] if self.step else []
+        share = "" if self.rows_on_grid is None else f" ({percent(self.rows_on_grid)} of the rows)"
+        step = [f"steps of {self.step:g}{share}"] if self.step else []
         return ", ".join([f"periodic, {self.period:g} from {self.low:g}", *step, *atoms])
 
     @classmethod
@@ -92,8 +98,8 @@ class Periodic(Column):
         """Find the step, the atoms, and where to cut the circle open."""
         observed, period = self._turned(values.observed), self.period
         different, counts = np.unique(observed, return_counts=True)
-        step = self._step(different, counts) if self.step is None else self.step
         atoms = atoms_of(different, counts) if self.atoms is None else sorted(self.atoms)
+        step, share = self._step(different, counts, atoms) if self.step is None else (self.step, None)
         rows = np.array([np.count_nonzero(observed == atom) for atom in atoms])
         shares = ((rows + PSEUDO_ROWS) / (len(observed) + PSEUDO_ROWS * (len(atoms) + 1))).tolist()
         observed = observed[~np.isin(observed, atoms)]
@@ -105,7 +111,8 @@ class Periodic(Column):
             start = self.low + (int(smooth.argmin()) + 0.5) * period / SECTORS
             if step:
                 start = self.low + np.floor((start - self.low) / step) * step
-        return self.model_copy(update={"step": step, "start": float(start), "atoms": atoms, "shares": shares})
+        found = {"step": step, "rows_on_grid": share, "start": float(start), "atoms": atoms, "shares": shares}
+        return self.model_copy(update=found)
 
     @property
     def arrow_type(self) -> Any:
@@ -118,7 +125,11 @@ class Periodic(Column):
         codes = self._turned(values.numbers)
         if self.step:
             nearest = self.low + np.round((codes - self.low) / self.step) * self.step
-            values.refuse(np.abs(codes - nearest) > 1e-6 * self.step, f"which is not a multiple of {self.step:g}")
+            on_atom = np.isin(codes, self.atoms or [])
+            if self.rows_on_grid is None:
+                off = (np.abs(codes - nearest) > 1e-6 * self.step) & ~on_atom
+                values.refuse(off, f"which is not a multiple of {self.step:g}")
+            nearest = np.where(on_atom, codes, nearest)
             codes = np.where(nearest >= self.low + self.period * (1 - 1e-9), self.low, nearest)
         return codes
 
@@ -178,13 +189,22 @@ class Periodic(Column):
         codes[codes >= self.low + self.period] = self.low
         return codes
 
-    def _step(self, different: np.ndarray, counts: np.ndarray) -> float:
-        """The step of whole numbers, and of others if they were rounded; 0 if a turn is not a number of steps."""
+    def _step(self, different: np.ndarray, counts: np.ndarray, atoms: list[float]) -> tuple[float, float | None]:
+        """The step of whole numbers, and of others if they were rounded; 0 if a turn is not a number of steps.
+
+        Beside it the share of the rows that have it, None for all.
+        """
         whole = bool((different == np.floor(different)).all())
-        grid = grid_of(different) if len(different) > 1 and (whole or is_tied(counts)) else None
+        found = None
+        if len(different) > 1 and is_tied(counts):
+            found = grid_of_rows(different, counts)
+        grid = grid_of(different) if len(different) > 1 and found is None and whole else found and found.grid
         if grid is None:
-            return 0.0
+            return 0.0, None
         # One of the first value's multiples must be the beginning of the circle.
-        places = np.array([self.period, different[0] - self.low]) / grid.step
+        places = np.array([self.period, grid.offset - self.low]) / grid.step
         on_grid = np.abs(places - np.round(places)).max() < ROUNDING * max(places)
-        return grid.step if on_grid else float(whole and float(self.period).is_integer())
+        if not on_grid:
+            return float(whole and float(self.period).is_integer()), None
+        share = 1.0 if found is None else counts[found.on | np.isin(different, atoms)].sum() / counts.sum()
+        return grid.step, float(share) if share < 1 else None

@@ -4,10 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Numbers are written with at most so many decimals, and with fewer than this many steps between them.
-MOST_DECIMALS, MOST_STEPS = 9, 2.0**45
-# In single precision every number is a multiple of some step; one that was chosen leaves some bits unused.
-MOST_SINGLE_STEPS = 2.0**21
+from pushforward.tables.columns.grids import MOST_DECIMALS, MOST_STEPS, Grid, decimals_of, grid_of, has_decimals
+
 # A step matters if most values occur again, and a deviation is at most so many steps: a finer one is seen by no density
 # that is learned.
 STEPS_OF_DEVIATION = 32
@@ -15,38 +13,28 @@ STEPS_OF_DEVIATION = 32
 CELLS_OF_DEVIATION = 2 * np.sqrt(np.pi)
 # Where most values occur again, more empty steps than this lie between clusters.
 EMPTY_STEPS = 16
-# The smallest difference is the step of numbers that are no decimal fractions, if others are multiples up to rounding,
-# which must be a small part of a step.
-ROUNDING, MOST_ROUNDING = 1e-6, 1e-3
 # Numbers were rounded if at least this share of the rows has a value that other rows have too.
 TIED_ROWS = 0.5
+# Numbers lie on the grid of so many of the rows, if some of the others lie beside it: the coarsest with the first
+# share; without any grid of all, the finest with the second.
+MOST_ROWS, HALF_THE_ROWS = 0.75, 0.5
+# It is looked for among the most frequent values that have these shares of the rows, and has so many values.
+SHARES, LEAST_VALUES = (0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5), 4
+
+# So many values tell whether it is worth looking at all.
+PROBE = 256
 
 
-class Grid(NamedTuple):
-    """Equally spaced numbers.
+class Recorded(NamedTuple):
+    """A grid on which numbers lie.
 
     Attributes:
-        step: the distance between neighbors.
-        offset: one of them, at least 0 and less than the step.
+        grid: the grid.
+        on: (n,) which of the numbers lie on it: all, or those of most rows.
     """
 
-    step: float
-    offset: float
-
-    def nearest(self, numbers: np.ndarray) -> np.ndarray:
-        """The number of the grid nearest to each, free of the rounding of sums of steps.
-
-        Example:
-            >>> Grid(0.1, 0.0).nearest(np.array([0.26, 1.0000001]))
-            array([0.3, 1. ])
-        """
-        near: np.ndarray = self.offset + np.round((numbers - self.offset) / self.step) * self.step
-        # 3 * 0.1 is not 0.3, but rounded to one decimal it is.
-        decimals = next((n for n in range(MOST_DECIMALS + 1) if self._has_decimals(n)), None)
-        return near if decimals is None else np.round(near, decimals)
-
-    def _has_decimals(self, count: int) -> bool:
-        return all(round(number, count) == number for number in self)
+    grid: Grid
+    on: np.ndarray
 
 
 def is_tied(counts: np.ndarray) -> bool:
@@ -54,42 +42,41 @@ def is_tied(counts: np.ndarray) -> bool:
     return bool(counts[counts > 1].sum() >= TIED_ROWS * counts.sum() > 0)
 
 
-def grid_of(different: np.ndarray) -> Grid | None:
-    """Return the coarsest grid on which all numbers lie, or None if they are no multiples of anything.
+def grid_of_rows(different: np.ndarray, counts: np.ndarray) -> Recorded | None:
+    """Return the coarsest grid on which all or most rows lie, or None if they are no multiples of anything.
 
-    Decimal fractions have the greatest common divisor of their differences; others, such as thirds, the smallest
-    difference if all are multiples of it.
+    A row with more digits than the others undoes no step: three quarters of the rows say what it is, beside those that
+    have the most frequent value, which may be an atom.
 
     Arguments:
         different: (n,) distinct numbers, increasing, n at least 2.
+        counts: (n,) how many rows have each.
 
     Example:
-        >>> grid_of(np.array([0.5, 1.0, 3.5])), grid_of(np.array([0.25, 0.3, 0.4]))
-        (Grid(step=0.5, offset=0.0), Grid(step=0.05, offset=0.0))
-        >>> grid_of(np.array([0.0, 1.0, np.pi]))
+        >>> halves = np.arange(10, 20) / 2
+        >>> grid_of_rows(np.append(halves, 10.123), np.append(np.full(10, 50), 1)).grid
+        Grid(step=0.5, offset=0.0)
     """
-    largest = np.abs(different).max()
-    with np.errstate(over="ignore"):  # beyond the range of float32
-        single = np.array_equal(different.astype(np.float32), different)
-    for decimals in range(MOST_DECIMALS + 1):
-        scale = 10.0**decimals
-        if largest * scale >= MOST_STEPS:
-            return None
-        whole = np.round(different * scale)
-        written = whole / scale
-        if np.array_equal(written, different) or (
-            single and largest * scale < MOST_SINGLE_STEPS and np.array_equal(written.astype(np.float32), different)
+    found, whole, known = None, grid_of(different), set()
+    counts = np.where(np.arange(len(counts)) == counts.argmax(), 1, counts)
+    rows, most_frequent = counts.sum(), np.sort(counts)[::-1]
+    for share in SHARES:
+        # Of all values that are equally frequent, all are asked.
+        least = most_frequent[np.searchsorted(most_frequent.cumsum(), share * rows)]
+        core = different[counts >= least]
+        if least in known or len(core) == len(different) or len(core) < 2:
+            continue
+        known.add(least)
+        grid = grid_of(core)
+        if grid is None or (whole is not None and grid.step < 1.5 * whole.step):
+            continue
+        on = grid.has(different)
+        most = counts[on].sum() / rows
+        if on.sum() >= LEAST_VALUES and (
+            most >= MOST_ROWS or (whole is None and found is None and most >= HALF_THE_ROWS)
         ):
-            divisor = int(np.gcd.reduce(np.diff(whole).astype(np.int64)))
-            return Grid(divisor / scale, (int(whole[0]) % divisor) / scale) if divisor else None
-    step = float(np.diff(different).min())
-    places = (different - different[0]) / step
-    rounding = ROUNDING + 16 * np.finfo(float).eps * largest / step
-    if np.abs(places - np.round(places)).max() <= rounding < MOST_ROUNDING:
-        # All differences together say what the step is.
-        step = float((different[-1] - different[0]) / np.round(places[-1]))
-        return Grid(step, float(np.mod(different[0], step)))
-    return None
+            found = Recorded(grid, on)
+    return found or (None if whole is None else Recorded(whole, np.full(len(different), True)))
 
 
 def recorded_grid(different: np.ndarray, counts: np.ndarray, any_step: bool = False) -> Grid | None:
@@ -107,10 +94,11 @@ def recorded_grid(different: np.ndarray, counts: np.ndarray, any_step: bool = Fa
     """
     if len(different) < 2 or not is_tied(counts):
         return None
-    grid = grid_of(different)
-    if grid is None or any_step:
-        return grid
-    return grid if _steps_of_deviation(different, counts, grid.step) <= STEPS_OF_DEVIATION else None
+    found = grid_of_rows(different, counts)
+    if found is None or any_step:
+        return None if found is None else found.grid
+    matters = _steps_of_deviation(different[found.on], counts[found.on], found.grid.step) <= STEPS_OF_DEVIATION
+    return found.grid if matters else None
 
 
 def step_of_ties(different: np.ndarray, counts: np.ndarray) -> float:
@@ -124,8 +112,14 @@ def step_of_ties(different: np.ndarray, counts: np.ndarray) -> float:
         >>> step_of_ties(np.array([0.5, 1.0, 2.0]), np.array([9, 9, 1])), step_of_ties(np.arange(3.0), np.ones(3))
         (0.5, 0.0)
     """
-    grid = grid_of(different) if len(different) > 1 and is_tied(counts) else None
-    return 0.0 if grid is None else grid.step
+    found = grid_of_rows(different, counts) if len(different) > 1 and is_tied(counts) else None
+    return 0.0 if found is None else found.grid.step
+
+
+def cells_of(counts: np.ndarray) -> float:
+    """Return the number of cells of equal probability in which two rows are equal as often, infinite for no ties."""
+    rows, pairs = counts.sum(), (counts * (counts - 1.0)).sum()
+    return float(rows * (rows - 1.0) / pairs) if pairs else float("inf")
 
 
 def _steps_of_deviation(different: np.ndarray, counts: np.ndarray, step: float) -> float:
@@ -142,35 +136,51 @@ def _steps_of_deviation(different: np.ndarray, counts: np.ndarray, step: float) 
     return float(cells[order][middle] / CELLS_OF_DEVIATION)
 
 
-def written_step(different: np.ndarray) -> float | None:
-    """Return the decimal number of which all numbers are multiples, or None if they are of none.
+def written_step(different: np.ndarray, counts: np.ndarray) -> float | None:
+    """Return the decimal number of which all numbers are multiples, or those of most rows; None if they are of none.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
+        counts: (n,) how many rows have each.
 
     Example:
-        >>> written_step(np.array([0.25, 0.35])), written_step(np.array([0.0, 1 / 3, 2 / 3]))
+        >>> once = np.ones(4, dtype=int)
+        >>> written_step(np.array([0.25, 0.35, 0.4, 0.4123]), once), written_step(np.arange(4) / 3, once)
         (0.05, None)
     """
-    grid = grid_of(np.union1d(different, 0.0)) if len(different) > 1 else None
-    return grid.step if grid is not None and round(grid.step, MOST_DECIMALS) == grid.step else None
+    if len(different) < 2:
+        return None
+    least, largest = MOST_ROWS * counts.sum(), np.abs(different).max()
+    # Some values soon tell that a column has no decimals.
+    some = different[:: max(1, len(different) // PROBE)]
+    candidates = [decimals for decimals in range(MOST_DECIMALS + 1) if has_decimals(some, decimals).mean() > 0.5]
+    for decimals in candidates:
+        if largest * 10.0**decimals >= MOST_STEPS:
+            break
+        on = has_decimals(different, decimals)
+        if on.sum() > 1 and counts[on].sum() >= least:
+            different = different[on]
+            break
+    # In another unit, be it a power of ten, they may still be multiples of a decimal number.
+    grid = grid_of(np.union1d(different, 0.0))
+    return None if grid is None or decimals_of(grid.step) is None else grid.step
 
 
-def spread(different: np.ndarray, counts: np.ndarray, step: float) -> np.ndarray:
+def spread(different: np.ndarray, counts: np.ndarray, step: float | np.ndarray) -> np.ndarray:
     """Return rounded numbers spread evenly over their cells, increasing: what they may have been before.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
         counts: (n,) how many rows have each.
-        step: the length of a cell; 0 leaves the numbers as they are.
+        step: the length of a cell, or of each, (n,); 0 leaves the numbers as they are.
 
     Example:
         >>> spread(np.array([1.0, 2.0]), np.array([2, 1]), 1.0)
         array([0.75, 1.25, 2.  ])
     """
     numbers = np.repeat(different, counts)
-    if not step:
+    if not np.any(step):
         return numbers
     firsts = np.repeat(counts.cumsum() - counts, counts)
     places: np.ndarray = (np.arange(len(numbers)) - firsts + 0.5) / np.repeat(counts, counts) - 0.5
-    return numbers + step * places
+    return numbers + np.repeat(np.broadcast_to(step, counts.shape), counts) * places

@@ -6,8 +6,10 @@ import numpy as np
 
 from pushforward.tables.columns.atoms import LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of
+from pushforward.tables.columns.figures import Figures, figures_matter, figures_of
+from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels, far_places
-from pushforward.tables.columns.recording import Grid, is_tied, recorded_grid, spread, step_of_ties
+from pushforward.tables.columns.recording import is_tied, recorded_grid, spread, step_of_ties
 
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
@@ -69,9 +71,21 @@ class Tally:
     def cells(self) -> Grid | None:
         """The grid to which the numbers were rounded, if that matters."""
         different, counts = self.rest
+        if self.figures is not None:
+            return None
         # On heaps the density would climb without end if they did not stand for cells.
         any_step = bool(np.isin(different[[0, -1]], ENDS).any()) or is_heaped(different, counts)
         return recorded_grid(different, counts, any_step)
+
+    @cached_property
+    def figures(self) -> Figures | None:
+        """The significant figures to which the numbers were rounded, if their steps grow with them."""
+        return figures_of(*self.rest)
+
+    @property
+    def figures_matter(self) -> bool:
+        """Whether steps that grow with the numbers matter to their density."""
+        return is_tied(self.rest[1]) and figures_matter(self.rest[1])
 
     @cached_property
     def bounds(self) -> tuple[float | None, float | None]:
@@ -88,6 +102,8 @@ class Tally:
     def spread_near(self, step: float) -> np.ndarray:
         """Those spread over their cells, whose length is that of rounding where no step is given, increasing."""
         different, counts = self.without_far
+        if self.figures is not None:
+            return spread(different, counts, self.figures.widths(different))
         return spread(different, counts, step or step_of_ties(different, counts))
 
     def _on_bounds(self, atoms: list[float]) -> list[float]:

@@ -8,7 +8,7 @@ import numpy as np
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import declare_missing
 from pushforward.tables.columns.calendar import CalendarGrid, rest_of
-from pushforward.tables.columns.values import Values
+from pushforward.tables.columns.values import Values, match_all
 from pushforward.tables.numbers import BadValue, to_numpy
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of pyarrow, in nanoseconds
@@ -20,6 +20,13 @@ _ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 _WITHOUT_ZONE = r"^[0-9-]{10}([T ][0-9:.]+)?$"
 # Ticks of nanoseconds reach so many microseconds from 1970.
 FURTHEST_IN_NANOSECONDS = 9_223_372_036_854_775
+
+
+def may_be_moments(values: Values) -> bool:
+    """Whether values are dates, timestamps, or text in which every value is an ISO date or date-time."""
+    if values.is_text:
+        return not values.is_numeric and match_all(values.column, ISO)
+    return values.is_dates
 
 
 def ticks_of(values: Values) -> tuple[np.ndarray, np.ndarray, int]:
@@ -111,6 +118,26 @@ def has_zone(values: Values) -> bool:
     if values.is_text:
         return bool(pc.any(pc.match_substring_regex(values.column, _ZONE)).as_py())
     return bool(pa.types.is_timestamp(values.type) and values.type.tz)
+
+
+def check_zone(values: Values, present: np.ndarray, zone: str | None) -> None:
+    """Refuse times with a time zone where a column has none, and the reverse.
+
+    Arguments:
+        values: date-times.
+        present: (n,) which are not missing.
+        zone: of the column, or None.
+
+    Raises:
+        BadValue: they differ.
+    """
+    if present.any() and has_zone(values) != (zone is not None):
+        here, there = ("without", "with") if zone else ("with", "without")
+        raise BadValue(
+            values.first_row + int(present.argmax()),
+            f"{values.what} holds times {here} a time zone, and the model was fitted to times {there} one; write "
+            "both alike.",
+        )
 
 
 def zone_and_date(values: Values, ticks: np.ndarray, nanoseconds: int) -> tuple[str | None, bool]:

@@ -1,7 +1,8 @@
 """What is true of a kind of column: each question that other code asks about it, with the answer of most kinds."""
 
+from pushforward.tables.columns.figures import Figures
+from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.reading import Reading
-from pushforward.tables.columns.recording import Grid
 
 
 class Traits(Reading):
@@ -28,7 +29,7 @@ class Traits(Reading):
         return False
 
     @property
-    def cells(self) -> Grid | None:
+    def cells(self) -> Grid | Figures | None:
         """The grid to which measurements were rounded, if each stands for the numbers within half a step of it."""
         return None
 

@@ -9,7 +9,7 @@ from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.tally import MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL, Tally
 from pushforward.tables.missing import TYPED, Marks, is_text, plain
-from pushforward.tables.numbers import BadValue, numbers
+from pushforward.tables.numbers import BadValue, numbers, to_numpy
 from pushforward.tables.types import readable
 
 # If more than this share of a text column is numbers, the column is one of numbers and the rest are mistakes.
@@ -76,6 +76,14 @@ class Values:
         if pa.types.is_floating(self.type):
             count += int(pc.sum(pc.is_nan(self.column)).as_py() or 0)
         return int(count)
+
+    @property
+    def present(self) -> np.ndarray:
+        """(n,) which are not missing."""
+        there = pc.is_valid(self.column)
+        if pa.types.is_floating(self.type):
+            there = pc.and_(there, pc.fill_null(pc.invert(pc.is_nan(self.column)), False))
+        return to_numpy(there)
 
     @property
     def is_text(self) -> bool:

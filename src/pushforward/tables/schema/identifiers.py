@@ -154,7 +154,7 @@ def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
 
 def _reason_of_times(times: Any, rows: np.ndarray) -> str | None:
     ticks = to_numpy(pc.cast(pc.cast(times, pa.timestamp("us", times.type.tz)), pa.int64()))
-    months = grid_through(ticks, 1000).codes(ticks, 1000).astype(np.int64)
+    months = grid_through(ticks, 1000, zone=times.type.tz).codes(ticks, 1000).astype(np.int64)
     if _equally_spaced(ticks, rows) or _equally_spaced(months, rows):
         return "it is a clock: its times are equally spaced"
     return "it is a clock: its times are in the order of the rows" if _is_monotone(ticks) else None

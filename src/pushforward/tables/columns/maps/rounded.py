@@ -9,21 +9,20 @@ import torch
 from torch import Tensor
 
 from pushforward.tables.columns.maps.base import Map, double
+from pushforward.tables.columns.maps.cell_lengths import CellLengths
 
 
 class Rounded(Map):
     """y of a point of the value's cell, within half a step on either side and within the bounds; noise chooses it.
 
-    The density of a value is the mean density over its cell, P(cell) / step, also at a bound, where only a part of the
-    cell is possible.
+    The density of a value is the mean density over its cell, P(cell) / its length, also at a bound, where only a part
+    of the cell is possible.
 
     Arguments:
         exact: makes the map of the same columns as if they had not been rounded.
         kinds: columns with `cells`, `bounds` and `support`.
     """
 
-    step: Tensor
-    offset: Tensor
     low: Tensor
     high: Tensor
     least: Tensor
@@ -34,15 +33,15 @@ class Rounded(Map):
         super().__init__(within.filler.tolist())
         self.exact = within
         self.normal = within.normal
-        self.register_buffer("step", double([kind.cells.step for kind in kinds]))
-        self.register_buffer("offset", double([kind.cells.offset for kind in kinds]))
+        self.cells = CellLengths([kind.cells for kind in kinds])
         self.register_buffer("low", double([kind.bounds[0] for kind in kinds]))
         self.register_buffer("high", double([kind.bounds[1] for kind in kinds]))
         # The first and the last value within the bounds; a billionth of a step is rounding.
         ends = (double([kind.support[end] for kind in kinds]) for end in (0, 1))
-        places = [(end - self.offset) / self.step for end in ends]
-        self.register_buffer("least", self.offset + (places[0] - 1e-9).ceil() * self.step)
-        self.register_buffer("most", self.offset + (places[1] + 1e-9).floor() * self.step)
+        step, offset = self.cells.step, self.cells.offset
+        places = [(end - offset) / step for end in ends]
+        self.register_buffer("least", offset + (places[0] - 1e-9).ceil() * step)
+        self.register_buffer("most", offset + (places[1] + 1e-9).floor() * step)
 
     def bounds(self, kind: Any) -> tuple[float, float]:
         """Those of numbers that were not rounded."""
@@ -52,14 +51,14 @@ class Rounded(Map):
         """y of a point of the cell, and log |dy/dx| with the log of the part of the cell within the bounds."""
         low, high = self._cell(codes)
         y, log_term = self.exact.encode(low + noise * (high - low), noise)
-        return y, log_term + ((high - low) / self.step).log()
+        return y, log_term + ((high - low) / self._lengths(codes)).log()
 
     def decode(self, y: Tensor) -> Tensor:
         """The value in whose cell the point lies."""
-        return self._nearest(self.exact.decode(y)).clamp(self.least, self.most)
+        return self.cells.nearest(self.exact.decode(y)).clamp(self.least, self.most)
 
     def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The ends of the cell, infinite at a bound, and minus the log of the step."""
+        """The ends of the cell, infinite at a bound, and minus the log of its length."""
         low, high = self._cell(codes)
         middle = low + 0.5 * (high - low)
         ends = []
@@ -67,16 +66,16 @@ class Rounded(Map):
             at_bound = end == bound
             y = self.exact.encode(torch.where(at_bound, middle, end), torch.zeros_like(codes))[0]
             ends.append(y.masked_fill(at_bound, beyond))
-        return ends[0], ends[1], (-self.step.log()).expand_as(codes)
+        return ends[0], ends[1], -self._lengths(codes).log()
 
-    def _nearest(self, x: Tensor) -> Tensor:
-        return self.offset + ((x - self.offset) / self.step).round() * self.step
+    def _lengths(self, codes: Tensor) -> Tensor:
+        return self.cells.lengths(codes.clamp(self.least, self.most))
 
     def _cell(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """The ends of a value's cell, within the bounds; the first and the last cell reach up to them."""
-        middle = self._nearest(codes).clamp(self.least, self.most)
-        low = torch.where(middle <= self.least, self.low, middle - 0.5 * self.step)
-        return low, torch.where(middle >= self.most, self.high, middle + 0.5 * self.step)
+        middle = self.cells.nearest(codes).clamp(self.least, self.most)
+        low, high = self.cells.ends(middle)
+        return torch.where(middle <= self.least, self.low, low), torch.where(middle >= self.most, self.high, high)
 
 
 @cache
