@@ -31,6 +31,7 @@ from pushforward.tables.date_format import (
 from pushforward.tables.date_format import in_detail as dates_in_detail
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
 from pushforward.tables.number_format import in_detail as numbers_in_detail
+from pushforward.tables.number_marks import may_have_thousands
 from pushforward.tables.numbers import BadValue, to_numpy
 
 # How to read columns that have types of their own: both in seconds.
@@ -145,6 +146,7 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     head = pc.unique(column.slice(0, 1000))
     # The first rows tell soonest that it is none.
     plain = match_all(head, PLAIN_NUMBER) and bool(pc.all(values.plain_numbers).as_py())
+    plain = plain and not (conventions.decimal is None and may_have_thousands(column))
     if plain and not (conventions.decimal == "," or are_compact(head)):
         return None
     texts = pc.unique(pc.utf8_trim_whitespace(column))
@@ -191,9 +193,11 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
         option = "decimal=" if values.source == FRAME else "--decimal"
+        mark = numbers[0].thousands
+        shown = shortened(next(text for text in texts.to_pylist() if mark in text), 30)
         raise InputError(
-            f"{values.what} holds numbers {shown}, whose comma may stand between thousands or before decimals; say "
-            f'which with {option}, "." or ",".'
+            f'{values.what} holds numbers such as "{shown}", whose {"comma" if mark == "," else "point"} may stand '
+            f'between thousands or before decimals; say which with {option}, "." or ",".'
         )
     # Plain numbers are read without a format.
     plain = not numbers or (numbers[0] == NumberFormat() and bool(pc.all(values.plain_numbers).as_py()))
