@@ -1,4 +1,4 @@
-"""Points and commas between thousands are told from decimals where the numbers tell, and are refused where they do not."""
+"""Points between thousands are told from decimals where the numbers tell, and are refused where they do not."""
 
 import numpy as np
 import pyarrow as pa

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pushforward.tables.arrow import pa, pc
+from pushforward.tables.arrow import pc
 
 # Whole numbers below 1000, and numbers with one point and three digits behind it, without a zero before it.
 _THREE_DIGITS = r"^(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})?)$"

@@ -17,18 +17,16 @@ from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import ISO, impossible_date
 from pushforward.tables.columns.values import INFINITE, LIMIT, PLAIN_NUMBER, WHOLE_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
-    COMPACT,
     are_compact,
     check_format,
     date_formats,
-    has_clock,
-    is_time,
     not_in_calendar,
     parse_dates,
     styles_of,
     write_dates,
 )
 from pushforward.tables.date_format import in_detail as dates_in_detail
+from pushforward.tables.date_patterns import COMPACT, has_clock, is_time
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
 from pushforward.tables.number_format import in_detail as numbers_in_detail
 from pushforward.tables.number_marks import may_have_thousands
@@ -181,6 +179,8 @@ def _recognized_integers(values: Values) -> Format | None:
 def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format | None:
     """The one format of different texts, None for none."""
     shown = f'such as "{shortened(texts[0].as_py(), 30)}"'
+    if conventions.date_format is None and match_all(texts, ISO):
+        return None
     dates = date_formats(texts, conventions.date_format)
     if len(dates) > 1:
         quarters = any("%q" in form for form in dates)
@@ -189,7 +189,8 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
         option = "date_format=" if values.source == FRAME else "--date-format"
         raise InputError(f"{values.what} holds dates {shown}, {reason}; say which with {option} {named}.")
     if dates:
-        return dates_in_detail(texts, dates[0]) if dates[0] not in _ISO_FORMATS else None
+        iso = dates[0].startswith("%Y-%m-%d") and match_all(texts, ISO)
+        return None if iso else dates_in_detail(texts, dates[0])
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
         option = "decimal=" if values.source == FRAME else "--decimal"
@@ -202,9 +203,6 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
     # Plain numbers are read without a format.
     plain = not numbers or (numbers[0] == NumberFormat() and bool(pc.all(values.plain_numbers).as_py()))
     return None if plain else numbers_in_detail(texts, numbers[0])
-
-
-_ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
 def _refuse_marks(texts: Any, values: Values) -> None:

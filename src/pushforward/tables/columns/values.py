@@ -8,7 +8,7 @@ import numpy as np
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.tally import MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL, Tally
-from pushforward.tables.missing import TYPED, Marks, is_text, plain
+from pushforward.tables.missing import TYPED, Mark, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers
 from pushforward.tables.types import readable
 
@@ -145,6 +145,10 @@ class Values:
         other = type(self)(column, self.name, self.source, self.first_row, self.marks, self.strict)
         other.times_of_day = times_of_day
         return other
+
+    def unused_marks(self) -> list[Mark]:
+        """The marks that a user lists, and that no value is."""
+        return self.marks.unused(plain(readable(self._column, self.what, leave_out(self.source))))
 
     def first(self) -> Any:
         """The first value that is not missing."""
