@@ -27,6 +27,8 @@ from pushforward.tables.numbers import to_numpy
 
 # Eight digits are a date only in these years.
 COMPACT_YEARS = (1900, 2100)
+# What stands for no date beside at least so many, and the year of the last day of the calendar, which does too.
+NO_DATES, LEAST_BESIDE_MARKS, LAST_YEAR = ("0", "00000000", "99999999"), 10, 9999
 LEAST_YEARS = 2  # of quarters that are written as numbers alone
 
 
@@ -223,9 +225,14 @@ def not_in_calendar(texts: Any, most: int) -> Any:
 def are_compact(texts: Any) -> bool:
     """Whether all texts are dates written as eight digits, such as 20240229, of a year from 1900 to 2100.
 
+    Beside ten dates, 0 and the last day of the calendar do not count: they are marks.
+
     Arguments:
         texts: the different texts of a column, without nulls; a single one does not tell.
     """
+    others = texts.filter(pc.invert(pc.is_in(texts, value_set=pa.array(NO_DATES, texts.type))))
+    if len(others) == len(texts) or len(others) >= LEAST_BESIDE_MARKS:
+        texts = others
     return all(
         len(part) > 1
         and bool(pc.all(pc.match_substring_regex(part, r"^\s*[0-9]{8}\s*$")).as_py())
@@ -235,12 +242,15 @@ def are_compact(texts: Any) -> bool:
 
 
 def _plausible(dates: Any) -> bool:
-    """Whether all are dates of our time."""
+    """Whether all are dates of our time, beside a mark in the last year of the calendar."""
+    if dates.null_count:
+        return False
     years = pc.year(dates)
+    others = years.filter(pc.not_equal(years, LAST_YEAR))
+    if len(others) < max(len(years) - 1, min(len(years), LEAST_BESIDE_MARKS)):
+        return False
     low, high = COMPACT_YEARS
-    return dates.null_count == 0 and bool(
-        pc.all(pc.and_(pc.greater_equal(years, low), pc.less_equal(years, high))).as_py()
-    )
+    return bool(pc.all(pc.and_(pc.greater_equal(others, low), pc.less_equal(others, high))).as_py())
 
 
 def _fits(texts: Any, form: str) -> bool:

@@ -17,6 +17,7 @@ from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import ISO, impossible_date
 from pushforward.tables.columns.values import INFINITE, LIMIT, PLAIN_NUMBER, WHOLE_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
+    NO_DATES,
     are_compact,
     check_format,
     date_formats,
@@ -39,6 +40,8 @@ Format = NumberFormat | str
 # least as many different numbers as this.
 MOST_MARKS, NUMBERS_BESIDE_MARKS = 3, 10
 LEAST_BESIDE_LIMITS = 2
+# Dates as whole numbers; the last day of the calendar and nines stand for no date.
+FIRST_DAY, LAST_DAY, NO_DAY = 19_000_101, 99_991_231, 99_999_999
 # What a spreadsheet writes where a formula has no value.
 ERROR = r"^#[A-Z0-9/]+[!?]$"
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -153,6 +156,7 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     if len(texts) < 2 or (plain and match_all(texts, WHOLE_NUMBER) and not are_compact(texts)):
         return None
     if are_compact(texts):
+        _refuse_no_dates(texts, values)
         return COMPACT
     form = _format_of(texts, values, conventions)
     if form is None:
@@ -168,12 +172,38 @@ def _recognized_integers(values: Values) -> Format | None:
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)) or values.missing == len(values):
         return None
     ends = pc.min_max(pc.drop_null(values.column))
-    if ends["min"].as_py() < 19_000_101 or not ends["max"].as_py() < 21_010_000:
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    if (low != 0 and low < FIRST_DAY) or not (high < 21_010_000 or high in (LAST_DAY, NO_DAY)):
         return None
     numbers = values.tally.different
     if (numbers != np.floor(numbers)).any():
         return None
-    return COMPACT if are_compact(pa.array(numbers.astype(np.int64)).cast(pa.string())) else None
+    texts = pa.array(numbers.astype(np.int64)).cast(pa.string())
+    if not are_compact(texts):
+        return None
+    _refuse_no_dates(texts, values)
+    return COMPACT
+
+
+def _refuse_no_dates(texts: Any, values: Values) -> None:
+    """Refuse zeros and nines among dates of eight digits."""
+    marks = texts.filter(pc.is_in(texts, value_set=pa.array(NO_DATES, texts.type)))
+    if not len(marks):
+        return
+    rows = pc.equal(pc.utf8_trim_whitespace(pc.cast(_whole(values.column), pa.string())), marks[0])
+    row = values.first_row + pc.index(rows, True).as_py()
+    named = ",".join(marks.to_pylist())
+    raise BadValue(
+        row,
+        f'{values.what} holds {marks[0]} in row {row}, and dates such as "20240229" elsewhere: if it stands for a '
+        f"missing value, say so {declare_missing(values.source, named)}; otherwise correct it, or "
+        f"{leave_out(values.source, 'the column')}.",
+    )
+
+
+def _whole(column: Any) -> Any:
+    """Whole numbers that may be floats, as integers; text as it is."""
+    return pc.cast(column, pa.int64()) if pa.types.is_floating(column.type) else column
 
 
 def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format | None:
