@@ -125,7 +125,7 @@ def check_header(path: str, head: bytes, names: Sequence[str], layout: Layout) -
 
 
 def is_like(name: str, cells: Sequence[str]) -> bool:
-    """Whether what stands over cells is one of them: a mark, true or false, a level, or a number or date in their dress.
+    """Whether what stands over cells is one of them: a mark, true or false, a level, or a number or date alike.
 
     Example:
         >>> is_like("$5.08", ["$1,200.00", "$7.10"]), is_like("2020-01", ["5.1", "7.2"]), is_like("u", ["v", "u", "v"])
