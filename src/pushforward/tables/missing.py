@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,18 +56,18 @@ class Marks:
             return None
         if self.listed is None and not self.levels and has_only(column, _OF_NUMBERS):
             return pc.equal(column, "")
-        bare = pc.utf8_trim_whitespace(column)
+        bare = composed(pc.utf8_trim_whitespace(column))
         if self.listed is None:
             missing = pc.is_in(pc.utf8_lower(bare), value_set=pa.array(MISSING_TEXT, column.type))
         else:
-            words = [str(mark).strip() for mark in self.listed] + ([""] if self.written else [])
+            words = [normal(str(mark)) for mark in self.listed] + ([""] if self.written else [])
             missing = pc.is_in(bare, value_set=pa.array(words, column.type))
             if self._numbers:
                 digits = pc.if_else(pc.match_substring_regex(bare, _NUMBER), bare, pa.scalar(None, column.type))
                 missing = pc.or_(missing, _equal(pc.cast(digits, pa.float64()), self._numbers))
             if moments := self._moments("us"):
                 missing = pc.or_(missing, _are_moments(bare, moments))
-        texts = [level.strip() for level in self.levels if isinstance(level, str)]
+        texts = [normal(level) for level in self.levels if isinstance(level, str)]
         return pc.and_not(missing, pc.is_in(bare, value_set=pa.array(texts, column.type))) if texts else missing
 
     def _missing_values(self, column: Any) -> Any:
@@ -109,6 +110,25 @@ class Marks:
 
 
 TYPED, WRITTEN = Marks(), Marks(written=True)
+
+
+def normal(text: str) -> str:
+    """Return a text in the form in which it is compared: without spaces around it, and composed (NFC)."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def composed(column: Any) -> Any:
+    """Return a column of text in the composed form of Unicode (NFC).
+
+    Example:
+        >>> composed(pa.array(["e\u0301", None])).to_pylist() == ["\u00e9", None]
+        True
+    """
+    if pc.all(pc.string_is_ascii(column), min_count=0).as_py():
+        return column
+    different = pc.unique(column)
+    found = [None if text is None else unicodedata.normalize("NFC", text) for text in different.to_pylist()]
+    return pa.array(found, column.type).take(pc.index_in(column, value_set=different))
 
 
 def is_text(column: Any) -> bool:

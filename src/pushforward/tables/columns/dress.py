@@ -32,6 +32,7 @@ _CALENDAR = (
 _NOT_ASCII = r"[^\P{Nd}0-9]"
 # Tokens with hyphens between them, and without spaces or marks, are identifiers where all are different.
 _TOKENS = r"^[0-9A-Za-z]+(?:-[0-9A-Za-z]+)*$"
+_CODES_OF_DIGITS = r"^(?:\+?[0-9]+|[0-9]+[eE][0-9]+)$"
 _CLOCK = "^[0-9]+[hHmMsT][0-9]*$"
 _DAY_OF_YEAR = r"^\s*(?:19|20)[0-9]{2}-[0-3][0-9]{2}\s*$"
 _BEARING = r"^\s*(?P<side>[NSEW])\s*[0-9]+(?:\.[0-9]+)?°?\s*$"
@@ -86,7 +87,7 @@ def are_values(texts: Any) -> bool:
     """
     plain = pc.match_substring_regex(texts, LIKE_NUMBER)
     tokens = pc.and_not(pc.match_substring_regex(texts, _TOKENS), pc.match_substring_regex(texts, _CLOCK))
-    digits = pc.match_substring_regex(texts, "^[0-9]+$")
+    digits = pc.match_substring_regex(texts, _CODES_OF_DIGITS)
     found = pc.and_not(pc.or_(plain, pc.and_not(like_numbers(texts), tokens)), digits)
     return bool((pc.mean(pc.cast(found, pa.float64())).as_py() or 0.0) > 0.5)
 
@@ -116,8 +117,8 @@ def examples_of_numbers(texts: Any) -> list[str]:
         >>> examples_of_numbers(pa.array(["30.2 kg", "7.2 kg", "66.5 lb"])), examples_of_numbers(pa.array(["a", "b"]))
         (['30.2 kg', '66.5 lb'], [])
     """
-    if pc.all(pc.match_substring_regex(texts, "^[0-9]+$")).as_py():
-        return []  # codes
+    if pc.all(pc.match_substring_regex(texts, _CODES_OF_DIGITS)).as_py():
+        return []
     like = texts.filter(like_numbers(texts)).to_pylist()
     if len(like) <= len(texts) / 2:
         return []

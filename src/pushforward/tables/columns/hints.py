@@ -1,5 +1,6 @@
 """What the name of a column and its values together suggest, and no kind may guess."""
 
+import datetime
 import re
 
 import numpy as np
@@ -25,6 +26,8 @@ DIGITS_OF_TIMES = {
     14: ("%Y%m%d%H%M%S", "seconds written as yyyymmddHHMMSS", '"2024-02-29 13:05:00"'),
 }
 LEAST_DIFFERENT = 10
+# Plans and contracts reach so far into the future.
+YEARS_AHEAD = 1
 
 
 def hint_of(values: Values) -> str | None:
@@ -44,6 +47,24 @@ def hint_of(values: Values) -> str | None:
         return f"looks like {digits[0]} and is taken for a number: write dates such as {digits[1]} if it is"
     unit = _unix_unit(values)
     return unit and f"looks like Unix time in {unit} and is taken for a number: convert it to dates and times if it is"
+
+
+def hint_of_century(values: Values, form: object) -> str | None:
+    """Return a sentence about years of two digits that lie in the future; None for none.
+
+    Arguments:
+        values: read.
+        form: how they are written.
+    """
+    if not isinstance(form, str) or "%y" not in form or not values.is_dates:
+        return None
+    last = pc.max(values.column).as_py()
+    if last is None or last.year <= datetime.date.today().year + YEARS_AHEAD:
+        return None
+    return (
+        f"has years of two digits up to {last.year}, since 00 to 68 are read as 2000 to 2068: write years of four "
+        "digits if they are past"
+    )
 
 
 def _digits_of_times(values: Values) -> tuple[str, str] | None:

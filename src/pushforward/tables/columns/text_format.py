@@ -82,7 +82,7 @@ def describe_format(form: Format) -> str:
         return "durations, in seconds"
     if form == TIME or is_time(form):
         return "times of day, in seconds after midnight" + ("" if form == TIME else f', written "{form}"')
-    return f'dates written "{form}"'
+    return f'dates written "{form}"' + (", of the years 1969 to 2068" if "%y" in form else "")
 
 
 def type_in(form: Format | None, plain: Any) -> Any:

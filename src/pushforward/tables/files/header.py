@@ -171,6 +171,8 @@ def _separator(start: bytes, offset: int, path: str) -> str:
     first = _first(start, offset, ",")
     if len(first) != 1:
         return _among_commas(start[offset:], first, path)
+    _refuse_title(start[offset:], path)
+    _refuse_aligned(start[offset:], path)
     for separator, called in CALLED.items():
         if separator == "," or separator not in first[0]:
             continue
@@ -184,6 +186,31 @@ def _separator(start: bytes, offset: int, path: str) -> str:
             shown = option if separator in RECOGNIZED and separator.isprintable() else ""
             raise InputError(f"{path} separates its columns by {called}; save it with commas{shown}.")
     return ","
+
+
+def _refuse_title(text: bytes, path: str) -> None:
+    """Refuse a first line that is neither a header nor a row: a title, or a comment that begins otherwise than by #."""
+    for separator in (",", *READ):
+        title, *rows = _rows(text, separator) or [[]]
+        fields = {len(row) for row in rows}
+        # A single column may have decimal commas.
+        decimals = fields == {2} and all(row[0].strip("+-").isdigit() and row[1].isdigit() for row in rows)
+        if len(title) != 1 or len(rows) < 2 or len(fields) != 1 or fields == {1} or decimals:
+            continue
+        if not any(_agreeing(text, other) for other in READ):
+            raise InputError(
+                f"{path} begins with a line that is no header ({shortened(title[0], 60)}): all lines after it have "
+                f"{fields.pop()} fields; remove that line."
+            )
+
+
+def _refuse_aligned(text: bytes, path: str) -> None:
+    """Refuse columns that are aligned by several spaces."""
+    lines = [" ".join(row).strip() for row in _rows(text, "\x1f")]
+    fields = {len(line.split()) for line in lines}
+    aligned = len(lines) > 1 and len(fields) == 1 and fields != {1} and any("  " in line for line in lines)
+    if aligned and all(any(map(_is_number, line.split())) for line in lines[1:]):
+        raise InputError(f"{path} separates its columns by spaces; save it with commas.")
 
 
 def _among_commas(text: bytes, header: Sequence[str], path: str) -> str:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
-from pushforward.tables.columns.hints import hint_of
+from pushforward.tables.columns.hints import hint_of, hint_of_century
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.text_style import style_of
@@ -158,7 +158,8 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
 def _noted(column: Column, values: Values, form: Format | None, text: Values, declared: Column | None) -> Column:
     """A complete column with what is known of all kinds alike."""
     style = style_of(text, column.arrow_type) if form is None else None
-    hints = [hint_of(values), _unused_marks(values, text) if declared is not None and declared.missing else None]
+    hints = [hint_of(values), hint_of_century(values, form)]
+    hints += [_unused_marks(values, text) if declared is not None and declared.missing else None]
     hint = "; ".join(filter(None, hints)) or None
     return column.model_copy(update={"format": form, "style": style, "hint": hint})
 
