@@ -144,9 +144,9 @@ def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
     texts = values.column.drop_null()
     if len(texts) < LEAST_ROWS or _repeats(texts):
         return None
-    if are_values(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts):
-        return None  # numbers in an unknown dress, which are refused
     if not match_all(texts, ISO):
+        if are_values(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts):
+            return None  # numbers in an unknown dress, which are refused
         return "it names the rows: every text is different"
     try:
         clock = pc.cast(texts, pa.timestamp("us", "UTC" if has_zone(values) else None))
