@@ -47,7 +47,7 @@ def degrees(monkeypatch):
             return pa.string()
 
         def decode(self, codes):
-            return pa.array([None if np.isnan(code) else f"{code:g} in {self.unit}" for code in codes])
+            return pa.array([None if np.isnan(code) else f"{code:g} in: {self.unit}" for code in codes])
 
     monkeypatch.setattr("pushforward.tables.schema.inference.INFERENCE_ORDER", [Degrees, *INFERENCE_ORDER])
     yield Degrees

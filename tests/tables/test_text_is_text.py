@@ -96,13 +96,13 @@ def test_years_of_two_digits_in_the_future_are_said():
 
 BODY = "a,b\n1.5,2\n2.5,3\n3.5,4\n"
 UNTRUE = {
-    "a title": ("Measurements 2022\n" + BODY, r"a line that is no header \(Measurements 2022\): all"),
-    "a title and a blank line": ("Measurements 2022\n\n" + BODY, "begins with a line that is no header"),
+    "a title": ("Measurements 2022\n" + BODY, r"a line that is not a header \(Measurements 2022\): all"),
+    "a title and a blank line": ("Measurements 2022\n\n" + BODY, "begins with a line that is not a header"),
     "a comment with a semicolon": (
         "; made by x\n" + BODY,
-        r"no header \(; made by x\): all lines after",
+        r"not a header \(; made by x\): all lines after",
     ),
-    "a comment with slashes": ("// made by x\n" + BODY, "begins with a line that is no header"),
+    "a comment with slashes": ("// made by x\n" + BODY, "begins with a line that is not a header"),
     "a title over semicolons": (
         "Title\n" + BODY.replace(",", ";"),
         "all lines after it have 2 fields; remove",

@@ -67,7 +67,7 @@ class NumberFormat(BaseModel):
         parts += [f"{_NAMES[self.thousands]} between thousands"] if self.thousands else []
         parts += ["a decimal comma"] if self.decimal == "," else []
         parts += ["parentheses around negative ones"] if self.parentheses else []
-        parts = parts or ["a minus sign that is no hyphen" if self.minus != "-" else "spaces of other kinds"]
+        parts = parts or ["a minus sign that is not a hyphen" if self.minus != "-" else "spaces of other kinds"]
         return "numbers with " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
     @property

@@ -34,6 +34,7 @@ def points_are_thousands(texts: Any, *, currency: bool) -> bool | None:
         currency: whether they are amounts of money, which rarely have three decimals.
 
     Example:
+        >>> from pushforward.tables.arrow import pa
         >>> points_are_thousands(pa.array(["491", "1.490", "12.345"]), currency=False)
         True
         >>> points_are_thousands(pa.array(["491", "1.669"]), currency=False) is None
@@ -64,6 +65,7 @@ def commas_are_thousands(texts: Any) -> bool | None:
         texts: the different texts of a column, numbers that can be read in both ways.
 
     Example:
+        >>> from pushforward.tables.arrow import pa
         >>> commas_are_thousands(pa.array(["1,230", "612"])), commas_are_thousands(pa.array(["1,234", "612"])) is None
         (True, True)
     """

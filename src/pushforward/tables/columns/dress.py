@@ -97,7 +97,7 @@ def shape_of(text: str) -> str:
 
     Example:
         >>> shape_of("Sun 05 Jan 2020, 1,234.50 kg")
-        '0 0, 0 kg'
+        '0 0 0 kg'
     """
     return str(_shapes(pc.replace_substring_regex(pa.array([text]), _CALENDAR, ""))[0])
 

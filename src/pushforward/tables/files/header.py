@@ -199,7 +199,7 @@ def _refuse_title(text: bytes, path: str) -> None:
             continue
         if not any(_agreeing(text, other) for other in READ):
             raise InputError(
-                f"{path} begins with a line that is no header ({shortened(title[0], 60)}): all lines after it have "
+                f"{path} begins with a line that is not a header ({shortened(title[0], 60)}): all lines after it have "
                 f"{fields.pop()} fields; remove that line."
             )
 
