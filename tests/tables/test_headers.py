@@ -72,6 +72,12 @@ NAMES = {
     "text alone": ("red,small\nblue,big\n", ["red", "small"]),
     "a name that begins with a hash": ("#a,b\n1,2\n", ["#a", "b"]),
     "a name of two lines": ('"a\nb",c\n1,2\n', ["a\nb", "c"]),
+    "sodium": ("Na,K\n1,2\n", ["Na", "K"]),
+    "months over numbers": ("site,2020-01,Jan 2020\nA,2.5,3\nB,3.5,4\n", ["site", "2020-01", "Jan 2020"]),
+    "money over numbers": ("$1000,$2000\n4,3\n7,2\n", ["$1000", "$2000"]),
+    "boxes that were ticked": ("mail,phone\nmail,\n,phone\nmail,phone\n", ["mail", "phone"]),
+    "a name that is a level, beside numbers": ("x,y\nx,1\nz,2\nx,3\n", ["x", "y"]),
+    "a name that is a level, beside levels": ("x,y\nx,a\nz,b\nx,a\nz,a\n", ["x", "y"]),
     "a comma within a name": ('"load, kW";temp\n1;2\n', ["load, kW", "temp"]),
 }
 
@@ -119,6 +125,15 @@ VALUES = {
     "two equal numbers": "3,3\n4,5\n",
     "one column": "17\n18\n",
     "semicolons": "1503.2;red\n1500;blue\n",
+    "German dates": "01.01.2020,x0\n02.01.2020,x1\n14.01.2020,x2\n",
+    "dates with months": "05 Jan 2020,x\n17 Feb 2020,y\n18 Mar 2021,x\n",
+    "money": "$5.08,u\n$1017.25,u\n$-3.10,v\n",
+    "percent": "5.08%,u\n17%,u\n-3.1%,v\n",
+    "times of day": "00:00,k0\n01:05,k1\n13:10,k2\n",
+    "booleans": "True,False\nFalse,False\nTrue,True\n",
+    "a mark beside text": "NA,u\n0.5,u1\n0.7,u2\n",
+    "levels": "u,x\nv,x\nu,y\nw,x\n",
+    "levels and unlike names": "u,Smith\nv,Jones\nu,Brown\n",
 }
 
 

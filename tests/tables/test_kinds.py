@@ -16,7 +16,7 @@ from pushforward.tables.columns.kinds import INFERENCE_ORDER
 
 @pytest.fixture
 def degrees(monkeypatch):
-    """A kind that the library does not have: temperatures written as text, such as 21.5 in °C."""
+    """A kind that the library does not have: temperatures written as text, such as 21.5 in: °C."""
     before = dict(KINDS)
 
     class Degrees(Column):
@@ -47,7 +47,7 @@ def degrees(monkeypatch):
             return pa.string()
 
         def decode(self, codes):
-            return pa.array([None if np.isnan(code) else f"{code:g} in {self.unit}" for code in codes])
+            return pa.array([None if np.isnan(code) else f"{code:g} in: {self.unit}" for code in codes])
 
     monkeypatch.setattr("pushforward.tables.schema.inference.INFERENCE_ORDER", [Degrees, *INFERENCE_ORDER])
     yield Degrees
@@ -60,7 +60,7 @@ def test_a_new_kind_is_one_class(degrees, tmp_path):
     warmth = generator.normal(20, 5, 300).round(2)
     table = pa.table(
         {
-            "warmth": [None if k % 10 == 0 else f"{x:g} in °C" for k, x in enumerate(warmth)],
+            "warmth": [None if k % 10 == 0 else f"{x:g} in: °C" for k, x in enumerate(warmth)],
             "x": warmth + generator.normal(size=300),
         }
     )
@@ -81,7 +81,7 @@ def test_a_new_kind_is_one_class(degrees, tmp_path):
         again = pf.TableModel.load(tmp_path / "model.safetensors")
         assert again.schema == model.schema and again.schema["warmth"].unit == "°C"
         drawn = again.decode(again.draw(20)).column("warmth").to_pylist()
-        assert all(text.endswith(" in °C") for text in drawn)
+        assert all(text.endswith(" in: °C") for text in drawn)
         assert np.isfinite(again.log_prob(again.encode(complete))).all()
 
 

@@ -1,72 +1,35 @@
 """Dates and times of day as text: the forms in which people write them."""
 
-import functools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.tables.arrow import pa, pc
+from pushforward.tables.date_patterns import (
+    COMPACT,
+    DIRECTIVES,
+    MONTHS,
+    NUMBERS_ALONE,
+    PLAIN,
+    QUARTERS_ALONE,
+    WEEKDAYS,
+    ZONES,
+    directives,
+    forms_of,
+    is_time,
+    pattern_of,
+)
 from pushforward.tables.number_format import tidy
 from pushforward.tables.numbers import to_numpy
 
-COMPACT = "%Y%m%d"
 # Eight digits are a date only in these years.
 COMPACT_YEARS = (1900, 2100)
+# What stands for no date beside at least so many, and the year of the last day of the calendar, which does too.
+NO_DATES, LEAST_BESIDE_MARKS, LAST_YEAR = ("0", "00000000", "99999999"), 10, 9999
 LEAST_YEARS = 2  # of quarters that are written as numbers alone
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-           "november", "december")  # fmt: skip
-_DIRECTIVES = {
-    "%Y": "(?P<Y>[0-9]{4})",
-    "%y": "(?P<y>[0-9]{2})",
-    "%m": "(?P<m>[0-9]{1,2})",
-    "%d": "(?P<d>[0-9]{1,2})",
-    "%b": r"(?P<b>[A-Za-z]{3,4}\.?)",
-    "%B": "(?P<b>[A-Za-z]{3,9})",
-    "%H": "(?P<H>[0-9]{1,2})",
-    "%I": "(?P<I>[0-9]{1,2})",
-    "%M": "(?P<M>[0-9]{2})",
-    "%S": r"(?P<S>[0-9]{2}(?:\.[0-9]{1,9})?)",
-    "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)",
-    "%q": "(?P<q>[1-4])",
-    "%G": "(?P<G>[0-9]{4})",
-    "%V": "(?P<V>[0-9]{2})",
-    "%u": "(?P<u>[1-7])",
-}
-# As text is read; in which of them it is written: without leading zeros, in capitals, in small letters.
-_PLAIN = {"%-d": "%d", "%-m": "%m", "%-H": "%H", "%-I": "%I", "%^b": "%b", "%^B": "%B", "%P": "%p"}  # fmt: skip
-_DATES = [
-    *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))),
-    *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
-    "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%Y",
-    "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b-%y", "%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m",
-    "%YM%m",
-]  # fmt: skip
-# Numbers from 1 to 4 beside several years may be quarters as well as months.
-_QUARTERS_ALONE = ("%Y-%q", "%Y/%q", "%q/%Y", "%Y:%q")
-_NUMBERS_ALONE = ("%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m", *_QUARTERS_ALONE)
-# Quarters, and weeks of ISO 8601, stand for their first days; %q, which Python lacks, is that of a quarter.
-_PERIODS = [
-    "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y", "%qQ%y", "%G-W%V", "%GW%V", "%G W%V",
-    "%G-W%V-%u", "%GW%V%u", *_QUARTERS_ALONE,
-]  # fmt: skip
-_TIMES = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p"]
-
-
-def is_time(form: str) -> bool:
-    """Whether a format is that of a time of day, without a date."""
-    return not re.search("%[YyG]", form)
-
-
-def has_clock(form: str) -> bool:
-    """Whether a format says a time of day.
-
-    Example:
-        >>> has_clock("%-d/%-m/%Y %-H:%M"), has_clock("%d/%m/%Y")
-        (True, False)
-    """
-    return bool(re.search("%-?[HI]", form))
 
 
 def check_format(form: str) -> None:
@@ -75,15 +38,15 @@ def check_format(form: str) -> None:
     Raises:
         InputError: the format says neither a day nor a time, or has an unknown directive.
     """
-    parts = [_PLAIN.get(part, part) for part in re.findall("%[-^]?.", form)]
-    unknown = [part for part in parts if part not in _DIRECTIVES]
+    parts = directives(form)
+    unknown = [part for part in parts if part not in DIRECTIVES]
     told = {part[1] for part in parts}
     year = bool(told & set("Yy"))
     clock, day = bool(told & set("HI")), (year and bool(told & set("mbBq"))) or {"G", "V"} <= told
     if unknown or len(told) < len(parts) or not (day or (clock and not told & set("mbBd"))):
         raise InputError(
             f'the date format "{form}" is not known; write it like "%d/%m/%Y", "%Y-%m-%d %H:%M:%S" or "%H:%M", with '
-            f"each of {', '.join(_DIRECTIVES)} at most once."
+            f"each of {', '.join(DIRECTIVES)} at most once."
         )
 
 
@@ -105,7 +68,7 @@ def parse_dates(text: Any, form: str) -> Any:
         >>> parse_dates(pa.array(["13:45"]), "%H:%M").to_pylist()
         [49500.0]
     """
-    parts = pc.extract_regex(tidy(text), _pattern(form))
+    parts = pc.extract_regex(tidy(text), pattern_of(form))
     good = to_numpy(pc.is_valid(parts))
     fields = {field.name: pc.struct_field(parts, field.name) for field in parts.type}
     seconds, clock = _seconds(fields, len(good))
@@ -116,7 +79,7 @@ def parse_dates(text: Any, form: str) -> Any:
     if "y" in fields:
         short = _whole(fields, "y", 70)
         year = short + np.where(short < 69, 2000, 1900)
-    month = _month(fields["b"]) if "b" in fields else _whole(fields, "m", 1)
+    month = _place(fields["b"], MONTHS) if "b" in fields else _whole(fields, "m", 1)
     if "q" in fields:
         month = 3 * _whole(fields, "q", 1) - 2
     day = _whole(fields, "d", 1)
@@ -129,8 +92,12 @@ def parse_dates(text: Any, form: str) -> Any:
     if "V" in fields:
         whole, in_year = _days_of_weeks(_whole(fields, "G", 1970), _whole(fields, "V", 1), _whole(fields, "u", 1))
         good &= in_year
-    microseconds = whole * 86_400_000_000 + np.round(seconds * 1e6).astype(np.int64)
-    return pa.array(np.where(good, microseconds, 0), pa.int64(), mask=~good).cast(pa.timestamp("us"))
+    if "a" in fields:
+        # January 1, 1970 was a Thursday.
+        good &= _place(fields["a"], WEEKDAYS) == (whole + 3) % 7 + 1
+    microseconds = whole * 86_400_000_000 + np.round((seconds - _offset(fields)) * 1e6).astype(np.int64)
+    zone = "UTC" if fields.keys() & {"z", "Z"} else None
+    return pa.array(np.where(good, microseconds, 0), pa.int64(), mask=~good).cast(pa.timestamp("us", zone))
 
 
 def write_dates(values: Any, form: str) -> Any:
@@ -151,7 +118,7 @@ def write_dates(values: Any, form: str) -> Any:
         if pc.all(pc.equal(values, pc.floor_temporal(values, unit=name))).as_py():
             values = pc.cast(values, pa.timestamp(unit))  # or %S would have more decimals
             break
-    parts = [part for part in re.split(r"(%q|%-[dmHI]|%\^[bB]|%P)", form) if part]
+    parts = [part for part in re.split(r"(%q|%-[dmHI]|%\^[bB]|%P|%,S|%[-^:]?z|%\^?Z)", form) if part]
     return pc.binary_join_element_wise(*(_written(values, part) for part in parts), "")
 
 
@@ -159,9 +126,13 @@ def _written(values: Any, part: str) -> Any:
     """Timestamps in a part of a format: one directive that pyarrow lacks, or only others."""
     if part == "%q":
         return pc.cast(pc.quarter(values), pa.string())
-    text = pc.strftime(values, format=_PLAIN.get(part, part))
+    if part in _ZERO:
+        return pc.if_else(pc.is_null(values), pa.scalar(None, pa.string()), _ZERO[part])
+    text = pc.strftime(values, format=PLAIN.get(part, part))
     if part.startswith("%-"):
         return pc.replace_substring_regex(text, "^0", "")
+    if part == "%,S":
+        return pc.replace_substring(text, ".", ",")
     return pc.utf8_upper(text) if part.startswith("%^") else pc.utf8_lower(text) if part == "%P" else text
 
 
@@ -178,14 +149,14 @@ def date_formats(texts: Any, form: str | None = None) -> list[str]:
     """
     if form is not None and _fits(texts, form):
         return [form]
-    first = str(texts[0].as_py()).strip()
+    first = str(texts[0].as_py())
     if not re.search("[0-9]", first):
         return []
     found: list[str] = []
-    for candidate, pattern in _candidates():
-        if not pattern.match(first) or not all(_fits(part, candidate) for part in (texts.slice(0, 100), texts)):
+    for candidate in forms_of(tidy(pa.array([first]))[0].as_py()):
+        if not all(_fits(part, candidate) for part in (texts.slice(0, 100), texts)):
             continue
-        if candidate in _QUARTERS_ALONE and len(pc.unique(pc.year(parse_dates(texts, candidate)))) < LEAST_YEARS:
+        if candidate in QUARTERS_ALONE and len(pc.unique(pc.year(parse_dates(texts, candidate)))) < LEAST_YEARS:
             continue
         if not any(parse_dates(texts, other).equals(parse_dates(texts, candidate)) for other in found):
             found.append(candidate)
@@ -203,16 +174,23 @@ def in_detail(texts: Any, form: str) -> str:
         >>> in_detail(pa.array(["3/2006", "11/2006"]), "%m/%Y"), in_detail(pa.array(["05-JAN-2006"]), "%d-%b-%Y")
         ('%-m/%Y', '%d-%^b-%Y')
     """
-    parts = pc.extract_regex(tidy(texts), _pattern(form))
-    for written, plain in _PLAIN.items():
-        key = plain[1].lower() if plain == "%B" else plain[1]
+    parts = pc.extract_regex(tidy(texts), pattern_of(form))
+    for written, plain in PLAIN.items():
+        key = plain[1].lower() if plain in ("%B", "%A") else plain[1]
         if plain in form and _is_written(pc.struct_field(parts, key), written):
             form = form.replace(plain, written)
     return form
 
 
+_AS_WRITTEN = {"%,S": ",", "%:z": ":", "%-z": "^[+-][0-9]{2}$", "%^z": "^Z$", "%^Z": "^GMT$"}
+# Of the moments of UTC, which drawn ones are.
+_ZERO = {"%z": "+0000", "%:z": "+00:00", "%-z": "+00", "%^z": "Z", "%Z": "UTC", "%^Z": "GMT"}
+
+
 def _is_written(texts: Any, written: str) -> bool:
     """Whether parts of texts, such as all days, are written as a directive says."""
+    if written in _AS_WRITTEN:
+        return bool(pc.all(pc.match_substring_regex(texts, _AS_WRITTEN[written])).as_py())
     if not written.startswith("%-"):
         other = pc.utf8_upper(texts) if written.startswith("%^") else pc.utf8_lower(texts)
         return bool(pc.all(pc.equal(texts, other)).as_py())
@@ -234,10 +212,10 @@ def not_in_calendar(texts: Any, most: int) -> Any:
     """
     found = texts.slice(0, 0)
     head = texts.slice(0, 100)
-    for form, pattern in _candidates():
-        if not pattern.match(str(texts[0].as_py()).strip()) or parse_dates(head, form).null_count > most:
+    for form in forms_of(str(texts[0].as_py())):
+        if parse_dates(head, form).null_count > most:
             continue
-        if pc.all(pc.is_valid(pc.extract_regex(tidy(texts), _pattern(form)))).as_py():
+        if pc.all(pc.is_valid(pc.extract_regex(tidy(texts), pattern_of(form)))).as_py():
             bad = texts.filter(pc.is_null(parse_dates(texts, form)))
             if 0 < len(bad) <= most and not 0 < len(found) <= len(bad):
                 found = bad
@@ -247,9 +225,14 @@ def not_in_calendar(texts: Any, most: int) -> Any:
 def are_compact(texts: Any) -> bool:
     """Whether all texts are dates written as eight digits, such as 20240229, of a year from 1900 to 2100.
 
+    Beside ten dates, 0 and the last day of the calendar do not count: they are marks.
+
     Arguments:
         texts: the different texts of a column, without nulls; a single one does not tell.
     """
+    others = texts.filter(pc.invert(pc.is_in(texts, value_set=pa.array(NO_DATES, texts.type))))
+    if len(others) == len(texts) or len(others) >= LEAST_BESIDE_MARKS:
+        texts = others
     return all(
         len(part) > 1
         and bool(pc.all(pc.match_substring_regex(part, r"^\s*[0-9]{8}\s*$")).as_py())
@@ -259,35 +242,21 @@ def are_compact(texts: Any) -> bool:
 
 
 def _plausible(dates: Any) -> bool:
-    """Whether all are dates of our time."""
+    """Whether all are dates of our time, beside a mark in the last year of the calendar."""
+    if dates.null_count:
+        return False
     years = pc.year(dates)
+    others = years.filter(pc.not_equal(years, LAST_YEAR))
+    if len(others) < max(len(years) - 1, min(len(years), LEAST_BESIDE_MARKS)):
+        return False
     low, high = COMPACT_YEARS
-    return dates.null_count == 0 and bool(
-        pc.all(pc.and_(pc.greater_equal(years, low), pc.less_equal(years, high))).as_py()
-    )
+    return bool(pc.all(pc.and_(pc.greater_equal(others, low), pc.less_equal(others, high))).as_py())
 
 
 def _fits(texts: Any, form: str) -> bool:
     dates = parse_dates(texts, form)
     # Two numbers are more often a code than a month.
-    return _plausible(dates) if form in _NUMBERS_ALONE else dates.null_count == 0
-
-
-@functools.cache
-def _candidates() -> list[tuple[str, re.Pattern[str]]]:
-    """The formats that are tried, and their patterns."""
-    both = [f"{date}{gap}{time}" for date in _DATES for gap in (" ", "T") for time in _TIMES]
-    return [(form, re.compile(_pattern(form))) for form in (*_DATES, *both, *_TIMES, *_PERIODS)]
-
-
-def _pattern(form: str) -> str:
-    """The regular expression of a format."""
-    parts = [_PLAIN.get(part, part) for part in re.split("(%[-^]?.)", form)]
-    fixed = form == COMPACT
-    pattern = "".join(
-        _DIRECTIVES[part] if part in _DIRECTIVES else re.escape(part).replace("\\ ", r"\s+") for part in parts
-    )
-    return f"^{pattern.replace('{1,2}', '{2}') if fixed else pattern}$"
+    return _plausible(dates) if form in NUMBERS_ALONE else dates.null_count == 0
 
 
 def _whole(fields: dict[str, Any], key: str, default: int) -> np.ndarray:
@@ -325,8 +294,8 @@ def styles_of(texts: Any, most: int = 3) -> list[tuple[str, int]]:
     left = np.arange(len(texts))
     while len(left) and len(found) < most:
         rest = texts.take(pa.array(left))
-        first = str(rest[0].as_py()).strip()
-        tried = [form for form, pattern in _candidates() if not is_time(form) and pattern.match(first)]
+        first = str(rest[0].as_py())
+        tried = [form for form in forms_of(first) if not is_time(form)]
         others = [to_numpy(pc.is_null(parse_dates(rest, form))) for form in tried]
         if not others or min(part.sum() for part in others) == len(rest):
             return []
@@ -336,20 +305,37 @@ def styles_of(texts: Any, most: int = 3) -> list[tuple[str, int]]:
     return [] if len(left) else found
 
 
-def _month(text: Any) -> np.ndarray:
-    """The number of the month that a text names, 0 for none."""
+def _place(text: Any, names: Sequence[str]) -> np.ndarray:
+    """The number, from 1, of the month or weekday that a text names in full or by three letters; 0 for none."""
     bare = pc.utf8_lower(pc.replace_substring(text, ".", ""))
-    named = {name: place for place, month in enumerate(_MONTHS, 1) for name in (month, month[:3])} | {"sept": 9}
+    named = {name: place for place, full in enumerate(names, 1) for name in (full, full[:3])} | {"sept": 9}
     place = pc.index_in(bare, value_set=pa.array(list(named), bare.type))
     numbers = np.array([0, *named.values()])
     result: np.ndarray = numbers[to_numpy(pc.fill_null(place, -1)) + 1]
     return result
 
 
+def _offset(fields: dict[str, Any]) -> Any:
+    """Seconds by which times are ahead of UTC."""
+    if "Z" in fields:
+        place = pc.index_in(fields["Z"], value_set=pa.array(list(ZONES), fields["Z"].type))
+        return 3600 * np.array([0, *ZONES.values()])[to_numpy(pc.fill_null(place, -1)) + 1]
+    if "z" not in fields:
+        return 0
+    digits = pc.replace_substring_regex(fields["z"], "[^0-9]", "")
+    whole = pc.if_else(pc.equal(digits, ""), "0000", pc.utf8_rpad(digits, 4, "0"))
+    number = to_numpy(pc.fill_null(pc.cast(whole, pa.int64()), 0))
+    sign = np.where(to_numpy(pc.fill_null(pc.starts_with(fields["z"], "-"), False)), -1, 1)
+    return sign * (3600 * (number // 100) + 60 * (number % 100))
+
+
 def _seconds(fields: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Seconds after midnight, and which of them are times."""
     hour, minute = _whole(fields, "H", 0), _whole(fields, "M", 0)
-    second = np.zeros(count) if "S" not in fields else to_numpy(pc.fill_null(pc.cast(fields["S"], pa.float64()), 0.0))
+    second = np.zeros(count)
+    if "S" in fields:
+        points = pc.replace_substring(fields["S"], ",", ".")
+        second = to_numpy(pc.fill_null(pc.cast(points, pa.float64()), 0.0))
     good = (hour < 24) & (minute < 60) & (second < 60)
     if "I" in fields:
         twelve = _whole(fields, "I", 12)

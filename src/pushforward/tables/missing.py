@@ -1,6 +1,8 @@
 """Missing values: the one list of words that stand for them in a CSV, and what a user says instead."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,10 @@ MISSING_TEXT = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none")
 # No word of the list has only these.
 _OF_NUMBERS = b"0123456789.+-eE"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+_MOMENT = re.compile("^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]|$)")
+_DAY = 86_400
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 Mark = int | float | str
 
@@ -50,16 +56,18 @@ class Marks:
             return None
         if self.listed is None and not self.levels and has_only(column, _OF_NUMBERS):
             return pc.equal(column, "")
-        bare = pc.utf8_trim_whitespace(column)
+        bare = composed(pc.utf8_trim_whitespace(column))
         if self.listed is None:
             missing = pc.is_in(pc.utf8_lower(bare), value_set=pa.array(MISSING_TEXT, column.type))
         else:
-            words = [str(mark).strip() for mark in self.listed] + ([""] if self.written else [])
+            words = [normal(str(mark)) for mark in self.listed] + ([""] if self.written else [])
             missing = pc.is_in(bare, value_set=pa.array(words, column.type))
             if self._numbers:
                 digits = pc.if_else(pc.match_substring_regex(bare, _NUMBER), bare, pa.scalar(None, column.type))
                 missing = pc.or_(missing, _equal(pc.cast(digits, pa.float64()), self._numbers))
-        texts = [level.strip() for level in self.levels if isinstance(level, str)]
+            if moments := self._moments("us"):
+                missing = pc.or_(missing, _are_moments(bare, moments))
+        texts = [normal(level) for level in self.levels if isinstance(level, str)]
         return pc.and_not(missing, pc.is_in(bare, value_set=pa.array(texts, column.type))) if texts else missing
 
     def _missing_values(self, column: Any) -> Any:
@@ -70,10 +78,30 @@ class Marks:
             return pc.is_in(column, value_set=pc.cast(pa.array(self._numbers, pa.float64()), kind, safe=False))
         if (pa.types.is_integer(kind) or pa.types.is_decimal(kind)) and self._numbers:
             return _equal(pc.cast(column, pa.float64(), safe=False), self._numbers)
-        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-            dates = [date for mark in self.listed or () if (date := _as_date(mark, kind)) is not None]
-            return pc.is_in(column, value_set=pa.array(dates, kind)) if dates else None
+        if pa.types.is_date(kind) and (days := [tick // _DAY for tick in self._moments("s") if tick % _DAY == 0]):
+            return pc.is_in(pc.cast(column, pa.date32()), value_set=pa.array(days, pa.int32()).cast(pa.date32()))
+        if pa.types.is_timestamp(kind) and (ticks := self._moments(kind.unit)):
+            return pc.is_in(pc.cast(column, pa.int64()), value_set=pa.array(ticks, pa.int64()))
+        if (pa.types.is_duration(kind) or pa.types.is_time(kind)) and self._numbers:
+            whole = pa.int32() if pa.types.is_time32(kind) else pa.int64()
+            seconds = pc.divide(pc.cast(pc.cast(column, whole), pa.float64()), float(_PER_SECOND[kind.unit]))
+            return _equal(seconds, self._numbers)
         return None
+
+    def _moments(self, unit: str) -> list[int]:
+        """The marks that are date-times, as ticks of a unit; those without a zone are in UTC."""
+        return [tick for mark in self.listed or () if (tick := _tick(mark, unit)) is not None]
+
+    def unused(self, column: Any) -> list[Mark]:
+        """Return the listed marks that no value of a column is.
+
+        Example:
+            >>> Marks(listed=("?", -999)).unused(pa.array(["1", "?"]))
+            [-999]
+        """
+        return [
+            mark for mark in self.listed or () if plain(column, Marks(listed=(mark,))).null_count == column.null_count
+        ]
 
     @property
     def _numbers(self) -> list[float]:
@@ -82,6 +110,25 @@ class Marks:
 
 
 TYPED, WRITTEN = Marks(), Marks(written=True)
+
+
+def normal(text: str) -> str:
+    """Return a text in the form in which it is compared: without spaces around it, and composed (NFC)."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def composed(column: Any) -> Any:
+    """Return a column of text in the composed form of Unicode (NFC).
+
+    Example:
+        >>> composed(pa.array(["e\u0301", None])).to_pylist() == ["\u00e9", None]
+        True
+    """
+    if pc.all(pc.string_is_ascii(column), min_count=0).as_py():
+        return column
+    different = pc.unique(column)
+    found = [None if text is None else unicodedata.normalize("NFC", text) for text in different.to_pylist()]
+    return pa.array(found, column.type).take(pc.index_in(column, value_set=different))
 
 
 def is_text(column: Any) -> bool:
@@ -139,9 +186,23 @@ def _as_number(mark: Mark) -> float:
         return math.nan
 
 
-def _as_date(mark: Mark, kind: Any) -> Any:
-    """A mark as a date of this type, None if it is none."""
-    try:
-        return pc.cast(pa.array([str(mark)]), kind)[0].as_py()
-    except (pa.ArrowException, ValueError, OverflowError):
+def _tick(mark: Mark, unit: str) -> int | None:
+    """A mark as a moment, None if it is none."""
+    if not _MOMENT.match(str(mark).strip()):
         return None
+    for zone in (None, "UTC"):
+        try:
+            return int(pc.cast(pa.array([str(mark).strip()]), pa.timestamp(unit, zone))[0].value)
+        except (pa.ArrowException, ValueError, OverflowError):
+            continue
+    return None
+
+
+def _are_moments(texts: Any, ticks: Sequence[int]) -> Any:
+    """Which texts are some moments in ISO 8601, with or without a zone."""
+    # A zone may put them into the next year.
+    years = {1970 + int(tick // (365.2425 * _DAY * 10**6)) + beside for tick in ticks for beside in (-1, 0, 1)}
+    near = "|".join(f"{year:04d}" for year in sorted(years) if 0 <= year <= 9999)
+    different = pc.unique(texts.filter(pc.match_substring_regex(texts, f"^(?:{near})-[0-9]{{2}}-")))
+    found = [text for text in different.to_pylist() if _tick(text, "us") in ticks]
+    return pc.is_in(texts, value_set=pa.array(found, texts.type))

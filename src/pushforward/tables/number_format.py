@@ -6,15 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pushforward.tables.arrow import pa, pc
+from pushforward.tables.currencies import CURRENCY, is_currency
+from pushforward.tables.number_marks import commas_are_thousands, points_are_thousands
 
 # That are kept where the last ones are zeros.
 MOST_DECIMALS = 9
 # Float64 has every whole number up to here.
 LARGEST_EXACT = 2.0**53
-_CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|SFr\\.?|Fr\\.?|Rs\\.?|kr\\.?"
-_PREFIX = rf"(?:(?:US|A|C|NZ|HK|R|S)?\p{{Sc}}|{_CODES})"
-_SUFFIX = r"[\p{L}\p{Sc}%‰°ºµ][\p{L}\p{Sc}%‰°ºµ/·.²³^*]{0,11}[23]?"
-_BODY = r"[0-9.,'’_\s\x{a0}\x{202f}\x{2009}]*[0-9]\.?"
+# A currency, or a name such as "p=".
+_PREFIX = rf"(?:{CURRENCY}|\p{{L}}{{1,12}} ?=)"
+_WORD = r"[\p{L}\p{Sc}%‰°ºµ(][\p{L}\p{Sc}%‰°ºµ/·.²³^*()]{0,15}(?:[-^]{0,2}[0-9])?"
+# One or more words, such as "kg", "W m-2" or "miles per hour".
+_SUFFIX = rf"{_WORD}(?: {_WORD}){{0,3}}"
+_OPEN_END = r"(?i)\b(?:and|or|plus|more|less|fewer|over|under|above|below|older|younger|und|oder|mehr|weniger|et|ou)\b"
+_BODY = r"[0-9.,'’_\s]*[0-9]\.?"
 _SPLIT = rf"^\(?[+-]?(?P<prefix>{_PREFIX}\s*)?[(+-]?{_BODY}\)?(?P<suffix>\s*{_SUFFIX})?\)?$"
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _SPACES = (" ", "\u00a0", "\u202f", "\u2009")
@@ -66,14 +71,19 @@ class NumberFormat(BaseModel):
         return "numbers with " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
     @property
+    def _mark(self) -> str:
+        """The mark between thousands in text that is tidy."""
+        return " " if self.thousands in _SPACES else self.thousands
+
+    @property
     def pattern(self) -> str:
-        """The regular expression of a number, without groups that are kept."""
-        point, mark = re.escape(self.decimal), re.escape(self.thousands)
+        """The regular expression of a number in text that is tidy, without groups that are kept."""
+        point, mark = re.escape(self.decimal), re.escape(self._mark)
         whole = "0|[1-9][0-9]*"
         if mark:
             whole += rf"|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}"
         body = rf"(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+){_EXPONENT}"
-        before, after = (re.escape(part.strip()).replace("\\ ", " ") for part in (self.prefix, self.suffix))
+        before, after = (re.escape(_bare(part)).replace("\\ ", " ") for part in (self.prefix, self.suffix))
         signed = rf"(?:[+-]\s*{before}|{before}\s*[+-]?)\s*{body}\s*{after}"
         if not self.parentheses:
             return rf"^{signed}$"
@@ -98,12 +108,12 @@ def parse_numbers(text: Any, form: NumberFormat) -> Any:
     text = tidy(text)
     text = pc.if_else(pc.match_substring_regex(text, form.pattern), text, pa.scalar(None, text.type))
     negative = pc.match_substring_regex(text, r"^[^0-9]*[(-]")
-    for part in (form.prefix.strip(), form.suffix.strip()):
+    for part in (_bare(form.prefix), _bare(form.suffix)):
         if part:
             text = pc.replace_substring(text, part, "")
-    text = pc.utf8_trim_whitespace(pc.utf8_trim(text, "()+-\u00a0\u202f\u2009 "))
+    text = pc.utf8_trim_whitespace(pc.utf8_trim(text, "()+- "))
     if form.thousands:
-        text = pc.replace_substring(text, form.thousands, "")
+        text = pc.replace_substring(text, form._mark, "")
     if form.decimal != ".":
         text = pc.replace_substring(text, form.decimal, ".")
     values = pc.cast(text, pa.float64())
@@ -158,7 +168,8 @@ def in_detail(texts: Any, form: NumberFormat) -> NumberFormat:
         (2, ['\u22121234.50', '7.00'])
     """
     bare = pc.utf8_trim_whitespace(texts)
-    decimals = pc.extract_regex(bare, _decimals_of(form)).field("decimals")
+    form = _with_spaces_of(bare, form)
+    decimals = pc.extract_regex(tidy(texts), _decimals_of(form)).field("decimals")
     counts = pc.unique(pc.utf8_length(decimals))
     # Without a zero at the end nothing shows that one would be written.
     zeros = len(counts) == 1 and pc.any(pc.match_substring_regex(decimals, "0$")).as_py()
@@ -168,15 +179,27 @@ def in_detail(texts: Any, form: NumberFormat) -> NumberFormat:
     positive = bare.filter(pc.match_substring_regex(bare, "^[^0-9(\u2212-]*[0-9]"))
     positive = positive.filter(pc.match_substring_regex(positive, "[1-9]"))
     plus = len(positive) > 0 and bool(pc.all(pc.match_substring_regex(positive, r"^[^0-9]*\+")).as_py())
-    before = re.escape(form.prefix.strip())
-    last = bool(before) and bool(pc.any(pc.match_substring_regex(bare, rf"^{before}\s*[(+\x{{2212}}-]")).as_py())
+    before = re.escape(_bare(form.prefix))
+    last = bool(before) and bool(pc.any(pc.match_substring_regex(tidy(texts), rf"^{before}\s*[(+-]")).as_py())
     update = {"decimals": fewest if fewest <= MOST_DECIMALS else 0, "plus": plus, "sign_last": last}
     return form.model_copy(update={**update, "minus": "\u2212" if signs and not hyphens else "-"})
 
 
+def _with_spaces_of(texts: Any, form: NumberFormat) -> NumberFormat:
+    """A format with the spaces that some texts have, of which there are several kinds."""
+    update = {}
+    if form.thousands == " ":
+        between = (space for space in _SPACES if pc.any(pc.match_substring_regex(texts, f"[0-9]{space}[0-9]")).as_py())
+        update["thousands"] = next(between, " ")
+    first = str(texts[0].as_py())
+    ends = {"prefix": first[: len(form.prefix)], "suffix": first[len(first) - len(form.suffix) :]}
+    update |= {name: end for name, end in ends.items() if re.sub(r"\s", " ", end) == getattr(form, name)}
+    return form.model_copy(update=update)
+
+
 def _decimals_of(form: NumberFormat) -> str:
     """The pattern of the decimals of a number that has no exponent."""
-    suffix = re.escape(form.suffix.strip()).replace("\\ ", " ")
+    suffix = re.escape(_bare(form.suffix)).replace("\\ ", " ")
     return rf"^.*?[0-9]*(?:{re.escape(form.decimal)}(?P<decimals>[0-9]*))?\)?\s*{suffix}\s*\)?$"
 
 
@@ -195,7 +218,7 @@ def number_formats(texts: Any, decimal: str | None = None) -> list[NumberFormat]
     """
     texts = tidy(texts)
     around: dict[str, Any] | None = pc.extract_regex(texts.slice(0, 1), _SPLIT)[0].as_py()
-    if around is None:
+    if around is None or re.search(_OPEN_END, around["suffix"] or ""):
         return []
     around["parentheses"] = bool(pc.any(pc.match_substring_regex(texts, r"^[^0-9]*\(.*\)")).as_py())
     found = []
@@ -204,18 +227,33 @@ def number_formats(texts: Any, decimal: str | None = None) -> list[NumberFormat]
         if decimal in (None, point) and all(_fits(part, form) for part in (texts.slice(0, 100), texts)):
             found.append(form)
             if (point, mark) == (".", "") and decimal is None:
-                break
-    return _decided(found, texts, decimal)
+                thousands = form.model_copy(update={"decimal": ",", "thousands": "."})
+                currency = is_currency(form.prefix) or is_currency(form.suffix)
+                return _either(points_are_thousands(texts, currency=currency), thousands, form)
+    # Marks between thousands that occur: a declared comma makes 1.234 a thousand.
+    if decimal is not None or len(found) < 2:
+        return found[:1]
+    if (found[0].decimal, found[0].thousands) == (".", ",") and found[1].decimal == ",":
+        return _either(commas_are_thousands(texts), found[0], found[1])
+    return found[:1]
 
 
 def tidy(text: Any) -> Any:
-    """Return text without spaces around it, and with the minus sign of ASCII."""
-    return pc.replace_substring(pc.utf8_trim_whitespace(text), "\u2212", "-")
+    """Return text without spaces around it, with spaces and the minus sign of ASCII."""
+    text = pc.utf8_trim_whitespace(text)
+    if pc.all(pc.string_is_ascii(text), min_count=0).as_py():
+        return text
+    return pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), r"\p{Zs}", " ")
+
+
+def _bare(text: str) -> str:
+    """What stands before or after a number, without spaces around it and with those of ASCII."""
+    return re.sub(r"\s", " ", text.strip())
 
 
 def _marks() -> list[tuple[Any, Any]]:
     """Decimal marks and marks between thousands, those with less in them first."""
-    others = (*_SPACES, "'", "’", "_")
+    others = (" ", "'", "’", "_")
     return [(".", ""), (".", ","), (",", ""), (",", "."), *((point, mark) for point in ".," for mark in others)]
 
 
@@ -223,19 +261,6 @@ def _fits(texts: Any, form: NumberFormat) -> bool:
     return bool(pc.all(pc.match_substring_regex(texts, form.pattern)).as_py())
 
 
-def _decided(found: list[NumberFormat], texts: Any, decimal: str | None) -> list[NumberFormat]:
-    """Leave one of several formats that mean the same, or that the texts themselves decide between."""
-    if decimal is not None:
-        # Marks between thousands that occur: a declared comma makes 1.234 a thousand.
-        return found[:1]
-    first = found[:1]
-    if len(found) > 1 and (found[0].decimal, found[0].thousands) == (".", ",") and found[1].decimal == ",":
-        commas = pc.match_substring(texts, ",")
-        if not pc.any(commas).as_py():
-            return first
-        # Who writes decimals always writes three of them, or leaves out zeros at the end: no text without a comma goes
-        # with one that ends in a zero after it.
-        without = not pc.all(commas).as_py()
-        zero = pc.any(pc.match_substring_regex(texts.filter(commas), r",[0-9]{2}0[^0-9]*$")).as_py()
-        return first if without and zero else found[:2]
-    return first
+def _either(decided: bool | None, thousands: NumberFormat, decimals: NumberFormat) -> list[NumberFormat]:
+    """The way in which the numbers are read, both if they do not tell."""
+    return [thousands, decimals] if decided is None else [thousands if decided else decimals]

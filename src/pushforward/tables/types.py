@@ -34,7 +34,7 @@ def readable(column: Any, what: str, remedy: str) -> Any:
     """
     kind = column.type
     if pa.types.is_run_end_encoded(kind):
-        return readable(_mapped(column, pc.run_end_decode), what, remedy)
+        return readable(_mapped(column, _without_runs), what, remedy)
     if pa.types.is_dictionary(kind) and _is_read(kind.value_type):
         return column
     if isinstance(kind, pa.BaseExtensionType) and kind.extension_name in ("arrow.bool8", "arrow.json"):
@@ -62,6 +62,16 @@ def _mapped(column: Any, change: Any) -> Any:
     if not isinstance(column, pa.ChunkedArray):
         return change(column)
     return pa.chunked_array([change(part) for part in column.chunks] or [change(column.combine_chunks())])
+
+
+def _without_runs(column: Any) -> Any:
+    """A run-end encoded column as it is without runs, and without a dictionary."""
+    kind = column.type.value_type
+    if pa.types.is_dictionary(kind):
+        values = pc.cast(column.values, kind.value_type)
+        offset, count = column.offset, len(column)
+        column = pa.RunEndEncodedArray.from_arrays(column.run_ends, values).slice(offset, count)
+    return pc.run_end_decode(column)
 
 
 def _from_half(column: Any) -> Any:

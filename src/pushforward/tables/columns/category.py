@@ -146,6 +146,8 @@ class Category(Column):
     def complete(self, values: Values) -> Self:
         """Find the levels and their frequencies."""
         found = _counts(values)
+        if self.levels is None:
+            found = found | dict.fromkeys(_unused(found, values), 0)
         levels = self.levels or _levels(found, values)
         like = levels[0]
         rows: Counter = Counter()
@@ -239,6 +241,12 @@ def _counts(values: Values) -> dict[Any, int]:
     if lower <= {"true", "false"} and len(merged) > len(lower):
         return Counter({word == "true": sum(n for text, n in merged.items() if text.lower() == word) for word in lower})
     return merged
+
+
+def _unused(found: dict[Any, int], values: Values) -> list[Any]:
+    """Categories that the type of a column has, and no row; more than there are levels are left of a larger table."""
+    unused = [level for level in map(same, values.categories) if level not in found] if values.is_text else []
+    return unused if len(unused) <= len(found) else []
 
 
 def _levels(found: dict[Any, int], values: Values) -> list[Level]:

@@ -52,7 +52,7 @@ class DateTime(Moments):
         """That an atom far from all other values is likely a mark of missing values."""
         far, places = self.far_codes, self.atom_codes
         marks = [f'"{atom}"' for atom, place in zip(self.atoms or (), places, strict=True) if place in far]
-        return remark_of_marks(marks) if marks else None
+        return super().remark or (remark_of_marks(marks) if marks else None)
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:

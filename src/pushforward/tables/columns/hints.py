@@ -1,12 +1,15 @@
 """What the name of a column and its values together suggest, and no kind may guess."""
 
+import datetime
 import re
 
 import numpy as np
 
+from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.circles import beside_circle
 from pushforward.tables.columns.values import Values
+from pushforward.tables.date_format import parse_dates
 
 TIMES = re.compile(
     r"(^|[^a-z])(time|timestamp|date|datetime|created|updated|modified|epoch|unix|ts)([^a-z]|$)|_at$", re.I
@@ -15,6 +18,16 @@ TIMES = re.compile(
 OF_OUR_TIME = 631_152_000, 4_102_444_800
 UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6}
 FEWEST_ROWS = 20
+# By the number of digits; so few different numbers may have such digits by chance.
+DIGITS_OF_TIMES = {
+    6: ("%Y%m", "months written as yyyymm", "2024-02"),
+    10: ("%Y%m%d%H", "hours written as yyyymmddHH", '"2024-02-29 13:00"'),
+    12: ("%Y%m%d%H%M", "minutes written as yyyymmddHHMM", '"2024-02-29 13:05"'),
+    14: ("%Y%m%d%H%M%S", "seconds written as yyyymmddHHMMSS", '"2024-02-29 13:05:00"'),
+}
+LEAST_DIFFERENT = 10
+# Plans and contracts reach so far into the future.
+YEARS_AHEAD = 1
 
 
 def hint_of(values: Values) -> str | None:
@@ -29,8 +42,44 @@ def hint_of(values: Values) -> str | None:
     marks = beside_circle(values)
     if marks:
         return remark_of_marks([f"{mark:.17g}" for mark in marks], "outside of the circle that all other values fill")
+    digits = _digits_of_times(values)
+    if digits:
+        return f"looks like {digits[0]} and is taken for a number: write dates such as {digits[1]} if it is"
     unit = _unix_unit(values)
     return unit and f"looks like Unix time in {unit} and is taken for a number: convert it to dates and times if it is"
+
+
+def hint_of_century(values: Values, form: object) -> str | None:
+    """Return a sentence about years of two digits that lie in the future; None for none.
+
+    Arguments:
+        values: read.
+        form: how they are written.
+    """
+    if not isinstance(form, str) or "%y" not in form or not values.is_dates:
+        return None
+    last = pc.max(values.column).as_py()
+    if last is None or last.year <= datetime.date.today().year + YEARS_AHEAD:
+        return None
+    return (
+        f"has years of two digits up to {last.year}, since 00 to 68 are read as 2000 to 2068: write years of four "
+        "digits if they are past"
+    )
+
+
+def _digits_of_times(values: Values) -> tuple[str, str] | None:
+    """How whole numbers that are all months, or dates with times, in digits alone are called, and an example."""
+    if not values.is_numeric or len(values.observed) < FEWEST_ROWS:
+        return None
+    low, high = values.observed.min(), values.observed.max()
+    for digits, (form, *called) in DIGITS_OF_TIMES.items():
+        if 1900 * 10.0 ** (digits - 4) <= low and high < 2101 * 10.0 ** (digits - 4):
+            numbers = values.tally.different
+            if len(numbers) < LEAST_DIFFERENT or not np.array_equal(numbers, np.floor(numbers)):
+                return None
+            texts = pc.cast(pa.array(numbers.astype(np.int64)), pa.string())
+            return (called[0], called[1]) if parse_dates(texts, form).null_count == 0 else None
+    return None
 
 
 def _unix_unit(values: Values) -> str | None:

@@ -1,6 +1,5 @@
 """Levels, the values of a category or of a constant column: text, booleans or numbers."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from pushforward.support.suggestions import nearest, quoted, shortened
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.values import Values
+from pushforward.tables.missing import composed, normal
 from pushforward.tables.numbers import BadValue, numbers, to_numpy
 
 Level = bool | int | float | str
@@ -41,18 +41,13 @@ def same_text(column: Any) -> Any:
         >>> same_text(pa.array([" e\u0301 ", None])).to_pylist() == ["\u00e9", None]
         True
     """
-    column = pc.utf8_trim_whitespace(column)
-    if pc.all(pc.string_is_ascii(column), min_count=0).as_py():
-        return column
-    different = pc.unique(column)
-    composed = [None if text is None else unicodedata.normalize("NFC", text) for text in different.to_pylist()]
-    return pa.array(composed, column.type).take(pc.index_in(column, value_set=different))
+    return composed(pc.utf8_trim_whitespace(column))
 
 
 def same(level: Level) -> Level:
     """Return a level in the form in which it is compared with others: one for all that are equal."""
     if isinstance(level, str):
-        return unicodedata.normalize("NFC", level.strip())
+        return normal(level)
     return level if isinstance(level, bool) else float(level)
 
 
@@ -63,7 +58,9 @@ def widened(number: float) -> float:
         >>> widened(float(np.float32(0.1))), widened(0.1), widened(1 / 3)
         (0.1, 0.1, 0.3333333333333333)
     """
-    return float(str(np.float32(number))) if float(np.float32(number)) == number else number
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    return float(str(single)) if float(single) == number else number
 
 
 def positions(values: Values, levels: Sequence[Level]) -> np.ndarray:

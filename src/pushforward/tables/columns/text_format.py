@@ -17,20 +17,20 @@ from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import ISO, impossible_date
 from pushforward.tables.columns.values import INFINITE, LIMIT, PLAIN_NUMBER, WHOLE_NUMBER, Values, match_all
 from pushforward.tables.date_format import (
-    COMPACT,
+    NO_DATES,
     are_compact,
     check_format,
     date_formats,
-    has_clock,
-    is_time,
     not_in_calendar,
     parse_dates,
     styles_of,
     write_dates,
 )
 from pushforward.tables.date_format import in_detail as dates_in_detail
+from pushforward.tables.date_patterns import COMPACT, has_clock, is_time
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
 from pushforward.tables.number_format import in_detail as numbers_in_detail
+from pushforward.tables.number_marks import may_have_thousands
 from pushforward.tables.numbers import BadValue, to_numpy
 
 # How to read columns that have types of their own: both in seconds.
@@ -40,6 +40,8 @@ Format = NumberFormat | str
 # least as many different numbers as this.
 MOST_MARKS, NUMBERS_BESIDE_MARKS = 3, 10
 LEAST_BESIDE_LIMITS = 2
+# Dates as whole numbers; the last day of the calendar and nines stand for no date.
+FIRST_DAY, LAST_DAY, NO_DAY = 19_000_101, 99_991_231, 99_999_999
 # What a spreadsheet writes where a formula has no value.
 ERROR = r"^#[A-Z0-9/]+[!?]$"
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -80,7 +82,7 @@ def describe_format(form: Format) -> str:
         return "durations, in seconds"
     if form == TIME or is_time(form):
         return "times of day, in seconds after midnight" + ("" if form == TIME else f', written "{form}"')
-    return f'dates written "{form}"'
+    return f'dates written "{form}"' + (", of the years 1969 to 2068" if "%y" in form else "")
 
 
 def type_in(form: Format | None, plain: Any) -> Any:
@@ -145,6 +147,7 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     head = pc.unique(column.slice(0, 1000))
     # The first rows tell soonest that it is none.
     plain = match_all(head, PLAIN_NUMBER) and bool(pc.all(values.plain_numbers).as_py())
+    plain = plain and not (conventions.decimal is None and may_have_thousands(column))
     if plain and not (conventions.decimal == "," or are_compact(head)):
         return None
     texts = pc.unique(pc.utf8_trim_whitespace(column))
@@ -153,6 +156,7 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     if len(texts) < 2 or (plain and match_all(texts, WHOLE_NUMBER) and not are_compact(texts)):
         return None
     if are_compact(texts):
+        _refuse_no_dates(texts, values)
         return COMPACT
     form = _format_of(texts, values, conventions)
     if form is None:
@@ -168,17 +172,45 @@ def _recognized_integers(values: Values) -> Format | None:
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)) or values.missing == len(values):
         return None
     ends = pc.min_max(pc.drop_null(values.column))
-    if ends["min"].as_py() < 19_000_101 or not ends["max"].as_py() < 21_010_000:
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    if (low != 0 and low < FIRST_DAY) or not (high < 21_010_000 or high in (LAST_DAY, NO_DAY)):
         return None
     numbers = values.tally.different
     if (numbers != np.floor(numbers)).any():
         return None
-    return COMPACT if are_compact(pa.array(numbers.astype(np.int64)).cast(pa.string())) else None
+    texts = pa.array(numbers.astype(np.int64)).cast(pa.string())
+    if not are_compact(texts):
+        return None
+    _refuse_no_dates(texts, values)
+    return COMPACT
+
+
+def _refuse_no_dates(texts: Any, values: Values) -> None:
+    """Refuse zeros and nines among dates of eight digits."""
+    marks = texts.filter(pc.is_in(texts, value_set=pa.array(NO_DATES, texts.type)))
+    if not len(marks):
+        return
+    rows = pc.equal(pc.utf8_trim_whitespace(pc.cast(_whole(values.column), pa.string())), marks[0])
+    row = values.first_row + pc.index(rows, True).as_py()
+    named = ",".join(marks.to_pylist())
+    raise BadValue(
+        row,
+        f'{values.what} holds {marks[0]} in row {row}, and dates such as "20240229" elsewhere: if it stands for a '
+        f"missing value, say so {declare_missing(values.source, named)}; otherwise correct it, or "
+        f"{leave_out(values.source, 'the column')}.",
+    )
+
+
+def _whole(column: Any) -> Any:
+    """Whole numbers that may be floats, as integers; text as it is."""
+    return pc.cast(column, pa.int64()) if pa.types.is_floating(column.type) else column
 
 
 def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format | None:
     """The one format of different texts, None for none."""
     shown = f'such as "{shortened(texts[0].as_py(), 30)}"'
+    if conventions.date_format is None and match_all(texts, ISO):
+        return None
     dates = date_formats(texts, conventions.date_format)
     if len(dates) > 1:
         quarters = any("%q" in form for form in dates)
@@ -187,21 +219,21 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
         option = "date_format=" if values.source == FRAME else "--date-format"
         raise InputError(f"{values.what} holds dates {shown}, {reason}; say which with {option} {named}.")
     if dates:
-        plain = dates[0] in _ISO_FORMATS and match_all(values.column, ISO)  # without spaces around it
+        # Without spaces around it.
+        plain = dates[0].startswith("%Y-%m-%d") and match_all(values.column, ISO)
         return None if plain else dates_in_detail(texts, dates[0])
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
         option = "decimal=" if values.source == FRAME else "--decimal"
+        mark = numbers[0].thousands
+        shown = shortened(next(text for text in texts.to_pylist() if mark in text), 30)
         raise InputError(
-            f"{values.what} holds numbers {shown}, whose comma may stand between thousands or before decimals; say "
-            f'which with {option}, "." or ",".'
+            f'{values.what} holds numbers such as "{shown}", whose {"comma" if mark == "," else "point"} may stand '
+            f'between thousands or before decimals; say which with {option}, "." or ",".'
         )
     # Plain numbers are read without a format.
     plain = not numbers or (numbers[0] == NumberFormat() and bool(pc.all(values.plain_numbers).as_py()))
     return None if plain else numbers_in_detail(texts, numbers[0])
-
-
-_ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
 def _refuse_marks(texts: Any, values: Values) -> None:

@@ -66,6 +66,7 @@ def iso(tick: int, nanoseconds: int) -> str:
         ('1970-01-02', '1970-01-02T00:01:00')
     """
     shown = str(np.array(tick, dtype=np.int64).astype(f"datetime64[{arrow_unit(nanoseconds)}]"))
+    shown = re.sub(r"\.?0+$", "", shown) if "." in shown else shown
     return shown if rest_of(np.array([tick]), "day", nanoseconds)[0] else shown.split("T")[0]
 
 

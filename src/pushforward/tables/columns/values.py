@@ -8,7 +8,7 @@ import numpy as np
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.tally import MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL, Tally
-from pushforward.tables.missing import TYPED, Marks, is_text, plain
+from pushforward.tables.missing import TYPED, Mark, Marks, is_text, plain
 from pushforward.tables.numbers import BadValue, numbers, to_numpy
 from pushforward.tables.types import readable
 
@@ -23,6 +23,10 @@ LIMIT = rf"^(([<>≤≥~≈]|<=|>=)\s*{PLAIN_NUMBER.strip('^$')}|[0-9.]+\s*\+)$"
 _DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
 # float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
 LONG_CODE = 16
+_TELEPHONE, _AROUND_E = r"^\s*\+[0-9]{8,15}\s*$", r"^\s*[0-9]+[eE][0-9]+\s*$"
+_UNUSUAL_EXPONENT = "[eE](?:0[0-9]|[3-9][0-9]|[0-9]{3})"
+# Few versions, of which the second numbers take up most of those from 1.
+_VERSION, MOST_VERSIONS, SHARE_OF_VERSIONS = r"^\s*[0-9]+\.(?:0|[1-9][0-9]*)\s*$", 100, 0.6
 INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
 
 
@@ -124,6 +128,18 @@ class Values:
         limits = pc.match_substring_regex(texts, LIMIT)
         return bool(pc.any(limits).as_py()) and match_all(texts.filter(pc.invert(limits)), WHOLE_NUMBER)
 
+    @property
+    def categories(self) -> list[str]:
+        """The different texts that the type of the column has, whether rows have them or not; none of plain types."""
+        if not pa.types.is_dictionary(self._column.type) or not self.is_text:
+            return []
+        column = self._column
+        parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        different = (
+            pa.concat_arrays([pc.unique(part.dictionary) for part in parts]) if parts else pa.array([], "string")
+        )
+        return list(plain(pc.unique(different), self.marks).drop_null().to_pylist())
+
     @cached_property
     def plain_numbers(self) -> Any:
         """(n,) whether each text is a number as Python writes it, or missing."""
@@ -153,6 +169,10 @@ class Values:
         other = type(self)(column, self.name, self.source, self.first_row, self.marks, self.strict)
         other.times_of_day = times_of_day
         return other
+
+    def unused_marks(self) -> list[Mark]:
+        """The marks that a user lists, and that no value is."""
+        return self.marks.unused(plain(readable(self._column, self.what, leave_out(self.source))))
 
     def first(self) -> Any:
         """The first value that is not missing."""
@@ -201,12 +221,37 @@ def match_all(texts: Any, pattern: str) -> bool:
 def are_identifiers(texts: Any) -> bool:
     """Whether texts are identifiers made of digits: some with leading zeros, or most too long for a number.
 
-    Digits alone, that is: a decimal point anywhere makes them numbers.
+    Digits alone, that is: a decimal point anywhere makes them numbers. So are telephone numbers, digits around an E
+    without a sign or point, as in 3E05, and versions.
     """
     present = texts.drop_null()
+    if _are_codes(present) or _are_versions(present):
+        return True
     if not all(match_all(part, _DIGITS) for part in (present.slice(0, 100), present)):
         return False
     if pc.any(pc.match_substring_regex(present, _LEADING_ZERO)).as_py():
         return True
     long = pc.greater_equal(pc.utf8_length(pc.utf8_trim_whitespace(present)), LONG_CODE)
     return bool((pc.mean(pc.cast(long, pa.float64())).as_py() or 0.0) > MOSTLY_NUMBERS)
+
+
+def _are_codes(texts: Any) -> bool:
+    """Whether texts all are telephone numbers, or digits around an E of which some are no usual exponent."""
+    head = texts.slice(0, 100)
+    if len(head) and all(match_all(part, _TELEPHONE) for part in (head, texts)):
+        return True
+    codes = len(head) > 0 and all(match_all(part, _AROUND_E) for part in (head, texts))
+    return codes and bool(pc.any(pc.match_substring_regex(texts, _UNUSUAL_EXPONENT)).as_py())
+
+
+def _are_versions(texts: Any) -> bool:
+    """Whether few different texts are numbers of versions, such as 1.1 and 1.10, which are two."""
+    if len(pc.unique(texts.slice(0, 1000))) > MOST_VERSIONS or not match_all(texts.slice(0, 100), _VERSION):
+        return False
+    different = pc.unique(texts)
+    if len(different) > MOST_VERSIONS or not match_all(different, _VERSION):
+        return False
+    parts = [text.strip().split(".") for text in different.to_pylist()]
+    minor = {int(part) for _, part in parts}
+    equal = len({float(".".join(part)) for part in parts}) < len(parts)
+    return equal and len(minor) >= SHARE_OF_VERSIONS * max(minor)

@@ -32,6 +32,10 @@ _OTHERS = {
 }  # fmt: skip
 
 
+# Behind a backslash that ends a text, such as a folder of Windows, the field ends.
+_BACKSLASH = re.compile(rb'(?:^|[,;\t\n])("[^"\n]{0,40}\\"[^",;\t\r\n][^",;\t\r\n]{0,20}"?)')
+
+
 class DelimitedTable(StoredTable):
     """A CSV file: its names, and its rows as a stream of text, in one row group.
 
@@ -52,6 +56,7 @@ class DelimitedTable(StoredTable):
         self.name, self._text, self._header = text.name, text, header
         head = text.head
         _check_text(self.name, head)
+        _check_quotes(self.name, head)
         self._layout = find_layout(self.name, head, header, separator)
         try:
             with self._opened(pa.BufferReader(head), None) as stream:
@@ -278,6 +283,17 @@ def _check_text(path: str, head: bytes) -> None:
         raise InputError(f"{path} is {other}, although it should be CSV; save the table as CSV in UTF-8.")
     if b"\0" in start:
         raise InputError(f"{path} is not text, although it should be CSV; save the table as CSV in UTF-8.")
+
+
+def _check_quotes(path: str, head: bytes) -> None:
+    """Refuse quotation marks within quoted text that stand behind backslashes, as some databases write them."""
+    found = _BACKSLASH.search(head[:START])
+    if found:
+        shown = found[1].decode("utf-8", "replace")
+        raise InputError(
+            f"{path} has a quotation mark behind a backslash in quoted text ({shown}); write quotation marks in text "
+            "twice, without backslashes."
+        )
 
 
 def _decoded(raw: Any, name: str, path: str, first_row: int) -> Any:

@@ -4,13 +4,14 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
+from pushforward.tables.columns.dress import shape_of
 from pushforward.tables.missing import MISSING_TEXT
 
 START = 2**20  # bytes at the start of a file that are looked at
@@ -18,6 +19,9 @@ SAMPLE = 1_000  # rows of them
 # Read as separators where the header shows them, because names rarely contain them; others are only recognized.
 READ = {";": "semicolons", "\t": "tabs"}
 RECOGNIZED = {"|": "vertical bars", ":": "colons", " ": "spaces", "\x1f": "unit separators"}
+# As programs write them: Na is sodium.
+MISSING_NAMES = ("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None")
+TRUTHS = {"true", "false"}
 CALLED = {",": "commas", **READ, **RECOGNIZED}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?,*$', re.IGNORECASE)
@@ -89,26 +93,28 @@ def find_layout(path: str, head: bytes, header: bool, known: str | None = None) 
 def check_header(path: str, head: bytes, names: Sequence[str], layout: Layout) -> None:
     """Refuse a header that is really the first row of values.
 
-    Whole numbers that count up, such as 0, 1, 2 or 2019, 2020, are names. Other numbers and dates are values, unless a
-    column has a name over values, or a name that is none of its levels.
+    Whole numbers that count up, such as 0, 1, 2 or 2019, 2020, are names. Other numbers and dates are values, and so is
+    what is like the values below it, unless a column has a name over values, or a name that is none of its levels.
 
     Raises:
         InputError: there is no header.
     """
-    valued = [place for place, name in enumerate(names) if _is_value(name)]
+    start = head[layout.offset : layout.offset + START]
+    rows = [row for row in _rows(start, layout.separator)[1:] if len(row) == len(names)]
+    columns = [_present(row[place] for row in rows) for place in range(len(names))]
+    surely = {place for place, name in enumerate(names) if _is_value(name)}
+    valued = [place for place in range(len(names)) if place in surely or is_like(names[place], columns[place])]
     if not valued:
         return
     whole = all(names[place].strip().isdigit() for place in valued)
     if whole and _count_up([int(names[place]) for place in valued]):
         return
-    start = head[layout.offset : layout.offset + START]
-    rows = [row for row in _rows(start, layout.separator)[1:] if len(row) == len(names)]
-    for place, name in enumerate(names):
+    levels = all(place not in surely and names[place] in columns[place] for place in valued)
+    for place, (name, cells) in enumerate(zip(names, columns, strict=True)):
         if place in valued or name.strip().lower() in MISSING_TEXT:
             continue
-        cells = [row[place] for row in rows if row[place].strip().lower() not in MISSING_TEXT]
         over_values = bool(cells) and all(map(_is_value, cells))
-        another = whole and name not in cells and len(set(cells)) <= len(cells) / 2
+        another = (whole or levels) and name not in cells and len(set(cells)) <= len(cells) / 2
         if over_values or another:
             return
     shown = shortened(layout.separator.join(names), 60)
@@ -116,6 +122,31 @@ def check_header(path: str, head: bytes, names: Sequence[str], layout: Layout) -
         f"{path} has values where its header should be ({shown}); put the columns' names in the first line, or read it "
         "with --no-header (header=False in Python), which calls them 0, 1, 2, ...."
     )
+
+
+def is_like(name: str, cells: Sequence[str]) -> bool:
+    """Whether what stands over cells is one of them: a mark, true or false, a level, or a number or date alike.
+
+    Example:
+        >>> is_like("$5.08", ["$1,200.00", "$7.10"]), is_like("2020-01", ["5.1", "7.2"]), is_like("u", ["v", "u", "v"])
+        (True, False, True)
+    """
+    name = name.strip()
+    if name in MISSING_NAMES:
+        return True
+    different = set(cells)
+    if name.lower() in TRUTHS:
+        return bool(cells) and {cell.lower() for cell in different} <= TRUTHS
+    # A column of boxes that were ticked has its name as its only level.
+    if name in different and len(different) > 1:
+        return True
+    shape = shape_of(name)
+    return "0" in shape and sum(shape_of(cell) == shape for cell in cells) > len(cells) / 2
+
+
+def _present(cells: Iterable[str]) -> list[str]:
+    """The cells that are not missing, without spaces around them."""
+    return [bare for cell in cells if (bare := cell.strip()).lower() not in MISSING_TEXT]
 
 
 def _is_header(start: bytes, comment: int, offset: int, separator: str, path: str) -> bool:
@@ -140,6 +171,8 @@ def _separator(start: bytes, offset: int, path: str) -> str:
     first = _first(start, offset, ",")
     if len(first) != 1:
         return _among_commas(start[offset:], first, path)
+    _refuse_title(start[offset:], path)
+    _refuse_aligned(start[offset:], path)
     for separator, called in CALLED.items():
         if separator == "," or separator not in first[0]:
             continue
@@ -153,6 +186,31 @@ def _separator(start: bytes, offset: int, path: str) -> str:
             shown = option if separator in RECOGNIZED and separator.isprintable() else ""
             raise InputError(f"{path} separates its columns by {called}; save it with commas{shown}.")
     return ","
+
+
+def _refuse_title(text: bytes, path: str) -> None:
+    """Refuse a first line that is neither a header nor a row: a title, or a comment that begins otherwise than by #."""
+    for separator in (",", *READ):
+        title, *rows = _rows(text, separator) or [[]]
+        fields = {len(row) for row in rows}
+        # A single column may have decimal commas.
+        decimals = fields == {2} and all(row[0].strip("+-").isdigit() and row[1].isdigit() for row in rows)
+        if len(title) != 1 or len(rows) < 2 or len(fields) != 1 or fields == {1} or decimals:
+            continue
+        if not any(_agreeing(text, other) for other in READ):
+            raise InputError(
+                f"{path} begins with a line that is not a header ({shortened(title[0], 60)}): all lines after it have "
+                f"{fields.pop()} fields; remove that line."
+            )
+
+
+def _refuse_aligned(text: bytes, path: str) -> None:
+    """Refuse columns that are aligned by several spaces."""
+    lines = [" ".join(row).strip() for row in _rows(text, "\x1f")]
+    fields = {len(line.split()) for line in lines}
+    aligned = len(lines) > 1 and len(fields) == 1 and fields != {1} and any("  " in line for line in lines)
+    if aligned and all(any(map(_is_number, line.split())) for line in lines[1:]):
+        raise InputError(f"{path} separates its columns by spaces; save it with commas.")
 
 
 def _among_commas(text: bytes, header: Sequence[str], path: str) -> str:

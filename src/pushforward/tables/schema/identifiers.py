@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.tables.columns.calendar import grid_through
-from pushforward.tables.columns.dress import LIKE_NUMBER
+from pushforward.tables.columns.dress import are_values
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.timestamps import ISO, has_zone
 from pushforward.tables.columns.values import Values, match_all
@@ -31,6 +31,8 @@ DENSE = 0.5
 CHANCE_OF_NO_TIE = 1e-4
 # Numbers are equally spaced if none is further than this share of the space from its place.
 OFF_PLACE = 0.01
+# Numbers and times that name the rows are hardly ever missing.
+MOST_GAPS = 0.05
 _INDEX = re.compile(r"^(Unnamed: [0-9]+.*|__index_level_[0-9]+__|)$")
 
 
@@ -119,8 +121,11 @@ def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventio
     values = read_as(values, form)
     if values.is_text and not values.is_numeric:
         return _reason_of_text(values, rows)
-    if values.missing:
+    if values.missing > MOST_GAPS * len(values):
         return None
+    if values.missing:
+        present = ~to_numpy(pc.is_null(values.column, nan_is_null=True))
+        values, rows = values.replaced(values.column.filter(pa.array(present))), rows[present]
     if values.is_dates:
         dates = pa.types.is_date(values.type)
         return _reason_of_times(pc.cast(values.column, pa.timestamp("us")) if dates else values.column, rows)
@@ -139,11 +144,9 @@ def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
     texts = values.column.drop_null()
     if len(texts) < LEAST_ROWS or _repeats(texts):
         return None
-    like = pc.match_substring_regex(texts, LIKE_NUMBER)
-    codes = pc.match_substring_regex(texts, "^[0-9]+$")
-    if pc.mean(pc.cast(pc.and_not(like, codes), pa.float64())).as_py() > 0.5:
-        return None  # numbers in an unknown dress, which are refused
     if not match_all(texts, ISO):
+        if are_values(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts):
+            return None  # numbers in an unknown dress, which are refused
         return "it names the rows: every text is different"
     try:
         clock = pc.cast(texts, pa.timestamp("us", "UTC" if has_zone(values) else None))

@@ -1,12 +1,13 @@
 """Inferring a schema from a table, by rules that call a column special only where the evidence is strong."""
 
+import json
 from collections.abc import Mapping
 
 import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
-from pushforward.tables.columns.hints import hint_of
+from pushforward.tables.columns.hints import hint_of, hint_of_century
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.text_style import style_of
@@ -140,7 +141,7 @@ def _inferred(values: Values, declared: Column | None, conventions: Conventions)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
         if found is not None:
-            return _noted(found.with_missing(values), values, form, text)
+            return _noted(found.with_missing(values), values, form, text, declared)
     raise InputError(f"{values.what} is of no known kind; declare one.")
 
 
@@ -151,13 +152,26 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
     if form is None and declared.kept_as_text is not None:
         form = recognized(values, conventions)
     text, values = values, read_as(values, form)
-    return _noted(declared.declared_for(values), values, form, text)
+    return _noted(declared.declared_for(values), values, form, text, declared)
 
 
-def _noted(column: Column, values: Values, form: Format | None, text: Values) -> Column:
+def _noted(column: Column, values: Values, form: Format | None, text: Values, declared: Column | None) -> Column:
     """A complete column with what is known of all kinds alike."""
     style = style_of(text, column.arrow_type) if form is None else None
-    return column.model_copy(update={"format": form, "style": style, "hint": hint_of(values)})
+    hints = [hint_of(values), hint_of_century(values, form)]
+    hints += [_unused_marks(values, text) if declared is not None and declared.missing else None]
+    hint = "; ".join(filter(None, hints)) or None
+    return column.model_copy(update={"format": form, "style": style, "hint": hint})
+
+
+def _unused_marks(values: Values, text: Values) -> str | None:
+    """A sentence about declared marks of missing values that no row has."""
+    unused = text.unused_marks()
+    if unused and values is not text:
+        read = values.unused_marks()
+        unused = [mark for mark in unused if mark in read]
+    shown = ", ".join(json.dumps(mark, ensure_ascii=False) for mark in unused)
+    return f"no row that the schema was learned from has {shown}, declared as missing" if unused else None
 
 
 def with_styles(schema: Mapping[str, Column], rows: pa.Table, marks: Marks = TYPED) -> Schema:
