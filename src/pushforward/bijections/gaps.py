@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-# A gap between neighbors is empty if it is so many times as wide as the space of this many others on either side.
-TIMES_NEIGHBORS, NEIGHBORS = 3.0, 10
+from pushforward.support.far_ends import NEIGHBORS, TIMES_NEIGHBORS, TIMES_OF_ONE, far_ends
+
 # Values closer together than this share of the column's spread are one value.
 FINEST = 1e-10
 # There are no more gaps than this.
@@ -29,22 +29,54 @@ def empty_gaps(ordered: Tensor) -> tuple[list[Gap], list[int]]:
         >>> [gap[:2] for gap in empty_gaps(torch.cat([column, column + 100]))[0]]
         [(1.0, 100.0)]
     """
-    last = len(ordered) - 1
-    spread = float(ordered[round(0.84 * last)] - ordered[round(0.16 * last)])
-    # Values that differ by no more than this are one value, not a cluster.
-    cells = ordered if spread == 0 else ((ordered - ordered[0]) / (FINEST * spread)).floor()
-    counts = cells.unique_consecutive(return_counts=True)[1]
-    if len(counts) <= 2 * NEIGHBORS + 1:
+    highest, values, ends = _different(ordered)
+    if len(values) <= 2 * NEIGHBORS + 1:
         return [], []
-    ends = counts.cumsum(0) - 1
-    highest, values = ordered[ends], ordered[ends - counts + 1]
     gaps = values[1:] - highest[:-1]
     reach = values[NEIGHBORS:] - values[:-NEIGHBORS]
     # Between values[i] and values[i + 1], for i from NEIGHBORS on; on the left end at i, on the right from i + 1.
     left, right = reach[: -NEIGHBORS - 1], reach[NEIGHBORS + 1 :]
+    # A gap is empty if it is so many times as wide as the space of so many others on either side.
     ratio = gaps[NEIGHBORS:-NEIGHBORS] / torch.maximum(left, right)
     widest = ratio.topk(min(MOST_GAPS, len(ratio)))
     found = widest.indices[widest.values > TIMES_NEIGHBORS].sort().values
     place = found + NEIGHBORS
     columns = (highest[place], values[place + 1], left[found], right[found])
     return list(zip(*(column.tolist() for column in columns), strict=True)), ends[place].tolist()
+
+
+def gaps_at_ends(ordered: Tensor, times_of_one: float = TIMES_OF_ONE) -> tuple[list[Gap], list[int]]:
+    """The gaps before the values at either end that are far from all others, as `far_ends` finds them.
+
+    Arguments:
+        ordered: (N,) increasing, float64.
+        times_of_one: as in `far_ends`.
+
+    Returns:
+        As `empty_gaps`; the space of fewer than ten different values is that of all on that side.
+
+    Example:
+        >>> column = torch.linspace(0, 1, 50, dtype=torch.float64)
+        >>> [gap[:2] for gap in gaps_at_ends(torch.cat([column, column[:5] + 100]))[0]]
+        [(1.0, 100.0)]
+    """
+    highest, values, ends = _different(ordered)
+    lowest, largest = far_ends(values.cpu().numpy(), times_of_one)
+    found, places = list[Gap](), list[int]()
+    for place in [lowest - 1] * (lowest > 0) + [len(values) - largest - 1] * (largest > 0):
+        first, last = max(place - NEIGHBORS, 0), min(place + 1 + NEIGHBORS, len(values) - 1)
+        space = float(values[place] - values[first]), float(values[last] - values[place + 1])
+        found.append((float(highest[place]), float(values[place + 1]), *space))
+        places.append(int(ends[place]))
+    return found, places
+
+
+def _different(ordered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of equal values the highest, the lowest, and the place of the last row."""
+    last = len(ordered) - 1
+    spread = float(ordered[round(0.84 * last)] - ordered[round(0.16 * last)])
+    # Values that differ by no more than this are one value, not a cluster.
+    cells = ordered if spread == 0 else ((ordered - ordered[last // 2]) / (FINEST * spread)).floor()
+    counts = cells.unique_consecutive(return_counts=True)[1]
+    ends = counts.cumsum(0) - 1
+    return ordered[ends], ordered[ends - counts + 1], ends

@@ -103,6 +103,7 @@ class MarginalSpline(Elementwise):
         Where no row lies in a gap three times as wide as the space of ten different values on either side, as between
         clusters far apart, z grows by no more than 1 / (N + 1), or 1e-4, in probability, most of it next to the values
         at both sides: four knots more for each such gap, at most eight, and the flattest piece is that of each cluster.
+        So it is before a few values at an end that are far from all others: see `far_ends`.
 
         Beyond the data, from a last knot at a distance of 1 in z, each tail has the slope of the outermost piece,
         within 0.1 and 10 times the mean slope between the middle and that end, so that rows beyond the data have a

@@ -6,7 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.bijections.gaps import NEIGHBORS, empty_gaps
+from pushforward.bijections.gaps import Gap, empty_gaps, gaps_at_ends
+from pushforward.support.far_ends import NEIGHBORS, TIMES_OF_ONE
 
 # No secant is flatter than this share of the column's own slope, that between its quantiles at ±1 deviation.
 FLATTEST = 1e-3
@@ -19,6 +20,9 @@ MOST_AT_BOUND = 2.0
 ROUNDINGS = 64
 # Fewer rows than this between an end and its neighbor say little about a slope.
 ROWS_AT_ENDS = 5
+# A piece from few knots to one far value would hold many rows: of fewer knots than this values are far this soon, see
+# `far_ends`.
+FEW_KNOTS, TIMES_OF_ONE_WITH_FEW = 8, 10.0
 # A straight line bends only in its outermost pieces.
 PIECES_OF_LINE = 8
 # Data at a bound are moved this share of their range inside it.
@@ -81,9 +85,10 @@ def knots_through_quantiles(
     # The ends stay the smallest and the largest value, however little these weigh.
     quantiles[0], quantiles[-1] = ordered[0], ordered[-1]
     points = _one_per_value(quantiles.tolist(), probabilities.tolist())
-    segments, bridges = _cut_at_gaps(points, ordered, None if weights is None else weights.to(order.device)[order])
+    share = torch.ones_like(ordered) if weights is None else weights.to(order.device).double()[order]
+    segments, bridges, few = _cut_at_gaps(points, ordered, share, eps, len(probabilities) + 2 < FEW_KNOTS)
     count = len(probabilities) + 2 + 4 * len(bridges)
-    return lengthened(_knots(segments, bridges, eps, bounds), count, eps, bounds[1])
+    return lengthened(_knots(segments, bridges, few, eps, bounds), count, eps, bounds[1])
 
 
 def knots_on_line(column: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None) -> Knots:
@@ -129,35 +134,64 @@ def _within_bounds(column: Tensor, bounds: tuple[float, float], name: str) -> tu
 
 
 def _cut_at_gaps(
-    points: list[Point], ordered: Tensor, weights: Tensor | None
-) -> tuple[list[list[Point]], list[list[Point]]]:
-    """The points between empty gaps, and for each gap two points that bridge it, so that z hardly grows in between.
+    points: list[Point], ordered: Tensor, weights: Tensor, eps: float, few_knots: bool
+) -> tuple[list[list[Point]], list[list[Point]], tuple[bool, bool]]:
+    """The points between empty gaps, and for each gap points that bridge it, so that z hardly grows in between.
 
-    A segment begins and ends at the values next to a gap. A little of the gap's probability lies near either side.
+    A segment begins and ends at the values next to a gap. A little of the gap's probability lies near either side. Of
+    a single value at an end nobody knows how far others are from it: its segment takes a third of the gap.
+
+    Arguments:
+        points: the quantiles.
+        ordered: (N,) increasing.
+        weights: of the rows in this order.
+        eps: of the precision of the column.
+        few_knots: whether these are so few that one far value matters.
+
+    Returns:
+        Segments, bridges, and whether the first and the last segment are of a few rows only.
     """
-    gaps, places = empty_gaps(ordered)
-    share = torch.ones_like(ordered) if weights is None else weights.double()
-    below = (share.cumsum(0)[places] / share.sum()).tolist()
-    half = min(0.5 / (len(ordered) + 1), MOST_IN_GAP / 2)
-    thin, rows, cluster = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half, 2 * (NEIGHBORS + 2) * half
+    rows, few = len(ordered), [False, False]
+    total = weights.cumsum(0) / weights.sum()
+    half = min(0.5 / (rows + 1), MOST_IN_GAP / 2)
+    thin, near, cluster = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half, 2 * (NEIGHBORS + 2) * half
     segments: list[list[Point]] = []
     bridges: list[list[Point]] = []
     before = 0.0
-    for (start, end, left, right), middle in zip(gaps, below, strict=True):
-        # Rows of little weight are no cluster.
-        if min(middle - before, 1 - middle) < cluster:
+    for (start, end, left, right), place, far in _gaps(ordered, TIMES_OF_ONE_WITH_FEW if few_knots else TIMES_OF_ONE):
+        # Between the probabilities of the values on both sides; those at the ends weigh at least one row.
+        middle = (rows * float(total[place]) + 0.5) / (rows + 1)
+        middle = min(max(middle, 1.5 / (rows + 1)), (rows - 0.5) / (rows + 1)) if far else middle
+        # Rows of little weight are no cluster, except far from all others.
+        if (middle - before < cluster and not (far < 0 and before == 0)) or (1 - middle < cluster and far <= 0):
             continue
-        before = middle
-        third = (end - start) / 3
-        lower = start + min(left, third)
-        upper = end - min(right, third)
-        z = [_normal_quantile(middle + part) for part in (-rows, -half, -thin, thin, half, rows)]
-        # The first point stands, however near.
+        before, third = middle, (end - start) / 3
+        z = [_normal_quantile(middle + part) for part in (-near, -half, -thin, thin, half, near)]
+        lower, upper = (z[2], start + min(left, third)), (z[3], end - min(right, third))
         inside = [point for point in points[1:] if point[0] < z[0] and point[1] < start]
-        segments.append([points[0], *inside, (z[1], start)])
-        bridges.append([(z[2], lower), (z[3], upper)])
-        points = [(z[4], end), *(point for point in points if point[0] > z[5] and point[1] > end)]
-    return [*segments, points], bridges
+        ending, bridge = [*inside, (z[1], start)], [lower, upper]
+        beginning = [(z[4], end), *(point for point in points[1:-1] if point[0] > z[5] and point[1] > end)]
+        # The first and the last point stand, however near.
+        if far < 0:
+            few[0] = place < NEIGHBORS
+            if not _resolved(points[0][1], start, eps):
+                ending, bridge = [(z[2], start + third)], [upper]
+        elif far > 0:
+            few[1] = rows - 1 - place <= NEIGHBORS
+            if not _resolved(end, points[-1][1], eps):
+                bridge, beginning = [lower], [(z[3], end - third)]
+        segments.append([points[0], *ending])
+        bridges.append(bridge)
+        points = [*beginning, points[-1]]
+    return [*segments, points], bridges, (few[0], few[1])
+
+
+def _gaps(ordered: Tensor, times_of_one: float) -> list[tuple[Gap, int, int]]:
+    """Gaps with the place of the last row below, and -1 or 1 if what is below or above is far from all others."""
+    found = {place: (gap, place, 0) for gap, place in zip(*empty_gaps(ordered), strict=True)}
+    for gap, place in zip(*gaps_at_ends(ordered, times_of_one), strict=True):
+        found.setdefault(place, (gap, place, -1 if 2 * place < len(ordered) else 1))
+    return [found[place] for place in sorted(found)]
 
 
 def _normal_quantile(probability: float) -> float:
@@ -197,7 +231,13 @@ def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[P
     return list(zip(torch.special.ndtri(torch.tensor(middles, dtype=torch.float64)).tolist(), values, strict=True))
 
 
-def _knots(segments: list[list[Point]], bridges: list[list[Point]], eps: float, bounds: tuple[float, float]) -> Knots:
+def _knots(
+    segments: list[list[Point]],
+    bridges: list[list[Point]],
+    few: tuple[bool, bool],
+    eps: float,
+    bounds: tuple[float, float],
+) -> Knots:
     """Positions in z and x, and slopes, of knots through points that increase in both, and of one more at each end."""
     parts, own = zip(*(_kept(points, eps) for points in segments), strict=True)
     # A knot too close to a bound would make the tail too steep: rows between the two are left to the tail.
@@ -205,12 +245,14 @@ def _knots(segments: list[list[Point]], bridges: list[list[Point]], eps: float, 
         parts[0].pop(0)
     while len(parts[-1]) > 2 and _too_near(parts[-1][-1], bounds[1], FLATTEST * own[-1]):
         parts[-1].pop()
+    # A few rows far from all others may be alike by chance: their tail is as wide as the others are.
+    flattest = (own[1] if few[0] else FLATTEST * own[0], own[-2] if few[1] else FLATTEST * own[-1])
     # Each tail starts with a separate piece, so that the slope of every piece is close to those at its ends.
     lower, upper = (
-        _tail(end, next_to_it, _middle(part), bound, FLATTEST * slope)
-        for end, next_to_it, part, bound, slope in (
-            (parts[0][0], parts[0][1], parts[0], bounds[0], own[0]),
-            (parts[-1][-1], parts[-1][-2], parts[-1], bounds[1], own[-1]),
+        _tail(end, next_to_it, _middle(part), bound, least)
+        for end, next_to_it, part, bound, least in (
+            (parts[0][0], parts[0][1], parts[0], bounds[0], flattest[0]),
+            (parts[-1][-1], parts[-1][-2], parts[-1], bounds[1], flattest[1]),
         )
     )
     kept = parts[0]

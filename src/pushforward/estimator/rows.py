@@ -16,6 +16,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.wording import counted, percent
+from pushforward.tables.broken_relations import find_broken_relation
 from pushforward.tables.dependence import find_relation
 from pushforward.training.likelihood import CHUNK_ROWS
 from pushforward.training.rows import relative_weights
@@ -140,10 +141,15 @@ def warn_of_dependence(rows: np.ndarray, names: Sequence[str], discrete: Sequenc
         left = [column for column in range(rows.shape[1]) if column != max(found.columns)]
         rows, names, discrete = rows[:, left], [names[column] for column in left], [discrete[column] for column in left]
         found = find_relation(rows) if len(left) > 1 else None
+    where, broken = "in every row that is trained on", None
+    if found is None:
+        broken = find_broken_relation(rows)
+    if broken is not None and not all(discrete[column] for column in broken[0].columns):
+        found, where = broken[0], f"in {percent(1 - len(broken[1]) / len(rows))} of the rows that are trained on"
     if found is not None:
         columns = ", ".join(f'"{names[column]}"' for column in sorted(found.columns))
         warnings.warn(
-            f"Columns {columns} determine each other, {found.equation(names)} in every row that is trained on"
+            f"Columns {columns} determine each other, {found.equation(names)} {where}"
             f"{' up to rounding' if found.rounded else ''}: their joint density is infinite there, and the fitted one "
             "grows as long as it is trained; leave one of them out.",
             RuntimeWarning,

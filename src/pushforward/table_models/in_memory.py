@@ -131,7 +131,7 @@ class InMemoryTable:
             for name, column in zip(names, missing.T, strict=True)
             if column.any()
         }
-        return Codes(matrix, gaps)
+        return Codes(matrix, gaps, self.row_numbers)
 
     def split(self, schema: Schema, matrix: np.ndarray, names: Sequence[str], features: int) -> Split:
         """A split with copies, or the rows of a group, on one side."""

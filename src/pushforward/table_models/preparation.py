@@ -17,7 +17,7 @@ from pushforward.table_models.gaussian import gaussian_held_out
 from pushforward.table_models.in_memory import InMemoryTable
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.row_order import correlation_of_neighbors
-from pushforward.table_models.source import HoldOut, Split, TableSource
+from pushforward.table_models.source import Codes, HoldOut, Split, TableSource
 from pushforward.table_models.streamed import StreamedTable, is_large
 from pushforward.tables import (
     Schema,
@@ -31,6 +31,7 @@ from pushforward.tables import (
     read_schema,
     table_from_frame,
 )
+from pushforward.tables.broken_relations import lines_of_broken_relations
 from pushforward.tables.checks import FRAME, check_rows, check_scale, leave_out
 from pushforward.tables.columns.kinds import Column, Continuous
 from pushforward.tables.columns.text_format import PLAIN, Conventions
@@ -112,7 +113,7 @@ def prepare(
         roles = _with_arbitrary_conditions(dataclasses.replace(roles, schema=inferred), flow)
         codes = table.encode(inferred, names) if inferred != found else codes
     _check_dense(codes.matrix, names, roles, source, MINIMUM_ROWS)
-    harmless, hints = _check_independent(codes.matrix, names, roles, source)
+    harmless, hints = _check_independent(codes, names, roles, source)
     if not roles.modeled:
         raise InputError(f"{source} has no column to model that varies: a constant needs no model.")
     varying = [*roles.features, *roles.context]
@@ -252,19 +253,22 @@ def _with_arbitrary_conditions(roles: ColumnRoles, flow: str | None) -> ColumnRo
 
 
 def _check_independent(
-    matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str
+    codes: Codes, names: Sequence[str], roles: ColumnRoles, source: str
 ) -> tuple[list[str], list[str]]:
     """Refuse quantities of which one follows from others; lines of relations that do no harm, and that nearly hold."""
     places = [place for place, name in enumerate(names) if _is_quantity(roles.schema[name])]
     found = [names[place] for place in places]
-    amounts = matrix[:, places]
+    amounts = codes.matrix[:, places]
     for column, name in zip(amounts.T, found, strict=True):
         column[:] = roles.schema[name].amounts(column)
     dates = [name for name in found if not roles.schema[name].numeric]
-    lines = check_independent(amounts, found, source=source, conditions=roles.context, exact=dates)
+    about: dict[str, Any] = {"source": source, "conditions": roles.context, "exact": dates}
+    lines = check_independent(amounts, found, **about)
+    broken = lines_of_broken_relations(amounts, found, **about, numbers=codes.numbers)
     modeled = [place for place, name in enumerate(found) if name not in roles.context]
     near = rounded_sum(amounts[:, modeled], [found[place] for place in modeled])
-    return lines, [] if near is None else [f"{near}: if that is so by design, {leave_out(source, 'one of them')}"]
+    by_design = [] if near is None else [f"{near}: if that is so by design, {leave_out(source, 'one of them')}"]
+    return lines, [*broken, *by_design]
 
 
 def _check_dense(matrix: np.ndarray, names: Sequence[str], roles: ColumnRoles, source: str, rows: int) -> None:

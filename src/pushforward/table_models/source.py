@@ -42,10 +42,12 @@ class Codes(NamedTuple):
     Attributes:
         matrix: (n, columns), NaN where a value is missing.
         gaps: the first row without a value, counted from 1, of each column that has such a row.
+        numbers: of the rows in their table, (n,), counted from 1; None for a sample.
     """
 
     matrix: np.ndarray
     gaps: Mapping[str, int]
+    numbers: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

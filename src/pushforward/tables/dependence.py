@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import qr, solve_triangular
@@ -45,6 +45,10 @@ class Relation:
     constant: float
     rounded: bool
 
+    def among(self, places: Sequence[int]) -> Relation:
+        """The same relation where its columns have these places."""
+        return replace(self, columns=[places[column] for column in self.columns])
+
     def equation(self, names: Sequence[str]) -> str:
         """Write it out, such as "total = a + b".
 
@@ -84,20 +88,19 @@ def find_relation(matrix: np.ndarray) -> Relation | None:
         'total = a + b'
     """
     places = [column for column in range(matrix.shape[1]) if np.isfinite(matrix[:, column]).any()]
-    complete = matrix[~np.isnan(matrix).any(1)]
-    if len(complete) >= max(FEWEST_ROWS, matrix.shape[1] + ROWS_TO_SPARE):
-        return _of_complete_rows(complete, places)
-    for some in _candidates(matrix, places):
-        rows = matrix[:, some]
-        rows = rows[~np.isnan(rows).any(1)]
-        if len(rows) >= min(FEWEST_ROWS, len(matrix)) and len(rows) > len(some):
-            found = _of_complete_rows(rows, some)
+    complete = ~np.isnan(matrix).any(1)
+    if complete.sum() >= max(FEWEST_ROWS, matrix.shape[1] + ROWS_TO_SPARE):
+        return _of_complete_rows(matrix, places)
+    for some in candidates_beside_gaps(matrix, places):
+        rows = ~np.isnan(matrix[:, some]).any(1)
+        if rows.sum() >= min(FEWEST_ROWS, len(matrix)) and rows.sum() > len(some):
+            found = _of_complete_rows(matrix, some)
             if found is not None:
                 return found
     return None
 
 
-def _candidates(matrix: np.ndarray, places: list[int]) -> list[list[int]]:
+def candidates_beside_gaps(matrix: np.ndarray, places: list[int]) -> list[list[int]]:
     """Columns that may be related, by correlations over the rows where both of a pair have values."""
     present = ~np.isnan(matrix[:, places])
     scaled = np.column_stack([_scaled(matrix[:, place])[0] for place in places])
@@ -114,11 +117,26 @@ def _candidates(matrix: np.ndarray, places: list[int]) -> list[list[int]]:
 
 
 def _of_complete_rows(matrix: np.ndarray, places: list[int]) -> Relation | None:
-    """The first relation that the columns at these places, which have no gaps here, have in every row."""
+    """The first relation of the columns at these places that complete rows suggest and that holds wherever it can."""
     if len(places) < 2:
         return None
-    scaled, scales = zip(*(_scaled(matrix[:, column]) for column in range(matrix.shape[1])), strict=True)
-    table = np.column_stack(scaled)
+    present = ~np.isnan(matrix)
+    for chosen in candidate_columns(matrix[np.ix_(present[:, places].all(1), places)]):
+        columns = [places[column] for column in chosen]
+        rows = present[:, columns].all(1)
+        found = relation_in_every_row(matrix if rows.all() else matrix[rows], columns)
+        if found is not None:
+            return found
+    return None
+
+
+def candidate_columns(matrix: np.ndarray) -> Iterator[list[int]]:
+    """Columns of which the first may follow from the others, by the pivoted QR decomposition of evenly spaced rows.
+
+    Arguments:
+        matrix: (n, columns) without gaps.
+    """
+    table, _ = scaled_columns(matrix)
     some = table[:: -(-len(table) // max(ROWS, ROWS_OF_COLUMN * table.shape[1]))]
     triangle, order = qr(some, mode="r", pivoting=True)
     spread = np.abs(np.diag(triangle)) / np.sqrt(len(some))
@@ -130,13 +148,13 @@ def _of_complete_rows(matrix: np.ndarray, places: list[int]) -> Relation | None:
         weights = solve_triangular(triangle[:last, :last], triangle[:last, last])
         sizes = np.concatenate([[1.0], np.abs(weights)])
         kept = np.flatnonzero(sizes > max(EXACT, spread[last] / 2))
-        columns = [int(order[last]), *(int(order[place - 1]) for place in kept[1:])]
-        found = _tried(matrix, table, np.array(scales), columns)
-        if found is not None:
-            return Relation(
-                [places[column] for column in found.columns], found.coefficients, found.constant, found.rounded
-            )
-    return None
+        yield [int(order[last]), *(int(order[place - 1]) for place in kept[1:])]
+
+
+def scaled_columns(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns with mean 0 and deviation 1, and their deviations."""
+    scaled, scales = zip(*(_scaled(matrix[:, column]) for column in range(matrix.shape[1])), strict=True)
+    return np.column_stack(scaled), np.array(scales)
 
 
 def _scaled(column: np.ndarray) -> tuple[np.ndarray, float]:
@@ -149,8 +167,23 @@ def _scaled(column: np.ndarray) -> tuple[np.ndarray, float]:
     return relative / spread, spread * magnitude
 
 
-def _tried(matrix: np.ndarray, table: np.ndarray, scales: np.ndarray, columns: list[int]) -> Relation | None:
-    """The relation that gives the first of some columns by the others, if it holds in every row."""
+def relation_in_every_row(matrix: np.ndarray, columns: list[int]) -> Relation | None:
+    """The relation that gives the first of some columns by the others, if it holds in every row.
+
+    Arguments:
+        matrix: (n, columns) without gaps.
+        columns: their places.
+    """
+    places = sorted(columns)
+    some = matrix[:, places]
+    found = _relation_of_scaled(some, *scaled_columns(some), [places.index(column) for column in columns])
+    return None if found is None else found.among(places)
+
+
+def _relation_of_scaled(
+    matrix: np.ndarray, table: np.ndarray, scales: np.ndarray, columns: list[int]
+) -> Relation | None:
+    """The same of columns that are scaled."""
     while len(columns) > 1:
         weights = np.linalg.lstsq(table[:, columns[1:]], table[:, columns[0]], rcond=None)[0]
         signed = np.concatenate([[1.0], -weights])

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pushforward.support.far_ends import far_ends
 from pushforward.tables.columns.atoms import LEAST_ROWS_BESIDE, LEAST_VALUES_BESIDE, MOST_ATOMS, atoms_of, is_heaped
 from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.figures import Figures, figures_matter, figures_of
@@ -97,6 +98,8 @@ class Tally:
         """The rest without those, be it one row, that lie far from all others: they say nothing of the tails."""
         different, counts = self.rest
         near = ~far_places(different, np.full(len(counts), counts.sum()), MOST_ATOMS, LEAST_VALUES_BESIDE)
+        lowest, highest = far_ends(different)
+        near[:lowest] = near[len(near) - highest :] = False
         return different[near], counts[near]
 
     def spread_near(self, step: float) -> np.ndarray:
