@@ -209,7 +209,9 @@ def _whole(column: Any) -> Any:
 def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format | None:
     """The one format of different texts, None for none."""
     shown = f'such as "{shortened(texts[0].as_py(), 30)}"'
-    if conventions.date_format is None and match_all(texts, ISO):
+    # Without spaces around it, which these texts have lost.
+    iso = match_all(texts, ISO) and match_all(values.column, ISO)
+    if conventions.date_format is None and iso:
         return None
     dates = date_formats(texts, conventions.date_format)
     if len(dates) > 1:
@@ -219,9 +221,7 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
         option = "date_format=" if values.source == FRAME else "--date-format"
         raise InputError(f"{values.what} holds dates {shown}, {reason}; say which with {option} {named}.")
     if dates:
-        # Without spaces around it.
-        plain = dates[0].startswith("%Y-%m-%d") and match_all(values.column, ISO)
-        return None if plain else dates_in_detail(texts, dates[0])
+        return None if iso and dates[0].startswith("%Y-%m-%d") else dates_in_detail(texts, dates[0])
     numbers = number_formats(texts, conventions.decimal)
     if len(numbers) > 1:
         option = "decimal=" if values.source == FRAME else "--decimal"
