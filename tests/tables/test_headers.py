@@ -72,6 +72,7 @@ NAMES = {
     "text alone": ("red,small\nblue,big\n", ["red", "small"]),
     "a name that begins with a hash": ("#a,b\n1,2\n", ["#a", "b"]),
     "a name of two lines": ('"a\nb",c\n1,2\n', ["a\nb", "c"]),
+    "a header that stands again": ("a,b\n1,2\na,b\n3,4\n", ["a", "b"]),
     "sodium": ("Na,K\n1,2\n", ["Na", "K"]),
     "months over numbers": ("site,2020-01,Jan 2020\nA,2.5,3\nB,3.5,4\n", ["site", "2020-01", "Jan 2020"]),
     "money over numbers": ("$1000,$2000\n4,3\n7,2\n", ["$1000", "$2000"]),

@@ -137,8 +137,8 @@ def is_like(name: str, cells: Sequence[str]) -> bool:
     different = set(cells)
     if name.lower() in TRUTHS:
         return bool(cells) and {cell.lower() for cell in different} <= TRUTHS
-    # A column of boxes that were ticked has its name as its only level.
-    if name in different and len(different) > 1:
+    # A column of boxes that were ticked has its name as its only level; above numbers the header stands again.
+    if name in different and len(different) > 1 and not any(map(_is_value, different)):
         return True
     shape = shape_of(name)
     return "0" in shape and sum(shape_of(cell) == shape for cell in cells) > len(cells) / 2
