@@ -51,7 +51,8 @@ def test_scores_of_whole_numbers_are_sums(name, flow):
         found += (at - (value >= y)) ** 2
         mean += 1 - at
     few = name != "counts without an end"
-    tolerance = {"rtol": 1e-5, "atol": 1e-6} if few else {"rtol": 5e-3}
+    # Of many values a smooth distribution function is integrated, within a tenth of a step.
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if few else {"rtol": 0, "atol": 0.1}
     np.testing.assert_allclose(density.crps(rows, y), found, **tolerance)
     np.testing.assert_allclose(density.predict(rows, "mean"), mean, **tolerance)
 

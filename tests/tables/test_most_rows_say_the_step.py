@@ -162,7 +162,7 @@ def test_probabilities_of_significant_figures_beside_atoms_sum_to_one():
     column = column_of(values)
     assert isinstance(column, Mixed)
     every = np.concatenate([np.arange(1, 100) * 10.0**power for power in range(-2, 8)])
-    every = np.unique(column.cells.nearest(every))  # among them 0, the atom
+    every = np.unique([0, *column.cells.nearest(every)])  # 0 is the atom
     found = Columns({"x": column}, ["x"]).intervals(torch.from_numpy(every)[:, None])
     mass = torch.special.ndtr(found.high) - torch.special.ndtr(found.low)
     assert float(mass.sum()) == pytest.approx(1, abs=1e-6)

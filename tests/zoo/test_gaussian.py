@@ -38,7 +38,8 @@ def test_a_conditional_gaussian_is_a_quotient_of_two(features):
         by_hand = gaussian_held_out(
             ROWS.numpy(), ROWS.numpy(), features, *(2 * [None if some is None else some.numpy()])
         )
-        assert value == pytest.approx(by_hand, abs=2e-3)
+        # Shrinking costs the rows of the fit a little.
+        assert -0.01 < value - by_hand < 1e-6
 
 
 def test_it_is_saved_and_loaded(tmp_path):

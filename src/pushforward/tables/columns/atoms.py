@@ -53,9 +53,10 @@ def atoms_of(different: np.ndarray, counts: np.ndarray) -> list[float]:
     if not len(places):
         return []
     far, ends = _apart(different, places)
-    if _are_heaps(different, places[~far & ~ends]):
-        # Heaps predict each other.
-        heaps = places[~far]
+    heaps = _heaps(different, places[~far & ~ends])
+    if len(heaps):
+        # Heaps predict each other, also those that are no larger than the values between them.
+        heaps = np.setdiff1d(np.union1d(heaps, places), places[far])
         places = np.union1d(places[far], heaps[_in_excess(different[heaps], counts[heaps])])
     # A mark that is rare counts as much as a frequent price.
     far, ends = _apart(different, places)
@@ -82,7 +83,7 @@ def is_heaped(different: np.ndarray, counts: np.ndarray) -> bool:
     different, counts = _without_strays(different, counts)
     places = _in_excess(different, counts)
     far, ends = _apart(different, places)
-    return _are_heaps(different, places[~far & ~ends])
+    return len(_heaps(different, places[~far & ~ends])) > 0
 
 
 def remark_of_marks(marks: Sequence[str], where: str = "far from all other values") -> str:
@@ -187,19 +188,23 @@ def _apart(different: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.nd
     return far[places], np.isin(places, np.flatnonzero(~far)[[0, -1]])
 
 
-def _are_heaps(different: np.ndarray, places: np.ndarray) -> bool:
-    """Whether values are too many to be atoms, and fill a grid coarser than that of all, on which others lie too."""
+def _heaps(different: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The places of a grid coarser than that of all, if values too many to be atoms fill it; otherwise none."""
+    none = np.zeros(0, dtype=np.int64)
     if len(places) <= MOST_ATOMS:
-        return False
+        return none
     grid = grid_of(different)
     heaps = different[places]
     step = float(np.median(np.diff(heaps)))
     if grid is None or step < 1.5 * grid.step:
-        return False
+        return none
     # Whole numbers of steps of the finer grid, which are exact.
-    apart = np.round((heaps - heaps[0]) / grid.step).astype(np.int64)
-    _, alike = np.unique(apart % max(round(step / grid.step), 1), return_counts=True)
-    return bool(alike.max() >= max(ALIKE * len(heaps), FILLED * (heaps[-1] - heaps[0]) / step))
+    ratio = max(round(step / grid.step), 1)
+    apart = np.round((different - heaps[0]) / grid.step) % ratio
+    which, alike = np.unique(apart[places], return_counts=True)
+    if alike.max() < max(ALIKE * len(heaps), FILLED * (heaps[-1] - heaps[0]) / step):
+        return none
+    return np.flatnonzero(apart == which[alike.argmax()])
 
 
 def _by_neighbors(
