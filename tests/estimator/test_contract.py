@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from small_fits import default_steps, stacks
 
 import pushforward as pf
 
@@ -61,7 +62,10 @@ def test_nor_to_conditions_outliers_and_features(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks([kind() for kind in ESTIMATORS])
-def test_nor_with_the_default_options(estimator, check):
+def test_nor_with_the_default_options(estimator, check, monkeypatch):
+    # Stacks and mixtures of several flows; how long each of these trains is not the point.
+    stacks(monkeypatch)
+    default_steps(monkeypatch, 20)
     check(estimator)
 
 
