@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared
 from pushforward.table_models.stacking import FOLDS, Stack, StackedRows, checkpoints, stack, stacks
 from pushforward.tables.columns.columns import Columns
 from pushforward.training import History, fit
+from pushforward.training.checkpoint import content, data_of
 from pushforward.training.settings import TrainingOptions
 from pushforward.zoo.recipe import Recipe
 from pushforward.zoo.simple_densities import Features
@@ -31,7 +33,8 @@ def folds_of(prepared: Prepared, options: Mapping[str, Any], seed: int) -> Folds
     """The training and held-out rows of each flow of a stacked density; none where one flow is trained.
 
     That is so with given columns, gaps, measurement errors or weights, rows that are held out at the end, many rows, in
-    several processes, and where a column would be constant among the training rows of a flow.
+    several processes, or if a fit of these resumes, and where a column would be constant among the training rows of a
+    flow.
     """
     roles, folded = prepared.roles, prepared.rows.folded
     if folded is None or roles.given or roles.allows_gaps or roles.errors or processes().count > 1:
@@ -43,6 +46,11 @@ def folds_of(prepared: Prepared, options: Mapping[str, Any], seed: int) -> Folds
     for training, held_out in folds:
         codes = folded.matrix[training][:, dense]
         if not len(held_out) or bool((codes == codes[:1]).all(0).any()):
+            return []
+    path = options.get("checkpoint")
+    if options.get("resume") and path is not None:
+        before = data_of(Path(path)).get("held_out")
+        if before not in (None, content(folds[0][1])):
             return []
     return folds
 

@@ -200,6 +200,16 @@ def content(matrix: Tensor) -> str:
     return digest.hexdigest()
 
 
+def data_of(path: Path) -> dict[str, Any]:
+    """Hashes of the data of a run by their names, as its checkpoint has them; none of a file that is no checkpoint."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["pushforward_checkpoint"])
+        return dict(facts["origin"]["data"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return {}
+
+
 def _check_origin(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     changed = next((name for name, value in ours.items() if name not in theirs or theirs[name] != value), None)
     if changed is None:
