@@ -201,7 +201,7 @@ def content(matrix: Tensor) -> str:
 
 
 def data_of(path: Path) -> dict[str, Any]:
-    """Hashes of the data of a run by their names, as its checkpoint has them; none of a file that is no checkpoint."""
+    """Hashes of the data of a run by their names, as its checkpoint has them; none of another file."""
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["pushforward_checkpoint"])
