@@ -166,6 +166,7 @@ REFUSED = {
         "a,b\n1,2\nSource: us\n",
         '("Source: us") has 1 field, and the header has 2; correct or remove',
     ),
+    "a title over one line": ("Table 3\na,b\n", '("Table 3") has 1 field, and row 1 has 2; remove it if it is a title'),
     "a title": ("Table 3\na,b\n1,2\n", "begins with a line that is not a header (Table 3)"),
     "a comment at the end": ("a,b\n1,2\n3,4\n# end\n", "begins with # and has 1 field, and the header has 2; if it is"),
     "a comma in the header": ("a,b,\n1,2\n3,4\n", "has a comma at the end of the header, and none at the end of row 1"),

@@ -21,7 +21,7 @@ from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kind
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
-from pushforward.estimator.stacked import fit_stack, folds_of
+from pushforward.estimator.stacked import USUAL_FRACTION, fit_stack, folds_of
 from pushforward.estimator.varying import VaryingColumns, constant_columns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
@@ -75,7 +75,7 @@ class FlowEstimator(BaseEstimator):
     epochs: int | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
-    validation_fraction: float = 0.1
+    validation_fraction: float = USUAL_FRACTION
     random_state: Any = None
     device: str = "auto"
     verbose: bool = False

@@ -20,7 +20,7 @@ from pushforward.training.folds import FoldedRows
 from pushforward.zoo.recipe import Recipe
 from pushforward.zoo.simple_densities import Features
 
-# Another share of held-out rows is that of one training.
+# The default share of held-out rows; another one is that of one training.
 USUAL_FRACTION = 0.1
 
 
