@@ -16,13 +16,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.errors import InputError
 from pushforward.estimator.cells import check_finite, readable
+from pushforward.estimator.context_columns import ContextColumns
 from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
 from pushforward.estimator.stacked import USUAL_FRACTION, fit_stack, folds_of
-from pushforward.estimator.varying import VaryingColumns, constant_columns
+from pushforward.estimator.varying import VaryingColumns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
@@ -83,6 +84,8 @@ class FlowEstimator(BaseEstimator):
 
     # Whether rows are mapped to latent features and back, which only numbers with a density can be.
     _needs_invertible_map = False
+    # Whether values of X may be missing.
+    _takes_gaps = False
     # Whether few rows are answered with a stack of flows and simple densities.
     _is_stacked = False
 
@@ -116,10 +119,9 @@ class FlowEstimator(BaseEstimator):
         codes = self._kinds.encode(self._columns.of(rows))
         given = None
         if context is not None:
-            # A constant column carries no information, and cannot be standardized.
-            self._context_columns = np.flatnonzero(~constant_columns(context[training_rows]))
-            if len(self._context_columns):
-                given = context[:, self._context_columns].astype(np.float64)
+            self._context_columns = ContextColumns(context[training_rows].astype(np.float64))
+            if self._context_columns.width:
+                given = self._context_columns(context.astype(np.float64))
         self._train(codes, given, split, seed, weights, copies)
         return FittedRows(rows, training_rows, split[1].numpy(), copies)
 
@@ -168,7 +170,8 @@ class FlowEstimator(BaseEstimator):
             announce(line)
         row_weights = None if weights is None else torch.from_numpy(weights)
         # The points are those that a Gaussian is made of as well.
-        rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights)
+        flags = () if given is None else self._context_columns.flags
+        rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights, flags)
         options = {**self._training_options(recipe, seed), "max_time": max_time}
         if folds:
             result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
@@ -214,8 +217,8 @@ class FlowEstimator(BaseEstimator):
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """X of a fitted estimator as an array of floats."""
         options |= {"reset": False, "ensure_all_finite": False}
-        array: np.ndarray = validate_data(self, readable(X), dtype=FLOATS, **options)
-        check_finite(array, X)
+        array: np.ndarray = validate_data(self, readable(X, gaps=self._takes_gaps), dtype=FLOATS, **options)
+        check_finite(array, X, gaps=self._takes_gaps)
         return array
 
     def _evaluated_by(self, dtype: np.dtype) -> Flow:
@@ -224,7 +227,7 @@ class FlowEstimator(BaseEstimator):
 
     def _context_of(self, rows: Any) -> Any:
         """The context of rows, an array or a tensor, or None."""
-        return rows[:, self._context_columns] if len(self._context_columns) else None
+        return self._context_columns(rows) if self._context_columns.width else None
 
     def _log_prob(self, x: np.ndarray, rows: np.ndarray | None = None, *, precision: np.dtype) -> np.ndarray:
         """log p(x | rows) in nats, (n,), float64.

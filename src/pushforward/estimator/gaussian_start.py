@@ -48,6 +48,8 @@ def gaussian_of_split(
         lambda some: held_out_value(some, kinds, rows, split),
         bounded=kinds.bounded,
         normal=kinds.maps.normal,
+        flags=rows.flags,
+        trends=kinds.maps.linear,
     )
 
 

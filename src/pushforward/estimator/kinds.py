@@ -88,7 +88,8 @@ class ColumnKinds:
     def flow_options(self) -> dict[str, Any]:
         """What `Recipe.make` is to know of the points of the columns."""
         maps = self.maps
-        return {"normal": maps.normal, **({"low": maps.low, "high": maps.high} if self.bounded else {})}
+        about = {"normal": maps.normal, "trends": maps.linear}
+        return {**about, **({"low": maps.low, "high": maps.high} if self.bounded else {})}
 
     def density(self, flow: Flow, points: int = POINTS) -> Density:
         """The density of codes that a flow of their points stands for, in evaluation mode.

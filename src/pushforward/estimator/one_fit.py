@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,14 @@ class Rows:
         points: (n, D) on the line, of the codes.
         given: (n, C) or None.
         weights: (n,) or None.
+        flags: the places of flags in the context.
     """
 
     codes: np.ndarray
     points: Tensor
     given: np.ndarray | None
     weights: Tensor | None
+    flags: Sequence[int] = ()
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Points, context and weights of some rows."""
@@ -56,7 +59,7 @@ def train(
     """
     points, context, weights = rows.at(split[0])
     known = None if rows.given is None else torch.from_numpy(rows.given)
-    flow = recipe.make(points, context, seed, weights=weights, known=known, **kinds.flow_options())
+    flow = recipe.make(points, context, seed, weights=weights, known=known, flags=rows.flags, **kinds.flow_options())
     density = kinds.density(flow, POINTS_IN_TRAINING)
     of_rows = None if rows.weights is None else rows.weights.numpy()
     history = fit(density, rows.codes, rows.given, weights=of_rows, split=split, **{**options, "seed": seed})

@@ -25,9 +25,10 @@ class Map(nn.Module):
         normal: whether y is nearly standard normal already, or would be if all angles were as likely.
         trivial: whether y is the code.
         circular: whether the columns are angles.
+        linear: whether y is a linear function of the code, but for noise within a step.
     """
 
-    normal = trivial = circular = False
+    normal = trivial = circular = linear = False
     filler: Tensor
 
     def __init__(self, filler: Sequence[float]) -> None:

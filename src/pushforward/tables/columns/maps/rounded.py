@@ -32,7 +32,7 @@ class Rounded(Map):
         within = exact(kinds)
         super().__init__(within.filler.tolist())
         self.exact = within
-        self.normal = within.normal
+        self.normal, self.linear = within.normal, within.linear
         self.cells = CellLengths([kind.cells for kind in kinds])
         self.register_buffer("low", double([kind.bounds[0] for kind in kinds]))
         self.register_buffer("high", double([kind.bounds[1] for kind in kinds]))
