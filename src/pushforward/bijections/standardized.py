@@ -28,7 +28,7 @@ class Standardized(Bijection):
         context: shift and scale of the context, or None when f takes none.
         context_range: the range of standardized contexts in training, beyond which f sees its end; default none.
         features_of_context: what f sees of standardized contexts after `context_range`; default these themselves.
-        context_trend: how x goes on beyond the range, in evaluation mode; by default it is as at the end of it.
+        context_trend: how x goes on beyond the range; by default it is as at the end of it.
 
     Cost: that of f; for contexts beyond their range a forward of f more for each latent point of the trend.
     """
@@ -124,12 +124,12 @@ class Standardized(Bijection):
         """The map into the units of the data, which is another one for contexts beyond their range, if any is."""
         if self.context_trend is None or self.context_range is None or self.context is None or context is None:
             return self.data
-        if self.training:
-            # The rows of a training are within their range, and no step shall wait for a GPU.
+        if self.training and not context.is_cpu:
+            # The rows of a training are within their range, and no step waits for a GPU to say so.
             return self.data
         standardized = self.context.inverse(context)[0]
-        ends = self.context_range(standardized).flatten(0, -2)
-        rows = standardized.flatten(0, -2) - ends
+        ends = self.context_range(standardized).reshape(-1, context.shape[-1])
+        rows = standardized.reshape(-1, context.shape[-1]) - ends
         some = None
         if is_untransformed():
             some = (rows != 0).any(1)

@@ -105,7 +105,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         Arguments:
             X: (n, C).
             statistic: "median" (default); "mean", by quadrature, in which values count no farther than one range beyond
-                the targets of the fit; or "mode" of one target, the densest of 100 quantiles.
+                the targets of the fit, or of the central 98 % of a row beyond the range of X; or "mode" of one target, the densest of 100 quantiles.
 
         Raises:
             InputError: another statistic, or the mode of several targets.

@@ -214,7 +214,7 @@ class PredictivePoints(FlowEstimator):
         check_is_fitted(self)
         rows = self._checked(X)
         warn_of_new_gaps(self._context_columns.new_gaps(rows), vars(self).get("feature_names_in_"))
-        warn_beyond_range(self.flow_, self._context_of(rows))
+        warn_beyond_range(self.flow_, self._context_of(rows), len(rows))
         return rows
 
     def _rows_and_targets(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

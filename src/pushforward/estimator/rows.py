@@ -179,19 +179,26 @@ def warn_of_new_gaps(missing: np.ndarray, names: Sequence[str] | None) -> None:
         )
 
 
-def warn_beyond_range(flow: Flow, context: np.ndarray | None) -> None:
-    """Warn of rows that lie beyond the range of those of the fit.
+def beyond_range(flow: Flow, context: np.ndarray | None, count: int) -> np.ndarray:
+    """Which rows, (n,), lie beyond the range of those of the fit.
 
     Arguments:
         flow: of the fit.
         context: (n, C) what it is given of the rows; None if that is nothing.
+        count: n.
     """
     if context is None:
-        return
-    beyond = map_rows(lambda given: flow.beyond_range(given.double()), flow, context).any(1)
+        return np.zeros(count, dtype=bool)
+    found: np.ndarray = map_rows(lambda given: flow.beyond_range(given.double()), flow, context).any(1)
+    return found
+
+
+def warn_beyond_range(flow: Flow, context: np.ndarray | None, count: int) -> None:
+    """Warn of rows that lie beyond the range of those of the fit; arguments as for `beyond_range`."""
+    beyond = beyond_range(flow, context, count)
     if beyond.any():
         warnings.warn(
-            f"{beyond.sum():,} of {counted(len(context), 'row')} of X ({percent(beyond.mean())}) "
+            f"{beyond.sum():,} of {counted(count, 'row')} of X ({percent(beyond.mean())}) "
             f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
             "nothing is known: the density is at least as wide as at its end.",
             RuntimeWarning,
