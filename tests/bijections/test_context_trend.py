@@ -1,12 +1,13 @@
 """Beyond the range of contexts: the linear regression of the rows, with the unit information prior of its slope."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 from other_device import Elsewhere, moved
+from scipy import stats
 from significance import is_mean_of
 
 import pushforward as pf
@@ -25,8 +26,12 @@ BEYOND = torch.tensor([[3.2, 0.0], [12.0, 0.0], [-1.0, 40.0], [1000.0, -50.0]], 
 def rows(seed=0, targets=2):
     """Targets that are linear in two correlated contexts, and these."""
     generator = torch.Generator().manual_seed(seed)
-    context = torch.rand(ROWS, 2, generator=generator, dtype=torch.float64) @ torch.tensor([[3.0, 1.0], [0, 4]]).double()
-    noise = torch.randn(ROWS, 2, generator=generator, dtype=torch.float64) @ torch.tensor([[0.5, 0.4], [0, 0.3]]).double()
+    context = (
+        torch.rand(ROWS, 2, generator=generator, dtype=torch.float64) @ torch.tensor([[3.0, 1.0], [0, 4]]).double()
+    )
+    noise = (
+        torch.randn(ROWS, 2, generator=generator, dtype=torch.float64) @ torch.tensor([[0.5, 0.4], [0, 0.3]]).double()
+    )
     x = 10 + context @ torch.tensor([[2.0, -1.0], [1.0, 0.5]]).double() + noise
     return x[:, :targets], context
 
@@ -79,7 +84,11 @@ def test_within_the_range_nothing_changes_to_the_last_bit(make):
     flow, x, context = random_flow(make)
     both = torch.cat([context, BEYOND])
     z = torch.randn(len(both), 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = flow.log_prob(torch.cat([x, x[: len(BEYOND)]]), both), flow.to_data(z, both), flow.to_data(z[:ROWS], context)
+    found = (
+        flow.log_prob(torch.cat([x, x[: len(BEYOND)]]), both),
+        flow.to_data(z, both),
+        flow.to_data(z[:ROWS], context),
+    )
     trend, flow.bijection.context_trend = flow.bijection.context_trend, None
     plain = flow.log_prob(x, context), flow.to_data(z[:ROWS], context)
     assert isinstance(trend, ContextTrend)
@@ -135,7 +144,7 @@ def test_features_by_themselves_multiply_to_the_whole():
 
 
 def test_a_density_beyond_the_range_integrates_to_one_and_is_that_of_the_draws():
-    flow, x, _ = random_flow(pf.gaussianized, targets=1)
+    flow, *_ = random_flow(pf.gaussianized, targets=1)
     levels = torch.tensor([[-1.0], [0.0], [1.5]], dtype=torch.float64)
     for at in BEYOND:
         center, deviation = _moments(flow, at, 1000)
@@ -173,7 +182,7 @@ def test_every_interval_is_at_least_as_wide_as_at_the_end_and_wider_farther_out(
     as_at_end = [widths(distance) for distance in distances]
     flow.bijection.context_trend = trend
     assert all(bool((width > end).all()) for width, end in zip(found, as_at_end, strict=True))
-    assert all(bool((b > a).all()) for a, b in zip(found, found[1:], strict=False))
+    assert all(bool((b > a).all()) for a, b in pairwise(found))
     assert bool(widths(1e30).isfinite().all())
 
 
@@ -240,11 +249,13 @@ def test_of_another_base_and_in_single_precision():
     for base in ("logistic", "mixture"):
         flow = pf.standardized(pf.maf(2, context=2, base=base), x.float(), context.float()).eval()
         z = flow.base.sample((4,))
-        torch.testing.assert_close(flow.to_latent(flow.to_data(z, BEYOND.float()), BEYOND.float()), z, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            flow.to_latent(flow.to_data(z, BEYOND.float()), BEYOND.float()), z, rtol=1e-3, atol=1e-3
+        )
 
 
 def test_a_curve_is_followed_no_farther_than_is_known():
-    """y = sin t + small noise: a straight line says next to nothing of it, so that the deviation soon is that of all."""
+    """y = sin t + small noise: a straight line says little of it, so that the deviation soon is that of all rows."""
     generator = torch.Generator().manual_seed(0)
     t = 2 * math.pi * torch.rand(500, 1, generator=generator, dtype=torch.float64)
     y = t.sin() + 0.01 * torch.randn(500, 1, generator=generator, dtype=torch.float64)

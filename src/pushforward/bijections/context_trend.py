@@ -72,7 +72,7 @@ class WidenedData(NamedTuple):
     values: Widening
 
     def within(self, batch: torch.Size, rows: Tensor | None = None) -> WidenedData:
-        """The same map for some rows, (N,), of a whole batch, default all of them, which leaves the others as they are."""
+        """The same map for some rows, (N,), of a batch, default all of them, which leaves the others as they are."""
         return WidenedData(self.scores.within(batch, rows), self.data, self.values.within(batch, rows))
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,7 +171,7 @@ class ContextTrend(nn.Module):
 
 
 def latents_of(features: int) -> Tensor:
-    """Points ±1 with mean 0 and covariance 1, (P, D), float64: the means and variances of their linear images are exact.
+    """Points ±1 with mean 0 and covariance 1, (P, D), float64: moments of their linear images are exact.
 
     They are the rows of a Hadamard matrix without its first column; of more than 15 features, seeded signs.
 

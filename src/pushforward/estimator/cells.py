@@ -30,8 +30,8 @@ def readable(values: Any, name: str = "X", *, gaps: bool = False) -> Any:
         gaps: whether values may be missing; they become NaN.
 
     Raises:
-        InputError: another shape, records, two columns of one name, or a column of dates or of text, or one with missing
-            or masked values where none may be, which is named.
+        InputError: another shape, records, two columns of one name, masked values or missing ones where none may be, or
+            a column of dates or of text, which is named.
 
     Example:
         >>> readable(np.array([[1.0, 2.0]])).shape
@@ -40,8 +40,8 @@ def readable(values: Any, name: str = "X", *, gaps: bool = False) -> Any:
         Traceback (most recent call last):
         pushforward.errors.InputError: column "0" of X holds the text "a" in row 1: estimators take numbers; ...
     """
-    if gaps and np.ma.isMaskedArray(values) and values.dtype.kind in NUMBERS:
-        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+    if gaps and isinstance(values, np.ma.MaskedArray) and values.dtype.kind in NUMBERS:
+        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     values = unmasked(values, name)
     if isinstance(values, str | bytes):
         raise InputError(f"{name} is text: give an array or a data frame; fit_table reads files.")
@@ -63,7 +63,7 @@ def _with_nan(values: Any) -> Any:
     frame = nw.from_native(values, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame) or not frame.implementation.is_pandas():
         return values
-    objects = [column for column, dtype in values.dtypes.items() if dtype == object]
+    objects = [column for column, dtype in values.dtypes.items() if dtype.kind == "O"]
     return values.assign(**{column: _with_nan(values[column].to_numpy()) for column in objects}) if objects else values
 
 

@@ -36,21 +36,21 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
     Values of X may be missing, NaN. A column with gaps in the rows that are trained on is seen as its numbers, with the
     median in the gaps, and a flag that says where these are: what a missing value means is learned. In a column without
-    such gaps a missing value is later taken for the median, with a warning that names the column, as if it were known;
-    so give it some gaps, or an estimate, where they are to be expected.
+    gaps in the fit a missing value is later taken for the median, as if it were known, with a warning that names the
+    column.
 
     Where X lies beyond the range of the rows of the fit, nothing is known: targets without bounds follow the linear
     regression of the rows of the fit from there on, ever less certain, others widen to the deviation of all rows, and
-    a warning says of how many rows that is so. Rows in
-    float64 are evaluated in double precision, so that a row's result does not depend on the other rows; rows in float32
-    in the precision of the flow's networks, several times as fast.
+    a warning says of how many rows that is so. Rows in float64 are evaluated in double precision, so that a row's result
+    does not depend on the other rows; rows in float32 in the precision of the flow's networks, several times as fast.
 
     Arguments:
         {options}
 
     Attributes:
         flow_: the fitted `Flow`, or `FlowMixture` of one target, over the targets that vary, in their own units; its
-            context are the columns of X that vary, and flags of those with gaps. Of targets with probabilities it is over their points on a line.
+            context are the columns of X that vary, and flags of those with gaps. Of targets with probabilities it is
+            over their points on a line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -105,7 +105,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         Arguments:
             X: (n, C).
             statistic: "median" (default); "mean", by quadrature, in which values count no farther than one range beyond
-                the targets of the fit, or of the central 98 % of a row beyond the range of X; or "mode" of one target, the densest of 100 quantiles.
+                the targets of the fit, or of the central 98 % of a row beyond the range of X; or "mode" of one target,
+                the densest of 100 quantiles.
 
         Raises:
             InputError: another statistic, or the mode of several targets.

@@ -17,8 +17,8 @@ Rows = TypeVar("Rows", np.ndarray, Tensor)
 class ContextColumns:
     """given = (numbers of the columns that vary, flags of those with gaps), of rows of X.
 
-    A missing value, NaN, is given as the median of its column, beside a flag if the column has gaps in the rows that are
-    trained on: what missing values mean is then learned.
+    A missing value, NaN, is given as the median of its column, beside a flag if the column has gaps in the rows that
+    are trained on: what missing values mean is then learned.
 
     Arguments:
         rows: (n, C) that are trained on.
@@ -41,8 +41,8 @@ class ContextColumns:
         missing = np.isnan(rows)
         some = missing.any(0) & ~missing.all(0)
         # A column without values is as good as constant.
-        medians = [np.median(column[~gaps]) if not gaps.all() else 0.0 for column, gaps in zip(rows.T, missing.T)]
-        self.medians = np.array(medians, dtype=np.float64)
+        columns = [column[~np.isnan(column)] for column in rows.T]
+        self.medians = np.array([np.median(values) if len(values) else 0.0 for values in columns], dtype=np.float64)
         # A constant column carries no information, and cannot be standardized.
         self.numbers = np.flatnonzero(~constant_columns(np.where(missing, self.medians, rows)))
         self.with_flags = np.flatnonzero(some)

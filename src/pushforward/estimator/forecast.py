@@ -68,9 +68,7 @@ class Forecast:
         found: np.ndarray = (self.weights * self.values.clip(low, high)).sum(1)
         return found
 
-    def crps(
-        self, y: np.ndarray, low: float | np.ndarray = -np.inf, high: float | np.ndarray = np.inf
-    ) -> np.ndarray:
+    def crps(self, y: np.ndarray, low: float | np.ndarray = -np.inf, high: float | np.ndarray = np.inf) -> np.ndarray:
         """The continuous ranked probability score E|Y - y| - E|Y - Y'| / 2 = ∫ (F(t) - 1[t ≥ y])² dt, (n,), of y, (n,).
 
         Beyond the ends, and beyond y, nothing is counted: of tails without a mean no quadrature finds the integral.

@@ -43,9 +43,7 @@ class Forecasting(PredictivePoints):
         """
         rows, targets = self._rows_and_targets(X, y)
         ends = self._ends_of_rows(rows)
-        return self._of_each(
-            rows, lambda forecast, part, k: forecast.crps(targets[part, k], *ends(forecast, part, k))
-        )
+        return self._of_each(rows, lambda forecast, part, k: forecast.crps(targets[part, k], *ends(forecast, part, k)))
 
     def pit(self, X: Any, y: Any) -> np.ndarray:
         """The probability integral transform F(y | X) of each row: uniform where the forecasts are calibrated.
@@ -180,7 +178,9 @@ class Forecasting(PredictivePoints):
                 return low, high
             first, last = (forecast.quantile(level)[:, None] for level in CENTRAL)
             reach = last - first
-            return np.where(far, np.minimum(low, first - reach), low), np.where(far, np.maximum(high, last + reach), high)
+            return np.where(far, np.minimum(low, first - reach), low), np.where(
+                far, np.maximum(high, last + reach), high
+            )
 
         return ends
 

@@ -189,7 +189,8 @@ def beyond_range(flow: Flow, context: np.ndarray | None, count: int) -> np.ndarr
     """
     if context is None:
         return np.zeros(count, dtype=bool)
-    found: np.ndarray = map_rows(lambda given: flow.beyond_range(given.double()), flow, context).any(1)
+    beyond = map_rows(lambda given: flow.beyond_range(given.double()), flow, context)
+    found: np.ndarray = np.any(beyond, axis=1)
     return found
 
 
