@@ -41,8 +41,10 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
     Where X lies beyond the range of the rows of the fit, nothing is known: targets without bounds follow the linear
     regression of the rows of the fit from there on, ever less certain, others widen to the deviation of all rows, and
-    a warning says of how many rows that is so. Rows in float64 are evaluated in double precision, so that the result of a
-    row does not depend on the other rows; rows in float32 in the precision of the flow's networks, several times as fast.
+    a warning says of how many rows that is so.
+
+    Rows in float64 are evaluated in double precision, so that a row's result does not depend on the other rows; rows in
+    float32 in the precision of the flow's networks, several times as fast.
 
     Arguments:
         {options}
