@@ -61,6 +61,13 @@ KINDS = {
 }
 
 
+def deviation_of(fitted, t, values):
+    """The deviation of a target with probabilities, from these."""
+    probability = np.exp(fitted.score_samples(np.tile(t, (len(values), 1)), values))
+    mean = np.average(values, weights=probability)
+    return np.average((values - mean) ** 2, weights=probability) ** 0.5
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_every_kind_it_is_no_surer_than_at_the_end_and_within_the_support(kind):
     X, _ = line()
@@ -72,11 +79,12 @@ def test_of_every_kind_it_is_no_surer_than_at_the_end_and_within_the_support(kin
     draws = fitted.sample(asked, 4000, random_state=0)
     assert np.isfinite(draws).all() and np.isfinite(fitted.score_samples(asked, draws[:, 0])).all()
     spread = np.diff(fitted.predict_quantiles(asked, [0.05, 0.95]), axis=1)[:, 0]
-    # But for the margin in which the network sees more.
-    assert (spread[1:] >= 0.95 * spread[0]).all()
+    # But for the margin in which the network sees more, and quantiles in steps.
+    step = {"positive": 0.0, "heavy": 0.0, "rounded": 0.5}.get(kind, 1.0)
+    assert (spread[1:] >= 0.95 * spread[0] - step).all()
     if kind in ("counts", "flag", "grades"):
-        # Deviations of draws, up to five standard errors of two of them, 1 / √8000 of the deviation or more.
-        assert (draws.std(1)[1:] > 0.9 * draws.std(1)[0]).all()
+        deviation = np.array([deviation_of(fitted, t, np.arange(100.0)) for t in asked])
+        assert (deviation[1:] > 0.95 * deviation[0]).all()
         assert (draws >= y.min()).all() and (draws == draws.round()).all()
     if kind == "positive":
         assert (draws > 0).all() and np.quantile(draws, 0.99) < 10 * y.max()
