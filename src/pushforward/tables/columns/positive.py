@@ -70,8 +70,8 @@ class Positive(Measured):
 
     @property
     def support(self) -> tuple[float, float]:
-        """From the smallest number above 0 on, that of the grid if there is one."""
-        return self.offset or self.step or math.ulp(0.0), math.inf
+        """From the smallest number above 0 on, that of the grid if all are on one."""
+        return (0.0 if self.exact_beside else self.offset or self.step) or math.ulp(0.0), math.inf
 
     @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
