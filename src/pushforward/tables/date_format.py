@@ -15,6 +15,7 @@ from pushforward.tables.date_patterns import (
     NUMBERS_ALONE,
     PLAIN,
     QUARTERS_ALONE,
+    SHORT_DIGITS,
     WEEKDAYS,
     ZONES,
     directives,
@@ -68,7 +69,8 @@ def parse_dates(text: Any, form: str) -> Any:
         >>> parse_dates(pa.array(["13:45"]), "%H:%M").to_pylist()
         [49500.0]
     """
-    parts = pc.extract_regex(tidy(text), pattern_of(form))
+    text = pc.utf8_lpad(tidy(text), 8, "0") if form in SHORT_DIGITS else tidy(text)
+    parts = pc.extract_regex(text, pattern_of(form))
     good = to_numpy(pc.is_valid(parts))
     fields = {field.name: pc.struct_field(parts, field.name) for field in parts.type}
     seconds, clock = _seconds(fields, len(good))
