@@ -7,10 +7,12 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
-from pushforward.tables.columns.hints import hint_of, hint_of_century
+from pushforward.tables.columns.grids import has_decimals
+from pushforward.tables.columns.hints import hint_of, hint_of_century, hint_of_offsets
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.text_style import style_of
+from pushforward.tables.columns.timestamps import in_own_zone
 from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, WRITTEN, Marks
@@ -137,7 +139,7 @@ def _inferred(values: Values, declared: Column | None, conventions: Conventions)
     if declared is not None and declared.declared:
         return _completed(values, declared, conventions)
     form = recognized(values, conventions)
-    text, values = values, read_as(values, form)
+    text, values = values, in_own_zone(read_as(values, form), values, form)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
         if found is not None:
@@ -151,14 +153,18 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
     # Levels of text are text, whatever they look like.
     if form is None and declared.kept_as_text is not None:
         form = recognized(values, conventions)
-    text, values = values, read_as(values, form)
+    text, values = values, in_own_zone(read_as(values, form), values, form)
     return _noted(declared.declared_for(values), values, form, text, declared)
 
 
 def _noted(column: Column, values: Values, form: Format | None, text: Values, declared: Column | None) -> Column:
     """A complete column with what is known of all kinds alike."""
     style = style_of(text, column.arrow_type) if form is None else None
-    hints = [hint_of(values), hint_of_century(values, form)]
+    hints = [
+        hint_of(values),
+        hint_of_century(values, form),
+        None if column.numeric else hint_of_offsets(text, values, form),
+    ]
     hints += [_unused_marks(values, text) if declared is not None and declared.missing else None]
     hint = "; ".join(filter(None, hints)) or None
     return column.model_copy(update={"format": form, "style": style, "hint": hint})
