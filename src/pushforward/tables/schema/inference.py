@@ -16,6 +16,7 @@ from pushforward.tables.columns.timestamps import in_own_zone
 from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, WRITTEN, Marks
+from pushforward.tables.number_format import NumberFormat
 
 
 def infer_schema(
@@ -180,12 +181,13 @@ def _unused_marks(values: Values, text: Values) -> str | None:
     return f"no row that the schema was learned from has {shown}, declared as missing" if unused else None
 
 
-def with_styles(schema: Mapping[str, Column], rows: pa.Table, marks: Marks = TYPED) -> Schema:
+def with_styles(schema: Mapping[str, Column], rows: pa.Table, others: pa.Table, marks: Marks = TYPED) -> Schema:
     """Return a schema that was inferred from numbers with the styles of the text that they came from.
 
     Arguments:
         schema: complete, of at least the columns of the rows.
         rows: some rows, whose numbers are text.
+        others: more rows, which may have more decimals; numbers, or text of those that stay text.
         marks: what stands for a missing value in columns that do not say it.
     """
     found = dict(schema)
@@ -193,5 +195,9 @@ def with_styles(schema: Mapping[str, Column], rows: pa.Table, marks: Marks = TYP
         column = schema[name]
         if column.numeric and column.format is None:
             values = Values(rows.column(name), name, "", marks=column.marks(marks))
-            found[name] = column.model_copy(update={"style": style_of(values, column.arrow_type)})
+            style = style_of(values, column.arrow_type)
+            if isinstance(style, NumberFormat) and style.decimals:
+                more = Values(others.column(name), name, "", marks=column.marks(marks)).observed
+                style = style if has_decimals(more, style.decimals).all() else style.model_copy(update={"decimals": 0})
+            found[name] = column.model_copy(update={"style": None if style == NumberFormat() else style})
     return found
