@@ -20,6 +20,7 @@ def digit_formats(texts: Any, form: str | None = None) -> list[str]:
         form: the format that a user declares, which is taken if all texts have it; default None.
 
     Example:
+        >>> import pyarrow as pa
         >>> digit_formats(pa.array(["31122019", "05062020"])), digit_formats(pa.array(["01022019", "05062020"]))
         (['%d%m%Y'], ['%d%m%Y', '%m%d%Y'])
     """

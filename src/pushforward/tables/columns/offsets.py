@@ -57,8 +57,8 @@ def zone_of_offsets(ticks: np.ndarray, offsets: np.ndarray) -> str | None:
     """
     first = int(offsets[0])
     if (offsets == first).all():
-        sign, (hours, minutes) = "-" if first < 0 else "+", divmod(abs(first), 60)
-        return f"{sign}{hours:02}:{minutes:02}" if first else "UTC"
+        sign, (hours, rest) = "-" if first < 0 else "+", divmod(abs(first), 60)
+        return f"{sign}{hours:02}:{rest:02}" if first else "UTC"
     # The times around the changes decide, and there are few different hours.
     quarters, minutes = np.divmod(np.unique(ticks // 900_000_000 * _DAY + offsets + _DAY // 2), _DAY)
     moments, minutes = 900 * quarters, minutes - _DAY // 2
