@@ -98,6 +98,13 @@ def test_densities_are_those_of_cells_and_of_points():
     np.testing.assert_allclose(found, truth, rtol=1e-9)
 
 
+def test_it_can_be_declared_of_any_share():
+    declared = parse_schema({"x": {"kind": "continuous", "step": 0.1, "exact_beside": True}})
+    column = infer_schema(pa.table({"x": np.where(ROW % 50, NORMAL, 15.3)}), declared, source="t")["x"]
+    assert column.describe() == "continuous, recorded to 0.1 (2.0% of the rows), the others in full"
+    assert Columns({"x": column}, ["x"]).rounded == ["x"] and column.cells is None
+
+
 @pytest.mark.parametrize("seed", [0, 1000, 2000])
 def test_an_atom_on_the_grid_of_some_rows_is_one(seed):
     values = rounded_in(0.4, draws(seed).normal(15, 1, ROWS))
