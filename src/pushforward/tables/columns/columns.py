@@ -66,7 +66,7 @@ class Columns(nn.Module):
         self.features = len(names)
         self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
         self.rounded = [
-            name for name, kind in zip(names, kinds, strict=True) if kind.cells is not None and not kind.discrete
+            name for name, kind in zip(names, kinds, strict=True) if kind.recorded is not None and not kind.discrete
         ]
         self.noisy = bool(self.with_probabilities or self.rounded)
         groups: dict[Any, list[int]] = {}

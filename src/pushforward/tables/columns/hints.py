@@ -2,12 +2,14 @@
 
 import datetime
 import re
+from typing import Any
 
 import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.circles import beside_circle
+from pushforward.tables.columns.timestamps import has_offsets, zone_of_text
 from pushforward.tables.columns.values import Values
 from pushforward.tables.date_format import parse_dates
 
@@ -65,6 +67,26 @@ def hint_of_century(values: Values, form: object) -> str | None:
         f"has years of two digits up to {last.year}, since 00 to 68 are read as 2000 to 2068: write years of four "
         "digits if they are past"
     )
+
+
+def hint_of_offsets(text: Values, read: Values, form: Any = None) -> str | None:
+    """Return a sentence about text whose offsets from UTC are those of no one time zone; None for others.
+
+    Arguments:
+        text: as it is written.
+        read: the same as it is read.
+        form: how it is written; default ISO 8601.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> column = pa.array(["2024-01-01T12:00+01:00", "2024-01-02T12:00-08:00"])
+        >>> values = Values(column, "at", "the table")
+        >>> print(hint_of_offsets(values, values))
+        has offsets from UTC that differ as in no one time zone: its times are counted in UTC
+    """
+    if not has_offsets(text, form) or zone_of_text(text, read, form) is not None:
+        return None
+    return "has offsets from UTC that differ as in no one time zone: its times are counted in UTC"
 
 
 def _digits_of_times(values: Values) -> tuple[str, str] | None:

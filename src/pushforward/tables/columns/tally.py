@@ -10,6 +10,7 @@ from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.figures import Figures, figures_matter, figures_of
 from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels, far_places
+from pushforward.tables.columns.partly_recorded import cells_of_some, grid_of_some
 from pushforward.tables.columns.recording import is_tied, recorded_grid, spread, step_of_ties
 
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
@@ -79,6 +80,11 @@ class Tally:
         return recorded_grid(different, counts, any_step)
 
     @cached_property
+    def cells_of_some(self) -> Grid | None:
+        """The grid to which some of the numbers were rounded, where the others have more digits and it matters."""
+        return None if self.cells is not None or self.figures is not None else cells_of_some(*self.rest)
+
+    @cached_property
     def figures(self) -> Figures | None:
         """The significant figures to which the numbers were rounded, if their steps grow with them."""
         return figures_of(*self.rest)
@@ -118,6 +124,8 @@ class Tally:
         if is_tied(counts) or bool((different == np.floor(different)).all()):
             return []
         inner = ~np.isin(different, atoms)
+        if grid_of_some(different[inner], counts[inner]) is not None:
+            return []  # rounding put them there
         ends = bounds_of(different[inner], counts[inner])
         return [end for end in ends if end is not None and end not in atoms and self._rows(end) >= LEAST_ROWS]
 
