@@ -13,7 +13,7 @@ from pushforward.training.copies.lattice import lattice_of
 # Where every column takes fewer values than a share of the rows, rows may be alike because columns depend on each
 # other. Then copies are evident if so many times more pairs agree in all columns than in all but a few of them: those
 # that together agree in at most this share of pairs. There are at most so many such blocks of columns.
-FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.5, 2, 0.1, 8
+FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.5, 2, 0.25, 16
 # The share of ties is known from so many.
 MANY_TIES = 100
 # Of pairs of rows that agree in some columns so many are drawn, among at most so many rows.
@@ -53,6 +53,8 @@ def chance(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> float:
             # Of the few pairs that are left in the end hardly one may agree.
             given = given or Given(cells, counts, labels)
             alone = max(alone, given.agreement(column, order[:place]))
+        if pairs < MANY_TIES:
+            alone = max(alone, 1 / (pairs + 1))
         probability *= max(left / pairs, alone)
         labels, pairs = joined, left
     return probability if probability < 0.5 else 1.0

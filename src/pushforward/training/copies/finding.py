@@ -19,8 +19,10 @@ BITS_OF_SINGLE = (20,)
 TIMES_CHANCE = 10
 # A row that occurs more often than this, and makes up more than this share of a table, is frequent and no copy.
 MOST_COPIES, LARGEST_SHARE = 20, 0.01
-# Nor are rows copies where each occurs so many times in the mean, and more of few different rows.
-MOST_TIMES, FEW_DISTINCT, MOST_TIMES_OF_FEW = 100, 100, 20
+# Nor are rows copies where each occurs so many times in the mean.
+MOST_TIMES = 20
+# Among rows that were rounded in part, so many pairs must be alike.
+FEWEST_ROUNDED = 5
 
 
 def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.ndarray | None:
@@ -82,7 +84,7 @@ def _copies_of(matrix: np.ndarray, numbers: Sequence[int]) -> np.ndarray | None:
     labels = _identical(matrix)
     steps = steps_of_rounding(matrix, numbers)
     if steps:
-        labels = _more(matrix, labels, lambda rows: _alike(rows, Grid(rows, BITS[0], steps))[0])
+        labels = _more(matrix, labels, lambda rows: _alike(rows, Grid(rows, BITS[0], steps), FEWEST_ROUNDED)[0])
     if numbers:
         labels = _more(matrix, labels, lambda rows: jittered(rows, numbers))
     return labels
@@ -108,7 +110,7 @@ def _identical(matrix: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _alike(matrix: np.ndarray, grid: Grid) -> tuple[np.ndarray | None, bool]:
+def _alike(matrix: np.ndarray, grid: Grid, fewest: int = 1) -> tuple[np.ndarray | None, bool]:
     """Labels of rows that are alike on a grid, None where chance explains it; and whether no two rows are alike."""
     rows = len(matrix)
     _, first, labels, counts = np.unique(
@@ -120,8 +122,9 @@ def _alike(matrix: np.ndarray, grid: Grid) -> tuple[np.ndarray | None, bool]:
     single = (counts > max(LARGEST_SHARE * rows, MOST_COPIES)) | np.isnan(distinct).all(1)
     counts = np.where(single, 1, counts)
     alike = float((counts * (counts - 1.0)).sum() / 2)
-    few = rows > len(first) * (MOST_TIMES_OF_FEW if len(first) < FEW_DISTINCT else MOST_TIMES)
-    if not alike or few or alike < TIMES_CHANCE * chance(distinct, counts, grid) * rows**2:
+    if alike < fewest or rows > len(first) * MOST_TIMES:
+        return None, False
+    if alike < TIMES_CHANCE * chance(distinct, counts, grid) * rows**2:
         return None, False
     if alike_by_dependence(distinct, counts, grid):
         return None, False

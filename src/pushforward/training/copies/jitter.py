@@ -17,6 +17,8 @@ from pushforward.training.copies.lattice import lattice_of
 NEAR, SAME, GAP = 2.0**-8, 2.0**-30, 64
 # Numbers on a lattice that differ by fewer of its steps than this are neighbors, such as days, and show no jitter.
 FEWEST_STEPS = 8
+# Columns have ranks for numbers if more pairs of them than this share are near each other and not the same.
+LARGEST_SHARE_NEAR = 0.05
 # A row has at most so many copies.
 MOST_COPIES = 20
 # So many rows are examined, and so many of them closely; fewer where the search would compare more pairs than this.
@@ -72,10 +74,13 @@ class Neighborhoods:
     """
 
     def __init__(self, matrix: np.ndarray, numbers: Sequence[int]) -> None:
-        self.matrix = matrix
+        self.matrix, self.ranks = matrix, {}
         self.units = np.ones(matrix.shape[1])
         some = np.random.default_rng(0).permutation(len(matrix))[:ROWS_OF_ORDER]
         self.units[list(numbers)] = spreads(matrix[np.sort(some)][:, list(numbers)])
+        self.ranks = {
+            column: _ranks(matrix[:, column]) for column in numbers if _concentrated(self.column(column, some))
+        }
         shares = [_share_near(np.sort(self.column(number, some))) for number in range(matrix.shape[1])]
         self.columns = [int(column) for column in np.argsort(shares, kind="stable")]
         first = self.column(self.columns[0])
@@ -83,7 +88,9 @@ class Neighborhoods:
         self.sorted = first[self.order]
 
     def column(self, column: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """The numbers of a column in units of its spread."""
+        """The numbers of a column in units of its spread; ranks where many are much nearer to each other."""
+        if column in self.ranks:
+            return self.ranks[column][rows]
         with np.errstate(over="ignore"):
             found = self.matrix[rows, column].astype(np.float64) / self.units[column]
         return np.nan_to_num(found, nan=FAR, posinf=2 * FAR, neginf=-2 * FAR)
@@ -130,6 +137,19 @@ class Neighborhoods:
         some = self.sorted[:: max(len(self.sorted) // EXAMINED_CLOSELY, 1)]
         within = np.searchsorted(self.sorted, some + reach, "right") - np.searchsorted(self.sorted, some - reach, "left")
         return float(within.mean())
+
+
+def _concentrated(values: np.ndarray) -> bool:
+    """Whether many numbers are near each other without being the same, as amounts over many decades are near 0."""
+    values = np.sort(values[np.abs(values) < FAR])
+    same = np.searchsorted(values, values + SAME, "right") - np.arange(len(values))
+    return len(values) > 0 and _share_near(values) - float(same.mean()) / len(values) > LARGEST_SHARE_NEAR
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """The ranks of the different numbers in units of half their count."""
+    different, places = np.unique(values, return_inverse=True)
+    return np.where(np.isnan(values), FAR, 2 * places / len(different))
 
 
 def _share_near(values: np.ndarray) -> float:

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pushforward.training.copies.decimals import shares_of_decimals
 from pushforward.training.copies.grid import Grid
 
 # Values are on a lattice if so many of their small distances are whole multiples of the least, up to this error.
 SHARE_ON_LATTICE, OFF_LATTICE, LARGEST_MULTIPLE = 0.9, 0.05, 100
+# Or if nearly all are whole multiples of a power of ten.
+SHARE_OF_DECIMALS = 0.99
 # Distances are measured on a grid of this many bits; a few of its steps are rounding.
 BITS_OF_DISTANCES, ROUNDING_STEPS = 32, 3
 
@@ -44,6 +47,9 @@ def lattice_of(column: np.ndarray) -> Lattice | None:
         return Lattice(np.inf, 1.0)
     multiples = gaps / gaps.min()
     small = multiples[multiples < LARGEST_MULTIPLE]
-    if np.mean(np.abs(small - np.rint(small)) < OFF_LATTICE) <= SHARE_ON_LATTICE:
-        return None
-    return Lattice(float(gaps.min()) * grid.steps[0], float(multiples.sum() + 1))
+    if np.mean(np.abs(small - np.rint(small)) < OFF_LATTICE) > SHARE_ON_LATTICE:
+        return Lattice(float(gaps.min()) * grid.steps[0], float(multiples.sum() + 1))
+    # No two numbers of many decimals may be neighbors.
+    shares = shares_of_decimals(present[:, 0], 2.0**-BITS_OF_DISTANCES)
+    step = next((step for step, share in shares.items() if share > SHARE_OF_DECIMALS), None)
+    return None if step is None else Lattice(step, float(gaps.sum()) * grid.steps[0] / step + 1)
