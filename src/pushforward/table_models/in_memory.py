@@ -143,7 +143,8 @@ class InMemoryTable:
         """A split with copies, or the rows of a group, on one side."""
         whole = np.hstack([matrix, self.noise_of])
         by_row = None if self.weights is None else torch.from_numpy(self.weights)
-        copies = copies_of(np.hstack([without_atoms(schema, matrix, names), self.noise_of]), many_valued(schema, names))
+        measured = [*many_valued(schema, names), *range(len(names), whole.shape[1])]
+        copies = copies_of(np.hstack([without_atoms(schema, matrix, names), self.noise_of]), measured)
         hold_out = self.hold_out
         parts = split_table(
             torch.from_numpy(whole),

@@ -171,6 +171,6 @@ def without_atoms(schema: Schema, matrix: np.ndarray, names: Sequence[str]) -> n
 
 
 def many_valued(schema: Schema, names: Sequence[str]) -> list[int]:
-    """The places of the columns in which ties of rows may be evidence of copies: numbers and dates, not levels."""
+    """The places of the columns of numbers and dates, which take many values, and not of levels."""
     columns = [schema[name] for name in names]
     return [place for place, column in enumerate(columns) if column.modeled and column.measured]
