@@ -30,10 +30,17 @@ def grid_of_some(different: np.ndarray, counts: np.ndarray) -> Grid | None:
     """
     # The most frequent value may be an atom, which says nothing of the others.
     counts = np.where(np.arange(len(counts)) == counts.argmax(), 1, counts)
-    tied = counts > 1
-    if np.count_nonzero(tied) < LEAST_TIED or is_tied(counts):
+    if np.count_nonzero(counts > 1) < LEAST_TIED or is_tied(counts):
         return None
-    found = grid_of_rows(different[tied], counts[tied])
+    # Two of the others may be equal by chance, three hardly.
+    candidates = (_grid_of_tied(different, counts, least) for least in (2, 3))
+    return next((grid for grid in candidates if grid is not None), None)
+
+
+def _grid_of_tied(different: np.ndarray, counts: np.ndarray, least: int) -> Grid | None:
+    """The grid of the numbers with so many rows at least, if it is coarser than that of the others and filled."""
+    tied = counts >= least
+    found = grid_of_rows(different[tied], counts[tied]) if np.count_nonzero(tied) >= LEAST_TIED else None
     if found is None or np.count_nonzero(found.on) < LEAST_TIED:
         return None
     whole = grid_of(different)
