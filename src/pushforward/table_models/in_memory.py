@@ -21,10 +21,10 @@ from pushforward.table_models.source import (
     Codes,
     HoldOut,
     Split,
+    blank_but_for_atoms,
     line_of_blank_rows,
     many_valued,
     numbered,
-    without_atoms,
 )
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
@@ -144,7 +144,7 @@ class InMemoryTable:
         whole = np.hstack([matrix, self.noise_of])
         by_row = None if self.weights is None else torch.from_numpy(self.weights)
         measured = [*many_valued(schema, names), *range(len(names), whole.shape[1])]
-        copies = copies_of(np.hstack([without_atoms(schema, matrix, names), self.noise_of]), measured)
+        copies = copies_of(whole, measured, blank_but_for_atoms(schema, matrix, names))
         hold_out = self.hold_out
         parts = split_table(
             torch.from_numpy(whole),

@@ -23,7 +23,7 @@ from pushforward.training.copies.grid import Grid
 from pushforward.training.splitting import split_groups
 
 BATCH_ROWS = 2**14
-HEAD_ROWS = 1000
+HEAD_ROWS = 2**14
 # Of the grid on which rows are alike.
 BITS = 32
 # Identical rows are copies if chance would make at most this share of rows so.
@@ -203,7 +203,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _has_levels(column: Any) -> bool:
-    """Whether a column holds levels: truth values, or texts that are not different in most rows, as names of rows are."""
+    """Whether a column holds levels: truth values, or texts not different in most rows, as names of rows are."""
     column = plain(column)
     if pa.types.is_boolean(column.type):
         return True

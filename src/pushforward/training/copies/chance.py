@@ -13,7 +13,7 @@ from pushforward.training.copies.lattice import lattice_of
 # Where every column takes fewer values than a share of the rows, rows may be alike because columns depend on each
 # other. Then copies are evident if so many times more pairs agree in all columns than in all but a few of them: those
 # that together agree in at most this share of pairs. There are at most so many such blocks of columns.
-FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.5, 2, 0.25, 16
+FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.65, 2, 0.25, 16
 # The share of ties is known from so many.
 MANY_TIES = 100
 # Of pairs of rows that agree in some columns so many are drawn, among at most so many rows.
@@ -51,7 +51,7 @@ def chance(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> float:
         left = _pairs_of_different(joined, counts)
         if left < MANY_TIES:
             # Of the few pairs that are left in the end hardly one may agree.
-            given = given or Given(cells, counts, labels)
+            given = given or Given(cells, np.isnan(matrix), counts, labels)
             alone = max(alone, given.agreement(column, order[:place]))
         if pairs < MANY_TIES:
             alone = max(alone, 1 / (pairs + 1))
@@ -63,18 +63,23 @@ def chance(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> float:
 class Given:
     """How often rows agree in a column where they agree in others, from some pairs of rows that are not alike.
 
+    Of pairs both of which have a value.
+
     Arguments:
         cells: of each column, counted from 0, (n,).
+        missing: where there is no value, (n, columns).
         counts: how many rows each stands for, (n,).
         labels: of rows that agree in the columns in which many pairs do, (n,).
     """
 
-    def __init__(self, cells: Sequence[np.ndarray], counts: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(
+        self, cells: Sequence[np.ndarray], missing: np.ndarray, counts: np.ndarray, labels: np.ndarray
+    ) -> None:
         self.random = np.random.default_rng(0)
         rows = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
         if len(rows) > DRAWN_ROWS:
             rows = self.random.choice(rows, DRAWN_ROWS, replace=False)
-        self.rows, self.cells = rows, np.column_stack(cells)[rows]
+        self.rows, self.cells, self.present = rows, np.column_stack(cells)[rows], ~missing[rows]
         self.by_column: dict[int, np.ndarray] = {}
         self.by_many = self._agreements(labels[rows])
 
@@ -104,10 +109,10 @@ class Given:
         other = (one + 1 + (self.random.random(DRAWN_PAIRS) * (sizes[group] - 1)).astype(np.int64)) % sizes[group]
         one, other = order[starts[group] + one], order[starts[group] + other]
         different = self.rows[one] != self.rows[other]
-        if different.sum() < MANY_TIES:
-            return nothing
-        shares: np.ndarray = (self.cells[one[different]] == self.cells[other[different]]).mean(0)
-        return shares
+        one, other = one[different], other[different]
+        present = self.present[one] & self.present[other]
+        agree = present & (self.cells[one] == self.cells[other])
+        return np.where(present.sum(0) < MANY_TIES, 0.0, agree.sum(0) / np.maximum(present.sum(0), 1))
 
 
 def alike_by_dependence(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> bool:
@@ -121,7 +126,7 @@ def alike_by_dependence(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> b
         grid: on which rows are alike.
     """
     cells = [column for column in grid.labels(matrix) if column.max()]
-    if any(column.max() + 1 > FEW_VALUES * counts.sum() for column in cells):
+    if any(column.max() + 1 > FEW_VALUES * len(matrix) for column in cells):
         return False
     alike = float((counts * (counts - 1.0)).sum() / 2)
     blocks = _blocks(sorted(cells, key=lambda column: -int(column.max())), counts)
@@ -161,9 +166,7 @@ def _pairs_of_different(labels: np.ndarray, counts: np.ndarray) -> float:
     return float(((together**2).sum() - (counts.astype(float) ** 2).sum()) / 2)
 
 
-def _agreement_of_values(
-    matrix: np.ndarray, column: int, cells: np.ndarray, counts: np.ndarray, grid: Grid
-) -> float:
+def _agreement_of_values(matrix: np.ndarray, column: int, cells: np.ndarray, counts: np.ndarray, grid: Grid) -> float:
     """The probability that two rows agree in a column where both have a value: by ties, or, without many, by places."""
     present = ~np.isnan(matrix[:, column])
     matrix, cells, counts = matrix[present], cells[present], counts[present]

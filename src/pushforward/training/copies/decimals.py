@@ -27,9 +27,9 @@ def shares_of_decimals(column: np.ndarray, finest: float) -> dict[float, float]:
         >>> shares_of_decimals(np.array([0.5, 1.25, 2.0, 3.5]), 0.01)
         {10.0: 0.0, 1.0: 0.25, 0.1: 0.75, 0.01: 1.0}
     """
+    if len(column) > SOME_ROWS:
+        column = column[np.random.default_rng(0).choice(len(column), SOME_ROWS, replace=False)]
     values = column[~np.isnan(column)]
-    if len(values) > SOME_ROWS:
-        values = values[np.random.default_rng(0).permutation(len(values))[:SOME_ROWS]]
     error = ROUNDING_ERRORS * float(np.finfo(values.dtype).eps)
     values = values.astype(np.float64)
     spread = float(spreads(values[:, None])[0])

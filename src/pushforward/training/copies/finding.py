@@ -16,7 +16,7 @@ from pushforward.training.copies.rounding import steps_of_rounding
 BITS = (20, 32, 44)
 BITS_OF_SINGLE = (20,)
 # Rows are copies if this many times more pairs are alike than chance explains.
-TIMES_CHANCE = 10
+TIMES_CHANCE = 20
 # A row that occurs more often than this, and makes up more than this share of a table, is frequent and no copy.
 MOST_COPIES, LARGEST_SHARE = 20, 0.01
 # Nor are rows copies where each occurs so many times in the mean.
@@ -25,7 +25,9 @@ MOST_TIMES = 20
 FEWEST_ROUNDED = 5
 
 
-def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.ndarray | None:
+def copies_of(
+    matrix: np.ndarray, measured: Sequence[int] | None = None, blank: np.ndarray | None = None
+) -> np.ndarray | None:
     """Find the rows that are copies of one another.
 
     Identical rows are copies only where ties are evidence: if the columns together take so many values that independent
@@ -36,8 +38,9 @@ def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.n
 
     Arguments:
         matrix: (n, columns); NaN where a value is missing.
-        measured: the columns of numbers, default all; the others hold levels, by their places. Rows without any number
-            are compared with each other by their levels alone.
+        measured: the columns of numbers, default all; the others hold levels, by their places.
+        blank: (n,) which rows have no number that is evidence, default those without any number. They are compared with
+            each other if there are levels, and are no copies otherwise.
 
     Returns:
         (n,) whole numbers, equal for copies and only for them; None where no row is a copy.
@@ -52,16 +55,14 @@ def copies_of(matrix: np.ndarray, measured: Sequence[int] | None = None) -> np.n
     """
     numbers = list(range(matrix.shape[1]) if measured is None else measured)
     levels = sorted(set(range(matrix.shape[1])) - set(numbers))
-    if not (levels and numbers):
-        return _copies_of(matrix, numbers)
-    blank = np.isnan(matrix[:, numbers]).all(1)
+    if blank is None:
+        blank = np.isnan(matrix[:, numbers]).all(1) if numbers else np.zeros(len(matrix), bool)
     if not blank.any():
         return _copies_of(matrix, numbers)
     labels, found = np.arange(len(matrix)), False
-    for rows, own in [
-        (np.flatnonzero(~blank), _copies_of(matrix[~blank], numbers)),
-        (np.flatnonzero(blank), _copies_of(matrix[blank][:, levels], [])),
-    ]:
+    for part, columns in [(~blank, numbers), (blank & bool(levels), [])]:
+        rows = np.flatnonzero(part)
+        own = _copies_of(matrix[rows], columns)
         if own is not None:
             _, first, places = np.unique(own, return_index=True, return_inverse=True)
             labels[rows], found = rows[first[places]], True
@@ -82,11 +83,11 @@ def _copies_of(matrix: np.ndarray, numbers: Sequence[int]) -> np.ndarray | None:
     if len(matrix) < 2 or not matrix.shape[1]:
         return None
     labels = _identical(matrix)
+    if numbers:
+        labels = _more(matrix, labels, lambda rows: jittered(rows, numbers))
     steps = steps_of_rounding(matrix, numbers)
     if steps:
         labels = _more(matrix, labels, lambda rows: _alike(rows, Grid(rows, BITS[0], steps), FEWEST_ROUNDED)[0])
-    if numbers:
-        labels = _more(matrix, labels, lambda rows: jittered(rows, numbers))
     return labels
 
 
@@ -119,7 +120,7 @@ def _alike(matrix: np.ndarray, grid: Grid, fewest: int = 1) -> tuple[np.ndarray 
     if len(first) == rows:
         return None, True
     distinct = matrix[first]
-    single = (counts > max(LARGEST_SHARE * rows, MOST_COPIES)) | np.isnan(distinct).all(1)
+    single = counts > max(LARGEST_SHARE * rows, MOST_COPIES)
     counts = np.where(single, 1, counts)
     alike = float((counts * (counts - 1.0)).sum() / 2)
     if alike < fewest or rows > len(first) * MOST_TIMES:

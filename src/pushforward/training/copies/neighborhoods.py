@@ -38,7 +38,7 @@ class Neighborhoods:
     def __init__(self, matrix: np.ndarray, numbers: Sequence[int]) -> None:
         self.matrix = matrix
         self.units, self.ranks = np.ones(matrix.shape[1]), dict[int, np.ndarray]()
-        some = np.sort(np.random.default_rng(0).permutation(len(matrix))[:SOME_ROWS])
+        some = np.random.default_rng(0).choice(len(matrix), min(SOME_ROWS, len(matrix)), replace=False)
         self.units[list(numbers)] = spreads(matrix[some][:, list(numbers)])
         self.ranks = {
             column: _ranks(matrix[:, column]) for column in numbers if _concentrated(self.column(column, some))
@@ -82,8 +82,8 @@ class Neighborhoods:
     def nearly_around(self, rows: np.ndarray, reach: float, columns: Collection[int]) -> int:
         """How many pairs of one of some rows and another row are within reach in all columns but one of some."""
         found = 0
-        first, second = [*self.columns, None][:2]
-        for search in [first, second] if first in columns and second is not None else [first]:
+        first = self.columns[0]
+        for search in self.columns[:2] if first in columns else [first]:
             for which, others in self._candidates(rows, reach, search):
                 ones = rows[which]
                 # The second search finds the pairs that are apart in the column of the first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +38,7 @@ def steps_of_rounding(matrix: np.ndarray, numbers: Sequence[int]) -> dict[int, f
 def _step_of_rounding(column: np.ndarray) -> float | None:
     """The largest power of ten of which too many numbers are multiples for chance, and not all, or None."""
     shares = list(shares_of_decimals(column, FINEST_STEP).items())
-    for (step, share), (_, finer) in zip(shares[1:], shares[2:], strict=False):
+    for (step, share), (_, finer) in itertools.pairwise(shares[1:]):
         # Atoms, such as zeros, are multiples of the largest as well.
         atoms = shares[0][1]
         if share - atoms - ZERO_BY_CHANCE * (finer - atoms) > LEAST_ROUNDED:
