@@ -23,3 +23,13 @@ def percent(share: float) -> str:
     least = min(share, 1 - share)
     digits = 1 - math.floor(math.log10(100 * least)) if least > 0 else 0
     return f"{share:.{max(digits, 0)}%}"
+
+
+def shortest(number: float) -> str:
+    """The fewest digits that are read back as the same number.
+
+    Example:
+        >>> shortest(99.9), shortest(-999.0), shortest(1e20)
+        ('99.9', '-999', '1e+20')
+    """
+    return repr(float(number)).removesuffix(".0")

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pushforward.errors import InputError
 from pushforward.support.hashing import hashes
 from pushforward.support.suggestions import shortened
+from pushforward.support.wording import shortest
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import remark_of_marks
@@ -124,7 +125,7 @@ class Category(Column):
         # Prices of a menu lie far apart, too.
         if not len(far) or SHARE_OF_GRID * (steps.sum() / steps.min() + 1) > len(steps) + 1:
             return super().remark
-        return super().remark or remark_of_marks([f"{level:.17g}" for level in far])
+        return super().remark or remark_of_marks([shortest(level) for level in far])
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pushforward.support.wording import shortest
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.circles import beside_circle
@@ -43,7 +44,7 @@ def hint_of(values: Values) -> str | None:
     """
     marks = beside_circle(values)
     if marks:
-        return remark_of_marks([f"{mark:.17g}" for mark in marks], "outside of the circle that all other values fill")
+        return remark_of_marks([shortest(mark) for mark in marks], "outside of the circle that all other values fill")
     digits = _digits_of_times(values)
     if digits:
         return f"looks like {digits[0]} and is taken for a number: write dates such as {digits[1]} if it is"

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
-from pushforward.support.wording import percent
+from pushforward.support.wording import percent, shortest
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import list_atoms, remark_of_marks
 from pushforward.tables.columns.base import Column, Share, check_order, ends
@@ -102,7 +102,7 @@ class Mixed(Measured):
     def remark(self) -> str | None:
         """That an atom far from all other values is likely a mark of missing values."""
         far = self.far_codes
-        return super().remark or (remark_of_marks([f"{atom:.17g}" for atom in far]) if far else None)
+        return super().remark or (remark_of_marks([shortest(atom) for atom in far]) if far else None)
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
