@@ -89,10 +89,10 @@ def path_of(path: object) -> Path:
 
 
 def check_seed(seed: object) -> None:
-    """Refuse what is no seed of random numbers.
+    """Refuse what cannot be a seed of random numbers.
 
     Raises:
-        InputError: it is no whole number from 0 to 2^63 - 1.
+        InputError: it is not a whole number from 0 to 2^63 - 1.
 
     Example:
         >>> check_seed(0), check_seed(-1)

@@ -17,7 +17,7 @@ def seed_or_random(seed: int | None) -> int:
     """The seed, or one that differs from call to call in place of None.
 
     Raises:
-        InputError: it is no seed.
+        InputError: it cannot be a seed.
     """
     if seed is None:
         return secrets.randbits(63)

@@ -4,7 +4,7 @@ import functools
 import re
 
 COMPACT = "%Y%m%d"
-# Days in digits alone that are numbers, whose first digit is no zero; and all dates in digits alone.
+# Days in digits alone that are numbers, whose first digit is not zero; and all dates in digits alone.
 SHORT_DIGITS = ("%-d%m%Y", "%-m%d%Y")
 DIGITS = (COMPACT, *SHORT_DIGITS, "%d%m%Y", "%m%d%Y")
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
