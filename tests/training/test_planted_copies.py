@@ -127,6 +127,8 @@ def independent():
     items = random.integers(0, 30, (100, 6))[random.integers(0, 100, 3000)]
     whole = np.where(random.random((n, 3)) < 0.5, np.round(30 * normal[:, :3]), 30 * normal[:, :3])
     family = np.repeat(np.hstack([normal[:500], random.integers(0, 2, (500, 3))]), 4, 0)
+    price, quantity = np.round(10 + 2 * normal[:1000, 0], 2), random.integers(1, 10, 1000)
+    bills = np.column_stack([price, quantity, np.round(price * quantity, 2)])
     grid = np.stack(np.meshgrid(np.arange(45.0), np.arange(45.0)), -1).reshape(-1, 2)
     return {
         "three categories": (random.integers(0, 4, (n, 3)), NONE),
@@ -160,6 +162,7 @@ def independent():
         "many clusters": (clusters + 0.02 * normal[:, :4], ALL),
         "a lattice": (np.column_stack([grid, np.sin(grid[:, 0] / 7) * grid[:, 1]]), ALL),
         "rounded": (np.round(normal[:, :3], 2), ALL),
+        "a price, a quantity and their product": (bills, ALL),
         "six decimals": (np.round(normal[:, :1], 6), ALL),
         "rounded with an error of float64": (np.round(normal[:, :3], 1) * (1 + 1e-15 * normal[:, 3:]), ALL),
         "half of the rows rounded": (np.where(half, np.round(normal, 1), normal), ALL),

@@ -14,6 +14,8 @@ from pushforward.training.copies.lattice import lattice_of
 # other. Then copies are evident if so many times more pairs agree in all columns than in all but a few of them: those
 # that together agree in at most this share of pairs. There are at most so many such blocks of columns.
 FEW_VALUES, TIMES_NEARLY_ALIKE, AGREEMENT_OF_BLOCK, MOST_BLOCKS = 0.65, 2, 0.25, 16
+# A column follows from the others if at most this share of the pairs that are alike agrees in all others alone.
+MOST_BESIDE = 0.05
 # The share of ties is known from so many.
 MANY_TIES = 100
 # Of pairs of rows that agree in some columns so many are drawn, among at most so many rows.
@@ -26,7 +28,7 @@ WIDER = 8
 FEWEST_REPEATED = 20
 
 
-def chance(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> float:
+def chance(matrix: np.ndarray, counts: np.ndarray, grid: Grid, left_out: int | None = None) -> float:
     """Half the probability that two independent rows are alike, from rows no two of which are copies.
 
     The probabilities that two rows agree in a column, given that they agree in the columns before it, are multiplied:
@@ -36,9 +38,11 @@ def chance(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> float:
         matrix: (n, columns), different rows.
         counts: how many rows each stands for, (n,).
         grid: on which rows are alike.
+        left_out: a column that is not compared, by its place; default none.
     """
     cells = grid.labels(matrix)
-    order = sorted(range(len(cells)), key=lambda column: -int(cells[column].max()))
+    compared = [column for column in range(len(cells)) if column != left_out]
+    order = sorted(compared, key=lambda column: -int(cells[column].max()))
     labels = np.zeros(len(matrix), np.int64)
     pairs = _pairs_of_different(labels, counts)
     given: Given | None = None
@@ -137,6 +141,22 @@ def alike_by_dependence(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> b
     others = (np.unique(total - block, return_inverse=True)[1] for block in hashed)
     nearly = sum(_pairs_of_different(labels, counts) for labels in others)
     return alike < TIMES_NEARLY_ALIKE * nearly
+
+
+def columns_that_follow(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> list[int]:
+    """The places of columns that may be functions of the others: hardly any rows are alike but for one of them.
+
+    Arguments:
+        matrix: (n, columns), different rows.
+        counts: how many rows each stands for, (n,).
+        grid: on which rows are alike.
+    """
+    cells = grid.labels(matrix)
+    most = MOST_BESIDE * float((counts * (counts - 1.0)).sum() / 2)
+    hashed = [hashes(column.astype(np.uint64), place) for place, column in enumerate(cells)]
+    total = np.sum(hashed, axis=0, dtype=np.uint64)
+    others = [np.unique(total - column, return_inverse=True)[1] for column in hashed]
+    return [place for place, labels in enumerate(others) if _pairs_of_different(labels, counts) <= most]
 
 
 def _blocks(cells: Sequence[np.ndarray], counts: np.ndarray) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pushforward.training.copies.chance import alike_by_dependence, chance
+from pushforward.training.copies.chance import alike_by_dependence, chance, columns_that_follow
 from pushforward.training.copies.grid import Grid
 from pushforward.training.copies.jitter import jittered
 from pushforward.training.copies.rounding import steps_of_rounding
@@ -17,6 +17,8 @@ BITS = (20, 32, 44)
 BITS_OF_SINGLE = (20,)
 # Rows are copies if this many times more pairs are alike than chance explains.
 TIMES_CHANCE = 20
+# A column that follows from others makes rows no less often alike by chance, up to so many times.
+MOST_BY_COLUMN = 2**20
 # A row that occurs more often than this, and makes up more than this share of a table, is frequent and no copy.
 MOST_COPIES, LARGEST_SHARE = 20, 0.01
 # Nor are rows copies where each occurs so many times in the mean.
@@ -125,8 +127,11 @@ def _alike(matrix: np.ndarray, grid: Grid, fewest: int = 1) -> tuple[np.ndarray 
     alike = float((counts * (counts - 1.0)).sum() / 2)
     if alike < fewest or rows > len(first) * MOST_TIMES:
         return None, False
-    if alike < TIMES_CHANCE * chance(distinct, counts, grid) * rows**2:
+    by_chance = TIMES_CHANCE * chance(distinct, counts, grid) * rows**2
+    if alike < by_chance or alike_by_dependence(distinct, counts, grid):
         return None, False
-    if alike_by_dependence(distinct, counts, grid):
+    # An amount that is price times quantity agrees wherever these do, and is no evidence beside them.
+    following = columns_that_follow(distinct, counts, grid) if alike < MOST_BY_COLUMN * by_chance else []
+    if any(alike < TIMES_CHANCE * chance(distinct, counts, grid, column) * rows**2 for column in following):
         return None, False
     return np.where(single[labels], len(first) + np.arange(rows), labels), False
