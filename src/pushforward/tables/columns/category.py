@@ -17,7 +17,6 @@ from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.dress import examples_of_numbers
 from pushforward.tables.columns.levels import (
-    MOST_LEVELS,
     Level,
     arrow_type_of,
     is_number,
@@ -27,6 +26,7 @@ from pushforward.tables.columns.levels import (
     widened,
 )
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels
+from pushforward.tables.columns.scattered import MOST_LEVELS
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import is_text
 from pushforward.tables.numbers import LARGEST_EXACT
@@ -128,12 +128,13 @@ class Category(Column):
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Booleans, text, and few different numbers."""
+        """Booleans, text, few different numbers, and scattered ones."""
         if not values.is_numeric:
             column = cls().complete(values)
             _refuse_numbers(column.levels or [], values)
             return column
-        if not values.tally.few or values.tally.far_counts or _on_grid(values):
+        few = values.tally.few and not values.tally.far_counts and not _on_grid(values)
+        if not (few or values.tally.scattered):
             return None
         different, counts = values.tally.different, values.tally.counts
         if pa.types.is_floating(values.type) and values.type != pa.float64():

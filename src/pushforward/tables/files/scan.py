@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.support.hashing import hashes
-from pushforward.tables.columns.levels import MOST_LEVELS
+from pushforward.tables.columns.scattered import MOST_LEVELS
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.missing import Marks, is_text, plain
 
@@ -73,7 +73,7 @@ class Scan:
         sample: some of the others, each with the same probability: quantiles and scales are taken from them.
         sampled_rows: their numbers.
         extremes: the rows with the smallest and the largest number of each column, with its first fraction, and with
-            the first occurrence of each text, any of which a sample may lack.
+            the first occurrence of each text, or of each number where they are few, any of which a sample may lack.
         extreme_rows: their numbers.
         gaps: {column: number of its first row without a value, counted from 1}.
         digest: a hash of the table's contents.
@@ -219,7 +219,7 @@ def _note_extremes(
 
 
 class _FirstOccurrences:
-    """The first rows with a fraction, with each text, and without a value, column by column."""
+    """The first rows with a fraction, with each text or each of few numbers, and without a value, column by column."""
 
     def __init__(self, marks: Mapping[str, Marks]) -> None:
         self._marks = marks
@@ -227,7 +227,8 @@ class _FirstOccurrences:
         self.numbers: list[int] = []
         self.gaps: dict[str, int] = {}
         self._fractional: set[str] = set()
-        self._texts: dict[str, set] = {}
+        self._levels: dict[str, set] = {}
+        self._many: set[str] = set()
 
     def note(self, batch: pa.RecordBatch, before: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -243,12 +244,23 @@ class _FirstOccurrences:
                     self._fractional.add(name)
                     self._keep(batch, pc.index(fractional, True).as_py(), before)
             if is_text(column) or pa.types.is_boolean(column.type):
-                texts = self._texts.setdefault(name, set())
-                for value in pc.unique(column.drop_null()).to_pylist():
-                    # One too many is enough to show that they are not levels.
-                    if value not in texts and len(texts) <= MOST_LEVELS:
-                        texts.add(value)
-                        self._keep(batch, pc.index(column, value).as_py(), before)
+                self._note_levels(name, column, pc.unique(column.drop_null()), batch, before)
+            elif (floating or pa.types.is_integer(column.type)) and name not in self._many:
+                column = column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+                numbers = pc.unique(column.drop_null())
+                if len(numbers) > MOST_LEVELS:
+                    self._many.add(name)
+                else:
+                    self._note_levels(name, column, numbers, batch, before)
+
+    def _note_levels(self, name: str, column: Any, different: Any, batch: pa.RecordBatch, before: int) -> None:
+        """Keep the first row of each value that is not known."""
+        levels = self._levels.setdefault(name, set())
+        for value in different.to_pylist():
+            # One too many is enough to show that they are not levels.
+            if value == value and value not in levels and len(levels) <= MOST_LEVELS:
+                levels.add(value)
+                self._keep(batch, pc.index(column, value).as_py(), before)
 
     def _keep(self, batch: pa.RecordBatch, row: int, before: int) -> None:
         self.rows.append(batch.take(pa.array([row])))
