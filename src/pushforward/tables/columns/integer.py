@@ -102,7 +102,7 @@ class Integer(Column):
         if not values.is_numeric:
             return None
         observed = values.observed
-        whole = np.abs(observed).max() < LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
+        whole = np.abs(observed).max() <= LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
         if not whole:
             return None
         column = cls().complete(values)
