@@ -35,7 +35,7 @@ def infer_schema(
       values agree; digits with leading zeros, or too many for a number, are text;
     - no value at all: all-missing;
     - dates, timestamps, and text in which every value is an ISO date or date-time: date-time, its step the longest
-      that all values are multiples of;
+      that all values are multiples of, and of few different values one of a calendar or clock;
     - one value in every row: constant;
     - a name like angle, phase, azimuth, longitude or hour, and numbers that fill 2π, 360 or 24: periodic;
     - numbers that are all whole, up to 2^53: integer, its step the greatest common divisor of their differences;
