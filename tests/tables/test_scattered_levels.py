@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from scipy import stats
 
 import pushforward as pf
 from pushforward.estimator.kinds import learn_kinds
@@ -153,7 +155,7 @@ def test_values_never_seen_have_probability_zero_however_near(monkeypatch):
 
 
 def test_whole_levels_are_no_others_in_half_or_single_precision():
-    codes = np.array([12_345, 70_001, 2**24 + 1, *range(3, 63, 3)])
+    codes = np.array([12_345, 70_001, 2**24 + 1, *(GENERATOR.choice(400, 20, replace=False) ** 2 + 13)])
     schema = schema_of(drawn(codes))
     assert schema["x"].kind == "category"
     never = pa.table({"x": [float(np.float16(12_345)), float(np.float32(2**24 + 1)), 70_000.0]})
@@ -192,7 +194,7 @@ def test_a_streamed_table_knows_levels_that_its_sample_lacks(tmp_path, monkeypat
     values = np.append(drawn(FRACTIONS, 5999), 5000.5)
     table = pa.table({"y": GENERATOR.normal(size=6000), "d": values})
     path = tmp_path / "t.parquet"
-    pa.parquet.write_table(table, path, row_group_size=1000)
+    pq.write_table(table, path, row_group_size=1000)
     model = pf.fit_table(path, max_steps=5, progress=False).model
     assert len(model.schema["d"].levels) == 31
     assert np.isfinite(model.log_prob(model.encode(table.slice(5990))).numpy()).all()
@@ -204,6 +206,75 @@ def test_shares_of_draws_are_those_of_the_rows():
     normal = torch.randn(20_000, 1, dtype=torch.float64, generator=generator)
     found = np.bincount(Columns(schema, ["x"]).decode(normal)[:, 0].long().numpy(), minlength=100)
     expected = 20_000 * np.array(schema["x"].frequencies)
-    from scipy import stats
-
     assert stats.chisquare(found, expected).pvalue > FIVE_SIGMA
+
+
+DATES = np.datetime64("2020-01-01") + np.sort(GENERATOR.choice(3000, 30, replace=False))
+MOMENTS = np.datetime64("2020-01-01T00:00:00.25") + GENERATOR.choice(10**8, 40, replace=False).astype("timedelta64[s]")
+FEW_DATES = np.array(["2020-01-05", "2020-02-11", "2020-03-09", "2020-05-20", "2020-06-30"], "datetime64[D]")
+
+
+@pytest.mark.parametrize(
+    ("levels", "type_"),
+    [
+        (DATES, pa.date32()),
+        (DATES, pa.timestamp("s")),
+        (DATES, pa.timestamp("us", "Europe/Berlin")),
+        (DATES, pa.string()),
+        (MOMENTS, pa.timestamp("ms")),
+        (MOMENTS, pa.timestamp("ns", "UTC")),
+        (FEW_DATES, pa.date32()),
+    ],
+)
+def test_scattered_dates_are_levels_of_their_type(levels, type_):
+    column = pa.array(drawn(levels))
+    if not pa.types.is_date(type_):
+        column = column.cast(pa.timestamp("ns")) if pa.types.is_timestamp(type_) else column.cast(type_)
+    table = pa.table({"x": column.cast(type_)})
+    schema = infer_schema(table, source="t")
+    kind, count = schema["x"], len(levels)
+    assert kind.kind == "date-category" and kind.describe().startswith(f"category of dates, {count} levels: 2020-0")
+    assert parse_schema({"x": kind.as_json()}) == schema
+    codes = encode(table, schema, ["x"], source="t")
+    again = decode(codes, schema, ["x"])["x"]
+    assert again.cast(type_).equals(table["x"]) and again.type.id in (type_.id, pa.date32().id)
+    assert getattr(again.type, "tz", None) == getattr(type_, "tz", None)
+    assert sum(kind.frequencies) == pytest.approx(1)
+    rows = np.unique(codes, return_counts=True)[1]
+    assert kind.frequencies == pytest.approx((rows + 0.5) / (ROWS + 0.5 * count))
+    # Under a condition, any other date may come.
+    assert kind.as_condition().kind == "date-time"
+
+
+def test_dates_of_a_calendar_are_none():
+    days = np.datetime64("2020-01-01")
+    for some in (
+        days + GENERATOR.integers(0, 300, 8000),
+        (np.datetime64("2015-01") + GENERATOR.integers(0, 60, 4000)).astype("datetime64[D]"),
+        days + 7 * GENERATOR.integers(0, 50, 4000),
+        np.busday_offset("2020-01-01", GENERATOR.integers(0, 90, 4000), roll="forward"),
+        np.array(["2000-01-01", "2003-01-01", "2004-01-01", "2010-01-01"], "datetime64[D]")[np.arange(400) % 4],
+        np.where(np.arange(8000) % 10, days + GENERATOR.integers(0, 300, 8000), np.datetime64("9999-12-31")),
+    ):
+        assert schema_of(some)["x"].kind == "date-time"
+
+
+def test_dates_never_seen_have_probability_zero(monkeypatch):
+    small_flows(monkeypatch)
+    table = pa.table({"y": GENERATOR.normal(size=ROWS), "x": drawn(DATES)})
+    model = pf.fit_table(table, max_steps=20, progress=False).model
+    assert np.isin(np.asarray(model.decode(model.draw(300))["x"]), DATES).all()
+    between = DATES[0] + 1 if DATES[0] + 1 not in DATES else DATES[0] - 1
+    rows = pa.table({"y": [0.0, 0.0], "x": np.array([DATES[3], between])})
+    np.testing.assert_array_equal(np.isfinite(model.log_prob(model.encode(rows)).numpy()), [True, False])
+    given = pf.fit_table(table, given=["x"], max_steps=5, progress=False).model
+    assert given.schema["x"].kind == "date-time"
+
+
+def test_dates_can_be_declared_levels():
+    table = pa.table({"x": np.array(["2020-01-01", "2020-01-02"], "datetime64[D]")[np.arange(60) % 2]})
+    declared = parse_schema({"x": {"kind": "date-category", "levels": ["2020-01-01", "2020-01-02", "2020-01-03"]}})
+    column = infer_schema(table, declared, source="t")["x"]
+    assert column.frequencies == pytest.approx([30.5 / 61.5, 30.5 / 61.5, 0.5 / 61.5])
+    with pytest.raises(pf.InputError, match="2020-02-01 in row 1, which is not one of its 3 dates"):
+        encode(pa.table({"x": np.array(["2020-02-01"], "datetime64[D]")}), {"x": column}, ["x"], source="t")

@@ -62,6 +62,8 @@ def _in_order(different: np.ndarray, counts: np.ndarray) -> bool:
         step = found.grid.step
         if len(different) >= SHARE_OF_GRID * ((different[-1] - different[0]) / step + 1):
             return True
+    if len(different) < 3:
+        return False
     gaps = np.diff(different)
     shorter, longer = np.minimum(gaps[:-1], gaps[1:]), np.maximum(gaps[:-1], gaps[1:])
     return bool(((shorter < 1.5 * step) | (longer <= ALIKE * shorter)).mean() >= SHARE_IN_ORDER)

@@ -73,7 +73,8 @@ class Scan:
         sample: some of the others, each with the same probability: quantiles and scales are taken from them.
         sampled_rows: their numbers.
         extremes: the rows with the smallest and the largest number of each column, with its first fraction, and with
-            the first occurrence of each text, or of each number where they are few, any of which a sample may lack.
+            the first occurrence of each text, or of each number or date where they are few, any of which a sample may
+            lack.
         extreme_rows: their numbers.
         gaps: {column: number of its first row without a value, counted from 1}.
         digest: a hash of the table's contents.
@@ -218,8 +219,19 @@ def _note_extremes(
                     extremes[name, largest] = (value, batch.take(pa.array([row])), before + row)
 
 
+def _as_numbers(column: Any) -> Any:
+    """A column of numbers, or of dates as whole numbers, in a type whose values can be found; None for others."""
+    if pa.types.is_float16(column.type):
+        return column.cast(pa.float32())
+    if pa.types.is_date32(column.type):
+        return column.cast(pa.int32())
+    if pa.types.is_date64(column.type) or pa.types.is_timestamp(column.type):
+        return column.cast(pa.int64())
+    return column if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) else None
+
+
 class _FirstOccurrences:
-    """The first rows with a fraction, with each text or each of few numbers, and without a value, column by column."""
+    """The first rows with a fraction, with each text or each of few numbers or dates, and without a value, by column."""
 
     def __init__(self, marks: Mapping[str, Marks]) -> None:
         self._marks = marks
@@ -245,13 +257,12 @@ class _FirstOccurrences:
                     self._keep(batch, pc.index(fractional, True).as_py(), before)
             if is_text(column) or pa.types.is_boolean(column.type):
                 self._note_levels(name, column, pc.unique(column.drop_null()), batch, before)
-            elif (floating or pa.types.is_integer(column.type)) and name not in self._many:
-                column = column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
-                numbers = pc.unique(column.drop_null())
-                if len(numbers) > MOST_LEVELS:
+            elif name not in self._many and (numbers := _as_numbers(column)) is not None:
+                different = pc.unique(numbers.drop_null())
+                if len(different) > MOST_LEVELS:
                     self._many.add(name)
                 else:
-                    self._note_levels(name, column, numbers, batch, before)
+                    self._note_levels(name, numbers, different, batch, before)
 
     def _note_levels(self, name: str, column: Any, different: Any, batch: pa.RecordBatch, before: int) -> None:
         """Keep the first row of each value that is not known."""

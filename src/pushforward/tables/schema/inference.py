@@ -34,6 +34,7 @@ def infer_schema(
     - text of dressed numbers, of dates in other orders and of times of day is read as `text_format` says, if all
       values agree; digits with leading zeros, or too many for a number, are text;
     - no value at all: all-missing;
+    - dates and timestamps, be they text, of which each stands in many rows and that no calendar explains: date-category;
     - dates, timestamps, and text in which every value is an ISO date or date-time: date-time, its step the longest
       that all values are multiples of, and of few different values one of a calendar or clock;
     - one value in every row: constant;
