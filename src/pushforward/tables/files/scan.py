@@ -221,8 +221,6 @@ def _note_extremes(
 
 def _as_numbers(column: Any) -> Any:
     """A column of numbers, or of dates as whole numbers, in a type whose values can be found; None for others."""
-    if pa.types.is_float16(column.type):
-        return column.cast(pa.float32())
     if pa.types.is_date32(column.type):
         return column.cast(pa.int32())
     if pa.types.is_date64(column.type) or pa.types.is_timestamp(column.type):
@@ -243,8 +241,12 @@ class _FirstOccurrences:
         self._many: set[str] = set()
 
     def note(self, batch: pa.RecordBatch, before: int) -> None:
+        """Keep the rows of a batch that show something new, so many rows before it."""
+        found: set[int] = set()
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             column = plain(column, self._marks[name])
+            if pa.types.is_float16(column.type):
+                column = column.cast(pa.float32())
             floating = pa.types.is_floating(column.type)
             if name not in self.gaps:
                 missing = pc.is_null(column, nan_is_null=floating)
@@ -254,25 +256,29 @@ class _FirstOccurrences:
                 fractional = pc.and_(pc.is_finite(column), pc.not_equal(column, pc.floor(column)))
                 if pc.any(fractional).as_py():
                     self._fractional.add(name)
-                    self._keep(batch, pc.index(fractional, True).as_py(), before)
-            if is_text(column) or pa.types.is_boolean(column.type):
-                self._note_levels(name, column, pc.unique(column.drop_null()), batch, before)
-            elif name not in self._many and (numbers := _as_numbers(column)) is not None:
-                different = pc.unique(numbers.drop_null())
-                if len(different) > MOST_LEVELS:
-                    self._many.add(name)
-                else:
-                    self._note_levels(name, numbers, different, batch, before)
+                    found.add(pc.index(fractional, True).as_py())
+            found |= self._new_levels(name, column)
+        if found:
+            rows = sorted(found)
+            # Together, since there may be many.
+            self.rows.append(batch.take(pa.array(rows)))
+            self.numbers += [before + row for row in rows]
 
-    def _note_levels(self, name: str, column: Any, different: Any, batch: pa.RecordBatch, before: int) -> None:
-        """Keep the first row of each value that is not known."""
-        levels = self._levels.setdefault(name, set())
+    def _new_levels(self, name: str, column: Any) -> set[int]:
+        """The first rows of texts, and of numbers and dates where they are few, that are not known."""
+        if not (is_text(column) or pa.types.is_boolean(column.type)):
+            numbers = None if name in self._many else _as_numbers(column)
+            if numbers is None:
+                return set()
+            column = numbers
+        different = pc.unique(column.drop_null())
+        if len(different) > MOST_LEVELS and not is_text(column):
+            self._many.add(name)
+            return set()
+        levels, found = self._levels.setdefault(name, set()), set()
         for value in different.to_pylist():
             # One too many is enough to show that they are not levels.
             if value == value and value not in levels and len(levels) <= MOST_LEVELS:
                 levels.add(value)
-                self._keep(batch, pc.index(column, value).as_py(), before)
-
-    def _keep(self, batch: pa.RecordBatch, row: int, before: int) -> None:
-        self.rows.append(batch.take(pa.array([row])))
-        self.numbers.append(before + row)
+                found.add(pc.index(column, value).as_py())
+        return found
