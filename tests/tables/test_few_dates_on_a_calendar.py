@@ -4,18 +4,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from small_fits import small_flows
 
 import pushforward as pf
 from pushforward.tables import decode, encode, infer_schema
 from pushforward.tables.columns.calendar import common_multiple
-from small_fits import small_flows
 
 GENERATOR = np.random.default_rng(0)
 ROWS = 400
 CASES = {
     "five years": (pd.date_range("2000-01-01", periods=5, freq="YS"), "first days of months, every 12 months"),
     "two years": (pd.to_datetime(["2000-01-01", "2010-01-01"]), "first days of months, every 12 months"),
-    "fiscal years": (pd.to_datetime(["2000-07-01", "2001-07-01", "2004-07-01"]), "first days of months, every 12 months"),
+    "fiscal years": (
+        pd.to_datetime(["2000-07-01", "2001-07-01", "2004-07-01"]),
+        "first days of months, every 12 months",
+    ),
     "half-years": (pd.to_datetime(["2000-01-01", "2002-07-01", "2003-01-01"]), "first days of months, every 6 months"),
     "six quarters": (pd.date_range("2000-01-01", periods=6, freq="QS"), "first days of months, every 3 months"),
     "periods": (
@@ -24,7 +27,10 @@ CASES = {
     ),
     "three months": (pd.to_datetime(["2000-01-01", "2000-02-01", "2000-06-01"]), "first days of months"),
     "twelve months": (pd.date_range("2000-01-01", periods=12, freq="MS"), "first days of months"),
-    "ends of years": (pd.to_datetime(["1999-12-31", "2001-12-31", "2002-12-31"]), "last days of months, every 12 months"),
+    "ends of years": (
+        pd.to_datetime(["1999-12-31", "2001-12-31", "2002-12-31"]),
+        "last days of months, every 12 months",
+    ),
     "ends of months": (pd.to_datetime(["2000-01-31", "2000-02-29", "2000-05-31"]), "last days of months"),
     "years of a clock": (
         pd.date_range("2000-01-01", periods=5, freq="YS", tz="Europe/Berlin"),

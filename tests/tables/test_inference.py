@@ -119,9 +119,8 @@ def test_columns_that_cannot_be_learned_are_refused(values, words):
 
 def test_every_kind_can_be_declared_and_says_what_it_needs():
     assert set(KINDS) == {
-        "continuous", "positive", "bounded", "integer", "category", "date-category", "periodic", "date-time", "constant",
-        "all-missing",
-        "mixed",
+        "continuous", "positive", "bounded", "integer", "category", "date-category", "periodic", "date-time",
+        "constant", "all-missing", "mixed",
     }  # fmt: skip
     for declared, words in (
         ({"x": {"kind": "periodic"}}, "period cannot be"),

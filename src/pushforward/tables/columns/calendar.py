@@ -245,7 +245,8 @@ def _grid_of(
         end = unit == "month" and last and not first
     day = DAY // nanoseconds if end else 0
     places = places_of(ticks + day, unit, nanoseconds) - end
-    return CalendarGrid(unit, every or common_multiple(places, unit), int(places.min()) if origin is None else origin, end)
+    origin = int(places.min()) if origin is None else origin
+    return CalendarGrid(unit, every or common_multiple(places, unit), origin, end)
 
 
 def common_multiple(places: np.ndarray, unit: Unit) -> int:

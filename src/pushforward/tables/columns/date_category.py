@@ -106,7 +106,8 @@ class DateCategory(Leveled, Moments):
         check_zone(values, present, self.zone)
         levels = self._level_ticks(nanoseconds)
         # A tick of seconds holds no level between two of them.
-        held = np.array([iso(tick, nanoseconds) == level for tick, level in zip(levels, self.levels or (), strict=True)])
+        shown = [iso(tick, nanoseconds) for tick in levels.tolist()]
+        held = np.array(shown) == np.array(self.levels)
         places = np.searchsorted(levels, ticks).clip(max=len(levels) - 1)
         unknown = present & ((levels[places] != ticks) | ~held[places])
         refuse_moments(values, unknown, f"which is not one of its {len(levels)} dates")

@@ -62,7 +62,7 @@ def _is_far(away: Any, extent: Any) -> Any:
 
 
 def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_rows: int = LEAST_ROWS) -> np.ndarray:
-    """Return which of few different values, at most half and at most 20, lie far from all others: likely marks of missing values.
+    """Return which of few different values, at most half and at most 20, lie far from all others: likely marks.
 
     Arguments:
         different: (n,) distinct numbers, increasing.

@@ -229,7 +229,7 @@ def _as_numbers(column: Any) -> Any:
 
 
 class _FirstOccurrences:
-    """The first rows with a fraction, with each text or each of few numbers or dates, and without a value, by column."""
+    """The first rows of each column with a fraction, each text, each of few numbers or dates, and without a value."""
 
     def __init__(self, marks: Mapping[str, Marks]) -> None:
         self._marks = marks

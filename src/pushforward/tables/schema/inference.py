@@ -34,7 +34,7 @@ def infer_schema(
     - text of dressed numbers, of dates in other orders and of times of day is read as `text_format` says, if all
       values agree; digits with leading zeros, or too many for a number, are text;
     - no value at all: all-missing;
-    - dates and timestamps, be they text, of which each stands in many rows and that no calendar explains: date-category;
+    - dates and timestamps, of which each stands in many rows and that no calendar explains: date-category;
     - dates, timestamps, and text in which every value is an ISO date or date-time: date-time, its step the longest
       that all values are multiples of, and of few different values one of a calendar or clock;
     - one value in every row: constant;
@@ -43,8 +43,8 @@ def infer_schema(
       within 32 steps its bounds and frequencies are those observed, otherwise its lower bound is 0 if none is negative;
     - booleans, and text: category, levels by frequency (at most 1000, and beyond 50 at most half as many as rows: more
       are names of rows); at most 20 different numbers, with 10 rows each on average, that do not fill a grid: category
-      as well; so are up to 1000, with 20 rows each on average, that no grid explains and of which hardly one is new, see
-      `pushforward.tables.columns.scattered`;
+      as well; so are up to 1000, with 20 rows each on average, that no grid explains and of which hardly one is new:
+      see `pushforward.tables.columns.scattered`;
     - single values with more rows than their neighbors predict: mixed, with those as atoms, see
       `pushforward.tables.columns.atoms`;
     - from 200 rows on, all numbers above 0 and down to it: positive; all within [0, 1] or [0, 100] and up to both ends:
