@@ -3,9 +3,10 @@
 import numpy as np
 
 from pushforward.tables.columns.recording import spread
+from pushforward.tables.numbers import LARGEST_EXACT
 
-# Whole numbers beyond this are too large for noise of one step: it would be lost in the rounding of float64.
-LARGEST_INTEGER = 2**40
+# Beyond this float64 has whole numbers alone, which say nothing of what was counted.
+LARGEST_INTEGER = LARGEST_EXACT
 # Bounds are believed from this many rows on, if the smallest lies at most half as far from the bound as the tenth.
 ROWS_FOR_BOUNDS, NEAR_BOUND, NEAR_END = 200, 10, 0.02
 INTERVALS = ((0.0, 1.0), (0.0, 100.0))

@@ -13,6 +13,7 @@ from pushforward.tables.columns.circles import beside_circle
 from pushforward.tables.columns.timestamps import has_offsets, zone_of_text
 from pushforward.tables.columns.values import Values
 from pushforward.tables.date_format import parse_dates
+from pushforward.tables.numbers import LARGEST_EXACT
 
 TIMES = re.compile(
     r"(^|[^a-z])(time|timestamp|date|datetime|created|updated|modified|epoch|unix|ts)([^a-z]|$)|_at$", re.I
@@ -50,6 +51,23 @@ def hint_of(values: Values) -> str | None:
         return f"looks like {digits[0]} and is taken for a number: write dates such as {digits[1]} if it is"
     unit = _unix_unit(values)
     return unit and f"looks like Unix time in {unit} and is taken for a number: convert it to dates and times if it is"
+
+
+def hint_of_size(values: Values) -> str | None:
+    """Return a sentence about whole numbers of which float64 does not tell all apart; None for others.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> print(hint_of_size(Values(pa.array([1.0, 2.0, 3.0, 2.0**60]), "bytes", "the table")))
+        has whole numbers beyond 2^53, which float64 does not tell apart, and is taken for continuous
+    """
+    largest = np.abs(values.observed).max(initial=0.0)
+    # Beyond it all numbers are whole, and say nothing.
+    if largest <= LARGEST_EXACT or np.median(np.abs(values.observed)) > LARGEST_EXACT:
+        return None
+    if not np.array_equal(values.observed, np.floor(values.observed)):
+        return None
+    return "has whole numbers beyond 2^53, which float64 does not tell apart, and is taken for continuous"
 
 
 def hint_of_century(values: Values, form: object) -> str | None:

@@ -98,15 +98,17 @@ class Integer(Column):
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Numbers that are all whole and not too large, without atoms, and more than a few codes far apart."""
+        """Numbers that are all whole and not too large, without atoms, and no codes far apart."""
         if not values.is_numeric:
             return None
         observed = values.observed
-        whole = np.abs(observed).max() < LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
+        whole = np.abs(observed).max() <= LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
         if not whole:
             return None
         column = cls().complete(values)
-        return column if column.frequencies is not None or not (values.tally.atoms or values.tally.few) else None
+        if column.frequencies is not None:
+            return column
+        return None if values.tally.few or values.tally.scattered or values.tally.atoms else column
 
     def check_declared(self, values: Values) -> None:
         """Refuse numbers beyond the whole ones of float64, and steps longer than the range of the values."""

@@ -14,13 +14,13 @@ from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER, abrupt_ends, bounds_of
 from pushforward.tables.columns.figures import Figures
-from pushforward.tables.columns.grids import Grid, grid_of
+from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.outermost import far_from
 from pushforward.tables.columns.recording import spread
 from pushforward.tables.columns.values import Values
-from pushforward.tables.columns.whole_steps import on_step_of_nearly_all
+from pushforward.tables.columns.whole_steps import common_step, on_step_of_nearly_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -244,7 +244,8 @@ def _grid_of_whole(values: Values) -> tuple[Grid | None, np.ndarray | None]:
     And which of them lie on it, if only nearly all do.
     """
     different, counts = values.tally.rest
-    if np.abs(different).max() >= LARGEST_INTEGER or not (values.observed == np.floor(values.observed)).all():
+    if np.abs(different).max() > LARGEST_INTEGER or not (values.observed == np.floor(values.observed)).all():
         return None, None
     on = on_step_of_nearly_all(different, counts)
-    return grid_of(different[on]), None if on.all() else on
+    step, first = common_step(different[on])
+    return Grid(float(step), float(first % step)), None if on.all() else on

@@ -12,6 +12,7 @@ from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels, far_places
 from pushforward.tables.columns.partly_recorded import cells_of_some, grid_of_some
 from pushforward.tables.columns.recording import is_tied, recorded_grid, spread, step_of_ties
+from pushforward.tables.columns.scattered import are_scattered
 
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
@@ -44,6 +45,11 @@ class Tally:
         """Whether there are so few different numbers, with so many rows each, that they may be levels."""
         count = len(self.different)
         return count <= MOST_NUMERIC_LEVELS and int(self.counts.sum()) >= ROWS_OF_LEVEL * count
+
+    @cached_property
+    def scattered(self) -> bool:
+        """Whether there are more, and all the same they are levels that no grid explains."""
+        return len(self.different) > MOST_NUMERIC_LEVELS and are_scattered(self.different, self.counts)
 
     @cached_property
     def atoms(self) -> list[float]:

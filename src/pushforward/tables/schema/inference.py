@@ -8,7 +8,7 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.grids import has_decimals
-from pushforward.tables.columns.hints import hint_of, hint_of_century, hint_of_offsets
+from pushforward.tables.columns.hints import hint_of, hint_of_century, hint_of_offsets, hint_of_size
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.text_style import style_of
@@ -34,15 +34,17 @@ def infer_schema(
     - text of dressed numbers, of dates in other orders and of times of day is read as `text_format` says, if all
       values agree; digits with leading zeros, or too many for a number, are text;
     - no value at all: all-missing;
+    - dates and timestamps, of which each stands in many rows and that no calendar explains: date-category;
     - dates, timestamps, and text in which every value is an ISO date or date-time: date-time, its step the longest
-      that all values are multiples of;
+      that all values are multiples of, and of few different values one of a calendar or clock;
     - one value in every row: constant;
     - a name like angle, phase, azimuth, longitude or hour, and numbers that fill 2π, 360 or 24: periodic;
-    - numbers that are all whole, and below 2^40: integer, its step the greatest common divisor of their differences;
+    - numbers that are all whole, up to 2^53: integer, its step the greatest common divisor of their differences;
       within 32 steps its bounds and frequencies are those observed, otherwise its lower bound is 0 if none is negative;
     - booleans, and text: category, levels by frequency (at most 1000, and beyond 50 at most half as many as rows: more
       are names of rows); at most 20 different numbers, with 10 rows each on average, that do not fill a grid: category
-      as well;
+      as well; so are up to 1000, with 20 rows each on average, that no grid explains and of which hardly one is new:
+      see `pushforward.tables.columns.scattered`;
     - single values with more rows than their neighbors predict: mixed, with those as atoms, see
       `pushforward.tables.columns.atoms`;
     - from 200 rows on, all numbers above 0 and down to it: positive; all within [0, 1] or [0, 100] and up to both ends:
@@ -165,6 +167,7 @@ def _noted(column: Column, values: Values, form: Format | None, text: Values, de
         hint_of(values),
         hint_of_century(values, form),
         None if column.numeric else hint_of_offsets(text, values, form),
+        hint_of_size(values) if column.numeric and column.measured and not column.discrete else None,
     ]
     hints += [_unused_marks(values, text) if declared is not None and declared.missing else None]
     hint = "; ".join(filter(None, hints)) or None

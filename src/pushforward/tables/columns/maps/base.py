@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 # Noise keeps this distance from 0 and 1, where the normal quantile is infinite.
 EDGE = 2.0**-24
+# The log of a length: differences of y, or of probabilities, that are smaller have lost more than half of their digits
+# to rounding.
+LOG_SHORTEST = -26 * math.log(2)
 # Not much further out float64 has no probabilities: the maps continue as straight lines.
 FURTHEST = 36.0
 

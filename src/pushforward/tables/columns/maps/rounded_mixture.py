@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.tables.columns.maps.base import FURTHEST, cdf, log_normal, probit
+from pushforward.tables.columns.maps.base import FURTHEST, LOG_SHORTEST, cdf, log_normal, probit
 from pushforward.tables.columns.maps.cell_lengths import CellLengths
 from pushforward.tables.columns.maps.one_mixture import OneMixture
 
@@ -44,11 +44,11 @@ class OneRoundedMixture(OneMixture):
         y = probit(below + noise * (below_end - below), above_end + (1 - noise) * (above - above_end))
         width = torch.where(below < above_end, below_end - below, above - above_end)
         term = width.log() - log_normal(y)
-        # Far out: the map without cells, and the density of the middle.
+        # Far out, and of very short cells: the map without cells, and the density of the middle.
         z = self._normal(x)[0]
-        far = ~on_atom & ~(z.abs() < FURTHEST_CELL)
         smooth, slope = super().encode(self._inside(x), noise)
         log_length = self.cells.lengths(x).log()
+        far = ~on_atom & (~(z.abs() < FURTHEST_CELL) | (slope + log_length < LOG_SHORTEST))
         y, term = torch.where(far, smooth, y), torch.where(far, slope + log_length, term)
         term = term if self.discrete else torch.where(on_atom, term, term - log_length)
         exact, slope = super().encode(x, noise)
@@ -56,7 +56,7 @@ class OneRoundedMixture(OneMixture):
         return torch.where(beside, exact, y), torch.where(beside, slope, term)
 
     def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The two ends of a value, and the log-derivative or minus the log of the unit."""
+        """The two ends of a value, and the log-derivative, or that and the log of the unit, or minus that log."""
         (below, above), (below_end, above_end), on_atom = self._ends(x)
         low = probit(below, above).masked_fill(below <= 0, -math.inf)
         high = probit(below_end, above_end).masked_fill(above_end <= 0, math.inf)
@@ -67,6 +67,10 @@ class OneRoundedMixture(OneMixture):
         smooth, slope = super().encode(self._inside(x), torch.full_like(x, 0.5))
         half = 0.5 * (slope + log_length).exp()
         low, high = torch.where(far, smooth - half, low), torch.where(far, smooth + half, high)
+        # A very short cell is a point with a density, times its length if that is a probability.
+        short = ~on_atom & (slope + log_length < LOG_SHORTEST)
+        low, high = (torch.where(short, smooth, end) for end in (low, high))
+        term = torch.where(short, slope + log_length if self.discrete else slope, term)
         exact, slope = super().encode(x, torch.full_like(x, 0.5))
         beside = ~on_atom & self.cells.are_exact(x)
         low, high = (torch.where(beside, exact, end) for end in (low, high))
