@@ -130,7 +130,7 @@ def _alike(matrix: np.ndarray, grid: Grid, fewest: int = 1) -> tuple[np.ndarray 
     by_chance = TIMES_CHANCE * chance(distinct, counts, grid) * rows**2
     if alike < by_chance or alike_by_dependence(distinct, counts, grid):
         return None, False
-    # An amount that is price times quantity agrees wherever these do, and is no evidence beside them.
+    # An amount that is price times quantity agrees wherever these do, and is not evidence beside them.
     following = columns_that_follow(distinct, counts, grid) if alike < MOST_BY_COLUMN * by_chance else []
     if any(alike < TIMES_CHANCE * chance(distinct, counts, grid, column) * rows**2 for column in following):
         return None, False
