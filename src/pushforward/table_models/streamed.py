@@ -185,10 +185,12 @@ class StreamedTable:
 
     def infer_schema(self) -> Schema:
         """The schema of the sample, except for columns of which other rows show more."""
-        extremes = self.found.extremes.select(self.names)
+        # Each row once: two equal values far away would look like an atom.
+        others = ~np.isin(self.found.extreme_rows, self.found.sampled_rows)
+        extremes = self.found.extremes.select(self.names).filter(pa.array(others))
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
         about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
-        numbers = np.concatenate([self.found.sampled_rows, self.found.extreme_rows]) + 1
+        numbers = np.concatenate([self.found.sampled_rows, self.found.extreme_rows[others]]) + 1
         with numbered(numbers):
             schema = infer_schema(self.sample, self.declared, **about)
             wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]

@@ -162,8 +162,10 @@ def scan(
         trained_from,
         sampled.filter(pa.array(training)),
         sampled_rows[training],
-        pa.Table.from_batches([*(row for _, row, _ in extremes.values()), *others.rows], kept.schema),
-        np.array([*(number for *_, number in extremes.values()), *others.numbers], dtype=np.int64),
+        *_each_once(
+            pa.Table.from_batches([*(row for _, row, _ in extremes.values()), *others.rows], kept.schema),
+            np.array([*(number for *_, number in extremes.values()), *others.numbers], dtype=np.int64),
+        ),
         others.gaps,
         digest.hexdigest(),
     )
@@ -200,6 +202,12 @@ class _Sample:
         self._numbers.append(numbers[chosen])
         self._hashes.append(values[chosen])
         self._count += int(chosen.sum())
+
+
+def _each_once(rows: pa.Table, numbers: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+    """Rows and their numbers, without those that were kept before: two equal values would look like an atom."""
+    first = np.sort(np.unique(numbers, return_index=True)[1])
+    return rows.take(pa.array(first)), numbers[first]
 
 
 def _note_extremes(
