@@ -34,7 +34,7 @@ class Widening(NamedTuple):
 
     @property
     def affine(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def within(self, batch: torch.Size, rows: Tensor | None) -> Widening:

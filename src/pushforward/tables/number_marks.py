@@ -16,11 +16,9 @@ def may_have_thousands(texts: Any) -> bool:
     Arguments:
         texts: an array of pyarrow.
     """
-    first = texts.slice(0, 100)
-    if not all(_match_all(part, _LIKE_THREE_DIGITS) for part in (first, texts)):
-        return False
-    points = pc.match_substring(texts, ".")
-    return bool(pc.any(points).as_py()) and not pc.all(points).as_py()
+    column = MayHaveThousands()
+    column.see(texts)
+    return column.found
 
 
 class MayHaveThousands:

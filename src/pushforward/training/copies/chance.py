@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -136,11 +136,7 @@ def alike_by_dependence(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> b
     blocks = _blocks(sorted(cells, key=lambda column: -int(column.max())), counts)
     if len(blocks) < 2 or not alike:
         return False
-    hashed = [hashes(block.astype(np.uint64), place) for place, block in enumerate(blocks)]
-    total = np.sum(hashed, axis=0, dtype=np.uint64)
-    others = (np.unique(total - block, return_inverse=True)[1] for block in hashed)
-    nearly = sum(_pairs_of_different(labels, counts) for labels in others)
-    return alike < TIMES_NEARLY_ALIKE * nearly
+    return alike < TIMES_NEARLY_ALIKE * sum(_pairs_but_for_one(blocks, counts))
 
 
 def columns_that_follow(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> list[int]:
@@ -153,10 +149,15 @@ def columns_that_follow(matrix: np.ndarray, counts: np.ndarray, grid: Grid) -> l
     """
     cells = grid.labels(matrix)
     most = MOST_BESIDE * float((counts * (counts - 1.0)).sum() / 2)
-    hashed = [hashes(column.astype(np.uint64), place) for place, column in enumerate(cells)]
+    return [place for place, pairs in enumerate(_pairs_but_for_one(cells, counts)) if pairs <= most]
+
+
+def _pairs_but_for_one(labels: Sequence[np.ndarray], counts: np.ndarray) -> Iterator[float]:
+    """How many pairs of rows that are not alike agree in all columns but one, column by column."""
+    hashed = [hashes(column.astype(np.uint64), place) for place, column in enumerate(labels)]
     total = np.sum(hashed, axis=0, dtype=np.uint64)
-    others = [np.unique(total - column, return_inverse=True)[1] for column in hashed]
-    return [place for place, labels in enumerate(others) if _pairs_of_different(labels, counts) <= most]
+    for column in hashed:
+        yield _pairs_of_different(np.unique(total - column, return_inverse=True)[1], counts)
 
 
 def _blocks(cells: Sequence[np.ndarray], counts: np.ndarray) -> list[np.ndarray]:
