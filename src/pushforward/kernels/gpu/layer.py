@@ -118,11 +118,11 @@ def whole_layer_on_gpu(
     Arguments and returns as those of `pushforward.kernels.layer.whole_layer`.
     """
     layer = Layer(network, univariate, inverse)
-    weights = [part for linear in network for part in linear[:2]]
     if derivatives_wanted():
+        weights = [part for linear in network for part in linear[:2]]
         return _WholeLayer.apply(layer, value, known, added, *weights)
     # Without an entry in the graph of derivatives, which takes as long as the launch.
-    return _mapped(layer, Sizes.of(layer, value.shape[1]), value, known, added, weights)[1:]
+    return _mapped(layer, Sizes.of(layer, value.shape[1]), value, known, added)[1:]
 
 
 class _WholeLayer(Function):
@@ -132,7 +132,7 @@ class _WholeLayer(Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(value, known, added, *weights)
         ctx.layer, ctx.sizes = layer, Sizes.of(layer, value.shape[1])
-        ctx.results, mapped, log_det = _mapped(layer, ctx.sizes, value, known, added, weights)
+        ctx.results, mapped, log_det = _mapped(layer, ctx.sizes, value, known, added)
         return mapped, log_det
 
     @staticmethod
@@ -144,19 +144,19 @@ class _WholeLayer(Function):
         value, known, added, *weights = ctx.saved_tensors
         count, features = value.shape
         read = value if known is None else known
-        of_results = [torch.empty_like(result) for result in ctx.results]
+        of_results = torch.empty_like(ctx.results)
         of_value = value.new_empty(count, features)
         of_read = of_value if known is None else value.new_empty(read.shape)
-        own, masks, reaches, _ = _network(layer.network, weights, of_columns=True)
+        own, masks, reaches, _ = _network(layer.network, of_columns=True)
         of_log_det, tile = of_log_det.expand(count), tile_of(value)
         _gradients[(parts_of(count, tile.rows),)](
             value, *value.stride(), of_mapped, *of_mapped.stride(), of_log_det, of_log_det.stride(0),
-            own, masks, reaches, tuple(ctx.results), tuple(of_results), of_value, of_read, count,
+            own, masks, reaches, ctx.results, of_results, of_value, of_read, count,
             *sizes, layer.inverse, known is None, *tile[:-1], num_warps=tile.warps,
         )  # fmt: skip
         of_added = None
         if added is not None and ctx.needs_input_grad[3]:
-            of_added = of_results[0].t()
+            of_added = of_results[: count * sizes.widths[1]].view(count, -1).t()
             of_added = of_added if added.shape[1] == count else of_added.sum(1, keepdim=True)
         of_weights: list[Tensor | None] = [None] * len(weights)
         if any(ctx.needs_input_grad[4:]):
@@ -165,17 +165,17 @@ class _WholeLayer(Function):
 
 
 def _mapped(
-    layer: Layer, sizes: Sizes, value: Tensor, known: Tensor | None, added: Tensor | None, weights: Sequence[Tensor]
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    """The results of each layer of weights, the mapped value and log_det."""
+    layer: Layer, sizes: Sizes, value: Tensor, known: Tensor | None, added: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The results of all layers of weights, (n, units) each, one after the other; the mapped value; log_det."""
     count = value.shape[0]
-    results = [value.new_empty(count, width) for width in sizes.widths[1:]]
+    results = value.new_empty(count * sum(sizes.widths[1:]))
     mapped, log_det = value.new_empty(value.shape), value.new_empty(count)
     read, tile = value if known is None else known, tile_of(value)
     with torch.cuda.device_of(value):
         _forward[(parts_of(count, tile.rows),)](
             value, *value.stride(), read, *read.stride(), *strided(added, value),
-            *_network(layer.network, weights), tuple(results), mapped, log_det, count,
+            *_network(layer.network), results, mapped, log_det, count,
             *sizes, layer.inverse, added is not None, *tile[:-1], num_warps=tile.warps,
         )  # fmt: skip
     return results, mapped, log_det
@@ -188,9 +188,9 @@ def strided(added: Tensor | None, value: Tensor) -> tuple[Tensor, int, int]:
     return added, added.stride(1) if added.shape[1] > 1 else 0, added.stride(0)
 
 
-def _network(network: Sequence[Weights], weights: Sequence[Tensor], of_columns: bool = False) -> tuple:
+def _network(network: Sequence[Weights], of_columns: bool = False) -> tuple:
     """Weights, masks, reaches and biases, each a tuple; weights stand in the place of masks that are missing."""
-    own, biases = tuple([weight.contiguous() for weight in weights[::2]]), tuple(weights[1::2])
+    own, biases = tuple([linear.weight.contiguous() for linear in network]), tuple([linear.bias for linear in network])
     masks, reaches = [], []
     for weight, linear in zip(own, network, strict=True):
         reach = linear.columns if of_columns else linear.rows
@@ -200,7 +200,7 @@ def _network(network: Sequence[Weights], weights: Sequence[Tensor], of_columns: 
 
 
 def _gradients_of_weights(
-    sizes: Sizes, read: Tensor, masks: tuple, results: list[Tensor], of_results: list[Tensor]
+    sizes: Sizes, read: Tensor, masks: tuple, results: Tensor, of_results: Tensor
 ) -> list[Tensor | None]:
     """Those of weight and bias of each layer in turn, in one launch, and one more where rows are summed in parts."""
     count, pairs = read.shape[0], list(itertools.pairwise(sizes.widths))
@@ -209,7 +209,7 @@ def _gradients_of_weights(
     numbers = sum([units * (inputs + 1) for inputs, units in pairs])
     found = read.new_empty(parts, numbers)
     _weights[(tiles, parts)](
-        read, *read.stride(), masks, tuple(results), tuple(of_results), found, numbers,
+        read, *read.stride(), masks, results, of_results, found, numbers,
         parts_of(count, parts), count, *sizes, UNITS, ROWS, num_warps=WARPS,
     )  # fmt: skip
     summed = found[0] if parts == 1 else found.sum(0)
@@ -230,6 +230,8 @@ def _forward(
     first_row = tl.program_id(0).to(tl.int64) * BM
     row = first_row + tl.arange(0, BM)
     present = row < count
+    # The results of this layer of weights, and of one and two before.
+    own, before, two_before = results, results, results
     for k in tl.static_range(len(weights)):
         inputs, units = widths[k], widths[k + 1]
         for first in range(0, units, BN):
@@ -242,7 +244,7 @@ def _forward(
                 )  # fmt: skip
             else:
                 h = product(
-                    h, row, present, results[k - 1], inputs, 1, weights[k], masks[k], inputs, 1,
+                    h, row, present, before, inputs, 1, weights[k], masks[k], inputs, 1,
                     reaches[k], unit, units, inputs, True, MASKED[k], BK,
                 )  # fmt: skip
             inside = present[:, None] & (unit < units)[None, :]
@@ -251,9 +253,10 @@ def _forward(
                 h += tl.load(added + row[:, None] * added_row + unit[None, :] * added_unit, inside, other=0.0)
             place = row[:, None] * units + unit[None, :]
             if SKIPS[k]:
-                h += tl.load(results[k - 2] + place, inside, other=0.0)
-            tl.store(results[k] + place, h, inside)
+                h += tl.load(two_before + place, inside, other=0.0)
+            tl.store(own + place, h, inside)
         tl.debug_barrier()
+        two_before, before, own = before, own, own + units * tl.cast(count, tl.int64)
     # Some features of all rows at a time.
     ACROSS: tl.constexpr = BV // BM
     total = tl.zeros([BM], value.dtype.element_ty)
@@ -263,8 +266,7 @@ def _forward(
         valid = (at < count) & (feature < features)
         place = at * features + feature
         given = tl.load(value + at * value_row + feature * value_feature, valid, other=0.0)
-        own = results[len(weights) - 1] + place * parameters
-        found, log_derivative = map_values(given, own, valid, INVERSE, SHAPE, WIDTH)
+        found, log_derivative = map_values(given, before + place * parameters, valid, INVERSE, SHAPE, WIDTH)
         tl.store(mapped + place, found, valid)
         total += tl.sum(tl.reshape(tl.where(valid, log_derivative, 0.0), [BM, ACROSS]), 1)
     tl.store(log_det + row, total, present)
@@ -280,6 +282,10 @@ def _gradients(
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, BV: tl.constexpr,
 ):  # fmt: skip
     LAST: tl.constexpr = len(weights) - 1
+    # From the first result to those of this layer of weights.
+    offset, wide_count = tl.cast(0, tl.int64), tl.cast(count, tl.int64)
+    for k in tl.static_range(LAST):
+        offset += widths[k + 1] * wide_count
     first_row = tl.program_id(0).to(tl.int64) * BM
     row = first_row + tl.arange(0, BM)
     present = row < count
@@ -291,7 +297,7 @@ def _gradients(
         place = at * features + feature
         given = tl.load(value + at * value_row + feature * value_feature, valid, other=0.0)
         of_given = gradients_of_values(
-            given, results[LAST] + place * parameters, of_results[LAST] + place * parameters, valid,
+            given, results + offset + place * parameters, of_results + offset + place * parameters, valid,
             tl.load(of_mapped + at * mapped_row + feature * mapped_feature, valid, other=0.0),
             tl.load(of_log_det + at * log_det_row, valid, other=0.0),
             INVERSE, SHAPE, WIDTH, SLOPES,
@@ -300,27 +306,29 @@ def _gradients(
     tl.debug_barrier()
     for k in tl.static_range(LAST, -1, -1):
         inputs, units = widths[k], widths[k + 1]
+        before = offset - inputs * wide_count
         for first in range(0, inputs, BN):
             column = first + tl.arange(0, BN)
             of_h = tl.zeros([BM, BN], value.dtype.element_ty)
             of_h = product(
-                of_h, row, present, of_results[k], units, 1, weights[k], masks[k], 1, inputs,
+                of_h, row, present, of_results + offset, units, 1, weights[k], masks[k], 1, inputs,
                 reaches[k], column, inputs, units, False, MASKED[k], BK,
             )  # fmt: skip
             inside = present[:, None] & (column < inputs)[None, :]
             place = row[:, None] * inputs + column[None, :]
             if k > 0:
-                h = tl.load(results[k - 1] + place, inside, other=0.0)
+                h = tl.load(results + before + place, inside, other=0.0)
                 of_h = tl.where(h > 0, of_h, 0.0)
                 if SKIPS[k + 1]:
-                    of_h += tl.load(of_results[k + 1] + place, inside, other=0.0)
-                tl.store(of_results[k - 1] + place, of_h, inside)
+                    of_h += tl.load(of_results + offset + units * wide_count + place, inside, other=0.0)
+                tl.store(of_results + before + place, of_h, inside)
             elif READS_VALUE:
                 of_h += tl.load(of_value + place, inside, other=0.0)
                 tl.store(of_value + place, of_h, inside)
             else:
                 tl.store(of_read + place, of_h, inside)
         tl.debug_barrier()
+        offset = before
 
 
 @triton.jit
@@ -336,6 +344,8 @@ def _weights(
     end = tl.minimum(begin + rows_of_part, count)
     target = found + part.to(tl.int64) * numbers
     before = 0
+    offset, wide_count = tl.cast(0, tl.int64), tl.cast(count, tl.int64)
+    before_results, own_results = results, of_results
     for k in tl.static_range(len(masks)):
         inputs, units = widths[k], widths[k + 1]
         across = (inputs + BN - 1) // BN
@@ -357,7 +367,7 @@ def _weights(
             for start in range(begin, last, BR):
                 row = start + tl.arange(0, BR)
                 of_unit = tl.load(
-                    of_results[k] + row[None, :] * units + unit[:, None],
+                    own_results + row[None, :] * units + unit[:, None],
                     (row < end)[None, :] & (unit < units)[:, None],
                     other=0.0,
                 )
@@ -365,7 +375,7 @@ def _weights(
                 if k == 0:
                     h = tl.load(read + row[:, None] * read_row + column[None, :] * read_column, known, other=0.0)
                 else:
-                    h = rectified(tl.load(results[k - 1] + row[:, None] * inputs + column[None, :], known, other=0.0))
+                    h = rectified(tl.load(before_results + row[:, None] * inputs + column[None, :], known, other=0.0))
                 of_weight = dot(of_unit, h, of_weight)
                 of_bias += tl.sum(of_unit, 1)
             if MASKED[k]:
@@ -374,4 +384,6 @@ def _weights(
             if own % across == 0:
                 tl.store(target + units * inputs + unit, of_bias, unit < units)
         before += tiles
+        before_results, own_results = results + offset, own_results + units * wide_count
+        offset += units * wide_count
         target += units * (inputs + 1)
