@@ -29,7 +29,7 @@ from pushforward.kernels.gpu import eligibility
 
 PARTS = {**gpu_checks.PARTS, "timings": gpu_timings.time_all}
 # The timings need this share of the time.
-SHARE_OF_TIMINGS = 0.4
+SHARE_OF_TIMINGS = 0.3
 VERDICTS = ("passed", "FAILED", "ERROR")
 
 

@@ -321,7 +321,7 @@ def check_tests(report):
     if report.device != "cuda" or importlib.util.find_spec("pytest") is None:
         report.add("tests of the kernels", "-", "only on cuda, with pytest", "-", "not run")
         return
-    workers = ["-n", "4"] if importlib.util.find_spec("xdist") else []
+    workers = ["-n", "6"] if importlib.util.find_spec("xdist") else []
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *workers]
     done = subprocess.run([*command, "tests/kernels/test_gpu_kernels.py"], cwd=ROOT, capture_output=True, text=True,
                           env=os.environ | {"PUSHFORWARD_TEST_GPU": "1"})  # fmt: skip
@@ -367,17 +367,17 @@ def each(*checks):
 
 # Those that take longest come first.
 PARTS = {
-    "tables": each(check_table),
-    "mixed": each(check_mixed),
-    "coads": each(check_coads),
+    "tests": each(check_tests),
     "contracts": lambda report: contracts(report, 0),
     "more_contracts": lambda report: contracts(report, 1),
-    "tests": each(check_tests),
-    "training": each(check_training, check_double, check_waits, check_bad_row, check_resume),
-    "flows_float64": lambda report: flows(report, torch.float64),
+    "coads": each(check_coads),
+    "tables": each(check_table),
+    "mixed": each(check_mixed),
     "flows_float32": lambda report: flows(report, torch.float32),
-    "command_line": each(check_command_line),
-    "kernels_float64": lambda report: kernels(report, torch.float64),
+    "flows_float64": lambda report: flows(report, torch.float64),
     "kernels_float32": lambda report: kernels(report, torch.float32),
+    "kernels_float64": lambda report: kernels(report, torch.float64),
+    "training": each(check_training, check_double, check_waits, check_bad_row, check_resume),
+    "command_line": each(check_command_line),
     "sound": each(check_sound),
 }
