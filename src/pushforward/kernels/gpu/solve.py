@@ -46,6 +46,7 @@ def solve_on_gpu(
         x, (n, D), and log_det, (n,).
     """
     structure, weights, numbers = network
+    assert numbers is not None
     count, features = z.shape
     *pairs, _, direct, _ = weights
     biases: list[Any] = pairs[::2]
