@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
@@ -20,6 +21,7 @@ from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
+from pushforward.estimator.regressions import regressions_of
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
 from pushforward.estimator.stacked import USUAL_FRACTION, fit_stack, folds_of
 from pushforward.estimator.varying import VaryingColumns, constant_columns
@@ -35,6 +37,7 @@ from pushforward.training.copies import copies_of
 from pushforward.training.folds import FoldedRows
 from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
 from pushforward.training.splitting import split_table
+from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
 
@@ -151,11 +154,19 @@ class FlowEstimator(BaseEstimator):
         count, features = len(split[0]), codes.shape[1]
         # One target given others is the mixture of a few flows, each with other rows held out.
         mixed = self.flow is None and given is not None and features == 1 and weights is None
-        splits = [split]
-        if mixed:
-            splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
-        max_time = None if self.max_time is None else self.max_time / len(splits)
+        splits, max_time = [split], self.max_time
+        regressions: list[CrossFitted] = []
         folded = FoldedRows(torch.from_numpy(codes), copies)
+        # The points are those that a Gaussian is made of as well.
+        points = self._kinds.points(codes, seed)
+        if mixed:
+            assert given is not None
+            start = time.monotonic()
+            regressions = regressions_of(self._kinds, points, given, folded, seed, self.max_time, self.max_steps)
+            splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
+            given = np.column_stack([given, *(one.unseen for one in regressions)])
+            if max_time is not None:
+                max_time = (max_time - (time.monotonic() - start)) / len(splits)
         folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
         if folds:
             max_time = seconds_of_flow(self.max_time, len(codes))
@@ -167,8 +178,7 @@ class FlowEstimator(BaseEstimator):
         for line in [*self._kinds.describe(), *recipe.reasons]:
             announce(line)
         row_weights = None if weights is None else torch.from_numpy(weights)
-        # The points are those that a Gaussian is made of as well.
-        rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights)
+        rows = Rows(codes, points, given, row_weights)
         options = {**self._training_options(recipe, seed), "max_time": max_time}
         if folds:
             result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
@@ -181,7 +191,7 @@ class FlowEstimator(BaseEstimator):
         before = len(self.history_.events)
         self.flow_ = flow
         if mixed:
-            self.flow_ = mixture_of(found, self._kinds, rows, splits)
+            self.flow_ = mixture_of(found, self._kinds, rows, splits, [one.model for one in regressions])
         elif self.flow is None:
             self.flow_ = keep_gaussian(flow, self._kinds, self.history_, rows, split)
         for line in self.history_.events[before:]:

@@ -13,6 +13,8 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.estimator.one_fit import Rows
 from pushforward.estimator.varying import constant_columns
 from pushforward.flow import Flow
+from pushforward.networks.kernel_regression import KernelRegression
+from pushforward.networks.oblivious_trees import ObliviousTrees
 from pushforward.support.modules import device_of
 from pushforward.training import History
 from pushforward.training.copies import copies_of
@@ -51,7 +53,11 @@ def splits_of_members(
 
 
 def mixture_of(
-    found: Sequence[tuple[Flow, History]], kinds: ColumnKinds, rows: Rows, splits: Sequence[tuple[Tensor, Tensor]]
+    found: Sequence[tuple[Flow, History]],
+    kinds: ColumnKinds,
+    rows: Rows,
+    splits: Sequence[tuple[Tensor, Tensor]],
+    regressions: Sequence[ObliviousTrees | KernelRegression] = (),
 ) -> FlowMixture:
     """The mixture of flows, and of the linear regressions of their training rows; the first history says its value.
 
@@ -64,6 +70,7 @@ def mixture_of(
         kinds: of the columns.
         rows: of the fit.
         splits: of the flows.
+        regressions: of which the last columns that the flows were given were made; default none.
     """
     history, device = found[0][1], device_of(found[0][0])
     flows: list[Flow] = []
@@ -76,7 +83,7 @@ def mixture_of(
             gaussians.append(gaussian.eval())
             values.append(np.stack([held_out_log_prob(some, kinds, rows, split) for some in (flow, gaussian)]))
     if len(gaussians) < len(flows):
-        return FlowMixture(flows).to(device).eval()
+        return FlowMixture(flows, regressions=regressions).to(device).eval()
     each = np.concatenate(values, 1)
     of_kinds = mixture_weights(each)
     share = float(of_kinds[1])
@@ -85,4 +92,4 @@ def mixture_of(
         f"mixture: {len(flows)} of these flows, each with other rows held out, and {share:.1%} linear regression"
     )
     weights = [(1 - share) / len(flows)] * len(flows) + [share / len(flows)] * len(flows)
-    return FlowMixture([*flows, *gaussians], weights).to(device).eval()
+    return FlowMixture([*flows, *gaussians], weights, regressions).to(device).eval()

@@ -1,0 +1,63 @@
+"""Regressions of the one target of an estimator, which flows are shown beside the columns of X."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pushforward.bijections import MarginalSpline
+from pushforward.bijections.cross_fitting import straight_features
+from pushforward.estimator.kinds import ColumnKinds
+from pushforward.training.folds import FoldedRows
+from pushforward.zoo.boosted_trees import TREES, boosted_trees
+from pushforward.zoo.cross_fitted import CrossFitted
+from pushforward.zoo.kernel_regression import STEPS, kernel_regression
+from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
+
+# Every row is outside one of so many parts.
+PARTS = 5
+# The most of a fit's time that trees and kernels take.
+TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
+# Regressions that explain less of the variance of rows that they have not seen are left out.
+LEAST_EXPLAINED = 0.01
+
+
+def regressions_of(
+    kinds: ColumnKinds,
+    points: Tensor,
+    given: np.ndarray,
+    folded: FoldedRows,
+    seed: int,
+    max_time: float | None,
+    max_steps: int | None,
+) -> list[CrossFitted]:
+    """The regressions of a target, made normal, that say something of rows that they have not seen.
+
+    Arguments:
+        kinds: of the target.
+        points: (n, 1) of the target on the line.
+        given: (n, C) columns of X.
+        folded: the rows, and which of them stand together.
+        seed: of the parts and of the rows that are drawn.
+        max_time: seconds of the whole fit.
+        max_steps: most steps of a training, and most trees.
+    """
+    if given.shape[1] > MOST_OF_CONTEXT:
+        return []
+    ends: dict[str, Any] = kinds.flow_options()
+    knots = knots_for(len(points))
+    straight = straight_features(points, knots, **ends)
+    scores = MarginalSpline.from_data(points, knots, **ends, straight=straight).inverse(points)[0]
+    y = scores[:, 0].double().numpy()
+    most = math.inf if max_steps is None else max_steps
+    time = math.inf if max_time is None else max_time
+    trees = boosted_trees(
+        y, given, folded.parts(PARTS, seed), seed, trees=int(min(TREES, most)), seconds=TIME_OF_TREES * time
+    )
+    kernels = kernel_regression(
+        y, given, folded.together, seed, steps=int(min(STEPS, most)), seconds=TIME_OF_KERNELS * time
+    )
+    return [one for one in (trees, kernels) if one is not None and one.explained >= LEAST_EXPLAINED]

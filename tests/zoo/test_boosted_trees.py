@@ -1,0 +1,77 @@
+"""Boosted trees against a search over all questions, and on rows that they have not seen."""
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward.zoo import boosted_trees as module
+from pushforward.zoo.boosted_trees import boosted_trees
+
+
+def rows(count=300, seed=0):
+    random = np.random.default_rng(seed)
+    context = random.uniform(-1, 1, size=(count, 3))
+    return context, np.sin(3 * context[:, 0]) + (context[:, 1] > 0.2) + 0.1 * random.normal(size=count)
+
+
+def squares_left(y, context, feature, threshold):
+    """What is left of squares by a question, with the mean of each side drawn toward 0 by rows that have none."""
+    above = context[:, feature] > threshold
+    return np.square(y).sum() - sum(y[side].sum() ** 2 / (side.sum() + module.MORE_ROWS) for side in (above, ~above))
+
+
+def test_the_first_question_leaves_least_squares(monkeypatch):
+    for name, value in {"DEPTH": 1, "SHARE": 1.0, "THRESHOLDS": 1000}.items():
+        monkeypatch.setattr(module, name, value)
+    context, y = rows(60)
+    part = np.arange(60) % 2
+    trees = boosted_trees(y, context, part, seed=0, trees=1).model
+    for number in range(2):
+        seen = part != number
+        left = y[seen] - y[seen].mean()
+        feature, threshold = int(trees.feature[number, 0, 0]), float(trees.threshold[number, 0, 0])
+        found = squares_left(left, context[seen], feature, threshold)
+        each = [squares_left(left, context[seen], c, value) for c in range(3) for value in context[:, c]]
+        assert found <= min(each) + 1e-9
+        for side, value in zip((False, True), trees.values[number, 0].tolist(), strict=True):
+            own = left[(context[seen, feature] > threshold) == side]
+            assert value == pytest.approx(module.RATE * own.sum() / (len(own) + module.MORE_ROWS))
+
+
+def test_the_module_says_what_the_sums_say_together():
+    context, y = rows()
+    part = np.arange(300) % 5
+    growing = module._Growing(y, context, part, 0)
+    for _ in range(7):
+        growing.grow()
+    np.testing.assert_allclose(growing.trees(7)(torch.from_numpy(context))[:, 0], growing.sums.mean(0), rtol=1e-9)
+
+
+def test_a_row_has_no_say_in_what_is_said_of_it():
+    context, y = rows()
+    part = np.random.default_rng(1).integers(5, size=300)
+    found, other = (module._Growing(np.where((part == 2) & changed, -y, y), context, part, 0) for changed in (0, 1))
+    for growing in (found, other):
+        for _ in range(5):
+            growing.grow()
+    same = part == 2
+    np.testing.assert_array_equal(found.out_of_part()[same], other.out_of_part()[same])
+    assert (found.out_of_part()[~same] != other.out_of_part()[~same]).any()
+
+
+def test_fresh_rows_are_predicted_as_well_as_those_out_of_part():
+    context, y = rows(500)
+    found = boosted_trees(y, context, np.arange(500) % 5, seed=0, trees=150)
+    fresh, truth = rows(2000, seed=1)
+    left = truth - found.model(torch.from_numpy(fresh))[:, 0].numpy()
+    assert found.explained > 0.9
+    # The mean of five sums is better than each.
+    assert np.square(left).mean() < 1.1 * (1 - found.explained) * y.var()
+
+
+def test_noise_is_not_explained():
+    context, _ = rows()
+    found = boosted_trees(np.random.default_rng(2).normal(size=300), context, np.arange(300) % 5, seed=0, trees=100)
+    assert found.explained < 0.05
+    nothing = boosted_trees(np.ones(300), np.ones((300, 2)), np.arange(300) % 5, seed=0, trees=5)
+    assert nothing.explained == 0 and nothing.model.trees == 0
