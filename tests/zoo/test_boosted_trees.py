@@ -21,11 +21,11 @@ def squares_left(y, context, feature, threshold):
 
 
 def test_the_first_question_leaves_least_squares(monkeypatch):
-    for name, value in {"DEPTH": 1, "SHARE": 1.0, "THRESHOLDS": 1000}.items():
+    for name, value in {"SHARE": 1.0, "THRESHOLDS": 1000}.items():
         monkeypatch.setattr(module, name, value)
     context, y = rows(60)
     part = np.arange(60) % 2
-    trees = boosted_trees(y, context, part, seed=0, trees=1).model
+    trees = boosted_trees(y, context, part, seed=0, depth=1, trees=1).model
     for number in range(2):
         seen = part != number
         left = y[seen] - y[seen].mean()
@@ -41,7 +41,7 @@ def test_the_first_question_leaves_least_squares(monkeypatch):
 def test_the_module_says_what_the_sums_say_together():
     context, y = rows()
     part = np.arange(300) % 5
-    growing = module._Growing(y, context, part, 0)
+    growing = module._Growing(y, context, part, 0, 6)
     for _ in range(7):
         growing.grow()
     np.testing.assert_allclose(growing.trees(7)(torch.from_numpy(context))[:, 0], growing.sums.mean(0), rtol=1e-9)
@@ -50,7 +50,7 @@ def test_the_module_says_what_the_sums_say_together():
 def test_a_row_has_no_say_in_what_is_said_of_it():
     context, y = rows()
     part = np.random.default_rng(1).integers(5, size=300)
-    found, other = (module._Growing(np.where((part == 2) & changed, -y, y), context, part, 0) for changed in (0, 1))
+    found, other = (module._Growing(np.where((part == 2) & changed, -y, y), context, part, 0, 6) for changed in (0, 1))
     for growing in (found, other):
         for _ in range(5):
             growing.grow()

@@ -21,7 +21,7 @@ from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
-from pushforward.estimator.regressions import regressions_of
+from pushforward.estimator.regressions import line_of, regressions_of
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
 from pushforward.estimator.stacked import USUAL_FRACTION, fit_stack, folds_of
 from pushforward.estimator.varying import VaryingColumns, constant_columns
@@ -166,7 +166,7 @@ class FlowEstimator(BaseEstimator):
             splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
             given = np.column_stack([given, *(one.unseen for one in regressions)])
             if max_time is not None:
-                max_time = (max_time - (time.monotonic() - start)) / len(splits)
+                max_time = max(max_time - (time.monotonic() - start), 0.5 * max_time) / len(splits)
         folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
         if folds:
             max_time = seconds_of_flow(self.max_time, len(codes))
@@ -189,6 +189,7 @@ class FlowEstimator(BaseEstimator):
         found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
         flow, self.history_ = found[0]
         before = len(self.history_.events)
+        self.history_.events += [line_of(regressions)] if regressions else []
         self.flow_ = flow
         if mixed:
             self.flow_ = mixture_of(found, self._kinds, rows, splits, [one.model for one in regressions])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.kernel_regression import STEPS, kernel_regression
 from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
 
-# Every row is outside one of so many parts.
-PARTS = 5
+# Every row is outside one of so many parts, and trees have so many questions; of few rows the better ones are taken.
+PARTS, DEPTH = 5, 6
+FEW_ROWS, PARTS_OF_FEW, DEPTHS_OF_FEW = 2_000, 10, (4, 6)
 # The most of a fit's time that trees and kernels take.
 TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
 # Regressions that explain less of the variance of rows that they have not seen are left out.
@@ -54,10 +56,19 @@ def regressions_of(
     y = scores[:, 0].double().numpy()
     most = math.inf if max_steps is None else max_steps
     time = math.inf if max_time is None else max_time
-    trees = boosted_trees(
-        y, given, folded.parts(PARTS, seed), seed, trees=int(min(TREES, most)), seconds=TIME_OF_TREES * time
-    )
+    few = len(y) <= FEW_ROWS
+    depths = DEPTHS_OF_FEW if few else (DEPTH,)
+    part = folded.parts(PARTS_OF_FEW if few else PARTS, seed)
+    options: dict[str, Any] = {"trees": int(min(TREES, most)), "seconds": TIME_OF_TREES * time / len(depths)}
+    grown = [boosted_trees(y, given, part, seed, depth=depth, **options) for depth in depths]
+    trees = max(grown, key=lambda one: one.explained)
     kernels = kernel_regression(
         y, given, folded.together, seed, steps=int(min(STEPS, most)), seconds=TIME_OF_KERNELS * time
     )
     return [one for one in (trees, kernels) if one is not None and one.explained >= LEAST_EXPLAINED]
+
+
+def line_of(regressions: Sequence[CrossFitted]) -> str:
+    """What flows are shown, for people."""
+    each = " and ".join(f"{one.name} ({one.explained:.1%})" for one in regressions)
+    return f"flows are shown the target by {each} of its variance in rows that they have not seen"

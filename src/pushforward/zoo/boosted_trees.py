@@ -13,9 +13,9 @@ from pushforward.networks.oblivious_trees import ObliviousTrees
 from pushforward.zoo.cross_fitted import CrossFitted
 
 # Trees of a sum, at most, and how many may pass without a gain.
-TREES, PATIENCE = 600, 60
-# Questions of a tree, thresholds of a feature, the share of rows that a tree is grown from and the most of them.
-DEPTH, THRESHOLDS, SHARE, MOST_ROWS = 6, 63, 0.8, 20_000
+TREES, PATIENCE = 1_000, 60
+# Thresholds of a feature, the share of rows that a tree is grown from and the most of them.
+THRESHOLDS, SHARE, MOST_ROWS = 63, 0.8, 5_000
 # The share of its residuals that a tree takes, and how many rows without a residual each leaf has besides its own.
 RATE, MORE_ROWS = 0.1, 3.0
 
@@ -26,6 +26,7 @@ def boosted_trees(
     part: np.ndarray,
     seed: int,
     *,
+    depth: int = 6,
     trees: int = TREES,
     seconds: float = math.inf,
 ) -> CrossFitted:
@@ -40,7 +41,8 @@ def boosted_trees(
         context: (n, C).
         part: (n,) whole numbers from 0 on, the part of each row; at least two parts.
         seed: of the rows that trees are grown from.
-        trees: most trees of a sum.
+        depth: questions of a tree, default 6.
+        trees: most trees of a sum, default 1,000.
         seconds: after which no tree is begun.
 
     Source: Friedman 2001, doi:10.1214/aos/1013203451, and 2002, doi:10.1016/S0167-9473(01)00065-2.
@@ -52,14 +54,14 @@ def boosted_trees(
         >>> found.explained > 0.95
         True
     """
-    growing = _Growing(y, context, part, seed)
+    growing = _Growing(y, context, part, seed, depth)
     until = time.monotonic() + seconds
     found, best, best_count = growing.out_of_part(), growing.error(), 0
     while len(growing.grown) < min(trees, best_count + PATIENCE) and time.monotonic() < until:
         growing.grow()
         if growing.error() < best:
             found, best, best_count = growing.out_of_part(), growing.error(), len(growing.grown)
-    return CrossFitted.of(growing.trees(best_count), found, y)
+    return CrossFitted.of("boosted trees", growing.trees(best_count), found, y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,8 @@ class _Tree:
 class _Growing:
     """The sums of trees while they grow, all of them at the same time."""
 
-    def __init__(self, y: np.ndarray, context: np.ndarray, part: np.ndarray, seed: int) -> None:
-        self.y, self.part = y.astype(np.float64), part
+    def __init__(self, y: np.ndarray, context: np.ndarray, part: np.ndarray, seed: int, depth: int) -> None:
+        self.y, self.part, self.depth = y.astype(np.float64), part, depth
         self.random = np.random.default_rng(seed)
         self.thresholds = [_thresholds(column) for column in context.T.astype(np.float64)]
         self.size = max(map(len, self.thresholds)) + 1
@@ -104,13 +106,13 @@ class _Growing:
         left = self.y[rows] - np.take_along_axis(self.sums, rows, 1)
         cells, leaf = self.cells[rows], np.zeros(rows.shape, dtype=np.int64)
         questions = []
-        for depth in range(DEPTH):
-            feature, number = self._best_question(cells, leaf, left, 2**depth)
+        for asked in range(self.depth):
+            feature, number = self._best_question(cells, leaf, left, 2**asked)
             questions.append((feature, number))
             leaf = 2 * leaf + (np.take_along_axis(cells, feature[:, None, None], 2)[..., 0] > number[:, None])
-        of_sum = 2**DEPTH * np.arange(len(self.seen))[:, None]
+        of_sum = 2**self.depth * np.arange(len(self.seen))[:, None]
         place = (of_sum + leaf).ravel()
-        size = len(self.seen) * 2**DEPTH
+        size = len(self.seen) * 2**self.depth
         values = RATE * np.bincount(place, left.ravel(), size) / (np.bincount(place, minlength=size) + MORE_ROWS)
         leaf = np.zeros((len(self.seen), len(self.y)), dtype=np.int64)
         for feature, number in questions:
@@ -136,7 +138,7 @@ class _Growing:
 
     def trees(self, count: int) -> ObliviousTrees:
         """The first trees, as a module."""
-        found = ObliviousTrees(len(self.thresholds), len(self.seen), count, DEPTH)
+        found = ObliviousTrees(len(self.thresholds), len(self.seen), count, self.depth)
         found.start.copy_(torch.from_numpy(self.start))
         ends = np.zeros(self.exists.shape)
         for place, own in enumerate(self.thresholds):

@@ -15,17 +15,19 @@ class CrossFitted:
     """A regression, and what it says of rows that it has not seen.
 
     Attributes:
+        name: what people call it.
         model: of all rows.
         unseen: (n,) what is said of each row by what has not seen it.
         explained: the share of the variance of the targets that this explains; negative if it is worse than a mean.
     """
 
+    name: str
     model: ObliviousTrees | KernelRegression
     unseen: np.ndarray
     explained: float
 
     @classmethod
-    def of(cls, model: ObliviousTrees | KernelRegression, unseen: np.ndarray, y: np.ndarray) -> CrossFitted:
+    def of(cls, name: str, model: ObliviousTrees | KernelRegression, unseen: np.ndarray, y: np.ndarray) -> CrossFitted:
         """Of targets, (n,)."""
         variance = float(np.var(y))
-        return cls(model, unseen, 1 - float(np.square(y - unseen).mean()) / variance if variance else 0.0)
+        return cls(name, model, unseen, 1 - float(np.square(y - unseen).mean()) / variance if variance else 0.0)

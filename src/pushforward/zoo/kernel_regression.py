@@ -81,7 +81,7 @@ def kernel_regression(
     unseen = model(rows)[:, 0]
     left = deviation * _left_out(inverse, weights, None if together is None else together[chosen.numpy()])
     unseen[chosen] = torch.from_numpy(y).double()[chosen] - left
-    return CrossFitted.of(model, unseen.numpy(), y)
+    return CrossFitted.of("a Gaussian process", model, unseen.numpy(), y)
 
 
 def _most_likely(u: Tensor, y: Tensor, steps: int, until: float) -> tuple[Tensor, Tensor]:
