@@ -22,8 +22,10 @@ from pushforward.training.splitting import split_table
 from pushforward.zoo.flow_mixture import FlowMixture
 from pushforward.zoo.mixture_weights import mixed, mixture_weights
 
-# Flows of few rows differ by chance, and what they overfit, so that their mixture is better than each of them.
-MEMBERS, ROWS_OF_MEMBERS = 5, 20_000
+# Flows of few rows differ by chance, and in what they overfit, so that their mixture is better than each of them. Of
+# more rows each needs more of the time.
+MEMBERS, ROWS_OF_MEMBERS = 5, 2_000
+MEMBERS_OF_MANY, MOST_ROWS = 2, 20_000
 
 
 def splits_of_members(
@@ -41,11 +43,12 @@ def splits_of_members(
         seed: of the first split.
     """
     splits = [first]
-    if len(codes) > ROWS_OF_MEMBERS or given is None:
+    if len(codes) > MOST_ROWS or given is None:
         return splits
+    members = MEMBERS if len(codes) <= ROWS_OF_MEMBERS else min(MEMBERS, MEMBERS_OF_MANY)
     whole = np.hstack([codes, given])
     copies = copies_of(whole)
-    for member in range(1, MEMBERS):
+    for member in range(1, members):
         split = split_table(torch.from_numpy(whole), fraction, seed + member, copies=copies)
         if not constant_columns(whole[split[0].numpy()]).any():
             splits.append(split)

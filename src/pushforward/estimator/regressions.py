@@ -23,8 +23,6 @@ PARTS, DEPTH = 5, 6
 FEW_ROWS, PARTS_OF_FEW, DEPTHS_OF_FEW = 2_000, 10, (4, 6)
 # The most of a fit's time that trees and kernels take.
 TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
-# Regressions that explain less of the variance of rows that they have not seen are left out.
-LEAST_EXPLAINED = 0.01
 
 
 def regressions_of(
@@ -65,7 +63,7 @@ def regressions_of(
     kernels = kernel_regression(
         y, given, folded.together, seed, steps=int(min(STEPS, most)), seconds=TIME_OF_KERNELS * time
     )
-    return [one for one in (trees, kernels) if one is not None and one.explained >= LEAST_EXPLAINED]
+    return [one for one in (trees, kernels) if one is not None and one.helps]
 
 
 def line_of(regressions: Sequence[CrossFitted]) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 # Rows times trees of which the leaves are in memory at a time.
-LEAVES = 2**22
+LEAVES = 2**18
 
 
 class ObliviousTrees(nn.Module):
@@ -66,10 +66,11 @@ class ObliviousTrees(nn.Module):
         return whole.reshape(*context.shape[:-1], 1)
 
     def _of(self, rows: Tensor) -> Tensor:
-        leaf = torch.zeros(len(rows), self.sums * self.trees, dtype=torch.int64, device=rows.device)
-        for feature, threshold in zip(
-            self.feature.flatten(0, 1).unbind(1), self.threshold.to(torch.float64).flatten(0, 1).unbind(1), strict=True
-        ):
-            leaf = 2 * leaf + (rows[:, feature] > threshold)
-        values = self.values.flatten(0, 1).t().gather(0, leaf)
-        return (self.start.mean() + values.sum(1) / self.sums).to(rows.dtype)
+        # Trees by rows: what is read and written together lies together.
+        columns = rows.t().contiguous()
+        leaf = torch.zeros(self.sums * self.trees, len(rows), dtype=torch.int64, device=rows.device)
+        threshold = self.threshold.to(torch.float64).flatten(0, 1)
+        for feature, end in zip(self.feature.flatten(0, 1).unbind(1), threshold.unbind(1), strict=True):
+            leaf.mul_(2).add_(columns[feature] > end[:, None])
+        values = self.values.flatten(0, 1).gather(1, leaf)
+        return (self.start.mean() + values.sum(0) / self.sums).to(rows.dtype)
