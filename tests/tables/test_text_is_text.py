@@ -19,11 +19,13 @@ CODES = {
     "versions": [f"{1 + k % 3}.{1 + k % 12}" for k in range(360)],
     "telephones": [f"+4915{11_000_000 + k % 40}" for k in range(360)],
     "seats around an E": [f"{1 + k % 3}E{k % 31:02d}" for k in range(360)],
+    "parts around an E": [f"{1 + k % 3}E{28 + k % 10}" for k in range(360)],
 }
 NUMBERS = {
     "decimals with and without zeros": ["2.5", "2.50", "3.25", "1.75"] * 30,
     "signed numbers": [f"{k - 50:+d}" for k in GENERATOR.integers(0, 100, 300)],
     "exponents": [f"{1 + k % 9}E{k % 7}" for k in range(300)],
+    "large numbers": [f"{1 + k % 9}e300" for k in range(300)],
     "exponents with signs": [f"{1 + k % 9}E+{k % 31:02d}" for k in range(300)],
 }
 

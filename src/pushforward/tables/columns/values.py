@@ -24,7 +24,7 @@ _DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
 # float64 tells all whole numbers of 15 digits apart; longer ones in most rows are identifiers.
 LONG_CODE = 16
 _TELEPHONE, _AROUND_E = r"^\s*\+[0-9]{8,15}\s*$", r"^\s*[0-9]+[eE][0-9]+\s*$"
-_UNUSUAL_EXPONENT = "[eE](?:0[0-9]|[3-9][0-9]|[0-9]{3})"
+_PADDED_EXPONENT, _UNUSUAL_EXPONENT, _BEFORE_EXPONENT = "[eE]0[0-9]", "[eE](?:[3-9][0-9]|[0-9]{3})", "^.*[eE]"
 # Few versions, of which the second numbers take up most of those from 1.
 _VERSION, MOST_VERSIONS, SHARE_OF_VERSIONS = r"^\s*[0-9]+\.(?:0|[1-9][0-9]*)\s*$", 100, 0.6
 INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
@@ -236,12 +236,19 @@ def are_identifiers(texts: Any) -> bool:
 
 
 def _are_codes(texts: Any) -> bool:
-    """Whether texts all are telephone numbers, or digits around an E of which some are no usual exponent."""
+    """Whether texts all are telephone numbers, or digits around an E of which some are no usual exponent.
+
+    A leading zero is not usual, nor are exponents of 30 and more that differ: 1e300 and 2e300 are large numbers.
+    """
     head = texts.slice(0, 100)
     if len(head) and all(match_all(part, _TELEPHONE) for part in (head, texts)):
         return True
-    codes = len(head) > 0 and all(match_all(part, _AROUND_E) for part in (head, texts))
-    return codes and bool(pc.any(pc.match_substring_regex(texts, _UNUSUAL_EXPONENT)).as_py())
+    if not len(head) or not all(match_all(part, _AROUND_E) for part in (head, texts)):
+        return False
+    if pc.any(pc.match_substring_regex(texts, _PADDED_EXPONENT)).as_py():
+        return True
+    exponents = pc.unique(pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _BEFORE_EXPONENT, ""))
+    return len(exponents) > 1 and bool(pc.any(pc.match_substring_regex(texts, _UNUSUAL_EXPONENT)).as_py())
 
 
 def _are_versions(texts: Any) -> bool:
