@@ -6,7 +6,6 @@ import torch
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
-from pushforward.zoo import kernel_regression as module
 from pushforward.zoo.kernel_regression import kernel_regression
 
 
@@ -64,10 +63,9 @@ def test_what_is_said_of_a_row_is_that_of_a_process_without_it(fitted, together)
         assert found.unseen[row] == pytest.approx(expected, abs=1e-5)
 
 
-def test_rows_without_a_kernel_are_predicted_by_the_others(monkeypatch):
-    monkeypatch.setattr(module, "MOST_POINTS", 40)
+def test_rows_without_a_kernel_are_predicted_by_the_others():
     context, y = rows()
-    found = kernel_regression(y, context, None, seed=0)
+    found = kernel_regression(y, context, None, seed=0, points=40)
     outside = np.random.default_rng(0).permutation(80)[40:]
     assert len(found.model.points) == 40
     np.testing.assert_array_equal(found.unseen[outside], found.model(torch.from_numpy(context[outside]))[:, 0])

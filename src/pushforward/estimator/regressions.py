@@ -15,7 +15,7 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.training.folds import FoldedRows
 from pushforward.zoo.boosted_trees import TREES, boosted_trees
 from pushforward.zoo.cross_fitted import CrossFitted
-from pushforward.zoo.kernel_regression import STEPS, kernel_regression
+from pushforward.zoo.kernel_regression import MOST_POINTS, STEPS, kernel_regression
 from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
 
 # Every row is outside one of so many parts, and trees have so many questions; of few rows the better ones are taken.
@@ -23,6 +23,8 @@ PARTS, DEPTH = 5, 6
 FEW_ROWS, PARTS_OF_FEW, DEPTHS_OF_FEW = 2_000, 10, (4, 6)
 # The most of a fit's time that trees and kernels take.
 TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
+# What the most kernels take to be inverted on one thread, about.
+SECONDS_OF_KERNELS = 2.0
 
 
 def regressions_of(
@@ -60,8 +62,15 @@ def regressions_of(
     options: dict[str, Any] = {"trees": int(min(TREES, most)), "seconds": TIME_OF_TREES * time / len(depths)}
     grown = [boosted_trees(y, given, part, seed, depth=depth, **options) for depth in depths]
     trees = max(grown, key=lambda one: one.explained)
+    seconds = TIME_OF_KERNELS * time
     kernels = kernel_regression(
-        y, given, folded.together, seed, steps=int(min(STEPS, most)), seconds=TIME_OF_KERNELS * time
+        y,
+        given,
+        folded.together,
+        seed,
+        points=int(MOST_POINTS * min(1.0, seconds / SECONDS_OF_KERNELS) ** (1 / 3)),
+        steps=int(min(STEPS, most)),
+        seconds=seconds,
     )
     return [one for one in (trees, kernels) if one is not None and one.helps]
 

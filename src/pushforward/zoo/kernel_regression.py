@@ -13,9 +13,9 @@ from pushforward.networks.kernel_regression import KernelRegression, kernel
 from pushforward.zoo.cross_fitted import CrossFitted
 
 # Rows that have a kernel, at most, and those by whose likelihood lengths and variances are chosen.
-MOST_POINTS, MOST_ROWS = 2_000, 400
+MOST_POINTS, MOST_ROWS = 2_000, 600
 # Steps of this choice, and their size in logarithms.
-STEPS, STEP = 60, 0.1
+STEPS, STEP = 80, 0.1
 # Every column has a length of its own where so many rows choose each; otherwise all have one.
 ROWS_OF_LENGTH = 10
 # The least variance of noise, in that of the targets: kernels of equal rows have no inverse without any.
@@ -30,6 +30,7 @@ def kernel_regression(
     together: np.ndarray | None,
     seed: int,
     *,
+    points: int = MOST_POINTS,
     steps: int = STEPS,
     seconds: float = math.inf,
 ) -> CrossFitted | None:
@@ -44,7 +45,8 @@ def kernel_regression(
         context: (n, C), of which every column varies.
         together: (n,) labels of rows that stand together, or None.
         seed: of the rows that are chosen.
-        steps: most steps of the choice.
+        points: most rows that have a kernel, default 2,000; the time grows with the cube of their number.
+        steps: most steps of the choice, default 80.
         seconds: after which no step is begun.
 
     Source: Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, chapter 5, for both.
@@ -56,7 +58,7 @@ def kernel_regression(
         True
     """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(y)))
-    chosen = order[:MOST_POINTS]
+    chosen = order[:points]
     rows = torch.from_numpy(context.astype(np.float64))
     middle, deviation = float(y.mean()), float(y.std()) or 1.0
     targets = torch.from_numpy((y - middle) / deviation)
