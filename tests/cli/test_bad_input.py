@@ -354,7 +354,14 @@ def test_an_unexpected_error_is_one_sentence(run, monkeypatch):
     [
         (["sample", "m", "-o", "x", "-n", "1e3"], '-n is a whole number of at least 1; it is "1e3".'),
         (["sample", "m", "-o", "x", "-n", "-3"], '-n is a whole number of at least 1; it is "-3".'),
-        (["sample", "m", "-o", "x", "--seed", "one"], '--seed is a whole number; it is "one".'),
+        (
+            ["sample", "m", "-o", "x", "--seed", "one"],
+            '--seed is a whole number from 0 to 9223372036854775807; it is "one".',
+        ),
+        (
+            ["fit", "t", "-o", "x", "--seed", "-1"],
+            '--seed is a whole number from 0 to 9223372036854775807; it is "-1".',
+        ),
         (["score", "m", "t", "-o", "x", "--explain", "-1"], '--explain is a whole number of at least 0; it is "-1".'),
         (["fit", "t", "-o", "x", "--workers", "0"], '--workers is a whole number of at least 1; it is "0".'),
         (["fit", "t", "-o", "x", "--max-time", "soon"], '--max-time is a number; it is "soon".'),

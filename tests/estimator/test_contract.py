@@ -81,6 +81,7 @@ def test_importing_pushforward_does_not_import_scikit_learn():
         _ = pf.FlowDensities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_copies_of_every_sort_give_the_same_numbers(kind):
     X = make_rows()
@@ -95,6 +96,7 @@ def test_copies_of_every_sort_give_the_same_numbers(kind):
     assert not hasattr(clone(fitted), "flow_")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_random_states_repeat_and_differ(kind):
     X = make_rows()
@@ -115,6 +117,7 @@ def test_random_states_repeat_and_differ(kind):
         assert not np.array_equal(one, other) and not np.array_equal(none, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_data_frames_arrays_and_lists_give_the_same_numbers(kind):
     X = make_rows()
@@ -130,6 +133,7 @@ def test_data_frames_arrays_and_lists_give_the_same_numbers(kind):
         results(fitted, frame.rename(columns={"mass": "weight"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_it_works_at_the_end_of_a_pipeline_in_a_search_and_in_cross_validation(kind):
     X = make_rows()

@@ -97,6 +97,7 @@ def fitted_to_kind(kind):
     return fitted_to(COUNTS, targets[kind], max_steps=2, kinds={"y0": declared}), targets[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["integer", "category", "mixed", "positive", "continuous"])
 def test_coverage_is_that_of_intervals_for_every_kind_of_target(kind):
     density, y = fitted_to_kind(kind)
@@ -114,6 +115,7 @@ def test_coverage_is_that_of_intervals_for_every_kind_of_target(kind):
         assert (np.array(expected) > levels).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "above"), [("integer", 1.0), ("category", np.nan), ("mixed", 1.0), ("positive", 1.0)])
 def test_values_that_a_target_cannot_have_lie_where_smaller_values_end(kind, above):
     density, _ = fitted_to_kind(kind)

@@ -40,6 +40,7 @@ def below(density, rows, atom):
     return pits(density, rows, [atom - 1e-9])[:, 0] if atom < 0 else np.zeros(len(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "flow"), [*((name, "nsf") for name in WHOLE), ("a flag", None)])
 def test_scores_of_whole_numbers_are_sums(name, flow):
     density, rows, y = fitted(name, flow), X[:ASKED], TARGETS[name][:ASKED]

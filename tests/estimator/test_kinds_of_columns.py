@@ -151,6 +151,7 @@ def test_latent_features_have_no_kinds():
         small(pf.FlowTransformer, kinds={"z": "integer"}).fit(rows_with("flag", 100, 0))
 
 
+@pytest.mark.slow
 def test_scores_in_a_search_and_outliers_take_kinds():
     rows = rows_with("flag", 300, 0)
     assert np.isfinite(cross_val_score(small(), rows, cv=3)).all()
@@ -176,6 +177,7 @@ def counts():
     return pf.ConditionalFlowDensity(max_steps=STEPS, random_state=0).fit(x[:, None], generator.poisson(1 + 2 * x))
 
 
+@pytest.mark.slow
 def test_counts_given_rows_have_probabilities_and_whole_quantiles(counts):
     generator = np.random.default_rng(1)
     x = generator.uniform(0, 2, FRESH)

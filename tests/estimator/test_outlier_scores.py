@@ -23,6 +23,7 @@ def detector(score, rows=400, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", SCORES)
 def test_p_values_are_uniform_on_new_rows_and_least_for_rows_far_away(score):
     # The most surprising column takes hundreds of densities a row.

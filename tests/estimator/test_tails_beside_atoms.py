@@ -22,6 +22,7 @@ def rows_of(case):
     return X, np.where(atom, -999.0, X[:, 0] + random.normal(size=ROWS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["zeros among amounts", "zeros among cents", "a mark beside normal values"])
 def test_draws_quantiles_and_scores_stay_near_the_data(case):
     X, y = rows_of(case)

@@ -116,6 +116,7 @@ def test_draws_lie_below_the_quantiles_as_often_as_they_should(curve):
     np.testing.assert_array_equal(draws, curve.sample(x, 4000, random_state=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [None, "maf", "mixture_cdf", "radial"])
 def test_quantiles_of_one_target_are_exact(name):
     """The density, integrated up to the q-quantile, is q, however badly the flow fits."""

@@ -145,6 +145,7 @@ FAULTS = {
 ONE_FAULT = (MissingFactor, DeadParameter, LooseTensor, NanGradient, ContextIgnored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_planted_faults_are_caught_by_the_right_row(fault):
     report = pf.check_bijection(fault())
@@ -256,6 +257,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWS)
 def test_faults_of_flows_are_caught(name):
     make, expected = FLOWS[name]

@@ -179,10 +179,20 @@ def table_answers(model, rows, precision, questions):
     pa.parquet.write_table(pa.parquet.read_table(rows).slice(0, 4), "few.parquet")
     for of in questions["of"]:
         invoke(POSTERIOR, model, "few.parquet", "--of", of, "-o", "posterior.parquet", "-q")
-        answers |= arrays_of("posterior.parquet", f"posterior_{of}", without={"row"})
+        answers |= posterior_of("posterior.parquet", f"posterior_{of}")
         invoke(POSTERIOR, model, "few.parquet", "--of", of, "--quantiles", "0.1,0.5", "-o", "quantiles.parquet", "-q")
         answers |= arrays_of("quantiles.parquet", f"quantiles_{of}", without=before)
     return answers
+
+
+def posterior_of(path, prefix):
+    """The lines of a posterior; of a column with atoms, probabilities and densities in one array, as recorded."""
+    found = arrays_of(path, prefix, without={"row"})
+    density, probability = f"{prefix}.density", f"{prefix}.probability"
+    if {density, probability} <= set(found):
+        of_atoms = found.pop(probability)
+        found[density] = np.where(np.isnan(found[density]), of_atoms, found[density])
+    return found
 
 
 def arrays_of(path, prefix, without=()):

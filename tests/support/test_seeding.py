@@ -1,8 +1,11 @@
 """Seeded blocks, and the last words of a message about an unknown name."""
 
+import numpy as np
 import pytest
 import torch
 
+from pushforward import fit_table
+from pushforward.errors import InputError
 from pushforward.support.modules import device_of, frozen
 from pushforward.support.seeding import seeded
 from pushforward.support.suggestions import nearest
@@ -17,6 +20,17 @@ def test_draws_repeat_and_the_caller_keeps_the_random_state():
     with pytest.raises(RuntimeError), seeded(3):
         raise RuntimeError
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 0.5, True])
+def test_what_is_no_seed_is_refused(seed):
+    with (
+        pytest.raises(InputError, match="seed must be a whole number from 0 to 9223372036854775807; it is"),
+        seeded(seed),
+    ):
+        pass
+    with pytest.raises(InputError, match="seed must be a whole number"):
+        fit_table(np.zeros((30, 2)), seed=seed)
 
 
 def test_without_a_seed_draws_differ():

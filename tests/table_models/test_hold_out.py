@@ -60,18 +60,20 @@ def coarse_table(kind, rows=2100, copies=900):
         "five rounded columns": lambda: np.round(random.normal(size=(rows, 5)), 1),
         "six counts": lambda: random.integers(0, 50, (rows, 6)),
         "dates": lambda: {"t": pd.Timestamp("2022-01-01") + pd.to_timedelta(seconds, unit="s")},
+        "texts": lambda: {f"text {i}": random.choice(list("abcdefghij"), rows) for i in range(8)},
         "days": lambda: {
             "t": pd.to_datetime(random.integers(0, 2000, rows), unit="D").date,
             "u": pd.to_datetime(random.integers(0, 2000, rows), unit="D"),
         },
     }[kind]()
-    frame = pd.DataFrame(columns).rename(columns=str).assign(x=np.round(random.normal(size=rows), 1))
+    frame = pd.DataFrame(columns).rename(columns=str)
+    frame = frame if kind == "texts" else frame.assign(x=np.round(random.normal(size=rows), 1))
     taken = random.permutation(np.concatenate([np.arange(rows), random.integers(0, rows, copies)]))
     return frame.iloc[taken].reset_index(drop=True)
 
 
 @pytest.mark.parametrize("route", ["memory", "streamed"])
-@pytest.mark.parametrize("kind", ["five rounded columns", "six counts", "dates", "days"])
+@pytest.mark.parametrize("kind", ["five rounded columns", "six counts", "dates", "days", "texts"])
 def test_copies_of_rows_of_few_values_stand_on_one_side(monkeypatch, tmp_path, kind, route):
     data = coarse_table(kind)
     if route == "streamed":
@@ -89,6 +91,18 @@ def test_nearly_identical_rows_of_a_streamed_table_stand_on_one_side(large, tmp_
     assert len(np.unique(held_out, axis=0)) == len(held_out)
     assert not {tuple(row) for row in held_out} & {tuple(row) for row in train}
     assert prepared.rows.copies == pytest.approx(0.3, abs=0.1)
+
+
+def test_copies_with_a_jitter_and_rounded_copies_stand_on_one_side():
+    rows = oversampled(2100, 0, 5)
+    moved = rows[:500] + 1e-4 * np.random.default_rng(1).normal(size=(500, 5))
+    frame = pd.DataFrame(np.concatenate([rows, moved, np.round(rows[500:900], 2)]), columns=list("abcde"))
+    prepared = prepare(frame.sample(frac=1, random_state=0))
+    assert prepared.rows.copies == pytest.approx(0.3, abs=1e-3)
+    held_out, train = prepared.rows.held_out, prepared.rows.train
+    distance = np.abs(held_out[:, None] - train).max(-1)
+    assert distance.min() > 0.01
+    assert any("% of the rows repeat others" in line for line in prepared.reasons)
 
 
 def test_identical_rows_of_categories_are_no_copies(large, tmp_path):

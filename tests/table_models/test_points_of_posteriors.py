@@ -57,6 +57,24 @@ def test_the_default_points_hold_the_mass(model, tmp_path, of):
     assert len(value[middle]) > 40
 
 
+def test_an_atom_has_a_probability_and_the_other_points_a_density(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=ROWS)
+    zero = random.random(ROWS) < 0.4
+    table = pa.table({"x": x, "z": np.where(zero, 0.0, np.exp(random.normal(size=ROWS)))})
+    mixed = pf.fit_table(table, max_steps=2, arbitrary_conditions=True, progress=False).model
+    pa.parquet.write_table(table[:3], tmp_path / "rows.parquet")
+    posterior(mixed, tmp_path / "rows.parquet", tmp_path / "p.parquet", of="z", given=[], grid=(0, 40, 8001))
+    found = pa.parquet.read_table(tmp_path / "p.parquet").to_pandas()
+    assert list(found) == ["row", "z", "density", "probability"]
+    one = found[found["row"] == 2]
+    at = one["z"] == 0
+    assert at.sum() == 1 and one["probability"].notna().eq(at).all() and one["density"].isna().eq(at).all()
+    share = float(one["probability"][at].iloc[0])
+    assert share == pytest.approx(zero.mean(), abs=5 * np.sqrt(0.24 / ROWS))
+    assert np.trapezoid(one["density"][~at], one["z"][~at]) == pytest.approx(1 - share, abs=0.01)
+
+
 def test_whole_numbers_are_all_shown_where_they_are_few_enough(model, tmp_path):
     value, probability, lines = shown(model, tmp_path, "count")
     assert not lines and len(value) <= 200

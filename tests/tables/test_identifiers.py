@@ -157,3 +157,54 @@ def test_a_fit_says_what_it_leaves_out_and_keeps_what_is_named(tmp_path):
     assert pf.fit_table(pd.DataFrame(table), given=["id"], **options).model.given == ["id"]
     with pytest.raises(pf.InputError, match="no columns to model: all of them name or number its rows"):
         pf.fit_table(pa.table({"id": table["id"]}), **options)
+
+
+MANY = 1000
+IDS = 100 + GENERATOR.permutation(MANY)
+
+
+def entered_twice(values, times=1):
+    """The values, of which some stand in the next row too, in place of others."""
+    found = np.array(values)
+    for place in range(times):
+        found[100 + 50 * place] = found[99 + 50 * place]
+    return found
+
+
+REPEATS = {
+    "text": ([f"HD {k}" for k in IDS], "it names the rows: all but 1 of 1,000 texts are different"),
+    "codes": ([f"{k:06d}" for k in 7 * IDS], "it names the rows: all but 1 of 1,000 texts are different"),
+    "in order": (np.arange(MANY), "it numbers the rows: its numbers are in their order"),
+    "dense": (IDS, "it numbers the rows"),
+    "too few ties": (
+        100_000 + GENERATOR.choice(30_000, MANY, replace=False),
+        "it names the rows: all but 1 of 1,000 numbers are different, which chance does not explain",
+    ),
+    "too long": (
+        GENERATOR.integers(2**60, 2**62, MANY),
+        "it names the rows: all but 1 of 1,000 numbers are different, and too long to be exact",
+    ),
+    "times": (
+        pd.date_range("2022-01-01", periods=MANY, freq="17min").to_numpy(),
+        "it is a clock: its times are in the order of the rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REPEATS)
+def test_a_row_that_was_entered_twice_hides_no_identifier(case):
+    values, reason = REPEATS[case]
+    assert left_out(entered_twice(values), total=MANY) == {"x": reason}
+    # More than a hundredth of the rows are no slip.
+    assert not left_out(np.tile(np.array(values)[:500], 2), total=MANY)
+
+
+@pytest.mark.parametrize("seed", [0, 1000, 2000])
+def test_measurements_with_few_ties_are_kept(seed):
+    generator = np.random.default_rng(seed)
+    # Two of a thousand among a hundred thousand are equal in five tables, on average.
+    assert not left_out(generator.integers(0, 100_000, MANY), total=MANY)
+    assert not left_out(generator.integers(0, 60_000, MANY), total=MANY)
+    assert not left_out(entered_twice(generator.normal(size=MANY).round(6)), total=MANY)
+    assert not left_out(entered_twice(np.sort(generator.normal(size=MANY))), total=MANY)
+    assert not left_out(entered_twice([f"{x:.6f}" for x in generator.normal(size=MANY)]), total=MANY)

@@ -39,6 +39,7 @@ def check(table, cell, source, marks=WRITTEN):
     return schema
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_word_of_the_list_is_a_missing_value_in_a_csv_and_a_level_elsewhere(tmp_path, cell):
     frame = pd.DataFrame(rows(cell))

@@ -30,6 +30,12 @@ def test_a_rounded_total_is_named():
     assert said == 'columns "a", "b", "c" add up to "d" in every row up to rounding'
 
 
+def test_what_adds_up_exactly_is_said_so():
+    flags = np.eye(3)[DRAWS.integers(0, 3, 500)]
+    said = rounded_sum(np.column_stack([DRAWS.normal(size=500), flags]), NAMES[:4])
+    assert said == 'columns "b", "c", "d" add up to 1 in every row'
+
+
 def test_what_does_not_add_up_is_not_said():
     counts = DRAWS.poisson(30, (500, 4)).astype(float)
     assert rounded_sum(counts, NAMES[:4]) is None

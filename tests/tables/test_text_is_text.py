@@ -17,11 +17,14 @@ from pushforward.tables.schema.identifiers import identifiers
 GENERATOR = np.random.default_rng(0)
 CODES = {
     "versions": [f"{1 + k % 3}.{1 + k % 12}" for k in range(360)],
+    "three versions": ["1.1", "1.10", "1.2"] * 100,
+    "two versions": ["1.1", "1.10"] * 100,
     "telephones": [f"+4915{11_000_000 + k % 40}" for k in range(360)],
     "seats around an E": [f"{1 + k % 3}E{k % 31:02d}" for k in range(360)],
     "parts around an E": [f"{1 + k % 3}E{28 + k % 10}" for k in range(360)],
 }
 NUMBERS = {
+    "decimals in two styles": ["2.5", "2.50", "3.1", "3.10", "4.7"] * 30,
     "decimals with and without zeros": ["2.5", "2.50", "3.25", "1.75"] * 30,
     "signed numbers": [f"{k - 50:+d}" for k in GENERATOR.integers(0, 100, 300)],
     "exponents": [f"{1 + k % 9}E{k % 7}" for k in range(300)],

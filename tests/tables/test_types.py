@@ -51,6 +51,7 @@ READ = {
     "numpy float16": (lambda: K.astype(np.float16) / 10, "category", K / 10),
     "numpy float32": (lambda: K.astype(np.float32) / 10, "category", K / 10),
     "numpy longdouble": (lambda: X.astype(np.longdouble), "continuous", X),
+    "pandas big-endian": (lambda: pd.DataFrame({"x": X.astype(">f8")}), "continuous", X),
     "numpy big-endian": (lambda: X.astype(">f8"), "continuous", X),
     "numpy big-endian integers": (lambda: K.astype(">i4"), "integer", K),
     "numpy uint64": (lambda: K.astype("u8"), "integer", K),

@@ -97,7 +97,8 @@ def test_a_flow_starts_from_the_regression_and_is_saved(targets, tmp_path):
     mean = 100 + context[:, :targets] - 2 * context[:, 2:]
     normal = stats.multivariate_normal(np.zeros(targets), np.array([[0.2, 0.1], [0.1, 0.1]])[:targets, :targets])
     loss = normal.logpdf(y - mean) - flow.log_prob(y, context).detach().numpy()
-    assert abs(loss.mean()) < 0.1  # the splines of the targets and the scores of 3000 rows
+    # The splines of the targets and the scores of 3000 rows cost up to 0.1.
+    assert abs(loss.mean()) < 0.1 + 5 * loss.std() / np.sqrt(len(loss))
     pf.save(flow, tmp_path / "flow.safetensors")
     again = pf.load(tmp_path / "flow.safetensors")
     assert torch.equal(again.log_prob(y, context), flow.log_prob(y, context)) and again.context_features == 3

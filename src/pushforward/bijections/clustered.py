@@ -69,7 +69,8 @@ class Clustered(Standardized):
         self.features = bijection.features
         self.context_features = 0 if context is None else context.features
         self.bijection, self.data = bijection, data
-        self.context, self.context_range, self.features_of_context = context, context_range, None
+        self.context, self.context_range = context, context_range
+        self.features_of_context = self.context_trend = None
         self.register_buffer("log_shares", torch.full((data.clusters,), 1 / data.clusters, dtype=torch.float64).log())
         self.network = None
         if self.context_features:

@@ -17,8 +17,8 @@ class ContextRange(nn.Module):
     """c inside a range, and c_end ± margin · u / (1 + u) beyond one of its ends, u = |c - c_end| / margin.
 
     A network knows nothing beyond the contexts that it was trained on. What it says there is an accident: scales go on
-    to shrink or to grow, mostly exponentially. With this map before it, it answers as at the end of the range, so that
-    a conditional density far outside is as wide as the one there. The map is smooth and gradients never vanish; it does
+    to shrink or to grow, mostly exponentially. With this map before it, it answers as at the end of the range, from
+    where `ContextTrend` goes on. The map is smooth and gradients never vanish; it does
     not depend on x, so that log-densities stay exact.
 
     Arguments:

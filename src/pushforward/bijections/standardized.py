@@ -7,8 +7,10 @@ from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.conditional_map import ConditionalMap
 from pushforward.bijections.context_features import ContextFeatures
 from pushforward.bijections.context_range import ContextRange
+from pushforward.bijections.context_trend import ContextTrend, WidenedData
 from pushforward.bijections.elementwise import ElementwiseAffine
 from pushforward.bijections.ordering import closure
+from pushforward.kernels.eligibility import is_untransformed
 
 
 class Standardized(Bijection):
@@ -26,8 +28,9 @@ class Standardized(Bijection):
         context: shift and scale of the context, or None when f takes none.
         context_range: the range of standardized contexts in training, beyond which f sees its end; default none.
         features_of_context: what f sees of standardized contexts after `context_range`; default these themselves.
+        context_trend: how x goes on beyond the range; by default it is as at the end of it.
 
-    Cost: that of f.
+    Cost: that of f; for contexts beyond their range a forward of f more for each latent point of the trend.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Standardized(Bijection):
         context: ElementwiseAffine | None = None,
         context_range: ContextRange | None = None,
         features_of_context: ContextFeatures | None = None,
+        context_trend: ContextTrend | None = None,
     ):
         super().__init__()
         self.features = bijection.features
@@ -48,11 +52,12 @@ class Standardized(Bijection):
         self.context = context
         self.context_range = context_range
         self.features_of_context = features_of_context
+        self.context_trend = context_trend
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map by f, then into the units of the data."""
         y, log_det = self.bijection(z, self.standardized_context(context, z.dtype))
-        x, constant = self.data(y)
+        x, constant = self.data_given(context)(y)
         return x, log_det + constant.to(log_det.dtype)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -68,7 +73,7 @@ class Standardized(Bijection):
     def each_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `inverse`, with one term for each feature."""
         self.check_order()
-        y, constants = self.data.each_inverse(x)
+        y, constants = self.data_given(context).each_inverse(x)
         dtype = self.inner_dtype(y.dtype)
         z, terms = self.bijection.each_inverse(y.to(dtype), self.standardized_context(context, dtype))
         return z, terms + constants.to(terms.dtype)
@@ -77,13 +82,13 @@ class Standardized(Bijection):
         """As `forward`, with the maps of f and then those into the units of the data."""
         self.check_order()
         y, maps = self.bijection.forward_with_maps(z, self.standardized_context(context, z.dtype))
-        x, maps_of_data = self.data.forward_with_maps(y)
+        x, maps_of_data = self.data_given(context).forward_with_maps(y)
         return x, [*maps, *maps_of_data]
 
     def inverse_with_maps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, list[ConditionalMap]]:
         """As `inverse`, with the maps of f and then those into the units of the data."""
         self.check_order()
-        y, maps_of_data = self.data.inverse_with_maps(x)
+        y, maps_of_data = self.data_given(context).inverse_with_maps(x)
         dtype = self.inner_dtype(y.dtype)
         z, maps = self.bijection.inverse_with_maps(y.to(dtype), self.standardized_context(context, dtype))
         return z, [*maps, *maps_of_data]
@@ -94,7 +99,7 @@ class Standardized(Bijection):
         Returns:
             (x - shift) / scale, the context likewise, and log|det| of the former, (*batch).
         """
-        y, constant = self.data.inverse(x)
+        y, constant = self.data_given(context).inverse(x)
         dtype = self.inner_dtype(y.dtype)
         return y.to(dtype), self.standardized_context(context, dtype), constant
 
@@ -107,14 +112,38 @@ class Standardized(Bijection):
         """The context as f is given it, (*batch, C)."""
         if self.context is None or context is None:
             return context
-        seen = self.in_units(context)
-        return (seen if self.features_of_context is None else self.features_of_context(seen)).to(dtype)
+        return self._features_of(self.in_units(context)).to(dtype)
 
     def in_units(self, context: Tensor) -> Tensor:
         """The context in standardized units and within its range, (*batch, C)."""
         assert self.context is not None
         standardized = self.context.inverse(context)[0]
         return standardized if self.context_range is None else self.context_range(standardized)
+
+    def data_given(self, context: Tensor | None) -> Bijection | WidenedData:
+        """The map into the units of the data, which is another one for contexts beyond their range, if any is."""
+        if self.context_trend is None or self.context_range is None or self.context is None or context is None:
+            return self.data
+        if self.training and not context.is_cpu:
+            # The rows of a training are within their range, and no step waits for a GPU to say so.
+            return self.data
+        standardized = self.context.inverse(context)[0]
+        ends = self.context_range(standardized).reshape(-1, context.shape[-1])
+        rows = standardized.reshape(-1, context.shape[-1]) - ends
+        some = None
+        if is_untransformed():
+            some = (rows != 0).any(1)
+            if not bool(some.any()):
+                return self.data
+            rows, ends = rows[some], ends[some]
+        dtype = self.inner_dtype(rows.dtype)
+        latents, seen = self.context_trend.latents.to(dtype), self._features_of(ends).to(dtype)
+        images = [self.bijection(latent.expand(len(rows), -1), seen)[0] for latent in latents]
+        return self.context_trend.widened(self.data, torch.stack(images), rows).within(context.shape[:-1], some)
+
+    def _features_of(self, seen: Tensor) -> Tensor:
+        """What f sees, of contexts in standardized units and within their range."""
+        return seen if self.features_of_context is None else self.features_of_context(seen)
 
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""

@@ -8,6 +8,7 @@ import typer
 
 from pushforward.cli.usage import positive
 from pushforward.errors import InputError
+from pushforward.support.arguments import LARGEST_SEED
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar and no summary.")]
@@ -22,8 +23,14 @@ MaxTime = Annotated[
     float | None,
     typer.Option(callback=positive, help="Most seconds of training; by default training ends by itself."),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers: the same seed gives the same result.")]
-SeedOfDraws = Annotated[int | None, typer.Option(help="Seed of the draws; by default every run draws different ones.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers: the same seed gives the same result."),
+]
+SeedOfDraws = Annotated[
+    int | None,
+    typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws; by default every run draws different ones."),
+]
 Device = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]
 Engine = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from pushforward.support.processes import first_to_say, processes
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 from pushforward.support.progress import to_standard_error
 from pushforward.support.wording import counted as counted
+from pushforward.support.wording import nats as nats
 from pushforward.support.wording import percent as percent
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pushforward.cli.options import (
     Quiet,
     Verbose,
 )
-from pushforward.cli.output import command, counted, percent, place, print_json, progress, say
+from pushforward.cli.output import command, counted, nats, percent, place, print_json, progress, say
 from pushforward.cli.reading import TABLES, Reading
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
     error = scores.standard_deviation / max(1, scores.seen) ** 0.5
     over = "" if scores.seen == scores.rows else f" over the {counted(scores.seen, 'row')} with a density"
     found = (
-        f"mean log-density {scores.mean:.4f} ± {error:.4f} nats per row{over} "
-        f"(from {scores.smallest:.3f} to {scores.largest:.3f})"
+        f"mean log-density {nats(scores.mean, 4)} ± {nats(error, 4)} nats per row{over} "
+        f"(from {nats(scores.smallest)} to {nats(scores.largest)})"
     )
     found = found if scores.seen else "none of which has a density"
     lines = [f"{counted(scores.rows, 'row')}, {found}; scores {place(output)}"]

@@ -31,8 +31,8 @@ def refusal(error: typer.BadParameter) -> str | None:
     option, needed = error.param, NEEDED.get(getattr(_described(error.param), "annotation", None))  # type: ignore[arg-type]
     if details is None or option is None or needed is None:
         return None
-    least = getattr(option, "min", None)
-    bound = "" if least is None else f" of at least {least:g}"
+    least, most = getattr(option, "min", None), getattr(option, "max", None)
+    bound = "" if least is None else f" of at least {least:g}" if most is None else f" from {least:g} to {most}"
     return f'{min(option.opts, key=len)} is {needed}{bound}; it is "{details()[0]["input"]}".'
 
 

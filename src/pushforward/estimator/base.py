@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.errors import InputError
 from pushforward.estimator.cells import check_finite, readable
+from pushforward.estimator.context_columns import ContextColumns
 from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
@@ -24,7 +25,7 @@ from pushforward.estimator.one_fit import Rows, train
 from pushforward.estimator.regressions import line_of, regressions_of
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
 from pushforward.estimator.stacked import USUAL_FRACTION, fit_stack, folds_of
-from pushforward.estimator.varying import VaryingColumns, constant_columns
+from pushforward.estimator.varying import VaryingColumns
 from pushforward.flow import Flow
 from pushforward.support.modules import device_of
 from pushforward.support.progress import silent, to_standard_error
@@ -37,7 +38,6 @@ from pushforward.training.copies import copies_of
 from pushforward.training.folds import FoldedRows
 from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
 from pushforward.training.splitting import split_table
-from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
 
@@ -86,6 +86,8 @@ class FlowEstimator(BaseEstimator):
 
     # Whether rows are mapped to latent features and back, which only numbers with a density can be.
     _needs_invertible_map = False
+    # Whether values of X may be missing.
+    _takes_gaps = False
     # Whether few rows are answered with a stack of flows and simple densities.
     _is_stacked = False
 
@@ -119,10 +121,9 @@ class FlowEstimator(BaseEstimator):
         codes = self._kinds.encode(self._columns.of(rows))
         given = None
         if context is not None:
-            # A constant column carries no information, and cannot be standardized.
-            self._context_columns = np.flatnonzero(~constant_columns(context[training_rows]))
-            if len(self._context_columns):
-                given = context[:, self._context_columns].astype(np.float64)
+            self._context_columns = ContextColumns(context[training_rows].astype(np.float64))
+            if self._context_columns.width:
+                given = self._context_columns(context.astype(np.float64))
         self._train(codes, given, split, seed, weights, copies)
         return FittedRows(rows, training_rows, split[1].numpy(), copies)
 
@@ -151,59 +152,66 @@ class FlowEstimator(BaseEstimator):
         copies: np.ndarray | None,
     ) -> None:
         """Set flow_ and history_ by the codes of rows, (n, D), given a context, (n, C)."""
-        count, features = len(split[0]), codes.shape[1]
-        # One target given others is the mixture of a few flows, each with other rows held out.
-        mixed = self.flow is None and given is not None and features == 1 and weights is None
-        splits, max_time = [split], self.max_time
-        regressions: list[CrossFitted] = []
-        folded = FoldedRows(torch.from_numpy(codes), copies)
+        flags = () if given is None else self._context_columns.flags
         # The points are those that a Gaussian is made of as well.
         points = self._kinds.points(codes, seed)
-        if mixed:
-            assert given is not None
-            start = time.monotonic()
-            regressions = regressions_of(self._kinds, points, given, folded, seed, self.max_time, self.max_steps)
-            splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
-            given = np.column_stack([given, *(one.unseen for one in regressions)])
-            if max_time is not None:
-                max_time = max(max_time - (time.monotonic() - start), 0.5 * max_time) / len(splits)
+        rows = Rows(codes, points, given, None if weights is None else torch.from_numpy(weights), flags)
+        folded = FoldedRows(torch.from_numpy(codes), copies)
         folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
         if folds:
-            max_time = seconds_of_flow(self.max_time, len(codes))
+            recipe, options = self._chosen(rows, split, seed, seconds_of_flow(self.max_time, len(codes)))
+            result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
+            self.flow_, self.history_ = result.flow, result.history
+            self._announce(self.history_.events[-1:])
+        elif self.flow is None and given is not None and codes.shape[1] == 1 and weights is None:
+            self._train_mixture(rows, folded, split, seed)
+        else:
+            recipe, options = self._chosen(rows, split, seed, self.max_time)
+            self.flow_, self.history_ = train(self._kinds, recipe, rows, split, seed, options)
+            before = len(self.history_.events)
+            if self.flow is None:
+                self.flow_ = keep_gaussian(self.flow_, self._kinds, self.history_, rows, split)
+            self._announce(self.history_.events[before:])
+
+    def _train_mixture(self, rows: Rows, folded: FoldedRows, split: Any, seed: int) -> None:
+        """Set flow_ and history_ of one target: a mixture of a few flows that are shown what regressions say of it."""
+        assert rows.given is not None
+        start, max_time = time.monotonic(), self.max_time
+        regressions = regressions_of(self._kinds, rows, folded, seed, max_time, self.max_steps)
+        about = [line_of(regressions)] if regressions else []
+        self._announce(about)
+        splits = splits_of_members(rows.codes, rows.given, split, self.validation_fraction, seed)
+        rows = rows.shown(regressions)
+        if max_time is not None:
+            max_time = max(max_time - (time.monotonic() - start), 0.5 * max_time) / len(splits)
+        recipe, options = self._chosen(rows, split, seed, max_time)
+        found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
+        self.history_ = found[0][1]
+        before = len(self.history_.events)
+        self.flow_ = mixture_of(found, self._kinds, rows, splits, [one.model for one in regressions])
+        self._announce(self.history_.events[before:])
+        self.history_.events[before:before] = about
+
+    def _chosen(self, rows: Rows, split: Any, seed: int, max_time: float | None) -> tuple[Recipe, TrainingOptions]:
+        """The recipe of a flow, which is said, and the options of its training."""
+        count, context = len(split[0]), 0 if rows.given is None else rows.given.shape[1]
         if self.flow is None:
-            recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], max_time)
+            recipe = choose_recipe(count, rows.codes.shape[1], context, max_time)
         else:
             recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
-        announce = to_standard_error if self.verbose else silent
-        for line in [*self._kinds.describe(), *recipe.reasons]:
-            announce(line)
-        row_weights = None if weights is None else torch.from_numpy(weights)
-        rows = Rows(codes, points, given, row_weights)
-        options = {**self._training_options(recipe, seed), "max_time": max_time}
-        if folds:
-            result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
-            self.flow_: Any = result.flow
-            self.history_ = result.history
-            announce(result.history.events[-1])
-            return
-        found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
-        flow, self.history_ = found[0]
-        before = len(self.history_.events)
-        self.history_.events += [line_of(regressions)] if regressions else []
-        self.flow_ = flow
-        if mixed:
-            self.flow_ = mixture_of(found, self._kinds, rows, splits, [one.model for one in regressions])
-        elif self.flow is None:
-            self.flow_ = keep_gaussian(flow, self._kinds, self.history_, rows, split)
-        for line in self.history_.events[before:]:
-            announce(line)
+        self._announce([*self._kinds.describe(), *recipe.reasons])
+        return recipe, self._training_options(recipe, seed, max_time)
 
-    def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:
+    def _announce(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            (to_standard_error if self.verbose else silent)(line)
+
+    def _training_options(self, recipe: Recipe, seed: int, max_time: float | None) -> TrainingOptions:
         """The options of the recipe, and those that were given in their place."""
         given = {name: getattr(self, name) for name in ("max_steps", "epochs", "learning_rate", "batch_size")}
         chosen = {name: value for name, value in given.items() if value is not None}
         progress = None if self.verbose else False
-        options = {"max_time": self.max_time, "device": self.device, "seed": seed, "progress": progress}
+        options = {"max_time": max_time, "device": self.device, "seed": seed, "progress": progress}
         return {**recipe.training, **chosen, **options}  # type: ignore[typeddict-item]
 
     def _fit_rows(self, X: Any, sample_weight: Any = None) -> FittedRows:
@@ -225,8 +233,8 @@ class FlowEstimator(BaseEstimator):
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """X of a fitted estimator as an array of floats."""
         options |= {"reset": False, "ensure_all_finite": False}
-        array: np.ndarray = validate_data(self, readable(X), dtype=FLOATS, **options)
-        check_finite(array, X)
+        array: np.ndarray = validate_data(self, readable(X, gaps=self._takes_gaps), dtype=FLOATS, **options)
+        check_finite(array, X, gaps=self._takes_gaps)
         return array
 
     def _evaluated_by(self, dtype: np.dtype) -> Flow:
@@ -235,7 +243,7 @@ class FlowEstimator(BaseEstimator):
 
     def _context_of(self, rows: Any) -> Any:
         """The context of rows, an array or a tensor, or None."""
-        return rows[:, self._context_columns] if len(self._context_columns) else None
+        return self._context_columns(rows) if self._context_columns.width else None
 
     def _log_prob(self, x: np.ndarray, rows: np.ndarray | None = None, *, precision: np.dtype) -> np.ndarray:
         """log p(x | rows) in nats, (n,), float64.

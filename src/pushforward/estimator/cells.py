@@ -19,7 +19,7 @@ INSTEAD = "or use fit_table, which models"
 NUMBERS = "iufb"
 
 
-def readable(values: Any, name: str = "X") -> Any:
+def readable(values: Any, name: str = "X", *, gaps: bool = False) -> Any:
     """What an estimator was given, if all that it holds can be read as numbers.
 
     What is not a number of any kind is left to scikit-learn.
@@ -27,10 +27,11 @@ def readable(values: Any, name: str = "X") -> Any:
     Arguments:
         values: an array, or a data frame of pandas, polars or pyarrow.
         name: of the argument.
+        gaps: whether values may be missing; they become NaN.
 
     Raises:
-        InputError: another shape, masked values, records, two columns of one name, or a column of dates, of text or
-            with missing values, which is named.
+        InputError: another shape, records, two columns of one name, masked values or missing ones where none may be, or
+            a column of dates or of text, which is named.
 
     Example:
         >>> readable(np.array([[1.0, 2.0]])).shape
@@ -39,6 +40,8 @@ def readable(values: Any, name: str = "X") -> Any:
         Traceback (most recent call last):
         pushforward.errors.InputError: column "0" of X holds the text "a" in row 1: estimators take numbers; ...
     """
+    if gaps and isinstance(values, np.ma.MaskedArray) and values.dtype.kind in NUMBERS:
+        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     values = unmasked(values, name)
     if isinstance(values, str | bytes):
         raise InputError(f"{name} is text: give an array or a data frame; fit_table reads files.")
@@ -49,8 +52,19 @@ def readable(values: Any, name: str = "X") -> Any:
             kind = "dates" if cells.dtype.kind == "M" else "durations"
             raise InputError(f"{what} holds {kind}: give them as numbers, such as days, {INSTEAD} {kind}.")
         if cells.dtype.kind not in NUMBERS:
-            _check(cells, what)
-    return values
+            _check(cells, what, name, gaps)
+    return _with_nan(values) if gaps else values
+
+
+def _with_nan(values: Any) -> Any:
+    """Objects that stand for missing values as NaN, which is a number; the rest as it is."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O" and values.size:
+        return np.where(np.vectorize(_is_gap, otypes=[bool])(values), np.nan, values)
+    frame = nw.from_native(values, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame) or not frame.implementation.is_pandas():
+        return values
+    objects = [column for column, dtype in values.dtypes.items() if dtype.kind == "O"]
+    return values.assign(**{column: _with_nan(values[column].to_numpy()) for column in objects}) if objects else values
 
 
 def readable_targets(y: Any) -> Any:
@@ -62,23 +76,25 @@ def readable_targets(y: Any) -> Any:
     return targets
 
 
-def check_finite(rows: np.ndarray, values: Any, name: str = "X") -> None:
+def check_finite(rows: np.ndarray, values: Any, name: str = "X", *, gaps: bool = False) -> None:
     """Refuse rows, (n,) or (n, D), with a gap or an infinite number, and name its column.
 
     Arguments:
         rows: the numbers.
         values: that they were read from.
         name: of the argument.
+        gaps: whether there may be gaps.
     """
-    if np.isfinite(rows).all():
+    bad = np.isinf(rows) if gaps else ~np.isfinite(rows)
+    if not bad.any():
         return
-    place = np.argwhere(~np.isfinite(rows))[0]
+    place = np.argwhere(bad)[0]
     frame = nw.from_native(values, eager_only=True, pass_through=True)
     column = int(place[1]) if len(place) > 1 else 0
     what = f'column "{frame.columns[column] if isinstance(frame, nw.DataFrame) else column}" of {name}'
     what = what if len(place) > 1 else name
     if np.isnan(rows[tuple(place)]):
-        raise _gap(what, place[0])
+        raise _gap(what, place[0], name)
     raise InputError(f"{what} is infinite (inf) in row {place[0] + 1}: remove or correct such rows.")
 
 
@@ -122,8 +138,8 @@ def _columns_of_array(values: Any) -> Iterator[tuple[str, np.ndarray]]:
         yield str(place), column
 
 
-def _check(cells: np.ndarray, what: str) -> None:
-    """Refuse a column that is not all numbers, or text of numbers."""
+def _check(cells: np.ndarray, what: str, name: str, gaps: bool) -> None:
+    """Refuse a column that is not all numbers, or text of numbers, but for gaps if there may be some."""
     for row, cell in enumerate(cells.tolist()):
         if isinstance(cell, str | bytes):
             try:
@@ -134,8 +150,9 @@ def _check(cells: np.ndarray, what: str) -> None:
                     f'{what} holds the text "{shown}" in row {row + 1}: estimators take numbers; encode it as numbers, '
                     f"{INSTEAD} text, or leave the column out."
                 ) from None
-        elif cell is None or type(cell).__name__ in ("NAType", "NaTType"):
-            raise _gap(what, row)
+        elif _is_gap(cell):
+            if not gaps:
+                raise _gap(what, row, name)
         elif isinstance(cell, list | tuple | np.ndarray):
             raise InputError(f"{what} holds several values in row {row + 1}; give each a column of its own.")
         elif isinstance(cell, complex | np.complexfloating):
@@ -149,7 +166,13 @@ def _check(cells: np.ndarray, what: str) -> None:
             )
 
 
-def _gap(what: str, row: int) -> InputError:
+def _is_gap(cell: Any) -> bool:
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType")
+
+
+def _gap(what: str, row: int, name: str) -> InputError:
+    if name == "y":
+        return InputError(f"{what} has no value (NaN) in row {row + 1}: a target may not be missing; remove such rows.")
     return InputError(
         f"{what} has no value (NaN) in row {row + 1}: estimators take no missing values; fill or remove such rows, "
         f"{INSTEAD} gaps."

@@ -34,18 +34,27 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
     probabilities, and their quantiles and draws are among their values.
 
     Columns of X that are constant in the rows that are trained on carry no information, and are left out; a target that
-    is constant there keeps its value. Where X lies beyond the range of the rows of the fit, nothing is known: the
-    density is that at the end of the range, and a warning says of how many rows. Rows in
-    float64 are evaluated in double precision, so that a row's result does not depend on the other rows; rows in float32
-    in the precision of the flow's networks, several times as fast.
+    is constant there keeps its value.
+
+    Values of X may be missing, NaN. A column with gaps in the rows that are trained on is seen as its numbers, with the
+    median in the gaps, and a flag that says where these are: what a missing value means is learned. In a column without
+    gaps in the fit a missing value is later taken for the median, as if it were known, with a warning that names the
+    column.
+
+    Where X lies beyond the range of the rows of the fit, nothing is known: targets without bounds follow the linear
+    regression of the rows of the fit from there on, ever less certain, others widen to the deviation of all rows, and
+    a warning says of how many rows that is so.
+
+    Rows in float64 are evaluated in double precision, so that a row's result does not depend on the other rows; rows in
+    float32 in the precision of the flow's networks, several times as fast.
 
     Arguments:
         {options}
 
     Attributes:
         flow_: the fitted `Flow`, or `FlowMixture` of one target, over the targets that vary, in their own units; its
-            context are the columns of X that vary, and the trees and the process are part of it. Of targets with
-            probabilities it is over their points on a line.
+            context are the columns of X that vary, and flags of those with gaps; the trees and the process are part of
+            it. Of targets with probabilities it is over their points on a line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -63,20 +72,21 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         """Fit the density of y given X.
 
         Arguments:
-            X: (n, C) finite numbers, an array or a data frame, n at least 4.
+            X: (n, C) finite numbers, or NaN where a value is missing; an array or a data frame, n at least 4.
             y: (n,) or (n, K) finite numbers.
 
         Returns:
             Itself.
 
         Raises:
-            InputError: no target varies in the rows that are trained on, or an option that is not allowed.
+            InputError: no target varies in the rows that are trained on, a target is missing, or an option that is not
+                allowed.
             TrainingError: training met too many numbers that are not finite.
         """
         check_lengths(X, y)
         rows, targets = validate_data(
             self,
-            readable(X),
+            readable(X, gaps=True),
             readable_targets(y),
             dtype=FLOATS,
             multi_output=True,
@@ -84,7 +94,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
             ensure_min_samples=FEWEST_ROWS,
             ensure_all_finite=False,
         )
-        check_finite(rows, X)
+        check_finite(rows, X, gaps=True)
         self._one_dimensional = targets.ndim == 1
         targets = targets.reshape(len(rows), -1)
         self.n_outputs_ = targets.shape[1]
@@ -99,7 +109,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         Arguments:
             X: (n, C).
             statistic: "median" (default); "mean", by quadrature, in which values count no farther than one range beyond
-                the targets of the fit; or "mode" of one target, the densest of 100 quantiles.
+                the targets of the fit, or of the central 98 % of a row beyond the range of X; or "mode" of one target,
+                the densest of 100 quantiles.
 
         Raises:
             InputError: another statistic, or the mode of several targets.
@@ -195,6 +206,7 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
         # `score` is a log-density, which can be any number.
         tags.regressor_tags.poor_score = True
         return tags

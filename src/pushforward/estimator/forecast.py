@@ -52,12 +52,23 @@ class Forecast:
         weights = np.take_along_axis(np.broadcast_to(weights, values.shape), order, 1)
         return cls(np.take_along_axis(values, order, 1), weights)
 
-    def mean(self, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
-        """The mean of each row, (n,), where values beyond an end count as that end: tails may have no mean."""
+    def quantile(self, level: float) -> np.ndarray:
+        """The smallest value of each row, (n,), up to which there is at least such a probability."""
+        place = (self.weights.cumsum(1) >= level).argmax(1)
+        found: np.ndarray = np.take_along_axis(self.values, place[:, None], 1)[:, 0]
+        return found
+
+    def mean(self, low: float | np.ndarray = -np.inf, high: float | np.ndarray = np.inf) -> np.ndarray:
+        """The mean of each row, (n,), where values beyond an end count as that end: tails may have no mean.
+
+        Arguments:
+            low: one end, or (n, 1).
+            high: the other end.
+        """
         found: np.ndarray = (self.weights * self.values.clip(low, high)).sum(1)
         return found
 
-    def crps(self, y: np.ndarray, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
+    def crps(self, y: np.ndarray, low: float | np.ndarray = -np.inf, high: float | np.ndarray = np.inf) -> np.ndarray:
         """The continuous ranked probability score E|Y - y| - E|Y - Y'| / 2 = ∫ (F(t) - 1[t ≥ y])² dt, (n,), of y, (n,).
 
         Beyond the ends, and beyond y, nothing is counted: of tails without a mean no quadrature finds the integral.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -11,9 +12,12 @@ from sklearn.utils.validation import check_array
 from pushforward.errors import InputError
 from pushforward.estimator.forecast import Forecast
 from pushforward.estimator.predictive_points import PredictivePoints
+from pushforward.estimator.rows import beyond_range
 
 # Where modes are looked for, quantiles of the forecast.
 CANDIDATES = np.linspace(0.005, 0.995, 100)
+# Of the range of a row's forecast.
+CENTRAL = (0.01, 0.99)
 
 
 class Forecasting(PredictivePoints):
@@ -24,7 +28,8 @@ class Forecasting(PredictivePoints):
 
         ∫ (F(t | X) - 1[t ≥ y])² dt, by quadrature of 200 points for each flow, or over 1024 points for several targets.
         Where values of one target have probabilities, F jumps there, and the integral is split at them. t counts no
-        farther than one range beyond the targets of the fit, and up to y.
+        farther than one range beyond the targets of the fit, or of the central 98 % of a row beyond the range of X, and
+        up to y.
 
         Arguments:
             X: (n, C).
@@ -37,8 +42,8 @@ class Forecasting(PredictivePoints):
             InputError: another number of targets.
         """
         rows, targets = self._rows_and_targets(X, y)
-        low, high = self._ends_of_mean
-        return self._of_each(rows, lambda forecast, part, k: forecast.crps(targets[part, k], low[k], high[k]))
+        ends = self._ends_of_rows(rows)
+        return self._of_each(rows, lambda forecast, part, k: forecast.crps(targets[part, k], *ends(forecast, part, k)))
 
     def pit(self, X: Any, y: Any) -> np.ndarray:
         """The probability integral transform F(y | X) of each row: uniform where the forecasts are calibrated.
@@ -158,8 +163,26 @@ class Forecasting(PredictivePoints):
         return np.where(np.isnan(self._as_forecast(targets)[:, 0]), -np.inf, found)
 
     def _predicted_mean(self, X: Any) -> np.ndarray:
-        low, high = self._ends_of_mean
-        return self._of_each(self._checked_rows(X), lambda forecast, part, k: forecast.mean(low[k], high[k]))
+        rows = self._checked_rows(X)
+        ends = self._ends_of_rows(rows)
+        return self._of_each(rows, lambda forecast, part, k: forecast.mean(*ends(forecast, part, k)))
+
+    def _ends_of_rows(self, rows: np.ndarray) -> Callable[[Forecast, slice, int], tuple[Any, Any]]:
+        """How far values count in a mean: beyond the range of X as far as the forecasts reach there."""
+        beyond = beyond_range(self.flow_, self._context_of(rows), len(rows))
+        lowest, highest = self._ends_of_mean
+
+        def ends(forecast: Forecast, part: slice, k: int) -> tuple[Any, Any]:
+            low, high, far = lowest[k], highest[k], beyond[part, None]
+            if not far.any():
+                return low, high
+            first, last = (forecast.quantile(level)[:, None] for level in CENTRAL)
+            reach = last - first
+            return np.where(far, np.minimum(low, first - reach), low), np.where(
+                far, np.maximum(high, last + reach), high
+            )
+
+        return ends
 
     def _predicted_mode(self, X: Any) -> np.ndarray:
         if self.n_outputs_ > 1:

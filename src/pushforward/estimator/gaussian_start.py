@@ -48,6 +48,8 @@ def gaussian_of_split(
         lambda some: held_out_value(some, kinds, rows, split),
         bounded=kinds.bounded,
         normal=kinds.maps.normal,
+        **rows.of_context,
+        trends=kinds.maps.linear,
     )
 
 

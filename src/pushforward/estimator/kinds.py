@@ -88,7 +88,8 @@ class ColumnKinds:
     def flow_options(self) -> dict[str, Any]:
         """What `Recipe.make` is to know of the points of the columns."""
         maps = self.maps
-        return {"normal": maps.normal, **({"low": maps.low, "high": maps.high} if self.bounded else {})}
+        about = {"normal": maps.normal, "trends": maps.linear}
+        return {**about, **({"low": maps.low, "high": maps.high} if self.bounded else {})}
 
     def density(self, flow: Flow, points: int = POINTS) -> Density:
         """The density of codes that a flow of their points stands for, in evaluation mode.
@@ -164,7 +165,7 @@ def continuous_kinds(rows: np.ndarray, names: Sequence[str]) -> ColumnKinds:
     """
     learned = learn_kinds(rows, names, None)
     pairs = zip(learned.names, learned.kinds, strict=True)
-    repeated = [f'"{name}" ({kind.describe()})' for name, kind in pairs if kind.has_probabilities or kind.cells]
+    repeated = [f'"{name}" ({kind.describe()})' for name, kind in pairs if kind.has_probabilities or kind.recorded]
     if repeated:
         warnings.warn(
             f"Columns repeat values, which have no density: {', '.join(repeated)}. Taken for continuous numbers, their "
@@ -251,7 +252,7 @@ def _is_of_floats(kind: Column) -> bool:
 
 def _is_plain(kind: Column) -> bool:
     """Whether codes are values, and any number is one."""
-    return kind.dense and not kind.strict and kind.cells is None and kind.describe() == PLAIN.describe()
+    return kind.dense and not kind.strict and kind.recorded is None and kind.describe() == PLAIN.describe()
 
 
 def _as_floats(kind: Column, codes: np.ndarray) -> np.ndarray:

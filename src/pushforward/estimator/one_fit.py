@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.flow import Flow
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING
 from pushforward.training import History, fit
+from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.recipe import Recipe
 
 
@@ -25,12 +27,28 @@ class Rows:
         points: (n, D) on the line, of the codes.
         given: (n, C) or None.
         weights: (n,) or None.
+        flags: the places of flags in the context.
+        predictions: how many of its last columns are what regressions say of the target.
     """
 
     codes: np.ndarray
     points: Tensor
     given: np.ndarray | None
     weights: Tensor | None
+    flags: Sequence[int] = ()
+    predictions: int = 0
+
+    @property
+    def of_context(self) -> dict[str, Sequence[int]]:
+        """What is to be known of the context, as `pushforward.gaussianized` takes it."""
+        size = 0 if self.given is None else self.given.shape[1]
+        return {"flags": self.flags, "predictions": range(size - self.predictions, size)}
+
+    def shown(self, regressions: Sequence[CrossFitted]) -> Rows:
+        """The rows with what regressions say of each without it as the last columns of the context."""
+        assert self.given is not None and not self.predictions
+        given = np.column_stack([self.given, *(one.unseen for one in regressions)])
+        return replace(self, given=given, predictions=len(regressions))
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Points, context and weights of some rows."""
@@ -56,7 +74,8 @@ def train(
     """
     points, context, weights = rows.at(split[0])
     known = None if rows.given is None else torch.from_numpy(rows.given)
-    flow = recipe.make(points, context, seed, weights=weights, known=known, **kinds.flow_options())
+    of_data: dict[str, Any] = {**rows.of_context, **kinds.flow_options()}
+    flow = recipe.make(points, context, seed, weights=weights, known=known, **of_data)
     density = kinds.density(flow, POINTS_IN_TRAINING)
     of_rows = None if rows.weights is None else rows.weights.numpy()
     history = fit(density, rows.codes, rows.given, weights=of_rows, split=split, **{**options, "seed": seed})

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.estimator.base import FlowEstimator
-from pushforward.estimator.cells import readable
+from pushforward.estimator.cells import readable_targets
 from pushforward.estimator.forecast import Forecast, normal_nodes
 from pushforward.estimator.jumps import FEWEST_NODES, MOST_NODES, jumps_of, nodes_beside_jumps, weights_of_jumps
-from pushforward.estimator.rows import map_rows, warn_beyond_range
+from pushforward.estimator.rows import map_rows, warn_beyond_range, warn_of_new_gaps
 from pushforward.estimator.shapes import check_lengths
 from pushforward.flow import Flow
 from pushforward.support.even_points import normal_points
@@ -50,6 +50,7 @@ class Jumps(NamedTuple):
 class PredictivePoints(FlowEstimator):
     """The targets of rows that latent points stand for, by the maps of the flows."""
 
+    _takes_gaps = True
     n_outputs_: int
     _one_dimensional: bool
     # (K,) each: how far from the targets of the fit values count in a mean.
@@ -212,7 +213,8 @@ class PredictivePoints(FlowEstimator):
     def _checked_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         rows = self._checked(X)
-        warn_beyond_range(self.flow_, self._context_of(rows))
+        warn_of_new_gaps(self._context_columns.new_gaps(rows), vars(self).get("feature_names_in_"))
+        warn_beyond_range(self.flow_, self._context_of(rows), len(rows))
         return rows
 
     def _rows_and_targets(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -222,7 +224,7 @@ class PredictivePoints(FlowEstimator):
 
     def _checked_targets(self, rows: np.ndarray, y: Any) -> np.ndarray:
         """The targets of rows, (n, K) float64."""
-        targets = check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
+        targets = check_array(readable_targets(y), ensure_2d=False, dtype=np.float64, input_name="y")
         check_lengths(rows, targets)
         targets = targets.reshape(len(rows), -1)
         if targets.shape[1] != self.n_outputs_:

@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
 from pushforward.bijections import MarginalSpline
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.estimator.kinds import ColumnKinds
+from pushforward.estimator.one_fit import Rows
 from pushforward.training.folds import FoldedRows
 from pushforward.zoo.boosted_trees import TREES, boosted_trees
 from pushforward.zoo.cross_fitted import CrossFitted
@@ -29,8 +27,7 @@ SECONDS_OF_KERNELS = 2.0
 
 def regressions_of(
     kinds: ColumnKinds,
-    points: Tensor,
-    given: np.ndarray,
+    rows: Rows,
     folded: FoldedRows,
     seed: int,
     max_time: float | None,
@@ -40,16 +37,17 @@ def regressions_of(
 
     Arguments:
         kinds: of the target.
-        points: (n, 1) of the target on the line.
-        given: (n, C) columns of X.
-        folded: the rows, and which of them stand together.
+        rows: of the fit, of one target.
+        folded: the same, and which of them stand together.
         seed: of the parts and of the rows that are drawn.
         max_time: seconds of the whole fit.
         max_steps: most steps of a training, and most trees.
     """
-    if given.shape[1] > MOST_OF_CONTEXT:
+    points, given = rows.points, rows.given
+    if given is None or given.shape[1] > MOST_OF_CONTEXT:
         return []
-    ends: dict[str, Any] = kinds.flow_options()
+    options = kinds.flow_options()
+    ends: dict[str, Any] = {name: options[name] for name in ("low", "high", "normal") if name in options}
     knots = knots_for(len(points))
     straight = straight_features(points, knots, **ends)
     scores = MarginalSpline.from_data(points, knots, **ends, straight=straight).inverse(points)[0]
@@ -59,8 +57,8 @@ def regressions_of(
     few = len(y) <= FEW_ROWS
     depths = DEPTHS_OF_FEW if few else (DEPTH,)
     part = folded.parts(PARTS_OF_FEW if few else PARTS, seed)
-    options: dict[str, Any] = {"trees": int(min(TREES, most)), "seconds": TIME_OF_TREES * time / len(depths)}
-    grown = [boosted_trees(y, given, part, seed, depth=depth, **options) for depth in depths]
+    of_trees: dict[str, Any] = {"trees": int(min(TREES, most)), "seconds": TIME_OF_TREES * time / len(depths)}
+    grown = [boosted_trees(y, given, part, seed, depth=depth, **of_trees) for depth in depths]
     trees = max(grown, key=lambda one: one.explained)
     seconds = TIME_OF_KERNELS * time
     kernels = kernel_regression(

@@ -24,6 +24,8 @@ from pushforward.training.rows import relative_weights
 FLOATS = (np.float64, np.float32)
 # Enough to train on, where a straight line does not go through every row.
 FEWEST_ROWS = 4
+# Columns that a warning names.
+MOST_NAMED = 5
 # Relative differences below this are rounding.
 RESOLUTION = 1e-12
 
@@ -157,21 +159,49 @@ def warn_of_dependence(rows: np.ndarray, names: Sequence[str], discrete: Sequenc
         )
 
 
-def warn_beyond_range(flow: Flow, context: np.ndarray | None) -> None:
-    """Warn of rows that lie beyond the range of those of the fit.
+def warn_of_new_gaps(missing: np.ndarray, names: Sequence[str] | None) -> None:
+    """Warn of missing values in columns of X that had none in the rows of the fit.
+
+    Arguments:
+        missing: (n, C) where they are.
+        names: (C,) of the columns, default their places.
+    """
+    columns = np.flatnonzero(missing.any(0))
+    if len(columns):
+        named = ", ".join(f'"{column if names is None else names[column]}"' for column in columns[:MOST_NAMED])
+        rows = int(missing.any(1).sum())
+        warnings.warn(
+            f"{rows:,} of {counted(len(missing), 'row')} of X {'lacks' if rows == 1 else 'lack'} a value in columns "
+            f"without gaps in the fit ({named}{', ...' if len(columns) > MOST_NAMED else ''}): it is taken for the "
+            "median of its column, as if it were known.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def beyond_range(flow: Flow, context: np.ndarray | None, count: int) -> np.ndarray:
+    """Which rows, (n,), lie beyond the range of those of the fit.
 
     Arguments:
         flow: of the fit.
         context: (n, C) what it is given of the rows; None if that is nothing.
+        count: n.
     """
     if context is None:
-        return
-    beyond = map_rows(lambda given: flow.beyond_range(given.double()), flow, context).any(1)
+        return np.zeros(count, dtype=bool)
+    beyond = map_rows(lambda given: flow.beyond_range(given.double()), flow, context)
+    found: np.ndarray = np.any(beyond, axis=1)
+    return found
+
+
+def warn_beyond_range(flow: Flow, context: np.ndarray | None, count: int) -> None:
+    """Warn of rows that lie beyond the range of those of the fit; arguments as for `beyond_range`."""
+    beyond = beyond_range(flow, context, count)
     if beyond.any():
         warnings.warn(
-            f"{beyond.sum():,} of {counted(len(context), 'row')} of X ({percent(beyond.mean())}) "
+            f"{beyond.sum():,} of {counted(count, 'row')} of X ({percent(beyond.mean())}) "
             f"{'holds' if beyond.sum() == 1 else 'hold'} a value outside the range of the rows of the fit, where "
-            "the density answers as at its end.",
+            "nothing is known: the density is at least as wide as at its end.",
             RuntimeWarning,
             stacklevel=4,
         )

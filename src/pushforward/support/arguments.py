@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pushforward.errors import InputError
 
+# What every generator of random numbers takes.
+LARGEST_SEED = 2**63 - 1
+
 
 def draws_shape(shape: object) -> tuple[int, ...]:
     """How many draws are asked for, dimension by dimension.
@@ -83,3 +86,18 @@ def path_of(path: object) -> Path:
             f"The name of a file is text or a pathlib.Path, not {str(path)[:100]} ({type(path).__name__})."
         )
     return Path(name)
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what cannot be a seed of random numbers.
+
+    Raises:
+        InputError: it is not a whole number from 0 to 2^63 - 1.
+
+    Example:
+        >>> check_seed(0), check_seed(-1)
+        Traceback (most recent call last):
+        pushforward.errors.InputError: seed must be a whole number from 0 to 9223372036854775807; it is -1.
+    """
+    if not is_whole(seed) or not 0 <= seed <= LARGEST_SEED:  # type: ignore[operator]
+        raise InputError(f"seed must be a whole number from 0 to {LARGEST_SEED}; it is {seed!r}.")

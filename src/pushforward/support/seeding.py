@@ -9,12 +9,20 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from pushforward.support.arguments import check_seed
 from pushforward.support.hashing import hashes
 
 
 def seed_or_random(seed: int | None) -> int:
-    """The seed, or one that differs from call to call in place of None."""
-    return secrets.randbits(63) if seed is None else seed
+    """The seed, or one that differs from call to call in place of None.
+
+    Raises:
+        InputError: it cannot be a seed.
+    """
+    if seed is None:
+        return secrets.randbits(63)
+    check_seed(seed)
+    return seed
 
 
 def uniform_noise(shape: Sequence[int], seed: int) -> torch.Tensor:

@@ -23,3 +23,23 @@ def percent(share: float) -> str:
     least = min(share, 1 - share)
     digits = 1 - math.floor(math.log10(100 * least)) if least > 0 else 0
     return f"{share:.{max(digits, 0)}%}"
+
+
+def shortest(number: float) -> str:
+    """The fewest digits that are read back as the same number.
+
+    Example:
+        >>> shortest(99.9), shortest(-999.0), shortest(1e20)
+        ('99.9', '-999', '1e+20')
+    """
+    return repr(float(number)).removesuffix(".0")
+
+
+def nats(value: float, digits: int = 3) -> str:
+    """A log-density, with so many digits after the point; a huge one in powers of ten.
+
+    Example:
+        >>> nats(-1.5), nats(0.25, 4), nats(-6.4554e67)
+        ('-1.500', '0.2500', '-6.4554e+67')
+    """
+    return f"{value:.{digits}f}" if abs(value) < 1e9 else f"{value:.6g}"

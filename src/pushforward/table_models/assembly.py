@@ -73,7 +73,7 @@ def assemble(prepared: Prepared, recipe: Recipe, seed: int, straight: bool = Fal
     shown = roles.shown_context
     known = None if context is None else shown.ends(torch.from_numpy(prepared.rows.ends[:, maps.features :]))
     bounds = {"known": known, "low": maps.low, "high": maps.high, "normal": maps.normal, "weights": weights}
-    flow = recipe.make(y, context, seed, **bounds, flags=shown.flags)
+    flow = recipe.make(y, context, seed, **bounds, flags=shown.flags, trends=maps.linear)
     trivial = maps.trivial and shown.trivial
     density: Density = flow if trivial else DequantizedDensity(maps, flow, POINTS_IN_TRAINING, shown)
     if roles.errors:

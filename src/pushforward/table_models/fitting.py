@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from pushforward.support.arguments import check_seed
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.assembly import Assembled, assemble, choose
 from pushforward.table_models.calibration import Calibration
@@ -119,6 +120,7 @@ def fit_table(
         TrainingError: training met too many numbers that are not finite.
     """
     seed, quiet = training.get("seed", 0), training.get("progress") is False
+    check_seed(seed)
     with readied(data, header=header) as table:
         if isinstance(table, StoredTable) and (log_path := training.get("log_path")) is not None:
             check_apart(log_path, table.files)

@@ -47,7 +47,8 @@ def keep_gaussian(
     maps = Columns(roles.schema, roles.features)
     _, y, context, row_weights = encoded(prepared, maps, seed)
     bounded = any(math.isfinite(end) for end in (*maps.low, *maps.high))
-    options: dict[str, Any] = {"bounded": bounded, "normal": maps.normal, "flags": roles.shown_context.flags}
+    of_columns = {"normal": maps.normal, "flags": roles.shown_context.flags, "trends": maps.linear}
+    options: dict[str, Any] = {"bounded": bounded, **of_columns}
     gaussian, best, name = best_gaussian(flow, y, context, row_weights, value, **options)
     reached = value(flow) if assembled.approximate else history.best_held_out
     if gaussian is None or reached >= best:

@@ -21,16 +21,17 @@ from pushforward.table_models.source import (
     Codes,
     HoldOut,
     Split,
+    blank_but_for_atoms,
     line_of_blank_rows,
     many_valued,
     numbered,
-    without_atoms,
 )
 from pushforward.tables import Schema, encode, infer_schema, to_table
 from pushforward.tables.columns.text_format import PLAIN, Conventions
 from pushforward.tables.missing import TYPED, Marks, blank_rows
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import marks_of
+from pushforward.tables.unused_marks import UnusedMarks
 from pushforward.training.copies import copies_of, share_of_copies
 from pushforward.training.folds import FoldedRows
 from pushforward.training.rows import as_weights, relative_weights
@@ -70,6 +71,8 @@ class InMemoryTable:
         self.source, self.declared, self.hold_out = source, declared, hold_out
         self.errors, self.marks, self.conventions = list(errors), marks, conventions
         self.reasons: list[str] = []
+        self._unused = UnusedMarks(marks, declared)
+        self._unused.see(table, table.column_names)
         beside = [] if hold_out.group is None or hold_out.group_modeled else [hold_out.group]
         auxiliary = {*self.errors, *beside, *([weight] if isinstance(weight, str) else [])}
         names = [name for name in table.column_names if name not in auxiliary]
@@ -119,7 +122,10 @@ class InMemoryTable:
         """The schema of all rows."""
         options: dict[str, Any] = {"source": self.source, "marks": self.marks, "conventions": self.conventions}
         with numbered(self.row_numbers):
-            return infer_schema(self.table, self.declared, **options)
+            schema = infer_schema(self.table, self.declared, **options)
+        self._unused.see_read(self.table, schema)
+        self.reasons += self._unused.lines(self.source)
+        return schema
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of all rows."""
@@ -137,7 +143,8 @@ class InMemoryTable:
         """A split with copies, or the rows of a group, on one side."""
         whole = np.hstack([matrix, self.noise_of])
         by_row = None if self.weights is None else torch.from_numpy(self.weights)
-        copies = copies_of(np.hstack([without_atoms(schema, matrix, names), self.noise_of]), many_valued(schema, names))
+        measured = [*many_valued(schema, names), *range(len(names), whole.shape[1])]
+        copies = copies_of(whole, measured, blank_but_for_atoms(schema, matrix, names))
         hold_out = self.hold_out
         parts = split_table(
             torch.from_numpy(whole),

@@ -9,6 +9,7 @@ from torch import Tensor
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.columns import Columns
+from pushforward.tables.columns.maps.base import LOG_SHORTEST
 
 # Scores beyond this are moved to it; float64 has no probabilities left there.
 FURTHEST_SCORE = 40.0
@@ -45,7 +46,7 @@ def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], flow: Arbi
     """
     present = ~codes.isnan()
     low, high, log_term = columns.intervals(codes.double())
-    mass = high > low
+    mass, length = high > low, high - low
     knots = flow.marginal.x_knots
     middle = knots[:, knots.shape[1] // 2].double()
     # A network is shown where angles lie themselves: it need not learn where a sector ends.
@@ -57,6 +58,11 @@ def observe(codes: Tensor, columns: Columns, kinds: Sequence[Column], flow: Arbi
         score, slope = flow.scores(inside)
         scores.append(torch.where(end.isinf(), end, score))
         points.append(torch.where(flow.circular, inside, scores[-1]))
+    # Of a step too short for the difference of two scores the probability is its length times the density in it.
+    short = mass & (length.log() + slope < LOG_SHORTEST)
+    log_term = log_term + torch.where(short, length.log(), 0.0)
+    mass = mass & ~short
+    scores[1] = torch.where(short, scores[0], scores[1])
     log_term = torch.where(present, torch.where(mass, log_term, log_term + slope), 0.0)
     inputs = _inputs(codes, points[0], points[1], kinds)
     return Observed(scores[0], scores[1], log_term, mass & present, inputs, present)

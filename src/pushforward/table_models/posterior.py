@@ -48,7 +48,7 @@ def posterior(
     """Write p(one column | others) for each row of a table: its density on a grid, or some quantiles.
 
     The density has a line for each row and point: `row`, counted from 1, the value, and `density`, in the unit of the
-    column, or `probability` if single values have one. Quantiles are written beside the columns of the table.
+    column, or `probability` where single values have one. Quantiles are written beside the columns of the table.
 
     Arguments:
         model: of any columns given any others.
@@ -172,24 +172,29 @@ class _Curve:
         self.of, self.column, self.place = of, model.schema[of], model.modeled.index(of)
         self.density = density
         self.points = self.column.grid(_spread(density, self.place), _asked(grid))
+        self.probable = self.column.has_probability(self.points)
         self.outside = _Outside(density, self.place, self.points)
 
     def schema(self, table: pa.Schema) -> pa.Schema:
-        """Row, value, and density or probability."""
-        called = "probability" if self.column.discrete else "density"
-        return pa.schema([("row", pa.int64()), (self.of, self.column.arrow_type), (called, pa.float64())])
+        """Row, value, and density or probability, or both where some values have a probability."""
+        called = ["density"] * (not self.probable.all()) + ["probability"] * bool(self.probable.any())
+        numbers = [(name, pa.float64()) for name in called]
+        return pa.schema([("row", pa.int64()), (self.of, self.column.arrow_type), *numbers])
 
     def table(self, batch: pa.RecordBatch, codes: torch.Tensor, before: int) -> pa.Table:
         """The lines of some rows."""
         self.outside.add(codes)
         log_prob = self.density.log_prob_on_grid(codes, self.place, torch.from_numpy(self.points))
+        found, probable = log_prob.double().exp().numpy().ravel(), np.tile(self.probable, len(codes))
+        schema = self.schema(batch.schema)
+        numbers = {"density": pa.array(found, mask=probable), "probability": pa.array(found, mask=~probable)}
         return pa.table(
             [
                 pa.array(np.repeat(np.arange(before + 1, before + len(codes) + 1), len(self.points))),
                 self.column.decode(np.tile(self.points, len(codes)).astype(float)),
-                pa.array(log_prob.double().exp().numpy().ravel()),
+                *(numbers[name] for name in schema.names[2:]),
             ],
-            schema=self.schema(batch.schema),
+            schema=schema,
         )
 
     def lines(self, rows: int) -> list[str]:

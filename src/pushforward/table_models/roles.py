@@ -98,7 +98,7 @@ class ColumnRoles:
     def plain(self) -> bool:
         """Whether all features have densities, of values that were not rounded."""
         kinds = [self.schema[name] for name in self.features]
-        return not any(kind.has_probabilities or kind.cells is not None for kind in kinds)
+        return not any(kind.has_probabilities or kind.recorded is not None for kind in kinds)
 
     def numeric(self, names: Sequence[str]) -> list[str]:
         """Those of some columns that are read as numbers."""

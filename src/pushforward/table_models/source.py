@@ -157,20 +157,16 @@ def line_of_blank_rows(count: int, first: int | None) -> list[str]:
     return [f"{which}: row {first:,}" if count == 1 else f"{which}, first row {first:,}"]
 
 
-def without_atoms(schema: Schema, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """The codes with NaN in place of atoms, which many rows have anyway.
-
-    A row of nothing else is not a copy of another one.
-    """
-    found = matrix.copy()
+def blank_but_for_atoms(schema: Schema, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray | None:
+    """Which rows have no number but atoms, which many rows have anyway, (n,); None where no column has numbers."""
+    blank: np.ndarray | None = None
     for place in many_valued(schema, names):
-        atoms = schema[names[place]].atom_codes
-        if atoms:
-            found[np.isin(matrix[:, place], atoms), place] = np.nan
-    return found
+        own = np.isnan(matrix[:, place]) | np.isin(matrix[:, place], schema[names[place]].atom_codes)
+        blank = own if blank is None else blank & own
+    return blank
 
 
 def many_valued(schema: Schema, names: Sequence[str]) -> list[int]:
-    """The places of the columns in which ties of rows may be evidence of copies: numbers and dates, not levels."""
+    """The places of the columns of numbers and dates, which take many values, and not of levels."""
     columns = [schema[name] for name in names]
     return [place for place, column in enumerate(columns) if column.modeled and column.measured]

@@ -24,8 +24,10 @@ from pushforward.tables.files.opening import Data
 from pushforward.tables.files.row_groups import Contradicted, RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice, Scan, scan
 from pushforward.tables.missing import Mark, Marks, plain
+from pushforward.tables.number_marks import MayHaveThousands
 from pushforward.tables.schema.identifiers import identifiers
 from pushforward.tables.schema.inference import columns_of_text, marks_of, with_styles
+from pushforward.tables.unused_marks import UnusedMarks
 from pushforward.training.batches import Part, StreamedRows
 from pushforward.training.copies import share_of_copies
 from pushforward.training.rows import Rows
@@ -96,6 +98,7 @@ class StreamedTable:
         self.declared, self.hold_out, self.conventions = declared, hold_out, conventions
         columns = list(dict.fromkeys([*self.names, *auxiliary, *beside]))
         self.missing = Marks(table.written, None if missing is None else tuple(missing))
+        self.unused = UnusedMarks(self.missing, declared)
         self._scan(table, columns)
         if weight is not None and not (len(self.found.held_out) and len(self.found.sample) > 1):
             raise InputError(
@@ -117,13 +120,27 @@ class StreamedTable:
         hold_out = self.hold_out
         while True:
             self.row_groups = RowGroups(table, columns, text, marks, unsettled, self.names)
+            thousands = {name: MayHaveThousands() for name in unsettled if self.conventions.decimal is None}
+
+            def watch(batch: pa.RecordBatch, names: Sequence[str], thousands: Any = thousands) -> None:
+                self.unused.see(batch, names)
+                for name, column in thousands.items():
+                    column.see(plain(batch.column(name), marks[name]).drop_null())
+
+            self.row_groups.watch = watch
             try:
                 self.choice = choose_held_out(self.row_groups, self.names, hold_out)
                 with progress("scanning", self.quiet) as report:
                     self.found = scan(
                         self.row_groups, hold_out.seed, hold_out.fraction, self.beside.checked, report, self.choice
                     )
-                return
+                self.row_groups.watch = None
+                # Points may stand between thousands, which all rows decide, as text.
+                more = [name for name, column in thousands.items() if column.found]
+                if not more:
+                    return
+                text += more
+                unsettled = [name for name in unsettled if name not in more]
             except Contradicted as later:
                 more = self._columns_of_text(pa.concat_tables([pa.Table.from_batches([later.rows]), head]), later)
                 text += [name for name in more if name not in text]
@@ -153,6 +170,7 @@ class StreamedTable:
             f"{len(self.sample):,} gives the quantiles",
             *blank,
             *weighted,
+            *self.unused.lines(self.source),
         ]
 
     def leave_out_identifiers(self, keep: Collection[str]) -> dict[str, str]:
@@ -167,10 +185,12 @@ class StreamedTable:
 
     def infer_schema(self) -> Schema:
         """The schema of the sample, except for columns of which other rows show more."""
-        extremes = self.found.extremes.select(self.names)
+        # Each row once: two equal values far away would look like an atom.
+        others = ~np.isin(self.found.extreme_rows, self.found.sampled_rows)
+        extremes = self.found.extremes.select(self.names).filter(pa.array(others))
         whole = pa.concat_tables([self.sample, extremes]).combine_chunks()
         about: dict[str, Any] = {"source": self.source, "marks": self.missing, "conventions": self.conventions}
-        numbers = np.concatenate([self.found.sampled_rows, self.found.extreme_rows]) + 1
+        numbers = np.concatenate([self.found.sampled_rows, self.found.extreme_rows[others]]) + 1
         with numbered(numbers):
             schema = infer_schema(self.sample, self.declared, **about)
             wider = [name for name in self.names if not self._allows(schema[name], extremes, name)]
@@ -180,8 +200,9 @@ class StreamedTable:
         for name in self.found.gaps:
             if name in schema and not schema[name].missing_share:
                 schema[name] = schema[name].model_copy(update={"missing_share": min(1.0, 1 / self.found.rows)})
+        self.unused.see_read(whole, schema)
         head = self.head.select([name for name in self.names if self.row_groups.written])
-        return with_styles(schema, head, self.missing)
+        return with_styles(schema, head, whole, self.missing)
 
     def encode(self, schema: Schema, names: Sequence[str]) -> Codes:
         """The codes of the sample; all rows are read once more if a column's kind may refuse their values."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pushforward.errors import InputError
 from pushforward.support.hashing import hashes
@@ -15,11 +16,14 @@ from pushforward.table_models.auxiliary_columns import check_groups, groups_of
 from pushforward.table_models.source import HoldOut
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice
-from pushforward.training.copies import LARGEST_SHARE, MOST_COPIES, Grid, alike_by_dependence, chance
+from pushforward.tables.missing import is_text, plain
+from pushforward.training.copies.chance import alike_by_dependence, chance
+from pushforward.training.copies.finding import LARGEST_SHARE, MOST_COPIES
+from pushforward.training.copies.grid import Grid
 from pushforward.training.splitting import split_groups
 
 BATCH_ROWS = 2**14
-HEAD_ROWS = 1000
+HEAD_ROWS = 2**14
 # Of the grid on which rows are alike.
 BITS = 32
 # Identical rows are copies if chance would make at most this share of rows so.
@@ -27,6 +31,8 @@ MOST_BY_CHANCE = 0.01
 # A CSV has at least so many characters for each number.
 FEWEST_CHARACTERS = 2
 UNKNOWN_BYTES = 2**40
+# Of hashes that are kept as float64.
+UNUSED_BITS = np.uint64(11)
 # Most groups whose sizes are counted to reach the share; of more groups hashes come near enough.
 MOST_COUNTED = 100_000
 
@@ -36,12 +42,13 @@ Chosen = Callable[[pa.RecordBatch | pa.Table, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class ByContent:
-    """The choice by hashes of the numbers and times in a row, so that copies stand on one side.
+    """The choice by hashes of the numbers, times and levels in a row, so that copies stand on one side.
 
     Attributes:
         seed: of the hashes.
         share: of rows that are held out.
         columns: whose numbers are hashed.
+        levels: the columns whose texts are.
         grid: on which rows are alike.
         frequent: hashes of rows that occur too often to be copies, which are chosen by their numbers.
     """
@@ -49,15 +56,16 @@ class ByContent:
     seed: int
     share: float
     columns: Sequence[str]
+    levels: Sequence[str]
     grid: Grid
     frequent: np.ndarray
     reserved: float = 0.0
 
     def values(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
         """The hashes; of a row without any of the numbers, that of its number."""
-        matrix = _numbers(batch, self.columns)
+        matrix = _codes(batch, self.columns, self.levels)
         found = self.grid.hashes(matrix)
-        alone = np.isnan(matrix).all(1) | np.isin(found, self.frequent)
+        alone = _blank(matrix, self.columns) | np.isin(found, self.frequent)
         return np.where(alone, hashes(numbers, self.seed), hashes(found, self.seed))
 
     def labels(self, batch: pa.RecordBatch | pa.Table, numbers: np.ndarray) -> np.ndarray:
@@ -133,10 +141,11 @@ def _by_content(groups: RowGroups, head: pa.Table, names: Sequence[str], hold_ou
     steps = np.diff(matrix, axis=0)
     counting = [len(steps) > 0 and bool((step == step[0]).all()) and step[0] != 0 for step in steps.T]
     columns = [name for name, counts in zip(columns, counting, strict=False) if not counts]
-    if not columns:
+    levels = [name for name in names if _has_levels(head.column(name))]
+    if not columns and not levels:
         return None
-    matrix = _numbers(head, columns)
-    matrix = matrix[~np.isnan(matrix).all(1)]
+    matrix = _codes(head, columns, levels)
+    matrix = matrix[~_blank(matrix, columns)]
     if len(matrix) < 2:
         return None
     grid = Grid(matrix, BITS)
@@ -144,11 +153,11 @@ def _by_content(groups: RowGroups, head: pa.Table, names: Sequence[str], hold_ou
     rows = groups.rows or (groups.table.bytes or UNKNOWN_BYTES) / (FEWEST_CHARACTERS * len(groups.columns))
     is_frequent = counts > max(LARGEST_SHARE * len(matrix), MOST_COPIES)
     frequent, counts = found[is_frequent], np.where(is_frequent, 1, counts)
-    if 2 * chance(matrix[first], counts, BITS) * rows > MOST_BY_CHANCE:
+    if 2 * chance(matrix[first], counts, grid) * rows > MOST_BY_CHANCE:
         return None
-    if alike_by_dependence(matrix[first], counts, BITS):
+    if alike_by_dependence(matrix[first], counts, grid):
         return None
-    return ByContent(hold_out.seed, hold_out.fraction, columns, grid, frequent)
+    return ByContent(hold_out.seed, hold_out.fraction, columns, levels, grid, frequent)
 
 
 def _by_group(groups: RowGroups, group: str, hold_out: HoldOut) -> Chosen:
@@ -191,6 +200,28 @@ def _batches(groups: RowGroups) -> Iterator[tuple[int, Any]]:
 
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
+
+
+def _has_levels(column: Any) -> bool:
+    """Whether a column holds levels: truth values, or texts not different in most rows, as names of rows are."""
+    column = plain(column)
+    if pa.types.is_boolean(column.type):
+        return True
+    return is_text(column) and column.null_count < len(column) and pc.count_distinct(column).as_py() <= len(column) / 2
+
+
+def _codes(batch: pa.RecordBatch | pa.Table, columns: Sequence[str], levels: Sequence[str]) -> np.ndarray:
+    """Columns of numbers and times, and then of levels as whole numbers, as a matrix."""
+    # Rows without a level have the same one.
+    nobody = np.zeros(batch.num_rows, np.int64)
+    hashed = [(groups_of(batch.column(name), nobody) >> UNUSED_BITS).astype(np.float64) for name in levels]
+    return np.column_stack([_numbers(batch, columns), *hashed]) if columns else np.column_stack(hashed)
+
+
+def _blank(matrix: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """Which rows have none of the numbers, if there are columns of numbers."""
+    blank: np.ndarray = np.isnan(matrix[:, : len(columns)]).all(1) if columns else np.zeros(len(matrix), bool)
+    return blank
 
 
 def _numbers(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> np.ndarray:

@@ -11,7 +11,7 @@ SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY 
 VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWL DEM FRF ITL ESP ATS NLG BEF"""
 CODES = "|".join(re.findall("[A-Z]{3}", _ISO))
 # As they stand before numbers, in the syntax that pyarrow and Python's `regex` share.
-CURRENCY = rf"(?:(?:US|A|C|NZ|HK|R|S|CA|AU)?\p{{Sc}}|{CODES}|SFr\.?|Fr\.?|Rs\.?|kr\.?|zł|Kč|Ft|lei)"
+CURRENCY = rf"(?:(?:(?:US|A|C|NZ|HK|R|S|CA|AU) ?)?\p{{Sc}}|{CODES}|SFr\.?|Fr\.?|Rs\.?|kr\.?|zł|Kč|Ft|lei)"
 _WORDS = re.compile(rf"^(?:.*[$£¥€₤₩₪₫₱₹₺₽฿¢₦₴₸].*|(?:{CODES})\b.*|(?:SFr|Fr|Rs|kr|zł|Kč|Ft|lei)\.?)$")
 
 

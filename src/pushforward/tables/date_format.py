@@ -15,6 +15,7 @@ from pushforward.tables.date_patterns import (
     NUMBERS_ALONE,
     PLAIN,
     QUARTERS_ALONE,
+    SHORT_DIGITS,
     WEEKDAYS,
     ZONES,
     directives,
@@ -68,7 +69,8 @@ def parse_dates(text: Any, form: str) -> Any:
         >>> parse_dates(pa.array(["13:45"]), "%H:%M").to_pylist()
         [49500.0]
     """
-    parts = pc.extract_regex(tidy(text), pattern_of(form))
+    text = pc.utf8_lpad(tidy(text), 8, "0") if form in SHORT_DIGITS else tidy(text)
+    parts = pc.extract_regex(text, pattern_of(form))
     good = to_numpy(pc.is_valid(parts))
     fields = {field.name: pc.struct_field(parts, field.name) for field in parts.type}
     seconds, clock = _seconds(fields, len(good))
@@ -106,6 +108,8 @@ def write_dates(values: Any, form: str) -> Any:
     Example:
         >>> write_dates(pa.array([49500.0, None]), "%H:%M").to_pylist()
         ['13:45', None]
+        >>> write_dates(pa.array([0], pa.timestamp("s", "Europe/Berlin")), "%Y-%m-%dT%H:%M%:z").to_pylist()
+        ['1970-01-01T01:00+01:00']
     """
     if is_time(form):
         whole = np.round(np.nan_to_num(to_numpy(pc.fill_null(pc.cast(values, pa.float64()), 0.0))) * 1e6)
@@ -113,10 +117,11 @@ def write_dates(values: Any, form: str) -> Any:
             whole = np.round(whole / 60e6) * 60e6
         whole = np.mod(whole.astype(np.int64), 86_400_000_000)
         values = pa.array(whole, mask=to_numpy(pc.is_null(values))).cast(pa.timestamp("us"))
-    values = pc.cast(values, pa.timestamp("us"))
+    zone = values.type.tz if pa.types.is_timestamp(values.type) and values.type.tz != "UTC" else None
+    values = pc.cast(values, pa.timestamp("us", zone))
     for unit, name in (("s", "second"), ("ms", "millisecond")):
         if pc.all(pc.equal(values, pc.floor_temporal(values, unit=name))).as_py():
-            values = pc.cast(values, pa.timestamp(unit))  # or %S would have more decimals
+            values = pc.cast(values, pa.timestamp(unit, zone))  # or %S would have more decimals
             break
     parts = [part for part in re.split(r"(%q|%-[dmHI]|%\^[bB]|%P|%,S|%[-^:]?z|%\^?Z)", form) if part]
     return pc.binary_join_element_wise(*(_written(values, part) for part in parts), "")
@@ -126,6 +131,8 @@ def _written(values: Any, part: str) -> Any:
     """Timestamps in a part of a format: one directive that pyarrow lacks, or only others."""
     if part == "%q":
         return pc.cast(pc.quarter(values), pa.string())
+    if part in _OFFSETS and values.type.tz:
+        return pc.replace_substring_regex(pc.strftime(values, format="%z"), "^(.*)(..)$", _OFFSETS[part])
     if part in _ZERO:
         return pc.if_else(pc.is_null(values), pa.scalar(None, pa.string()), _ZERO[part])
     text = pc.strftime(values, format=PLAIN.get(part, part))
@@ -184,6 +191,7 @@ def in_detail(texts: Any, form: str) -> str:
 
 _AS_WRITTEN = {"%,S": ",", "%:z": ":", "%-z": "^[+-][0-9]{2}$", "%^z": "^Z$", "%^Z": "^GMT$"}
 # Of the moments of UTC, which drawn ones are.
+_OFFSETS = {"%z": r"\1\2", "%:z": r"\1:\2", "%-z": r"\1"}
 _ZERO = {"%z": "+0000", "%:z": "+00:00", "%-z": "+00", "%^z": "Z", "%Z": "UTC", "%^Z": "GMT"}
 
 

@@ -4,6 +4,9 @@ import functools
 import re
 
 COMPACT = "%Y%m%d"
+# Days in digits alone that are numbers, whose first digit is not zero; and all dates in digits alone.
+SHORT_DIGITS = ("%-d%m%Y", "%-m%d%Y")
+DIGITS = (COMPACT, *SHORT_DIGITS, "%d%m%Y", "%m%d%Y")
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
           "november", "december")  # fmt: skip
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -51,7 +54,7 @@ NUMBERS_ALONE = ("%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m", *QUARTERS_ALONE)
 # Quarters, and weeks of ISO 8601, stand for their first days; %q, which Python lacks, is that of a quarter.
 _PERIODS = [
     "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y", "%qQ%y", "%G-W%V", "%GW%V", "%G W%V",
-    "%G-W%V-%u", "%GW%V%u", *QUARTERS_ALONE,
+    "%G-W%V-%u", "%GW%V%u", *QUARTERS_ALONE, "FY%YQ%q", "FY%Y Q%q", "FY%Y-Q%q", "Q%q FY%Y", "Q%q-FY%Y",
 ]  # fmt: skip
 _TIMES = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p"]
 _AFTER_WEEKDAYS = (
@@ -105,7 +108,8 @@ def pattern_of(form: str) -> str:
     pattern = "".join(
         DIRECTIVES[part] if part in DIRECTIVES else re.escape(part).replace("\\ ", r"\s+") for part in parts
     )
-    return f"^{pattern.replace('{1,2}', '{2}') if COMPACT in form else pattern}$"
+    digits = COMPACT in form or form in DIGITS
+    return f"^{pattern.replace('{1,2}', '{2}') if digits else pattern}$"
 
 
 def forms_of(text: str) -> list[str]:

@@ -13,8 +13,11 @@ from pushforward.tables.number_marks import commas_are_thousands, points_are_tho
 MOST_DECIMALS = 9
 # Float64 has every whole number up to here.
 LARGEST_EXACT = 2.0**53
-# A currency, or a name such as "p=".
-_PREFIX = rf"(?:{CURRENCY}|\p{{L}}{{1,12}} ?=)"
+# Fiscal and other years.
+_YEARS = ("FY", "CY", "SY", "AY")
+_YEAR = rf"^(?:{'|'.join(_YEARS)}) ?(?:(?:19|20)[0-9]{{2}}|[1-9][0-9])$"
+# A currency, a name such as "p=", or a year.
+_PREFIX = rf"(?:{CURRENCY}|\p{{L}}{{1,12}} ?=|{'|'.join(_YEARS)})"
 _WORD = r"[\p{L}\p{Sc}%‰°ºµ(][\p{L}\p{Sc}%‰°ºµ/·.²³^*()]{0,15}(?:[-^]{0,2}[0-9])?"
 # One or more words, such as "kg", "W m-2" or "miles per hour".
 _SUFFIX = rf"{_WORD}(?: {_WORD}){{0,3}}"
@@ -220,6 +223,8 @@ def number_formats(texts: Any, decimal: str | None = None) -> list[NumberFormat]
     around: dict[str, Any] | None = pc.extract_regex(texts.slice(0, 1), _SPLIT)[0].as_py()
     if around is None or re.search(_OPEN_END, around["suffix"] or ""):
         return []
+    if _bare(around["prefix"] or "") in _YEARS and not _are_years(texts):
+        return []
     around["parentheses"] = bool(pc.any(pc.match_substring_regex(texts, r"^[^0-9]*\(.*\)")).as_py())
     found = []
     for point, mark in _marks():
@@ -236,6 +241,12 @@ def number_formats(texts: Any, decimal: str | None = None) -> list[NumberFormat]
     if (found[0].decimal, found[0].thousands) == (".", ",") and found[1].decimal == ",":
         return _either(commas_are_thousands(texts), found[0], found[1])
     return found[:1]
+
+
+def _are_years(texts: Any) -> bool:
+    """Whether all texts are years behind letters, of two digits or of four."""
+    digits = len(pc.unique(pc.utf8_length(texts)))
+    return digits == 1 and bool(pc.all(pc.match_substring_regex(texts, _YEAR)).as_py())
 
 
 def tidy(text: Any) -> Any:

@@ -16,11 +16,38 @@ def may_have_thousands(texts: Any) -> bool:
     Arguments:
         texts: an array of pyarrow.
     """
-    first = texts.slice(0, 100)
-    if not all(_match_all(part, _LIKE_THREE_DIGITS) for part in (first, texts)):
-        return False
-    points = pc.match_substring(texts, ".")
-    return bool(pc.any(points).as_py()) and not pc.all(points).as_py()
+    column = MayHaveThousands()
+    column.see(texts)
+    return column.found
+
+
+class MayHaveThousands:
+    """Whether plain numbers, seen part by part, all are as `may_have_thousands` says.
+
+    Example:
+        >>> from pushforward.tables.arrow import pa
+        >>> column = MayHaveThousands()
+        >>> for part in (["491", "12"], ["1.490"]):
+        ...     column.see(pa.array(part))
+        >>> column.found
+        True
+    """
+
+    def __init__(self) -> None:
+        self._like, self._with, self._without = True, False, False
+
+    def see(self, texts: Any) -> None:
+        """Take some more of the numbers, an array of pyarrow."""
+        if self._like and len(texts):
+            self._like = all(_match_all(part, _LIKE_THREE_DIGITS) for part in (texts.slice(0, 100), texts))
+            points = pc.match_substring(texts, ".")
+            self._with = self._with or bool(pc.any(points).as_py())
+            self._without = self._without or not pc.all(points, min_count=0).as_py()
+
+    @property
+    def found(self) -> bool:
+        """Whether they are."""
+        return self._like and self._with and self._without
 
 
 def points_are_thousands(texts: Any, *, currency: bool) -> bool | None:

@@ -21,4 +21,6 @@ def plain_series(series: Any) -> Any:
         return series.sparse.to_dense()
     if str(kind) in ("float96", "float128"):
         return series.astype("float64")
+    if getattr(kind, "byteorder", "=") == ">":
+        return series.astype(kind.newbyteorder("="))
     return series

@@ -69,5 +69,6 @@ def _sentence(positive: Sequence[str], negative: Sequence[str], sums: np.ndarray
     quoted = ", ".join(f'"{name}"' for name in positive)
     if negative:
         return f'columns {quoted} add up to "{negative[0]}" in every row up to rounding'
-    spread = f"{sums.min():.6g} to {sums.max():.6g}"
-    return f"columns {quoted} add up to {np.median(sums):.6g} in every row up to rounding ({spread})"
+    low, middle, high = (f"{sum_:.6g}" for sum_ in (sums.min(), np.median(sums), sums.max()))
+    exactly = f"columns {quoted} add up to {middle} in every row"
+    return exactly if low == high else f"{exactly} up to rounding ({low} to {high})"

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import torch
 
 from pushforward.errors import InputError
-from pushforward.support.arguments import is_number, is_whole
+from pushforward.support.arguments import check_seed, is_number, is_whole
 from pushforward.support.suggestions import nearest
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -118,6 +118,7 @@ class Settings:
         _require("gradient_clip", self.gradient_clip, self.gradient_clip > 0, "more than 0 (math.inf switches it off)")
         decay = self.average_decay
         _require("average_decay", decay, decay is None or 0 <= decay < 1, "from 0 to below 1, or None")
+        check_seed(self.seed)
         _require("patience", self.patience, self.patience is None or self.patience >= 1, "at least 1, or None")
         _require("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         if self.epochs is None and self.max_steps is None and self.max_time is None:

@@ -41,6 +41,20 @@ def linear_regression(y: Tensor, context: Tensor, weights: Tensor | None = None)
         >>> weight.round(decimals=2), bias.round(decimals=2)
         (tensor([[ 2., -1.]], dtype=torch.float64), tensor([3.], dtype=torch.float64))
     """
+    weight, bias, residuals, least = regression_with_residuals(y, context, weights)
+    return weight, bias, residuals.t() @ residuals + least.square().diag()
+
+
+def regression_with_residuals(
+    y: Tensor, context: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same regression with its residuals, inflated to those of fresh rows, in place of a covariance.
+
+    Arguments: as for `linear_regression`.
+
+    Returns:
+        Weight, bias, residuals, (N, K), whose squares sum to a variance, and the least deviation, (K,), to add to it.
+    """
     y, context = y.double(), context.double()
     share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else (weights / weights.sum()).double()
     mean, middle = share @ context, share @ y
@@ -63,9 +77,7 @@ def linear_regression(y: Tensor, context: Tensor, weights: Tensor | None = None)
     weight = (directions @ (inverse[best].t() * along)).t()
     residuals = targets - rows @ weight.t()
     least = LEAST_DEVIATION * targets.square().sum(0).sqrt()
-    inflated = residuals / left[best].clamp_min(LEAST_LEFT)
-    covariance = inflated.t() @ inflated + least.square().diag()
-    return weight, middle - weight @ mean, covariance
+    return weight, middle - weight @ mean, residuals / left[best].clamp_min(LEAST_LEFT), least
 
 
 @torch.no_grad()

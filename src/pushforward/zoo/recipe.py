@@ -68,7 +68,7 @@ class Recipe:
             x: (N, D) training rows; float64 keeps the data side in float64.
             context: (N, C) or None.
             seed: of the weights; the global random state is unchanged.
-            of_data: bounds, columns normal already, weights, known contexts and flags among them, as
+            of_data: bounds, columns normal already, weights, known contexts, flags among them and trends, as
                 `pushforward.gaussianized` takes them.
         """
         flags = len(of_data.get("flags", ()))

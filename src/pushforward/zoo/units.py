@@ -1,6 +1,7 @@
 """Flows in the units of data, and flows over a support."""
 
 import copy
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -14,11 +15,13 @@ from pushforward.bijections.clustered import Clustered
 from pushforward.bijections.clusters import MOST_CLUSTERS, Boxes, find_clusters
 from pushforward.bijections.context_features import ContextFeatures
 from pushforward.bijections.context_range import ContextRange
+from pushforward.bijections.context_trend import ContextTrend
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.zoo.covariance import LEAST_SHARE, covariance_of_scores
 from pushforward.zoo.registry import build, register
+from pushforward.zoo.trend import trend_of
 
 MOST_KNOTS = 10_000
 
@@ -31,8 +34,8 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
     Arguments:
         flow: the flow in standardized units; it is used, not copied.
         x: (N, D) data that gives mean and standard deviation; give float64 to keep the data side in float64.
-        context: (N, C), for a conditional flow. Beyond its range the flow answers as at the end of it, see
-            `ContextRange`.
+        context: (N, C), for a conditional flow. Beyond its range the flow goes on along the linear trend of the data,
+            ever less certain, see `ContextTrend`.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -47,7 +50,8 @@ def standardized(flow: Flow, x: Tensor, context: Tensor | None = None) -> Flow:
         >>> flow.sample((10,)).dtype
         torch.float64
     """
-    return _standardized(flow, _standardization(x, "x"), _of_context(context))
+    of_context = _of_context(flow, x, context, trends=range(x.shape[-1]))
+    return _standardized(flow, _standardization(x, "x"), of_context)
 
 
 def gaussianized(
@@ -64,6 +68,8 @@ def gaussianized(
     straight: Collection[int] = (),
     context_knots: int | None = None,
     flags: Collection[int] = (),
+    trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -76,7 +82,7 @@ def gaussianized(
         flow: the flow in standardized units; it is used, not copied.
         x: (N, D) data that gives the splines; give float64 to keep the data side in float64.
         context: (N, C), for a conditional flow; it is standardized by mean and deviation, and beyond its range the flow
-            answers as at the end of it, see `ContextRange`.
+            goes on along the linear trend of the data, ever less certain, see `ContextTrend`.
         knots: of each spline, 4 to 10 000, default 32.
         low: lower bounds of the features, which no sample passes; -inf for none.
         high: upper bounds of the features, inf for none.
@@ -89,6 +95,10 @@ def gaussianized(
             none: it takes C.
         flags: numbers of the context from -1 to 1 that the flow is given as they are, such as flags, which may be
             constant; default none.
+        trends: features of which the location follows a linear trend of the context; default all without bounds that
+            are not nearly normal already. There are none in clusters.
+        predictions: numbers of the context that are functions of the others, along which there is no trend; default
+            none.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -114,7 +124,11 @@ def gaussianized(
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
     )
-    return _gaussianized(flow, spline, _of_context(context, weights, known, context_knots, flags))
+    if trends is None:
+        bounded = [feature for ends in (low, high) if ends for feature, end in enumerate(ends) if math.isfinite(end)]
+        trends = set(range(x.shape[1])) - {*normal, *bounded}
+    of_context = _of_context(flow, x, context, weights, known, context_knots, flags, trends, predictions)
+    return _gaussianized(flow, spline, of_context)
 
 
 def in_clusters(
@@ -140,7 +154,8 @@ def in_clusters(
     """
     ends = {"low": low, "high": high}
     data = ClusterMarginals.from_data(x, boxes, _checked_knots(knots), **ends, normal=normal, weights=weights)
-    found = _clustered(flow, data, labels, *_of_context(context, weights, known, flags=flags)[:2])
+    of_context = _of_context(flow, x, context, weights, known, flags=flags)
+    found = _clustered(flow, data, labels, *of_context[:2])
     assert isinstance(found.bijection, Clustered)
     of_row = torch.ones_like(x[:, 0]) if weights is None else weights.to(x)
     scores, label, _ = data.scores(x)
@@ -174,6 +189,8 @@ def straight(
     context_knots: int | None = None,
     normal: Collection[int] = (),
     flags: Collection[int] = (),
+    trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> Flow:
     """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
 
@@ -185,12 +202,16 @@ def straight(
         context_knots: as in `gaussianized`.
         normal: features that are nearly normal already and are left unchanged, tails included.
         flags: as in `gaussianized`.
+        trends: as in `gaussianized`.
+        predictions: as in `gaussianized`.
 
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
     spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights)
-    return _gaussianized(flow, spline, _of_context(context, weights, None, context_knots, flags))
+    trends = set(range(x.shape[1])) - {*normal} if trends is None else trends
+    of_context = _of_context(flow, x, context, weights, None, context_knots, flags, trends, predictions)
+    return _gaussianized(flow, spline, of_context)
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -215,7 +236,7 @@ def in_units_of(flow: Flow, other: Flow) -> Flow:
     if isinstance(units, Clustered):
         units.bijection = flow.bijection
         return Flow(units, flow.base, _config_of_clusters(flow, units))
-    of_context = units.context, units.context_range, units.features_of_context
+    of_context = units.context, units.context_range, units.features_of_context, units.context_trend
     if isinstance(units.data, MarginalSpline):
         return _gaussianized(flow, units.data, of_context)
     if isinstance(units.data, ElementwiseAffine):
@@ -250,10 +271,14 @@ def constrained(flow: Flow, blocks: Sequence[Constraint | tuple[Constraint, int]
 
 @register("standardized")
 def _build_standardized(
-    flow: dict[str, Any], context_range: bool = False, context_knots: Any = None, context_flags: Any = ()
+    flow: dict[str, Any],
+    context_range: bool = False,
+    context_knots: Any = None,
+    context_flags: Any = (),
+    context_trend: Any = None,
 ) -> Flow:
     inner = build(flow)
-    return _standardized(inner, None, _fresh(inner, context_range, context_knots, context_flags))
+    return _standardized(inner, None, _fresh(inner, context_range, context_knots, context_flags, context_trend))
 
 
 @register("gaussianized")
@@ -266,6 +291,7 @@ def _build_gaussianized(
     labels: bool = False,
     context_knots: Any = None,
     context_flags: Any = (),
+    context_trend: Any = None,
 ) -> Flow:
     inner = build(flow)
     if not isinstance(clusters, int) or not 1 <= clusters <= MOST_CLUSTERS:
@@ -277,20 +303,27 @@ def _build_gaussianized(
             raise InputError(f"gaussianized: the flow takes too few features of context for {clusters} labels.")
         return _clustered(inner, data, labels, None, ContextRange(own) if context_range else None)
     spline = MarginalSpline(inner.features, _checked_knots(knots), bounded)
-    return _gaussianized(inner, spline, _fresh(inner, context_range, context_knots, context_flags))
+    return _gaussianized(inner, spline, _fresh(inner, context_range, context_knots, context_flags, context_trend))
 
 
-# Shift and scale of a context, its range in those units, and what a flow sees of it.
-_OfContext = tuple[ElementwiseAffine | None, ContextRange | None, ContextFeatures | None]
+# Shift and scale of a context, its range in those units, what a flow sees of it, and how data go on beyond the range.
+_OfContext = tuple[ElementwiseAffine | None, ContextRange | None, ContextFeatures | None, ContextTrend | None]
 
 
-def _fresh(inner: Flow, context_range: bool, context_knots: Any, flags: Any = ()) -> _OfContext:
+def _fresh(
+    inner: Flow, context_range: bool, context_knots: Any, flags: Any = (), context_trend: Any = None
+) -> _OfContext:
     """The maps of a context with fresh numbers, before those of a file are read."""
     size, seen = inner.context_features, None
     if context_knots is not None:
         size = (inner.context_features + len(_checked_flags(flags, inner.context_features))) // 2
         seen = ContextFeatures(size, _checked_knots(context_knots), _checked_flags(flags, size))
-    return None, ContextRange(size) if context_range else None, seen
+    trend = None
+    if context_trend is not None:
+        if not isinstance(context_trend, int) or not 1 <= context_trend <= MOST_KNOTS:
+            raise InputError(f"option context_trend must be a number of points to {MOST_KNOTS}, got {context_trend!r}.")
+        trend = ContextTrend(inner.features, size, context_trend)
+    return None, ContextRange(size) if context_range else None, seen, trend
 
 
 def _checked_flags(flags: Any, size: int) -> list[int]:
@@ -301,14 +334,14 @@ def _checked_flags(flags: Any, size: int) -> list[int]:
 
 
 def _standardized(
-    flow: Flow, data: ElementwiseAffine | None = None, of_context: _OfContext = (None, None, None)
+    flow: Flow, data: ElementwiseAffine | None = None, of_context: _OfContext = (None, None, None, None)
 ) -> Flow:
     data = data or ElementwiseAffine(shift=torch.zeros(flow.features))
     config = None if flow.config is None else {"architecture": "standardized", "flow": flow.config}
     return _in_units_of_data(flow, data, of_context, config)
 
 
-def _gaussianized(flow: Flow, data: MarginalSpline, of_context: _OfContext = (None, None, None)) -> Flow:
+def _gaussianized(flow: Flow, data: MarginalSpline, of_context: _OfContext = (None, None, None, None)) -> Flow:
     config = None
     if flow.config is not None:
         config = {"architecture": "gaussianized", "flow": flow.config, "knots": data.z_knots.shape[1]}
@@ -345,7 +378,7 @@ def _config_of_clusters(flow: Flow, units: Clustered) -> dict[str, Any] | None:
 
 
 def _in_units_of_data(flow: Flow, data: Bijection, of_context: _OfContext, config: dict[str, Any] | None) -> Flow:
-    context, context_range, seen = of_context
+    context, context_range, seen, trend = of_context
     if context is None and flow.context_features:
         size = flow.context_features if seen is None else seen.features
         context = ElementwiseAffine(shift=torch.zeros(size))
@@ -355,7 +388,9 @@ def _in_units_of_data(flow: Flow, data: Bijection, of_context: _OfContext, confi
         config["context_knots"] = seen.scores.z_knots.shape[1]
         if seen.flags:
             config["context_flags"] = seen.flags
-    return Flow(Standardized(flow.bijection, data, context, context_range, seen), flow.base, config)
+    if config is not None and trend is not None:
+        config["context_trend"] = len(trend.latents)
+    return Flow(Standardized(flow.bijection, data, context, context_range, seen, trend), flow.base, config)
 
 
 def _checked_knots(knots: object) -> int:
@@ -365,21 +400,29 @@ def _checked_knots(knots: object) -> int:
 
 
 def _of_context(
+    flow: Flow,
+    x: Tensor,
     context: Tensor | None,
     weights: Tensor | None = None,
     known: Tensor | None = None,
     knots: int | None = None,
     flags: Collection[int] = (),
+    trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> _OfContext:
-    """The maps of a context, (N, C): its range is that of known rows; with knots a flow sees its features."""
+    """The maps of a context, (N, C): its range is that of known rows; with knots a flow sees its features.
+
+    With trends, of features of x, (N, D), the flow goes on beyond the range.
+    """
     if context is None:
-        return None, None, None
+        return None, None, None, None
     affine = _standardization(context, "context", weights, flags)
-    context_range = ContextRange(context.shape[1]).set(affine.inverse(context if known is None else known)[0])
+    standard = affine.inverse(context)[0]
+    context_range = ContextRange(context.shape[1]).set(standard if known is None else affine.inverse(known)[0])
+    trend = None if trends is None else trend_of(flow.base, x, standard, trends, weights, predictions)
     if knots is None:
-        return affine, context_range, None
-    seen = ContextFeatures.from_data(affine.inverse(context)[0], _checked_knots(knots), weights, flags)
-    return affine, context_range, seen
+        return affine, context_range, None, trend
+    return affine, context_range, ContextFeatures.from_data(standard, _checked_knots(knots), weights, flags), trend
 
 
 def _standardization(

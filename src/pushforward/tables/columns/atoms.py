@@ -8,6 +8,7 @@ from pushforward.support.wording import percent
 from pushforward.tables.columns.figures import Figures, figures_of
 from pushforward.tables.columns.grids import Grid, grid_of
 from pushforward.tables.columns.outermost import far_from, far_places, few_outermost
+from pushforward.tables.columns.partly_recorded import grid_of_some
 from pushforward.tables.columns.recording import grid_of_rows, is_tied
 
 # A value is an atom if it has at least so many rows, so many times as many as predicted, and if chance gives so many
@@ -127,6 +128,11 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     # A mark such as 1e20 does not hide a grid.
     far = far_places(different, counts, MOST_ATOMS, LEAST_VALUES_BESIDE)
+    some = grid_of_some(different[~far], counts[~far])
+    if some is not None:
+        # The numbers of two recordings say nothing of each other.
+        apart = [np.flatnonzero(on) for on in (some.has(different), ~some.has(different))]
+        return np.union1d(*(part[_in_excess(different[part], counts[part])] for part in apart))
     tied = is_tied(np.delete(counts, counts.argmax()))
     spots, lengths, step = different, np.ones(len(counts)), 0.0
     if tied:

@@ -21,8 +21,19 @@ LENGTHS: dict[Unit, int] = {  # in nanoseconds
     "nanosecond": 1,
 }
 DAY = LENGTHS["day"]
-# Steps of several units need so many different values: fewer have a common divisor by chance.
+# So many different values have a common divisor by chance in hardly any column.
 LEAST_VALUES = 8
+# Fewer have it where all of so many rows are multiples of what calendars and clocks count in: years, half-years and
+# quarters, weeks, and parts of a day, of an hour and of a minute.
+LEAST_ROWS = 8
+PARTS_OF_HOUR = (30, 20, 15, 10, 5)
+USUAL: dict[Unit, tuple[int, ...]] = {
+    "month": (12, 6, 3),
+    "day": (7,),
+    "hour": (12, 6, 4, 3, 2),
+    "minute": PARTS_OF_HOUR,
+    "second": PARTS_OF_HOUR,
+}
 # So many date-times tell whether it is worth to look at their clocks.
 PROBE = 1000
 # Date-times lie on the step on which so many of the rows do, if some of the others have a time of day or other digits.
@@ -37,7 +48,7 @@ def coarsest_unit(ticks: np.ndarray, nanoseconds: int) -> Unit:
         ticks: (n,) date-times in multiples of `nanoseconds` since 1970.
         nanoseconds: of one tick.
     """
-    if not rest_of(ticks, "day", nanoseconds).any() and len(np.unique(ticks)) >= LEAST_VALUES:
+    if not rest_of(ticks, "day", nanoseconds).any() and len(ticks) >= LEAST_ROWS:
         days = places_of(ticks, "day", nanoseconds)
         if not rest_of(days, "month", DAY).any() or not rest_of(days + 1, "month", DAY).any():
             return "month"
@@ -208,7 +219,9 @@ def on_longest_step(ticks: np.ndarray, nanoseconds: int, zone: str | None = None
         day = DAY // nanoseconds
         for moved in (shown, shown + day):
             on = rest_of(moved, "month", nanoseconds) == 0
-            if on.mean() >= NEARLY_ALL and len(np.unique(ticks[on])) >= LEAST_VALUES:
+            # Few dates of nearly all rows say nothing of the others.
+            enough = len(on) >= LEAST_ROWS if on.all() else len(np.unique(ticks[on])) >= LEAST_VALUES
+            if on.mean() >= NEARLY_ALL and enough:
                 return on
         on = rest_of(shown, "day", nanoseconds) == 0
         if on.mean() >= NEARLY_ALL:
@@ -232,10 +245,24 @@ def _grid_of(
         end = unit == "month" and last and not first
     day = DAY // nanoseconds if end else 0
     places = places_of(ticks + day, unit, nanoseconds) - end
-    return CalendarGrid(unit, every or common_multiple(places), int(places.min()) if origin is None else origin, end)
+    origin = int(places.min()) if origin is None else origin
+    return CalendarGrid(unit, every or common_multiple(places, unit), origin, end)
 
 
-def common_multiple(places: np.ndarray) -> int:
-    """Return the greatest number of units of which all differences are multiples, 1 for few different values."""
+def common_multiple(places: np.ndarray, unit: Unit) -> int:
+    """Return the greatest number of units of which all differences are multiples; for few different values a usual one.
+
+    Arguments:
+        places: (n,) of all rows, in units.
+        unit: theirs.
+
+    Example:
+        >>> common_multiple(np.array([0, 24, 60, 120] * 2), "month"), common_multiple(np.array([0, 9] * 4), "day")
+        (12, 1)
+    """
     different = np.unique(places)
-    return max(int(np.gcd.reduce(np.diff(different))), 1) if len(different) >= LEAST_VALUES else 1
+    divisor = max(int(np.gcd.reduce(np.diff(different))), 1) if len(different) > 1 else 1
+    if len(different) >= LEAST_VALUES:
+        return divisor
+    usual = USUAL.get(unit, ()) if len(places) >= LEAST_ROWS and len(different) > 1 else ()
+    return next((count for count in usual if divisor % count == 0), 1)

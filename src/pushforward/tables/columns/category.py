@@ -2,22 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
-from pushforward.support.hashing import hashes
 from pushforward.support.suggestions import shortened
+from pushforward.support.wording import shortest
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import leave_out
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.dress import examples_of_numbers
+from pushforward.tables.columns.leveled import MOST_DECLARED, Leveled
 from pushforward.tables.columns.levels import (
-    MOST_LEVELS,
     Level,
     arrow_type_of,
     is_number,
@@ -27,28 +27,21 @@ from pushforward.tables.columns.levels import (
     widened,
 )
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels
+from pushforward.tables.columns.scattered import MOST_LEVELS
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import is_text
 from pushforward.tables.numbers import LARGEST_EXACT
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pushforward.tables.columns.maps.base import Map
 
 # Texts are names of rows, and not levels, if there are more than MOST_LEVELS, or more than this many of which most
 # rows have their own.
 LEVELS_OF_ANY_TABLE = 50
 # Numbers of at least so many different values, which take up this share of an equally spaced grid, are measurements.
 LEAST_OF_GRID, SHARE_OF_GRID = 10, 0.5
-MOST_DECLARED = 4_096
-# A flow is shown at most so many numbers of a level in its context.
-MOST_FLAGS = 64
 # A level is far from others that are at least so many.
 LEVELS_BESIDE = 3
 
 
-class Category(Column):
+class Category(Leveled):
     """One of some levels: text, booleans, or numbers that are names.
 
     The code of a value is the position of its level.
@@ -78,9 +71,9 @@ class Category(Column):
         return self.levels or ()
 
     @property
-    def discrete(self) -> bool:
-        """True."""
-        return True
+    def level_count(self) -> int:
+        """How many levels there are."""
+        return len(self.levels or ())
 
     @property
     def numeric(self) -> bool:
@@ -88,19 +81,9 @@ class Category(Column):
         return bool(self.levels) and is_number(self.levels[0])  # type: ignore[index]
 
     @property
-    def measured(self) -> bool:
-        """False."""
-        return False
-
-    @property
     def kept_as_text(self) -> bool | None:
         """False if the levels are numbers."""
         return False if self.numeric else None
-
-    @property
-    def plain_condition(self) -> bool:
-        """Whether there are at most two levels: more are not in an order that means something."""
-        return self.input_width == 0
 
     def as_condition(self) -> Column:
         """A continuous column, if the levels are numbers."""
@@ -124,16 +107,17 @@ class Category(Column):
         # Prices of a menu lie far apart, too.
         if not len(far) or SHARE_OF_GRID * (steps.sum() / steps.min() + 1) > len(steps) + 1:
             return super().remark
-        return super().remark or remark_of_marks([f"{level:.17g}" for level in far])
+        return super().remark or remark_of_marks([shortest(level) for level in far])
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Booleans, text, and few different numbers."""
+        """Booleans, text, few different numbers, and scattered ones."""
         if not values.is_numeric:
             column = cls().complete(values)
             _refuse_numbers(column.levels or [], values)
             return column
-        if not values.tally.few or values.tally.far_counts or _on_grid(values):
+        few = values.tally.few and not values.tally.far_counts and not _on_grid(values)
+        if not (few or values.tally.scattered):
             return None
         different, counts = values.tally.different, values.tally.counts
         if pa.types.is_floating(values.type) and values.type != pa.float64():
@@ -170,48 +154,6 @@ class Category(Column):
         present = ~np.isnan(codes)
         places = pa.array(np.where(present, codes, 0).astype(np.int64), mask=~present)
         return pa.array(self.levels, self.arrow_type).take(places)
-
-    def all_codes(self) -> np.ndarray | None:
-        """The positions of all levels."""
-        return np.arange(len(self.levels or ()))
-
-    def grid(self, spread: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
-        """All levels."""
-        return np.arange(len(self.levels or ()), dtype=float)
-
-    @property
-    def map(self) -> type["Map"]:
-        """Cells of known probability."""
-        from pushforward.tables.columns.maps.cells import Cells
-
-        return Cells
-
-    @property
-    def input_width(self) -> int:
-        """The number of levels, if there are more than two."""
-        count = len(self.levels or ())
-        return count if count > 2 else 0
-
-    def network_inputs(self, codes: "Tensor", low: "Tensor", high: "Tensor") -> "Tensor":
-        """1 for the value's level and 0 for all others."""
-        level = codes.nan_to_num(0.0)[:, None]
-        return (level == level.new_tensor(range(self.input_width))).to(low.dtype)
-
-    @property
-    def context_units(self) -> tuple[bool, ...]:
-        """Flags of more than two levels, one for each, or as many signs."""
-        return (False,) * min(self.input_width, MOST_FLAGS) or (True,)
-
-    def context_inputs(self, codes: "Tensor") -> "Tensor":
-        """1 for the value's level and 0 for all others; of very many levels fixed random signs, different for each.
-
-        Source: feature hashing, Weinberger et al. 2009, arXiv:0902.2206.
-        """
-        if self.input_width <= MOST_FLAGS:
-            return self.network_inputs(codes, codes, codes) if self.input_width else codes[:, None]
-        bits = hashes(np.arange(self.input_width), 0)[:, None] >> np.arange(MOST_FLAGS, dtype=np.uint64)
-        signs = codes.new_tensor(2.0 * (bits & np.uint64(1)).astype(float) - 1.0)
-        return signs[codes.clamp(0, self.input_width - 1).long()]
 
 
 def _on_grid(values: Values) -> bool:

@@ -48,6 +48,7 @@ class Columns(nn.Module):
         high: upper bounds of y, (D,), inf for none.
         normal: the columns whose y is nearly standard normal already; angles may lie in a narrow sector.
         circular: the columns that are angles.
+        linear: the columns without bounds whose y is a linear function of the code, but for noise within a step.
         config: the columns as plain JSON.
 
     Example:
@@ -65,7 +66,7 @@ class Columns(nn.Module):
         self.features = len(names)
         self.with_probabilities = [name for name, kind in zip(names, kinds, strict=True) if kind.has_probabilities]
         self.rounded = [
-            name for name, kind in zip(names, kinds, strict=True) if kind.cells is not None and not kind.discrete
+            name for name, kind in zip(names, kinds, strict=True) if kind.recorded is not None and not kind.discrete
         ]
         self.noisy = bool(self.with_probabilities or self.rounded)
         groups: dict[Any, list[int]] = {}
@@ -79,11 +80,14 @@ class Columns(nn.Module):
         self.low, self.high = ([end] * len(names) for end in (-math.inf, math.inf))
         self.circular = [place for place, kind in enumerate(kinds) if kind.circular]
         self.normal: list[int] = []
+        self.linear: list[int] = []
         for made, places in zip(self.maps, groups.values(), strict=True):
             for place in places:
                 self.low[place], self.high[place] = made.bounds(kinds[place])  # type: ignore[operator]
                 if made.normal and not made.circular:
                     self.normal.append(place)
+                if made.linear and math.isinf(self.low[place]) and math.isinf(self.high[place]):
+                    self.linear.append(place)
 
     @property
     def places(self) -> list[Tensor]:

@@ -78,7 +78,7 @@ class Constant(Column):
         low, high = float(values.observed.min()), float(values.observed.max())
         if low != high:
             return None
-        return cls(value=int(low) if low.is_integer() and abs(low) < LARGEST_INTEGER else low)
+        return cls(value=int(low) if low.is_integer() and abs(low) <= LARGEST_INTEGER else low)
 
     @classmethod
     def _of_moments(cls, values: Values) -> Self | None:

@@ -119,7 +119,7 @@ class DateTime(Moments):
         if broken.any():
             broken &= self.calendar.off(ticks, nanoseconds)
         problem = f"which is not on the grid of the other values ({self.describe()})"
-        _refuse(values, broken, problem, "round it, or fit with a schema whose step is shorter")
+        refuse_moments(values, broken, problem, "round it, or fit with a schema whose step is shorter")
         self._refuse_outside(values, codes, present & ~on_atom)
         return np.where(present, codes, np.nan)
 
@@ -149,11 +149,11 @@ class DateTime(Moments):
     def _refuse_outside(self, values: Values, codes: np.ndarray, counted: np.ndarray) -> None:
         """Refuse steps outside the bounds, or mark them as unseen."""
         low, high = self.support
-        _refuse(values, counted & (codes < low), f"before its bound {self.low}")
-        _refuse(values, counted & (codes > high), f"after its bound {self.high}")
+        refuse_moments(values, counted & (codes < low), f"before its bound {self.low}")
+        refuse_moments(values, counted & (codes > high), f"after its bound {self.high}")
 
 
-def _refuse(values: Values, bad: np.ndarray, problem: str, remedy: str = "") -> None:
+def refuse_moments(values: Values, bad: np.ndarray, problem: str, remedy: str = "") -> None:
     """Refuse date-times of probability 0, (n,), or mark them as unseen."""
     if values.strict and bad.any():
         place = int(bad.argmax())

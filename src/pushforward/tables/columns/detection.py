@@ -3,9 +3,10 @@
 import numpy as np
 
 from pushforward.tables.columns.recording import spread
+from pushforward.tables.numbers import LARGEST_EXACT
 
-# Whole numbers beyond this are too large for noise of one step: it would be lost in the rounding of float64.
-LARGEST_INTEGER = 2**40
+# Beyond this float64 has whole numbers alone, which say nothing of what was counted.
+LARGEST_INTEGER = LARGEST_EXACT
 # Bounds are believed from this many rows on, if the smallest lies at most half as far from the bound as the tenth.
 ROWS_FOR_BOUNDS, NEAR_BOUND, NEAR_END = 200, 10, 0.02
 INTERVALS = ((0.0, 1.0), (0.0, 100.0))
@@ -15,6 +16,8 @@ ROWS_OF_END, SHARE_OF_NEXT, NEXT_CELLS = 10, 0.5, 3
 # A tail is the outermost twentieth of the rows, and at least this many; it is heavy if its index exceeds HEAVY by two
 # standard errors.
 TAIL_SHARE, TAIL_ROWS, HEAVY = 0.05, 50, 0.1
+# Numbers pile up at 0 if their density rises toward it like x^(a - 1), with a below this by two standard errors.
+PILED = 0.75
 
 
 def bounds_of(different: np.ndarray, counts: np.ndarray, step: float = 0.0) -> tuple[float | None, float | None]:
@@ -100,6 +103,29 @@ def heavy_tails(values: np.ndarray, always: bool = False) -> tuple[float, float]
         error = (1 + max(index, 0.0)) / np.sqrt(count)
         found.append(float(index) if always or index - 2 * error > HEAVY else 0.0)
     return found[0], found[1]
+
+
+def piles_up(numbers: np.ndarray) -> bool:
+    """Whether the density of numbers above 0 grows without end toward 0: see `PILED`.
+
+    a is one over the mean of the log of the twentieth smallest over the others that are smaller still.
+
+    Arguments:
+        numbers: (n,) above 0.
+
+    Source: Hill 1975, doi:10.1214/aos/1176343247, for 1 / x.
+
+    Example:
+        >>> places = (np.arange(2000) + 0.5) / 2000
+        >>> piles_up(places), piles_up(places**2)
+        (False, True)
+    """
+    count = max(int(TAIL_SHARE * len(numbers)), TAIL_ROWS)
+    if len(numbers) < 4 * count or not numbers.min() > 0:
+        return False
+    smallest = np.log(np.partition(numbers, count)[: count + 1])
+    exponent = 1 / (smallest.max() - smallest).sum() * count
+    return bool(exponent * (1 + 2 / np.sqrt(count)) < PILED)
 
 
 def _distances(different: np.ndarray, counts: np.ndarray, step: float, end: float) -> np.ndarray:

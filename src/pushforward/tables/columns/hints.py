@@ -2,14 +2,18 @@
 
 import datetime
 import re
+from typing import Any
 
 import numpy as np
 
+from pushforward.support.wording import shortest
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.circles import beside_circle
+from pushforward.tables.columns.timestamps import has_offsets, zone_of_text
 from pushforward.tables.columns.values import Values
 from pushforward.tables.date_format import parse_dates
+from pushforward.tables.numbers import LARGEST_EXACT
 
 TIMES = re.compile(
     r"(^|[^a-z])(time|timestamp|date|datetime|created|updated|modified|epoch|unix|ts)([^a-z]|$)|_at$", re.I
@@ -41,12 +45,29 @@ def hint_of(values: Values) -> str | None:
     """
     marks = beside_circle(values)
     if marks:
-        return remark_of_marks([f"{mark:.17g}" for mark in marks], "outside of the circle that all other values fill")
+        return remark_of_marks([shortest(mark) for mark in marks], "outside of the circle that all other values fill")
     digits = _digits_of_times(values)
     if digits:
         return f"looks like {digits[0]} and is taken for a number: write dates such as {digits[1]} if it is"
     unit = _unix_unit(values)
     return unit and f"looks like Unix time in {unit} and is taken for a number: convert it to dates and times if it is"
+
+
+def hint_of_size(values: Values) -> str | None:
+    """Return a sentence about whole numbers of which float64 does not tell all apart; None for others.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> print(hint_of_size(Values(pa.array([1.0, 2.0, 3.0, 2.0**60]), "bytes", "the table")))
+        has whole numbers beyond 2^53, which float64 does not tell apart, and is taken for continuous
+    """
+    largest = np.abs(values.observed).max(initial=0.0)
+    # Beyond it all numbers are whole, and say nothing.
+    if largest <= LARGEST_EXACT or np.median(np.abs(values.observed)) > LARGEST_EXACT:
+        return None
+    if not np.array_equal(values.observed, np.floor(values.observed)):
+        return None
+    return "has whole numbers beyond 2^53, which float64 does not tell apart, and is taken for continuous"
 
 
 def hint_of_century(values: Values, form: object) -> str | None:
@@ -65,6 +86,26 @@ def hint_of_century(values: Values, form: object) -> str | None:
         f"has years of two digits up to {last.year}, since 00 to 68 are read as 2000 to 2068: write years of four "
         "digits if they are past"
     )
+
+
+def hint_of_offsets(text: Values, read: Values, form: Any = None) -> str | None:
+    """Return a sentence about text whose offsets from UTC are those of no one time zone; None for others.
+
+    Arguments:
+        text: as it is written.
+        read: the same as it is read.
+        form: how it is written; default ISO 8601.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> column = pa.array(["2024-01-01T12:00+01:00", "2024-01-02T12:00-08:00"])
+        >>> values = Values(column, "at", "the table")
+        >>> print(hint_of_offsets(values, values))
+        has offsets from UTC that differ as in no one time zone: its times are counted in UTC
+    """
+    if not has_offsets(text, form) or zone_of_text(text, read, form) is not None:
+        return None
+    return "has offsets from UTC that differ as in no one time zone: its times are counted in UTC"
 
 
 def _digits_of_times(values: Values) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from pushforward.support.wording import percent
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import remark_of_marks
 from pushforward.tables.columns.base import PSEUDO_ROWS, Column, Share, check_order, ends, interval, smoothed
@@ -14,6 +15,7 @@ from pushforward.tables.columns.detection import LARGEST_INTEGER
 from pushforward.tables.columns.outermost import far_levels
 from pushforward.tables.columns.tally import FEW_COUNTS
 from pushforward.tables.columns.values import Values
+from pushforward.tables.columns.whole_steps import common_step, on_step_of_nearly_all
 
 if TYPE_CHECKING:
     from pushforward.tables.columns.maps.base import Map
@@ -32,8 +34,10 @@ class Integer(Column):
     Attributes:
         low: the smallest value, or None for none.
         high: the largest value, or None for none.
-        step: the distance between neighbors; inferred if None, 1 unless all values are multiples of more.
+        step: the distance between neighbors; inferred if None, 1 unless all or nearly all values are multiples of more.
         offset: a value, from which the others are multiples of the step away.
+        rows_on_grid: the share of the rows that are such multiples, inferred; None for all. A whole number beside them
+            counts as the nearest.
         frequencies: of all values from low to high, smoothed; inferred where there are few.
     """
 
@@ -42,6 +46,7 @@ class Integer(Column):
     high: int | None = None
     step: Annotated[int, Field(ge=1)] | None = None
     offset: int = 0
+    rows_on_grid: Share | None = None
     frequencies: list[Share] | None = None
 
     @field_validator("low", "high", "step", mode="before")
@@ -74,7 +79,8 @@ class Integer(Column):
 
     def describe(self) -> str:
         """The kind, its bounds and its step."""
-        step = "" if self.step in (None, 1) else f", steps of {self.step}"
+        share = "" if self.rows_on_grid is None else f" ({percent(self.rows_on_grid)} of the rows)"
+        step = "" if self.step in (None, 1) else f", steps of {self.step}{share}"
         bounds = "" if self.low is None and self.high is None else f", {interval(self.low, self.high)}"
         return f"integer{bounds}{step}"
 
@@ -92,15 +98,17 @@ class Integer(Column):
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
-        """Numbers that are all whole and not too large, without atoms, and more than a few codes far apart."""
+        """Numbers that are all whole and not too large, without atoms, and no codes far apart."""
         if not values.is_numeric:
             return None
         observed = values.observed
-        whole = np.abs(observed).max() < LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
+        whole = np.abs(observed).max() <= LARGEST_INTEGER and bool((observed == np.floor(observed)).all())
         if not whole:
             return None
         column = cls().complete(values)
-        return column if column.frequencies is not None or not (values.tally.atoms or values.tally.few) else None
+        if column.frequencies is not None:
+            return column
+        return None if values.tally.few or values.tally.scattered or values.tally.atoms else column
 
     def check_declared(self, values: Values) -> None:
         """Refuse numbers beyond the whole ones of float64, and steps longer than the range of the values."""
@@ -111,17 +119,17 @@ class Integer(Column):
 
     def complete(self, values: Values) -> Self:
         """Find the step, the bounds, and the frequencies of few values."""
-        observed = values.observed
-        smallest, largest = int(observed.min()), int(observed.max())
-        low, high, step, offset = self.low, self.high, self.step, self.offset
-        if step is None:
-            offset = smallest if low is None else low
-            step = int(np.gcd.reduce((observed - offset).astype(np.int64))) or 1
-        few = low is None and high is None and (largest - smallest) // step < FEW_VALUES
+        stepped = self if self.step is not None else self._with_step(values)
+        observed, (step, offset) = stepped._on_step(values.observed), stepped.lattice
+        smallest, largest = int(values.observed.min()), int(values.observed.max())
+        low, high = self.low, self.high
+        # Whole steps that have the values beside them, too.
+        first, last = (smallest - offset) // step * step + offset, offset - (offset - largest) // step * step
+        few = low is None and high is None and (last - first) // step < FEW_VALUES
         if few:
-            low, high = smallest, largest
+            low, high = first, last
             if low == high:  # declared as an integer, and constant
-                return self.model_copy(update={"step": step, "offset": offset})
+                return stepped
         elif low is None and high is None and smallest >= 0:
             low = 0
         frequencies = None
@@ -129,7 +137,33 @@ class Integer(Column):
             offset = offset if few else low
             high = low + (high - low) // step * step
             frequencies = _frequencies(observed, low, high, step)
-        return type(self)(low=low, high=high, step=step, offset=offset, frequencies=frequencies)
+        update = {"low": low, "high": high, "offset": offset, "frequencies": frequencies}
+        return stepped.model_copy(update=update)
+
+    def _with_step(self, values: Values) -> Self:
+        """Find the step of all values, or of nearly all where each has no probability of its own."""
+        different, counts = values.tally.different, values.tally.counts
+        step, offset = common_step(different, self.low)
+        found = self.model_copy(update={"step": step, "offset": offset})
+        bounded = self.low is not None and self.high is not None
+        if bounded or np.ptp(different) // step < FEW_VALUES or values.tally.atoms:
+            return found
+        on = on_step_of_nearly_all(different, counts)
+        longer, offset = common_step(different[on], self.low)
+        if longer == step:
+            return found
+        share = float(1 - counts[~on].sum() / counts.sum())
+        return self.model_copy(update={"step": longer, "offset": offset, "rows_on_grid": share})
+
+    def _on_step(self, numbers: np.ndarray) -> np.ndarray:
+        """Whole numbers, those beside the step as the nearest that it has within the bounds."""
+        if self.rows_on_grid is None:
+            return numbers
+        step, offset = self.lattice
+        low, high = (-np.inf if self.low is None else -((offset - self.low) // step)), np.inf
+        if self.high is not None:
+            high = (self.high - offset) // step
+        return offset + np.clip(np.round((numbers - offset) / step), low, high) * step
 
     @property
     def arrow_type(self) -> Any:
@@ -138,13 +172,13 @@ class Integer(Column):
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""
-        step, offset = self.lattice
+        step, offset = self.lattice if self.rows_on_grid is None else (1, 0)
         values.refuse(
             ((values.numbers - offset) % step != 0) & ~np.isnan(values.numbers),
             f"which is not a multiple of {step} above {offset}" if step > 1 else "which is not a whole number",
         )
         values.refuse_outside(*self.bounds)
-        return values.numbers
+        return self._on_step(values.numbers)
 
     @property
     def bounds(self) -> tuple[float, float]:

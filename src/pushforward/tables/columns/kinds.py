@@ -6,6 +6,7 @@ from pushforward.tables.columns.bounded import Bounded
 from pushforward.tables.columns.category import Category
 from pushforward.tables.columns.constant import Constant
 from pushforward.tables.columns.continuous import Continuous
+from pushforward.tables.columns.date_category import DateCategory
 from pushforward.tables.columns.date_time import DateTime
 from pushforward.tables.columns.integer import Integer
 from pushforward.tables.columns.mixed import Mixed
@@ -15,7 +16,7 @@ from pushforward.tables.columns.positive import Positive
 # The first kind whose `infer` returns a column is taken: those that ask for more evidence come first. After Category
 # all values are numbers; Continuous takes any.
 INFERENCE_ORDER: list[type[Column]] = [
-    AllMissing, DateTime, Constant, Periodic, Integer, Category, Mixed, Positive, Bounded, Continuous,
+    AllMissing, DateCategory, DateTime, Constant, Periodic, Integer, Category, Mixed, Positive, Bounded, Continuous,
 ]  # fmt: skip
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Column",
     "Constant",
     "Continuous",
+    "DateCategory",
     "DateTime",
     "Integer",
     "Mixed",

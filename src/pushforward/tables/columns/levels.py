@@ -12,7 +12,6 @@ from pushforward.tables.missing import composed, normal
 from pushforward.tables.numbers import BadValue, numbers, to_numpy
 
 Level = bool | int | float | str
-MOST_LEVELS = 1_000
 
 
 def arrow_type_of(level: Level | None) -> Any:
@@ -96,7 +95,11 @@ def _comparable(values: Values, levels: Sequence[Level]) -> tuple[Any, dict[Any,
         found = numbers(column, values.name, values.source, values.first_row) + 0.0
         keys: dict[Any, int] = {float(level) + 0.0: place for place, level in enumerate(levels)}
         # The same numbers in single and half precision, unless these are levels of their own.
+        narrow = pa.types.is_floating(values.column.type) and values.column.type != pa.float64()
         for place, level in enumerate(levels):
+            # Nobody has rounded whole numbers but those that were read in so few bits.
+            if not narrow and float(level).is_integer():
+                continue
             with np.errstate(over="ignore"):
                 for width in (np.float32, np.float16):
                     keys.setdefault(float(width(level)), place)

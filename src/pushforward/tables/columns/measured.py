@@ -32,6 +32,8 @@ class Measured(Column):
         figures: to how many significant figures values were rounded, with steps that grow from `step` on; inferred if
             step is None, and None for a step of one length.
         rows_on_grid: the share of the rows that are on the grid or atoms, inferred; None for all.
+        exact_beside: whether values beside the grid were not rounded, so that each has a density of its own, and draws
+            are not on the grid; inferred, where less than half of the rows were rounded. None for no.
         written_step: of which all values are multiples, where it is too fine to matter to the density; None for none.
     """
 
@@ -39,14 +41,25 @@ class Measured(Column):
     offset: float = 0.0
     figures: Annotated[int, Field(ge=1, le=MOST_FIGURES)] | None = None
     rows_on_grid: Share | None = None
+    exact_beside: bool | None = None
     written_step: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def cells(self) -> Grid | Figures | None:
+        """The grid, if there is a step to which all were rounded."""
+        return None if self.exact_beside else self.recorded
+
+    @property
+    def recorded(self) -> Grid | Figures | None:
         """The grid, if there is a step."""
         if not self.step:
             return None
         return Grid(self.step, self.offset) if self.figures is None else Figures(self.step, self.figures)
+
+    @property
+    def partly_recorded(self) -> bool:
+        """Whether values beside the grid were not rounded."""
+        return bool(self.exact_beside)
 
     def check_declared(self, values: Values) -> None:
         """Refuse bounds, steps and offsets that are too large, and steps too long or too short for the values."""
@@ -71,10 +84,10 @@ class Measured(Column):
                 clear = min(apart, self.step - apart) > ROUNDING * self.step
                 update = {"offset": float(apart) if clear else 0.0}
         found = self.model_copy(update=update)
-        if found.cells is None:
+        if found.recorded is None:
             return found
         different, counts = values.tally.different, values.tally.counts
-        beside = ~found.cells.has(different) & ~np.isin(different, found.atom_codes or values.tally.atoms)
+        beside = ~found.recorded.has(different) & ~np.isin(different, found.atom_codes or values.tally.atoms)
         share = 1 - counts[beside].sum() / counts.sum()
         return found.model_copy(update={"rows_on_grid": float(share) if 0 < share < 1 else None})
 
@@ -87,6 +100,9 @@ class Measured(Column):
             matters = self.figures is not None or tally.figures_matter
             steps = {"step": figures.step} if matters else {"step": 0.0, "written_step": figures.step}
             return {**steps, "figures": figures.figures}
+        some = tally.cells_of_some
+        if some is not None:
+            return {"step": some.step, "offset": some.offset, "exact_beside": True}
         if tally.cells is None:
             return {"step": 0.0, "written_step": written_step(*tally.rest)}
         return {"step": tally.cells.step, "offset": tally.cells.offset}
@@ -98,7 +114,7 @@ class Measured(Column):
         figures = "figure" if self.figures == 1 else "figures"
         what = f"{self.step:g}" if self.figures is None else f"{self.figures} significant {figures}"
         share = "" if self.rows_on_grid is None else f" ({percent(self.rows_on_grid)} of the rows)"
-        return f", recorded to {what}{share}"
+        return f", recorded to {what}{share}{', the others in full' if self.exact_beside else ''}"
 
     def as_written(self, codes: np.ndarray) -> np.ndarray:
         """The nearest multiples of the step in which values were written, if it is known, within the bounds."""

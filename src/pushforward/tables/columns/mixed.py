@@ -7,18 +7,20 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pushforward.errors import InputError
+from pushforward.support.wording import percent, shortest
 from pushforward.tables.arrow import pa
 from pushforward.tables.columns.atoms import list_atoms, remark_of_marks
 from pushforward.tables.columns.base import Column, Share, check_order, ends
 from pushforward.tables.columns.continuous import Continuous
 from pushforward.tables.columns.detection import LARGEST_INTEGER, abrupt_ends, bounds_of
 from pushforward.tables.columns.figures import Figures
-from pushforward.tables.columns.grids import Grid, grid_of
+from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.outermost import far_from
 from pushforward.tables.columns.recording import spread
 from pushforward.tables.columns.values import Values
+from pushforward.tables.columns.whole_steps import common_step, on_step_of_nearly_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,13 +89,20 @@ class Mixed(Measured):
             return "mixed"
         # Zero has no sign for people.
         atoms = list_atoms([f"{atom + 0.0:g}" for atom in self.atoms], self.shares)
-        return f"mixed, {atoms}{', whole numbers' if self.whole else self.rounding()}"
+        return f"mixed, {atoms}{self._of_whole() if self.whole else self.rounding()}"
+
+    def _of_whole(self) -> str:
+        """That values are whole numbers, and their step if some lie beside it."""
+        share = (
+            "" if self.rows_on_grid is None else f", steps of {self.step:g} ({percent(self.rows_on_grid)} of the rows)"
+        )
+        return ", whole numbers" + share
 
     @property
     def remark(self) -> str | None:
         """That an atom far from all other values is likely a mark of missing values."""
         far = self.far_codes
-        return super().remark or (remark_of_marks([f"{atom:.17g}" for atom in far]) if far else None)
+        return super().remark or (remark_of_marks([shortest(atom) for atom in far]) if far else None)
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -101,7 +110,7 @@ class Mixed(Measured):
         if not values.tally.atoms:
             return None
         different, counts = values.tally.rest
-        grid = _grid_of_whole(values)
+        grid, _ = _grid_of_whole(values)
         if grid is None:
             low, high = bounds_of(different, counts, values.tally.cells.step if values.tally.cells else 0.0)
         else:
@@ -135,16 +144,19 @@ class Mixed(Measured):
                 f"{values.what} has fewer than {LEAST_VALUES_BESIDE} different values beside its atoms; declare "
                 "it as a category."
             )
-        whole = _grid_of_whole(values) if self.whole is None else Grid(1.0, 0.0) if self.whole else None
+        whole, on = (Grid(1.0, 0.0) if self.whole else None), None
+        if self.whole is None:
+            whole, on = _grid_of_whole(values)
         column = self.model_copy(update={"atoms": [float(atom) for atom in atoms]}).with_step(values)
         if whole is not None and not self.step:
-            steps = {"step": whole.step, "offset": whole.offset, "figures": None, "rows_on_grid": None}
-            column = column.model_copy(update=steps)
+            share = None if on is None else float(1 - counts[others][~on].sum() / counts.sum())
+            steps = {"step": whole.step, "offset": whole.offset, "figures": None, "rows_on_grid": share}
+            column = column.model_copy(update={**steps, "exact_beside": None})
         column = column.model_copy(update={"whole": whole is not None})
         column._refuse_outside(values)
         lengths: float | np.ndarray = column.step or 0.0
-        if isinstance(column.cells, Figures):
-            lengths = column.cells.widths(different[others])
+        if isinstance(column.recorded, Figures):
+            lengths = column.recorded.widths(different[others])
         rest = spread(different[others], counts[others], lengths)
         rows = np.array([np.count_nonzero(values.observed == atom) for atom in atoms])
         shares, marginal = mixture_of(rest, rows, column.bounds)
@@ -226,9 +238,14 @@ class Mixed(Measured):
         return torch.cat([codes[:, None], self.network_inputs(codes, codes, codes)], 1)
 
 
-def _grid_of_whole(values: Values) -> Grid | None:
-    """The grid of the values beside the atoms, if all values are whole numbers, and these are not too large."""
-    different, _ = values.tally.rest
-    if np.abs(different).max() >= LARGEST_INTEGER or not (values.observed == np.floor(values.observed)).all():
-        return None
-    return grid_of(different)
+def _grid_of_whole(values: Values) -> tuple[Grid | None, np.ndarray | None]:
+    """The grid of the values beside the atoms, if all values are whole numbers, and these are not too large.
+
+    And which of them lie on it, if only nearly all do.
+    """
+    different, counts = values.tally.rest
+    if np.abs(different).max() > LARGEST_INTEGER or not (values.observed == np.floor(values.observed)).all():
+        return None, None
+    on = on_step_of_nearly_all(different, counts)
+    step, first = common_step(different[on])
+    return Grid(float(step), float(first % step)), None if on.all() else on

@@ -7,6 +7,8 @@ import numpy as np
 # So many equal rows are enough there, if chance gives so many with at most this probability: at an end that nothing
 # but the rows tells of, and at 0 or far away.
 LEAST_ROWS, CHANCE_AT_END, CHANCE_APART = 2, 1e-3, 1e-2
+# So many levels at most are far from all others.
+MOST_FAR_LEVELS = 20
 
 
 def far_from(numbers: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ def _is_far(away: Any, extent: Any) -> Any:
 
 
 def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_rows: int = LEAST_ROWS) -> np.ndarray:
-    """Return which of few different values, at most half, lie far from all others: likely marks of missing values.
+    """Return which of few different values, at most half and at most 20, lie far from all others: likely marks.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
@@ -72,7 +74,8 @@ def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_row
         >>> far_levels(np.array([-9.0, 1.0, 2.0, 3.0, 99.0]), np.full(5, 20), 3)
         array([-9., 99.])
     """
-    return different[far_places(different, np.where(counts >= least_rows, counts, 1), len(different) // 2, beside)]
+    most = min(len(different) // 2, MOST_FAR_LEVELS)
+    return different[far_places(different, np.where(counts >= least_rows, counts, 1), most, beside)]
 
 
 def few_outermost(

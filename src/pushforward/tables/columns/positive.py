@@ -8,7 +8,7 @@ import numpy as np
 
 from pushforward.tables.columns.base import Column
 from pushforward.tables.columns.continuous import Continuous
-from pushforward.tables.columns.detection import heavy_tails
+from pushforward.tables.columns.detection import heavy_tails, piles_up
 from pushforward.tables.columns.measured import Measured
 from pushforward.tables.columns.values import Values
 
@@ -20,7 +20,8 @@ class Positive(Measured):
     """A number above 0.
 
     Attributes:
-        log: whether its logarithm is modeled, for heavy tails; inferred if None.
+        log: whether its logarithm is modeled, for heavy tails, and for densities that grow without end toward 0;
+            inferred if None.
     """
 
     kind: Literal["positive"] = "positive"
@@ -42,7 +43,7 @@ class Positive(Measured):
 
     def describe(self) -> str:
         """The kind, whether its logarithm is modeled, and the step to which values were rounded."""
-        return ("positive, heavy tail: its logarithm is modeled" if self.log else "positive") + self.rounding()
+        return ("positive, its logarithm is modeled" if self.log else "positive") + self.rounding()
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:
@@ -51,12 +52,13 @@ class Positive(Measured):
         return cls().complete(values) if filled else None
 
     def complete(self, values: Values) -> Self:
-        """Find the step, and whether the upper tail is heavy."""
+        """Find the step, and whether the upper tail is heavy or values pile up at 0."""
         _ = values.numbers  # which refuses what is not a number
         stepped = self.with_step(values)
         if self.log is not None:
             return stepped
-        return stepped.model_copy(update={"log": heavy_tails(values.tally.spread_near(stepped.step or 0.0))[1] > 0})
+        numbers = values.tally.spread_near(stepped.step or 0.0)
+        return stepped.model_copy(update={"log": heavy_tails(numbers)[1] > 0 or piles_up(numbers)})
 
     def encode(self, values: Values) -> np.ndarray:
         """The numbers."""
@@ -70,8 +72,8 @@ class Positive(Measured):
 
     @property
     def support(self) -> tuple[float, float]:
-        """From the smallest number above 0 on, that of the grid if there is one."""
-        return self.offset or self.step or math.ulp(0.0), math.inf
+        """From the smallest number above 0 on, that of the grid if all are on one."""
+        return (0.0 if self.exact_beside else self.offset or self.step) or math.ulp(0.0), math.inf
 
     @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:

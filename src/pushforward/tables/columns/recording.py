@@ -97,7 +97,7 @@ def recorded_grid(different: np.ndarray, counts: np.ndarray, any_step: bool = Fa
     found = grid_of_rows(different, counts)
     if found is None or any_step:
         return None if found is None else found.grid
-    matters = _steps_of_deviation(different[found.on], counts[found.on], found.grid.step) <= STEPS_OF_DEVIATION
+    matters = steps_of_deviation(different[found.on], counts[found.on], found.grid.step) <= STEPS_OF_DEVIATION
     return found.grid if matters else None
 
 
@@ -122,10 +122,15 @@ def cells_of(counts: np.ndarray) -> float:
     return float(rows * (rows - 1.0) / pairs) if pairs else float("inf")
 
 
-def _steps_of_deviation(different: np.ndarray, counts: np.ndarray, step: float) -> float:
-    """How many steps the deviation has of the cluster in which the middle row lies, clusters from narrow to wide.
+def steps_of_deviation(different: np.ndarray, counts: np.ndarray, step: float) -> float:
+    """Return how many steps the deviation has of the cluster of the middle row, clusters from narrow to wide.
 
     Of a cluster it is that of a normal distribution in which two rows are equal as often.
+
+    Arguments:
+        different: (n,) distinct numbers of a grid, increasing.
+        counts: (n,) how many rows have each.
+        step: of the grid.
     """
     firsts = np.flatnonzero(np.diff(different, prepend=-np.inf) > EMPTY_STEPS * step)
     rows = np.add.reduceat(counts, firsts).astype(float)

@@ -10,7 +10,9 @@ from pushforward.tables.columns.detection import ENDS, bounds_of
 from pushforward.tables.columns.figures import Figures, figures_matter, figures_of
 from pushforward.tables.columns.grids import Grid
 from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels, far_places
+from pushforward.tables.columns.partly_recorded import cells_of_some, grid_of_some
 from pushforward.tables.columns.recording import is_tied, recorded_grid, spread, step_of_ties
+from pushforward.tables.columns.scattered import are_scattered
 
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
@@ -45,6 +47,11 @@ class Tally:
         return count <= MOST_NUMERIC_LEVELS and int(self.counts.sum()) >= ROWS_OF_LEVEL * count
 
     @cached_property
+    def scattered(self) -> bool:
+        """Whether there are more, and all the same they are levels that no grid explains."""
+        return len(self.different) > MOST_NUMERIC_LEVELS and are_scattered(self.different, self.counts)
+
+    @cached_property
     def atoms(self) -> list[float]:
         """The numbers that have a probability of their own, increasing."""
         atoms = self.far_counts or atoms_of(self.different, self.counts)
@@ -77,6 +84,11 @@ class Tally:
         # On heaps the density would climb without end if they did not stand for cells.
         any_step = bool(np.isin(different[[0, -1]], ENDS).any()) or is_heaped(different, counts)
         return recorded_grid(different, counts, any_step)
+
+    @cached_property
+    def cells_of_some(self) -> Grid | None:
+        """The grid to which some of the numbers were rounded, where the others have more digits and it matters."""
+        return None if self.cells is not None or self.figures is not None else cells_of_some(*self.rest)
 
     @cached_property
     def figures(self) -> Figures | None:
@@ -118,6 +130,8 @@ class Tally:
         if is_tied(counts) or bool((different == np.floor(different)).all()):
             return []
         inner = ~np.isin(different, atoms)
+        if grid_of_some(different[inner], counts[inner]) is not None:
+            return []  # rounding put them there
         ends = bounds_of(different[inner], counts[inner])
         return [end for end in ends if end is not None and end not in atoms and self._rows(end) >= LEAST_ROWS]
 

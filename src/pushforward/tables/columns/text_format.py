@@ -16,6 +16,7 @@ from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import ISO, impossible_date
 from pushforward.tables.columns.values import INFINITE, LIMIT, PLAIN_NUMBER, WHOLE_NUMBER, Values, match_all
+from pushforward.tables.date_digits import digit_formats
 from pushforward.tables.date_format import (
     NO_DATES,
     are_compact,
@@ -27,7 +28,7 @@ from pushforward.tables.date_format import (
     write_dates,
 )
 from pushforward.tables.date_format import in_detail as dates_in_detail
-from pushforward.tables.date_patterns import COMPACT, has_clock, is_time
+from pushforward.tables.date_patterns import COMPACT, SHORT_DIGITS, has_clock, is_time
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
 from pushforward.tables.number_format import in_detail as numbers_in_detail
 from pushforward.tables.number_marks import may_have_thousands
@@ -44,6 +45,10 @@ LEAST_BESIDE_LIMITS = 2
 FIRST_DAY, LAST_DAY, NO_DAY = 19_000_101, 99_991_231, 99_999_999
 # What a spreadsheet writes where a formula has no value.
 ERROR = r"^#[A-Z0-9/]+[!?]$"
+# Dates that are written as whole numbers.
+_NUMBERS = (COMPACT, *SHORT_DIGITS)
+# The first and the last whole number that may be a day with its month before or behind it, of the years 1900 to 2100.
+_FIRST_DIGITS, _LAST_DIGITS = 1_011_900, 31_122_100
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -89,7 +94,7 @@ def type_in(form: Format | None, plain: Any) -> Any:
     """Return the type of pyarrow in which values of a format are written; `plain` for no format."""
     if form is None or form == DURATION:
         return plain
-    return pa.time64("us") if form == TIME else pa.int64() if form == COMPACT else pa.string()
+    return pa.time64("us") if form == TIME else pa.int64() if form in _NUMBERS else pa.string()
 
 
 def read_as(values: Values, form: Format | None) -> Values:
@@ -103,7 +108,7 @@ def read_as(values: Values, form: Format | None) -> Values:
     column = values.column
     if form in (TIME, DURATION) and not values.is_text:
         return values.replaced(_seconds(column), times_of_day=form == TIME)
-    if form == COMPACT and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+    if form in _NUMBERS and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         column = pc.cast(pc.cast(column, pa.int64()), pa.string())
     elif not values.is_text:
         return values
@@ -127,7 +132,7 @@ def write_as(column: Any, form: Format | None) -> Any:
         present = to_numpy(pc.is_valid(column))
         return pa.array(np.mod(micro, 86_400_000_000), pa.int64(), mask=~present).cast(pa.time64("us"))
     text = write_dates(column, form)
-    return pc.cast(text, pa.int64()) if form == COMPACT else text
+    return pc.cast(text, pa.int64()) if form in _NUMBERS else text
 
 
 def recognized(values: Values, conventions: Conventions) -> Format | None:
@@ -142,22 +147,26 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     if pa.types.is_duration(values.type):
         return DURATION
     if not values.is_text:
-        return _recognized_integers(values)
+        return _recognized_integers(values, conventions)
     column = values.column.drop_null()
     head = pc.unique(column.slice(0, 1000))
     # The first rows tell soonest that it is none.
     plain = match_all(head, PLAIN_NUMBER) and bool(pc.all(values.plain_numbers).as_py())
     plain = plain and not (conventions.decimal is None and may_have_thousands(column))
-    if plain and not (conventions.decimal == "," or are_compact(head)):
+    bare = pc.utf8_trim_whitespace(head)
+    if plain and not (conventions.decimal == "," or are_compact(head) or _may_be_digits(bare)):
         return None
     texts = pc.unique(pc.utf8_trim_whitespace(column))
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-    if len(texts) < 2 or (plain and match_all(texts, WHOLE_NUMBER) and not are_compact(texts)):
+    if len(texts) < 2:
         return None
     if are_compact(texts):
         _refuse_no_dates(texts, values)
         return COMPACT
+    digits = digit_formats(texts, conventions.date_format)
+    if digits or (plain and match_all(texts, WHOLE_NUMBER)):
+        return _one_order(digits, texts[0].as_py(), values)
     form = _format_of(texts, values, conventions)
     if form is None:
         _refuse_marks(texts, values)
@@ -167,12 +176,24 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
     return form
 
 
-def _recognized_integers(values: Values) -> Format | None:
+def _may_be_digits(texts: Any) -> bool:
+    """Whether all of some texts may be dates in digits alone that begin with the day or the month."""
+    return len(texts) > 0 and match_all(texts, "^[0-9]{7,8}$")
+
+
+def _recognized_integers(values: Values, conventions: Conventions) -> Format | None:
     """Whole numbers that are all dates."""
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)) or values.missing == len(values):
         return None
     ends = pc.min_max(pc.drop_null(values.column))
     low, high = ends["min"].as_py(), ends["max"].as_py()
+    if low >= _FIRST_DIGITS and high <= _LAST_DIGITS:
+        numbers = values.tally.different
+        digits = []
+        if (numbers == np.floor(numbers)).all():
+            digits = digit_formats(pa.array(numbers.astype(np.int64)).cast(pa.string()), conventions.date_format)
+        if digits:
+            return _one_order(digits, f"{numbers[0]:.0f}", values)
     if (low != 0 and low < FIRST_DAY) or not (high < 21_010_000 or high in (LAST_DAY, NO_DAY)):
         return None
     numbers = values.tally.different
@@ -214,12 +235,7 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
     if conventions.date_format is None and iso:
         return None
     dates = date_formats(texts, conventions.date_format)
-    if len(dates) > 1:
-        quarters = any("%q" in form for form in dates)
-        reason = "which may be months or quarters" if quarters else "which can be read in more than one order"
-        named = " or ".join(f'"{form}"' for form in dates)
-        option = "date_format=" if values.source == FRAME else "--date-format"
-        raise InputError(f"{values.what} holds dates {shown}, {reason}; say which with {option} {named}.")
+    _one_order(dates, texts[0].as_py(), values)
     if dates:
         return None if iso and dates[0].startswith("%Y-%m-%d") else dates_in_detail(texts, dates[0])
     numbers = number_formats(texts, conventions.decimal)
@@ -234,6 +250,18 @@ def _format_of(texts: Any, values: Values, conventions: Conventions) -> Format |
     # Plain numbers are read without a format.
     plain = not numbers or (numbers[0] == NumberFormat() and bool(pc.all(values.plain_numbers).as_py()))
     return None if plain else numbers_in_detail(texts, numbers[0])
+
+
+def _one_order(dates: list[str], shown: str, values: Values) -> str | None:
+    """The format of dates, None for none; refuses several that disagree."""
+    if len(dates) < 2:
+        return dates[0] if dates else None
+    quarters = any("%q" in form for form in dates)
+    reason = "which may be months or quarters" if quarters else "which can be read in more than one order"
+    named = " or ".join(f'"{form.replace("%-", "%")}"' for form in dates)
+    option = "date_format=" if values.source == FRAME else "--date-format"
+    shown = shortened(shown, 30)
+    raise InputError(f'{values.what} holds dates such as "{shown}", {reason}; say which with {option} {named}.')
 
 
 def _refuse_marks(texts: Any, values: Values) -> None:

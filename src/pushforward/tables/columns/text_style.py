@@ -13,10 +13,10 @@ from pushforward.tables.number_format import NumberFormat, in_detail
 # Date-times in ISO 8601 as they are written without a style: dates alone, or as pyarrow writes timestamps.
 _DEFAULT = "%Y-%m-%d %H:%M:%S"
 _STYLES = {
-    rf"^[0-9-]{{10}}{gap}[0-9]{{2}}:[0-9]{{2}}{pattern}{zone}$": f"%Y-%m-%d{gap}%H:%M{seconds}{zone}"
+    rf"^[0-9-]{{10}}{gap}[0-9]{{2}}:[0-9]{{2}}{pattern}{offset}$": f"%Y-%m-%d{gap}%H:%M{seconds}{zone}"
     for gap in (" ", "T")
     for seconds, pattern in (("", ""), (":%S", r":[0-9]{2}(?:\.[0-9]+)?"))
-    for zone in ("", "Z")
+    for zone, offset in (("", ""), ("Z", "Z"), ("%:z", "[+-][0-9]{2}:[0-9]{2}"), ("%z", "[+-][0-9]{4}"))
 }
 
 

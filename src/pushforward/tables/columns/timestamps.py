@@ -8,6 +8,7 @@ import numpy as np
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import declare_missing
 from pushforward.tables.columns.calendar import CalendarGrid, rest_of
+from pushforward.tables.columns.offsets import offsets_of, zone_of_offsets
 from pushforward.tables.columns.values import Values, match_all
 from pushforward.tables.numbers import BadValue, to_numpy
 
@@ -142,13 +143,48 @@ def check_zone(values: Values, present: np.ndarray, zone: str | None) -> None:
 
 
 def zone_and_date(values: Values, ticks: np.ndarray, nanoseconds: int) -> tuple[str | None, bool]:
-    """Return the time zone of date-times, or None; and whether they are dates alone."""
+    """Return the time zone of date-times, or None; and whether they are dates alone.
+
+    Offsets in text are those of a zone, or the moments are counted in UTC.
+    """
     if not values.is_text:
         date = bool(pa.types.is_date(values.type))
         return None if date else values.type.tz, date
     zoned = not pc.all(pc.match_substring_regex(values.column, _WITHOUT_ZONE)).as_py()
     whole_days = not rest_of(ticks, "day", nanoseconds).any()
-    return "UTC" if zoned else None, whole_days and bool(pc.all(pc.equal(pc.utf8_length(values.column), 10)).as_py())
+    return (zone_of_text(values, values) or "UTC") if zoned else None, whole_days and bool(
+        pc.all(pc.equal(pc.utf8_length(values.column), 10)).as_py()
+    )
+
+
+def has_offsets(text: Values, form: object) -> bool:
+    """Whether text has offsets from UTC, written in a format, or in ISO 8601 without one."""
+    if not text.is_text:
+        return False
+    if form is None:
+        return may_be_moments(text) and has_zone(text)
+    return isinstance(form, str) and bool(re.search("%[-:^]?z", form))
+
+
+def zone_of_text(text: Values, read: Values, form: str | None = None) -> str | None:
+    """Return the time zone of text that has offsets, None where they are those of no one zone.
+
+    Arguments:
+        text: as it is written.
+        read: the same as it is read.
+        form: how it is written, with `%z`; default ISO 8601.
+    """
+    ticks, present, nanoseconds = ticks_of(read)
+    micro = ticks[present] if nanoseconds == UNITS["us"] else ticks[present] * nanoseconds // UNITS["us"]
+    return zone_of_offsets(micro, offsets_of(text.column.filter(pa.array(present)), form)) if present.any() else None
+
+
+def in_own_zone(read: Values, text: Values, form: object) -> Values:
+    """Return date-times that were read in a format with offsets in the zone that these tell, others as they are."""
+    if not isinstance(form, str) or not has_offsets(text, form):
+        return read
+    zone = zone_of_text(text, read, form)
+    return read if zone in (None, "UTC") else read.replaced(pc.cast(read.column, pa.timestamp("us", zone)))
 
 
 def _parsed(values: Values) -> Any:

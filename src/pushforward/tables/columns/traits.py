@@ -34,6 +34,16 @@ class Traits(Reading):
         return None
 
     @property
+    def recorded(self) -> Grid | Figures | None:
+        """The grid to which measurements were rounded, all or some of them."""
+        return self.cells
+
+    @property
+    def partly_recorded(self) -> bool:
+        """Whether measurements beside that grid were not rounded, so that each has a density of its own."""
+        return False
+
+    @property
     def circular(self) -> bool:
         """Whether the values lie on a circle."""
         return False

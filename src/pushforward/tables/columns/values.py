@@ -25,7 +25,7 @@ _DIGITS, _LEADING_ZERO = r"^\s*[0-9]+\s*$", r"^\s*0[0-9]"
 LONG_CODE = 16
 _TELEPHONE, _AROUND_E = r"^\s*\+[0-9]{8,15}\s*$", r"^\s*[0-9]+[eE][0-9]+\s*$"
 _PADDED_EXPONENT, _UNUSUAL_EXPONENT, _BEFORE_EXPONENT = "[eE]0[0-9]", "[eE](?:[3-9][0-9]|[0-9]{3})", "^.*[eE]"
-# Few versions, of which the second numbers take up most of those from 1.
+# Few versions, of which the second numbers take up most of those from 1, or end with 10: nobody pads 1.1 alone.
 _VERSION, MOST_VERSIONS, SHARE_OF_VERSIONS = r"^\s*[0-9]+\.(?:0|[1-9][0-9]*)\s*$", 100, 0.6
 INFINITE = r"^\s*[+-]?inf(inity)?\s*$"
 
@@ -261,4 +261,4 @@ def _are_versions(texts: Any) -> bool:
     parts = [text.strip().split(".") for text in different.to_pylist()]
     minor = {int(part) for _, part in parts}
     equal = len({float(".".join(part)) for part in parts}) < len(parts)
-    return equal and len(minor) >= SHARE_OF_VERSIONS * max(minor)
+    return equal and (max(minor) == 10 or len(minor) >= SHARE_OF_VERSIONS * max(minor))

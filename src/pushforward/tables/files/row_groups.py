@@ -1,6 +1,6 @@
 """A table outside memory as row groups that can be read in any order, each as a stream."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +71,8 @@ class RowGroups:
         self._decisive = {name: self.marks[name] for name in blank}
         self.first_blank: int | None = None
         self._sizes = list(self.table.sizes)
+        # Is shown each batch as it was read, and its columns.
+        self.watch: Callable[[pa.RecordBatch, Sequence[str]], None] | None = None
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -98,6 +100,8 @@ class RowGroups:
         for batch in resized(self.table.batches(self.columns, rows, [group]), rows):
             total = self.rows
             self.progress = self.table.progress if total is None else (first + batch.num_rows) / (total or 1)
+            if self.watch is not None:
+                self.watch(batch, self.columns)
             for before, part in self._filled(batch, first):
                 yield before, self._typed(part, before) if self.written else part
             first += batch.num_rows

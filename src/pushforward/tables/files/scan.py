@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pushforward.support.hashing import hashes
-from pushforward.tables.columns.levels import MOST_LEVELS
+from pushforward.tables.columns.scattered import MOST_LEVELS
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.missing import Marks, is_text, plain
 
@@ -73,7 +73,8 @@ class Scan:
         sample: some of the others, each with the same probability: quantiles and scales are taken from them.
         sampled_rows: their numbers.
         extremes: the rows with the smallest and the largest number of each column, with its first fraction, and with
-            the first occurrence of each text, any of which a sample may lack.
+            the first occurrence of each text, or of each number or date where they are few, any of which a sample may
+            lack.
         extreme_rows: their numbers.
         gaps: {column: number of its first row without a value, counted from 1}.
         digest: a hash of the table's contents.
@@ -161,8 +162,10 @@ def scan(
         trained_from,
         sampled.filter(pa.array(training)),
         sampled_rows[training],
-        pa.Table.from_batches([*(row for _, row, _ in extremes.values()), *others.rows], kept.schema),
-        np.array([*(number for *_, number in extremes.values()), *others.numbers], dtype=np.int64),
+        *_each_once(
+            pa.Table.from_batches([*(row for _, row, _ in extremes.values()), *others.rows], kept.schema),
+            np.array([*(number for *_, number in extremes.values()), *others.numbers], dtype=np.int64),
+        ),
         others.gaps,
         digest.hexdigest(),
     )
@@ -201,6 +204,12 @@ class _Sample:
         self._count += int(chosen.sum())
 
 
+def _each_once(rows: pa.Table, numbers: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+    """Rows and their numbers, without those that were kept before: two equal values would look like an atom."""
+    first = np.sort(np.unique(numbers, return_index=True)[1])
+    return rows.take(pa.array(first)), numbers[first]
+
+
 def _note_extremes(
     extremes: dict[tuple[str, bool], tuple[float, pa.RecordBatch, int]], batch: pa.RecordBatch, before: int
 ) -> None:
@@ -218,8 +227,17 @@ def _note_extremes(
                     extremes[name, largest] = (value, batch.take(pa.array([row])), before + row)
 
 
+def _as_numbers(column: Any) -> Any:
+    """A column of numbers, or of dates as whole numbers, in a type whose values can be found; None for others."""
+    if pa.types.is_date32(column.type):
+        return column.cast(pa.int32())
+    if pa.types.is_date64(column.type) or pa.types.is_timestamp(column.type):
+        return column.cast(pa.int64())
+    return column if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) else None
+
+
 class _FirstOccurrences:
-    """The first rows with a fraction, with each text, and without a value, column by column."""
+    """The first rows of each column with a fraction, each text, each of few numbers or dates, and without a value."""
 
     def __init__(self, marks: Mapping[str, Marks]) -> None:
         self._marks = marks
@@ -227,11 +245,16 @@ class _FirstOccurrences:
         self.numbers: list[int] = []
         self.gaps: dict[str, int] = {}
         self._fractional: set[str] = set()
-        self._texts: dict[str, set] = {}
+        self._levels: dict[str, set] = {}
+        self._many: set[str] = set()
 
     def note(self, batch: pa.RecordBatch, before: int) -> None:
+        """Keep the rows of a batch that show something new, so many rows before it."""
+        found: set[int] = set()
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             column = plain(column, self._marks[name])
+            if pa.types.is_float16(column.type):
+                column = column.cast(pa.float32())
             floating = pa.types.is_floating(column.type)
             if name not in self.gaps:
                 missing = pc.is_null(column, nan_is_null=floating)
@@ -241,15 +264,29 @@ class _FirstOccurrences:
                 fractional = pc.and_(pc.is_finite(column), pc.not_equal(column, pc.floor(column)))
                 if pc.any(fractional).as_py():
                     self._fractional.add(name)
-                    self._keep(batch, pc.index(fractional, True).as_py(), before)
-            if is_text(column) or pa.types.is_boolean(column.type):
-                texts = self._texts.setdefault(name, set())
-                for value in pc.unique(column.drop_null()).to_pylist():
-                    # One too many is enough to show that they are not levels.
-                    if value not in texts and len(texts) <= MOST_LEVELS:
-                        texts.add(value)
-                        self._keep(batch, pc.index(column, value).as_py(), before)
+                    found.add(pc.index(fractional, True).as_py())
+            found |= self._new_levels(name, column)
+        if found:
+            rows = sorted(found)
+            # Together, since there may be many.
+            self.rows.append(batch.take(pa.array(rows)))
+            self.numbers += [before + row for row in rows]
 
-    def _keep(self, batch: pa.RecordBatch, row: int, before: int) -> None:
-        self.rows.append(batch.take(pa.array([row])))
-        self.numbers.append(before + row)
+    def _new_levels(self, name: str, column: Any) -> set[int]:
+        """The first rows of texts, and of numbers and dates where they are few, that are not known."""
+        if not (is_text(column) or pa.types.is_boolean(column.type)):
+            numbers = None if name in self._many else _as_numbers(column)
+            if numbers is None:
+                return set()
+            column = numbers
+        different = pc.unique(column.drop_null())
+        if len(different) > MOST_LEVELS and not is_text(column):
+            self._many.add(name)
+            return set()
+        levels, found = self._levels.setdefault(name, set()), set()
+        for value in different.to_pylist():
+            # One too many is enough to show that they are not levels.
+            if value == value and value not in levels and len(levels) <= MOST_LEVELS:
+                levels.add(value)
+                found.add(pc.index(column, value).as_py())
+        return found

@@ -29,6 +29,8 @@ DENSE = 0.5
 # Different whole numbers name the rows, wherever they lie, if chance would leave as many different with at most this
 # probability: that of different birthdays.
 CHANCE_OF_NO_TIE = 1e-4
+# So many of the rows repeat the name of another at most: a row that was entered twice, a slip of the pen.
+MOST_REPEATS = 0.01
 # Numbers are equally spaced if none is further than this share of the space from its place.
 OFF_PLACE = 0.01
 # Numbers and times that name the rows are hardly ever missing.
@@ -97,7 +99,7 @@ def _reason_of_bytes(column: Any) -> str | None:
     tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
     if len(column) < LEAST_ROWS or not any(test(kind) for test in tests) or _repeats(column):
         return None
-    return "it names the rows: every value is different"
+    return f"it names the rows: {_how_many_differ(column.drop_null(), 'value')}"
 
 
 def _reason(values: Values, rows: np.ndarray, total: int, conventions: Conventions) -> str | None:
@@ -147,7 +149,7 @@ def _reason_of_text(values: Values, rows: np.ndarray) -> str | None:
     if not match_all(texts, ISO):
         if are_values(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts):
             return None  # numbers in an unknown dress, which are refused
-        return "it names the rows: every text is different"
+        return f"it names the rows: {_how_many_differ(texts, 'text')}"
     try:
         clock = pc.cast(texts, pa.timestamp("us", "UTC" if has_zone(values) else None))
     except pa.ArrowInvalid:
@@ -174,14 +176,27 @@ def _reason_of_integers(whole: np.ndarray, rows: np.ndarray, total: int) -> str 
     most = max(total / DENSE, len(whole) ** 2 / (-2 * np.log(CHANCE_OF_NO_TIE)))
     if not long and (high - low) / _step(whole[:HEAD], low) + 1 > most:
         return None
-    if len(np.unique(whole)) < len(whole):
-        return None
+    differ, repeats = _how_many_differ(whole, "number"), len(whole) - len(np.unique(whole))
     if long:
-        return "it names the rows: every number is different, and too long to be exact"
+        return f"it names the rows: {differ}, and too long to be exact"
     places = (high - low) / _step(whole, low) + 1
-    if places <= total / DENSE:
+    if places <= total / DENSE and not repeats:
         return "it numbers the rows"
-    return "it names the rows: every number is different, which chance does not explain" if places <= most else None
+    if not _are_too_few(repeats, len(whole), places):
+        return None
+    return (
+        "it numbers the rows"
+        if places <= total / DENSE
+        else f"it names the rows: {differ}, which chance does not explain"
+    )
+
+
+def _are_too_few(repeats: int, rows: int, places: float) -> bool:
+    """Whether chance hardly leaves so few rows that repeat others, of as many places as have them."""
+    # Only an import where it is needed keeps a schema that is merely read quick.
+    from scipy.special import pdtr
+
+    return bool(pdtr(repeats, 0.5 * rows * (rows - 1) / places) <= CHANCE_OF_NO_TIE)
 
 
 def _step(whole: np.ndarray, low: int) -> int:
@@ -200,8 +215,8 @@ def _equally_spaced(whole: np.ndarray, rows: np.ndarray) -> bool:
 
 
 def _is_monotone(whole: np.ndarray) -> bool:
-    """Whether whole numbers go up in every row, or down in every row."""
-    return bool((whole[1:] > whole[:-1]).all() or (whole[1:] < whole[:-1]).all())
+    """Whether whole numbers, of which few repeat, never go down, or never go up."""
+    return bool((whole[1:] >= whole[:-1]).all() or (whole[1:] <= whole[:-1]).all())
 
 
 def _evenly_spaced(numbers: np.ndarray, rows: np.ndarray) -> bool:
@@ -228,6 +243,13 @@ def _are_fractions(values: Values, form: Format | None) -> bool:
 
 
 def _repeats(column: Any) -> bool:
-    """Whether some value occurs twice, or there is none."""
+    """Whether more than a few values repeat others, or there is none."""
     present = column.drop_null()
-    return len(present) == 0 or len(pc.unique(present)) < len(present)
+    return len(present) == 0 or len(present) - len(pc.unique(present)) > MOST_REPEATS * len(present)
+
+
+def _how_many_differ(values: Any, what: str) -> str:
+    """Say that values differ in every row, or in all but a few."""
+    different = len(np.unique(values)) if isinstance(values, np.ndarray) else len(pc.unique(values))
+    repeats = len(values) - different
+    return f"all but {repeats:,} of {len(values):,} {what}s are different" if repeats else f"every {what} is different"

@@ -7,13 +7,16 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
-from pushforward.tables.columns.hints import hint_of, hint_of_century
+from pushforward.tables.columns.grids import has_decimals
+from pushforward.tables.columns.hints import hint_of, hint_of_century, hint_of_offsets, hint_of_size
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.text_style import style_of
+from pushforward.tables.columns.timestamps import in_own_zone
 from pushforward.tables.columns.undeclared import Undeclared
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import TYPED, WRITTEN, Marks
+from pushforward.tables.number_format import NumberFormat
 
 
 def infer_schema(
@@ -31,15 +34,17 @@ def infer_schema(
     - text of dressed numbers, of dates in other orders and of times of day is read as `text_format` says, if all
       values agree; digits with leading zeros, or too many for a number, are text;
     - no value at all: all-missing;
+    - dates and timestamps, of which each stands in many rows and that no calendar explains: date-category;
     - dates, timestamps, and text in which every value is an ISO date or date-time: date-time, its step the longest
-      that all values are multiples of;
+      that all values are multiples of, and of few different values one of a calendar or clock;
     - one value in every row: constant;
     - a name like angle, phase, azimuth, longitude or hour, and numbers that fill 2π, 360 or 24: periodic;
-    - numbers that are all whole, and below 2^40: integer, its step the greatest common divisor of their differences;
+    - numbers that are all whole, up to 2^53: integer, its step the greatest common divisor of their differences;
       within 32 steps its bounds and frequencies are those observed, otherwise its lower bound is 0 if none is negative;
     - booleans, and text: category, levels by frequency (at most 1000, and beyond 50 at most half as many as rows: more
       are names of rows); at most 20 different numbers, with 10 rows each on average, that do not fill a grid: category
-      as well;
+      as well; so are up to 1000, with 20 rows each on average, that no grid explains and of which hardly one is new:
+      see `pushforward.tables.columns.scattered`;
     - single values with more rows than their neighbors predict: mixed, with those as atoms, see
       `pushforward.tables.columns.atoms`;
     - from 200 rows on, all numbers above 0 and down to it: positive; all within [0, 1] or [0, 100] and up to both ends:
@@ -137,7 +142,7 @@ def _inferred(values: Values, declared: Column | None, conventions: Conventions)
     if declared is not None and declared.declared:
         return _completed(values, declared, conventions)
     form = recognized(values, conventions)
-    text, values = values, read_as(values, form)
+    text, values = values, in_own_zone(read_as(values, form), values, form)
     for kind in INFERENCE_ORDER:
         found = kind.infer(values)
         if found is not None:
@@ -151,14 +156,19 @@ def _completed(values: Values, declared: Column, conventions: Conventions) -> Co
     # Levels of text are text, whatever they look like.
     if form is None and declared.kept_as_text is not None:
         form = recognized(values, conventions)
-    text, values = values, read_as(values, form)
+    text, values = values, in_own_zone(read_as(values, form), values, form)
     return _noted(declared.declared_for(values), values, form, text, declared)
 
 
 def _noted(column: Column, values: Values, form: Format | None, text: Values, declared: Column | None) -> Column:
     """A complete column with what is known of all kinds alike."""
     style = style_of(text, column.arrow_type) if form is None else None
-    hints = [hint_of(values), hint_of_century(values, form)]
+    hints = [
+        hint_of(values),
+        hint_of_century(values, form),
+        None if column.numeric else hint_of_offsets(text, values, form),
+        hint_of_size(values) if column.numeric and column.measured and not column.discrete else None,
+    ]
     hints += [_unused_marks(values, text) if declared is not None and declared.missing else None]
     hint = "; ".join(filter(None, hints)) or None
     return column.model_copy(update={"format": form, "style": style, "hint": hint})
@@ -174,12 +184,13 @@ def _unused_marks(values: Values, text: Values) -> str | None:
     return f"no row that the schema was learned from has {shown}, declared as missing" if unused else None
 
 
-def with_styles(schema: Mapping[str, Column], rows: pa.Table, marks: Marks = TYPED) -> Schema:
+def with_styles(schema: Mapping[str, Column], rows: pa.Table, others: pa.Table, marks: Marks = TYPED) -> Schema:
     """Return a schema that was inferred from numbers with the styles of the text that they came from.
 
     Arguments:
         schema: complete, of at least the columns of the rows.
         rows: some rows, whose numbers are text.
+        others: more rows, which may have more decimals; numbers, or text of those that stay text.
         marks: what stands for a missing value in columns that do not say it.
     """
     found = dict(schema)
@@ -187,5 +198,9 @@ def with_styles(schema: Mapping[str, Column], rows: pa.Table, marks: Marks = TYP
         column = schema[name]
         if column.numeric and column.format is None:
             values = Values(rows.column(name), name, "", marks=column.marks(marks))
-            found[name] = column.model_copy(update={"style": style_of(values, column.arrow_type)})
+            style = style_of(values, column.arrow_type)
+            if isinstance(style, NumberFormat) and style.decimals:
+                more = Values(others.column(name), name, "", marks=column.marks(marks)).observed
+                style = style if has_decimals(more, style.decimals).all() else style.model_copy(update={"decimals": 0})
+            found[name] = column.model_copy(update={"style": None if style == NumberFormat() else style})
     return found

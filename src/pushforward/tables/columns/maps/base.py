@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 # Noise keeps this distance from 0 and 1, where the normal quantile is infinite.
 EDGE = 2.0**-24
+# The log of a length: differences of y, or of probabilities, that are smaller have lost more than half of their digits
+# to rounding.
+LOG_SHORTEST = -26 * math.log(2)
 # Not much further out float64 has no probabilities: the maps continue as straight lines.
 FURTHEST = 36.0
 
@@ -25,9 +28,10 @@ class Map(nn.Module):
         normal: whether y is nearly standard normal already, or would be if all angles were as likely.
         trivial: whether y is the code.
         circular: whether the columns are angles.
+        linear: whether y is a linear function of the code, but for noise within a step.
     """
 
-    normal = trivial = circular = False
+    normal = trivial = circular = linear = False
     filler: Tensor
 
     def __init__(self, filler: Sequence[float]) -> None:

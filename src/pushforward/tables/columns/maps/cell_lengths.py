@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.tables.columns.figures import EDGE, Figures
+from pushforward.tables.columns.grids import MOST_ROUNDING, ROUNDING
 from pushforward.tables.columns.maps.base import double
 
 
@@ -17,24 +18,38 @@ class CellLengths(nn.Module):
 
     Arguments:
         cells: (D,) of each column.
+        exact_beside: (D,) whether values beside them were not rounded; default for none.
     """
 
     step: Tensor
     offset: Tensor
     figures: Tensor
+    exact_beside: Tensor
 
-    def __init__(self, cells: Sequence[Any]) -> None:
+    def __init__(self, cells: Sequence[Any], exact_beside: Sequence[bool] | None = None) -> None:
         super().__init__()
         self.register_buffer("step", double([cell.step for cell in cells]))
         self.register_buffer("offset", double([cell.offset for cell in cells]))
         figures = [cell.figures if isinstance(cell, Figures) else 0 for cell in cells]
         self.grows = any(figures)
         self.register_buffer("figures", double(figures))
+        exact = list(exact_beside or [False] * len(cells))
+        self.some_exact = any(exact)
+        self.register_buffer("exact_beside", torch.tensor(exact), persistent=False)
 
     def nearest(self, x: Tensor) -> Tensor:
         """The values in whose cells numbers lie."""
         step = self._steps(x)
         return self.offset + ((x - self.offset) / step).round() * step
+
+    def are_exact(self, x: Tensor) -> Tensor:
+        """Which numbers stand for themselves: those beside the grid of a column where such were not rounded."""
+        if not self.some_exact:
+            return torch.zeros_like(x, dtype=torch.bool)
+        step = self._steps(x)
+        bits = torch.where(x == x.float(), 2.0**-23, 16 * torch.finfo(torch.float64).eps)
+        rounding = (ROUNDING + bits * x.abs() / step).clamp(max=MOST_ROUNDING)
+        return self.exact_beside & ((x - self.nearest(x)).abs() > rounding * step)
 
     def ends(self, middle: Tensor) -> tuple[Tensor, Tensor]:
         """The two ends of the cells of values."""

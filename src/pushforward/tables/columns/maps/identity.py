@@ -16,7 +16,7 @@ class Identity(Map):
         kinds: columns with `bounds` and `support`.
     """
 
-    trivial = True
+    trivial = linear = True
     low: Tensor
     high: Tensor
 

@@ -15,14 +15,15 @@ class Mixture(Map):
     """y = Φ⁻¹(u), u the distribution function of a continuous part with atoms, at random within the jump of an atom.
 
     Arguments:
-        kinds: columns with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`.
+        kinds: columns with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and
+            `recorded`.
     """
 
     normal = True
 
     def __init__(self, kinds: Sequence[Any]) -> None:
         super().__init__([kind.atom_codes[0] for kind in kinds])
-        made = (OneMixture if kind.cells is None else OneRoundedMixture for kind in kinds)
+        made = (OneMixture if kind.recorded is None else OneRoundedMixture for kind in kinds)
         self.parts: Any = nn.ModuleList(make(kind) for make, kind in zip(made, kinds, strict=True))
 
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,11 +16,11 @@ class Rounded(Map):
     """y of a point of the value's cell, within half a step on either side and within the bounds; noise chooses it.
 
     The density of a value is the mean density over its cell, P(cell) / its length, also at a bound, where only a part
-    of the cell is possible.
+    of the cell is possible. Values beside the grid that were not rounded have points and densities of their own.
 
     Arguments:
         exact: makes the map of the same columns as if they had not been rounded.
-        kinds: columns with `cells`, `bounds` and `support`.
+        kinds: columns with `recorded`, `partly_recorded`, `bounds` and `support`.
     """
 
     low: Tensor
@@ -32,8 +32,8 @@ class Rounded(Map):
         within = exact(kinds)
         super().__init__(within.filler.tolist())
         self.exact = within
-        self.normal = within.normal
-        self.cells = CellLengths([kind.cells for kind in kinds])
+        self.normal, self.linear = within.normal, within.linear
+        self.cells = CellLengths([kind.recorded for kind in kinds], [kind.partly_recorded for kind in kinds])
         self.register_buffer("low", double([kind.bounds[0] for kind in kinds]))
         self.register_buffer("high", double([kind.bounds[1] for kind in kinds]))
         # The first and the last value within the bounds; a billionth of a step is rounding.
@@ -50,15 +50,17 @@ class Rounded(Map):
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """y of a point of the cell, and log |dy/dx| with the log of the part of the cell within the bounds."""
         low, high = self._cell(codes)
-        y, log_term = self.exact.encode(low + noise * (high - low), noise)
-        return y, log_term + ((high - low) / self._lengths(codes)).log()
+        beside = self.cells.are_exact(codes)
+        y, log_term = self.exact.encode(torch.where(beside, codes, low + noise * (high - low)), noise)
+        return y, log_term + ((high - low) / self._lengths(codes)).log().masked_fill(beside, 0.0)
 
     def decode(self, y: Tensor) -> Tensor:
         """The value in whose cell the point lies."""
-        return self.cells.nearest(self.exact.decode(y)).clamp(self.least, self.most)
+        x = self.exact.decode(y)
+        return torch.where(self.cells.exact_beside, x, self.cells.nearest(x).clamp(self.least, self.most))
 
     def intervals(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The ends of the cell, infinite at a bound, and minus the log of its length."""
+        """The ends of the cell, infinite at a bound, and minus the log of its length; of an exact value, its point."""
         low, high = self._cell(codes)
         middle = low + 0.5 * (high - low)
         ends = []
@@ -66,7 +68,10 @@ class Rounded(Map):
             at_bound = end == bound
             y = self.exact.encode(torch.where(at_bound, middle, end), torch.zeros_like(codes))[0]
             ends.append(y.masked_fill(at_bound, beyond))
-        return ends[0], ends[1], -self._lengths(codes).log()
+        beside = self.cells.are_exact(codes)
+        y, log_term = self.exact.encode(torch.where(beside, codes, middle), torch.zeros_like(codes))
+        low, high = (torch.where(beside, y, end) for end in ends)
+        return low, high, torch.where(beside, log_term, -self._lengths(codes).log())
 
     def _lengths(self, codes: Tensor) -> Tensor:
         return self.cells.lengths(codes.clamp(self.least, self.most))

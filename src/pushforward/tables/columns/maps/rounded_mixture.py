@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.tables.columns.maps.base import FURTHEST, cdf, log_normal, probit
+from pushforward.tables.columns.maps.base import FURTHEST, LOG_SHORTEST, cdf, log_normal, probit
 from pushforward.tables.columns.maps.cell_lengths import CellLengths
 from pushforward.tables.columns.maps.one_mixture import OneMixture
 
@@ -21,8 +21,8 @@ class OneRoundedMixture(OneMixture):
     measurements beside the atoms, of a mean density: minus the log of its length.
 
     Arguments:
-        kind: a column with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and `cells`;
-            with probabilities if it is `discrete`.
+        kind: a column with `atom_codes`, their `shares`, the `marginal` distribution of the other values, and
+            `recorded`; with probabilities if it is `discrete`.
     """
 
     least: Tensor
@@ -30,7 +30,7 @@ class OneRoundedMixture(OneMixture):
 
     def __init__(self, kind: Any) -> None:
         super().__init__(kind)
-        self.cells = CellLengths([kind.cells])
+        self.cells = CellLengths([kind.recorded], [kind.partly_recorded])
         self.discrete = kind.discrete
         low, high = kind.bounds
         # The first and the last value within the bounds; a billionth of a step is rounding.
@@ -44,16 +44,19 @@ class OneRoundedMixture(OneMixture):
         y = probit(below + noise * (below_end - below), above_end + (1 - noise) * (above - above_end))
         width = torch.where(below < above_end, below_end - below, above - above_end)
         term = width.log() - log_normal(y)
-        # Far out: the map without cells, and the density of the middle.
+        # Far out, and of very short cells: the map without cells, and the density of the middle.
         z = self._normal(x)[0]
-        far = ~on_atom & ~(z.abs() < FURTHEST_CELL)
         smooth, slope = super().encode(self._inside(x), noise)
         log_length = self.cells.lengths(x).log()
+        far = ~on_atom & (~(z.abs() < FURTHEST_CELL) | (slope + log_length < LOG_SHORTEST))
         y, term = torch.where(far, smooth, y), torch.where(far, slope + log_length, term)
-        return y, term if self.discrete else torch.where(on_atom, term, term - log_length)
+        term = term if self.discrete else torch.where(on_atom, term, term - log_length)
+        exact, slope = super().encode(x, noise)
+        beside = ~on_atom & self.cells.are_exact(x)
+        return torch.where(beside, exact, y), torch.where(beside, slope, term)
 
     def intervals(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The two ends of a value, and the log-derivative or minus the log of the unit."""
+        """The two ends of a value, and the log-derivative, or that and the log of the unit, or minus that log."""
         (below, above), (below_end, above_end), on_atom = self._ends(x)
         low = probit(below, above).masked_fill(below <= 0, -math.inf)
         high = probit(below_end, above_end).masked_fill(above_end <= 0, math.inf)
@@ -63,13 +66,21 @@ class OneRoundedMixture(OneMixture):
         far = ~on_atom & ~(z.abs() < FURTHEST_CELL)
         smooth, slope = super().encode(self._inside(x), torch.full_like(x, 0.5))
         half = 0.5 * (slope + log_length).exp()
-        return torch.where(far, smooth - half, low), torch.where(far, smooth + half, high), term
+        low, high = torch.where(far, smooth - half, low), torch.where(far, smooth + half, high)
+        # A very short cell is a point with a density, times its length if that is a probability.
+        short = ~on_atom & (slope + log_length < LOG_SHORTEST)
+        low, high = (torch.where(short, smooth, end) for end in (low, high))
+        term = torch.where(short, slope + log_length if self.discrete else slope, term)
+        exact, slope = super().encode(x, torch.full_like(x, 0.5))
+        beside = ~on_atom & self.cells.are_exact(x)
+        low, high = (torch.where(beside, exact, end) for end in (low, high))
+        return low, high, torch.where(beside, slope, term)
 
     def decode(self, y: Tensor) -> Tensor:
         """The codes, (n,)."""
         x = super().decode(y)
         near = self.cells.nearest(x).clamp(self.least, self.most)
-        return torch.where(torch.isin(x, self.atoms), x, near)
+        return torch.where(self.cells.exact_beside | torch.isin(x, self.atoms), x, near)
 
     def _inside(self, x: Tensor) -> Tensor:
         """A point of the cell that is not a bound."""

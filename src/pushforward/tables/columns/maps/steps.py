@@ -18,6 +18,7 @@ class Steps(Map):
         kinds: columns with a `lattice` of step and offset, and `bounds`.
     """
 
+    linear = True
     step: Tensor
     offset: Tensor
     low: Tensor
