@@ -7,7 +7,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.networks.kernel_regression import KernelRegression
-from pushforward.networks.oblivious_trees import ObliviousTrees
+from pushforward.networks.regression_trees import RegressionTrees
 
 NOISE = 0.1
 ENTROPY = 0.5 * math.log(2 * math.pi * math.e * NOISE**2)
@@ -42,7 +42,7 @@ def test_one_file_holds_them(tmp_path):
     x, y = rows("waves", 50, 1)
     pf.save(density.flow_, tmp_path / "density.safetensors")
     again = pf.load(tmp_path / "density.safetensors").double()
-    assert {type(one) for one in again.regressions} == {ObliviousTrees, KernelRegression}
+    assert {type(one) for one in again.regressions} == {RegressionTrees, KernelRegression}
     assert again.context_features == 2
     points = density._kinds.points(density._kinds.encode(y[:, None]), 0)
     context = points.new_tensor(x)

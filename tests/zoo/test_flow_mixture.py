@@ -7,7 +7,7 @@ from scipy import stats
 from significance import follows
 
 import pushforward as pf
-from pushforward.networks.oblivious_trees import ObliviousTrees
+from pushforward.networks.regression_trees import RegressionTrees
 from pushforward.zoo.flow_mixture import FlowMixture
 from pushforward.zoo.layers import linear_layer, set_linear
 from pushforward.zoo.registry import build
@@ -72,8 +72,9 @@ def test_it_is_saved_and_loaded(tmp_path):
 
 
 def test_flows_are_given_what_trees_say_of_the_context(tmp_path):
-    trees = ObliviousTrees(features=2, sums=1, trees=1, depth=1)
-    trees.feature[0, 0, 0], trees.values[0, 0] = 1, torch.tensor([-1.0, 2.0])
+    trees = RegressionTrees(features=2, trees=1, nodes=3, depth=1)
+    trees.feature[0], trees.branches[:] = 1, torch.tensor([[1, 1, 2], [2, 1, 2]])
+    trees.values[1:] = torch.tensor([-1.0, 2.0])
     flows = [pf.nsf(features=1, context=3), pf.maf(features=1, context=3)]
     whole = FlowMixture(flows, [0.25, 0.75], [trees])
     x, context = torch.randn(9, 1), torch.randn(9, 2)
@@ -96,8 +97,9 @@ def test_flows_are_given_what_trees_say_of_the_context(tmp_path):
     assert torch.equal(again.log_prob(x, context), whole.log_prob(x, context))
 
 
-@pytest.mark.parametrize("sizes", [{"features": 2}, {"features": 2, "sums": 1, "trees": 1, "depth": 40}])
+@pytest.mark.parametrize("sizes", [{"features": 2}, {"features": 2, "trees": 1, "nodes": 10**12, "depth": 4}])
 def test_a_file_cannot_ask_for_trees_of_any_size(sizes):
-    config = {"architecture": "flow_mixture", "flows": [pf.nsf(features=1, context=3).config], "trees": sizes}
+    config = {"architecture": "flow_mixture", "flows": [pf.nsf(features=1, context=3).config]}
+    config["regressions"] = [{"kind": "trees", **sizes}]
     with pytest.raises(pf.InputError, match="trees"):
         build(config)

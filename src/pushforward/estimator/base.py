@@ -161,7 +161,8 @@ class FlowEstimator(BaseEstimator):
         if folds:
             recipe, options = self._chosen(rows, split, seed, seconds_of_flow(self.max_time, len(codes)))
             result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
-            self.flow_, self.history_ = result.flow, result.history
+            self.flow_: Any = result.flow
+            self.history_ = result.history
             self._announce(self.history_.events[-1:])
         elif self.flow is None and given is not None and codes.shape[1] == 1 and weights is None:
             self._train_mixture(rows, folded, split, seed)

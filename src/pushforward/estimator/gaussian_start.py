@@ -48,8 +48,9 @@ def gaussian_of_split(
         lambda some: held_out_value(some, kinds, rows, split),
         bounded=kinds.bounded,
         normal=kinds.maps.normal,
-        **rows.of_context,
+        flags=rows.flags,
         trends=kinds.maps.linear,
+        predictions=rows.predictions,
     )
 
 

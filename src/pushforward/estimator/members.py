@@ -14,7 +14,7 @@ from pushforward.estimator.one_fit import Rows
 from pushforward.estimator.varying import constant_columns
 from pushforward.flow import Flow
 from pushforward.networks.kernel_regression import KernelRegression
-from pushforward.networks.oblivious_trees import ObliviousTrees
+from pushforward.networks.regression_trees import RegressionTrees
 from pushforward.support.modules import device_of
 from pushforward.training import History
 from pushforward.training.copies import copies_of
@@ -60,7 +60,7 @@ def mixture_of(
     kinds: ColumnKinds,
     rows: Rows,
     splits: Sequence[tuple[Tensor, Tensor]],
-    regressions: Sequence[ObliviousTrees | KernelRegression] = (),
+    regressions: Sequence[RegressionTrees | KernelRegression] = (),
 ) -> FlowMixture:
     """The mixture of flows, and of the linear regressions of their training rows; the first history says its value.
 

@@ -16,9 +16,9 @@ from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.kernel_regression import MOST_POINTS, STEPS, kernel_regression
 from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
 
-# Every row is outside one of so many parts, and trees have so many questions; of few rows the better ones are taken.
-PARTS, DEPTH = 5, 6
-FEW_ROWS, PARTS_OF_FEW, DEPTHS_OF_FEW = 2_000, 10, (4, 6)
+# Every row is outside one of so many parts, and trees are so deep: of few rows, and of many.
+PARTS, DEPTH = 5, 8
+FEW_ROWS, PARTS_OF_FEW, DEPTH_OF_FEW = 2_000, 10, 6
 # The most of a fit's time that trees and kernels take.
 TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
 # What the most kernels take to be inverted on one thread, about.
@@ -55,11 +55,15 @@ def regressions_of(
     most = math.inf if max_steps is None else max_steps
     time = math.inf if max_time is None else max_time
     few = len(y) <= FEW_ROWS
-    depths = DEPTHS_OF_FEW if few else (DEPTH,)
-    part = folded.parts(PARTS_OF_FEW if few else PARTS, seed)
-    of_trees: dict[str, Any] = {"trees": int(min(TREES, most)), "seconds": TIME_OF_TREES * time / len(depths)}
-    grown = [boosted_trees(y, given, part, seed, depth=depth, **of_trees) for depth in depths]
-    trees = max(grown, key=lambda one: one.explained)
+    trees = boosted_trees(
+        y,
+        given,
+        folded.parts(PARTS_OF_FEW if few else PARTS, seed),
+        seed,
+        depth=DEPTH_OF_FEW if few else DEPTH,
+        trees=int(min(TREES, most)),
+        seconds=TIME_OF_TREES * time,
+    )
     seconds = TIME_OF_KERNELS * time
     kernels = kernel_regression(
         y,

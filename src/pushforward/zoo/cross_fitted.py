@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pushforward.networks.kernel_regression import KernelRegression
-from pushforward.networks.oblivious_trees import ObliviousTrees
+from pushforward.networks.regression_trees import RegressionTrees
 
 # By how many of its standard errors squares must be smaller than those about the mean.
 STANDARD_ERRORS = 3
@@ -27,7 +27,7 @@ class CrossFitted:
 
     Example:
         >>> y = np.arange(20.0)
-        >>> trees = ObliviousTrees(features=1, sums=1, trees=0, depth=0)
+        >>> trees = RegressionTrees(features=1, trees=0, nodes=0, depth=0)
         >>> CrossFitted.of("half", trees, 0.5 * y, y).helps, CrossFitted.of("other", trees, y % 3, y).helps
         (False, False)
         >>> CrossFitted.of("nearly", trees, y + y % 3, y).helps
@@ -35,13 +35,13 @@ class CrossFitted:
     """
 
     name: str
-    model: ObliviousTrees | KernelRegression
+    model: RegressionTrees | KernelRegression
     unseen: np.ndarray
     explained: float
     helps: bool
 
     @classmethod
-    def of(cls, name: str, model: ObliviousTrees | KernelRegression, unseen: np.ndarray, y: np.ndarray) -> CrossFitted:
+    def of(cls, name: str, model: RegressionTrees | KernelRegression, unseen: np.ndarray, y: np.ndarray) -> CrossFitted:
         """Of targets, (n,)."""
         gain = np.square(y - y.mean()) - np.square(y - unseen)
         helps = bool(gain.mean() > STANDARD_ERRORS * gain.std() / math.sqrt(len(y)))
