@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from pushforward.bijections import MarginalSpline
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.estimator.kinds import ColumnKinds
@@ -16,9 +18,10 @@ from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.kernel_regression import MOST_POINTS, STEPS, kernel_regression
 from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
 
-# Every row is outside one of so many parts, and trees are so deep: of few rows, and of many.
-PARTS, DEPTH = 5, 8
-FEW_ROWS, PARTS_OF_FEW, DEPTH_OF_FEW = 2_000, 10, 6
+# Rows are divided so often, into so many parts, and trees are so deep: few rows, and many.
+DIVISIONS = 2
+FEW_ROWS, PARTS_OF_FEW, DEPTH_OF_FEW = 2_000, 5, 6
+PARTS, DEPTH = 3, 8
 # The most of a fit's time that trees and kernels take.
 TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
 # What the most kernels take to be inverted on one thread, about.
@@ -55,10 +58,11 @@ def regressions_of(
     most = math.inf if max_steps is None else max_steps
     time = math.inf if max_time is None else max_time
     few = len(y) <= FEW_ROWS
+    parts = PARTS_OF_FEW if few else PARTS
     trees = boosted_trees(
         y,
         given,
-        folded.parts(PARTS_OF_FEW if few else PARTS, seed),
+        np.stack([folded.parts(parts, seed + number) for number in range(DIVISIONS)]),
         seed,
         depth=DEPTH_OF_FEW if few else DEPTH,
         trees=int(min(TREES, most)),

@@ -32,6 +32,9 @@ def boosted_trees(
 ) -> CrossFitted:
     """Fit a sum of trees to the rows outside each part, by gradient boosting of squares; their mean is the model.
 
+    Rows are divided into parts several times. What is said of a row is the mean of the sums that have not seen it, one
+    of each division, so that it is nearly as good as the model is on fresh rows, which is the mean of all.
+
     Each tree takes a share of the residuals of the trees before it and is grown from some rows drawn at random, by
     scikit-learn: of thresholds drawn at random, one in each column, a node takes the one that leaves least squares. So
     the sum is smoother than that of trees with the best thresholds. The number of trees is the one at which squares are
@@ -41,7 +44,7 @@ def boosted_trees(
     Arguments:
         y: (n,) targets, in units in which squares are sensible.
         context: (n, C), of which every column varies.
-        part: (n,) whole numbers from 0 on, the part of each row; at least two parts.
+        part: (R, n) whole numbers from 0 on, the part of each row in each of R divisions into as many, at least two.
         seed: of the rows that trees are grown from, and of their thresholds.
         depth: of a tree, default 6.
         trees: most trees of a sum, default 1,000.
@@ -53,7 +56,7 @@ def boosted_trees(
     Example:
         >>> c = np.random.default_rng(0).uniform(size=(400, 2))
         >>> y = np.sign(c[:, 0] - 0.5)
-        >>> found = boosted_trees(y, c, np.arange(400) % 5, seed=0, trees=100)
+        >>> found = boosted_trees(y, c, np.arange(400)[None] % 5, seed=0, trees=100)
         >>> found.explained > 0.95
         True
     """
@@ -71,20 +74,22 @@ class _Growing:
     """The sums of trees while they grow, all of them at the same time."""
 
     def __init__(self, y: np.ndarray, context: np.ndarray, part: np.ndarray, seed: int, depth: int) -> None:
-        self.y, self.part, self.depth = y.astype(np.float64), part, depth
+        self.y, self.depth, count = y.astype(np.float64), depth, int(part.max()) + 1
         self.random = np.random.default_rng(seed)
         # Between the quartiles u is nearly proportional to c, and beyond it grows by logarithms.
         low, self.shift, high = np.quantile(context.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
         self.scale = 1 / np.where(high > low, high - low, np.ptp(context, 0))
         self.u = self._model(0, 0).units(torch.from_numpy(context.astype(np.float64))).numpy()
-        self.seen = [np.flatnonzero(part != number) for number in range(int(part.max()) + 1)]
+        self.seen = [np.flatnonzero(own != number) for own in part for number in range(count)]
+        # Of each row and division the sum that has not seen it.
+        self.without = part + count * np.arange(len(part))[:, None]
         self.start = np.array([self.y[rows].mean() for rows in self.seen])
         self.sums = np.repeat(self.start[:, None], len(y), 1)
         self.grown: list[list[Any]] = []
 
     def out_of_part(self) -> np.ndarray:
-        """What is said of each row by the sum that has not seen it, (n,)."""
-        found: np.ndarray = self.sums[self.part, np.arange(len(self.y))]
+        """What is said of each row by the sums that have not seen it, (n,)."""
+        found: np.ndarray = self.sums[self.without, np.arange(len(self.y))].mean(0)
         return found
 
     def error(self) -> float:
