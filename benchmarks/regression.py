@@ -1,12 +1,15 @@
 """Regression: densities of a target given others, on the UCI sets in their standard splits, ours and other libraries'.
 
     python benchmarks/regression.py [--data FOLDER] [--sets yacht,concrete] [--splits 20] [--seconds 60]
-        [--processes 1] [--threads 2] [--peers] [--results FILE]
+        [--steps N] [--validation] [--processes 1] [--threads 2] [--peers] [--results FILE]
 
 FOLDER (default $PUSHFORWARD_TABLES/regression, or ../shared/tables/regression beside the project) has a folder for each
 set, with data.txt and index_{features,target,train_K,test_K}.txt, as kept by Gal and Ghahramani (arXiv:1506.02142).
 Every set of it is run unless --sets names some. Test rows are scored once, after the fit. Each fit is a line of FILE
 (JSON, default regression.jsonl in the folder of results), and is not repeated; the table is made of all its lines.
+Splits come one after the other, so that a part of the runs is of all sets.
+--validation judges by a fifth of the training rows, at most 1,500, which are then not fitted, and reads no test row;
+with --steps for each flow in place of seconds two versions can be compared on a busy machine.
 --peers runs NGBoost and quantile forests too (benchmarks/requirements.txt), in the same splits.
 """
 
@@ -28,11 +31,13 @@ HERE = Path(__file__).resolve().parent
 PUBLISHED = HERE / "regression_published.json"
 OURS, NGBOOST, FOREST = "pushforward", "NGBoost", "quantile forest"
 LEVELS = (0.5, 0.9, 0.95)
+# The share of training rows that judge in validation, and the most of them.
+VALIDATION, MOST_OF_VALIDATION = 0.2, 1_500
 # Levels of the quantiles by which forecasts of the peers are scored.
 QUANTILES = (np.arange(200) + 0.5) / 200
 MEASURES = {
     "nll": "NLL", "recorded": "NLL of the recorded value", "crps": "CRPS", "rmse": "RMSE",
-    "0.5": "in 50 %", "0.9": "in 90 %", "0.95": "in 95 %", "seconds": "seconds",
+    "0.5": "in 50 %", "0.9": "in 90 %", "0.95": "in 95 %", "seconds": "seconds", "processor": "processor seconds",
 }  # fmt: skip
 
 
@@ -42,23 +47,28 @@ def splits_of(folder: Path, most: int) -> list[int]:
     return found[:most]
 
 
-def load(folder: Path, split: int) -> tuple[np.ndarray, ...]:
-    """X and y of the training rows, then of the test rows."""
+def load(folder: Path, split: int, validation: bool = False) -> tuple[np.ndarray, ...]:
+    """X and y of the rows that are fitted, then of those that judge: test rows, or some of the training rows."""
     rows = np.loadtxt(folder / "data.txt")
 
     def index(name: str) -> np.ndarray:
         return np.atleast_1d(np.loadtxt(folder / f"index_{name}.txt")).astype(int)
 
     features, target = index("features"), int(index("target")[0])
-    train, test = index(f"train_{split}"), index(f"test_{split}")
+    train = index(f"train_{split}")
+    if validation:
+        order = np.random.default_rng(split).permutation(train)
+        test, train = np.split(order, [min(int(VALIDATION * len(order)), MOST_OF_VALIDATION)])
+    else:
+        test = index(f"test_{split}")
     return rows[train][:, features], rows[train, target], rows[test][:, features], rows[test, target]
 
 
-def fit_ours(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callable[..., dict[str, float]]:
+def fit_ours(x: np.ndarray, y: np.ndarray, limits: dict[str, Any], seed: int) -> Callable[..., dict[str, float]]:
     """Ours by its defaults, and what judges it."""
     import pushforward as pf
 
-    density = pf.ConditionalFlowDensity(max_time=seconds, random_state=seed).fit(x, y)
+    density = pf.ConditionalFlowDensity(**limits, random_state=seed).fit(x, y)
 
     def judge(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
         try:
@@ -77,7 +87,7 @@ def fit_ours(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callabl
     return judge
 
 
-def fit_ngboost(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callable[..., dict[str, float]]:
+def fit_ngboost(x: np.ndarray, y: np.ndarray, limits: dict[str, Any], seed: int) -> Callable[..., dict[str, float]]:
     """NGBoost of normal distributions with the options of its paper."""
     from ngboost import NGBRegressor
 
@@ -93,7 +103,7 @@ def fit_ngboost(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Call
     return judge
 
 
-def fit_forest(x: np.ndarray, y: np.ndarray, seconds: float, seed: int) -> Callable[..., dict[str, float]]:
+def fit_forest(x: np.ndarray, y: np.ndarray, limits: dict[str, Any], seed: int) -> Callable[..., dict[str, float]]:
     """A quantile regression forest, which has no density."""
     from quantile_forest import RandomForestQuantileRegressor
 
@@ -132,17 +142,19 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     # The first optimizer imports the compiler.
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     warnings.simplefilter("ignore")
-    x, y, test_x, test_y = load(Path(job["folder"]), job["split"])
-    start = time.perf_counter()
-    judge = FITS[job["method"]](x, y, job["limit"], job["split"])
-    seconds = time.perf_counter() - start
-    kept = {name: job[name] for name in ("set", "split", "method", "limit", "threads")}
-    return {**kept, "rows": len(y), **judge(test_x, test_y), "seconds": seconds}
+    x, y, test_x, test_y = load(Path(job["folder"]), job["split"], job["validation"])
+    limits = {"max_time": job["limit"]} if job["steps"] is None else {"max_steps": job["steps"]}
+    start, processor = time.perf_counter(), time.process_time()
+    judge = FITS[job["method"]](x, y, limits, job["split"])
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    kept = {name: job[name] for name in ("set", "split", "method", "limit", "steps", "validation", "threads")}
+    return {**kept, "rows": len(y), **judge(test_x, test_y), "seconds": seconds, "processor": processor}
 
 
 def key(result: dict[str, Any]) -> tuple[Any, ...]:
     """What is not run twice: the peers have no limit of time."""
-    return (result["set"], result["split"], result["method"], result["limit"] if result["method"] == OURS else None)
+    limits = (result["limit"], result["steps"]) if result["method"] == OURS else None
+    return (result["set"], result["split"], result["method"], limits, result["validation"])
 
 
 def table(results: list[dict[str, Any]], folder: Path) -> Iterator[str]:
@@ -154,14 +166,21 @@ def table(results: list[dict[str, Any]], folder: Path) -> Iterator[str]:
     yield "|---|---|---|" + "---|" * len(MEASURES)
     for name in sorted({result["set"] for result in results}):
         own = [result for result in results if result["set"] == name]
-        for method, limit in sorted({(result["method"], result["limit"]) for result in own}, key=str):
-            some = [result for result in own if (result["method"], result["limit"]) == (method, limit)]
+        kinds = [named(result) for result in own]
+        for words in sorted(set(kinds)):
+            some = [result for result, kind in zip(own, kinds, strict=True) if kind == words]
             cells = [cell([result[measure] for result in some]) for measure in MEASURES]
-            words = f"{method}, {limit:g} s" if method == OURS else method
             yield f"| {name} | {words} | {len(some)} | {' | '.join(cells)} |"
         for method, values in published.items():
             if name in values:
                 yield f"| {name} | {method}, published | - | {values[name]:.2f} |" + " - |" * (len(MEASURES) - 1)
+
+
+def named(result: dict[str, Any]) -> str:
+    """What was run, in words."""
+    limit = f"{result['limit']:g} s" if result["steps"] is None else f"{result['steps']} steps"
+    words = f"{result['method']}, {limit}" if result["method"] == OURS else result["method"]
+    return words + (", validation" if result["validation"] else "")
 
 
 def cell(values: list[float]) -> str:
@@ -179,6 +198,8 @@ def main() -> None:
     parser.add_argument("--sets", default="", help="default all of the folder")
     parser.add_argument("--splits", type=int, default=20, help="most splits of a set")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a fit of ours")
+    parser.add_argument("--steps", type=int, help="of each flow, in place of seconds")
+    parser.add_argument("--validation", action="store_true", help="judge by some of the training rows")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of each process")
     parser.add_argument("--peers", action="store_true")
@@ -193,9 +214,10 @@ def main() -> None:
     done = {key(result) for result in read(options.results)}
     jobs = [
         {"set": name, "folder": str(folder / name), "split": split, "method": method, "limit": options.seconds,
-         "threads": options.threads}
+         "steps": options.steps, "validation": options.validation, "threads": options.threads}
+        for split in range(options.splits)
         for name in names
-        for split in splits_of(folder / name, options.splits)
+        if split in splits_of(folder / name, options.splits)
         for method in (FITS if options.peers else [OURS])
     ]  # fmt: skip
     jobs = [job for job in jobs if key(job) not in done]

@@ -7,8 +7,10 @@ from scipy import stats
 from significance import follows
 
 import pushforward as pf
+from pushforward.networks.regression_trees import RegressionTrees
 from pushforward.zoo.flow_mixture import FlowMixture
 from pushforward.zoo.layers import linear_layer, set_linear
+from pushforward.zoo.registry import build
 
 WEIGHTS, MEANS, DEVIATIONS = np.array([0.2, 0.5, 0.3]), np.array([-4.0, 0.0, 1.0]), np.array([0.1, 1.0, 3.0])
 
@@ -67,3 +69,37 @@ def test_it_is_saved_and_loaded(tmp_path):
         whole.to_latent(x, context)
     with pytest.raises(ValueError, match="same features"):
         FlowMixture([pf.nsf(features=2), pf.nsf(features=1)])
+
+
+def test_flows_are_given_what_trees_say_of_the_context(tmp_path):
+    trees = RegressionTrees(features=2, trees=1, nodes=3, depth=1)
+    trees.feature[0], trees.branches[:] = 1, torch.tensor([[1, 1, 2], [2, 1, 2]])
+    trees.values[1:] = torch.tensor([-1.0, 2.0])
+    flows = [pf.nsf(features=1, context=3), pf.maf(features=1, context=3)]
+    whole = FlowMixture(flows, [0.25, 0.75], [trees])
+    x, context = torch.randn(9, 1), torch.randn(9, 2)
+    shown = torch.cat([context, torch.where(context[:, 1:] > 0, 2.0, -1.0)], 1)
+    plain = FlowMixture(flows, [0.25, 0.75])
+    assert whole.context_features == 2
+    assert torch.equal(whole.log_prob(x, context), plain.log_prob(x, shown))
+    assert torch.equal(whole.log_prob_of_each(x, context), plain.log_prob_of_each(x, shown))
+    z = whole.to_latent(x, context)
+    assert torch.equal(z, plain.to_latent(x, shown))
+    torch.testing.assert_close(whole.to_data(z, context), x, atol=1e-4, rtol=1e-4)
+    noise = whole.noise(9)
+    assert torch.equal(whole.draws_of(noise, context), plain.draws_of(noise, shown))
+    assert whole.sample((4,), context).shape == (4, 9, 1)
+    assert whole.beyond_range(context).shape == (9, 2)
+    parts = torch.stack([np.log(weight) + flow.log_prob(x, context) for weight, flow in whole.parts])
+    torch.testing.assert_close(parts.logsumexp(0), whole.log_prob(x, context))
+    pf.save(whole, tmp_path / "mixture.safetensors")
+    again = pf.load(tmp_path / "mixture.safetensors")
+    assert torch.equal(again.log_prob(x, context), whole.log_prob(x, context))
+
+
+@pytest.mark.parametrize("sizes", [{"features": 2}, {"features": 2, "trees": 1, "nodes": 10**12, "depth": 4}])
+def test_a_file_cannot_ask_for_trees_of_any_size(sizes):
+    config = {"architecture": "flow_mixture", "flows": [pf.nsf(features=1, context=3).config]}
+    config["regressions"] = [{"kind": "trees", **sizes}]
+    with pytest.raises(pf.InputError, match="trees"):
+        build(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
@@ -21,6 +22,7 @@ from pushforward.estimator.gaussian_start import keep_gaussian
 from pushforward.estimator.kinds import CONTINUOUS, ColumnKinds, continuous_kinds, declared_kinds, learn_kinds
 from pushforward.estimator.members import mixture_of, splits_of_members
 from pushforward.estimator.one_fit import Rows, train
+from pushforward.estimator.regressions import line_of, regressions_of
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, FittedRows, rows_with_weight, warn_of_dependence
 from pushforward.estimator.stacked import USUAL_FRACTION, fit_stack, folds_of
 from pushforward.estimator.varying import VaryingColumns
@@ -150,52 +152,67 @@ class FlowEstimator(BaseEstimator):
         copies: np.ndarray | None,
     ) -> None:
         """Set flow_ and history_ by the codes of rows, (n, D), given a context, (n, C)."""
-        count, features = len(split[0]), codes.shape[1]
-        # One target given others is the mixture of a few flows, each with other rows held out.
-        mixed = self.flow is None and given is not None and features == 1 and weights is None
-        splits = [split]
-        if mixed:
-            splits = splits_of_members(codes, given, split, self.validation_fraction, seed)
-        max_time = None if self.max_time is None else self.max_time / len(splits)
+        flags = () if given is None else self._context_columns.flags
+        # The points are those that a Gaussian is made of as well.
+        points = self._kinds.points(codes, seed)
+        rows = Rows(codes, points, given, None if weights is None else torch.from_numpy(weights), flags)
         folded = FoldedRows(torch.from_numpy(codes), copies)
         folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
         if folds:
-            max_time = seconds_of_flow(self.max_time, len(codes))
-        if self.flow is None:
-            recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], max_time)
-        else:
-            recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
-        announce = to_standard_error if self.verbose else silent
-        for line in [*self._kinds.describe(), *recipe.reasons]:
-            announce(line)
-        row_weights = None if weights is None else torch.from_numpy(weights)
-        # The points are those that a Gaussian is made of as well.
-        flags = () if given is None else self._context_columns.flags
-        rows = Rows(codes, self._kinds.points(codes, seed), given, row_weights, flags)
-        options = {**self._training_options(recipe, seed), "max_time": max_time}
-        if folds:
+            recipe, options = self._chosen(rows, split, seed, seconds_of_flow(self.max_time, len(codes)))
             result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
             self.flow_: Any = result.flow
             self.history_ = result.history
-            announce(result.history.events[-1])
-            return
-        found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
-        flow, self.history_ = found[0]
-        before = len(self.history_.events)
-        self.flow_ = flow
-        if mixed:
-            self.flow_ = mixture_of(found, self._kinds, rows, splits)
-        elif self.flow is None:
-            self.flow_ = keep_gaussian(flow, self._kinds, self.history_, rows, split)
-        for line in self.history_.events[before:]:
-            announce(line)
+            self._announce(self.history_.events[-1:])
+        elif self.flow is None and given is not None and codes.shape[1] == 1 and weights is None:
+            self._train_mixture(rows, folded, split, seed)
+        else:
+            recipe, options = self._chosen(rows, split, seed, self.max_time)
+            self.flow_, self.history_ = train(self._kinds, recipe, rows, split, seed, options)
+            before = len(self.history_.events)
+            if self.flow is None:
+                self.flow_ = keep_gaussian(self.flow_, self._kinds, self.history_, rows, split)
+            self._announce(self.history_.events[before:])
 
-    def _training_options(self, recipe: Recipe, seed: int) -> TrainingOptions:
+    def _train_mixture(self, rows: Rows, folded: FoldedRows, split: Any, seed: int) -> None:
+        """Set flow_ and history_ of one target: a mixture of a few flows that are shown what regressions say of it."""
+        assert rows.given is not None
+        start, max_time = time.monotonic(), self.max_time
+        regressions = regressions_of(self._kinds, rows, folded, seed, max_time, self.max_steps)
+        about = [line_of(regressions)] if regressions else []
+        self._announce(about)
+        splits = splits_of_members(rows.codes, rows.given, split, self.validation_fraction, seed)
+        rows = rows.shown(regressions)
+        if max_time is not None:
+            max_time = max(max_time - (time.monotonic() - start), 0.5 * max_time) / len(splits)
+        recipe, options = self._chosen(rows, split, seed, max_time)
+        found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
+        self.history_ = found[0][1]
+        before = len(self.history_.events)
+        self.flow_ = mixture_of(found, self._kinds, rows, splits, [one.model for one in regressions])
+        self._announce(self.history_.events[before:])
+        self.history_.events[before:before] = about
+
+    def _chosen(self, rows: Rows, split: Any, seed: int, max_time: float | None) -> tuple[Recipe, TrainingOptions]:
+        """The recipe of a flow, which is said, and the options of its training."""
+        count, context = len(split[0]), 0 if rows.given is None else rows.given.shape[1]
+        if self.flow is None:
+            recipe = choose_recipe(count, rows.codes.shape[1], context, max_time)
+        else:
+            recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
+        self._announce([*self._kinds.describe(), *recipe.reasons])
+        return recipe, self._training_options(recipe, seed, max_time)
+
+    def _announce(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            (to_standard_error if self.verbose else silent)(line)
+
+    def _training_options(self, recipe: Recipe, seed: int, max_time: float | None) -> TrainingOptions:
         """The options of the recipe, and those that were given in their place."""
         given = {name: getattr(self, name) for name in ("max_steps", "epochs", "learning_rate", "batch_size")}
         chosen = {name: value for name, value in given.items() if value is not None}
         progress = None if self.verbose else False
-        options = {"max_time": self.max_time, "device": self.device, "seed": seed, "progress": progress}
+        options = {"max_time": max_time, "device": self.device, "seed": seed, "progress": progress}
         return {**recipe.training, **chosen, **options}  # type: ignore[typeddict-item]
 
     def _fit_rows(self, X: Any, sample_weight: Any = None) -> FittedRows:

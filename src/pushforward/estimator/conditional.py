@@ -25,7 +25,9 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
     A regressor whose `predict` gives medians, means or modes, `predict_quantiles` any quantiles, `predict_interval`
     intervals and `sample` draws; `crps`, `pit` and `coverage` judge them. One target has the mixture of up to five
-    flows, each with other rows held out, and of linear regressions, which its training starts from. For one target the
+    flows, each with other rows held out, and of linear regressions, which its training starts from. Beside the columns
+    of X both are shown the target as boosted trees and a Gaussian process predict it, for every row of the fit from
+    other rows; `history_` says what these explain, and what explains nothing is left out. For one target the
     quantiles are exact: y = f(z | X) increases with z, so that the q-quantile is f(Φ⁻¹(q) | X). For several targets
     they are those of each target by itself over 1024 points y = f(z | X), z from a Sobol sequence in normal
     coordinates, which is the same for every row and at every call. Targets that are flags, counts or grades have
@@ -51,8 +53,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
     Attributes:
         flow_: the fitted `Flow`, or `FlowMixture` of one target, over the targets that vary, in their own units; its
-            context are the columns of X that vary, and flags of those with gaps. Of targets with probabilities it is
-            over their points on a line.
+            context are the columns of X that vary, and flags of those with gaps; the trees and the process are part of
+            it. Of targets with probabilities it is over their points on a line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.

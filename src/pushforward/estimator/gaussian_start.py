@@ -50,6 +50,7 @@ def gaussian_of_split(
         normal=kinds.maps.normal,
         flags=rows.flags,
         trends=kinds.maps.linear,
+        predictions=rows.predictions,
     )
 
 

@@ -13,6 +13,8 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.estimator.one_fit import Rows
 from pushforward.estimator.varying import constant_columns
 from pushforward.flow import Flow
+from pushforward.networks.kernel_regression import KernelRegression
+from pushforward.networks.regression_trees import RegressionTrees
 from pushforward.support.modules import device_of
 from pushforward.training import History
 from pushforward.training.copies import copies_of
@@ -20,8 +22,10 @@ from pushforward.training.splitting import split_table
 from pushforward.zoo.flow_mixture import FlowMixture
 from pushforward.zoo.mixture_weights import mixed, mixture_weights
 
-# Flows of few rows differ by chance, and what they overfit, so that their mixture is better than each of them.
-MEMBERS, ROWS_OF_MEMBERS = 5, 20_000
+# Flows of few rows differ by chance, and in what they overfit, so that their mixture is better than each of them. Of
+# more rows each needs more of the time.
+MEMBERS, ROWS_OF_MEMBERS = 5, 2_000
+MEMBERS_OF_MANY, MOST_ROWS = 2, 20_000
 
 
 def splits_of_members(
@@ -39,11 +43,12 @@ def splits_of_members(
         seed: of the first split.
     """
     splits = [first]
-    if len(codes) > ROWS_OF_MEMBERS or given is None:
+    if len(codes) > MOST_ROWS or given is None:
         return splits
+    members = MEMBERS if len(codes) <= ROWS_OF_MEMBERS else min(MEMBERS, MEMBERS_OF_MANY)
     whole = np.hstack([codes, given])
     copies = copies_of(whole)
-    for member in range(1, MEMBERS):
+    for member in range(1, members):
         split = split_table(torch.from_numpy(whole), fraction, seed + member, copies=copies)
         if not constant_columns(whole[split[0].numpy()]).any():
             splits.append(split)
@@ -51,7 +56,11 @@ def splits_of_members(
 
 
 def mixture_of(
-    found: Sequence[tuple[Flow, History]], kinds: ColumnKinds, rows: Rows, splits: Sequence[tuple[Tensor, Tensor]]
+    found: Sequence[tuple[Flow, History]],
+    kinds: ColumnKinds,
+    rows: Rows,
+    splits: Sequence[tuple[Tensor, Tensor]],
+    regressions: Sequence[RegressionTrees | KernelRegression] = (),
 ) -> FlowMixture:
     """The mixture of flows, and of the linear regressions of their training rows; the first history says its value.
 
@@ -64,6 +73,7 @@ def mixture_of(
         kinds: of the columns.
         rows: of the fit.
         splits: of the flows.
+        regressions: of which the last columns that the flows were given were made; default none.
     """
     history, device = found[0][1], device_of(found[0][0])
     flows: list[Flow] = []
@@ -76,7 +86,7 @@ def mixture_of(
             gaussians.append(gaussian.eval())
             values.append(np.stack([held_out_log_prob(some, kinds, rows, split) for some in (flow, gaussian)]))
     if len(gaussians) < len(flows):
-        return FlowMixture(flows).to(device).eval()
+        return FlowMixture(flows, regressions=regressions).to(device).eval()
     each = np.concatenate(values, 1)
     of_kinds = mixture_weights(each)
     share = float(of_kinds[1])
@@ -85,4 +95,4 @@ def mixture_of(
         f"mixture: {len(flows)} of these flows, each with other rows held out, and {share:.1%} linear regression"
     )
     weights = [(1 - share) / len(flows)] * len(flows) + [share / len(flows)] * len(flows)
-    return FlowMixture([*flows, *gaussians], weights).to(device).eval()
+    return FlowMixture([*flows, *gaussians], weights, regressions).to(device).eval()

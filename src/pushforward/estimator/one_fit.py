@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.flow import Flow
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING
 from pushforward.training import History, fit
+from pushforward.zoo.cross_fitted import CrossFitted
 from pushforward.zoo.recipe import Recipe
 
 
@@ -27,6 +28,7 @@ class Rows:
         given: (n, C) or None.
         weights: (n,) or None.
         flags: the places of flags in the context.
+        predicted: how many of its last columns are what regressions say of the target.
     """
 
     codes: np.ndarray
@@ -34,6 +36,19 @@ class Rows:
     given: np.ndarray | None
     weights: Tensor | None
     flags: Sequence[int] = ()
+    predicted: int = 0
+
+    @property
+    def predictions(self) -> Sequence[int]:
+        """The places of what regressions say of the target, in the context."""
+        size = 0 if self.given is None else self.given.shape[1]
+        return range(size - self.predicted, size)
+
+    def shown(self, regressions: Sequence[CrossFitted]) -> Rows:
+        """The rows with what regressions say of each without it as the last columns of the context."""
+        assert self.given is not None and not self.predicted
+        given = np.column_stack([self.given, *(one.unseen for one in regressions)])
+        return replace(self, given=given, predicted=len(regressions))
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Points, context and weights of some rows."""
@@ -59,7 +74,8 @@ def train(
     """
     points, context, weights = rows.at(split[0])
     known = None if rows.given is None else torch.from_numpy(rows.given)
-    flow = recipe.make(points, context, seed, weights=weights, known=known, flags=rows.flags, **kinds.flow_options())
+    of_context = {"known": known, "flags": rows.flags, "predictions": rows.predictions}
+    flow = recipe.make(points, context, seed, weights=weights, **of_context, **kinds.flow_options())
     density = kinds.density(flow, POINTS_IN_TRAINING)
     of_rows = None if rows.weights is None else rows.weights.numpy()
     history = fit(density, rows.codes, rows.given, weights=of_rows, split=split, **{**options, "seed": seed})

@@ -46,7 +46,7 @@ class FoldedRows:
             >>> [len(held_out) for _, held_out in folds], sorted(int(row) for _, some in folds for row in some)
             ([2, 2, 2, 2, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
         """
-        part = self._parts(count, seed)
+        part = self.parts(count, seed)
         return [self._split(np.flatnonzero(part == number), np.flatnonzero(part != number)) for number in range(count)]
 
     def held_out_once(self, folds: Sequence[tuple[Tensor, Tensor]]) -> np.ndarray:
@@ -54,7 +54,7 @@ class FoldedRows:
         labels = np.arange(len(self.matrix)) if self.together is None else self.together
         return np.isin(labels, labels[torch.cat([held_out for _, held_out in folds]).numpy()])
 
-    def _parts(self, count: int, seed: int) -> np.ndarray:
+    def parts(self, count: int, seed: int) -> np.ndarray:
         """The number of the part, (n,), that each row is in."""
         together = np.arange(len(self.matrix)) if self.together is None else self.together
         _, labels, sizes = np.unique(together, return_inverse=True, return_counts=True)

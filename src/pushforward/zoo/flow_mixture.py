@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bijections.ordering import closure, triangular_order
+from pushforward.bijections.shown_more import ShownMore, with_more
 from pushforward.distributions import Base, StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.networks.kernel_regression import KernelRegression
+from pushforward.networks.regression_trees import RegressionTrees
 from pushforward.solvers.scalar_root import find_root
 from pushforward.support.arguments import draws_shape
 from pushforward.support.broadcasting import broadcast_shapes
@@ -21,6 +24,9 @@ from pushforward.zoo.scalar_map import ScalarMap
 
 # Log-probabilities below this are moved to it: float64 has no normal quantile beyond.
 LEAST_LOG = -700.0
+# Functions of a context that flows are given the values of, by their names in files, and their largest sizes.
+REGRESSIONS: dict[str, Any] = {"trees": RegressionTrees, "kernels": KernelRegression}
+MOST_OF = {"features": 100_000, "trees": 100_000, "nodes": 100_000_000, "depth": 1_000, "points": 100_000}
 
 
 class FlowMixture(nn.Module):
@@ -33,9 +39,11 @@ class FlowMixture(nn.Module):
     Arguments:
         flows: over the same features, given the same context.
         weights: (K,) above 0, scaled to sum to one; default equal.
+        regressions: functions of a context; the flows are given what they say of it as its last features. Default none.
 
     Attributes:
         flows: K of them.
+        regressions: of a context.
         log_weights: (K,), float64.
         base: the density of z, over as many features.
 
@@ -57,7 +65,12 @@ class FlowMixture(nn.Module):
     context_allows_gaps: Literal[False] = False
     log_weights: Tensor
 
-    def __init__(self, flows: Sequence[Flow], weights: Sequence[float] | Tensor | None = None) -> None:
+    def __init__(
+        self,
+        flows: Sequence[Flow],
+        weights: Sequence[float] | Tensor | None = None,
+        regressions: Sequence[RegressionTrees | KernelRegression] = (),
+    ) -> None:
         super().__init__()
         if not flows:
             raise ValueError("A mixture needs at least one flow.")
@@ -65,6 +78,7 @@ class FlowMixture(nn.Module):
         if len(sizes) > 1:
             raise ValueError(f"All flows of a mixture have the same features and context features, got {sizes}.")
         self.flows: Any = nn.ModuleList(flows)
+        self.regressions: Any = nn.ModuleList(regressions)
         given = torch.ones(len(flows)) if weights is None else torch.as_tensor(weights)
         self.register_buffer("log_weights", given.double().log() - given.double().sum().log())
 
@@ -76,7 +90,7 @@ class FlowMixture(nn.Module):
     @property
     def context_features(self) -> int:
         """C, the length of a context."""
-        return self.flows[0].context_features
+        return self.flows[0].context_features - len(self.regressions)
 
     @property
     def base(self) -> Base:
@@ -92,7 +106,13 @@ class FlowMixture(nn.Module):
     def config(self) -> dict[str, Any] | None:
         """How to build this mixture again; None if that of a flow is not known."""
         configs = [flow.config for flow in self.flows]
-        return None if None in configs else {"architecture": "flow_mixture", "flows": configs}
+        if None in configs:
+            return None
+        kinds = {kind: name for name, kind in REGRESSIONS.items()}
+        found = {"architecture": "flow_mixture", "flows": configs}
+        if len(self.regressions):
+            found["regressions"] = [{"kind": kinds[type(one)], **one.sizes} for one in self.regressions]
+        return found
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The same as `log_prob`."""
@@ -100,6 +120,7 @@ class FlowMixture(nn.Module):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(x | context) in nats, (*batch), of x, (*batch, D), given the context, (*batch, C)."""
+        context = with_more(self.regressions, context)
         each = _stack([flow.log_prob(x, context) for flow in self.flows]).movedim(0, -1)
         return (each + self.log_weights.to(each)).logsumexp(-1)
 
@@ -116,6 +137,7 @@ class FlowMixture(nn.Module):
         order = self.order()
         if order is None:
             raise InputError("The flows of this mixture mix features, or have no order of the features in common.")
+        context = with_more(self.regressions, context)
         each = _stack([flow.log_prob_of_each(x, context, order) for flow in self.flows])
         joint = each[..., order].cumsum(-1) + self.log_weights.to(each).view(-1, *[1] * x.dim())
         log_prob = joint.logsumexp(0)
@@ -128,6 +150,7 @@ class FlowMixture(nn.Module):
         batch = torch.Size(draws_shape(shape) + (() if context is None else tuple(context.shape[:-1])))
         count = batch.numel()
         which = torch.multinomial(self.log_weights.exp(), max(1, count), replacement=True)[:count]
+        context = with_more(self.regressions, context)
         given = None if context is None else context.expand(*batch, -1).reshape(count, context.shape[-1])
 
         def drawn(flow: Flow, rows: Tensor) -> Tensor:
@@ -146,6 +169,7 @@ class FlowMixture(nn.Module):
         ends = self.log_weights.exp().cumsum(0)[:-1].to(noise)
         which = torch.searchsorted(ends, noise[:, 0].contiguous(), right=True)
         each = noise[:, 1:].unflatten(1, (len(self.flows), -1))
+        context = with_more(self.regressions, context)
 
         def drawn(flow: Flow, rows: Tensor) -> Tensor:
             own = each[rows, which[rows]].to(flow.reference)
@@ -176,12 +200,17 @@ class FlowMixture(nn.Module):
 
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range in training of every flow."""
-        return torch.stack([flow.beyond_range(context) for flow in self.flows]).all(0)
+        # What regressions say does not matter here, and takes time.
+        whole = torch.nn.functional.pad(context, (0, len(self.regressions)))
+        return torch.stack([flow.beyond_range(whole)[..., : context.shape[-1]] for flow in self.flows]).all(0)
 
     @property
     def parts(self) -> list[tuple[float, Flow]]:
-        """The weights of the flows, and the flows."""
-        return list(zip(self.log_weights.exp().tolist(), self.flows, strict=True))
+        """The weights of the flows, and the flows, given a context as the mixture is."""
+        flows = list(self.flows)
+        if len(self.regressions):
+            flows = [Flow(ShownMore(one.bijection, self.regressions), one.base) for one in flows]
+        return list(zip(self.log_weights.exp().tolist(), flows, strict=True))
 
     def _of_each(self, drawn: Callable[[Flow, Tensor], Tensor], which: Tensor) -> Tensor:
         """Rows, (n, D), each made by the flow that `which`, (n,), says, of the places of the rows."""
@@ -196,6 +225,7 @@ class FlowMixture(nn.Module):
             raise InputError("A mixture of flows over several features is not a map of latent features.")
         if not all(isinstance(flow.base, StandardNormal) for flow in self.flows):
             raise InputError("A mixture with parts whose base is not normal is not a map of latent features.")
+        context = with_more(self.regressions, context)
         return [ScalarMap(flow, context) for flow in self.flows]
 
 
@@ -219,5 +249,17 @@ def _latent_and_slope(maps: Sequence[ScalarMap], x: Tensor, log_weights: Tensor)
 
 
 @register("flow_mixture")
-def _build_flow_mixture(flows: list[dict[str, Any]]) -> FlowMixture:
-    return FlowMixture([build(config) for config in flows])
+def _build_flow_mixture(flows: list[dict[str, Any]], regressions: Any = ()) -> FlowMixture:
+    return FlowMixture([build(config) for config in flows], regressions=[_regression_of(one) for one in regressions])
+
+
+def _regression_of(sizes: Any) -> RegressionTrees | KernelRegression:
+    """A regression of these sizes, before the numbers of a file are read."""
+    if not isinstance(sizes, dict) or sizes.get("kind") not in REGRESSIONS:
+        raise InputError(f"flow_mixture: a regression is one of {', '.join(REGRESSIONS)}, got {sizes!r}.")
+    options = {name: size for name, size in sizes.items() if name != "kind"}
+    within = all(type(size) is int and 0 <= size <= MOST_OF.get(name, 0) for name, size in options.items())
+    names = {"trees": {"features", "trees", "nodes", "depth"}, "kernels": {"features", "points"}}[sizes["kind"]]
+    if not within or set(options) != names:
+        raise InputError(f"flow_mixture: the sizes of a regression are not within their limits: {sizes!r}.")
+    return REGRESSIONS[sizes["kind"]](**options)

@@ -57,6 +57,7 @@ def gaussian_of(
     normal: Collection[int] = (),
     flags: Collection[int] = (),
     trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> Flow:
     """The Gaussian of maximum likelihood, in the units of data, as a flow; shrunk where rows are too few for one.
 
@@ -66,7 +67,7 @@ def gaussian_of(
     """
     sizes = {"features": x.shape[1], "context": 0 if context is None else context.shape[1]}
     inner = build({**GAUSSIAN, **sizes})
-    found = straight(inner, x, context, weights, normal=normal, flags=flags, trends=trends)
+    found = straight(inner, x, context, weights, normal=normal, flags=flags, trends=trends, predictions=predictions)
     if context is not None:
         regress(found, x, context, weights)
         return found
@@ -92,6 +93,7 @@ def best_gaussian(
     normal: Collection[int] = (),
     flags: Collection[int] = (),
     trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> tuple[Flow | None, float, str]:
     """The Gaussian with the highest held-out value: in the units of a flow, or in those of the data.
 
@@ -105,6 +107,7 @@ def best_gaussian(
         normal: features of x that are nearly normal already; default none.
         flags: numbers of the context that are not standardized, default none.
         trends: features of x that follow a linear trend beyond the range of the context, as `straight` takes them.
+        predictions: numbers of the context that are functions of the others; default none.
 
     Returns:
         The Gaussian, or None where there is none, its value, and what people call it.
@@ -114,7 +117,8 @@ def best_gaussian(
         return best
     makers: dict[str, Callable[[], Flow]] = {IN_UNITS: lambda: gaussian_like(flow, x, context, weights)}
     if not bounded:
-        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, normal, flags, trends))
+        of_context = normal, flags, trends, predictions
+        makers[OF_COLUMNS] = lambda: _with_range_of(flow, gaussian_of(x, context, weights, *of_context))
     for name, make in makers.items():
         try:
             gaussian = make()

@@ -23,7 +23,12 @@ LEAST_SHARE = 1e-4
 
 @torch.no_grad()
 def trend_of(
-    base: Base, x: Tensor, context: Tensor, trends: Collection[int], weights: Tensor | None = None
+    base: Base,
+    x: Tensor,
+    context: Tensor,
+    trends: Collection[int],
+    weights: Tensor | None = None,
+    predictions: Collection[int] = (),
 ) -> ContextTrend | None:
     """The trend of the rows of a training; None of too many columns of a context.
 
@@ -35,22 +40,25 @@ def trend_of(
         context: (N, C), standardized.
         trends: the features whose location follows a trend.
         weights: (N,) or None.
+        predictions: numbers of the context that are functions of the others. They answer as at the end of the range, so
+            that there is no trend along them.
     """
     if context.shape[1] > MOST_CONTEXTS:
         return None
     some = slice(None, None, 1 + len(x) * (context.shape[1] + x.shape[1]) // MOST_NUMBERS)
-    features = sorted(trends)
-    rows, given = x[some].double(), context[some].double()
+    features, along = sorted(trends), [place for place in range(context.shape[1]) if place not in predictions]
+    rows, given = x[some].double(), context[some][:, along].double()
     weights = None if weights is None else weights[some]
     latents = latents_of(x.shape[1]) if isinstance(base, StandardNormal) else base.even_points(POINTS)
     found = ContextTrend(x.shape[1], context.shape[1], len(latents)).to(x)
     found.latents.copy_(latents)
-    found.precision.copy_(_precision(given, weights))
+    places = torch.tensor(along, dtype=torch.int64)
+    found.precision.zero_()[places[:, None], places] = _precision(given, weights).to(x)
     usual = _usual_rows(rows[:, features])
     if features and int(usual.sum()) > 1:
         weights = None if weights is None else weights[usual]
         slope, _, residuals, least = regression_with_residuals(rows[usual][:, features], given[usual], weights)
-        found.slope[features] = slope.to(x)
+        found.slope[torch.tensor(features)[:, None], places] = slope.to(x)
         found.noise[features] = (residuals.square().sum(0) + least.square()).sqrt().to(x)
     return found
 

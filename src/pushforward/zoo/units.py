@@ -69,6 +69,7 @@ def gaussianized(
     context_knots: int | None = None,
     flags: Collection[int] = (),
     trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> Flow:
     """The flow behind a spline that makes each feature of data x nearly normal, and log_prob in the data's own units.
 
@@ -96,6 +97,8 @@ def gaussianized(
             constant; default none.
         trends: features of which the location follows a linear trend of the context; default all without bounds that
             are not nearly normal already. There are none in clusters.
+        predictions: numbers of the context that are functions of the others, along which there is no trend; default
+            none.
 
     Returns:
         A flow that takes and gives x in its own units and in the precision of the x given here.
@@ -124,7 +127,8 @@ def gaussianized(
     if trends is None:
         bounded = [feature for ends in (low, high) if ends for feature, end in enumerate(ends) if math.isfinite(end)]
         trends = set(range(x.shape[1])) - {*normal, *bounded}
-    return _gaussianized(flow, spline, _of_context(flow, x, context, weights, known, context_knots, flags, trends))
+    of_context = _of_context(flow, x, context, weights, known, context_knots, flags, trends, predictions)
+    return _gaussianized(flow, spline, of_context)
 
 
 def in_clusters(
@@ -186,6 +190,7 @@ def straight(
     normal: Collection[int] = (),
     flags: Collection[int] = (),
     trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> Flow:
     """The flow in the units of data x as `standardized` gives it, with the tails of `gaussianized` beyond the data.
 
@@ -198,13 +203,15 @@ def straight(
         normal: features that are nearly normal already and are left unchanged, tails included.
         flags: as in `gaussianized`.
         trends: as in `gaussianized`.
+        predictions: as in `gaussianized`.
 
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
     spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights)
     trends = set(range(x.shape[1])) - {*normal} if trends is None else trends
-    return _gaussianized(flow, spline, _of_context(flow, x, context, weights, None, context_knots, flags, trends))
+    of_context = _of_context(flow, x, context, weights, None, context_knots, flags, trends, predictions)
+    return _gaussianized(flow, spline, of_context)
 
 
 def in_units_of(flow: Flow, other: Flow) -> Flow:
@@ -401,6 +408,7 @@ def _of_context(
     knots: int | None = None,
     flags: Collection[int] = (),
     trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
 ) -> _OfContext:
     """The maps of a context, (N, C): its range is that of known rows; with knots a flow sees its features.
 
@@ -411,7 +419,7 @@ def _of_context(
     affine = _standardization(context, "context", weights, flags)
     standard = affine.inverse(context)[0]
     context_range = ContextRange(context.shape[1]).set(standard if known is None else affine.inverse(known)[0])
-    trend = None if trends is None else trend_of(flow.base, x, standard, trends, weights)
+    trend = None if trends is None else trend_of(flow.base, x, standard, trends, weights, predictions)
     if knots is None:
         return affine, context_range, None, trend
     return affine, context_range, ContextFeatures.from_data(standard, _checked_knots(knots), weights, flags), trend
