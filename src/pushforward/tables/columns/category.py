@@ -107,7 +107,7 @@ class Category(Leveled):
         # Prices of a menu lie far apart, too.
         if not len(far) or SHARE_OF_GRID * (steps.sum() / steps.min() + 1) > len(steps) + 1:
             return super().remark
-        return super().remark or remark_of_marks([shortest(level) for level in far])
+        return "; ".join(filter(None, [super().remark, remark_of_marks([shortest(level) for level in far])]))
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:

@@ -9,6 +9,8 @@ import numpy as np
 LEAST_ROWS, CHANCE_AT_END, CHANCE_APART = 2, 1e-3, 1e-2
 # So many levels at most are far from all others.
 MOST_FAR_LEVELS = 20
+# They go on like the others if the logarithm of the ratio to the one before is at most so many times theirs.
+SAME_RATIO = 1.25
 
 
 def far_from(numbers: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -73,9 +75,21 @@ def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_row
     Example:
         >>> far_levels(np.array([-9.0, 1.0, 2.0, 3.0, 99.0]), np.full(5, 20), 3)
         array([-9., 99.])
+        >>> far_levels(np.array([1.0, 10.0, 100.0, 1000.0]), np.full(4, 20), 3)
+        array([], dtype=float64)
     """
     most = min(len(different) // 2, MOST_FAR_LEVELS)
-    return different[far_places(different, np.where(counts >= least_rows, counts, 1), most, beside)]
+    far = far_places(different, np.where(counts >= least_rows, counts, 1), most, beside)
+    return different[far & ~_goes_on(different, far)]
+
+
+def _goes_on(different: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """Which of the largest levels go on like the others in ratio, such as 1000 after 1, 10 and 100, (n,) booleans."""
+    positive, found = different > 0, np.zeros(len(far), dtype=bool)
+    ratios, after = np.diff(np.log(different[positive])), far[positive][1:]
+    if after.any() and not after.all():
+        found[np.flatnonzero(positive)[1:]] = after & (ratios <= SAME_RATIO * np.median(ratios[~after]))
+    return found
 
 
 def few_outermost(
