@@ -41,7 +41,8 @@ DIRECTIVES = {
 # As text is read; in which of them it is written: without leading zeros, in capitals, in small letters, with a comma
 # before fractions, offsets as +00:00, +00 and Z, and UTC as GMT.
 PLAIN = {"%-d": "%d", "%-m": "%m", "%-H": "%H", "%-I": "%I", "%-V": "%V",
-         "%^b": "%b", "%^B": "%B", "%P": "%p", "%,S": "%S", "%:z": "%z", "%-z": "%z", "%^z": "%z", "%^Z": "%Z"}  # fmt: skip
+         "%^b": "%b", "%^B": "%B", "%P": "%p", "%,S": "%S",
+         "%:z": "%z", "%-z": "%z", "%^z": "%z", "%^Z": "%Z"}  # fmt: skip
 _DATES = [
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))),
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
