@@ -355,6 +355,6 @@ def _line_of_near_copies(share: float, hold_out: HoldOut) -> str:
         return f"copies with a jitter, or rounded, were looked for among the first {HEAD_ROWS:,} rows alone"
     advice = "" if hold_out.group is not None else "; --group holds them out together"
     return (
-        f"{percent(share)} of the first {HEAD_ROWS:,} rows repeat others up to a jitter or rounding: in a table that is "
-        f"streamed such copies stand on both sides of the split, so that the held-out nats are too high{advice}"
+        f"{percent(share)} of the first {HEAD_ROWS:,} rows repeat others up to a jitter or rounding: in a table that "
+        f"is streamed such copies stand on both sides of the split, so that the held-out nats are too high{advice}"
     )

@@ -119,7 +119,7 @@ def gaussianized(
             flags=flags,
         )  # fmt: skip
     spline = MarginalSpline.from_data(
-        x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
+        x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights, straight=straight
     )
     if trends is None:
         bounded = [feature for ends in (low, high) if ends for feature, end in enumerate(ends) if math.isfinite(end)]
