@@ -44,3 +44,9 @@ def test_levels_that_go_on_in_ratio_are_no_marks():
     assert column_of(marked).remark == (
         '99 lies far from all other values: if it marks missing values, declare "missing": [99]'
     )
+
+
+def test_a_far_level_of_a_usual_share_is_no_mark_unless_it_looks_like_one():
+    for far, share, marked in ((3.9, 0.25, False), (3.9, 0.02, True), (99.0, 0.25, True), (-1.0, 0.25, True)):
+        rows = np.where(np.arange(400) < 400 * share, far, GENERATOR.choice([3.1, 3.11, 3.12], 400))
+        assert (column_of(rows).remark is not None) == marked
