@@ -154,3 +154,20 @@ def test_relations_of_dates_and_beside_marks_are_refused_with_file_columns_and_o
 def test_a_date_and_its_year_are_no_relation():
     days = pd.to_datetime(RANDOM.integers(0, 20000, ROWS), unit="D")
     prepare(pd.DataFrame({"day": days, "year": days.year, "x": RANDOM.normal(size=ROWS)}))
+
+
+@pytest.mark.parametrize("rounded", ["single", "single, doubled", "six decimals"])
+def test_a_column_and_its_rounded_copy_are_related(rounded):
+    a, other = RANDOM.normal(10, 2, ROWS), RANDOM.normal(size=ROWS)
+    copies = {"single": np.float32(a), "single, doubled": np.float32(2 * a), "six decimals": np.round(a, 6)}
+    # Rounding decides which of them stands on the left.
+    equation = "(a = 0.5 b|b = 2 a)" if "doubled" in rounded else "a = b"
+    with pytest.raises(InputError, match=f"{equation} in every row up to rounding"):
+        prepare(pd.DataFrame({"a": a, "b": copies[rounded], "c": other}))
+
+
+def test_a_copy_with_few_decimals_leaves_a_density():
+    a = RANDOM.normal(10, 2, ROWS)
+    prepare(pd.DataFrame({"a": a, "b": np.round(a, 1), "c": RANDOM.normal(size=ROWS)}))
+    noisy = np.float32(a + 1e-5 * RANDOM.normal(size=ROWS))
+    assert find_relation(np.column_stack([a, noisy])) is None

@@ -29,8 +29,8 @@ LEVELS = {
     "about": [f"c. {1500 + k}" for k in range(200)],
     "a rent": [f"USD {1000 + 7 * k:,} per {'month' if k % 3 else 'week'}" for k in range(200)],
     "days in a year": [f"{day:%Y-%j}" for day in DAYS],
-    "full width": [f"{k / 10}".translate(FULL_WIDTH) for k in range(200)],
-    "Arabic digits": [f"{k}".translate(ARABIC) for k in range(200)],
+    "full width": [f"{k / 10} {'m' if k % 3 else 'ft'}".translate(FULL_WIDTH) for k in range(200)],
+    "Arabic digits": [f"{k} {'m' if k % 3 else 'ft'}".translate(ARABIC) for k in range(200)],
     "a zone by its place": [f"{day} 00:00:00+01:00[Europe/Berlin]" for day in DAYS],
 }
 

@@ -32,7 +32,7 @@ def test_only_densities_that_grow_without_end_pile_up(seed):
 
 def test_rounding_piles_nothing_up_and_few_rows_say_nothing():
     generator = np.random.default_rng(0)
-    assert not piles_up(stats.beta(0.3, 3).rvs(150, random_state=generator))
+    assert not piles_up(stats.beta(0.3, 3).rvs(70, random_state=generator))
     # The first cell is as wide as the others, and numbers are spread evenly over it.
     column = column_of(np.ceil(10 * stats.gamma(0.5).rvs(ROWS, random_state=generator)) / 10)
     assert not getattr(column, "log", None)

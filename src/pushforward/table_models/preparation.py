@@ -19,6 +19,7 @@ from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.row_order import correlation_of_neighbors
 from pushforward.table_models.source import Codes, HoldOut, Split, TableSource
 from pushforward.table_models.streamed import StreamedTable, is_large
+from pushforward.table_models.streamed_choice import HEAD_ROWS
 from pushforward.tables import (
     Schema,
     check_columns,
@@ -336,6 +337,8 @@ def _lines_of_rows(rows: Split, hold_out: HoldOut) -> list[str]:
             f"{percent(rows.copies)} of the rows repeat others: copies stand on one side of the split, and count once "
             "among the held-out rows"
         )
+    if rows.nearly_copied is not None:
+        lines.append(_line_of_near_copies(rows.nearly_copied, hold_out))
     if hold_out.group is None and not hold_out.last and rows.neighbors is not None:
         correlation = correlation_of_neighbors(rows.neighbors)
         if correlation:
@@ -344,3 +347,14 @@ def _lines_of_rows(rows: Split, hold_out: HoldOut) -> list[str]:
                 "or --group holds out rows honestly"
             )
     return lines
+
+
+def _line_of_near_copies(share: float, hold_out: HoldOut) -> str:
+    """A line about rows of a streamed table that repeat others nearly."""
+    if share <= NOTABLE_COPIES:
+        return f"copies with a jitter, or rounded, were looked for among the first {HEAD_ROWS:,} rows alone"
+    advice = "" if hold_out.group is not None else "; --group holds them out together"
+    return (
+        f"{percent(share)} of the first {HEAD_ROWS:,} rows repeat others up to a jitter or rounding: in a table that "
+        f"is streamed such copies stand on both sides of the split, so that the held-out nats are too high{advice}"
+    )

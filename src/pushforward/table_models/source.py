@@ -67,6 +67,8 @@ class Split:
         copies: the share of rows that repeat others.
         neighbors: rows in their order, (k, columns).
         folded: all rows, in memory, to hold out in turn; None where they have weights or an order.
+        nearly_copied: of the first rows of a table that is streamed, the share of those that repeat others up to a
+            jitter or rounding, which may stand on both sides; None where all rows were compared so.
         extremes: rows with the smallest and the largest values of each column, where `train` is a sample; or None.
     """
 
@@ -83,6 +85,7 @@ class Split:
     neighbors: np.ndarray | None = None
     extremes: np.ndarray | None = None
     folded: FoldedRows | None = None
+    nearly_copied: float | None = None
 
     @property
     def ends(self) -> np.ndarray:

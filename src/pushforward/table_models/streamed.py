@@ -15,7 +15,7 @@ from pushforward.support.progress import progress
 from pushforward.support.wording import counted
 from pushforward.table_models.auxiliary_columns import errors_of, line_of_weights, weights_of
 from pushforward.table_models.source import Codes, HoldOut, Split, line_of_blank_rows, numbered
-from pushforward.table_models.streamed_choice import choose_held_out
+from pushforward.table_models.streamed_choice import choose_held_out, share_nearly_copied
 from pushforward.table_models.streamed_weights import StreamedWeights
 from pushforward.tables import Schema, StoredTable, TableReader, encode, infer_schema, open_table
 from pushforward.tables.columns.kinds import Column
@@ -228,6 +228,7 @@ class StreamedTable:
             streamed.rows,
             streamed,
             copies=share_of_copies(self.choice.labels(self.found.held_out, self.found.held_out_rows)),
+            nearly_copied=share_nearly_copied(self.row_groups, names, self.choice),
             extremes=self._encoded(self.found.extremes, schema, names),
         )
 

@@ -17,6 +17,7 @@ from pushforward.table_models.source import HoldOut
 from pushforward.tables.files.row_groups import RowGroups
 from pushforward.tables.files.scan import ByNumber, Choice
 from pushforward.tables.missing import is_text, plain
+from pushforward.training.copies import copies_of, share_of_copies
 from pushforward.training.copies.chance import alike_by_dependence, chance
 from pushforward.training.copies.finding import LARGEST_SHARE, MOST_COPIES
 from pushforward.training.copies.grid import Grid
@@ -120,6 +121,27 @@ def choose_held_out(groups: RowGroups, names: Sequence[str], hold_out: HoldOut) 
     return by_content
 
 
+def share_nearly_copied(groups: RowGroups, names: Sequence[str], choice: Choice) -> float | None:
+    """Return the share of the first rows that repeat others up to a jitter or rounding, beyond what a choice knows.
+
+    None for levels and whole numbers alone, which have neither.
+
+    Arguments:
+        groups: the table.
+        names: the columns.
+        choice: of the rows that are held out, which keeps identical rows on one side.
+    """
+    head = _head(groups)
+    columns, levels = _compared(head, names)
+    matrix = _codes(head, columns, levels) if columns else np.empty((0, 0))
+    present = matrix[:, : len(columns)][~np.isnan(matrix[:, : len(columns)])]
+    if (present == np.floor(present)).all():
+        return None
+    found = copies_of(matrix, range(len(columns)), _blank(matrix, columns))
+    known = share_of_copies(choice.labels(head, np.arange(len(head))))
+    return max(share_of_copies(found) - known, 0.0)
+
+
 def _head(groups: RowGroups) -> pa.Table:
     """The first rows."""
     parts: list[pa.RecordBatch] = []
@@ -135,13 +157,7 @@ def _head(groups: RowGroups) -> pa.Table:
 
 def _by_content(groups: RowGroups, head: pa.Table, names: Sequence[str], hold_out: HoldOut) -> Choice | None:
     """The choice by contents, if ties of rows are evidence of copies."""
-    columns = [name for name in names if _is_number(head.schema.field(name).type)]
-    matrix = _numbers(head, columns) if columns else np.empty((0, 0))
-    # Row numbers tell even copies apart.
-    steps = np.diff(matrix, axis=0)
-    counting = [len(steps) > 0 and bool((step == step[0]).all()) and step[0] != 0 for step in steps.T]
-    columns = [name for name, counts in zip(columns, counting, strict=False) if not counts]
-    levels = [name for name in names if _has_levels(head.column(name))]
+    columns, levels = _compared(head, names)
     if not columns and not levels:
         return None
     matrix = _codes(head, columns, levels)
@@ -158,6 +174,16 @@ def _by_content(groups: RowGroups, head: pa.Table, names: Sequence[str], hold_ou
     if alike_by_dependence(matrix[first], counts, grid):
         return None
     return ByContent(hold_out.seed, hold_out.fraction, columns, levels, grid, frequent)
+
+
+def _compared(head: pa.Table, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The columns of numbers, without those that number the rows and tell even copies apart, and those of levels."""
+    columns = [name for name in names if _is_number(head.schema.field(name).type)]
+    matrix = _numbers(head, columns) if columns else np.empty((0, 0))
+    steps = np.diff(matrix, axis=0)
+    counting = [len(steps) > 0 and bool((step == step[0]).all()) and step[0] != 0 for step in steps.T]
+    columns = [name for name, counts in zip(columns, counting, strict=False) if not counts]
+    return columns, [name for name in names if _has_levels(head.column(name))]
 
 
 def _by_group(groups: RowGroups, group: str, hold_out: HoldOut) -> Chosen:

@@ -43,7 +43,7 @@ def check_format(form: str) -> None:
     unknown = [part for part in parts if part not in DIRECTIVES]
     told = {part[1] for part in parts}
     year = bool(told & set("Yy"))
-    clock, day = bool(told & set("HI")), (year and bool(told & set("mbBq"))) or {"G", "V"} <= told
+    clock, day = bool(told & set("HI")), (year and bool(told & set("mbBq"))) or {"G", "V"} <= told or {"g", "V"} <= told
     if unknown or len(told) < len(parts) or not (day or (clock and not told & set("mbBd"))):
         raise InputError(
             f'the date format "{form}" is not known; write it like "%d/%m/%Y", "%Y-%m-%d %H:%M:%S" or "%H:%M", with '
@@ -79,8 +79,7 @@ def parse_dates(text: Any, form: str) -> Any:
         return pa.array(seconds, pa.float64(), mask=~good)
     year = _whole(fields, "Y", 1970)
     if "y" in fields:
-        short = _whole(fields, "y", 70)
-        year = short + np.where(short < 69, 2000, 1900)
+        year = _century(_whole(fields, "y", 70))
     month = _place(fields["b"], MONTHS) if "b" in fields else _whole(fields, "m", 1)
     if "q" in fields:
         month = 3 * _whole(fields, "q", 1) - 2
@@ -92,7 +91,8 @@ def parse_dates(text: Any, form: str) -> Any:
     good &= (day >= 1) & (day <= (after - first).astype(np.int64))
     whole = first.astype(np.int64) + day - 1
     if "V" in fields:
-        whole, in_year = _days_of_weeks(_whole(fields, "G", 1970), _whole(fields, "V", 1), _whole(fields, "u", 1))
+        of_weeks = _whole(fields, "G", 1970) if "G" in fields else _century(_whole(fields, "g", 70))
+        whole, in_year = _days_of_weeks(of_weeks, _whole(fields, "V", 1), _whole(fields, "u", 1))
         good &= in_year
     if "a" in fields:
         # January 1, 1970 was a Thursday.
@@ -123,7 +123,7 @@ def write_dates(values: Any, form: str) -> Any:
         if pc.all(pc.equal(values, pc.floor_temporal(values, unit=name))).as_py():
             values = pc.cast(values, pa.timestamp(unit, zone))  # or %S would have more decimals
             break
-    parts = [part for part in re.split(r"(%q|%-[dmHI]|%\^[bB]|%P|%,S|%[-^:]?z|%\^?Z)", form) if part]
+    parts = [part for part in re.split(r"(%q|%-[dmHIV]|%\^[bB]|%P|%,S|%[-^:]?z|%\^?Z)", form) if part]
     return pc.binary_join_element_wise(*(_written(values, part) for part in parts), "")
 
 
@@ -156,11 +156,11 @@ def date_formats(texts: Any, form: str | None = None) -> list[str]:
     """
     if form is not None and _fits(texts, form):
         return [form]
-    first = str(texts[0].as_py())
+    first = str(tidy(texts.slice(0, 1))[0].as_py())
     if not re.search("[0-9]", first):
         return []
     found: list[str] = []
-    for candidate in forms_of(tidy(pa.array([first]))[0].as_py()):
+    for candidate in forms_of(first):
         if not all(_fits(part, candidate) for part in (texts.slice(0, 100), texts)):
             continue
         if candidate in QUARTERS_ALONE and len(pc.unique(pc.year(parse_dates(texts, candidate)))) < LEAST_YEARS:
@@ -273,6 +273,11 @@ def _whole(fields: dict[str, Any], key: str, default: int) -> np.ndarray:
         return np.array([default])
     found: np.ndarray = to_numpy(pc.fill_null(pc.cast(fields[key], pa.int64()), default))
     return found
+
+
+def _century(short: np.ndarray) -> np.ndarray:
+    """Years of two digits as years from 1969 to 2068."""
+    return short + np.where(short < 69, 2000, 1900)
 
 
 def _days_of_weeks(year: np.ndarray, week: np.ndarray, weekday: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,8 @@ DIRECTIVES = {
     "%p": r"(?P<p>[AaPp]\.?[Mm]\.?)",
     "%q": "(?P<q>[1-4])",
     "%G": "(?P<G>[0-9]{4})",
-    "%V": "(?P<V>[0-9]{2})",
+    "%g": "(?P<g>[0-9]{2})",
+    "%V": "(?P<V>[0-9]{1,2})",
     "%u": "(?P<u>[1-7])",
     "%a": r"(?P<a>[A-Za-z]{3}\.?)",
     "%A": "(?P<a>[A-Za-z]{6,9})",
@@ -39,22 +40,33 @@ DIRECTIVES = {
 }
 # As text is read; in which of them it is written: without leading zeros, in capitals, in small letters, with a comma
 # before fractions, offsets as +00:00, +00 and Z, and UTC as GMT.
-PLAIN = {"%-d": "%d", "%-m": "%m", "%-H": "%H", "%-I": "%I", "%^b": "%b", "%^B": "%B", "%P": "%p", "%,S": "%S",
+PLAIN = {"%-d": "%d", "%-m": "%m", "%-H": "%H", "%-I": "%I", "%-V": "%V",
+         "%^b": "%b", "%^B": "%B", "%P": "%p", "%,S": "%S",
          "%:z": "%z", "%-z": "%z", "%^z": "%z", "%^Z": "%Z"}  # fmt: skip
 _DATES = [
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))),
     *(mark.join(order) for mark in "/.-" for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
     "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d. %b %Y", "%d. %B %Y", "%d-%b-%Y",
     "%d-%b-%y", "%d %b %y", "%Y %b %d", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b-%y", "%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m",
-    "%YM%m", "%Y-%b-%d", "%Y %B %d", "%d/%b/%Y", "%d/%b/%y",
+    "%YM%m", "%Y-%b-%d", "%Y %B %d", "%d/%b/%Y", "%d/%b/%y", "%d%b%Y", "%d%b%y",
+    *(f"%Y{gap}{month}" for month in ("%b", "%B") for gap in ("-", " ", "/", "")),
+    *(f"{month}{gap}%Y" for month in ("%b", "%B") for gap in ("/", ", ", "")),
 ]  # fmt: skip
 # Numbers from 1 to 4 beside several years may be quarters as well as months.
 QUARTERS_ALONE = ("%Y-%q", "%Y/%q", "%q/%Y", "%Y:%q")
 NUMBERS_ALONE = ("%Y-%m", "%Y/%m", "%m/%Y", "%Y:%m", *QUARTERS_ALONE)
+# Weeks as people name them, before or after their year.
+_NAMES_OF_WEEKS = ("W", "w", "KW", "KW ", "CW", "CW ", "WK", "Wk", "wk", "WK ", "Wk ", "wk ", "Week ", "week ", "Week")
+_WEEKS = [
+    *(f"%G{gap}{week}%V" for week in _NAMES_OF_WEEKS for gap in ("-", "", " ", "/", ", ")),
+    *(f"{week}%V{gap}%G" for week in _NAMES_OF_WEEKS for gap in ("/", " ", "-", ", ", ". ")),
+    *(f"{week}%V/%g" for week in ("KW", "KW ", "CW", "CW ")),
+]
+WEEKDAY_IN_DIGITS = "%GW%V%u"
 # Quarters, and weeks of ISO 8601, stand for their first days; %q, which Python lacks, is that of a quarter.
 _PERIODS = [
-    "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y", "%qQ%y", "%G-W%V", "%GW%V", "%G W%V",
-    "%G-W%V-%u", "%GW%V%u", *QUARTERS_ALONE, "FY%YQ%q", "FY%Y Q%q", "FY%Y-Q%q", "Q%q FY%Y", "Q%q-FY%Y",
+    "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%qQ%Y", "%qQ%y", "%G-W%V-%u", WEEKDAY_IN_DIGITS,
+    *_WEEKS, *QUARTERS_ALONE, "FY%YQ%q", "FY%Y Q%q", "FY%Y-Q%q", "Q%q FY%Y", "Q%q-FY%Y",
 ]  # fmt: skip
 _TIMES = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p"]
 _AFTER_WEEKDAYS = (
@@ -79,7 +91,7 @@ _ZONE = re.compile(rf"(?P<gap>\s?)(?:(?P<offset>{_OFFSET})|(?P<name>{'|'.join(ZO
 
 def is_time(form: str) -> bool:
     """Whether a format is that of a time of day, without a date."""
-    return not re.search("%[YyG]", form)
+    return not re.search("%[YyGg]", form)
 
 
 def has_clock(form: str) -> bool:
@@ -108,7 +120,7 @@ def pattern_of(form: str) -> str:
     pattern = "".join(
         DIRECTIVES[part] if part in DIRECTIVES else re.escape(part).replace("\\ ", r"\s+") for part in parts
     )
-    digits = COMPACT in form or form in DIGITS
+    digits = COMPACT in form or form in (*DIGITS, WEEKDAY_IN_DIGITS)
     return f"^{pattern.replace('{1,2}', '{2}') if digits else pattern}$"
 
 

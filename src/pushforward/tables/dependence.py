@@ -12,8 +12,9 @@ from scipy.linalg import qr, solve_triangular
 # In units of the columns' deviations: a relation that holds to this is exact, as single precision sees it, if no single
 # row, such as an outlier, departs from it by more than the second number.
 EXACT, EXACT_IN_A_ROW = 1e-7, 1e-5
-# A relation of columns that were rounded leaves no more than this of the largest term.
-ROUGHEST = 0.03
+# A relation of columns that were rounded leaves no more than this of the largest term; if only some were, of which a
+# coarser one leaves the others a density, no more than the second number.
+ROUGHEST, ROUGHEST_OF_SOME = 0.03, 1e-3
 # Coefficients of a relation that was rounded, this near to whole numbers, are whole; terms smaller than this many
 # residuals are none.
 NEAR_WHOLE, RESIDUALS = 0.02, 3
@@ -75,9 +76,10 @@ class Relation:
 def find_relation(matrix: np.ndarray) -> Relation | None:
     """Find a linear relation between columns that holds in every row where they have values.
 
-    A relation is exact to 1e-7 of the columns' deviations, or holds up to rounding: all its columns are recorded with
-    a step, of decimals or of single precision, and no row departs from it by more than half of them together. A
-    relation between columns of two values, such as indicators of which one is 1, is none.
+    A relation is exact to 1e-7 of the columns' deviations, or holds up to rounding: some or all of its columns are
+    recorded with a step, of decimals or of single precision, and no row departs from it by more than half of these
+    steps together, which are fine if other columns have none. A relation between columns of two values, such as
+    indicators of which one is 1, is none.
 
     Arguments:
         matrix: (n, columns) numbers, NaN for gaps; no column is constant.
@@ -205,10 +207,12 @@ def _relation_of_scaled(
 
 
 def _rounded(matrix: np.ndarray, scales: np.ndarray, columns: list[int], signed: np.ndarray) -> Relation | None:
-    """The relation, if the rounding of all its columns explains what it leaves."""
-    steps = [steps_of(matrix[:, column]) for column in columns]
-    if any(step is None for step in steps):
+    """The relation, if the rounding of some or all of its columns explains what it leaves."""
+    found = [steps_of(matrix[:, column]) for column in columns]
+    if all(step is None for step in found):
         return None
+    steps = [0.0 if step is None else step for step in found]
+    roughest = ROUGHEST if all(step is not None for step in found) else ROUGHEST_OF_SOME
     coefficients = signed / scales[columns] * scales[columns[0]]
     residual = np.sqrt(np.mean((matrix[:, columns] @ coefficients - np.mean(matrix[:, columns] @ coefficients)) ** 2))
     whole = np.rint(coefficients)
@@ -223,7 +227,7 @@ def _rounded(matrix: np.ndarray, scales: np.ndarray, columns: list[int], signed:
         constant = float(np.median(values))
         # Half a step of each term, and as much again for the constant, which is one of the rounded values.
         allowed = sum(abs(weight) * np.asarray(step) for weight, step in zip(tried, steps, strict=True))
-        small = np.sqrt(np.mean((values - constant) ** 2)) <= ROUGHEST * float(np.max(np.abs(tried) * scales[columns]))
+        small = np.sqrt(np.mean((values - constant) ** 2)) <= roughest * float(np.max(np.abs(tried) * scales[columns]))
         if small and (np.abs(values - constant) <= (1 + 1e-6) * allowed).all():
             return _relation([columns[place] for place in used], tried[used], matrix, scales, rounded=True)
     return None

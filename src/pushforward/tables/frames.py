@@ -11,6 +11,7 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.tables.arrays import arrow_column, columns_of, refuse_times_among_dates
 from pushforward.tables.checks import FRAME, check_columns, check_distinct
+from pushforward.tables.mixed_types import first_of_another_type
 from pushforward.tables.numbers import numeric_matrix
 from pushforward.tables.pandas_types import plain_series
 
@@ -158,7 +159,8 @@ def _column(values: np.ndarray, name: str) -> Any:
         return arrow_column(values)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         several = "" if values.ndim == 1 else f", {values.shape[1:]} values in a row"
-        raise _not_numbers(name, f"{values.dtype}{several}") from None
+        objects = values.tolist() if values.ndim == 1 and values.dtype.kind == "O" else []
+        raise _not_numbers(name, f"{values.dtype}{several}", first_of_another_type(objects)) from None
 
 
 def _table_of_frame(data: Any, columns: Sequence[str] | None) -> pa.Table:
@@ -188,7 +190,8 @@ def _table_of_frame(data: Any, columns: Sequence[str] | None) -> pa.Table:
                 refuse_times_among_dates(native, arrays[-1].type)
         except Exception as error:  # each library has its own
             kind = getattr(series.to_native(), "dtype", series.dtype)
-            raise _not_numbers(name, str(kind)) from error
+            index = getattr(series.to_native(), "index", None)
+            raise _not_numbers(name, str(kind), first_of_another_type(series.to_list(), index)) from error
     return pa.table(arrays, names=names)
 
 
@@ -197,7 +200,9 @@ def _check_count(matrix: np.ndarray, names: Sequence[str]) -> None:
         raise InputError(f"{FRAME} has shape {matrix.shape}, and {len(names)} names are given; give one name a column.")
 
 
-def _not_numbers(name: str, kind: str) -> InputError:
+def _not_numbers(name: str, kind: str, reason: str | None = None) -> InputError:
+    where = "" if reason is None else f": {reason}"
     return InputError(
-        f'column "{name}" of {FRAME} cannot be read as numbers (type {kind}); convert it, or leave it out with columns='
+        f'column "{name}" of {FRAME} cannot be read as numbers (type {kind}){where}; convert it, or leave it out with '
+        "columns="
     )

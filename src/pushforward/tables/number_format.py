@@ -1,13 +1,15 @@
 """Numbers in dress: how text writes them, with signs of currency, units, marks between thousands and decimal commas."""
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.currencies import CURRENCY, is_currency
 from pushforward.tables.number_marks import commas_are_thousands, points_are_thousands
+from pushforward.tables.other_digits import ascii_digits, has_own_marks, name_of, written_in, zero_of
 
 # That are kept where the last ones are zeros.
 MOST_DECIMALS = 9
@@ -45,6 +47,8 @@ class NumberFormat(BaseModel):
         minus: the sign of negative numbers.
         plus: whether positive numbers have a sign as well.
         sign_last: whether the sign, or the parenthesis, stands after the prefix.
+        zero: of the script whose digits are written.
+        own_marks: whether the marks among digits are those of this script, too.
 
     Example:
         >>> NumberFormat(prefix="$", thousands=",").describe()
@@ -62,6 +66,15 @@ class NumberFormat(BaseModel):
     minus: Literal["-", "\u2212"] = "-"
     plus: bool = False
     sign_last: bool = False
+    zero: str = "0"
+    own_marks: bool = False
+
+    @field_validator("zero")
+    @classmethod
+    def _is_zero(cls, zero: str) -> str:
+        if len(zero) != 1 or unicodedata.decimal(zero, None) != 0:
+            raise ValueError("it must be the digit zero of a script")
+        return zero
 
     def describe(self) -> str:
         """Return the dress in words."""
@@ -70,6 +83,7 @@ class NumberFormat(BaseModel):
         parts += [f"{_NAMES[self.thousands]} between thousands"] if self.thousands else []
         parts += ["a decimal comma"] if self.decimal == "," else []
         parts += ["parentheses around negative ones"] if self.parentheses else []
+        parts += [f"{name_of(self.zero)} digits"] if self.zero != "0" else []
         parts = parts or ["true minus signs, not hyphens" if self.minus != "-" else "spaces of other kinds"]
         return "numbers with " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
@@ -135,6 +149,8 @@ def write_numbers(values: Any, form: NumberFormat) -> Any:
     mark = form.thousands
     while mark and pc.any(pc.match_substring_regex(text, r"^[0-9]{4}")).as_py():
         text = pc.replace_substring_regex(text, r"^([0-9]+)([0-9]{3})", rf"\1{mark}\2")
+    if form.zero != "0":
+        text = written_in(text, form.zero, form.own_marks)
     before, after = ("(", ")") if form.parentheses else (form.minus, "")
     above = pc.if_else(pc.greater(values, 0), "+" if form.plus else "", "")
     signs = pc.if_else(negative, before, above), pc.if_else(negative, after, "")
@@ -170,7 +186,8 @@ def in_detail(texts: Any, form: NumberFormat) -> NumberFormat:
         >>> form.decimals, write_numbers(pa.array([-1234.5, 7.0]), form).to_pylist()
         (2, ['\u22121234.50', '7.00'])
     """
-    bare = pc.utf8_trim_whitespace(texts)
+    raw = pc.utf8_trim_whitespace(texts)
+    zero, bare = zero_of(raw), ascii_digits(raw)
     form = _with_spaces_of(bare, form)
     decimals = pc.extract_regex(tidy(texts), _decimals_of(form)).field("decimals")
     counts = pc.unique(pc.utf8_length(decimals))
@@ -185,6 +202,7 @@ def in_detail(texts: Any, form: NumberFormat) -> NumberFormat:
     before = re.escape(_bare(form.prefix))
     last = bool(before) and bool(pc.any(pc.match_substring_regex(tidy(texts), rf"^{before}\s*[(+-]")).as_py())
     update = {"decimals": fewest if fewest <= MOST_DECIMALS else 0, "plus": plus, "sign_last": last}
+    update |= {"zero": zero, "own_marks": has_own_marks(raw, zero)}
     return form.model_copy(update={**update, "minus": "\u2212" if signs and not hyphens else "-"})
 
 
@@ -250,10 +268,11 @@ def _are_years(texts: Any) -> bool:
 
 
 def tidy(text: Any) -> Any:
-    """Return text without spaces around it, with spaces and the minus sign of ASCII."""
+    """Return text without spaces around it, with spaces, digits and the minus sign of ASCII."""
     text = pc.utf8_trim_whitespace(text)
     if pc.all(pc.string_is_ascii(text), min_count=0).as_py():
         return text
+    text = ascii_digits(text)
     return pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), r"\p{Zs}", " ")
 
 

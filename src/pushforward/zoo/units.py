@@ -122,7 +122,7 @@ def gaussianized(
             flags=flags,
         )  # fmt: skip
     spline = MarginalSpline.from_data(
-        x, _checked_knots(knots), **ends, normal=normal, weights=weights, straight=straight
+        x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights, straight=straight
     )
     if trends is None:
         bounded = [feature for ends in (low, high) if ends for feature, end in enumerate(ends) if math.isfinite(end)]
@@ -208,7 +208,7 @@ def straight(
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
-    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights)
+    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights, apart=False)
     trends = set(range(x.shape[1])) - {*normal} if trends is None else trends
     of_context = _of_context(flow, x, context, weights, None, context_knots, flags, trends, predictions)
     return _gaussianized(flow, spline, of_context)

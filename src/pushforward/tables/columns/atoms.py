@@ -134,9 +134,11 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
         apart = [np.flatnonzero(on) for on in (some.has(different), ~some.has(different))]
         return np.union1d(*(part[_in_excess(different[part], counts[part])] for part in apart))
     tied = is_tied(np.delete(counts, counts.argmax()))
+    # Of significant figures only the larger numbers may occur again.
+    cells = (_cells_of if tied else figures_of)(different[~far], counts[~far])
+    tied |= cells is not None
     spots, lengths, step = different, np.ones(len(counts)), 0.0
     if tied:
-        cells = _cells_of(different[~far], counts[~far])
         if isinstance(cells, Figures):
             spots, lengths = cells.places(different), cells.widths(different)
         rows, (mean, most) = counts, _by_neighbors(spots, counts, lengths, cells is not None)
@@ -155,9 +157,20 @@ def _in_excess(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return places
     usual = np.where(frequent, 1, counts)
     if tied:
+        spots = _in_cells(different, lengths) if isinstance(cells, Figures) else spots
         unit = float(np.median(np.diff(spots[~far])))
         return np.union1d(places, few_outermost(spots, counts, usual, far, unit, NEIGHBORS))
     return np.union1d(places, few_outermost(different, counts, usual, far, step, 0))
+
+
+def _in_cells(different: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Values as far from each other as there are cells between them, each as long as the longer one of two neighbors.
+
+    0 alone, if it is one of them, is 0.
+    """
+    spots = np.append(0.0, np.cumsum(np.diff(different) / np.maximum(lengths[1:], lengths[:-1])))
+    zero = np.flatnonzero(different == 0)
+    return spots - spots[zero] if len(zero) else spots + 1
 
 
 def _cells_of(different: np.ndarray, counts: np.ndarray) -> Grid | Figures | None:

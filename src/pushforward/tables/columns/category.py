@@ -26,7 +26,7 @@ from pushforward.tables.columns.levels import (
     short,
     widened,
 )
-from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels
+from pushforward.tables.columns.outermost import LEAST_ROWS, far_levels, may_be_marks
 from pushforward.tables.columns.scattered import MOST_LEVELS
 from pushforward.tables.columns.values import Values
 from pushforward.tables.missing import is_text
@@ -103,11 +103,15 @@ class Category(Leveled):
             return super().remark
         levels = np.sort(np.array(self.levels, dtype=float))
         far = far_levels(levels, np.full(len(levels), LEAST_ROWS), LEVELS_BESIDE)
+        if len(far) and self.frequencies is not None:
+            share = dict(zip(map(float, self.levels or ()), self.frequencies, strict=True))
+            shares = np.array([share[level] for level in far.tolist()])
+            far = far[may_be_marks(far, shares, levels[~np.isin(levels, far)])]
         steps = np.diff(levels[~np.isin(levels, far)])
         # Prices of a menu lie far apart, too.
         if not len(far) or SHARE_OF_GRID * (steps.sum() / steps.min() + 1) > len(steps) + 1:
             return super().remark
-        return super().remark or remark_of_marks([shortest(level) for level in far])
+        return "; ".join(filter(None, [super().remark, remark_of_marks([shortest(level) for level in far])]))
 
     @classmethod
     def infer(cls, values: Values) -> Self | None:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pushforward.tables.columns.base import Column, Share, smoothed
 from pushforward.tables.columns.calendar import grid_through
 from pushforward.tables.columns.date_time import DateTime, refuse_moments
+from pushforward.tables.columns.far_dates import far_dates
 from pushforward.tables.columns.leveled import MOST_DECLARED, Leveled
 from pushforward.tables.columns.moments import Moment, Moments
 from pushforward.tables.columns.scattered import MOST_LEVELS, are_scattered
@@ -76,6 +77,8 @@ class DateCategory(Leveled, Moments):
         ticks, present, nanoseconds = ticks_of(values)
         different, counts = np.unique(ticks[present], return_counts=True)
         if not 2 < len(different) <= MOST_LEVELS:
+            return None
+        if len(far_dates(different, counts, nanoseconds)):
             return None
         # In steps of the calendar on which all lie.
         places = grid_through(ticks[present], nanoseconds).codes(different, nanoseconds)

@@ -10,6 +10,7 @@ from pushforward.tables.columns.atoms import atoms_of, list_atoms, remark_of_mar
 from pushforward.tables.columns.base import Share
 from pushforward.tables.columns.calendar import grid_through, on_longest_step, places_of
 from pushforward.tables.columns.declarations import WHOLE_NUMBERS, check_declared, check_step
+from pushforward.tables.columns.far_dates import far_dates
 from pushforward.tables.columns.marginal import Marginal, mixture_of
 from pushforward.tables.columns.moments import Moments
 from pushforward.tables.columns.outermost import far_from
@@ -78,7 +79,7 @@ class DateTime(Moments):
         zone, date = zone_and_date(values, ticks, nanoseconds)
         date = date if self.date is None else self.date
         if self.atoms is None:
-            atoms = _atoms(*np.unique(ticks, return_counts=True))
+            atoms = _atoms(*np.unique(ticks, return_counts=True), nanoseconds, zone)
         else:
             atoms = np.array([tick_of(atom, nanoseconds) for atom in self.atoms], dtype=np.int64)
         rest = ticks[~np.isin(ticks, atoms)]
@@ -144,7 +145,7 @@ class DateTime(Moments):
         if not self.atoms or self.marginal is None:
             return []
         codes = np.array(self.atom_codes)
-        return list(codes[far_from(codes, np.array(self.marginal.x[1:-1]))].tolist())
+        return list(codes[far_from(codes, self.marginal.ends(self.bounds))].tolist())
 
     def _refuse_outside(self, values: Values, codes: np.ndarray, counted: np.ndarray) -> None:
         """Refuse steps outside the bounds, or mark them as unseen."""
@@ -161,8 +162,9 @@ def refuse_moments(values: Values, bad: np.ndarray, problem: str, remedy: str = 
     values.unseen |= bad
 
 
-def _atoms(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _atoms(different: np.ndarray, counts: np.ndarray, nanoseconds: int, zone: str | None) -> np.ndarray:
     """The atoms among different date-times, all in ticks."""
     # Counted from the last value, where float64 holds them exactly, and 0 does not count as a natural beginning.
     last = int(different[-1])
-    return np.array(atoms_of((different - last).astype(np.float64), counts), dtype=np.int64) + last
+    found = np.array(atoms_of((different - last).astype(np.float64), counts), dtype=np.int64) + last
+    return found if len(found) else far_dates(different, counts, nanoseconds, zone)

@@ -9,21 +9,25 @@ from pushforward.tables.numbers import LARGEST_EXACT
 LARGEST_INTEGER = LARGEST_EXACT
 # Bounds are believed from this many rows on, if the smallest lies at most half as far from the bound as the tenth.
 ROWS_FOR_BOUNDS, NEAR_BOUND, NEAR_END = 200, 10, 0.02
-INTERVALS = ((0.0, 1.0), (0.0, 100.0))
+INTERVALS = ((0.0, 1.0), (0.0, 100.0), (-1.0, 1.0))
+# Bounds of one side: those from which numbers go on, and those at which they pile up.
+HALF_LINE, UPPER_ENDS = 0.0, (1.0, 100.0)
 ENDS = sorted({end for interval in INTERVALS for end in interval})
 # Rounded numbers end abruptly if the outermost cell has so many rows, and this share of the mean of the next cells.
 ROWS_OF_END, SHARE_OF_NEXT, NEXT_CELLS = 10, 0.5, 3
 # A tail is the outermost twentieth of the rows, and at least this many; it is heavy if its index exceeds HEAVY by two
 # standard errors.
 TAIL_SHARE, TAIL_ROWS, HEAVY = 0.05, 50, 0.1
-# Numbers pile up at 0 if their density rises toward it like x^(a - 1), with a below this by two standard errors.
-PILED = 0.75
+# Numbers pile up at 0 if their density rises toward it like x^(a - 1), with a below this by two standard errors, as at
+# least so many of them say.
+PILED, LEAST_OF_PILE = 0.75, 20
 
 
 def bounds_of(different: np.ndarray, counts: np.ndarray, step: float = 0.0) -> tuple[float | None, float | None]:
     """Return the natural interval or half-line that numbers fill up to its ends.
 
-    Rows on an end itself are no evidence that the others come near it.
+    Rows on an end itself are no evidence that the others come near it. Numbers that pile up at 1 or 100 have a bound
+    there, however far from the other end of the interval they are. Fewer than 200 say nothing, unless they pile up.
 
     Arguments:
         different: (n,) distinct numbers, increasing.
@@ -37,18 +41,25 @@ def bounds_of(different: np.ndarray, counts: np.ndarray, step: float = 0.0) -> t
         >>> bounds_of(np.linspace(0, 1, 500), np.ones(500, dtype=int))
         (0.0, 1.0)
     """
-    if counts.sum() < ROWS_FOR_BOUNDS:
-        return None, None
+    few = counts.sum() < ROWS_FOR_BOUNDS
     smallest, largest = different[0], different[-1]
+
+    def distances(end: float) -> np.ndarray:
+        return _distances(different, counts, step, end)
+
     for low, high in INTERVALS:
         # Both ends must be near, because an interval may fit by chance.
         if low <= smallest and largest <= high:
-            ends = [_distances(different, counts, step, end) for end in (low, high)]
-            if all(_reached(end) and end[0] < NEAR_END * (high - low) for end in ends):
+            of_ends = [distances(end) for end in (low, high)]
+            near = all(_reached(end) and end[0] < NEAR_END * (high - low) for end in of_ends)
+            if near and (not few or any(map(_pile_up, of_ends))):
                 return low, high
-    if smallest >= 0 and _reached(_distances(different, counts, step, 0.0)):
-        return 0.0, None
-    return None, None
+    from_zero = distances(HALF_LINE)
+    near_zero = _reached(from_zero) and (not few or _pile_up(from_zero))
+    if largest <= HALF_LINE and near_zero:
+        return None, HALF_LINE
+    piled = (end for end in UPPER_ENDS if largest <= end and _pile_up(distances(end)))
+    return (HALF_LINE if smallest >= HALF_LINE and near_zero else None), next(piled, None)
 
 
 def abrupt_ends(different: np.ndarray, counts: np.ndarray, step: float) -> tuple[float | None, float | None]:
@@ -120,12 +131,18 @@ def piles_up(numbers: np.ndarray) -> bool:
         >>> piles_up(places), piles_up(places**2)
         (False, True)
     """
-    count = max(int(TAIL_SHARE * len(numbers)), TAIL_ROWS)
-    if len(numbers) < 4 * count or not numbers.min() > 0:
+    # Of few rows a quarter.
+    count = max(int(TAIL_SHARE * len(numbers)), min(TAIL_ROWS, len(numbers) // 4))
+    if count < LEAST_OF_PILE or not numbers.min() > 0:
         return False
     smallest = np.log(np.partition(numbers, count)[: count + 1])
     exponent = 1 / (smallest.max() - smallest).sum() * count
     return bool(exponent * (1 + 2 / np.sqrt(count)) < PILED)
+
+
+def _pile_up(distances: np.ndarray) -> bool:
+    """Whether numbers with increasing distances from an end come near it, and pile up there."""
+    return _reached(distances) and piles_up(distances[distances > 0])
 
 
 def _distances(different: np.ndarray, counts: np.ndarray, step: float, end: float) -> np.ndarray:

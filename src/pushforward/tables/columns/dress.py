@@ -7,6 +7,7 @@ import numpy as np
 
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.currencies import CODES
+from pushforward.tables.other_digits import ascii_digits
 
 # Digits with marks between them, perhaps behind a sign or a currency and before a unit, look like a number or a date.
 LIKE_NUMBER = r"^[^\p{L}\p{N}]{0,3}[0-9][0-9.,'’_\s:/]*[\p{L}\p{Sc}%°]{0,12}[^\p{L}\p{N}]?$"
@@ -87,7 +88,7 @@ def are_values(texts: Any) -> bool:
     """
     plain = pc.match_substring_regex(texts, LIKE_NUMBER)
     tokens = pc.and_not(pc.match_substring_regex(texts, _TOKENS), pc.match_substring_regex(texts, _CLOCK))
-    digits = pc.match_substring_regex(texts, _CODES_OF_DIGITS)
+    digits = pc.match_substring_regex(ascii_digits(texts), _CODES_OF_DIGITS)
     found = pc.and_not(pc.or_(plain, pc.and_not(like_numbers(texts), tokens)), digits)
     return bool((pc.mean(pc.cast(found, pa.float64())).as_py() or 0.0) > 0.5)
 
@@ -117,7 +118,7 @@ def examples_of_numbers(texts: Any) -> list[str]:
         >>> examples_of_numbers(pa.array(["30.2 kg", "7.2 kg", "66.5 lb"])), examples_of_numbers(pa.array(["a", "b"]))
         (['30.2 kg', '66.5 lb'], [])
     """
-    if pc.all(pc.match_substring_regex(texts, _CODES_OF_DIGITS)).as_py():
+    if pc.all(pc.match_substring_regex(ascii_digits(texts), _CODES_OF_DIGITS)).as_py():
         return []
     like = texts.filter(like_numbers(texts)).to_pylist()
     if len(like) <= len(texts) / 2:

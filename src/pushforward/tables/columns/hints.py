@@ -13,6 +13,7 @@ from pushforward.tables.columns.circles import beside_circle
 from pushforward.tables.columns.timestamps import has_offsets, zone_of_text
 from pushforward.tables.columns.values import Values
 from pushforward.tables.date_format import parse_dates
+from pushforward.tables.date_patterns import directives
 from pushforward.tables.numbers import LARGEST_EXACT
 
 TIMES = re.compile(
@@ -70,6 +71,22 @@ def hint_of_size(values: Values) -> str | None:
     return "has whole numbers beyond 2^53, which float64 does not tell apart, and is taken for continuous"
 
 
+def hint_of_levels(column: Any, values: Values) -> str | None:
+    """Return a sentence about scattered numbers or dates that are taken for levels; None for others.
+
+    Measurements of few subjects, each in many rows, look the same: only whoever has the table knows.
+
+    Arguments:
+        column: what the values are taken for, which nobody declared.
+        values: they.
+    """
+    dates = pa.types.is_temporal(column.arrow_type)
+    if column.measured or not (dates or (column.numeric and values.tally.scattered)):
+        return None
+    kind = "date-time" if dates else "continuous"
+    return f'takes few values that no grid explains: if others can occur, as of new subjects, declare "{kind}"'
+
+
 def hint_of_century(values: Values, form: object) -> str | None:
     """Return a sentence about years of two digits that lie in the future; None for none.
 
@@ -77,7 +94,7 @@ def hint_of_century(values: Values, form: object) -> str | None:
         values: read.
         form: how they are written.
     """
-    if not isinstance(form, str) or "%y" not in form or not values.is_dates:
+    if not isinstance(form, str) or not {"%y", "%g"} & set(directives(form)) or not values.is_dates:
         return None
     last = pc.max(values.column).as_py()
     if last is None or last.year <= datetime.date.today().year + YEARS_AHEAD:

@@ -190,9 +190,8 @@ class Mixed(Measured):
         """The atoms far from all other values."""
         if not self.atoms or self.marginal is None:
             return []
-        # The first and the last knot lie beyond the data.
         atoms = np.array(self.atoms)
-        return list(atoms[far_from(atoms, np.array(self.marginal.x[1:-1]))].tolist())
+        return list(atoms[far_from(atoms, self.marginal.ends(self.bounds))].tolist())
 
     @property
     def atom_codes(self) -> list[float]:

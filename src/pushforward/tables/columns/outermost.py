@@ -1,5 +1,6 @@
 """Few equal rows at an end of a column, or far from all other values."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,10 @@ import numpy as np
 LEAST_ROWS, CHANCE_AT_END, CHANCE_APART = 2, 1e-3, 1e-2
 # So many levels at most are far from all others.
 MOST_FAR_LEVELS = 20
+# They go on like the others if the logarithm of the ratio to the one before is at most so many times theirs.
+SAME_RATIO = 1.25
+# A far level with at least so much of an equal share of the rows is one as the others are.
+USUAL_SHARE = 0.5
 
 
 def far_from(numbers: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -73,9 +78,42 @@ def far_levels(different: np.ndarray, counts: np.ndarray, beside: int, least_row
     Example:
         >>> far_levels(np.array([-9.0, 1.0, 2.0, 3.0, 99.0]), np.full(5, 20), 3)
         array([-9., 99.])
+        >>> far_levels(np.array([1.0, 10.0, 100.0, 1000.0]), np.full(4, 20), 3)
+        array([], dtype=float64)
     """
     most = min(len(different) // 2, MOST_FAR_LEVELS)
-    return different[far_places(different, np.where(counts >= least_rows, counts, 1), most, beside)]
+    far = far_places(different, np.where(counts >= least_rows, counts, 1), most, beside)
+    return different[far & ~_goes_on(different, far)]
+
+
+def may_be_marks(far: np.ndarray, shares: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which of some levels far from all others likely mark missing values, (k,) booleans.
+
+    A level of as many rows as the others have is one, unless it looks like a mark: nines, also with an 8 or a 7 at the
+    end, or a negative number where no other is.
+
+    Arguments:
+        far: (k,) the levels.
+        shares: (k,) of the rows.
+        others: (m,) all others.
+
+    Example:
+        >>> may_be_marks(np.array([3.9, 99.9, -1.0, 500.0]), np.array([0.25, 0.25, 0.25, 0.01]), np.array([3.1, 3.2]))
+        array([False,  True,  True,  True])
+    """
+    written = [f"{abs(level):.12g}".replace(".", "") for level in far.tolist()]
+    nines = np.array([bool(re.fullmatch("9*[789]", digits)) for digits in written], dtype=bool)
+    negative = (far < 0) & bool((others >= 0).all())
+    return nines | negative | (shares < USUAL_SHARE / (len(far) + len(others)))
+
+
+def _goes_on(different: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """Which of the largest levels go on like the others in ratio, such as 1000 after 1, 10 and 100, (n,) booleans."""
+    positive, found = different > 0, np.zeros(len(far), dtype=bool)
+    ratios, after = np.diff(np.log(different[positive])), far[positive][1:]
+    if after.any() and not after.all():
+        found[np.flatnonzero(positive)[1:]] = after & (ratios <= SAME_RATIO * np.median(ratios[~after]))
+    return found
 
 
 def few_outermost(

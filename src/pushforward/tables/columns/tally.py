@@ -16,6 +16,8 @@ from pushforward.tables.columns.scattered import are_scattered
 
 # At most so many different numbers, each with so many rows on average, are levels and not measurements.
 MOST_NUMERIC_LEVELS, ROWS_OF_LEVEL = 20, 10
+# Numbers closer together than so many roundings of float64 are hardly told apart.
+ROUNDINGS = 64
 # Whole numbers beside far ones are counts if they are at least so many, take up at most so many steps, and fill this
 # share of them.
 LEAST_COUNTS, FEW_COUNTS, FILLED_COUNTS = 4, 32, 0.5
@@ -55,7 +57,7 @@ class Tally:
     def atoms(self) -> list[float]:
         """The numbers that have a probability of their own, increasing."""
         atoms = self.far_counts or atoms_of(self.different, self.counts)
-        return sorted([*atoms, *self._on_bounds(atoms)])
+        return sorted(filter(self._is_most_frequent, [*atoms, *self._on_bounds(atoms)]))
 
     @cached_property
     def far_counts(self) -> list[float]:
@@ -134,6 +136,12 @@ class Tally:
             return []  # rounding put them there
         ends = bounds_of(different[inner], counts[inner])
         return [end for end in ends if end is not None and end not in atoms and self._rows(end) >= LEAST_ROWS]
+
+    def _is_most_frequent(self, atom: float) -> bool:
+        """Whether no other number that float64 hardly tells from an atom has more rows: near 1 it rounds some to 1."""
+        reach = ROUNDINGS * np.finfo(np.float64).eps * abs(atom)
+        first, last = np.searchsorted(self.different, [atom - reach, np.nextafter(atom + reach, np.inf)])
+        return bool(self.counts[first:last].max() == self._rows(atom))
 
     def _rows(self, number: float) -> int:
         """How many rows have a number."""

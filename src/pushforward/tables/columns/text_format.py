@@ -15,7 +15,15 @@ from pushforward.support.wording import percent
 from pushforward.tables.arrow import pa, pc
 from pushforward.tables.checks import FRAME, declare_missing, leave_out
 from pushforward.tables.columns.timestamps import ISO, impossible_date
-from pushforward.tables.columns.values import INFINITE, LIMIT, PLAIN_NUMBER, WHOLE_NUMBER, Values, match_all
+from pushforward.tables.columns.values import (
+    INFINITE,
+    LIMIT,
+    PLAIN_NUMBER,
+    WHOLE_NUMBER,
+    Values,
+    are_identifiers,
+    match_all,
+)
 from pushforward.tables.date_digits import digit_formats
 from pushforward.tables.date_format import (
     NO_DATES,
@@ -28,11 +36,12 @@ from pushforward.tables.date_format import (
     write_dates,
 )
 from pushforward.tables.date_format import in_detail as dates_in_detail
-from pushforward.tables.date_patterns import COMPACT, SHORT_DIGITS, has_clock, is_time
+from pushforward.tables.date_patterns import COMPACT, SHORT_DIGITS, directives, has_clock, is_time
 from pushforward.tables.number_format import NumberFormat, number_formats, parse_numbers, write_numbers
 from pushforward.tables.number_format import in_detail as numbers_in_detail
 from pushforward.tables.number_marks import may_have_thousands
 from pushforward.tables.numbers import BadValue, to_numpy
+from pushforward.tables.other_digits import ascii_digits
 
 # How to read columns that have types of their own: both in seconds.
 TIME, DURATION = "time", "duration"
@@ -87,7 +96,7 @@ def describe_format(form: Format) -> str:
         return "durations, in seconds"
     if form == TIME or is_time(form):
         return "times of day, in seconds after midnight" + ("" if form == TIME else f', written "{form}"')
-    return f'dates written "{form}"' + (", of the years 1969 to 2068" if "%y" in form else "")
+    return f'dates written "{form}"' + (", of the years 1969 to 2068" if {"%y", "%g"} & set(directives(form)) else "")
 
 
 def type_in(form: Format | None, plain: Any) -> Any:
@@ -161,10 +170,13 @@ def recognized(values: Values, conventions: Conventions) -> Format | None:
         texts = texts.combine_chunks()
     if len(texts) < 2:
         return None
-    if are_compact(texts):
-        _refuse_no_dates(texts, values)
+    bare = ascii_digits(texts)
+    if bare is not texts and are_identifiers(bare):
+        return None
+    if are_compact(bare):
+        _refuse_no_dates(bare, values)
         return COMPACT
-    digits = digit_formats(texts, conventions.date_format)
+    digits = digit_formats(bare, conventions.date_format)
     if digits or (plain and match_all(texts, WHOLE_NUMBER)):
         return _one_order(digits, texts[0].as_py(), values)
     form = _format_of(texts, values, conventions)

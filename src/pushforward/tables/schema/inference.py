@@ -8,7 +8,13 @@ import pyarrow as pa
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
 from pushforward.tables.columns.grids import has_decimals
-from pushforward.tables.columns.hints import hint_of, hint_of_century, hint_of_offsets, hint_of_size
+from pushforward.tables.columns.hints import (
+    hint_of,
+    hint_of_century,
+    hint_of_levels,
+    hint_of_offsets,
+    hint_of_size,
+)
 from pushforward.tables.columns.kinds import INFERENCE_ORDER, Column, Schema
 from pushforward.tables.columns.text_format import PLAIN, Conventions, Format, read_as, recognized
 from pushforward.tables.columns.text_style import style_of
@@ -168,6 +174,7 @@ def _noted(column: Column, values: Values, form: Format | None, text: Values, de
         hint_of_century(values, form),
         None if column.numeric else hint_of_offsets(text, values, form),
         hint_of_size(values) if column.numeric and column.measured and not column.discrete else None,
+        hint_of_levels(column, values) if declared is None or not declared.declared else None,
     ]
     hints += [_unused_marks(values, text) if declared is not None and declared.missing else None]
     hint = "; ".join(filter(None, hints)) or None

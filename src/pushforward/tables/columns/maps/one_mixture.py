@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from pushforward.bijections import MarginalSpline
 from pushforward.tables.columns.maps.base import FURTHEST, cdf, double, log_normal, probit
+from pushforward.tables.columns.maps.end_logarithms import EndLogarithms, end_bounds
+from pushforward.tables.columns.marginal import OfEnds
 
 
 class OneMixture(nn.Module):
@@ -28,18 +30,20 @@ class OneMixture(nn.Module):
 
     def __init__(self, kind: Any) -> None:
         super().__init__()
-        low, high = kind.bounds
+        (low, high), piled = kind.bounds, kind.marginal.piled
+        of_spline = end_bounds((low, high), piled) if piled else (low, high)
         spline = MarginalSpline(1, len(kind.marginal.z), bounded=True).double()
         assert spline.low is not None and spline.high is not None
         for buffer, values in (
             (spline.z_knots, [kind.marginal.z]),
             (spline.x_knots, [kind.marginal.x]),
             (spline.slopes, [kind.marginal.slopes]),
-            (spline.low, [low]),
-            (spline.high, [high]),
+            (spline.low, [of_spline[0]]),
+            (spline.high, [of_spline[1]]),
         ):
             buffer.copy_(double(values))
         self.spline = spline
+        self.logarithms = EndLogarithms([OfEnds((low, high), piled)]) if piled else None
         self.low, self.high = low, high
         self.rest = 1 - sum(kind.shares)
         shares = double(kind.shares)
@@ -60,13 +64,26 @@ class OneMixture(nn.Module):
 
     def _normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The normal score of x within the continuous part, and its log-derivative; infinite at a bound."""
-        z, slope = (part[:, 0] for part in self.spline.each_inverse(x[:, None]))
+        z, slope = self._scores(x)
         z = torch.where(x <= self.low, -math.inf, torch.where(x >= self.high, math.inf, z))
         return z, slope
 
+    def _scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with finite scores at a bound."""
+        y, bend = x[:, None], torch.zeros_like(x[:, None])
+        if self.logarithms is not None:
+            y, bend = self.logarithms.encode(y, bend)
+        z, slope = self.spline.each_inverse(y)
+        return z[:, 0], (slope + bend)[:, 0]
+
+    def _values(self, z: Tensor) -> Tensor:
+        """The values of normal scores."""
+        y = self.spline.each_forward(z[:, None])[0]
+        return (y if self.logarithms is None else self.logarithms.decode(y))[:, 0].clamp(self.low, self.high)
+
     def encode(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """y, and the log-derivative or the log of a jump over the normal density, both (n,)."""
-        z, slope = (part[:, 0] for part in self.spline.each_inverse(x[:, None]))
+        z, slope = self._scores(x)
         inside = z.clamp(-FURTHEST, FURTHEST)
         count = torch.searchsorted(self.atoms, x.contiguous())
         below = self.before[count] + self.rest * cdf(inside)
@@ -101,5 +118,4 @@ class OneMixture(nn.Module):
         z = probit(lower, upper)
         outside = y.abs() > FURTHEST
         z = torch.where(outside, y, z)
-        x = self.spline.each_forward(z[:, None])[0][:, 0].clamp(self.low, self.high)
-        return torch.where(on_atom, self.atoms[atom], x)
+        return torch.where(on_atom, self.atoms[atom], self._values(z))
