@@ -54,10 +54,10 @@ class FitRecord:
 
     def of_course(self, history: History) -> FitRecord:
         """The same with the course of a training."""
-        places = np.unique(np.linspace(0, len(history.step) - 1, min(MOST_POINTS, len(history.step))).round().astype(int))
-        course: dict[str, Any] = {
-            name: [_finite(getattr(history, name)[place]) for place in places] for name in COURSE
-        }
+        places = np.unique(
+            np.linspace(0, len(history.step) - 1, min(MOST_POINTS, len(history.step))).round().astype(int)
+        )
+        course: dict[str, Any] = {name: [_finite(getattr(history, name)[place]) for place in places] for name in COURSE}
         return dataclasses.replace(self, course={**course, "best_step": history.best_step})
 
 

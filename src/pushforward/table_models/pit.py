@@ -24,9 +24,7 @@ LEAST_MASS = 0.01
 
 
 @torch.inference_mode()
-def ends_of_rows(
-    density: TableDensity, roles: ColumnRoles, codes: np.ndarray, *, in_order: bool = False
-) -> np.ndarray:
+def ends_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray, *, in_order: bool = False) -> np.ndarray:
     """P(target < its value | given) and P(target ≤ its value | given) of each target by itself; their mean is the PIT.
 
     Arguments:

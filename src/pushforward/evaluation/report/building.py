@@ -106,7 +106,7 @@ def report(
         title=f"Report on {os.path.basename(path) if path else 'a model'}",
         columns=_columns(loaded),
         **made,
-        provenance=provenance(loaded, path, sampled, data, seed, rows, round(time.monotonic() - start, 3)),
+        provenance=provenance(loaded, path, sampled, seed, rows, round(time.monotonic() - start, 3)),
         learning_curve=learning_curve(loaded),
     )
 
@@ -182,8 +182,8 @@ class _Builder:
         evidence = self.evidence
         names = [*self.model.roles.modeled, *self.model.roles.conditioned]
         conditions = evidence.conditions
-        both = [np.concatenate([part, conditions], 1) for part in (evidence.features, evidence.drawn_features)]
-        return two_sample_test(*both, names, paired=not evidence.alike, seed=self.seed)
+        data, draws = (np.concatenate([part, conditions], 1) for part in (evidence.features, evidence.drawn_features))
+        return two_sample_test(data, draws, names, paired=not evidence.alike, seed=self.seed)
 
     def _correlations(self) -> tuple[list[str], dependence.Correlations]:
         """The rank correlations of columns with an order, the modeled ones and then the given ones."""

@@ -32,12 +32,12 @@ def marginals(evidence: Evidence) -> list[Marginal]:
         data, draws = evidence.features[:, place], evidence.drawn_features[:, place]
         gaps = [_share(np.isnan(part)) for part in (data, draws)]
         data, draws = data[~np.isnan(data)], draws[~np.isnan(draws)]
-        compared = _compared(data, draws, model.schema[name].discrete)
+        compared = two_samples(data, draws, model.schema[name].discrete)
         statistic, p_value = compared if not model.roles.conditioned else (compared[0], math.nan)
         found.append((name, _shares(model, name, data, draws), gaps, statistic, p_value))
     adjusted = holm([one[-1] for one in found])
     return [
-        Marginal(name, *shares, *gaps, statistic, p_value, float(of_all))
+        Marginal(name, *shares, gaps[0], gaps[1], statistic, p_value, float(of_all))
         for (name, shares, gaps, statistic, p_value), of_all in zip(found, adjusted, strict=True)
     ]
 
@@ -47,7 +47,8 @@ def _share(marked: np.ndarray) -> Estimate:
     return Estimate(share, math.sqrt(share * (1 - share) / len(marked)))
 
 
-def _compared(data: np.ndarray, draws: np.ndarray, discrete: bool) -> tuple[float, float]:
+def two_samples(data: np.ndarray, draws: np.ndarray, discrete: bool) -> tuple[float, float]:
+    """Statistic and p-value of two samples of a column, (n,) and (m,): Kolmogorov and Smirnov, or Pearson."""
     if not len(data) or not len(draws):
         return math.nan, math.nan
     if not discrete:
@@ -78,16 +79,17 @@ def _shares(
     levels = np.unique(both)
     if model.schema[name].discrete and 0 < len(levels) <= MOST_BARS:
         labels = [str(value) for value in texts_of(model, name, levels)]
-        counts = [np.array([(part == level).mean() for level in levels]) if len(part) else np.zeros(len(levels)) for part in (data, draws)]
+        counts = [
+            np.array([(part == level).mean() for level in levels]) if len(part) else np.zeros(len(levels))
+            for part in (data, draws)
+        ]
         return True, [], labels, counts[0].tolist(), counts[1].tolist()
     if not len(both):
         return False, [0.0, 1.0], [], [0.0], [0.0]
     low, high = np.quantile(both, [OUTERMOST, 1 - OUTERMOST])
     low, high = (low, high) if low < high else (float(both.min()) - 0.5, float(both.max()) + 0.5)
     edges = np.linspace(low, high, BINS + 1)
-    shares = [
-        np.histogram(np.clip(part, low, high), edges)[0] / max(1, len(part)) for part in (data, draws)
-    ]
+    shares = [np.histogram(np.clip(part, low, high), edges)[0] / max(1, len(part)) for part in (data, draws)]
     return False, edges.tolist(), [], shares[0].tolist(), shares[1].tolist()
 
 

@@ -42,8 +42,22 @@ def memorization(evidence: Evidence, train: np.ndarray | None, kept: TrainingRow
             else f"{copies[0]:,} of {len(evidence.codes):,} draws, and {copies[1]:,} rows of the report, are equal to "
             f"one of the {len(kept.hashes):,} training rows that the model file remembers."  # type: ignore[union-attr]
         )
-        of_rows = (NOTHING, held_out, NOTHING, NOTHING, math.nan, [], [], [])
-        return Memorization(sentence, False, *of_rows, copies[0], copies[1], len(evidence.codes), len(evidence.codes))
+        return Memorization(
+            sentence=sentence,
+            known=False,
+            training_nats=NOTHING,
+            held_out_nats=held_out,
+            gap=NOTHING,
+            closer=NOTHING,
+            p_value=math.nan,
+            distance_edges=[],
+            distance_draws=[],
+            distance_rows=[],
+            copies_of_draws=copies[0],
+            copies_of_rows=copies[1],
+            draws=len(evidence.codes),
+            rows=len(evidence.codes),
+        )
     some = train[np.random.default_rng(seed).permutation(len(train))]
     training = log_prob_in_parts(model, some[:MOST_SCORED])
     of_training = Estimate(*mean_and_standard_error(training[np.isfinite(training)]))
@@ -51,13 +65,27 @@ def memorization(evidence: Evidence, train: np.ndarray | None, kept: TrainingRow
     draws, rows = _distances(model, some[:MOST_ROWS], evidence)
     closer, p_value = _closer(draws, rows)
     known_hashes = hashes_of_rows(TrainingRows.codes_of(model.roles, train))
-    copies_of = [int(np.isin(hashes_of_rows(part), known_hashes).sum()) for part in (_codes(evidence, True), _codes(evidence))]
+    copies_of = [
+        int(np.isin(hashes_of_rows(part), known_hashes).sum()) for part in (_codes(evidence, True), _codes(evidence))
+    ]
     edges = np.linspace(0.0, float(np.quantile(np.concatenate([draws, rows]), 0.99)) or 1.0, BINS + 1)
     shares = [(np.histogram(np.clip(part, 0, edges[-1]), edges)[0] / len(part)).tolist() for part in (draws, rows)]
     return Memorization(
-        _sentence(closer, p_value, gap, copies_of, len(rows)),
-        True, of_training, held_out, gap, closer, p_value, edges.tolist(), *shares, *copies_of, len(draws), len(rows),
-    )  # fmt: skip
+        sentence=_sentence(closer, p_value, gap, copies_of, len(rows)),
+        known=True,
+        training_nats=of_training,
+        held_out_nats=held_out,
+        gap=gap,
+        closer=closer,
+        p_value=p_value,
+        distance_edges=edges.tolist(),
+        distance_draws=shares[0],
+        distance_rows=shares[1],
+        copies_of_draws=copies_of[0],
+        copies_of_rows=copies_of[1],
+        draws=len(draws),
+        rows=len(rows),
+    )
 
 
 def _codes(evidence: Evidence, drawn: bool = False) -> np.ndarray:

@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from pushforward.bijections import LU, Autoregressive, Bijection, Compose, Coupling, Inverse, Standardized
 from pushforward.evaluation.report.contents import LayerBox, LayerCondition, Numerics
 from pushforward.evaluation.report.evidence import Evidence, draws_like
-from pushforward.flow import Flow
+from pushforward.flow import Flow, PointDensity
 from pushforward.table_models.model import TableModel
 from pushforward.tables.columns.columns import Columns
 
@@ -31,7 +32,9 @@ def numerics(evidence: Evidence) -> Numerics:
     """
     model = evidence.model
     some = evidence.codes[:ROWS_OF_TIMING]
-    scored, drawn = (_per_second(work, len(some)) for work in (lambda: model.log_prob(some), lambda: draws_like(model, some, 0)))
+    scored, drawn = (
+        _per_second(work, len(some)) for work in (lambda: model.log_prob(some), lambda: draws_like(model, some, 0))
+    )
     precision = str(model.flow.reference.dtype).removeprefix("torch.")
     if model.arbitrary_conditions:
         note = "A model of any columns given any others is a product of conditionals: there is no one map to check."
@@ -55,16 +58,25 @@ def numerics(evidence: Evidence) -> Numerics:
     boxes = [one for number, flow in enumerate(flows) for one in _boxes(flow, y, context, _name(number, flows))]
     conditions = [one for number, flow in enumerate(flows) for one in _conditions(flow, _name(number, flows))]
     cost = flows[0].bijection.cost
-    worst = [max(values, default=math.nan) for values in (trips, trips64, log_dets)]
-    note = "; ".join(dict.fromkeys(notes))
     return Numerics(
-        precision, len(y), *worst, cost.forward, cost.inverse, boxes, conditions, scored, drawn, note
+        precision=precision,
+        rows=len(y),
+        round_trip=max(trips, default=math.nan),
+        round_trip_float64=max(trips64, default=math.nan),
+        log_det=max(log_dets, default=math.nan),
+        cost_forward=cost.forward,
+        cost_inverse=cost.inverse,
+        boxes=boxes,
+        conditions=conditions,
+        scored_per_second=scored,
+        drawn_per_second=drawn,
+        note="; ".join(dict.fromkeys(notes)),
     )
 
 
 def _flows(model: TableModel) -> list[tuple[float, Flow]]:
-    parts: list[tuple[float, Flow]] = model.flow.parts  # type: ignore[union-attr]
-    return parts
+    """The weights and flows of which a density is a mixture."""
+    return cast("PointDensity", model.flow).parts
 
 
 def _name(number: int, flows: list[Flow]) -> str:
@@ -103,7 +115,7 @@ def _log_det(flow: Flow, y: Tensor, context: Tensor | None) -> float:
         given = None if context is None else context[row]
         jacobian = torch.func.jacrev(lambda v, given=given: flow.bijection.inverse(v, given)[0])(y[row])
         truth = torch.linalg.slogdet(jacobian).logabsdet
-        worst = max(worst, float((flow.bijection.inverse(y[row], given)[1] - truth).abs()))
+        worst = max(worst, float((flow.bijection.inverse(y[row], given)[1] - truth).abs().detach()))
     return worst
 
 
@@ -117,7 +129,9 @@ def _inner(bijection: Bijection, x: Tensor, context: Tensor | None) -> Iterator[
         y, seen, _ = bijection.standardize(x, context)
         yield from _inner(bijection.bijection, y, seen)
     elif isinstance(bijection, Inverse):
-        yield from ((part, value) for part, value in _inner(bijection.bijection, bijection.inverse(x, context)[0], context))
+        yield from (
+            (part, value) for part, value in _inner(bijection.bijection, bijection.inverse(x, context)[0], context)
+        )
     else:
         yield bijection, x
 

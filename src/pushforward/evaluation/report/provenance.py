@@ -17,7 +17,7 @@ from pushforward.table_models.model import TableModel
 
 
 def provenance(
-    model: TableModel, path: str | None, rows: SampledRows, data: Any, seed: int, asked: int, seconds: float
+    model: TableModel, path: str | None, rows: SampledRows, seed: int, asked: int, seconds: float
 ) -> Provenance:
     """Where a model and the rows of a report come from.
 
@@ -25,17 +25,15 @@ def provenance(
         model: of the report.
         path: of its file; None for a model in memory.
         rows: of the report.
-        data: what was given as the table.
         seed: of the report.
         asked: most rows.
         seconds: that the report took.
     """
     config = model.flow.config or {}
     origin = model.record.origin if model.record is not None else {}
-    named = [os.fspath(one) for one in (data if isinstance(data, list | tuple) else [data]) if _is_path(one)]
     command = ""
-    if path is not None and named:
-        command = shlex.join(["pushforward", "report", path, *named, "--seed", str(seed), "--rows", str(asked)])
+    if path is not None and rows.files:
+        command = shlex.join(["pushforward", "report", path, *rows.files, "--seed", str(seed), "--rows", str(asked)])
     count = len(rows.codes)
     subsampled = (
         f"The report is made of {count:,} of {rows.total:,} rows, chosen at random with seed {seed}."
@@ -65,15 +63,12 @@ def provenance(
     )
 
 
-def _is_path(data: Any) -> bool:
-    return isinstance(data, str | os.PathLike)
-
-
 def learning_curve(model: TableModel) -> LearningCurve:
     """The course of the training, where the model file keeps it."""
     course = model.record.course if model.record is not None else {}
-    lists: list[Any] = [
-        [math.nan if value is None else value for value in course.get(name, [])]
+    lists: dict[str, Any] = {
+        name: [math.nan if value is None else value for value in course.get(name, [])]
         for name in ("step", "seconds", "train", "held_out")
-    ]
-    return LearningCurve(*lists, int(course.get("best_step", -1)), str(model.notes.get("stopped", "")))
+    }
+    best, stopped = int(course.get("best_step", -1)), str(model.notes.get("stopped", ""))
+    return LearningCurve(**lists, best_step=best, stopped=stopped)

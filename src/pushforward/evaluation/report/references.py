@@ -172,7 +172,7 @@ class _OfRows:
 
 
 def _kernel_density(known: np.ndarray, scored: np.ndarray, features: int, seed: int) -> tuple[np.ndarray, float]:
-    """log p(features | other columns) by Gaussian kernels, and the factor on their bandwidth, chosen on held-out rows."""
+    """log p(features | other columns) by Gaussian kernels, and the factor on their bandwidth, by held-out rows."""
     from scipy.stats import gaussian_kde
 
     generator = np.random.default_rng(seed)

@@ -78,8 +78,7 @@ def _worse(inside: np.ndarray, outside: np.ndarray) -> float:
 def _rules(tree: object, model: TableModel, names: Sequence[str]) -> dict[int, str]:
     """{leaf: its rule in words}: of each column the tightest bounds on the way to it."""
     left, right, feature, threshold = (
-        getattr(tree, part)
-        for part in ("children_left", "children_right", "feature", "threshold")
+        getattr(tree, part) for part in ("children_left", "children_right", "feature", "threshold")
     )
     found: dict[int, str] = {}
 

@@ -68,12 +68,13 @@ def sample_rows(
     """
     names, roles = model.names, model.roles
     kept = _LowestKeys(rows, seed)
+    files: tuple[str, ...] = ()
     if not is_stored(data):
         table = table_from_frame(data, names)
         for batch in table.to_batches(BATCH_ROWS):
             kept.add(batch)
-        source, written, files = "the table", False, ()
-        found = _encoded(model, kept, table.schema, source, written)
+        source = "the table"
+        found = _encoded(model, kept, table.schema, source, False)
     else:
         options: dict[str, Any] = {"schema": roles.schema, "needed": names}
         with TableReader(data, roles.numeric(names), **options) as reader:
@@ -83,9 +84,7 @@ def sample_rows(
                 report(reader.progress)
             found = _encoded(model, kept, pa.schema([reader.schema.field(name) for name in names]), source, written)
     if len(found.codes) < FEWEST_ROWS:
-        raise InputError(
-            f"{source} has {len(found.codes):,} rows, too few for a report; give at least {FEWEST_ROWS}."
-        )
+        raise InputError(f"{source} has {len(found.codes):,} rows, too few for a report; give at least {FEWEST_ROWS}.")
     return SampledRows(found.codes, found.numbers, found.table, kept.total, tuple(map(str, files)))
 
 
@@ -136,4 +135,3 @@ class _LowestKeys:
             low = keys <= self._bound
             numbers, table = numbers[low], table.filter(pa.array(low)).combine_chunks()
         self._parts, self._held = [(numbers, table)], len(numbers)
-

@@ -63,7 +63,9 @@ def _worst(found: Sequence[Test]) -> list[str]:
         one_each.setdefault(key, test)
     kept = sorted(one_each.values(), key=lambda one: (one.name in ("coverage", "two-sample"), one.adjusted))
     left = len(kept) - MOST_FINDINGS
-    more = [f"{counted(left, 'more finding')} {'is' if left == 1 else 'are'} in the table of tests."] if left > 0 else []
+    more = (
+        [f"{counted(left, 'more finding')} {'is' if left == 1 else 'are'} in the table of tests."] if left > 0 else []
+    )
     return [*(one.finding for one in kept[:MOST_FINDINGS]), *more]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -82,12 +83,14 @@ def of_marginals(found: Sequence[Marginal]) -> list[Test]:
 def of_dependence(names: Sequence[str], found: Correlations) -> list[Test]:
     """The test of each pair."""
     made = []
-    for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+    for i, j in itertools.combinations(range(len(names)), 2):
         data, draws, p_value = float(found.data[i, j]), float(found.draws[i, j]), float(found.p_value[i, j])
         if math.isnan(p_value):
             continue
-        sign = "has the wrong sign" if data * draws < 0 and min(abs(data), abs(draws)) > 0.05 else (
-            "is too weak" if abs(draws) < abs(data) else "is too strong"
+        sign = (
+            "has the wrong sign"
+            if data * draws < 0 and min(abs(data), abs(draws)) > 0.05
+            else ("is too weak" if abs(draws) < abs(data) else "is too strong")
         )
         said = (
             f"The dependence of {quoted(names[i])} and {quoted(names[j])} {sign}: rank correlation {draws:+.3f} in "
@@ -145,5 +148,12 @@ def _largest_run(difference: np.ndarray) -> tuple[int, int]:
 
 def matrices(names: Sequence[str], found: Correlations, marginals: list[Marginal]) -> Dependence:
     """The correlations as lists."""
-    parts = [found.data, found.draws, found.draws - found.data, found.error, found.adjusted]
-    return Dependence(list(names), *(part.tolist() for part in parts), marginals)
+    return Dependence(
+        columns=list(names),
+        data=found.data.tolist(),
+        draws=found.draws.tolist(),
+        difference=(found.draws - found.data).tolist(),
+        error=found.error.tolist(),
+        adjusted=found.adjusted.tolist(),
+        marginals=marginals,
+    )

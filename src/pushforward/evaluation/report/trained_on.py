@@ -38,8 +38,10 @@ def _sentence(model: TableModel, share: float, error: float, rows: int) -> str:
         return f"None of these {counted(rows, 'row')} was found among the training rows."
     about = percent(share) if error < 1e-9 else f"about {percent(share)}"
     if repeated or share < FEW:
-        return f"{about} of these rows are equal to a training row, as rows of few possible values are by themselves." if (
-            repeated
-        ) else f"{about} of these rows are equal to a training row: they are new for the most part."
+        return (
+            f"{about} of these rows are equal to a training row, as rows of few possible values are by themselves."
+            if (repeated)
+            else f"{about} of these rows are equal to a training row: they are new for the most part."
+        )
     which = "These are rows that the model was trained on" if share > MOST else "Some of these rows were trained on"
     return f"{which} ({about} of them): log-densities are higher than those of new rows, and tests are too kind."
