@@ -11,8 +11,11 @@ from markupsafe import Markup, escape
 from pushforward.evaluation.report.contents import ColumnCalibration, LearningCurve, Marginal, Memorization
 
 Numbers = Sequence[float]
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # More bars than this have no room for a label each.
 MOST_LABELS = 14
+# Pixels of a chart that stands alone: it is legible on a phone too.
+WIDE = 430
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,18 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(step * place, 12) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def number(value: float) -> str:
-    """A number as short as the axis of a chart needs it."""
-    text = f"{value:.4g}".replace("-", "−")
-    return text.replace("e+0", "e").replace("e+", "e")
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with few digits, as people write it.
+
+    Example:
+        >>> number(-0.25), number(3e-6), number(None)
+        ('−0.25', '3 × 10⁻⁶', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}g}".replace("-", "−")
+    mantissa, _, power = text.partition("e")
+    return f"{mantissa} × 10{str(int(power.replace('−', '-'))).translate(_RAISED)}" if power else text
 
 
 def chart(frame: Frame, body: str, title: str, *, x_label: str = "", y_ticks: bool = True, x_ticks: bool = True) -> Markup:
@@ -82,7 +93,7 @@ def chart(frame: Frame, body: str, title: str, *, x_label: str = "", y_ticks: bo
         parts.append(f'<text class="tick end" x="{frame.left - 6}" y="{up + 3.5:.1f}">{number(tick)}</text>')
     base = frame.height - frame.bottom
     for tick in ticks(*frame.x, 5) if x_ticks else []:
-        parts.append(f'<text class="tick middle" x="{frame.across(tick):.1f}" y="{base + 15}">{number(tick)}</text>')
+        parts.append(f'<text class="tick middle" x="{frame.across(tick):.1f}" y="{base + 16}">{number(tick)}</text>')
     parts += [body, f'<line class="axis" x1="{frame.left}" x2="{frame.width - 10}" y1="{base}" y2="{base}"/>']
     if x_label:
         middle = (frame.left + frame.width - 10) / 2
@@ -177,7 +188,7 @@ def _discrete(marginal: Marginal) -> Markup:
         parts.append(_bar(frame, place + 0.12, place + 0.5, share, "data", tip))
         parts.append(_bar(frame, place + 0.5, place + 0.88, drawn, "model", tip))
         if place % every == 0:
-            text = label if len(label) <= room else f"{label[: room - 1]}…"
+            text = _cut(label, room)
             at = frame.across(place + 0.5)
             parts.append(f'<text class="tick middle" x="{at:.1f}" y="{frame.height - 21}">{escape(text)}</text>')
     title = f"{marginal.column}: shares of the values in the rows and in the draws"
@@ -188,7 +199,7 @@ def distance_chart(memorization: Memorization) -> Markup:
     """Distances to the nearest training row: those of rows of the report, and those of draws."""
     edges = memorization.distance_edges
     highest = 1.1 * max([*memorization.distance_rows, *memorization.distance_draws, 1e-9])
-    frame = Frame((edges[0], edges[-1]), (0.0, highest), width=520, height=240, left=10)
+    frame = Frame((edges[0], edges[-1]), (0.0, highest), width=WIDE, height=230, left=10, bottom=42)
     base = f"{frame.across(edges[-1]):.1f},{frame.up(0):.1f} {frame.across(edges[0]):.1f},{frame.up(0):.1f}"
     body = (
         f'<polygon class="fill data" points="{_steps(frame, edges, memorization.distance_rows)} {base}"/>'
@@ -206,7 +217,7 @@ def learning_chart(curve: LearningCurve) -> Markup:
     low, high = min(later), max(known)
     margin = 0.12 * (high - low) or 0.5
     last = float(curve.step[-1]) or 1.0
-    frame = Frame((0.0, last), (low - 3 * margin, high + margin), width=640, height=260, left=54)
+    frame = Frame((0.0, last), (low - 3 * margin, high + margin), width=WIDE, height=240, left=54, bottom=42)
     parts = []
     for name, values in (("data", curve.train), ("model", curve.held_out)):
         some = [
@@ -231,17 +242,21 @@ def intervals(rows: Sequence[tuple[str, float, float]], zero: str) -> Markup:
     ends = [end for _, value, error in rows for end in (value - 2 * error, value + 2 * error) if math.isfinite(end)]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.06 * (high - low) or 1.0
-    frame = Frame((low - margin, high + margin), (0.0, 1.0), width=640, height=46 + 26 * len(rows), left=170)
+    frame = Frame((low - margin, high + margin), (0.0, 1.0), width=WIDE, height=52 + 26 * len(rows), left=140, bottom=42)
     at = frame.across(0.0)
     parts = [f'<line class="marker" x1="{at:.1f}" x2="{at:.1f}" y1="4" y2="{frame.height - frame.bottom}"/>']
     for place, (name, value, error) in enumerate(rows):
         y, error = 18 + 26 * place, error if math.isfinite(error) else 0.0
         start, end = frame.across(value - 2 * error), frame.across(value + 2 * error)
-        parts.append(f'<text class="name end" x="{frame.left - 10}" y="{y + 4}">{escape(name)}</text>')
+        parts.append(f'<text class="name end" x="{frame.left - 10}" y="{y + 4}">{escape(_cut(name, 20))}</text>')
         parts.append(f'<line class="whisker" x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="dot" cx="{frame.across(value):.1f}" cy="{y}" r="4.5"/>')
     title = "; ".join(f"{name}: {number(value)}" for name, value, _ in rows)
     return chart(frame, "".join(parts), f"{zero}: {title}", x_label=zero, y_ticks=False)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _steps(frame: Frame, edges: Numbers, heights: Numbers) -> str:

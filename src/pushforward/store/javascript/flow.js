@@ -484,7 +484,9 @@
         seen = seen.map((value, c) => {
           const inside = clamp(value, low[c], high[c]);
           const beyond = (value - inside) / range.margin;
-          if (spec.trend && beyond !== 0) throw new Error("A context beyond the range of the training rows: ask Python.");
+          if (spec.trend && beyond !== 0) {
+            throw new Error("A context beyond the range of the training rows: ask Python.");
+          }
           return inside + (range.margin * beyond) / (1 + Math.abs(beyond));
         });
       }
@@ -510,10 +512,12 @@
     if (spec.kind === "standardized") {
       const map = spec.context && contextMap(spec.context);
       const inner = map ? (context) => map(see(context)) : see;
-      return [...stepsOf(spec.part, inner), ...stepsOf(spec.data, see)];
+      // Steps after these are in the units of the data.
+      const ofData = stepsOf(spec.data, see).map((step) => ({ ...step, ofData: true }));
+      return [...stepsOf(spec.part, inner), ...ofData];
     }
     if (!BIJECTIONS[spec.kind]) throw new Error(`A bijection of kind "${spec.kind}" is not known here.`);
-    return [{ kind: spec.kind, name: spec.name, apply: BIJECTIONS[spec.kind](spec), see, swapped: false }];
+    return [{ kind: spec.kind, apply: BIJECTIONS[spec.kind](spec), see, swapped: false, ofData: false }];
   }
 
   const BASES = {
@@ -564,7 +568,9 @@
 
     /** Move a row in place from stage to stage: 0 is the latent space, `steps.length` the data; returns log_det. */
     through(row, from, to, context = null) {
-      if (this.contextFeatures && !context) throw new Error(`This flow needs a context of ${this.contextFeatures} numbers.`);
+      if (this.contextFeatures && !context) {
+        throw new Error(`This flow needs a context of ${this.contextFeatures} numbers.`);
+      }
       const ahead = to > from;
       let logDet = 0;
       for (let stage = from; stage !== to; stage += ahead ? 1 : -1) {

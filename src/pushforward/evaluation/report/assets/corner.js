@@ -4,7 +4,7 @@
 
   const { canvasOf, limits, axisTicks, element, cut } = root.pushforward.draw;
   const REGIONS = [0.5, 0.9];
-  const CELLS = 44;
+  const CELLS = 52;
 
   /** Counts on a grid, smoothed by a Gaussian. */
   function density(points, [xLow, xHigh], [yLow, yHigh]) {
@@ -14,7 +14,7 @@
       const row = Math.floor(((y - yLow) / (yHigh - yLow)) * CELLS);
       if (column >= 0 && column < CELLS && row >= 0 && row < CELLS) counts[row * CELLS + column] += 1;
     }
-    const deviation = 1.6 * Math.max(1, (600 / Math.max(points.length, 60)) ** (1 / 6));
+    const deviation = 1.25 * Math.max(1, (2000 / Math.max(points.length, 60)) ** (1 / 6));
     const reach = Math.ceil(3 * deviation);
     const weights = Array.from({ length: 2 * reach + 1 }, (_, place) => Math.exp(-0.5 * ((place - reach) / deviation) ** 2));
     const blur = (from, step, other) => {
@@ -117,7 +117,8 @@
     }
 
     function draw(context, width, height, colors) {
-      const left = 46;
+      // Texts of levels need more room than numbers.
+      const left = chosen.slice(1).every((c) => data.columns[c].plain) ? 46 : 74;
       const below = 40;
       const size = (width - left - 6) / chosen.length;
       const tall = (height - below - 6) / chosen.length;
@@ -158,7 +159,7 @@
         context.fillStyle = colors.muted;
         for (const { at, text } of axisTicks(data.columns[yColumn], low, high, few)) {
           const y = box.y + box.height - ((at - low) / (high - low)) * box.height;
-          if (y > box.y + 8 && y < box.y + box.height - 4) context.fillText(cut(text, 5), box.x - 4, y + 4);
+          if (y > box.y + 8 && y < box.y + box.height - 4) context.fillText(cut(text, data.columns[yColumn].plain ? 5 : 8), box.x - 4, y + 4);
         }
         context.save();
         context.translate(11, box.y + box.height / 2);
@@ -204,11 +205,11 @@
       const [xRange, yRange] = [ranges[xColumn], ranges[yColumn]];
       const pairs = [rows, draws].map((some) => some.map((row) => [row[xColumn], row[yColumn]]));
       context.fillStyle = colors.data;
-      context.globalAlpha = 0.35;
+      context.globalAlpha = 0.5;
       for (const [x, y] of pairs[0]) {
         const across = box.x + ((x - xRange[0]) / (xRange[1] - xRange[0])) * box.width;
         const up = box.y + box.height - ((y - yRange[0]) / (yRange[1] - yRange[0])) * box.height;
-        context.fillRect(across - 0.9, up - 0.9, 1.8, 1.8);
+        context.fillRect(across - 1, up - 1, 2, 2);
       }
       context.globalAlpha = 1;
       [colors.data, colors.model].forEach((color, which) => {

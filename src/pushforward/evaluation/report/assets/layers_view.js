@@ -83,7 +83,7 @@
       element("figure", {}, element("figcaption", {}, "Base space: drag the point"), still),
       element("figure", {}, element("figcaption", {}, where), moving)
     );
-    place.replaceChildren(choices, spaces, element("div", { class: "controls" }, play, back, slider, ahead), readout);
+    place.replaceChildren(...(size > 2 ? [choices] : []), spaces, element("div", { class: "controls" }, play, back, slider, ahead), readout);
 
     function move(value) {
       at = Math.min(last, Math.max(0, value));
@@ -178,7 +178,6 @@
         move(at);
       };
       slice();
-      say();
     }
 
     /** The limits of both axes at every stage: steps in one space share a frame, so that what moves is the flow. */
@@ -322,7 +321,7 @@
       const heads = ["column", "z, base", "x, data"].map((text) => element("th", { scope: "col" }, text));
       readout.replaceChildren(
         element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...cells)),
-        element("p", {}, `The density at this point is e^${short(logProb, 4)}; log-density ${short(logProb, 4)} nats.`)
+        element("p", {}, `Log-density at this point: ${short(logProb)} nats.`)
       );
       place.dataset.point = JSON.stringify({ z: Array.from(point[0]), x: Array.from(point[last]), logProb });
     }
@@ -361,6 +360,7 @@
     dragging(moving, () => Math.round(at));
 
     move(last);
+    say();
     // Computed when it comes into sight, so that a page opens at once.
     const seen = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;

@@ -116,19 +116,28 @@
     const first = rowSelect(data, "First row", 0, update);
     const second = rowSelect(data, "Second row", far, update);
     const table = element("table", { class: "numbers" });
+    const picture = element("canvas", { class: "path", role: "img" });
     const sentence = element("p", { class: "note", "aria-live": "polite" });
     const scroll = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rows between the two" }, table);
-    place.replaceChildren(element("div", { class: "controls" }, "From ", first, " to ", second), scroll, sentence);
+    const side = element("div", { class: "side" }, ...(columns.length > 1 ? [picture] : []), scroll);
+    place.replaceChildren(element("div", { class: "controls" }, "From ", first, " to ", second), side, sentence);
+    let shown = null;
+    const ask = canvasOf(picture, draw);
     update();
 
     function update() {
       const [a, b] = [first, second].map((select) => data.rows[select.value]);
       const context = contextOf(data, first.value);
       const [zA, zB] = [a, b].map((x) => flow.inverse(x, context).value);
+      const at = (part) => flow.forward(between(zA, zB, part), context).value;
+      const straightAt = (part) => a.map((value, d) => value + part * (b[d] - value));
       const parts = Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
-      const path = parts.map((part) => flow.forward(between(zA, zB, part), context).value);
+      const path = parts.map(at);
       const logs = path.map((x) => flow.logProb(x, context));
-      const straight = parts.map((part) => flow.logProb(a.map((value, d) => value + part * (b[d] - value)), context));
+      const straight = parts.map((part) => flow.logProb(straightAt(part), context));
+      const fine = Array.from({ length: 61 }, (_, step) => at(step / 60));
+      shown = { a, b, path, fine };
+      shown.pair = widest(a, b);
       const heads = ["", ...columns.map((column) => column.name), "log-density"];
       const lines = path.map((x, step) =>
         element(
@@ -144,7 +153,71 @@
         element("tbody", {}, ...lines)
       );
       sentence.textContent =
-        `Lowest log-density on this path: ${short(Math.min(...logs))}; on the straight line between the two rows: ${short(Math.min(...straight))}.`;
+        `Lowest log-density on the way through the latent space (line): ${short(Math.min(...logs))}; ` +
+        `on the straight way (dashed): ${short(Math.min(...straight))}.`;
+      picture.setAttribute("aria-label", `The way between the two rows among all rows. ${sentence.textContent}`);
+      ask();
+    }
+
+    /** The two columns in which the rows differ most. */
+    function widest(a, b) {
+      const ranges = columns.map((_, c) => limits([...data.rows, ...shown.fine].map((row) => row[c]), 0.001));
+      const apart = columns.map((_, c) => Math.abs(a[c] - b[c]) / (ranges[c][1] - ranges[c][0]));
+      // Of discrete columns a path shows less.
+      const rank = (c) => apart[c] - (columns[c].discrete ? 10 : 0);
+      const order = columns.map((_, c) => c).sort((c, d) => rank(d) - rank(c));
+      return order.slice(0, 2).sort((c, d) => c - d).map((c) => ({ c, range: ranges[c] }));
+    }
+
+    function draw(context, width, height, colors) {
+      const box = { x: 52, y: 6, width: width - 60, height: height - 44 };
+      const [{ c, range: across }, { c: d, range: up }] = shown.pair;
+      const pixel = (row) => [
+        box.x + ((row[c] - across[0]) / (across[1] - across[0])) * box.width,
+        box.y + box.height - ((row[d] - up[0]) / (up[1] - up[0])) * box.height,
+      ];
+      context.strokeStyle = colors.line;
+      context.strokeRect(box.x + 0.5, box.y + 0.5, box.width, box.height);
+      context.fillStyle = colors.muted;
+      for (const [axis, column, [low, high]] of [[0, c, across], [1, d, up]]) {
+        context.textAlign = axis ? "right" : "center";
+        for (const { at, text } of axisTicks(columns[column], low, high, 4)) {
+          const share = (at - low) / (high - low);
+          if (share < 0.05 || share > 0.95) continue;
+          if (axis) context.fillText(cut(text, 7), box.x - 4, box.y + (1 - share) * box.height + 4);
+          else context.fillText(cut(text, 9), box.x + share * box.width, box.y + box.height + 15);
+        }
+      }
+      context.fillStyle = colors.text;
+      context.textAlign = "center";
+      context.fillText(cut(columns[c].name, 30), box.x + box.width / 2, box.y + box.height + 31);
+      context.textAlign = "left";
+      context.fillText(cut(columns[d].name, 30), box.x + 5, box.y + 14);
+      context.fillStyle = colors.data;
+      context.globalAlpha = 0.45;
+      for (const row of data.rows) {
+        const [x, y] = pixel(row);
+        context.fillRect(x - 1.2, y - 1.2, 2.4, 2.4);
+      }
+      context.globalAlpha = 1;
+      context.strokeStyle = colors.muted;
+      context.lineWidth = 1.5;
+      context.setLineDash([5, 4]);
+      context.beginPath();
+      for (const row of [shown.a, shown.b]) context.lineTo(...pixel(row));
+      context.stroke();
+      context.setLineDash([]);
+      context.strokeStyle = colors.model;
+      context.lineWidth = 2.2;
+      context.beginPath();
+      for (const row of shown.fine) context.lineTo(...pixel(row));
+      context.stroke();
+      context.fillStyle = colors.model;
+      for (const row of shown.path) {
+        context.beginPath();
+        context.arc(...pixel(row), 3.2, 0, 7);
+        context.fill();
+      }
     }
   }
 
