@@ -13,7 +13,7 @@ def browser():
     """Chromium; the test is skipped where it or Playwright is missing."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     with playwright.sync_playwright() as tools:
         # Within a container the sandbox of Chromium cannot start.
         opened = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

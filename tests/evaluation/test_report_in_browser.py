@@ -198,7 +198,7 @@ def test_the_contrast_of_texts_is_enough(chromium, pages, scheme):
                 return "rgb(255, 255, 255)";
               };
               const bad = [];
-              for (const one of document.querySelectorAll("p, li, td, th, dt, dd, h1, h2, h3, a, button, .badge, text")) {
+              for (const one of document.querySelectorAll("p, li, td, th, dt, dd, h1, h2, h3, a, button, text")) {
                 const color = one.tagName === "text" ? getComputedStyle(one).fill : getComputedStyle(one).color;
                 const [a, b] = [light(color), light(behind(one))];
                 const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,8 +45,8 @@ class Frame:
 
     def up(self, value: float) -> float:
         """The pixel of a y."""
-        return self.height - self.bottom - (value - self.y[0]) / (self.y[1] - self.y[0]) * (
-            self.height - self.bottom - 10
+        return (
+            self.height - self.bottom - (value - self.y[0]) / (self.y[1] - self.y[0]) * (self.height - self.bottom - 10)
         )
 
     def points(self, x: Numbers, y: Numbers) -> str:
@@ -84,7 +85,9 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{mantissa} × 10{str(int(power.replace('−', '-'))).translate(_RAISED)}" if power else text
 
 
-def chart(frame: Frame, body: str, title: str, *, x_label: str = "", y_ticks: bool = True, x_ticks: bool = True) -> Markup:
+def chart(
+    frame: Frame, body: str, title: str, *, x_label: str = "", y_ticks: bool = True, x_ticks: bool = True
+) -> Markup:
     """A chart with axes, and a text in its place for those who do not see it."""
     parts = []
     for tick in ticks(*frame.y, 4) if y_ticks else []:
@@ -149,7 +152,7 @@ def marginal_chart(marginal: Marginal) -> Markup:
     edges, draws, data = marginal.edges, marginal.draws, marginal.data
     if len(edges) < 2:
         return Markup("")
-    widths = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+    widths = [high - low for low, high in itertools.pairwise(edges)]
     typical = sum(widths) / len(widths)
     # Densities relative to an even one, so that bins of other widths compare.
     heights = [[share / width * typical for share, width in zip(part, widths, strict=True)] for part in (data, draws)]
@@ -242,13 +245,16 @@ def intervals(rows: Sequence[tuple[str, float, float]], zero: str) -> Markup:
     ends = [end for _, value, error in rows for end in (value - 2 * error, value + 2 * error) if math.isfinite(end)]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.06 * (high - low) or 1.0
-    frame = Frame((low - margin, high + margin), (0.0, 1.0), width=WIDE, height=52 + 26 * len(rows), left=140, bottom=42)
+    frame = Frame(
+        (low - margin, high + margin), (0.0, 1.0), width=WIDE, height=52 + 26 * len(rows), left=140, bottom=42
+    )
     at = frame.across(0.0)
     parts = [f'<line class="marker" x1="{at:.1f}" x2="{at:.1f}" y1="4" y2="{frame.height - frame.bottom}"/>']
     for place, (name, value, error) in enumerate(rows):
         y, error = 18 + 26 * place, error if math.isfinite(error) else 0.0
         start, end = frame.across(value - 2 * error), frame.across(value + 2 * error)
-        parts.append(f'<text class="name end" x="{frame.left - 10}" y="{y + 4}">{escape(_cut(name, 20))}</text>')
+        label = escape(_cut(name, 20))
+        parts.append(f'<text class="name end" x="{frame.left - 10}" y="{y + 4}">{label}</text>')
         parts.append(f'<line class="whisker" x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="dot" cx="{frame.across(value):.1f}" cy="{y}" r="4.5"/>')
     title = "; ".join(f"{name}: {number(value)}" for name, value, _ in rows)

@@ -64,7 +64,6 @@ def flow_figure(model: TableModel, points: Points, seed: int = 0) -> tuple[dict[
         context = roles.shown_context(torch.from_numpy(codes[:, maps.features :].copy()))
     with seeded(seed), torch.no_grad():
         latents = shown.flow.base.sample((LATENTS,))
-        layers = [type(step).__name__ for step in shown.flow.bijection.modules()]
     figure = {
         "flow": shown.described,
         "columns": _axes(model, maps, y),
@@ -73,7 +72,6 @@ def flow_figure(model: TableModel, points: Points, seed: int = 0) -> tuple[dict[
         "rows": _rounded(y),
         "texts": _texts(model, codes, names),
         "contexts": None if context is None else _rounded(context),
-        "layers": layers,
     }
     return figure, _note(shown)
 
@@ -96,7 +94,7 @@ def _small(flow: Flow) -> dict[str, Any]:
     characters = sum(map(_characters, described.values()))
     if characters > MOST_CHARACTERS:
         raise InputError(
-            f"The weights of this flow take {characters / 1e6:.1f} MB, too much for a page: it is not shown at work here."
+            f"The weights of this flow take {characters / 1e6:.1f} MB, too much for a page: it is not shown here."
         )
     return described
 
@@ -122,7 +120,8 @@ def _note(shown: Shown) -> str:
 def _axes(model: TableModel, maps: Columns, y: Tensor) -> list[dict[str, Any]]:
     """For each column its name, whether the flow sees its values as they are, and else how to translate them."""
     roles = model.roles
-    plain = {place for places, part in zip(maps.places, maps.maps, strict=True) if part.trivial for place in places.tolist()}
+    trivial = [places.tolist() for places, part in zip(maps.places, maps.maps, strict=True) if part.trivial]
+    plain = {place for places in trivial for place in places}
     low, high = y.amin(0), y.amax(0)
     margin = 0.15 * (high - low)
     steps = torch.linspace(0, 1, LOOKUP, dtype=torch.float64)[:, None]
@@ -142,7 +141,8 @@ def _axes(model: TableModel, maps: Columns, y: Tensor) -> list[dict[str, Any]]:
 def _texts(model: TableModel, codes: np.ndarray, names: list[str]) -> list[list[str]]:
     """The values that codes stand for as short texts, row by row."""
     table = model.roles.decode(codes, names)
-    return [list(row) for row in zip(*([_text(value) for value in column.to_pylist()] for column in table), strict=True)]
+    columns = [[_text(value) for value in column.to_pylist()] for column in table]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _text(value: Any) -> str:
@@ -151,7 +151,9 @@ def _text(value: Any) -> str:
 
 def _rounded(values: Tensor) -> list[Any]:
     """Numbers with seven digits: a page does not need more."""
-    found: list[Any] = np.array([float(f"{value:.7g}") for value in values.double().flatten().tolist()]).reshape(
-        tuple(values.shape)
-    ).tolist()
+    found: list[Any] = (
+        np.array([float(f"{value:.7g}") for value in values.double().flatten().tolist()])
+        .reshape(tuple(values.shape))
+        .tolist()
+    )
     return found

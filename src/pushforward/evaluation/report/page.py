@@ -31,13 +31,15 @@ SECTIONS = (
 )
 
 
-def write_page(report: ModelReport, path: str | os.PathLike[str], model: TableModel | None = None) -> None:
+def write_page(
+    report: ModelReport, path: str | os.PathLike[str], model: TableModel | str | os.PathLike[str] | None = None
+) -> None:
     """Write a report as a page for a browser, or as pictures, by the ending of its file.
 
     Arguments:
         report: what `pushforward.report` found.
         path: ends in .html, .pdf or .png.
-        model: whose flow the page shows at work; without it that section is left out.
+        model: or its file, whose flow the page shows at work; default none, and that section is left out.
 
     Raises:
         InputError: another ending, or a library that is not installed.
@@ -47,7 +49,8 @@ def write_page(report: ModelReport, path: str | os.PathLike[str], model: TableMo
     if ending not in FORMATS:
         raise InputError(f"A report is written to a file that ends in {', '.join(FORMATS)}, not {path.name}.")
     if ending == ".html":
-        text = page(report, model)
+        loaded = model if model is None or isinstance(model, TableModel) else TableModel.load(model)
+        text = page(report, loaded)
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         return
@@ -84,7 +87,7 @@ def page(report: ModelReport, model: TableModel | None = None) -> str:
         given=" and ".join(figure["given"]) if figure else "",
         row_names=[", ".join(texts) for texts in figure["texts"]] if figure else [],
         odd_columns=[column.name for column in report.columns if column.role != "constant"],
-        fit_notes=[(key.replace("_", " "), _note(value)) for key, value in report.provenance.fit.items()],
+        fit_notes=[(key.replace("_", " "), _note(value)) for key, value in report.provenance.fit.items() if value],
         style=environment.raw(assets.joinpath("page.css").read_text(encoding="utf-8")),
         scripts=[environment.raw(script) for script in scripts],
     )
@@ -103,7 +106,8 @@ def _environment() -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(estimate=_estimate, signed=_signed, percent=_percent, p=_p, p_is=_p_is, number=_number, count=_count)
+    filters = (_estimate, _signed, _percent, _p, _p_is, _sentence, _number, _count)
+    environment.filters.update({one.__name__[1:]: one for one in filters})
     environment.raw = markupsafe.Markup  # type: ignore[attr-defined]
     return environment
 
@@ -187,9 +191,7 @@ def _matrices(dependence: Dependence) -> dict[str, Any] | None:
     return {"columns": [dependence.columns[place] for place in chosen], "note": note, "parts": tables}
 
 
-def _cell(
-    dependence: Dependence, name: str, values: list[list[float]], a: int, b: int, scale: float
-) -> dict[str, Any]:
+def _cell(dependence: Dependence, name: str, values: list[list[float]], a: int, b: int, scale: float) -> dict[str, Any]:
     value = values[a][b]
     if a == b or not math.isfinite(value):
         return {"text": "", "style": "", "tip": "", "strong": False}
@@ -232,7 +234,7 @@ def _percent(value: Estimate) -> Any:
 def _p(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.995 else "1"
+    return "<\u202f0.001" if value < 0.001 else f"{value:.2g}" if value < 0.995 else "1"
 
 
 def _p_is(value: float | None) -> str:
@@ -244,6 +246,12 @@ def _number(value: float | None) -> str:
     from pushforward.evaluation.report.charts import number
 
     return number(value, 3)
+
+
+def _sentence(text: str) -> str:
+    """A text that begins and ends as a sentence does."""
+    text = text[:1].upper() + text[1:]
+    return text if not text or text[-1] in ".?!" else f"{text}."
 
 
 def _count(value: float) -> str:

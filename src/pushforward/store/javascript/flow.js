@@ -496,7 +496,9 @@
       scores(scored, null, true);
       const both = [...own, ...scored];
       const size = both.length;
-      const found = both.map((_, c) => both.reduce((sum, value, e) => sum + (value - mean[e]) * weight[e * size + c], 0));
+      const found = both.map((_, c) =>
+        both.reduce((sum, value, e) => sum + (value - mean[e]) * weight[e * size + c], 0)
+      );
       return Float64Array.from([...found, ...features.flags.map((place) => seen[place])]);
     };
   }
@@ -507,7 +509,9 @@
   function stepsOf(spec, see) {
     if (spec.kind === "compose") return spec.parts.flatMap((part) => stepsOf(part, see));
     if (spec.kind === "inverse") {
-      return stepsOf(spec.part, see).reverse().map((step) => ({ ...step, swapped: !step.swapped }));
+      return stepsOf(spec.part, see)
+        .reverse()
+        .map((step) => ({ ...step, swapped: !step.swapped }));
     }
     if (spec.kind === "standardized") {
       const map = spec.context && contextMap(spec.context);
@@ -525,14 +529,19 @@
     logistic: () => (z) => {
       return z.reduce((sum, value) => sum - Math.abs(value) - 2 * Math.log1p(Math.exp(-Math.abs(value))), 0);
     },
-    uniform: ({ low, high }) => (z) => {
-      return z.every((value) => value >= low && value <= high) ? -z.length * Math.log(high - low) : -Infinity;
-    },
+    uniform:
+      ({ low, high }) =>
+      (z) => {
+        return z.every((value) => value >= low && value <= high) ? -z.length * Math.log(high - low) : -Infinity;
+      },
     student_t(spec) {
       const nu = numbers(spec.degrees_of_freedom);
       const constant = numbers(spec.constant);
       return (z) => {
-        return z.reduce((sum, value, d) => sum + constant[d] - ((nu[d] + 1) / 2) * Math.log1p((value * value) / nu[d]), 0);
+        return z.reduce(
+          (sum, value, d) => sum + constant[d] - ((nu[d] + 1) / 2) * Math.log1p((value * value) / nu[d]),
+          0
+        );
       };
     },
     mixture(spec) {

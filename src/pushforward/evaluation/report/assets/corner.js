@@ -16,7 +16,9 @@
     }
     const deviation = 1.25 * Math.max(1, (2000 / Math.max(points.length, 60)) ** (1 / 6));
     const reach = Math.ceil(3 * deviation);
-    const weights = Array.from({ length: 2 * reach + 1 }, (_, place) => Math.exp(-0.5 * ((place - reach) / deviation) ** 2));
+    const weights = Array.from({ length: 2 * reach + 1 }, (_, place) =>
+      Math.exp(-0.5 * ((place - reach) / deviation) ** 2)
+    );
     const blur = (from, step, other) => {
       const to = new Float64Array(from.length);
       for (let line = 0; line < CELLS; line++) {
@@ -54,17 +56,28 @@
     };
     for (let row = -1; row < CELLS; row++) {
       for (let column = -1; column < CELLS; column++) {
-        const corners = [value(row, column), value(row, column + 1), value(row + 1, column + 1), value(row + 1, column)];
+        const corners = [
+          value(row, column),
+          value(row, column + 1),
+          value(row + 1, column + 1),
+          value(row + 1, column),
+        ];
         const crossings = [];
         for (let side = 0; side < 4; side++) {
           const a = corners[side];
           const b = corners[(side + 1) % 4];
           if (a >= threshold === b >= threshold) continue;
           const part = (threshold - a) / (b - a);
-          const [x, y] = [[part, 0], [1, part], [1 - part, 1], [0, 1 - part]][side];
+          const [x, y] = [
+            [part, 0],
+            [1, part],
+            [1 - part, 1],
+            [0, 1 - part],
+          ][side];
           crossings.push([column + x + 0.5, row + y + 0.5]);
         }
-        for (let pair = 0; pair + 1 < crossings.length; pair += 2) segments.push([crossings[pair], crossings[pair + 1]]);
+        for (let pair = 0; pair + 1 < crossings.length; pair += 2)
+          segments.push([crossings[pair], crossings[pair + 1]]);
       }
     }
     return segments;
@@ -79,8 +92,10 @@
     const spread = (rows) => {
       // Values of discrete columns lie on one another: spread them within their step, always in the same way.
       let state = 1;
-      const random = () => ((state = (state * 16807) % 2147483647) / 2147483647) - 0.5;
-      return rows.map((row) => row.map((value, c) => (value === null ? NaN : value + (data.columns[c].discrete ? 0.7 * random() : 0))));
+      const random = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
+      return rows.map((row) =>
+        row.map((value, c) => (value === null ? NaN : value + (data.columns[c].discrete ? 0.7 * random() : 0)))
+      );
     };
     const rows = spread(data.rows);
     const draws = spread(data.draws);
@@ -112,7 +127,10 @@
 
     function describe() {
       const names = chosen.map((c) => data.columns[c].name).join(", ");
-      canvas.setAttribute("aria-label", `Corner plot of ${names}: dots are rows, lines enclose the densest 50 and 90 % of rows and of draws.`);
+      canvas.setAttribute(
+        "aria-label",
+        `Corner plot of ${names}: dots are rows, lines enclose the densest 50 and 90 % of rows and of draws.`
+      );
       canvas.dataset.columns = chosen.length;
     }
 
@@ -151,7 +169,11 @@
           if (x > box.x + 8 && x < box.x + box.width - 8) context.fillText(cut(text, 7), x, box.y + box.height + 14);
         }
         context.fillStyle = colors.text;
-        context.fillText(cut(data.columns[xColumn].name, Math.floor(box.width / 6)), box.x + box.width / 2, box.y + box.height + 31);
+        context.fillText(
+          cut(data.columns[xColumn].name, Math.floor(box.width / 6)),
+          box.x + box.width / 2,
+          box.y + box.height + 31
+        );
       }
       if (column === 0 && row > 0) {
         const [low, high] = ranges[yColumn];
@@ -159,7 +181,8 @@
         context.fillStyle = colors.muted;
         for (const { at, text } of axisTicks(data.columns[yColumn], low, high, few)) {
           const y = box.y + box.height - ((at - low) / (high - low)) * box.height;
-          if (y > box.y + 8 && y < box.y + box.height - 4) context.fillText(cut(text, data.columns[yColumn].plain ? 5 : 8), box.x - 4, y + 4);
+          if (y > box.y + 8 && y < box.y + box.height - 4)
+            context.fillText(cut(text, data.columns[yColumn].plain ? 5 : 8), box.x - 4, y + 4);
         }
         context.save();
         context.translate(11, box.y + box.height / 2);
@@ -189,7 +212,9 @@
       const step = box.width / bins;
       context.fillStyle = colors.data;
       context.globalAlpha = 0.45;
-      shares[0].forEach((share, bin) => context.fillRect(box.x + bin * step, up(share), step + 0.4, box.y + box.height - up(share)));
+      shares[0].forEach((share, bin) =>
+        context.fillRect(box.x + bin * step, up(share), step + 0.4, box.y + box.height - up(share))
+      );
       context.globalAlpha = 1;
       context.strokeStyle = colors.model;
       context.lineWidth = 1.6;

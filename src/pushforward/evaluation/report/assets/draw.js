@@ -45,14 +45,17 @@
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= raw * 0.999);
     const found = [];
-    for (let place = Math.ceil(low / step - 1e-9); place * step <= high + 1e-9 * step; place++) found.push(place * step);
+    for (let place = Math.ceil(low / step - 1e-9); place * step <= high + 1e-9 * step; place++)
+      found.push(place * step);
     return found;
   }
 
   function short(value, digits = 4) {
     if (!Number.isFinite(value)) return "–";
     const text = Number(value.toPrecision(digits));
-    return (Math.abs(text) >= 1e6 || (text !== 0 && Math.abs(text) < 1e-4) ? text.toExponential() : String(text)).replace("-", "−");
+    return (
+      Math.abs(text) >= 1e6 || (text !== 0 && Math.abs(text) < 1e-4) ? text.toExponential() : String(text)
+    ).replace("-", "−");
   }
 
   function quantile(sorted, share) {

@@ -47,7 +47,11 @@
     let frames = [];
     let turn = 0;
     let ready = false;
-    let point = flow.stages(new Float64Array(size).fill(0).map((_, d) => [0.8, 0.6][d] || 0), 0, context);
+    let point = flow.stages(
+      new Float64Array(size).fill(0).map((_, d) => [0.8, 0.6][d] || 0),
+      0,
+      context
+    );
 
     /* ---- the controls ---- */
 
@@ -83,7 +87,12 @@
       element("figure", {}, element("figcaption", {}, "Base space: drag the point"), still),
       element("figure", {}, element("figcaption", {}, where), moving)
     );
-    place.replaceChildren(...(size > 2 ? [choices] : []), spaces, element("div", { class: "controls" }, play, back, slider, ahead), readout);
+    place.replaceChildren(
+      ...(size > 2 ? [choices] : []),
+      spaces,
+      element("div", { class: "controls" }, play, back, slider, ahead),
+      readout
+    );
 
     function move(value) {
       at = Math.min(last, Math.max(0, value));
@@ -283,14 +292,18 @@
           const share = (tick - low) / (high - low);
           if (share < 0.04 || share > 0.96) continue;
           context2d.textAlign = axis ? "right" : "center";
-          const spot = axis ? [box.x - 4, box.y + (1 - share) * box.height + 4] : [box.x + share * box.width, box.y + box.height + 14];
+          const spot = axis
+            ? [box.x - 4, box.y + (1 - share) * box.height + 4]
+            : [box.x + share * box.width, box.y + box.height + 14];
           context2d.fillText(cut(text, axis ? 6 : 9), ...spot);
         }
       });
       context2d.globalAlpha = 1;
       context2d.fillStyle = colors.text;
       context2d.textAlign = "right";
-      const names = pair.map((column) => (stage === last ? columns[column].name : stage === 0 ? `z${column + 1}` : columns[column].name));
+      const names = pair.map((column) =>
+        stage === last ? columns[column].name : stage === 0 ? `z${column + 1}` : columns[column].name
+      );
       context2d.fillText(cut(names[0], 24), box.x + box.width, box.y + box.height + 25);
       if (size > 1) {
         context2d.textAlign = "left";
@@ -316,7 +329,13 @@
     function say() {
       const logProb = flow.logProb(point[last], context);
       const cells = columns.map((column, d) =>
-        element("tr", {}, element("th", { scope: "row" }, column.name), element("td", {}, short(point[0][d], 3)), element("td", {}, translate(column, point[last][d])))
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row" }, column.name),
+          element("td", {}, short(point[0][d], 3)),
+          element("td", {}, translate(column, point[last][d]))
+        )
       );
       const heads = ["column", "z, base", "x, data"].map((text) => element("th", { scope: "col" }, text));
       readout.replaceChildren(
@@ -352,7 +371,9 @@
         if (!by || !ready) return;
         event.preventDefault();
         const stage = stageOf();
-        const [x, y] = pair.map((column, axis) => point[stage][column] + (by[axis] * (frames[stage][axis][1] - frames[stage][axis][0])) / 40);
+        const [x, y] = pair.map(
+          (column, axis) => point[stage][column] + (by[axis] * (frames[stage][axis][1] - frames[stage][axis][0])) / 40
+        );
         put(stage, x, y);
       });
     }
@@ -362,11 +383,14 @@
     move(last);
     say();
     // Computed when it comes into sight, so that a page opens at once.
-    const seen = new IntersectionObserver((entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      seen.disconnect();
-      compute();
-    }, { rootMargin: "400px" });
+    const seen = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some((entry) => entry.isIntersecting)) return;
+        seen.disconnect();
+        compute();
+      },
+      { rootMargin: "400px" }
+    );
     seen.observe(place);
 
     return {

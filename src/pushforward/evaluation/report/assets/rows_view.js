@@ -22,7 +22,7 @@
   function sliceView(place, data) {
     const { flow, columns } = data;
     const row = rowSelect(data, "Row", 0, update);
-    const column = element("select", { "aria-label": "Column", });
+    const column = element("select", { "aria-label": "Column" });
     columns.forEach((one, c) => column.append(element("option", { value: c }, one.name)));
     column.addEventListener("change", update);
     const canvas = element("canvas", { class: "wide", role: "img" });
@@ -38,7 +38,12 @@
       const context = contextOf(data, row.value);
       const [low, high] = limits([...data.rows.map((one) => one[c]), x[c]], 0, 0.15);
       const at = Array.from({ length: POINTS }, (_, place2) => low + (place2 / (POINTS - 1)) * (high - low));
-      const logs = at.map((value) => flow.logProb(x.map((own, d) => (d === c ? value : own)), context));
+      const logs = at.map((value) =>
+        flow.logProb(
+          x.map((own, d) => (d === c ? value : own)),
+          context
+        )
+      );
       const most = Math.max(...logs);
       const curve = logs.map((value) => Math.exp(value - most));
       const mass = curve.reduce((sum, value) => sum + value, 0) * ((high - low) / (POINTS - 1));
@@ -61,13 +66,16 @@
       const across = (one) => box.x + ((one - low) / (high - low)) * box.width;
       const bins = Math.max(16, Math.min(50, Math.round(box.width / 12)));
       const counts = new Float64Array(bins);
-      for (const one of data.rows) counts[Math.min(bins - 1, Math.max(0, Math.floor(((one[c] - low) / (high - low)) * bins)))] += 1;
+      for (const one of data.rows)
+        counts[Math.min(bins - 1, Math.max(0, Math.floor(((one[c] - low) / (high - low)) * bins)))] += 1;
       const heights = counts.map((count) => ((count / data.rows.length) * bins) / (high - low));
       const most = 1.06 * Math.max(...curve, ...heights);
       const up = (one) => box.y + box.height * (1 - one / most);
       context.fillStyle = colors.data;
       context.globalAlpha = 0.3;
-      heights.forEach((one, bin) => context.fillRect(box.x + (bin * box.width) / bins, up(one), box.width / bins - 1, box.y + box.height - up(one)));
+      heights.forEach((one, bin) =>
+        context.fillRect(box.x + (bin * box.width) / bins, up(one), box.width / bins - 1, box.y + box.height - up(one))
+      );
       context.globalAlpha = 1;
       context.strokeStyle = colors.model;
       context.lineWidth = 2;
@@ -101,7 +109,8 @@
     const product = a.reduce((sum, value, d) => sum + value * b[d], 0);
     const cosine = Math.min(1, Math.max(-1, product / (lengthA * lengthB || 1)));
     const angle = Math.acos(cosine);
-    if (angle < 1e-6 || a.length < 2 || Math.PI - angle < 1e-6) return Array.from(a, (value, d) => value + part * (b[d] - value));
+    if (angle < 1e-6 || a.length < 2 || Math.PI - angle < 1e-6)
+      return Array.from(a, (value, d) => value + part * (b[d] - value));
     const [first, second] = [Math.sin((1 - part) * angle) / Math.sin(angle), Math.sin(part * angle) / Math.sin(angle)];
     const length = lengthA + part * (lengthB - lengthA);
     return Array.from(a, (value, d) => length * (first * (value / (lengthA || 1)) + second * (b[d] / (lengthB || 1))));
@@ -118,7 +127,11 @@
     const table = element("table", { class: "numbers" });
     const picture = element("canvas", { class: "path", role: "img" });
     const sentence = element("p", { class: "note", "aria-live": "polite" });
-    const scroll = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rows between the two" }, table);
+    const scroll = element(
+      "div",
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rows between the two" },
+      table
+    );
     const side = element("div", { class: "side" }, ...(columns.length > 1 ? [picture] : []), scroll);
     place.replaceChildren(element("div", { class: "controls" }, "From ", first, " to ", second), side, sentence);
     let shown = null;
@@ -161,12 +174,20 @@
 
     /** The two columns in which the rows differ most. */
     function widest(a, b) {
-      const ranges = columns.map((_, c) => limits([...data.rows, ...shown.fine].map((row) => row[c]), 0.001));
+      const ranges = columns.map((_, c) =>
+        limits(
+          [...data.rows, ...shown.fine].map((row) => row[c]),
+          0.001
+        )
+      );
       const apart = columns.map((_, c) => Math.abs(a[c] - b[c]) / (ranges[c][1] - ranges[c][0]));
       // Of discrete columns a path shows less.
       const rank = (c) => apart[c] - (columns[c].discrete ? 10 : 0);
       const order = columns.map((_, c) => c).sort((c, d) => rank(d) - rank(c));
-      return order.slice(0, 2).sort((c, d) => c - d).map((c) => ({ c, range: ranges[c] }));
+      return order
+        .slice(0, 2)
+        .sort((c, d) => c - d)
+        .map((c) => ({ c, range: ranges[c] }));
     }
 
     function draw(context, width, height, colors) {
@@ -179,7 +200,10 @@
       context.strokeStyle = colors.line;
       context.strokeRect(box.x + 0.5, box.y + 0.5, box.width, box.height);
       context.fillStyle = colors.muted;
-      for (const [axis, column, [low, high]] of [[0, c, across], [1, d, up]]) {
+      for (const [axis, column, [low, high]] of [
+        [0, c, across],
+        [1, d, up],
+      ]) {
         context.textAlign = axis ? "right" : "center";
         for (const { at, text } of axisTicks(columns[column], low, high, 4)) {
           const share = (at - low) / (high - low);
