@@ -142,7 +142,7 @@ class DequantizedDensity(nn.Module):
         return torch.stack([weight * self._below(flow, ends, context) for weight, flow in self.flow.parts]).sum(0)
 
     def chain_order(self) -> list[int] | None:
-        """That of the flow, where noise does not matter and the density is no mixture; of one column always."""
+        """That of the flow, where noise does not matter and the density is that of one flow; of one column always."""
         if self.features == 1:
             return [0]
         return None if self.columns.noisy or len(self.flow.parts) > 1 else self.flow.order()

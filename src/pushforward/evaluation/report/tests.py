@@ -112,7 +112,7 @@ def of_memorization(found: Memorization) -> list[Test]:
 
 
 def _about_marginal(one: Marginal) -> str:
-    first, last = _largest_run(np.array(one.draws) - np.array(one.data))
+    first, last = _rarest_run(np.array(one.data), np.array(one.draws))
     data, draws = (percent(sum(part[first : last + 1])) for part in (one.data, one.draws))
     name = quoted(one.column)
     if one.discrete:
@@ -127,22 +127,33 @@ def _about_marginal(one: Marginal) -> str:
     return f"Column {name} by itself differs: {where} in {data} of the rows and in {draws} of the draws."
 
 
-def _largest_run(difference: np.ndarray) -> tuple[int, int]:
-    """The first and last of neighboring bins whose differences have the largest sum, of either sign.
+def _rarest_run(data: np.ndarray, draws: np.ndarray) -> tuple[int, int]:
+    """The first and last of neighboring bins whose shares differ most, too rare in draws or too frequent.
+
+    What draws lack in one place they have too much of elsewhere: of both places the one that holds less is taken.
 
     Example:
-        >>> _largest_run(np.array([0.1, -0.2, -0.3, 0.2, 0.2]))
+        >>> _rarest_run(np.array([0.5, 0.1, 0.1, 0.3]), np.array([0.7, 0.0, 0.0, 0.3]))
         (1, 2)
     """
-    best, found = -1.0, (0, 0)
-    for sign in (1.0, -1.0):
-        total, start = 0.0, 0
-        for place, value in enumerate(sign * difference):
-            if total <= 0:
-                total, start = 0.0, place
-            total += value
-            if total > best + 1e-12:
-                best, found = total, (start, place)
+    runs = [_largest_run(sign * (draws - data)) for sign in (1.0, -1.0)]
+    return min(runs, key=lambda run: float((data + draws)[run[0] : run[1] + 1].sum()))
+
+
+def _largest_run(values: np.ndarray) -> tuple[int, int]:
+    """The first and last of neighboring values with the largest sum.
+
+    Example:
+        >>> _largest_run(np.array([0.1, -0.2, 0.3, 0.2, -0.2]))
+        (2, 3)
+    """
+    best, found, total, start = -math.inf, (0, 0), 0.0, 0
+    for place, value in enumerate(values):
+        if total <= 0:
+            total, start = 0.0, place
+        total += float(value)
+        if total > best + 1e-12:
+            best, found = total, (start, place)
     return found
 
 
