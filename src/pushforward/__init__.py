@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushforward.estimator import FlowDensity as FlowDensity
     from pushforward.estimator import FlowOutlierDetector as FlowOutlierDetector
     from pushforward.estimator import FlowTransformer as FlowTransformer
+    from pushforward.evaluation import plots as plots
     from pushforward.evaluation.check import Report as Report
     from pushforward.evaluation.check import check_bijection as check_bijection
     from pushforward.evaluation.check import check_flow as check_flow
@@ -77,6 +78,7 @@ _HOMES = {
     "pushforward.bijections.compose": ["Compose", "Inverse"],
     "pushforward.errors": ["InputError", "TrainingError"],
     "pushforward.estimator": ["ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer"],
+    "pushforward.evaluation": ["plots"],
     "pushforward.evaluation.check": ["Report", "check_bijection", "check_flow"],
     "pushforward.evaluation.report.building": ["report"],
     "pushforward.evaluation.report.comparison": ["compare"],

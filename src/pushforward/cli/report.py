@@ -49,7 +49,7 @@ def report(
     for line in table.notes:
         say(line, quiet)
     if output is not None:
-        write_report(found, output)
+        write_report(found, output, model)
     if json:
         print_json(found.to_dict())
     for sentence in [found.provenance.subsampled, *found.verdict.sentences]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import ModelReport
@@ -32,8 +33,13 @@ def check_report_path(path: str | os.PathLike[str]) -> Path:
     return found
 
 
-def write_report(report: ModelReport, path: str | os.PathLike[str]) -> None:
+def write_report(report: ModelReport, path: str | os.PathLike[str], model: Any = None) -> None:
     """Write a report to a file, atomically: HTML, PDF or PNG with pictures, Markdown or JSON without.
+
+    Arguments:
+        report: what `pushforward.report` found.
+        path: of the file.
+        model: the model or its file; a page then shows its flow at work. Default none.
 
     Raises:
         InputError: another ending, or a folder that is not there.
@@ -41,7 +47,7 @@ def write_report(report: ModelReport, path: str | os.PathLike[str]) -> None:
     found = check_report_path(path)
     if found.suffix.lower() in PAGES:
         # Only pages need what draws them.
-        importlib.import_module("pushforward.evaluation.report.page").write_page(report, found)
+        importlib.import_module("pushforward.evaluation.report.page").write_page(report, found, model)
         return
     text = report.to_json() + "\n" if found.suffix.lower() == ".json" else as_markdown(report)
     with atomic_path(found) as temporary:
