@@ -79,8 +79,8 @@ def rank_correlations(rows: np.ndarray) -> np.ndarray:
 
     Example:
         >>> rank_correlations(np.array([[1.0, 9.0], [2.0, 8.0], [3.0, 1.0], [np.nan, 2.0]])).round(3)
-        array([[ 1., -1.],
-               [-1.,  1.]])
+        array([[ 1.   , -0.982],
+               [-0.982,  1.   ]])
     """
     missing = np.isnan(rows)
     ranks = rankdata(rows, axis=0, nan_policy="omit") if missing.any() else rankdata(rows, axis=0)
