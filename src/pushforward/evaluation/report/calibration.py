@@ -21,6 +21,7 @@ SIGNIFICANT = 0.05
 LEAST_SHIFT = 0.02
 # Of a normal score.
 LEAST = 1e-300
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ def randomized(ends: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     Source: Czado, Gneiting and Held 2009, Biometrics 65, 1254.
     """
     below, up_to = ends[:, ~np.isnan(ends).any(0)]
-    return np.clip(below + generator.random(len(below)) * (up_to - below), 0.0, 1.0)
+    found = below + generator.random(len(below)) * (up_to - below)
+    # The interval of an angle may contain the place where its turn begins.
+    found = np.where((found < -ROUNDING) | (found > 1 + ROUNDING), found % 1.0, found)
+    return np.clip(found, 0.0, 1.0)
 
 
 def tests_of(pit: np.ndarray) -> TestsOfColumn:

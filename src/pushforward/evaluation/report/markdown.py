@@ -52,7 +52,7 @@ def _verdict(report: ModelReport) -> list[str]:
             f"Classifier two-sample test: accuracy {verdict.two_sample.accuracy} (1/2 cannot be told apart), p-value "
             f"{_number(verdict.two_sample.p_value)}."
         )
-    covered = [[percent(one.level), one.share] for one in verdict.coverage]
+    covered = [[f"{one.level:.0%}", one.share] for one in verdict.coverage]
     parts.append(table(["region of highest density", "share of rows in it"], covered))
     if verdict.crps is not None:
         parts.append(f"Continuous ranked probability score: {verdict.crps}.")

@@ -12,7 +12,7 @@ from pushforward.table_models.model import TableModel
 from pushforward.table_models.training_rows import TrainingRows
 
 # Shares below which rows are new, and above which they are the training rows.
-FEW, MOST = 0.02, 0.5
+FEW, MOST = 0.05, 0.5
 # Of a hash of 64 bits that is equal by chance.
 FALSE_POSITIVES = 2.0**-64
 
@@ -37,11 +37,10 @@ def _sentence(model: TableModel, share: float, error: float, rows: int) -> str:
     if share == 0:
         return f"None of these {counted(rows, 'row')} was found among the training rows."
     about = percent(share) if error < 1e-9 else f"about {percent(share)}"
-    if repeated or share < FEW:
-        return (
-            f"{about} of these rows are equal to a training row, as rows of few possible values are by themselves."
-            if (repeated)
-            else f"{about} of these rows are equal to a training row: they are new for the most part."
-        )
+    equal = f"{about[0].upper()}{about[1:]} of these rows are equal to a training row"
+    if repeated:
+        return f"{equal}, as rows of few possible values are by themselves."
+    if share < FEW:
+        return f"{equal}: they are new for the most part."
     which = "These are rows that the model was trained on" if share > MOST else "Some of these rows were trained on"
     return f"{which} ({about} of them): log-densities are higher than those of new rows, and tests are too kind."
