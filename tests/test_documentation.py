@@ -17,7 +17,7 @@ from pushforward.tables import TableWriter, to_table
 from pushforward.zoo.registry import config_of
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "gallery").glob("*.md"))]
 # Its examples need engines that are not always installed: test_clusters_page.py.
 ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

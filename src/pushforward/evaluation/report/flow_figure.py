@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,13 +81,13 @@ def _shown(flow: Any) -> Shown:
     """The flow itself, or the heaviest part of a mixture that can be shown."""
     if not isinstance(flow, FlowMixture):
         return Shown(_small(flow), flow, 1.0, 1)
-    refused: InputError | None = None
     for weight, part in sorted(flow.parts, key=lambda part: -part[0]):
-        try:
+        with contextlib.suppress(InputError):
             return Shown(_small(part), part, weight, len(flow.parts))
-        except InputError as error:
-            refused = refused or error
-    raise refused or InputError("A mixture without parts cannot be shown.")
+    raise InputError(
+        f"The model is a mixture of {len(flow.parts)} densities, such as kernel estimates, and none of them is a flow "
+        "with layers to show."
+    )
 
 
 def _small(flow: Flow) -> dict[str, Any]:

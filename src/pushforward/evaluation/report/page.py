@@ -15,8 +15,8 @@ from pushforward.support.atomic import atomic_path
 from pushforward.table_models.model import TableModel
 
 FORMATS = (".html", ".pdf", ".png")
-# Columns beyond this are folded away, and so are rows and columns of a matrix left out.
-MOST_COLUMNS, MOST_IN_MATRIX = 12, 12
+# Columns beyond this are folded away; rows and columns of a matrix, and reasons of an odd row, are left out.
+MOST_COLUMNS, MOST_IN_MATRIX, MOST_REASONS = 12, 12, 3
 SCRIPTS = ("draw.js", "corner.js", "layers_view.js", "rows_view.js", "page.js")
 SECTIONS = (
     ("verdict", "Verdict"),
@@ -79,6 +79,7 @@ def page(report: ModelReport, model: TableModel | None = None) -> str:
         charts=_charts(report),
         matrices=_matrices(report.dependence),
         most_columns=MOST_COLUMNS,
+        most_reasons=MOST_REASONS,
         points=_embedded(_points(report, figure)),
         figure=None if figure is None else _embedded(figure),
         figure_note=note,

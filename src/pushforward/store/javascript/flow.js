@@ -515,7 +515,15 @@
     }
     if (spec.kind === "standardized") {
       const map = spec.context && contextMap(spec.context);
-      const inner = map ? (context) => map(see(context)) : see;
+      // Every step asks for the same context, an array that nobody changes.
+      let last = null;
+      let seen = null;
+      const mapped = (context) => {
+        if (context !== last) seen = map(see(context));
+        last = context;
+        return seen;
+      };
+      const inner = map ? mapped : see;
       // Steps after these are in the units of the data.
       const ofData = stepsOf(spec.data, see).map((step) => ({ ...step, ofData: true }));
       return [...stepsOf(spec.part, inner), ...ofData];

@@ -47,6 +47,7 @@
     let frames = [];
     let turn = 0;
     let ready = false;
+    let told = null;
     let point = flow.stages(
       new Float64Array(size).fill(0).map((_, d) => [0.8, 0.6][d] || 0),
       0,
@@ -101,6 +102,10 @@
       where.textContent = `${nameOf(flow, stage)}`;
       slider.setAttribute("aria-valuetext", where.textContent);
       moving.setAttribute("aria-label", `The flow ${where.textContent}. Arrow keys move the point.`);
+      if (data.jacobian && Math.round(at) !== told) {
+        told = Math.round(at);
+        say();
+      }
       askMoving();
     }
     slider.addEventListener("input", () => {
@@ -189,23 +194,29 @@
       slice();
     }
 
-    /** The limits of both axes at every stage: steps in one space share a frame, so that what moves is the flow. */
+    /**
+     * The limits of both axes at every stage. Stages in one space share a frame, so that what moves is the flow;
+     * where a stage is far wider than another, each has its own.
+     */
     function framesOf() {
-      const units = flow.steps.map((step) => Boolean(step.ofData));
-      const groups = new Map();
-      for (let stage = 0; stage <= last; stage++) {
-        const group = stage > 0 && units[stage - 1] ? stage : "latent";
-        groups.set(group, [...(groups.get(group) || []), stage]);
-      }
-      const found = [];
-      for (const stages of groups.values()) {
-        const frame = pair.map((column) => {
-          const values = stages.flatMap((stage) => [...draws, ...rows].map((states) => states[stage][column]));
-          return limits(values, 0.003, 0.05);
-        });
-        for (const stage of stages) found[stage] = frame;
-      }
-      return found;
+      const own = flow.steps.concat([null]).map((_, stage) =>
+        pair.map((column) =>
+          limits(
+            [...draws, ...rows].map((states) => states[stage][column]),
+            0.003,
+            0.05
+          )
+        )
+      );
+      const group = own.map((_, stage) => (stage > 0 && flow.steps[stage - 1].ofData ? stage : "latent"));
+      return own.map((frame, stage) =>
+        frame.map((range, axis) => {
+          const others = own.filter((_, other) => group[other] === group[stage]).map((one) => one[axis]);
+          const widths = others.map(([low, high]) => high - low);
+          if (Math.max(...widths) > 2 * Math.min(...widths)) return range;
+          return [Math.min(...others.map(([low]) => low)), Math.max(...others.map(([, high]) => high))];
+        })
+      );
     }
 
     /* ---- drawing ---- */
@@ -342,7 +353,38 @@
         element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...cells)),
         element("p", {}, `Log-density at this point: ${short(logProb)} nats.`)
       );
+      if (data.jacobian) readout.append(jacobianOf(Math.max(1, Math.round(at))));
       place.dataset.point = JSON.stringify({ z: Array.from(point[0]), x: Array.from(point[last]), logProb });
+    }
+
+    /** ∂(after the step)/∂(before it) at the point, by central differences: what a layer's structure is. */
+    function jacobianOf(stage) {
+      const small = 1e-4;
+      const columnsOf = point[stage - 1];
+      const found = Array.from(columnsOf, (_, d) => {
+        const ends = [small, -small].map((shift) => {
+          const row = Float64Array.from(columnsOf);
+          row[d] += shift;
+          flow.through(row, stage - 1, stage, context);
+          return row;
+        });
+        return Array.from(ends[0], (value, e) => (value - ends[1][e]) / (2 * small));
+      });
+      const line = (_, e) =>
+        element(
+          "tr",
+          {},
+          ...found.map((column) => {
+            const value = Math.abs(column[e]) < 1e-9 ? 0 : column[e];
+            return element("td", value === 0 ? { class: "zero" } : {}, short(value, 3));
+          })
+        );
+      return element(
+        "table",
+        { class: "jacobian" },
+        element("caption", {}, `Jacobian of step ${stage} at this point`),
+        element("tbody", {}, ...found.map(line))
+      );
     }
 
     function dragging(canvas, stageOf) {
