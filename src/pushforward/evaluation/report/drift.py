@@ -132,9 +132,9 @@ def drift(
 
     Example:
         >>> import pushforward as pf
-        >>> table = np.random.default_rng(0).normal(size=(700, 2))
+        >>> table = np.random.default_rng(0).normal(size=(500, 2))
         >>> model = pf.fit_table(table[:300], flow="nice", max_steps=20).model
-        >>> found = drift(model, table[300:500], table[500:] + [2.0, 0.0])
+        >>> found = drift(model, table[300:400], table[400:] + [2.0, 0.0])
         >>> found.columns[0].column, found.p_value < 1e-3
         ('0', True)
     """
