@@ -9,7 +9,7 @@ PEERS ?= .venv-benchmarks
 ENGINES ?= .venv-engines
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
-.PHONY: install demo test test-all test-engines lint docs bench bench-quick quality speech clean
+.PHONY: install demo test test-all test-engines test-browser lint docs bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -39,6 +39,13 @@ $(ENGINES)/installed: pyproject.toml constraints.txt
 	@echo "Installing pushforward with Ray, Spark and Dask takes a few minutes."
 	$(ENGINES)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,spark,dask]'
 	@touch $@
+
+# Pages in Chromium. It is Debian's own, which this installs if it is missing and the user may; without it or without
+# Playwright these tests are skipped.
+test-browser: install
+	command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q chromium nodejs; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
+	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/store/test_javascript_flows.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """Settings of the documentation's builder."""
 
 import re
+import sys
+from pathlib import Path
 
 from pushforward.version import __version__
 
@@ -8,10 +10,13 @@ project = "pushforward"
 copyright = "the pushforward developers"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery/_figures"]
 html_theme = "furo"
 html_title = f"pushforward {release}"
-html_static_path = []
+# The figures of the gallery, which are made before the pages are.
+FIGURES = Path(__file__).parent / "gallery" / "_figures"
+FIGURES.mkdir(exist_ok=True)
+html_static_path = ["gallery/_figures"]
 
 # Docstrings have Google's sections and a few of their own.
 napoleon_google_docstring = True
@@ -41,6 +46,18 @@ def escape_formulas(app, what, name, obj, options, lines):
             lines[number] = re.sub(r"(?<=\w)_(?=[\s,.;)])", r"\\_", line)
 
 
+def write_figures(app):
+    """Train the flows of the gallery and write their figures; those that are there and newer than the program stay."""
+    sys.path.insert(0, str(FIGURES.parent))
+    import figures
+
+    for name in figures.FIGURES:
+        path = FIGURES / f"{name}.html"
+        if not path.exists() or path.stat().st_mtime < Path(figures.__file__).stat().st_mtime:
+            figures.write(name, FIGURES)
+
+
 def setup(app):
-    """Connect the hook, before the one that reads the sections."""
+    """Connect the hooks: figures first, and formulas before their sections are read."""
+    app.connect("builder-inited", write_figures)
     app.connect("autodoc-process-docstring", escape_formulas, priority=1)

@@ -17,13 +17,13 @@ from pushforward.tables import TableWriter, to_table
 from pushforward.zoo.registry import config_of
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "gallery").glob("*.md"))]
 # Its examples need engines that are not always installed: test_clusters_page.py.
 ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = 10
 # Pages whose blocks take seconds: they fit much, or draw much.
-LONG = ("README.md", "checking.md", "scikit_learn.md")
+LONG = ("README.md", "checking.md", "report.md", "scikit_learn.md")
 
 
 def write(name, columns, rows=60):
@@ -61,6 +61,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
         elif "DATA" not in block:
             write("stars.csv", ["mass", "radius", "flux"])
             write("new.csv", ["mass", "radius", "flux"])
+            write("newer.csv", ["mass", "radius", "flux"])
             write("masses.csv", ["mass"])
             record("recordings", seconds=1.0)
             for line in block.splitlines():

@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from pushforward.estimator import FlowDensity as FlowDensity
     from pushforward.estimator import FlowOutlierDetector as FlowOutlierDetector
     from pushforward.estimator import FlowTransformer as FlowTransformer
+    from pushforward.evaluation import plots as plots
     from pushforward.evaluation.check import Report as Report
     from pushforward.evaluation.check import check_bijection as check_bijection
     from pushforward.evaluation.check import check_flow as check_flow
+    from pushforward.evaluation.report.building import report as report
+    from pushforward.evaluation.report.comparison import compare as compare
+    from pushforward.evaluation.report.drift import drift as drift
     from pushforward.flow import Flow as Flow
     from pushforward.store.description import describe as describe
     from pushforward.store.model_file import load as load
@@ -74,7 +78,11 @@ _HOMES = {
     "pushforward.bijections.compose": ["Compose", "Inverse"],
     "pushforward.errors": ["InputError", "TrainingError"],
     "pushforward.estimator": ["ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer"],
+    "pushforward.evaluation": ["plots"],
     "pushforward.evaluation.check": ["Report", "check_bijection", "check_flow"],
+    "pushforward.evaluation.report.building": ["report"],
+    "pushforward.evaluation.report.comparison": ["compare"],
+    "pushforward.evaluation.report.drift": ["drift"],
     "pushforward.flow": ["Flow"],
     "pushforward.store.description": ["describe"],
     "pushforward.store.model_file": ["load", "save"],

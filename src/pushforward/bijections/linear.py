@@ -70,7 +70,7 @@ class LU(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x = L U z + shift."""
         self.check_event(z)
-        lower, upper, log_det = self._triangles()
+        lower, upper, log_det = self.triangles()
         x = z @ upper.t() @ lower.t() + self.shift
         return x, log_det.expand(x.shape[:-1])
 
@@ -78,14 +78,14 @@ class LU(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z = U⁻¹ L⁻¹ (x - shift)."""
         self.check_event(x)
-        lower, upper, log_det = self._triangles()
+        lower, upper, log_det = self.triangles()
         rows = (x - self.shift).reshape(-1, self.features)
         rows = solve_triangular(lower.t(), rows, upper=True, left=False, unitriangular=True)
         z = solve_triangular(upper.t(), rows, upper=False, left=False)
         return z.view(x.shape), -log_det.expand(x.shape[:-1])
 
-    def _triangles(self) -> tuple[Tensor, Tensor, Tensor]:
-        """L, U and Σ log diag(U)."""
+    def triangles(self) -> tuple[Tensor, Tensor, Tensor]:
+        """L and U, (D, D), and Σ log diag(U)."""
         one = math.log(math.expm1(1 - SMALLEST_DIAGONAL))  # where the diagonal is 1
         diagonal = SMALLEST_DIAGONAL + softplus(self.factors.diagonal() + one)
         identity = torch.eye(self.features, dtype=diagonal.dtype, device=diagonal.device)

@@ -77,14 +77,14 @@ class Planar(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Push z along û."""
         self.check_event(z)
-        u_hat, w, w_u_hat, b = self._weights(context)
+        u_hat, w, w_u_hat, b = self.weights(context)
         h, slope = self._activate((w * z).sum(-1) + b)
         return z + u_hat * h[..., None], torch.log1p(w_u_hat * slope)
 
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Find the projection on w before the push, and undo the push."""
         self.check_event(x)
-        u_hat, w, w_u_hat, b = self._weights(context)
+        u_hat, w, w_u_hat, b = self.weights(context)
         right = (w * x).sum(-1) + b
         if self.activation == "tanh":
             s = tanh_root(right, w_u_hat)
@@ -93,8 +93,8 @@ class Planar(Bijection):
         h, slope = self._activate(s)
         return x - u_hat * h[..., None], -torch.log1p(w_u_hat * slope)
 
-    def _weights(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """û, w, wᵀû and b."""
+    def weights(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """û and w, (*batch, D), wᵀû and b, (*batch)."""
         u, w, b = self.parameters_of(context).split([self.features, self.features, 1], -1)
         w_u, w_w = (w * u).sum(-1, keepdim=True), w.square().sum(-1, keepdim=True)
         # If w is 0, u cannot be moved along it and need not be: the map is a translation.

@@ -47,7 +47,7 @@ class Radial(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Push away from the center, or toward it."""
         self.check_event(z)
-        center, alpha, slope = self._weights(context)
+        center, alpha, slope = self.weights(context)
         from_center = z - center
         r = _length(from_center)
         x = center + from_center * ((slope + r) / (alpha + r))[..., None]
@@ -56,7 +56,7 @@ class Radial(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve the quadratic for the distance before the push."""
         self.check_event(x)
-        center, alpha, slope = self._weights(context)
+        center, alpha, slope = self.weights(context)
         from_center = x - center
         distance = _length(from_center)
         # r² + (slope - R) r - α R = 0; of the two forms of its positive root, the one that does not subtract.
@@ -73,8 +73,8 @@ class Radial(Bijection):
         along = torch.log(r.square() + 2 * alpha * r + alpha * slope) - 2 * torch.log(alpha + r)
         return (self.features - 1) * across + along
 
-    def _weights(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The center, α and the slope, both above 0 by at least a few roundings."""
+    def weights(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The center, (*batch, D), and α and the slope, (*batch), both above 0 by at least a few roundings."""
         center, alpha, slope = self.parameters_of(context).split([self.features, 1, 1], -1)
         least = 8 * torch.finfo(center.dtype).eps
         return center, softplus(alpha[..., 0]) + least, softplus(slope[..., 0]) + least

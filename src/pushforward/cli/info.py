@@ -21,6 +21,9 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
     notes = dict(notes) if isinstance(notes, dict) else {}
     if isinstance(notes.get("calibration"), dict):
         notes["calibration"] = {"rows": notes["calibration"].get("rows")}
+    if isinstance(notes.get("record"), dict):
+        origin = notes["record"].get("origin")
+        notes["record"] = origin if isinstance(origin, dict) else {}
     columns = {}
     if "schema" in notes:
         from pushforward.tables.schema.serialization import parse_schema

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.allocator import keep_memory
+from pushforward.cli.compare import compare
 from pushforward.cli.distill import distill
+from pushforward.cli.drift import drift
 from pushforward.cli.ending import end_at_once
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
@@ -17,6 +19,7 @@ from pushforward.cli.info import info
 from pushforward.cli.output import TERMINATED, Terminated
 from pushforward.cli.posterior import posterior
 from pushforward.cli.processors import share_processors
+from pushforward.cli.report import report
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
@@ -33,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Normalizing flows: from a table to its exact density.",
 )
-for function in (fit, score, sample, impute, posterior, distill, info):
+for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info):
     app.command()(function)
 app.add_typer(speech, name="speech")
 

@@ -58,6 +58,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except Terminated:
             say(_ended("Terminated", options), quiet=not first_to_say(every_machine=True))
             raise typer.Exit(TERMINATED) from None
+        except typer.Exit:
+            raise
         except Exception as error:
             if options.get("verbose"):
                 traceback.print_exc()

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ def mixture_log_likelihood(
     components: Sequence[int] = (1, 2, 4, 8, 16, 32),
     seed: int = 0,
     maximum_rows: int = 20_000,
+    features: int | None = None,
 ) -> tuple[np.ndarray, int]:
     """Return the log density of each test row under a mixture of Gaussians, and how many components it has.
 
@@ -31,6 +33,8 @@ def mixture_log_likelihood(
         components: numbers of components to try, in ascending order, each at least 1; default 1, 2, 4, 8, 16, 32.
         seed: of the random subset of rows and of the starting points; default 0.
         maximum_rows: rows to fit at most, a random subset of the training rows beyond that; default 20,000.
+        features: so many of the columns are given the others, p(first columns | others), by the one mixture of all;
+            default all of them, given none.
 
     Returns:
         Log densities in nats in the data's own units, float64, shape (test rows,); the number of components.
@@ -72,7 +76,23 @@ def mixture_log_likelihood(
     if best is None:
         raise InputError("The mixture reference needs a number of components no larger than the number of rows.")
     log_density = best.score_samples(scored) if len(scored) else np.zeros(0)
+    if features is not None and features < scored.shape[1]:
+        log_density = log_density - _marginal(best, scored, features)
+        log_scale = float(np.log(np.asarray(train, dtype=np.float64).std(axis=0)[:features]).sum())
     return log_density - log_scale, int(best.n_components)
+
+
+def _marginal(mixture: Any, rows: np.ndarray, first: int) -> np.ndarray:
+    """log p of the columns of rows, (n, columns), from the first on, under a mixture of all columns, (n,)."""
+    from scipy.special import logsumexp
+    from scipy.stats import multivariate_normal
+
+    terms = [
+        np.log(weight) + multivariate_normal(mean[first:], covariance[first:, first:]).logpdf(rows[:, first:])
+        for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True)
+    ]
+    found: np.ndarray = logsumexp(np.stack([np.atleast_1d(term) for term in terms]), axis=0)
+    return found
 
 
 def mean_and_standard_error(values: ArrayLike) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -111,11 +111,33 @@ class ArbitraryConditionalDensity(ColumnConditionals):
 
         It is exact, and NaN for conditions and where a value is missing.
         """
+        return self._distribution_functions(codes, {})
+
+    def chain_order(self) -> list[int] | None:
+        """That of the columns."""
+        return (~self.conditions).nonzero()[:, 0].tolist()
+
+    @torch.no_grad()
+    def distribution_functions_in_order(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | those before it, conditions) and P(column ≤ its value | the same), (2, n, D).
+
+        It is exact, and NaN for conditions and where a value is missing.
+        """
+        order = (~self.conditions).nonzero()[:, 0].tolist()
+        return self._distribution_functions(codes, {column: order[:place] for place, column in enumerate(order)})
+
+    @property
+    def evaluations(self) -> int:
+        """One for each column."""
+        return self.features
+
+    def _distribution_functions(self, codes: Tensor, before: Mapping[int, list[int]]) -> Tensor:
+        """The same of each column given the conditions and others, {column: those}."""
         found = torch.full((2, *codes.shape), math.nan, dtype=torch.float64, device=codes.device)
         for column in (~self.conditions).nonzero()[:, 0].tolist():
             asked = ~codes[:, column].isnan()
             known = self.conditions.clone()
-            known[column] = True
+            known[[column, *before.get(column, [])]] = True
             if bool(asked.any()):
                 rows = codes[asked].masked_fill(~known, math.nan)
                 found[:, asked, column] = self.distribution_functions_of(rows, column)

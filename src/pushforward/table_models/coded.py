@@ -15,6 +15,7 @@ from pushforward.flow import Flow
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import TableDensity, table_density
+from pushforward.table_models.fit_record import FitRecord
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.sampling import draw_rows
 from pushforward.table_models.scoring import log_prob_of_rows, p_values_of_rows, shares_of_rows
@@ -38,6 +39,7 @@ class CodedDensity:
     errors: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
     gap_values: dict[str, float] = field(default_factory=dict)
+    record: FitRecord | None = None
     roles: ColumnRoles = field(init=False)
     density: TableDensity = field(init=False)
 

@@ -133,6 +133,20 @@ class DeconvolvedDensity(nn.Module):
             found.append(torch.stack([torch.where(noise[part] > 0, smooth, step.to(smooth)).mean(0) for step in steps]))
         return torch.cat(found, 1) if found else torch.stack([measured, measured])
 
+    def chain_order(self) -> list[int] | None:
+        """None: a mean of densities is not a product of conditionals."""
+        return None
+
+    def distribution_functions_in_order(self, rows: Tensor, context: Tensor | None = None) -> Tensor:
+        """Refused, as by `check_shares`."""
+        self.check_shares()
+        raise NotImplementedError
+
+    @property
+    def evaluations(self) -> int:
+        """The draws of the noise."""
+        return len(self.draws)
+
     def sample(self, shape: tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
         """True values drawn, (*shape, *batch, D), without errors."""
         return self.density.sample(shape, context)

@@ -40,6 +40,23 @@ class TableDensity(Density, Protocol):
         NaN where a value is missing, and for columns that are conditions.
         """
 
+    def chain_order(self) -> list[int] | None:
+        """The order of columns in which `distribution_functions_in_order` knows those before each; None for none."""
+
+    def distribution_functions_in_order(self, x: Tensor, /, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | those before it, context) and P(column ≤ its value | the same), (2, n, D), exact.
+
+        The columns before it are those in `chain_order`. NaN where a value is missing, and for columns that are
+        conditions.
+
+        Raises:
+            InputError: there is no such order.
+        """
+
+    @property
+    def evaluations(self) -> int:
+        """How many times one `log_prob` of a row evaluates the flow inside."""
+
     def noise(self, rows: int) -> Tensor:
         """What draws are made of, (rows, D), from the global random state."""
 

@@ -141,6 +141,36 @@ class DequantizedDensity(nn.Module):
         ends, context = self._ends(codes), self._shown(context)
         return torch.stack([weight * self._below(flow, ends, context) for weight, flow in self.flow.parts]).sum(0)
 
+    def chain_order(self) -> list[int] | None:
+        """That of the flow, where noise does not matter and the density is that of one flow; of one column always."""
+        if self.features == 1:
+            return [0]
+        return None if self.columns.noisy or len(self.flow.parts) > 1 else self.flow.order()
+
+    @torch.no_grad()
+    def distribution_functions_in_order(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """P(column < its value | those before it, context) and P(column ≤ its value | the same), (2, n, D).
+
+        In the order of a triangular flow z[d] increases with x[d] while the columns before it stay as they are, and
+        both are the distribution function of the base at z[d].
+
+        Raises:
+            InputError: the flow has no order, or noise matters.
+        """
+        if self.features == 1:
+            return self.distribution_functions(codes, context)
+        self.check_shares()
+        (_, flow), *_ = self.flow.parts
+        y, _ = self.columns.encode(codes, self.points[0])
+        z = flow.bijection.each_inverse(y, self._shown(context))[0].double()
+        below = flow.base.distribution_function(z)
+        return torch.stack([below, below])
+
+    @property
+    def evaluations(self) -> int:
+        """The points of the noise."""
+        return len(self.points)
+
     def _below(self, flow: Flow, ends: list[Tensor], context: Tensor | None) -> Tensor:
         """The probabilities below the ends under one of the flows of the density."""
         if self.features == 1:

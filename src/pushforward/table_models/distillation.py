@@ -100,7 +100,7 @@ def distill_table(
     model.flow.cpu()
     student.cpu()
     # The ranks of the teacher's log-densities are not those of the student's.
-    return dataclasses.replace(model, flow=student, notes=notes, calibration=None), report
+    return dataclasses.replace(model, flow=student, notes=notes, calibration=None, record=None), report
 
 
 def _reasons(model: TableModel) -> str:

@@ -11,9 +11,12 @@ import numpy as np
 
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import Announce, silent
+from pushforward.support.surroundings import now
 from pushforward.table_models.assembly import Assembled, assemble, choose
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import table_density
+from pushforward.table_models.fit_origin import origin_of
+from pushforward.table_models.fit_record import FitRecord
 from pushforward.table_models.gaussian_start import keep_gaussian
 from pushforward.table_models.held_out import held_out_log_prob
 from pushforward.table_models.model import TableModel
@@ -21,6 +24,7 @@ from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
 from pushforward.table_models.stacked_fit import fit_stack, folds_of, gaussian_of_folds
 from pushforward.table_models.stacking import FOLDS, Stack, seconds_of_flow
+from pushforward.table_models.training_rows import TrainingRows
 from pushforward.tables.columns.text_format import Conventions
 from pushforward.tables.files.opening import readied
 from pushforward.tables.files.stored import StoredTable
@@ -142,6 +146,7 @@ def fit_table(
             conventions=Conventions(decimal, date_format),
         )
         folds = folds_of(prepared, training, seed) if flow is None else []
+        started = now()
         max_time = training.get("max_time")
         max_time = seconds_of_flow(max_time, prepared.rows.training_rows) if folds else max_time
         recipe = choose(prepared, flow, max_time)
@@ -155,9 +160,16 @@ def fit_table(
         if folds:
             found = fit_stack(prepared, folds, recipe, {**options, "max_time": max_time}, announce)
             prepared = dataclasses.replace(prepared, gaussian=gaussian_of_folds(prepared, folds))
-            return finish(prepared, recipe, judged_by_folds(prepared, found), found.history, seed)
-        recipe, assembled, history = _train(prepared, recipe, options, seed, flow is None, announce)
-        return finish(prepared, recipe, judged(prepared, assembled, history), history, seed)
+            fitted = finish(prepared, recipe, judged_by_folds(prepared, found), found.history, seed)
+        else:
+            recipe, assembled, history = _train(prepared, recipe, options, seed, flow is None, announce)
+            fitted = finish(prepared, recipe, judged(prepared, assembled, history), history, seed)
+        asked: dict[str, Any] = {"columns": columns, "given": list(given), "flow": flow, "weight": weight}
+        asked |= {"arbitrary_conditions": arbitrary_conditions, "errors": errors, "missing": missing, "group": group}
+        asked |= {"hold_out": hold_out, "decimal": decimal, "date_format": date_format, "schema": schema, **training}
+        origin = origin_of(table, asked, started, header)
+        record = FitRecord(training_rows_of(prepared, bool(folds)), origin=origin).of_course(fitted.history)
+        return dataclasses.replace(fitted, model=dataclasses.replace(fitted.model, record=record))
 
 
 def _train(
@@ -231,6 +243,14 @@ def judged_by_folds(prepared: Prepared, found: Stack) -> Judged:
     counts = {"training": len(matrix), "held_out": len(found.rows), "folds": FOLDS}
     codes = matrix[found.rows].numpy()
     return Judged(found.flow, found.history.best_held_out, codes, found.log_prob, None, counts, found.weights)
+
+
+def training_rows_of(prepared: Prepared, every: bool) -> TrainingRows:
+    """Hashes of the rows that a density was trained on; `every` where all were, since folds were held out in turn."""
+    rows = prepared.rows
+    if every and rows.folded is not None:
+        return TrainingRows.of(rows.folded.matrix.numpy()[:, : rows.train.shape[1]], len(rows.folded.matrix))
+    return TrainingRows.of(rows.train, rows.training_rows)
 
 
 def finish(prepared: Prepared, recipe: Recipe, judged: Judged, history: History, seed: int) -> Fit:

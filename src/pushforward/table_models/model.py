@@ -21,6 +21,7 @@ from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditi
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.coded import CodedDensity
 from pushforward.table_models.engines import Engine
+from pushforward.table_models.fit_record import FitRecord
 from pushforward.table_models.roles import ColumnRoles
 from pushforward.table_models.sampling import sample_table
 from pushforward.table_models.scoring import IN_PROCESS, Scores, score_table
@@ -46,6 +47,7 @@ class TableModel(CodedDensity):
         calibration: what turns log-densities into p-values; None for a model of an earlier version, or a distilled one.
         gap_values: {given column: the code that the flow is shown, beside a flag, where its value is missing}; in other
             given columns no value may be missing.
+        record: of the fit, for reports; None for a model of an earlier version, or a distilled one.
         roles: the columns and where they are in a matrix of codes.
         density: of codes.
 
@@ -66,6 +68,8 @@ class TableModel(CodedDensity):
             columns["gap_values"] = self.gap_values
         if self.calibration is not None:
             columns["calibration"] = self.calibration.as_json()
+        if self.record is not None:
+            columns["record"] = self.record.as_json()
         save(self.flow, path, **columns, fit=self.notes)
 
     @classmethod
@@ -187,7 +191,8 @@ def _load(path: Path, device: str) -> TableModel:
     if not isinstance(errors, dict) or not set(errors) <= set(columns):
         raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
     calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
-    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration, gap_values)
+    record = FitRecord.parse(notes["record"], source=str(path)) if "record" in notes else None
+    return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration, gap_values, record)
 
 
 def _checked_gap_values(values: Any, given: list[str], path: Any) -> dict[str, float]:

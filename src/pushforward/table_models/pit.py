@@ -24,13 +24,14 @@ LEAST_MASS = 0.01
 
 
 @torch.inference_mode()
-def ends_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray) -> np.ndarray:
+def ends_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray, *, in_order: bool = False) -> np.ndarray:
     """P(target < its value | given) and P(target ≤ its value | given) of each target by itself; their mean is the PIT.
 
     Arguments:
         density: in evaluation mode.
         roles: of the columns.
         codes: float64, (n, names), as `ColumnRoles.known` gives them.
+        in_order: whether each target is given those before it as well, in the order of `chain_order`; default False.
 
     Returns:
         (2, n, modeled), NaN where a value is missing, and in rows with a value that the model has never seen.
@@ -39,7 +40,8 @@ def ends_of_rows(density: TableDensity, roles: ColumnRoles, codes: np.ndarray) -
     seen = np.flatnonzero((codes != UNSEEN).all(1))
     if len(seen):
         inputs = roles.inputs(torch.from_numpy(codes[seen]).to(device_of(density)))
-        values: Tensor = density.distribution_functions(*inputs)
+        functions = density.distribution_functions_in_order if in_order else density.distribution_functions
+        values: Tensor = functions(*inputs)
         found[:, seen] = values.double().cpu().numpy()[..., : found.shape[2]]
     return found
 

@@ -149,11 +149,35 @@ def _of_pairs(
     def at(points: Tensor) -> Tensor:
         return _heights(log_prob, x, columns, points)
 
-    beyond = (quantiles[:, -1:] - quantiles[:, :1]) * torch.tensor(BEYOND, dtype=x.dtype)
-    first = torch.cat([quantiles[:, :1] - beyond, quantiles, quantiles[:, -1:] + beyond], 1).expand(len(x), -1)
-    points = torch.cat([first, x.gather(1, columns[:, None])], 1).sort(1).values
+    points, heights = resolved(at, x.gather(1, columns[:, None])[:, 0], quantiles)
+    masses = log_masses(points, heights)
+    total = masses.logsumexp(1)
+    shares = (masses - total[:, None]).exp()
+    ends = heights - total[:, None]
+    weights = ends.exp()
+    inner = torch.where(weights > 0, weights * ends, 0.0)
+    mean_log = (inner[:, 1:] + inner[:, :-1]) / (weights[:, 1:] + weights[:, :-1]).clamp_min(torch.finfo(x.dtype).tiny)
+    below = torch.nn.functional.pad(shares.cumsum(1), (1, 0))
+    low, high = (_quantile(points, below, level) for level in INTERVAL)
+    return total - own, -(shares * mean_log).sum(1), low, high
+
+
+def resolved(at: Callable[[Tensor], Tensor], own: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+    """Points at which a density of one column is known well enough: between them its logarithm is a straight line.
+
+    Arguments:
+        at: log p of each row with each of some values in the column, (n, P) of (n, P).
+        own: (n,) the rows' values, which are among the points.
+        quantiles: (n, Q) or (1, Q), ascending, of draws, where the search begins.
+
+    Returns:
+        The points, (n, P), ascending, and log p there.
+    """
+    beyond = (quantiles[:, -1:] - quantiles[:, :1]) * torch.tensor(BEYOND, dtype=own.dtype)
+    first = torch.cat([quantiles[:, :1] - beyond, quantiles, quantiles[:, -1:] + beyond], 1).expand(len(own), -1)
+    points = torch.cat([first, own[:, None]], 1).sort(1).values
     heights = at(points)
-    no_row = torch.zeros(len(x), 1, dtype=torch.bool)
+    no_row = torch.zeros(len(own), 1, dtype=torch.bool)
     for number in range(MOST_ROUNDS):
         # The most that an interval can hold if the density is highest at one of its ends.
         most = points.diff(dim=1).log() + torch.maximum(heights[:, 1:], heights[:, :-1])
@@ -167,27 +191,17 @@ def _of_pairs(
         points, heights = torch.cat([points, between], 1), torch.cat([heights, at(between)], 1)
         order = points.argsort(1)
         points, heights = points.gather(1, order), heights.gather(1, order)
-
-    masses = _log_masses(points, heights)
-    total = masses.logsumexp(1)
-    shares = (masses - total[:, None]).exp()
-    ends = heights - total[:, None]
-    weights = ends.exp()
-    inner = torch.where(weights > 0, weights * ends, 0.0)
-    mean_log = (inner[:, 1:] + inner[:, :-1]) / (weights[:, 1:] + weights[:, :-1]).clamp_min(torch.finfo(x.dtype).tiny)
-    below = torch.nn.functional.pad(shares.cumsum(1), (1, 0))
-    low, high = (_quantile(points, below, level) for level in INTERVAL)
-    return total - own, -(shares * mean_log).sum(1), low, high
+    return points, heights
 
 
 def _unresolved(most: Tensor, points: Tensor, heights: Tensor) -> Tensor:
     """Intervals, (n, P - 1), that may hold much, and in which the density falls so far that a line says little."""
-    total = _log_masses(points, heights).logsumexp(1, keepdim=True)
+    total = log_masses(points, heights).logsumexp(1, keepdim=True)
     level = heights[:, 1:] == heights[:, :-1]
     return (most > total + math.log(NOTABLE_MASS)) & (heights.diff(dim=1).abs() > STEEPEST) & ~level
 
 
-def _log_masses(points: Tensor, heights: Tensor) -> Tensor:
+def log_masses(points: Tensor, heights: Tensor) -> Tensor:
     """log ∫ exp(height) between neighboring points, (n, P - 1), where height is a straight line between them."""
     higher, lower = torch.maximum(heights[:, 1:], heights[:, :-1]), torch.minimum(heights[:, 1:], heights[:, :-1])
     fall = torch.where(higher == lower, 0.0, higher - lower)

@@ -112,18 +112,19 @@ class RationalQuadraticSpline(Univariate):
     @property
     def _shape(self) -> structures.Spline:
         return structures.Spline(
-            self.bins, TAILS.index(self.tails), self.bound, self._smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
+            self.bins, TAILS.index(self.tails), self.bound, self.smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
         )
 
     @property
     def _numbers(self) -> Shape:
         tails = TAILS.index(self.tails)
         return Shape(
-            structures.SPLINE, 0.0, self.bins, tails, self.bound, self._smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
+            structures.SPLINE, 0.0, self.bins, tails, self.bound, self.smallest_bin, SMALLEST_SLOPE, SLOPE_SHIFT
         )
 
     @property
-    def _smallest_bin(self) -> float:
+    def smallest_bin(self) -> float:
+        """The least share of the box that a bin has."""
         return min(SMALLEST_BIN, 0.5 / self.bins)
 
     def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,7 +139,7 @@ class RationalQuadraticSpline(Univariate):
         return self._positions(widths), self._positions(heights), slopes
 
     def _positions(self, sizes: Tensor) -> Tensor:
-        smallest = self._smallest_bin
+        smallest = self.smallest_bin
         shares = smallest + (1 - self.bins * smallest) * sizes.softmax(-2)
         inner = self.bound * (2 * shares[..., :-1, :].cumsum(-2) - 1)
         end = torch.full_like(sizes[..., :1, :], self.bound)

@@ -1,14 +1,12 @@
-"""Pictures of a flow's samples against the data."""
+"""The corner plot: a flow's samples against the data, every column and every pair of columns."""
 
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,16 +16,12 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 
 from pushforward.errors import InputError
-from pushforward.support.atomic import atomic_path
+from pushforward.evaluation.plots.style import DATA, DATA_LINE, SAMPLES, new_figure, save
 
-_DATA = "#8c8c8c"
-_DATA_LINE = "#3c3c3c"
-_SAMPLES = "#d55e00"  # vermilion: stands out from gray for every common kind of color vision
 _DATA_MAP = LinearSegmentedColormap.from_list("data", ["#f0f0f0", "#b4b4b4", "#6e6e6e", "#3c3c3c"])
 _SAMPLES_MAP = LinearSegmentedColormap.from_list("samples", ["#fdece1", "#f6b58c", "#d55e00", "#7a3300"])
 _REGIONS = (0.5, 0.9, 0.99)
 _LINE_WIDTHS = (1.3, 1.0, 0.7)
-_DPI = 160
 _GAP = 0.08  # inches between axes
 _TICK_SIZE = 0.85  # of the names' font size
 _LONGEST_NAME = 28
@@ -78,8 +72,7 @@ def corner(
     limits = [_limits(column) for column in drawn_data.T]
     edges = [_edges(column, *limit) for column, limit in zip(drawn_data.T, limits, strict=True)]
     layout = _layout(columns, title is not None)
-    figure = Figure(figsize=(layout.width, layout.height), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(layout.width, layout.height)
     gap = _GAP / (layout.cell - _GAP)
     grid = figure.add_gridspec(columns, columns, wspace=gap, hspace=gap, **layout.frame)
     for row in range(columns):
@@ -94,14 +87,14 @@ def corner(
                 pair_edges = (edges[column], edges[row])
                 below = row > column
                 _draw_density(axes, drawn_data[:, pair], drawn_samples[:, pair], pair_edges, filled_data=below)
-                lines, color = (drawn_samples, _SAMPLES) if below else (drawn_data, _DATA_LINE)
+                lines, color = (drawn_samples, SAMPLES) if below else (drawn_data, DATA_LINE)
                 _draw_regions(axes, lines[:, pair], pair_edges, color)
             _format_ticks(axes, row, column, columns, layout.font)
             _label(axes, row, column, labels, layout)
     rows = (len(drawn_data), len(drawn_samples))
     _write_header(figure, title, rows, layout.frame["left"], layout.frame["right"], pairs=columns > 1)
     if path is not None:
-        _save(figure, Path(path))
+        save(figure, path)
     return figure
 
 
@@ -191,8 +184,8 @@ def _edges(column: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _draw_histograms(axes: Axes, data: np.ndarray, samples: np.ndarray, edges: np.ndarray) -> None:
     heights = [np.histogram(values, edges)[0] / (len(values) * np.diff(edges)) for values in (data, samples)]
-    axes.stairs(heights[0], edges, fill=True, color=_DATA, alpha=0.55, linewidth=0)
-    axes.stairs(heights[1], edges, color=_SAMPLES, linewidth=1.3)
+    axes.stairs(heights[0], edges, fill=True, color=DATA, alpha=0.55, linewidth=0)
+    axes.stairs(heights[1], edges, color=SAMPLES, linewidth=1.3)
     # Samples piled up in one bin must not flatten the data.
     axes.set_ylim(0.0, 1.12 * min(max(heights[0].max(), heights[1].max()), 2.0 * heights[0].max()))
 
@@ -293,8 +286,8 @@ def _write_header(
         top -= 0.36 * inch
     figure.legend(
         handles=[
-            Patch(facecolor=_DATA, alpha=0.55, label=f"data ({rows[0]:,} rows)"),
-            Line2D([], [], color=_SAMPLES, linewidth=1.8, label=f"samples ({rows[1]:,} rows)"),
+            Patch(facecolor=DATA, alpha=0.55, label=f"data ({rows[0]:,} rows)"),
+            Line2D([], [], color=SAMPLES, linewidth=1.8, label=f"samples ({rows[1]:,} rows)"),
         ],
         loc="upper left",
         bbox_to_anchor=(left, top),
@@ -309,10 +302,3 @@ def _write_header(
     if pairs:
         meaning = "lines: densest 50, 90, 99 % of samples (lower left), data (upper right)"
         figure.text(right, top, meaning, fontsize=9, ha="right", va="top", color="#333333")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    ending = path.suffix[1:].lower()
-    kind = ending if ending in ("pdf", "svg") else "png"
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=kind, dpi=_DPI)

@@ -1,0 +1,1 @@
+"""A report on a fitted density: how good it is, where it is wrong, and what it was made from."""

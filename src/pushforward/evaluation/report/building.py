@@ -1,0 +1,243 @@
+"""A report on a fitted density: all sections, from one pass over the rows of a table."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pushforward.errors import InputError
+from pushforward.evaluation.baselines import mean_and_standard_error
+from pushforward.evaluation.report import dependence, tests
+from pushforward.evaluation.report.calibration import calibrate
+from pushforward.evaluation.report.contents import (
+    Estimate,
+    ModelReport,
+    Points,
+    ReportColumn,
+    Verdict,
+    WorstRegions,
+)
+from pushforward.evaluation.report.coverage import coverage, coverage_test, crps, density_ranks
+from pushforward.evaluation.report.evidence import Evidence
+from pushforward.evaluation.report.marginals import marginals, texts_of
+from pushforward.evaluation.report.memorization import memorization
+from pushforward.evaluation.report.numerics import numerics
+from pushforward.evaluation.report.oddest import oddest_rows
+from pushforward.evaluation.report.provenance import learning_curve, provenance
+from pushforward.evaluation.report.references import References, references
+from pushforward.evaluation.report.regions import worst_regions
+from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
+from pushforward.evaluation.report.sentences import sentences
+from pushforward.evaluation.report.trained_on import trained_on
+from pushforward.evaluation.report.transforms import transforms
+from pushforward.evaluation.report.two_sample import two_sample_test
+from pushforward.support.arguments import check_seed
+from pushforward.support.progress import progress as progress_bar
+from pushforward.table_models.model import TableModel
+
+ROWS, MOST_POINTS, MOST_LEVELS = 5000, 2000, 60
+# Rows of a training table that are looked at.
+TRAINING_ROWS = 50_000
+
+
+def report(
+    model: TableModel | str | os.PathLike[str],
+    data: Any,
+    *,
+    train: Any = None,
+    rows: int = ROWS,
+    seed: int = 0,
+    progress: bool = True,
+) -> ModelReport:
+    """Judge a fitted density by rows that it was not trained on: whether it is good, where it is wrong, and why.
+
+    The report compares the log-densities of rows with those under simpler references, rows with draws, and each value
+    with its distribution given others; every test is exact or nearly so where the model is right, and all are corrected
+    together. `docs/report.md` says what each number means.
+
+    Arguments:
+        model: what `fit_table` made, or the path of its file.
+        data: rows with the model's columns, not those that it was trained on: a data frame, a table of pyarrow, or what
+            names a table outside memory.
+        train: rows that it was trained on, in the same forms, for `memorization`, and for the references to be fitted
+            to; default none.
+        rows: most rows that are looked at, chosen by the seed, at least 20; default 5000.
+        seed: of that choice, and of all draws; default 0.
+        progress: whether to show a bar on standard error for work of more than two seconds; default True.
+
+    Returns:
+        The report: `report.verdict.sentences`, `report.to_json()`, and more in
+        `pushforward.evaluation.report.contents`.
+
+    Raises:
+        InputError: a table without the model's columns or with fewer than 20 rows, a value that is not of its column's
+            kind, or a file that is not the model of a table.
+
+    Example:
+        >>> import pushforward as pf
+        >>> table = np.random.default_rng(0).normal(size=(400, 2))
+        >>> model = pf.fit_table(table[:300], flow="nice", max_steps=20).model
+        >>> found = pf.report(model, table[300:])
+        >>> found.verdict.rows, found.verdict.trained_on.share
+        (100, 0.0)
+    """
+    start = time.monotonic()
+    check_seed(seed)
+    if rows < 20:
+        raise InputError(f"a report needs at least 20 rows, not {rows}.")
+    path = None if isinstance(model, TableModel) else os.fspath(model)
+    loaded = model if isinstance(model, TableModel) else TableModel.load(model)
+    with progress_bar("reporting", not progress) as bar:
+        parts = _Parts(bar)
+        sampled = sample_rows(loaded, data, rows, seed, parts("reading", 0.1))
+        known = None if train is None else sample_rows(loaded, train, TRAINING_ROWS, seed, parts("reading", 0.05))
+        if not sampled.seen.sum() >= 20:
+            raise InputError(
+                f"{len(sampled.codes) - int(sampled.seen.sum()):,} of {len(sampled.codes):,} rows hold values that "
+                "the model has never seen, and too few others are left for a report; see --json of `score`."
+            )
+        made = _Builder(loaded, sampled, known, seed, parts).build()
+    return ModelReport(
+        title=f"Report on {os.path.basename(path) if path else 'a model'}",
+        columns=_columns(loaded),
+        **made,
+        provenance=provenance(loaded, path, sampled, seed, rows, round(time.monotonic() - start, 3)),
+        learning_curve=learning_curve(loaded),
+    )
+
+
+class _Parts:
+    """Divides a progress bar among parts of the work."""
+
+    def __init__(self, bar: Callable[[float], None]) -> None:
+        self.bar, self.done = bar, 0.0
+
+    def __call__(self, name: str, share: float) -> Callable[[float], None]:
+        """A function that takes the share of the next part that is done."""
+        start = self.done
+        self.done += share
+        self.bar(min(start, 1.0))
+        return lambda part: self.bar(min(1.0, start + share * part))
+
+
+class _Builder:
+    """Makes the sections of a report, of rows that the model has a density for."""
+
+    def __init__(
+        self, model: TableModel, sampled: SampledRows, known: SampledRows | None, seed: int, parts: _Parts
+    ) -> None:
+        self.model, self.sampled, self.seed, self.parts = model, sampled, seed, parts
+        seen = sampled.seen
+        evidence = Evidence(model, sampled.codes[seen], seed)
+        # Rows too far away for any density count as unseen.
+        finite = np.isfinite(evidence.log_prob)
+        self.evidence = evidence if finite.all() else Evidence(model, sampled.codes[seen][finite], seed)
+        self.unseen = len(sampled.codes) - len(self.evidence.codes)
+        self.train = None if known is None else known.codes[known.seen]
+
+    def build(self) -> dict[str, Any]:
+        """All sections but those about files."""
+        evidence, seed, parts = self.evidence, self.seed, self.parts
+        compared = references(evidence, self.train, seed, parts("references", 0.15))
+        two_samples = self._two_sample()
+        parts("transforms", 0.0)
+        calibration, of_columns = calibrate(transforms(evidence, parts("calibration", 0.3)), seed)
+        names, pairs = self._correlations()
+        alone = marginals(evidence)
+        kept = None if self.model.record is None else self.model.record.training_rows
+        learned = memorization(evidence, self.train, kept, seed)
+        parts("coverage", 0.05)
+        ranks, draws = density_ranks(evidence, seed)
+        regions = coverage(ranks, draws, evidence.alike)
+        shown = {one.level: one.share.value for one in regions if one.level in (0.5, 0.95)}
+        made = [
+            *tests.of_memorization(learned),
+            *tests.of_two_samples(two_samples),
+            *tests.of_coverage(*coverage_test(evidence, ranks), shown),
+            *tests.of_calibration(calibration, of_columns),
+            *tests.of_marginals(alone),
+            *tests.of_dependence(names, pairs),
+        ]
+        verdict = self._verdict(compared, two_samples, regions, tests.corrected(made))
+        worst = WorstRegions("", "There is no reference to compare with.", [])
+        if compared.best:
+            worst = worst_regions(evidence, compared.best, compared.log_prob[compared.best], seed)
+        return {
+            "verdict": verdict,
+            "calibration": calibration,
+            "memorization": learned,
+            "dependence": tests.matrices(names, pairs, alone),
+            "oddest": oddest_rows(self.model, self.sampled, parts("oddest rows", 0.3)),
+            "worst_regions": worst,
+            "numerics": numerics(evidence),
+            "points": self._points(two_samples.columns if two_samples else []),
+        }
+
+    def _two_sample(self) -> Any:
+        evidence = self.evidence
+        names = [*self.model.roles.modeled, *self.model.roles.conditioned]
+        conditions = evidence.conditions
+        data, draws = (np.concatenate([part, conditions], 1) for part in (evidence.features, evidence.drawn_features))
+        return two_sample_test(data, draws, names, paired=not evidence.alike, seed=self.seed)
+
+    def _correlations(self) -> tuple[list[str], dependence.Correlations]:
+        """The rank correlations of columns with an order, the modeled ones and then the given ones."""
+        roles, evidence = self.model.roles, self.evidence
+        every = [*roles.modeled, *roles.conditioned]
+        names = [name for name in every if self.model.schema[name].measured][: dependence.MOST_COLUMNS]
+        places = [self.model.names.index(name) for name in names]
+        return names, dependence.correlations(evidence.codes[:, places], evidence.draws[:, places], self.seed)
+
+    def _verdict(self, compared: References, two_samples: Any, regions: list[Any], made: list[Any]) -> Verdict:
+        evidence = self.evidence
+        nats = Estimate(*mean_and_standard_error(evidence.log_prob))
+        baselines = compared.scores(evidence.log_prob)
+        known, rows = trained_on(self.model, self.sampled.codes), len(evidence.codes)
+        return Verdict(
+            sentences=sentences(rows, self.unseen, nats, baselines, made, tests.LEVEL, known),
+            rows=rows,
+            nats=nats,
+            unseen=self.unseen,
+            meaning=self.model.meaning,
+            baselines=baselines,
+            baseline_note=compared.note,
+            two_sample=two_samples,
+            coverage=regions,
+            crps=crps(evidence),
+            tests=made,
+            level=tests.LEVEL,
+            correction=tests.correction(len(made)),
+            trained_on=known,
+        )
+
+    def _points(self, worst_first: list[str]) -> Points:
+        roles, evidence = self.model.roles, self.evidence
+        names = [*roles.modeled, *roles.conditioned]
+        places = [self.model.names.index(name) for name in names]
+        rows, draws = (part[:MOST_POINTS][:, places] for part in (evidence.codes, evidence.draws))
+        log_prob = evidence.log_prob[:MOST_POINTS].tolist()
+        return Points(names, _with_none(rows), _with_none(draws), log_prob, worst_first)
+
+
+def _with_none(rows: np.ndarray) -> list[list[float | None]]:
+    return [[None if value != value else value for value in row] for row in rows.tolist()]
+
+
+def _columns(model: TableModel) -> list[ReportColumn]:
+    roles, found = model.roles, []
+    for name in [*roles.columns, *roles.given]:
+        kind = model.schema[name]
+        role = "given" if name in roles.given else "modeled" if kind.modeled else "constant"
+        codes = kind.all_codes()
+        levels: list[str] = []
+        if codes is not None and len(codes) <= MOST_LEVELS:
+            with contextlib.suppress(InputError):
+                levels = texts_of(model, name, codes)
+        shown = [] if codes is None or not levels else codes.tolist()
+        found.append(ReportColumn(name, role, kind.kind, kind.describe(), kind.discrete, levels, shown))
+    return found

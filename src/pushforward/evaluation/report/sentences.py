@@ -1,0 +1,82 @@
+"""The verdict in plain sentences, by rule from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pushforward.evaluation.report.contents import BaselineScore, Estimate, Test, TrainedOn
+from pushforward.support.wording import counted, percent
+
+MOST_FINDINGS = 8
+# Tests from the plainest to the most general; those that name a column come first.
+ORDER = ("memorization", "spread", "dependence", "marginal", "calibration", "tails", "coverage", "two-sample")
+
+
+def sentences(
+    rows: int,
+    unseen: int,
+    nats: Estimate,
+    baselines: Sequence[BaselineScore],
+    tests: Sequence[Test],
+    level: float,
+    known: TrainedOn,
+) -> list[str]:
+    """Whether data and draws can be told apart, what is wrong, what the model gains, and what to be careful with.
+
+    Arguments:
+        rows: that have a density.
+        unseen: that have none.
+        nats: per row.
+        baselines: the best first.
+        tests: corrected.
+        level: of significance.
+        known: whether the rows were trained on.
+    """
+    found = [one for one in tests if one.finding]
+    said = []
+    if not found:
+        made = sum(one.p_value == one.p_value for one in tests)
+        said.append(
+            f"The model cannot be told from the data at n = {rows:,}: none of {counted(made, 'test')} finds a "
+            f"difference at the level of {level:.0%}."
+        )
+    else:
+        said.append(
+            f"The model can be told from the data at n = {rows:,}: {len(found)} of {counted(len(tests), 'test')} "
+            f"{'finds' if len(found) == 1 else 'find'} a difference."
+        )
+        said += _worst(found)
+    said += [_against(nats, baselines)]
+    if unseen:
+        said.append(
+            f"{counted(unseen, 'row')} ({percent(unseen / (rows + unseen))}) {'holds' if unseen == 1 else 'hold'} a "
+            "value that the model has never seen, and no density: they are left out of all other numbers."
+        )
+    return [*said, known.sentence]
+
+
+def _worst(found: Sequence[Test]) -> list[str]:
+    """The findings, one for each subject and at most eight, the most specific first."""
+    one_each: dict[str, Test] = {}
+    for test in sorted(found, key=lambda one: (ORDER.index(one.name), one.adjusted, -abs(one.statistic))):
+        key = test.subject or test.name
+        one_each.setdefault(key, test)
+    kept = sorted(one_each.values(), key=lambda one: (one.name in ("coverage", "two-sample"), one.adjusted))
+    left = len(kept) - MOST_FINDINGS
+    more = (
+        [f"{counted(left, 'more finding')} {'is' if left == 1 else 'are'} in the table of tests."] if left > 0 else []
+    )
+    return [*(one.finding for one in kept[:MOST_FINDINGS]), *more]
+
+
+def _against(nats: Estimate, baselines: Sequence[BaselineScore]) -> str:
+    said = f"Rows have {nats} nats on average"
+    if not baselines:
+        return f"{said}."
+    best = baselines[0]
+    difference = best.difference
+    if abs(difference.value) <= 2 * difference.error:
+        return f"{said}, no more and no less than the best reference, {best.name} (difference {difference})."
+    more = "more" if difference.value > 0 else "less"
+    amount = Estimate(abs(difference.value), difference.error)
+    return f"{said}, {amount} {more} than the best reference, {best.name}."

@@ -1,0 +1,159 @@
+"""A report names the fault that was planted, and finds none where there is none."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from normal_models import COVARIANCE, NAMES, normal_model, rows_of, table
+
+import pushforward as pf
+
+ROWS = 2000
+
+
+def findings(found):
+    return [test for test in found.verdict.tests if test.finding]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return normal_model()
+
+
+@pytest.mark.slow
+def test_rows_of_the_model_cannot_be_told_from_draws(model):
+    found = pf.report(model, table(rows_of(ROWS, 1)), progress=False)
+    # At the level of 5 % one run in twenty finds something: five standard errors of each test say more.
+    assert min(test.p_value for test in found.verdict.tests) > 1e-5
+    assert found.verdict.nats.value == pytest.approx(-4.0, abs=1.0)
+    best = found.verdict.baselines[0]
+    assert abs(best.difference.value) < 5 * best.difference.error + 0.01
+
+
+def test_a_column_that_is_wider_in_the_data_is_called_too_narrow(model):
+    rows = rows_of(ROWS, 2)
+    rows[:, 0] *= 1.1
+    found = pf.report(model, table(rows), progress=False)
+    column = next(one for one in found.calibration.columns if one.column == "a")
+    assert column.shape == "too narrow"
+    assert column.spread > 1
+    assert any("Column a is too narrow" in sentence for sentence in found.verdict.sentences)
+
+
+@pytest.mark.slow
+def test_a_column_that_is_narrower_in_the_data_is_called_too_wide(model):
+    rows = rows_of(ROWS, 3)
+    rows[:, 2] *= 0.9
+    found = pf.report(model, table(rows), progress=False)
+    assert any("Column c is too wide" in sentence for sentence in found.verdict.sentences)
+
+
+@pytest.mark.slow
+def test_a_mode_that_the_model_dropped_is_named_with_its_values(model):
+    rows = rows_of(ROWS, 4)
+    rows[: ROWS // 5, 1] += 6.0
+    found = pf.report(model, table(np.random.default_rng(0).permutation(rows)), progress=False)
+    said = next(test.finding for test in findings(found) if test.name == "marginal" and test.subject == "b")
+    assert "Column b by itself differs" in said
+    assert "b is at least" in said
+    worst = found.worst_regions.regions[0]
+    assert "b >" in worst.rule or "b from" in worst.rule
+    assert worst.p_value < 1e-6
+
+
+@pytest.mark.slow
+def test_a_correlation_of_the_wrong_sign_is_named(model):
+    turned = COVARIANCE.copy()
+    turned[0, 1] = turned[1, 0] = -0.6
+    found = pf.report(model, table(rows_of(ROWS, 5, turned)), progress=False)
+    said = next(test.finding for test in findings(found) if test.name == "dependence" and test.subject == "a, b")
+    assert "wrong sign" in said
+    assert said in found.verdict.sentences
+    assert found.verdict.two_sample.p_value < 1e-6
+
+
+@pytest.mark.slow
+def test_rows_learned_by_heart_are_named():
+    train = rows_of(400, 6)
+    copies = train[np.random.default_rng(7).integers(0, 400, 100_000)]
+    # A model whose draws are training rows and little else.
+    model = _drawing(normal_model(), copies + 1e-3 * np.random.default_rng(8).normal(size=copies.shape))
+    found = pf.report(model, table(rows_of(1000, 9)), train=table(train), progress=False)
+    assert found.memorization.closer.value > 0.9
+    assert any("memorized training rows" in sentence for sentence in found.verdict.sentences)
+
+
+@pytest.mark.slow
+def test_copies_of_training_rows_are_counted():
+    train = rows_of(400, 6)
+    model = _drawing(normal_model(), np.tile(train, (10, 1)))
+    found = pf.report(model, table(rows_of(1000, 9)), train=table(train), progress=False)
+    assert found.memorization.copies_of_draws == 1000
+    assert found.memorization.copies_of_rows == 0
+
+
+def test_a_column_that_drifted_is_named(model):
+    rows = rows_of(2000, 10)
+    rows[:, 2] += 0.4
+    found = pf.drift(model, table(rows_of(2000, 11)), table(rows), progress=False)
+    assert found.p_value < 1e-6
+    assert found.columns[0].column == "c"
+    assert "Columns that drifted: c" in found.sentences[1]
+
+
+def _drawing(model, rows):
+    """The model with other draws."""
+    from pushforward import TableModel
+
+    class Drawing(TableModel):
+        def draw(self, rows_wanted=None, given=None):
+            return rows[:rows_wanted].copy()
+
+    return Drawing(model.flow, list(NAMES))
+
+
+@pytest.mark.slow
+def test_tables_of_one_distribution_have_not_drifted(model):
+    found = pf.drift(model, table(rows_of(800, 12)), table(rows_of(900, 13)), progress=False)
+    assert found.p_value > 1e-6
+    assert abs(found.odd.value - 0.01) < 5 * found.odd.error + 0.01
+
+
+@pytest.mark.slow
+def test_the_divergence_of_two_gaussians_is_that_of_the_formula(model):
+    other = normal_model(np.eye(3))
+    found = pf.drift(model, table(rows_of(2000, 14)), table(rows_of(200, 15)), model_b=other, progress=False)
+    truth = -0.5 * np.linalg.slogdet(COVARIANCE)[1]
+    assert abs(found.divergence.value - truth) < 5 * found.divergence.error
+    assert found.divergence.error < 0.05
+
+
+@pytest.mark.slow
+def test_more_gaps_and_values_never_seen_are_drift():
+    rows = rows_of(600, 16)
+    level = np.array(["x", "y"])[(rows[:, 1] > 0).astype(int)]
+    gaps = np.where(np.random.default_rng(0).random(600) < 0.05, np.nan, rows[:, 0])
+    made = pa.table({"a": pa.array(gaps, from_pandas=True), "kind": level})
+    model = pf.fit_table(made.slice(0, 300), max_steps=5).model
+    first, second = made.slice(300), made.slice(300).to_pydict()
+    more = {**second, "a": [None if place % 3 == 0 else value for place, value in enumerate(second["a"])]}
+    found = pf.drift(model, first, pa.table(more), progress=False)
+    assert found.columns[0].column == "a"
+    assert found.columns[0].adjusted < 1e-6
+    unseen = {**second, "kind": ["new" if place % 4 == 0 else value for place, value in enumerate(second["kind"])]}
+    found = pf.drift(model, first, pa.table(unseen), progress=False)
+    assert found.unseen_b == 75
+    assert found.p_value < 1e-6
+
+
+@pytest.mark.slow
+def test_paired_differences_have_the_error_of_their_difference(model):
+    other = normal_model(np.diag([1.0, 1.0, 1.0]))
+    found = pf.compare(model, other, table(rows_of(1000, 17)), progress=False)
+    truth = -0.5 * np.linalg.slogdet(COVARIANCE)[1]
+    assert abs(found.difference.value - truth) < 5 * found.difference.error
+    assert found.difference.error < 0.7 * np.hypot(found.nats_a.error, found.nats_b.error)
+    by_name = {one.column: one.difference for one in found.columns}
+    # log p(a | b, c) gains -log(1 - R²) / 2 on average.
+    precision = np.linalg.inv(COVARIANCE)
+    for place, name in enumerate(NAMES):
+        assert abs(by_name[name].value - 0.5 * np.log(precision[place, place])) < 5 * by_name[name].error
