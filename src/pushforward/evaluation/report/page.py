@@ -240,7 +240,7 @@ def _p(value: float | None) -> str:
 
 def _p_is(value: float | None) -> str:
     text = _p(value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+    return "" if text == "–" else f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def _number(value: float | None) -> str:

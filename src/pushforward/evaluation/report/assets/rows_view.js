@@ -167,7 +167,8 @@
       );
       sentence.textContent =
         `Lowest log-density on the way through the latent space (line): ${short(Math.min(...logs))}; ` +
-        `on the straight way (dashed): ${short(Math.min(...straight))}.`;
+        `on the straight way (dashed): ${short(Math.min(...straight))}.` +
+        (data.contexts ? " All densities are those given the conditions of the first row." : "");
       picture.setAttribute("aria-label", `The way between the two rows among all rows. ${sentence.textContent}`);
       ask();
     }
