@@ -69,3 +69,10 @@ def test_every_public_name_is_there_for_python_and_for_type_checkers():
     assert pf.training.fit is pf.fit
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         pf.nonsense  # noqa: B018
+
+
+def test_scores_need_no_compiler_of_torch():
+    model = ROOT / "tests" / "golden" / "tables" / "kinds.safetensors"
+    # SymPy and what torch's compiler needs take as long to import as the rest of torch.
+    code = f"import pushforward; pushforward.TableModel.load({str(model)!r}).density.sample((3,))"
+    assert "sympy" not in imported(code)

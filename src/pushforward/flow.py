@@ -11,6 +11,7 @@ from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
 from pushforward.errors import InputError
 from pushforward.support.arguments import draws_shape
+from pushforward.support.broadcasting import broadcast_shapes
 from pushforward.support.modules import check_tensor, explain_tensors
 
 
@@ -305,7 +306,7 @@ class FlowDistribution(Distribution):
         check_tensor(value, "value")
         if value.dim() == 0:
             return self.flow.log_prob(value, self.context)  # which says what is wrong
-        batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        batch = broadcast_shapes(value.shape[:-1], self.batch_shape)
         return self.flow.log_prob(value.expand(*batch, -1), self.context)
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]

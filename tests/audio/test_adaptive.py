@@ -92,6 +92,7 @@ def test_features_are_ordinary_numbers_at_any_volume_and_gradients_live():
     assert adaptive(onset)[2].abs().max() < 20
 
 
+@pytest.mark.slow
 def test_a_sound_that_follows_its_own_scale_does_not_grow_without_bound():
     # With this gain a scale that has no ceiling grows by e to the power of several hundred.
     adaptive = AdaptiveScale(COEFFICIENTS, gain=2.0, ceiling=0.01)
@@ -150,6 +151,7 @@ def test_a_changing_scale_is_worth_following():
     assert adaptive + 1 < min(independent, linear)
 
 
+@pytest.mark.slow
 def test_the_density_of_an_adaptive_scale_integrates_to_one_and_is_scored_by_hand():
     adaptive = AdaptiveScale(torch.tensor([0.5], dtype=torch.float64), spans=(2.0,), gain=1.0, floor=0.1, start=1.0)
     grid = torch.linspace(-40, 40, 4001, dtype=torch.float64)

@@ -155,6 +155,7 @@ def test_a_spline_student_starts_behind_the_prediction_of_its_teacher(fitted):
     assert result.report.estimator == "conditional_mc" and result.report.kl_per_dimension < 0.1
 
 
+@pytest.mark.slow
 def test_a_quiet_student_raises_the_alarm(sounds, fitted):
     quiet = SpeechModel(pf.parallel_wavenet(flows=1, channels=4, layers=3, scale=1e-4), RATE)
     report = measure([fitted.model, quiet], ["teacher", "quiet"], read_recordings([sounds]), rows=4, seconds=0.1)
@@ -165,6 +166,7 @@ def test_a_quiet_student_raises_the_alarm(sounds, fitted):
     assert student.kl == pytest.approx(student.kl_of_segment / student.segment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["gaussian", "logistic_mixture"])
 def test_exactness_is_measured(head):
     teacher = adaptive_wavenet(order=2, channels=4, layers=3, head=head, components=2)

@@ -255,6 +255,7 @@ def test_without_frames_a_stream_has_no_end():
     assert [c.shape for c in chunks] == [(2, 700)] * 4
 
 
+@pytest.mark.slow
 @EVERY_CONTEXT
 def test_any_batch_is_its_rows_one_by_one(context):
     rows = context_of(context)
@@ -284,6 +285,7 @@ def test_draws_are_as_long_as_told_or_as_their_frames():
         assert model.log_prob(model.sample((0,), length=4)).shape == (0,)
 
 
+@pytest.mark.slow
 @EVERY_CONTEXT
 def test_copies_and_files_give_the_same_numbers(context, tmp_path):
     x, rows = 0.3 * normal(2, 20), context_of(context)

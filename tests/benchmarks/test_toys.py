@@ -109,6 +109,7 @@ def test_draws_follow_the_density(name):
     assert abs(surprise.mean() - toys.TOYS[name].entropy) < 5 * surprise.std() / np.sqrt(DRAWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_THE_PLANE)
 def test_entropy_by_quadrature_over_the_plane(name):
     axis = 5.5 * (2 * midpoints(110) - 1)

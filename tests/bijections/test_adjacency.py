@@ -35,6 +35,7 @@ def dependence(function, values):
     return torch.stack([jacobian(value) for value in values]).abs().amax(0)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     features=st.integers(1, 7),
@@ -55,6 +56,7 @@ def test_parameters_depend_on_what_the_adjacency_allows_and_on_nothing_else(feat
         assert bool((dependence(lambda c: made(x, c), normal(4, context, seed=2)) > 0).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(16, 12), (2, 1), (), (5, 5, 5)])
 @pytest.mark.parametrize("univariate", [Affine(), Bernstein(4)])
 def test_both_directions_have_the_zeros_of_the_graph(hidden, univariate):

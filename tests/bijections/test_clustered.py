@@ -126,6 +126,7 @@ def rough(flow, size=0.2):
     return flow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", [0, 1])
 def test_the_density_integrates_to_one(context):
     truth = Truth(THREE, 60.0)
@@ -209,6 +210,7 @@ def test_shares_follow_the_context():
         assert abs(float(side[:, 0].double().mean()) - share) < 5 * error + abs(share - 0.5) / 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centers", [TWO, FOUR])
 def test_fitted_tables_mix_no_clusters(centers):
     truth = Truth(centers, 1e4)

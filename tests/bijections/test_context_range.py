@@ -87,6 +87,7 @@ def is_as_wide(found, expected):
     return found > (1 - FIVE_ERRORS - MARGIN) * expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arbitrary", [False, True])
 def test_a_model_is_no_surer_beyond_its_conditions_than_at_their_end(arbitrary, tmp_path):
     """y = 2 t + noise, t from 0 to 10."""

@@ -54,6 +54,7 @@ def test_values_that_are_not_numbers_come_out_so(name):
         assert math.isnan(mapped[0]) and math.isfinite(mapped[1])
 
 
+@pytest.mark.slow
 @EVERY
 def test_a_flow_of_it_trains_is_saved_and_beats_the_base(name, tmp_path):
     torch.manual_seed(0)

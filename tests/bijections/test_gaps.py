@@ -89,6 +89,7 @@ def test_columns_without_gaps_need_no_more_knots(name, seed):
     assert MarginalSpline.from_data(torch.from_numpy(x[name](size=5000))[:, None], 16).z_knots.shape == (1, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separation", [1e3, 1e5])
 def test_a_fitted_table_draws_nothing_between_clusters(separation):
     random = np.random.default_rng(0)

@@ -221,6 +221,7 @@ class TestGaussianized:
         with pytest.raises(pf.InputError, match="gaussianized: "):
             pf.build({"architecture": "gaussianized", **config})
 
+    @pytest.mark.slow
     def test_it_learns_what_depends_on_what_behind_bad_marginals(self):
         torch.manual_seed(0)
         z = torch.randn(4000, 2, dtype=torch.float64)

@@ -130,6 +130,7 @@ def test_no_component_is_refused():
         LogisticMixture(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoregressive", pytest.param("coupling", marks=pytest.mark.slow)])
 def test_mixture_cdf_learns_what_an_affine_flow_cannot(kind):
     torch.manual_seed(0)

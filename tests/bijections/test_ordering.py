@@ -258,6 +258,7 @@ def test_shares_of_a_fitted_gaussian_are_those_of_its_regressions(tmp_path):
         model.score(tmp_path / "again.csv", tmp_path / "t2.csv", shares=True)
 
 
+@pytest.mark.slow
 def test_a_model_of_any_columns_has_shares_of_columns_of_every_kind():
     generator = np.random.default_rng(0)
     frame = pd.DataFrame(gaussian_rows(400, 0), columns=NAMES)

@@ -179,6 +179,7 @@ def test_fit_refuses_a_schema_that_is_not_there(refused, tmp_path):
     assert "absent.json cannot be read" in refused("fit", "t.csv", "-o", "m.safetensors", "--schema", "absent.json")
 
 
+@pytest.mark.slow
 def test_score_gives_values_that_were_never_seen_no_density_and_refuses_them_where_they_are_declared(
     run, refused, kinds, tmp_path
 ):

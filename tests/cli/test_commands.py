@@ -112,6 +112,7 @@ def test_held_out_nats_are_the_negative_entropy_of_a_known_density(run, fitted):
     assert notes["rows"] == {"training": 1800, "held_out": 200}
 
 
+@pytest.mark.slow
 def test_every_kind_of_column_is_said_scored_and_drawn(run, kinds, tmp_path):
     model = kinds / "model.safetensors"
     shown = {
@@ -200,6 +201,7 @@ def test_posteriors_are_densities_and_quantiles_increase(run, gappy, tmp_path):
     assert (tmp_path / "q.csv").read_text().startswith("mass,radius,flux_q0.1,flux_q0.5,flux_q0.9\n")
 
 
+@pytest.mark.slow
 def test_probabilities_of_a_category_given_others(run, tmp_path):
     pa.parquet.write_table(make_kinds(400), tmp_path / "t.parquet")
     assert run("fit", "t.parquet", "-o", "m.safetensors", "--arbitrary-conditions").status == 0
@@ -222,6 +224,7 @@ def test_weights_and_errors_are_kept_apart(run, tmp_path):
     assert run("sample", "m.safetensors", "-n", 3, "-o", "-").out.startswith("mass,radius,flux\n")
 
 
+@pytest.mark.slow
 def test_a_schema_overrides_what_is_learned(run, tmp_path):
     pa.parquet.write_table(make_kinds(200), tmp_path / "t.parquet")
     (tmp_path / "s.json").write_text('{"stars": {"kind": "integer", "low": 0, "high": 10}, "share": "continuous"}')
@@ -235,6 +238,7 @@ def test_a_schema_overrides_what_is_learned(run, tmp_path):
     assert again.status == 0 and run("info", "a.safetensors", "--json").json()["notes"]["schema"] == schema
 
 
+@pytest.mark.slow
 def test_densities_are_in_the_units_of_the_data(run, tmp_path):
     rows = make_rows(200)
     means = []
@@ -349,6 +353,7 @@ def test_version_and_help(run):
         assert run(*arguments).status == 0
 
 
+@pytest.mark.slow
 def test_shares_are_columns_that_sum_to_log_prob_or_are_refused(run, fitted, tmp_path):
     run("fit", fitted / "data.csv", "-o", "realnvp.safetensors", "--flow", "realnvp")
     refused = run("score", "realnvp.safetensors", fitted / "data.csv", "-o", "s.csv", "--shares")
@@ -372,6 +377,7 @@ def test_a_fit_that_keeps_a_gaussian_says_so_and_what_it_is_compared_with(run, t
     assert "Gaussian over 3 columns of t.csv" in fit.err and "autoregressive over" not in fit.err
 
 
+@pytest.mark.slow
 def test_the_last_line_says_that_the_machine_was_busy(run, tmp_path, monkeypatch):
     default_steps(monkeypatch, 1)
     monkeypatch.setattr(

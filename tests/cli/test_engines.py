@@ -135,6 +135,7 @@ def test_an_engine_that_is_not_there_is_refused(run, fitted):
     assert result.status == 2 and "--engine ray" in result.err
 
 
+@pytest.mark.slow
 def test_processes_of_an_engine_receive_the_options_of_the_fit(run, fitted, tmp_path, monkeypatch):
     sent = []
 

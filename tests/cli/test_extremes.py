@@ -53,6 +53,7 @@ def test_columns_of_any_scale_have_the_same_density_in_their_units(run, tmp_path
     np.testing.assert_allclose(draws[1], draws[0], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_one_column(run, tmp_path, many_steps):
     generator = np.random.default_rng(0)
     two = np.concatenate([generator.normal(-3, 0.5, 500), generator.normal(3, 0.5, 500)])[:, None]

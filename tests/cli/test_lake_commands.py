@@ -66,6 +66,7 @@ def test_scores_of_parts_are_those_of_one_file(run, model, frame):
     assert list(found) == list(expected)
 
 
+@pytest.mark.slow
 def test_a_fit_of_parts_is_that_of_one_file(run, frame):
     frame.to_parquet("t.parquet")
     write_parts(frame)
@@ -117,6 +118,7 @@ def test_several_processes_do_not_share_the_standard_input(run, monkeypatch, fra
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {sentence}\n")
 
 
+@pytest.mark.slow
 def test_other_commands_read_parts(run, frame):
     gaps = frame[["x", "y"]].copy()
     gaps.loc[::7, "x"] = np.nan

@@ -45,6 +45,7 @@ def test_patterns_are_no_names_of_columns(run, gappy):
     assert result.status == 2 and "named one by one, without patterns" in result.err
 
 
+@pytest.mark.slow
 def test_levels_have_no_range_in_explanations(run, kinds):
     result = run("score", kinds / "model.safetensors", kinds / "data.parquet", "-o", "s.csv", "--explain", 5, "--json")
     columns = [column for row in result.json()["oddest"] for column in row["columns"]]

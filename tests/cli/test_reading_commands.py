@@ -39,6 +39,7 @@ def test_given_columns_may_all_be_text(run, mixed, given):
     assert np.isfinite(pd.read_csv("s.csv").log_prob).all()
 
 
+@pytest.mark.slow
 def test_a_table_may_be_all_text(run, mixed):
     mixed[["kind", "on"]].to_csv("d.csv", index=False)
     gaps = mixed[["kind", "on"]].astype(object)
@@ -102,6 +103,7 @@ def test_errors_of_names_with_commas_and_how_to_quote(run):
     assert 'There are "load, kW", e.' in refused.err
 
 
+@pytest.mark.slow
 def test_what_stands_for_a_missing_value(run, mixed):
     table = mixed[["y", "kind"]].copy()
     table.loc[:2, "kind"] = "?"

@@ -92,6 +92,7 @@ def test_a_fit_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
     check(tmp_path, moments, steps=1000)
 
 
+@pytest.mark.slow
 def test_resume_says_what_it_does_and_refuses_what_was_changed(run, tmp_path, monkeypatch):
     write("t.csv", make_rows(60))
     fit = ["fit", "t.csv", "-o", "m.safetensors", "--flow", "nice"]

@@ -68,6 +68,7 @@ def deviation_of(fitted, t, values):
     return np.average((values - mean) ** 2, weights=probability) ** 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_every_kind_it_is_no_surer_than_at_the_end_and_within_the_support(kind):
     X, _ = line()

@@ -67,6 +67,7 @@ def test_all_that_is_said_of_a_target_agrees_with_its_density(fitted):
         assert high - low <= np.diff(equal[row])[0] * 1.001
 
 
+@pytest.mark.slow
 def test_coverage_is_the_share_of_rows_within_their_intervals(fitted):
     density, X, y = fitted
     covered = density.coverage(X, y, [0.5, 0.9])
@@ -133,6 +134,7 @@ def test_values_that_a_target_cannot_have_lie_where_smaller_values_end(kind, abo
         assert (density.recorded_log_prob(rows, [2.5, -1.0, 1e6]) == -np.inf).all()
 
 
+@pytest.mark.slow
 def test_the_probability_of_a_recorded_value_is_that_of_its_cell():
     X = RANDOM.normal(size=(300, 1))
     y = np.round(X[:, 0] + 0.5 * RANDOM.normal(size=300), 1)

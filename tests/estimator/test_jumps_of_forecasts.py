@@ -85,6 +85,7 @@ def test_scores_of_values_with_atoms_are_integrals_on_both_sides_of_them(name, f
         assert score == pytest.approx(truth.crps(y[[row]], low, high)[0], rel=1e-2, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_shortest_intervals_hold_their_share_beside_an_atom():
     density = fitted("a far mark")
     mark = 2 * pits(density, X, [-999.0])[:, 0]

@@ -120,6 +120,7 @@ def test_rounded_and_positive_numbers_keep_their_grid_and_their_bound():
     )
 
 
+@pytest.mark.slow
 def test_kinds_declare_columns_by_name_and_by_position():
     rows = rows_with("grade", 300, 0)
     for kinds in ({"z": "continuous"}, {2: "continuous"}, {"z": {"kind": "continuous", "step": 0.0}}):

@@ -32,6 +32,7 @@ def density():
     return pf.ConditionalFlowDensity(**OPTIONS).fit(*rows())
 
 
+@pytest.mark.slow
 def test_what_a_missing_value_means_is_learned_in_closed_form(density):
     X, y = rows(1)
     expected = X[:, 0] + np.where(np.isnan(X[:, 1]), 5.0, -2 * X[:, 1])
@@ -70,6 +71,7 @@ def test_a_gap_where_the_fit_had_none_is_said_and_the_median(density):
         np.testing.assert_array_equal(found, density.predict(filled))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -92,6 +94,7 @@ def test_every_way_to_say_that_a_value_is_missing(density, make):
     np.testing.assert_array_equal(short.fit(make(X), y).predict(make(X)), short.fit(X, y).predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", [1, 2])
 @pytest.mark.parametrize("flow", [None, "maf"])
 def test_with_any_architecture_and_several_targets(targets, flow):

@@ -185,6 +185,7 @@ def test_what_does_not_fit_the_estimator_is_refused():
         pf.FlowOutlierDetector(contamination=0.0).fit(gaussian_rows(20))
 
 
+@pytest.mark.slow
 def test_outliers_are_the_rows_far_from_a_gaussian():
     X = gaussian_rows(1000)
     detector = pf.FlowOutlierDetector(contamination=0.02, max_steps=150, random_state=0).fit(X)

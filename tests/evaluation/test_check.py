@@ -196,6 +196,7 @@ def test_a_direction_that_is_not_offered_is_no_failure():
     assert missing and all("not offered" in check.detail for check in missing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_what_is_right_passes_and_is_left_alone(seed):
     for bijection in (Scaling(), Inverse(Scaling()), Autoregressive(3, Affine(), Conditioner((8,)), context=2)):
@@ -280,6 +281,7 @@ def test_faults_in_many_dimensions_are_caught_too():
     assert failures(pf.Flow(Wide(), WideBase(6))) >= {"samples follow the density"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "features"),
     [

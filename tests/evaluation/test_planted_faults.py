@@ -1,6 +1,7 @@
 """A report names the fault that was planted, and finds none where there is none."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from normal_models import COVARIANCE, NAMES, normal_model, rows_of, table
 
@@ -107,3 +108,48 @@ def _drawing(model, rows):
             return rows[:rows_wanted].copy()
 
     return Drawing(model.flow, list(NAMES))
+
+
+def test_tables_of_one_distribution_have_not_drifted(model):
+    found = pf.drift(model, table(rows_of(800, 12)), table(rows_of(900, 13)), progress=False)
+    assert found.p_value > 1e-6
+    assert abs(found.odd.value - 0.01) < 5 * found.odd.error + 0.01
+
+
+def test_the_divergence_of_two_gaussians_is_that_of_the_formula(model):
+    other = normal_model(np.eye(3))
+    found = pf.drift(model, table(rows_of(2000, 14)), table(rows_of(200, 15)), model_b=other, progress=False)
+    truth = -0.5 * np.linalg.slogdet(COVARIANCE)[1]
+    assert abs(found.divergence.value - truth) < 5 * found.divergence.error
+    assert found.divergence.error < 0.05
+
+
+@pytest.mark.slow
+def test_more_gaps_and_values_never_seen_are_drift():
+    rows = rows_of(600, 16)
+    level = np.array(["x", "y"])[(rows[:, 1] > 0).astype(int)]
+    gaps = np.where(np.random.default_rng(0).random(600) < 0.05, np.nan, rows[:, 0])
+    made = pa.table({"a": pa.array(gaps, from_pandas=True), "kind": level})
+    model = pf.fit_table(made.slice(0, 300), max_steps=5).model
+    first, second = made.slice(300), made.slice(300).to_pydict()
+    more = {**second, "a": [None if place % 3 == 0 else value for place, value in enumerate(second["a"])]}
+    found = pf.drift(model, first, pa.table(more), progress=False)
+    assert found.columns[0].column == "a"
+    assert found.columns[0].adjusted < 1e-6
+    unseen = {**second, "kind": ["new" if place % 4 == 0 else value for place, value in enumerate(second["kind"])]}
+    found = pf.drift(model, first, pa.table(unseen), progress=False)
+    assert found.unseen_b == 75
+    assert found.p_value < 1e-6
+
+
+def test_paired_differences_have_the_error_of_their_difference(model):
+    other = normal_model(np.diag([1.0, 1.0, 1.0]))
+    found = pf.compare(model, other, table(rows_of(1000, 17)), progress=False)
+    truth = -0.5 * np.linalg.slogdet(COVARIANCE)[1]
+    assert abs(found.difference.value - truth) < 5 * found.difference.error
+    assert found.difference.error < 0.7 * np.hypot(found.nats_a.error, found.nats_b.error)
+    by_name = {one.column: one.difference for one in found.columns}
+    # log p(a | b, c) gains -log(1 - R²) / 2 on average.
+    precision = np.linalg.inv(COVARIANCE)
+    for place, name in enumerate(NAMES):
+        assert abs(by_name[name].value - 0.5 * np.log(precision[place, place])) < 5 * by_name[name].error

@@ -139,6 +139,7 @@ def test_unusable_input_is_refused(tmp_path):
         corner(table(2), table(2), ["x", "y"], tmp_path / "missing" / "corner.png")
 
 
+@pytest.mark.slow
 def test_no_global_state_of_matplotlib_is_touched():
     code = (
         "import sys, numpy as np; from pushforward.evaluation.plots import corner; "

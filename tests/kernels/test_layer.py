@@ -222,6 +222,7 @@ def test_other_networks_run_in_torch(options, monkeypatch):
     assert not seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["float64", "compiled", "one row without batch", "empty"])
 def test_other_values_run_in_torch(case, monkeypatch):
     layer, x = make(4, Affine(), (8, 8)), normal(9, 4)

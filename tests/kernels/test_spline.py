@@ -203,6 +203,7 @@ def test_empty_batches(direction):
     assert gradient.shape == parameters.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["many bins", "float64", "compiled", "not built"])
 def test_what_the_kernels_do_not_take_runs_in_torch_to_the_same_results(case, monkeypatch):
     bins = kernel.MOST_BINS + 1 if case == "many bins" else 8

@@ -29,6 +29,7 @@ def connectivity(made):
     return paths[:: made.parameter_count]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     features=st.integers(1, 12),

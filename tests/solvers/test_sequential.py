@@ -104,6 +104,7 @@ def test_a_context_row_serves_a_whole_batch(recorded):
             torch.testing.assert_close(log_det, expected_log_det)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("univariate", FAMILIES)
 @pytest.mark.parametrize("hidden", [(7, 5), (2,), ()])
 def test_gradients_to_input_context_and_every_weight(univariate, hidden):

@@ -51,6 +51,7 @@ def with_gaps(rows, share=0.3, seed=0):
     return rows.masked_fill(gaps, torch.nan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_conditional_is_normalized(everything, name):
     density, rows = everything

@@ -45,6 +45,7 @@ def assert_same(found, plain):
     np.testing.assert_array_equal(*(one.model.log_prob(one.model.encode(FRAME)) for one in (found, plain)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BLANK)
 def test_a_fit_is_that_of_the_other_rows(tmp_path, plain, kind):
     typed, missing = csv(tmp_path / "t.csv", LINES), csv(tmp_path / "m.csv", with_blank_rows(LINES, BLANK[kind]))
@@ -57,6 +58,7 @@ def test_a_wholly_empty_line_is_not_counted(tmp_path):
     assert_same(found, fit(csv(tmp_path / "t.csv", LINES)))
 
 
+@pytest.mark.slow
 def test_frames_and_several_files_are_alike(tmp_path, plain):
     nothing = pd.DataFrame([[None] * 3], columns=FRAME.columns)
     frame = pd.concat([FRAME[:10], nothing, FRAME[10:], nothing, nothing]).astype({"a": float, "b": float})
@@ -93,6 +95,7 @@ def test_bad_rows_have_their_numbers_in_the_file(tmp_path, monkeypatch, memory):
         fit(csv(tmp_path / "t.csv", lines), flow="nsf")
 
 
+@pytest.mark.slow
 def test_weights_of_blank_rows_do_not_count(tmp_path):
     lines = [f"{line},{1 + number % 2}" for number, line in enumerate(LINES)]
     header = "a,b,site,w"

@@ -202,6 +202,7 @@ def test_weights_count_within_each_pattern():
     np.testing.assert_array_equal(found.p_values(values, np.full(50, "ddd")), expected.p_values(values))
 
 
+@pytest.mark.slow
 def test_no_unit_of_a_column_changes_the_p_values_of_rows_with_gaps():
     """A fifth of the incomes is missing at random: a share of at most α of the rows of either sort has p at most α."""
     generator = np.random.default_rng(0)

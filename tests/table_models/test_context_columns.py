@@ -147,6 +147,7 @@ def test_with_an_architecture_of_ones_own_as_well():
     assert np.isfinite(model.log_prob(model.encode(frame(1)))).all()
 
 
+@pytest.mark.slow
 def test_of_several_targets_with_kinds_of_their_own():
     rows = frame().append_column("wet", pa.array(np.array(frame()["rain"]) > 1))
     model = pf.fit_table(rows, given=["site", "wind_direction", "pressure"], columns=["y", "wet"], **FEW).model

@@ -32,6 +32,7 @@ def table():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_densities_of_tables(case):
     frame = table()[["a", "b", "error"]] if case == "errors" else table().drop(columns="error")

@@ -98,6 +98,7 @@ def test_rows_beyond_single_precision_are_explained(model):
     assert row.columns[0].column == "flux"
 
 
+@pytest.mark.slow
 def test_given_columns_are_conditions_and_not_blamed():
     table = to_table(make_rows(1000), NAMES)
     model = pf.fit_table(table, given=["mass"], max_steps=60, progress=False).model
@@ -140,6 +141,7 @@ def test_columns_of_other_kinds_are_explained_in_their_own_terms():
         assert columns["sex"].excess == pytest.approx(-np.log(p) + p * np.log(p) + (1 - p) * np.log(1 - p), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_missing_values_are_not_blamed():
     rows = make_rows(300)
     rows[::5, 1] = np.nan

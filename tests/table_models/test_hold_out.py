@@ -72,6 +72,7 @@ def coarse_table(kind, rows=2100, copies=900):
     return frame.iloc[taken].reset_index(drop=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["memory", "streamed"])
 @pytest.mark.parametrize("kind", ["five rounded columns", "six counts", "dates", "days", "texts"])
 def test_copies_of_rows_of_few_values_stand_on_one_side(monkeypatch, tmp_path, kind, route):

@@ -46,6 +46,7 @@ def fitted(texts, tmp_path, monkeypatch, memory):
     return pf.fit_table(path, max_steps=2, progress=False).model.schema["x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LATER)
 def test_later_rows_are_read_as_in_memory(case, tmp_path, monkeypatch):
     streamed, whole = (fitted(LATER[case], tmp_path, monkeypatch, memory) for memory in (1000, 2**27))

@@ -68,6 +68,7 @@ def test_calm_wind_beside_a_sector_keeps_its_probability():
     assert abs(calm - 0.3) < 5 * np.sqrt(0.21 / ROWS) + 0.01
 
 
+@pytest.mark.slow
 def test_an_angle_in_a_sector_tells_others_what_it_knows():
     off, lie = angles(2 * ROWS, [180.0])
     x = off / 2 + stats.norm(0, 0.3).rvs(len(off), np.random.default_rng(2))

@@ -105,6 +105,7 @@ def test_its_share_is_the_whole(any_given, tmp_path):
     assert (shares[9] == -np.inf).all()  # the year is constant, and has no share
 
 
+@pytest.mark.slow
 def test_the_oddest_rows_name_it(model):
     rows = with_value(with_value(table(), "site", "c"), "children", 12)
     codes = model.encode(rows)

@@ -127,6 +127,7 @@ def test_where_there_is_no_value_or_none_that_was_seen_it_is_missing(tmp_path):
     assert found["pit_y"].null_count == 1 and found["pit_y"][1].as_py() is None and summary.pit["y"].rows == 1
 
 
+@pytest.mark.slow
 def test_a_model_of_any_columns_given_any_others_has_it_exactly(tmp_path):
     generator = np.random.default_rng(3)
     c = conditions()

@@ -57,6 +57,7 @@ def stacked(rows, train=None):
     return stack(StackedRows(points, FREE, folded, log_prob), folds, train or gaussian, "nsf", seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [clusters, bent, normal])
 @pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_stack_loses_no_hundredth_to_its_best_part_on_fresh_rows(draw, count):
@@ -184,6 +185,7 @@ def test_one_flow_answers_where_a_stack_would_not(stacking, options):
     assert "parts" not in model.notes and "folds" not in model.notes["rows"]
 
 
+@pytest.mark.slow
 def test_shares_sum_to_the_density_where_all_parts_have_an_order():
     found = stacked(clusters(300, 1))
     rows = torch.from_numpy(clusters(50, 2))
@@ -230,6 +232,7 @@ def test_the_estimator_stacks_few_rows(stacking):
     assert not any(event.startswith("stacked") for event in one.history_.events)
 
 
+@pytest.mark.slow
 def test_a_stack_of_one_column_has_exact_distribution_functions(stacking):
     model = pf.fit_table(clusters(120, 0)[:, :1], **FEW).model
     rows = torch.linspace(-2, 6, 9, dtype=torch.float64)[:, None]

@@ -145,6 +145,7 @@ def test_processes_share_each_batch(small, tmp_path):
     assert sorted(together.tolist()) == sorted(torch.cat(whole).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", *(pytest.param(e, marks=pytest.mark.slow) for e in ("csv", "feather"))])
 def test_a_streamed_fit_is_as_good_as_one_in_memory(small, tmp_path, monkeypatch, ending):
     path = write(tmp_path / f"t.{ending}", make()[:, 1:], ["a", "b"])
@@ -379,6 +380,7 @@ def test_the_scan_says_how_far_it_is(small, tmp_path):
         assert told[0] < 0.2 or ending == "csv"
 
 
+@pytest.mark.slow
 def test_the_scan_has_a_bar_in_a_terminal_and_none_elsewhere_or_when_quiet(small, tmp_path, monkeypatch, capsys):
     path = write(tmp_path / "t.parquet", make() + np.array([1, 0, 0]))
     options = {"flow": "nice", "max_steps": 1, "schema": {"row": "positive"}}

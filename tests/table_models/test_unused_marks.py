@@ -27,6 +27,7 @@ def said(data, **options):
     return [line for line in lines if line.startswith(TOLD)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["frame", "file", "streamed"])
 def test_a_mark_that_no_value_is_is_said(way, tmp_path, monkeypatch):
     source = data = table()
@@ -44,6 +45,7 @@ def test_a_mark_that_no_value_is_is_said(way, tmp_path, monkeypatch):
     assert said(data, missing=["?"]) == []
 
 
+@pytest.mark.slow
 def test_a_mark_of_one_column_is_no_evidence_for_the_others():
     declared = {"y": {"missing": ["?"]}}
     assert said(table(), schema=declared, missing=["-"]) == [
@@ -54,6 +56,7 @@ def test_a_mark_of_one_column_is_no_evidence_for_the_others():
     ]
 
 
+@pytest.mark.slow
 def test_marks_in_dress_and_of_other_types_are_found():
     dressed = [f"{x:.2f} kg" for x in GENERATOR.normal(60, 5, ROWS)]
     dressed[4] = "-999 kg"

@@ -172,6 +172,7 @@ def test_a_joint_table_of_two_discrete_columns_sums_to_one(schema):
     np.testing.assert_allclose(probability.sum(1), schema["few"].frequencies, rtol=0.03)
 
 
+@pytest.mark.slow
 def test_sixteen_points_are_near_the_limit_and_training_is_a_lower_bound(schema):
     columns = Columns(schema, ["few"])
     values = torch.arange(-1.0, 6.0).double()[:, None]
@@ -197,6 +198,7 @@ def density_in_units(schema, name, x):
     return density.log_prob(torch.as_tensor(x, dtype=torch.float64)[:, None]).exp().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["zeros", "middle"])
 def test_atoms_and_the_rest_sum_to_one(schema, name):
     column = schema[name]

@@ -104,6 +104,7 @@ def test_a_negative_mark_leaves_the_bound_of_the_others():
     assert column.atoms == [-999.0] and column.low == 0
 
 
+@pytest.mark.slow
 def test_chance_makes_no_atoms_at_ends():
     generator = np.random.default_rng(2)
     tables, found = 150, 0

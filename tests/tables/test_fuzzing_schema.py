@@ -106,6 +106,7 @@ def test_schemas_in_python(declared):
     only_input_errors(lambda: schema.parse_schema(declared))
 
 
+@pytest.mark.slow
 @settings(FUZZING, max_examples=200)
 @given(name=st.sampled_from(TABLE.column_names), declared=DECLARED)
 def test_schemas_of_a_table(name, declared):
@@ -118,6 +119,7 @@ def test_schemas_of_a_table(name, declared):
     only_input_errors(complete)
 
 
+@pytest.mark.slow
 @FUZZING
 @given(declared=COLUMNS, cut=st.integers(0, 200), noise=st.binary(max_size=5))
 def test_schema_files(tmp_path, declared, cut, noise):

@@ -191,6 +191,7 @@ def test_a_value_under_no_name_is_no_trailing_comma(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_not_read_to_its_end_is_closed(tmp_path):
     path = write(tmp_path, "a,b\n" + "1.5,2.5\n" * 600_000)
     before = {thread.ident for thread in threading.enumerate()}

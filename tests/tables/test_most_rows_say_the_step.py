@@ -89,6 +89,7 @@ def test_digits_of_draws_are_those_of_most_rows():
     np.testing.assert_array_equal(drawn, to_figures(LOGNORMAL, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["in memory", "streamed", "estimator"])
 def test_no_row_lets_the_density_of_others_climb(way, tmp_path, monkeypatch):
     generator = np.random.default_rng(1)
@@ -169,6 +170,7 @@ def test_probabilities_of_significant_figures_beside_atoms_sum_to_one():
     assert float(mass[0]) == pytest.approx(column.shares[0])
 
 
+@pytest.mark.slow
 def test_a_fit_to_significant_figures_says_what_is_known():
     generator = np.random.default_rng(2)
     rows, fresh = (to_figures(generator.lognormal(3, 1, 1000), 2) for _ in range(2))

@@ -123,6 +123,7 @@ def test_no_step_is_found_by_chance(seed):
         assert not column_of(values).partly_recorded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1000, 2000])
 def test_the_density_does_not_climb_onto_the_grid_of_some_rows(seed):
     rows, fresh = (rounded_in(0.4, draws(place).normal(15, 1, ROWS))[:1000] for place in (seed, seed + 1))

@@ -157,6 +157,7 @@ def test_missing_column_is_named_with_the_closest_and_those_there_are(tmp_path):
     assert "there are mass, radius, Age." in refusal(tmp_path / "t.csv", ["zzzz"])
 
 
+@pytest.mark.slow
 def test_list_of_many_columns_is_shortened(tmp_path):
     path = csv(tmp_path, ",".join(f"c{i}" for i in range(500)) + "\n" + ",".join("1" * 500) + "\n")
     message = refusal(path, ["other"])

@@ -263,6 +263,7 @@ def test_a_step_matters_by_the_deviation_of_a_cluster(steps, places):
     assert column.describe() == words
 
 
+@pytest.mark.slow
 def test_chance_makes_no_atoms():
     """Counts, measurements and copies of rows have none, of which chance gives one in some ten thousand tables."""
     generator = np.random.default_rng(1)

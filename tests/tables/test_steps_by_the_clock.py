@@ -87,6 +87,7 @@ def test_a_clock_by_local_days_numbers_the_rows():
     assert "equally spaced" in identifiers(table, np.arange(500), 500, source="t")["when"]
 
 
+@pytest.mark.slow
 def test_draws_are_midnights_and_the_probability_is_that_of_days():
     few = clocks("Europe/Berlin", "D", 100)
     model = pf.fit_table(pa.table({"when": few}), max_steps=40, progress=False).model

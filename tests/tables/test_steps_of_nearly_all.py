@@ -109,6 +109,7 @@ def test_chance_finds_no_longer_step(seed):
         assert on_step_of_nearly_all(*np.unique(values, return_counts=True)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1000, 2000])
 def test_the_probability_is_that_of_steps(seed):
     rows, fresh = (10 * draws(place).integers(0, 100, ROWS) for place in (seed, seed + 1))

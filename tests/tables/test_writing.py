@@ -27,6 +27,7 @@ def write(path: Path, table: pa.Table) -> None:
         writer.write(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 @settings(max_examples=60, deadline=None)
 @given(

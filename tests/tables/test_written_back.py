@@ -131,6 +131,7 @@ def read(path):
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [2**27, 100])
 def test_files_are_answered_as_they_are_written(tmp_path, monkeypatch, memory):
     small_flows(monkeypatch)

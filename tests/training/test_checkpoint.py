@@ -66,6 +66,7 @@ def course(history):
     return history.step, history.train, history.held_out, history.learning_rate, history.best_step, history.stopped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "more"),
     [

@@ -42,6 +42,7 @@ def test_reaches_the_analytic_maximum():
     torch.testing.assert_close(flow.shift.detach(), x.mean(0), atol=0.05, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_context_rows_stay_with_their_rows():
     generator = torch.Generator().manual_seed(0)
     context = torch.randn(800, 1, generator=generator)
@@ -59,6 +60,7 @@ def test_context_rows_stay_with_their_rows():
     assert flow.log_scale.exp().item() == pytest.approx(deviation, rel=0.05)
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_and_the_caller_keeps_the_random_state():
     x = gaussian_rows()
     flows = [small_maf() for _ in range(3)]
@@ -141,6 +143,7 @@ def test_limits_are_met_exactly_and_the_rate_anneals():
     assert history.step[0] == 0 and history.step[-1] == 24
 
 
+@pytest.mark.slow
 def test_time_limit_anneals_and_stops(monkeypatch):
     # A clock that goes on by a millisecond whenever somebody looks at it.
     ticks = itertools.count()

@@ -45,6 +45,7 @@ def gradients(flow, log_density, estimator, count, samples=1, repeats=300):
     return torch.stack([torch.cat([part.flatten() for part in row]) for row in rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 5])
 def test_both_estimators_have_the_same_expectation(samples):
     flow = affine_flow([0.3, -0.2], [0.7, 1.2])
@@ -66,6 +67,7 @@ def test_the_path_gradient_vanishes_draw_by_draw_where_the_fit_is_perfect():
     assert float(gradients(flow, log_density, "plain", 1, repeats=50).abs().max()) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["path", "plain"])
 def test_a_gaussian_is_recovered(estimator):
     covariance = torch.tensor([[1.0, 0.8], [0.8, 2.0]])
@@ -85,6 +87,7 @@ def test_a_gaussian_is_recovered(estimator):
     assert "Pareto k" in str(fit) and "KL" in str(fit)
 
 
+@pytest.mark.slow
 def test_regression_moments_and_evidence():
     target = linear_regression(4, rows=15)
     torch.manual_seed(0)
@@ -226,6 +229,7 @@ def test_supports_pickle_and_are_refused_in_a_sentence():
         support.inverse(torch.zeros(2, 2))
 
 
+@pytest.mark.slow
 def test_a_log_normal_is_fitted_on_its_support():
     target = LogNormal(0.5, 0.7)
     torch.manual_seed(0)

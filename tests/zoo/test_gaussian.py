@@ -80,6 +80,7 @@ def wide(rows, columns, seed=0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 15])
 def test_more_columns_than_the_time_allows_leave_a_fit_as_good_as_a_gaussian(steps):
     fit = pf.fit_table(wide(200, 40), max_steps=steps, progress=False)
@@ -122,6 +123,7 @@ def test_an_estimator_keeps_the_gaussian_that_its_flow_does_not_beat(monkeypatch
     assert density.score(x) > gaussian_log_likelihood(x, x).mean() - 0.3
 
 
+@pytest.mark.slow
 def test_arbitrary_conditions_end_no_worse_than_the_covariance_that_they_start_from():
     for table in (wide(200, 12), np.exp(0.3 * wide(300, 6))):
         fit = pf.fit_table(table, arbitrary_conditions=True, max_steps=3, progress=False)
@@ -130,6 +132,7 @@ def test_arbitrary_conditions_end_no_worse_than_the_covariance_that_they_start_f
             assert fit.held_out >= fit.gaussian - 1e-3
 
 
+@pytest.mark.slow
 def test_a_table_with_gaps_is_no_worse_than_a_gaussian_of_the_values_that_are_present():
     x = wide(2300, 6).to_numpy()
     x = np.where(np.random.default_rng(1).random(x.shape) < 0.2, np.nan, x)

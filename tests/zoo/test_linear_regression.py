@@ -104,6 +104,7 @@ def test_a_flow_starts_from_the_regression_and_is_saved(targets, tmp_path):
     assert torch.equal(again.log_prob(y, context), flow.log_prob(y, context)) and again.context_features == 3
 
 
+@pytest.mark.slow
 def test_one_step_is_never_below_a_linear_regression():
     common = RANDOM.normal(size=(900, 1))
     X = np.hstack([common + 1e-3 * RANDOM.normal(size=(900, 1)) for _ in range(8)] + [np.ones((900, 1))])

@@ -12,6 +12,7 @@ from pushforward.kernels.eligibility import is_float32_on_cpu
 from pushforward.kernels.layer import Weights
 from pushforward.networks.conditioner import Conditioner
 from pushforward.networks.masked_product import masked_linear
+from pushforward.support.broadcasting import broadcast_shapes
 
 # Whether kernels take a tensor.
 Fits = Callable[[Tensor], bool]
@@ -159,8 +160,7 @@ def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.
     if not context_features:
         return x.shape[:-1]
     batch, of_context = x.shape[:-1], checked_context(context, context_features).shape[:-1]
-    # To broadcast shapes takes torch as long as a small product.
-    return batch if batch == of_context else torch.broadcast_shapes(batch, of_context)
+    return batch if batch == of_context else torch.Size(broadcast_shapes(batch, of_context))
 
 
 def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from pushforward.errors import InputError
+from pushforward.support.broadcasting import broadcast_shapes
 
 _OF_A_SIZE = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full, torch.eye}
 _OF_A_LENGTH = {torch.arange, torch.linspace, torch.randperm}
@@ -65,7 +66,7 @@ class AtMost(TorchFunctionMode):
         if len(tensors) < 2:
             return 0
         try:
-            return math.prod(torch.broadcast_shapes(*(part.shape for part in tensors)))
+            return math.prod(broadcast_shapes(*(part.shape for part in tensors)))
         except RuntimeError:  # no broadcasting, such as in a product of matrices
             return 0
 

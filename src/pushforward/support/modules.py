@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.support.broadcasting import broadcast_shapes
 
 
 def tensors(density: Any) -> Iterator[Tensor]:
@@ -80,7 +81,7 @@ def explain_tensors(error: Exception | None, flow: nn.Module, **values: Tensor |
             ) from error
     shapes = {name: tuple(value.shape) for name, value in values.items() if value is not None}
     try:
-        torch.broadcast_shapes(*(shape[:-1] for shape in shapes.values()))
+        broadcast_shapes(*(shape[:-1] for shape in shapes.values()))
     except RuntimeError:
         found = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(f"The batches, all dimensions but the last, do not broadcast: {found}.") from error

@@ -15,6 +15,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.solvers.scalar_root import find_root
 from pushforward.support.arguments import draws_shape
+from pushforward.support.broadcasting import broadcast_shapes
 from pushforward.zoo.registry import build, register
 from pushforward.zoo.scalar_map import ScalarMap
 
@@ -161,7 +162,7 @@ class FlowMixture(nn.Module):
     def to_data(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The x of which F(x | context) = Φ(z), (*batch, 1), of z, (*batch, 1)."""
         maps = self._maps(context)
-        batch = torch.broadcast_shapes(z.shape[:-1], () if context is None else context.shape[:-1])
+        batch = broadcast_shapes(z.shape[:-1], () if context is None else context.shape[:-1])
         z = z.expand(*batch, 1)
         ends = torch.stack([one.forward(z) for one in maps])
         if len(maps) == 1:

@@ -80,6 +80,7 @@ def gradients(objective, count, repeats):
     return torch.stack(values), torch.stack(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_value_and_gradient_are_those_of_quadrature(estimator):
     teacher, student = pair()
@@ -95,6 +96,7 @@ def test_value_and_gradient_are_those_of_quadrature(estimator):
     assert float(exact_gradient.abs().max()) > 20 * float(error.max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["conditional_mc", "joint", pytest.param("path", marks=pytest.mark.slow)])
 def test_conditionals_that_are_not_gaussian(estimator):
     teacher, student = mixture_pair()
@@ -108,6 +110,7 @@ def test_conditionals_that_are_not_gaussian(estimator):
     assert bool(((rows.mean(0) - exact_gradient).abs() < 5 * error + 1e-5).all())
 
 
+@pytest.mark.slow
 def test_averaging_out_each_feature_lowers_the_variance():
     teacher, student = pair()
     with frozen(teacher):
@@ -300,6 +303,7 @@ def test_auto_picks_and_says_which(student, teacher, estimator, word):
     assert said == [f"estimator {estimator}: {report.reason}"] and said[0] in str(report)
 
 
+@pytest.mark.slow
 def test_a_model_of_a_table_is_distilled_in_closed_form():
     rows = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)).exp()
     teacher = pf.gaussianized(random_flow(lambda: pf.maf(3, layers=1, hidden=(8,)), 1).float(), rows)

@@ -55,6 +55,7 @@ class Student(nn.Module):
         return functional.conv1d(padded[:, None], taps.flip(0)[None, None])[:, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_impulse_response_is_learned(conditional):
     assert isinstance(Teacher(), ConditionalTeacher) and isinstance(Student(), ConditionalStudent)

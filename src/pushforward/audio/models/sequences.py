@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pushforward.audio.models.streams import BLOCK, block_sizes, in_chunks
 from pushforward.networks.wavenet import WaveNet
 from pushforward.support.arguments import draws_shape
+from pushforward.support.broadcasting import broadcast_shapes
 from pushforward.support.modules import check_tensor, explain_tensors
 
 # Turns the noise of the next samples, (rows, T, ...), into these samples, (rows, T), and remembers them for the next
@@ -199,7 +200,7 @@ class SequenceDensity(nn.Module):
         if x.dim() == 0:
             raise ValueError("Expected sequences of shape (..., T), got a single number.")
         known = self._batch_of(context)
-        batch = torch.broadcast_shapes(x.shape[:-1], known)
+        batch = broadcast_shapes(x.shape[:-1], known)
         rows = math.prod(batch)
         if context is not None:
             event = context.shape[len(known) :]

@@ -9,6 +9,7 @@ from torch import Tensor
 from pushforward.bijections.base import Cost
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.solvers.scalar_root import monotone_root
+from pushforward.support.broadcasting import broadcast_shapes
 
 
 class LinearTails(Univariate):
@@ -36,7 +37,7 @@ class LinearTails(Univariate):
     def forward(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The x in the box at which within(x) = z, or on the line through the nearer end."""
         # A bracket that is not a number gives a root that is not.
-        end = torch.where(z.isnan(), z, self.bound).expand(torch.broadcast_shapes(z.shape, parameters.shape[:-1]))
+        end = torch.where(z.isnan(), z, self.bound).expand(broadcast_shapes(z.shape, parameters.shape[:-1]))
         lowest, highest = self.within(-end, parameters)[0], self.within(end, parameters)[0]
         nearest = torch.minimum(torch.maximum(z, lowest), highest)
 

@@ -13,6 +13,7 @@ from pushforward.kernels import structures
 from pushforward.kernels.eligibility import gradients_by_torch, takes_gradients
 from pushforward.kernels.spline import has_kernel, spline_apply, spline_gradients
 from pushforward.kernels.univariate import FAMILIES, SHAPES, Shape
+from pushforward.support.broadcasting import broadcast_shapes
 
 SMALLEST_BIN = 1e-3
 TAILS = ("identity", "linear", "circular")
@@ -79,7 +80,7 @@ class RationalQuadraticSpline(Univariate):
         return self._apply(x, parameters, inverse=True)
 
     def _apply(self, value: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        batch = torch.broadcast_shapes(value.shape, parameters.shape[:-1])
+        batch = broadcast_shapes(value.shape, parameters.shape[:-1])
         if not batch:
             mapped, log_derivative = self._apply(value[None], parameters[None], inverse)
             return mapped[0], log_derivative[0]

@@ -60,7 +60,7 @@ class Test:
     """A test whose p-value is corrected together with those of all other tests of the report.
 
     Attributes:
-        name: "two-sample", "coverage", "calibration", "tails", "marginal", "gaps", "dependence", "memorization".
+        name: "two-sample", "coverage", "calibration", "spread", "tails", "marginal", "dependence", "memorization".
         subject: a column, or a pair of columns as "a, b"; "" for the whole table.
         statistic: what is tested; `docs/report.md` has the formula of each.
         p_value: uniform where model and data agree.

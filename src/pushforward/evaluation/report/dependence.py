@@ -41,7 +41,7 @@ def correlations(data: np.ndarray, draws: np.ndarray, seed: int) -> Correlations
     draws, are left out in turn, which counts what rows and draws share.
 
     Arguments:
-        data: (n, D), NaN where a value is missing: each pair of columns takes the rows that have both.
+        data: (n, D), NaN where a value is missing.
         draws: (n, D).
         seed: of the groups.
 
@@ -73,20 +73,24 @@ def correlations(data: np.ndarray, draws: np.ndarray, seed: int) -> Correlations
 
 
 def rank_correlations(rows: np.ndarray) -> np.ndarray:
-    """Spearman's correlations, (D, D), of rows, (n, D), in which values may be missing; NaN where there is none."""
+    """Spearman's correlations, (D, D), of rows, (n, D), in which values may be missing; NaN where there is none.
+
+    A value has its rank among all present ones of its column, and a pair of columns takes the rows that have both.
+
+    Example:
+        >>> rank_correlations(np.array([[1.0, 9.0], [2.0, 8.0], [3.0, 1.0], [np.nan, 2.0]])).round(3)
+        array([[ 1.   , -0.982],
+               [-0.982,  1.   ]])
+    """
     missing = np.isnan(rows)
-    if not missing.any():
-        return _correlation_of(rankdata(rows, axis=0))
-    found = np.eye(rows.shape[1])
-    for i in range(rows.shape[1]):
-        for j in range(i):
-            both = ~(missing[:, i] | missing[:, j])
-            pair = rows[both][:, [i, j]]
-            found[i, j] = found[j, i] = _correlation_of(rankdata(pair, axis=0))[0, 1] if len(pair) > 2 else math.nan
-    return found
-
-
-def _correlation_of(ranks: np.ndarray) -> np.ndarray:
+    ranks = rankdata(rows, axis=0, nan_policy="omit") if missing.any() else rankdata(rows, axis=0)
+    present = (~missing).astype(np.float64)
+    ranks = np.where(missing, 0.0, ranks - np.nanmean(ranks, axis=0)) if missing.any() else ranks - ranks.mean(0)
+    count = present.T @ present
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = np.atleast_2d(np.corrcoef(ranks, rowvar=False))
-    return found
+        # Means and variances of each column over the rows that have both.
+        mean = ranks.T @ present / count
+        variance = (ranks**2).T @ present / count - mean**2
+        covariance = ranks.T @ ranks / count - mean * mean.T
+        found: np.ndarray = covariance / np.sqrt(variance * variance.T)
+    return np.where((variance > 0) & (variance.T > 0), np.clip(found, -1.0, 1.0), np.nan)

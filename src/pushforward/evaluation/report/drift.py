@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import ks_2samp
+from scipy.stats import fisher_exact, ks_2samp
 
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
@@ -44,8 +45,8 @@ class ColumnDrift:
         column: its name.
         statistic: of the two-sample test of its values: that of Kolmogorov and Smirnov, or the largest difference of
             shares.
-        p_value: twice the smaller one of two tests: of its values, and of its transforms given other columns under the
-            model.
+        p_value: the smallest of two or three tests, times their number: of its values, of its transforms given other
+            columns under the model, and of its share of gaps, where it has any.
         adjusted: after Holm's correction over the columns.
         nats: mean of -log p(column | all other columns) in the second table less that in the first.
         share: its part of the sum of all positive `nats`.
@@ -70,8 +71,9 @@ class Drift:
         unseen_b: rows of the second with a value that the model has never seen.
         nats_a: log-density per row of the first table.
         nats_b: of the second.
-        p_value: of no drift: three times the smallest of the next two and the smallest corrected one of the columns, at
-            most 1.
+        p_value: of no drift: the smallest of the next two, of the smallest corrected one of the columns, and of that of
+            equal shares of rows with a value that the model has never seen, where there are such rows; times their
+            number, at most 1.
         p_value_of_density: of equal mean log-densities, by random permutations of the rows of both tables.
         two_sample: a classifier that tells the rows of the second from those of the first; None with few rows.
         odd: share of rows of the second with a conformal p-value among those of the first of at most 0.01.
@@ -170,7 +172,8 @@ class _Tables:
         ]
         if any(len(part.codes) < 20 for part in self.parts):
             raise InputError("Fewer than 20 rows of one of the tables hold only values that the model has seen.")
-        self.unseen = int((~second.seen).sum())
+        self.unseen = [int((~some.seen).sum()) for some in (first, second)]
+        self.whole = [len(some.codes) for some in (first, second)]
         self.generator = np.random.default_rng(seed)
 
     def found(self, divergence: Estimate | None) -> Drift:
@@ -180,6 +183,7 @@ class _Tables:
         columns = self._columns()
         told = self._two_sample()
         tests = [of_density, *([told.p_value] if told else []), min((one.adjusted for one in columns), default=1.0)]
+        tests += [equal_shares(self.unseen, self.whole)] if any(self.unseen) else []
         p_value = min(1.0, len(tests) * min(tests))
         p_values = Ranks.of(a).p_values(b)
         share = float((p_values <= ODD).mean())
@@ -187,10 +191,10 @@ class _Tables:
         nats = [Estimate(*mean_and_standard_error(values)) for values in (a, b)]
         nothing = Estimate(math.nan, math.nan)
         return Drift(
-            sentences=_sentences(p_value, nats, odd, columns, told, self.unseen, divergence),
+            sentences=_sentences(p_value, nats, odd, columns, told, self.unseen[1], divergence),
             rows_a=len(a),
             rows_b=len(b),
-            unseen_b=self.unseen,
+            unseen_b=self.unseen[1],
             nats_a=nats[0],
             nats_b=nats[1],
             p_value=p_value,
@@ -223,9 +227,15 @@ class _Tables:
         for name in self.names:
             a, b = (_present(part) for part in self._values(name))
             statistic, p_value = two_samples(a, b, self.model.schema[name].discrete)
+            p_values = [p_value]
             if name in pits[0] and name in pits[1]:
                 given_others = ks_2samp(*(randomized(ends[name], self.generator) for ends in pits))
-                p_value = min(1.0, 2 * min(p_value, float(given_others.pvalue)))
+                p_values.append(float(given_others.pvalue))
+            gaps = [int(np.isnan(part).sum()) for part in self._values(name)]
+            if any(gaps):
+                p_values.append(equal_shares(gaps, [len(part.codes) for part in self.parts]))
+            p_values = [one for one in p_values if not math.isnan(one)]
+            p_value = min(1.0, len(p_values) * min(p_values, default=1.0))
             found.append((name, statistic, p_value, surprise.get(name, Estimate(math.nan, math.nan))))
         total = sum(max(0.0, one[3].value) for one in found if math.isfinite(one[3].value))
         adjusted = holm([one[2] for one in found])
@@ -248,6 +258,16 @@ class _Tables:
             (x, of_x), (y, of_y) = (mean_and_standard_error(values[np.isfinite(values)]) for values in (first, second))
             found[name] = Estimate(y - x, math.hypot(of_x, of_y))
         return found
+
+
+def equal_shares(counts: Sequence[int], of: Sequence[int]) -> float:
+    """The p-value of equal shares in two samples, by Fisher's exact test.
+
+    Example:
+        >>> round(equal_shares([1, 9], [10, 10]), 4)
+        0.0011
+    """
+    return float(fisher_exact([[count, whole - count] for count, whole in zip(counts, of, strict=True)]).pvalue)
 
 
 def _present(values: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def _worse(inside: np.ndarray, outside: np.ndarray) -> float:
     """Welch's p-value of a smaller mean inside."""
     a, b = inside.var(ddof=1) / len(inside), outside.var(ddof=1) / len(outside)
     if a + b == 0:
-        return 1.0
+        return float(inside.mean() >= outside.mean())
     freedom = (a + b) ** 2 / (a**2 / (len(inside) - 1) + b**2 / (len(outside) - 1))
     return float(student(freedom).cdf((inside.mean() - outside.mean()) / math.sqrt(a + b)))
 

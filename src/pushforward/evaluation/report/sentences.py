@@ -9,7 +9,7 @@ from pushforward.support.wording import counted, percent
 
 MOST_FINDINGS = 8
 # Tests from the plainest to the most general; those that name a column come first.
-ORDER = ("memorization", "spread", "dependence", "marginal", "calibration", "tails", "gaps", "coverage", "two-sample")
+ORDER = ("memorization", "spread", "dependence", "marginal", "calibration", "tails", "coverage", "two-sample")
 
 
 def sentences(
