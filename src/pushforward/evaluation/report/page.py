@@ -203,7 +203,7 @@ def _cell(dependence: Dependence, name: str, values: list[list[float]], a: int, 
     if name == "Difference":
         tip += f" ± {dependence.error[a][b]:.3f}, {_p_is(dependence.adjusted[a][b])}"
     return {
-        "text": f"{value:.2f}".replace("-", "−").replace("0.", ".", 1),
+        "text": "0" if abs(value) < 0.005 else f"{value:.2f}".replace("-", "−").replace("0.", ".", 1),
         "style": f"background: color-mix(in srgb, {color} {share}%, transparent)",
         "tip": tip,
         "strong": name == "Difference" and dependence.adjusted[a][b] < 0.05,

@@ -239,7 +239,7 @@
     }
 
     function boxOf(width, height) {
-      return { x: 40, y: 6, width: width - 48, height: height - 32 };
+      return { x: 40, y: 6, width: width - 48, height: height - 36 };
     }
 
     function drawAt(value, context2d, width, height, colors) {
@@ -301,7 +301,7 @@
       pair.forEach((column, axis) => {
         const [low, high] = frames[stage][axis];
         const axisOf = stage === last ? columns[column] : { plain: true };
-        const found = axisTicks(axisOf, low, high, Math.max(3, Math.round(box.width / 90)));
+        const found = axisTicks(axisOf, low, high, Math.max(3, Math.round(box.width / 75)));
         for (const { at: tick, text } of found) {
           const share = (tick - low) / (high - low);
           if (share < 0.04 || share > 0.96) continue;

@@ -198,6 +198,7 @@
         box.x + ((row[c] - across[0]) / (across[1] - across[0])) * box.width,
         box.y + box.height - ((row[d] - up[0]) / (up[1] - up[0])) * box.height,
       ];
+      context.lineWidth = 1;
       context.strokeStyle = colors.line;
       context.strokeRect(box.x + 0.5, box.y + 0.5, box.width, box.height);
       context.fillStyle = colors.muted;
