@@ -37,6 +37,7 @@ def test_the_score_of_one_normal_column_is_that_of_the_formula():
     assert crps(Evidence(normal_model(), rows_of(100, 0), 0)) is None
 
 
+@pytest.mark.slow
 def test_references_given_conditions_are_conditional_densities():
     generator = np.random.default_rng(0)
     x = generator.normal(size=1000)
@@ -51,6 +52,7 @@ def test_references_given_conditions_are_conditional_densities():
     assert found.log_prob["full Gaussian"].mean() > found.log_prob["independent columns"].mean()
 
 
+@pytest.mark.slow
 def test_references_count_probabilities_and_gaps():
     generator = np.random.default_rng(0)
     level = generator.random(600) < 0.25

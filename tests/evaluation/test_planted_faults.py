@@ -82,6 +82,7 @@ def test_rows_learned_by_heart_are_named():
     assert any("memorized training rows" in sentence for sentence in found.verdict.sentences)
 
 
+@pytest.mark.slow
 def test_copies_of_training_rows_are_counted():
     train = rows_of(400, 6)
     model = _drawing(normal_model(), np.tile(train, (10, 1)))
@@ -110,12 +111,14 @@ def _drawing(model, rows):
     return Drawing(model.flow, list(NAMES))
 
 
+@pytest.mark.slow
 def test_tables_of_one_distribution_have_not_drifted(model):
     found = pf.drift(model, table(rows_of(800, 12)), table(rows_of(900, 13)), progress=False)
     assert found.p_value > 1e-6
     assert abs(found.odd.value - 0.01) < 5 * found.odd.error + 0.01
 
 
+@pytest.mark.slow
 def test_the_divergence_of_two_gaussians_is_that_of_the_formula(model):
     other = normal_model(np.eye(3))
     found = pf.drift(model, table(rows_of(2000, 14)), table(rows_of(200, 15)), model_b=other, progress=False)
@@ -142,6 +145,7 @@ def test_more_gaps_and_values_never_seen_are_drift():
     assert found.p_value < 1e-6
 
 
+@pytest.mark.slow
 def test_paired_differences_have_the_error_of_their_difference(model):
     other = normal_model(np.diag([1.0, 1.0, 1.0]))
     found = pf.compare(model, other, table(rows_of(1000, 17)), progress=False)

@@ -65,6 +65,7 @@ def test_a_saved_model_knows_its_training_rows(tmp_path):
     assert kept.copies(codes_of(model, table(300, seed=1))) == 0
 
 
+@pytest.mark.slow
 def test_a_model_of_any_columns_given_any_others_knows_them_with_their_gaps(tmp_path):
     rows = table(200)
     gaps = pa.array([None if place % 7 == 0 else value for place, value in enumerate(rows["a"].to_pylist())])
@@ -74,6 +75,7 @@ def test_a_model_of_any_columns_given_any_others_knows_them_with_their_gaps(tmp_
     assert model.record.training_rows.copies(codes_of(model, rows)) == model.notes["rows"]["training"]
 
 
+@pytest.mark.slow
 def test_a_stack_knows_all_rows_since_each_was_held_out_in_turn(monkeypatch):
     monkeypatch.setattr("pushforward.table_models.stacking.MOST_ROWS", 2_000)
     rows = np.random.default_rng(0).normal(size=(120, 2))
@@ -83,6 +85,7 @@ def test_a_stack_knows_all_rows_since_each_was_held_out_in_turn(monkeypatch):
     assert model.record.training_rows.copies(rows) == 120
 
 
+@pytest.mark.slow
 def test_a_streamed_fit_knows_them_and_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr("pushforward.table_models.streamed.LARGEST_IN_MEMORY", 1000)
     rows = table(800)

@@ -35,6 +35,8 @@ from pushforward.table_models.ranks import Ranks
 ROWS, ROWS_OF_COLUMNS = 5000, 200
 LEVEL, ODD = 0.05, 0.01
 PERMUTATIONS = 1999
+# Of the density for the transforms of each table.
+EVALUATIONS = 500_000
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,9 @@ def drift(
 
     Example:
         >>> import pushforward as pf
-        >>> table = np.random.default_rng(0).normal(size=(700, 2))
+        >>> table = np.random.default_rng(0).normal(size=(500, 2))
         >>> model = pf.fit_table(table[:300], flow="nice", max_steps=20).model
-        >>> found = drift(model, table[300:500], table[500:] + [2.0, 0.0])
+        >>> found = drift(model, table[300:400], table[400:] + [2.0, 0.0])
         >>> found.columns[0].column, found.p_value < 1e-3
         ('0', True)
     """
@@ -221,7 +223,7 @@ class _Tables:
         return two_sample_test(a, b, self.names, paired=False, seed=self.seed)
 
     def _columns(self) -> list[ColumnDrift]:
-        pits = [transforms(part).ends for part in self.parts]
+        pits = [transforms(part, evaluations=EVALUATIONS).ends for part in self.parts]
         surprise = self._surprise()
         found = []
         for name in self.names:

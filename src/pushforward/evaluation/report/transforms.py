@@ -36,7 +36,9 @@ class Transforms:
     left_out: dict[str, str]
 
 
-def transforms(evidence: Evidence, report: Callable[[float], None] = lambda part: None) -> Transforms:
+def transforms(
+    evidence: Evidence, report: Callable[[float], None] = lambda part: None, evaluations: int = EVALUATIONS
+) -> Transforms:
     """The distribution functions of each modeled column: given those before it where the model has them, else others.
 
     A model of one column, of any columns given any others, or whose flow is triangular in an order of columns that all
@@ -46,8 +48,12 @@ def transforms(evidence: Evidence, report: Callable[[float], None] = lambda part
     Arguments:
         evidence: the rows.
         report: is told the share that is done, from 0 to 1.
+        evaluations: of the density for quadratures, about; default two million. It decides how many rows they are made
+            for, at least 200.
     """
-    return _by_quadrature(evidence, report) if evidence.model.density.chain_order() is None else _in_order(evidence)
+    if evidence.model.density.chain_order() is None:
+        return _by_quadrature(evidence, report, evaluations)
+    return _in_order(evidence)
 
 
 def _in_order(evidence: Evidence) -> Transforms:
@@ -72,13 +78,13 @@ def _given(names: list[str]) -> str:
     return f"given {', '.join(map(quoted, shown))}{more}"
 
 
-def _by_quadrature(evidence: Evidence, report: Callable[[float], None]) -> Transforms:
+def _by_quadrature(evidence: Evidence, report: Callable[[float], None], evaluations: int) -> Transforms:
     model, codes = evidence.model, evidence.codes
     points = model.density.evaluations
     kinds = {name: model.schema[name] for name in model.roles.modeled}
     names = [name for name, kind in kinds.items() if kind.explainable]
     left_out = {name: "an angle, or a column with atoms" for name in kinds if name not in names}
-    rows = max(FEWEST_ROWS, EVALUATIONS // max(1, OF_ONE * points * len(names)))
+    rows = max(FEWEST_ROWS, evaluations // max(1, OF_ONE * points * len(names)))
     ends = {}
     for done, name in enumerate(names):
         found = np.full((2, len(codes)), np.nan)
