@@ -1,5 +1,7 @@
 """What numbers look like: evidence that more than one kind of column asks for."""
 
+from functools import cache
+
 import numpy as np
 
 from pushforward.tables.columns.recording import spread
@@ -44,6 +46,7 @@ def bounds_of(different: np.ndarray, counts: np.ndarray, step: float = 0.0) -> t
     few = counts.sum() < ROWS_FOR_BOUNDS
     smallest, largest = different[0], different[-1]
 
+    @cache
     def distances(end: float) -> np.ndarray:
         return _distances(different, counts, step, end)
 
@@ -54,8 +57,9 @@ def bounds_of(different: np.ndarray, counts: np.ndarray, step: float = 0.0) -> t
             near = all(_reached(end) and end[0] < NEAR_END * (high - low) for end in of_ends)
             if near and (not few or any(map(_pile_up, of_ends))):
                 return low, high
-    from_zero = distances(HALF_LINE)
-    near_zero = _reached(from_zero) and (not few or _pile_up(from_zero))
+    near_zero = False
+    if smallest >= HALF_LINE or largest <= HALF_LINE:
+        near_zero = _reached(distances(HALF_LINE)) and (not few or _pile_up(distances(HALF_LINE)))
     if largest <= HALF_LINE and near_zero:
         return None, HALF_LINE
     piled = (end for end in UPPER_ENDS if largest <= end and _pile_up(distances(end)))
