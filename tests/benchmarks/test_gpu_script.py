@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 @pytest.mark.slow
 def test_every_line_of_the_script_runs(tmp_path):
     path = tmp_path / "gpu.md"
-    command = [sys.executable, str(SCRIPT), "--device", "cpu", "--quick", "-o", str(path)]
+    command = [sys.executable, str(SCRIPT), "--device", "cpu", "--quick", "--minutes", "60", "-o", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     lines = path.read_text()

@@ -99,10 +99,14 @@ def test_within_the_range_nothing_changes_to_the_last_bit(make):
     assert not torch.allclose(found[1][ROWS:], flow.to_data(z[ROWS:], BEYOND))
     flow.bijection.context_trend = trend
     assert torch.equal(flow.train().to_data(z[ROWS:], BEYOND), flow.eval().to_data(z[ROWS:], BEYOND))
+    # A training that has compared its contexts with the range does not ask again.
     bijection = moved(flow.bijection.train())
-    with Elsewhere() as mode:
-        bijection(torch.empty(3, 2, dtype=torch.float64, device="meta"), torch.empty(3, 2, device="meta").double())
-    assert mode.waits == 0
+    given = torch.empty(3, 2, dtype=torch.float64, device="meta")
+    for known in (True, False):
+        bijection.context_range.holds_training = known
+        with Elsewhere(answer=False) as mode:
+            bijection(given, given)
+        assert (mode.waits == 0) is known
 
 
 @pytest.mark.slow

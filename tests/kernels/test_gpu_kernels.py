@@ -114,6 +114,22 @@ def test_masked_layers_wider_than_a_tile(hidden, as_on_gpu):
 
 
 @interpreted
+@pytest.mark.parametrize("univariate", [FAMILIES[1], FAMILIES[2]])
+def test_tiles_of_many_rows(univariate, as_on_gpu, monkeypatch):
+    from pushforward.kernels.gpu import layer as of_layers
+
+    monkeypatch.setattr(of_layers, "MANY", 1)
+    layer = noisy(Autoregressive(9, univariate, Conditioner((70, 150)))).float()
+    compare_gradients(layer, normal(37, 9, seed=2, dtype=torch.float32), as_on_gpu)
+
+
+def test_weights_of_another_device_or_precision_are_left_to_torch():
+    takes = eligibility.fits_beside(torch.zeros(2))
+    assert takes(torch.nn.Parameter(torch.zeros(3)))
+    assert not takes(torch.zeros(3).double()) and not takes(torch.zeros(3, device="meta"))
+
+
+@interpreted
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.parametrize(("univariate", "contexts"), [(FAMILIES[1], 1), (FAMILIES[2], 17)])
 def test_coupling_layers_residual_and_conditional(univariate, contexts, direction, as_on_gpu):

@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.bijections.univariate.base import Univariate
 from pushforward.kernels.autoregressive import autoregressive
 from pushforward.kernels.eligibility import derivatives_wanted, fits_with, is_float32_on_cpu
-from pushforward.kernels.gpu.eligibility import fits, may_run_on_gpu
+from pushforward.kernels.gpu.eligibility import fits_beside, may_run_on_gpu
 from pushforward.kernels.layer import whole_layer
 from pushforward.kernels.univariate import may_run_compiled
 from pushforward.networks.made import MADE
@@ -110,7 +110,7 @@ def _evaluate(
     inverse: bool,
 ) -> tuple[Tensor, Tensor]:
     batch = batch_of(known, context, conditioner.context_features)
-    rows = value.expand(*batch, value.shape[-1])
+    rows = value if value.shape[:-1] == batch else value.expand(*batch, value.shape[-1])
     others = None if known is value else known
     drops = conditioner.dropout and conditioner.training
     if not drops and may_run_compiled(univariate, value):
@@ -167,17 +167,20 @@ def _on_gpu(
     inverse: bool,
 ) -> tuple[Tensor, Tensor] | None:
     """By the Triton kernels of whole layers, or None where they cannot compute this."""
-    network = conditioner.as_dense(fits)
+    takes = fits_beside(rows)
+    network = conditioner.as_dense(takes)
     # A first layer without any input is left to torch.
     if network is None or not rows.numel() or not network[0].weight.numel():
         return None
-    read = _read_by(conditioner, rows, others, context, fits)
-    if read is None or network[0].weight.dtype is not rows.dtype:
+    read = _read_by(conditioner, rows, others, context, takes)
+    if read is None:
         return None
     # Imported here: triton takes a second, and only a GPU needs it.
     from pushforward.kernels.gpu.layer import whole_layer_on_gpu
 
     known, added = read
+    if rows.dim() == 2:
+        return whole_layer_on_gpu(network, univariate, inverse, rows, known, added)
     known = None if known is None else known.reshape(-1, known.shape[-1])
     flat = rows.reshape(-1, rows.shape[-1])
     mapped, log_det = whole_layer_on_gpu(network, univariate, inverse, flat, known, added)
@@ -201,12 +204,8 @@ def _solved_on_gpu(
     univariate: Univariate, conditioner: MADE, z: Tensor, context: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
     """By the Triton kernel that solves an autoregressive layer in one launch, or None where it cannot."""
-    network = conditioner.as_sorted(fits)
-    if (
-        network is None
-        or not z.numel()
-        or any(part is not None and part.dtype is not z.dtype for part in network.weights)
-    ):
+    network = conditioner.as_sorted(fits_beside(z))
+    if network is None or not z.numel():
         return None
     from pushforward.kernels.gpu.solve import solve_on_gpu
 

@@ -27,6 +27,8 @@ class ContextRange(nn.Module):
     Attributes:
         low: (C,) the lower ends, -inf for none.
         high: (C,) the upper ends, inf for none.
+        holds_training: whether all contexts of the training under way are known to lie within, default False: in
+            training mode nobody then asks, which on a GPU is to wait for it.
 
     Example:
         >>> limit = ContextRange(1).set(torch.tensor([[-1.0], [1.0]]))
@@ -36,6 +38,7 @@ class ContextRange(nn.Module):
 
     low: Tensor
     high: Tensor
+    holds_training: bool = False
 
     def __init__(self, features: int) -> None:
         super().__init__()

@@ -121,8 +121,7 @@ class ContextTrend(nn.Module):
     units, and widen to the deviation of all training rows, which is 1 there: s² = 1 + max(0, 1 / σ² - 1) · d²/(1 + d²).
 
     m and σ are those of the images of some latent points. All of this depends on the context alone, so that densities
-    are exact; at the end of the range it begins smoothly. Nothing of it is trained; in training mode on a GPU, which
-    would have to wait for the contexts, x is as at the end of the range.
+    are exact; at the end of the range it begins smoothly. Nothing of it is trained.
 
     Arguments:
         features: D.

@@ -124,8 +124,7 @@ class Standardized(Bijection):
         """The map into the units of the data, which is another one for contexts beyond their range, if any is."""
         if self.context_trend is None or self.context_range is None or self.context is None or context is None:
             return self.data
-        if self.training and not context.is_cpu:
-            # The rows of a training are within their range, and no step waits for a GPU to say so.
+        if self.training and self.context_range.holds_training:
             return self.data
         standardized = self.context.inverse(context)[0]
         ends = self.context_range(standardized).reshape(-1, context.shape[-1])

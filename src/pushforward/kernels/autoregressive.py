@@ -32,6 +32,8 @@ class MaskedStructure(NamedTuple):
         multiplications: that one row takes.
         parameter_count: P, of each feature.
         hidden: number of hidden layers.
+        skips: for each layer of weights, which hidden layer before its activation is added, or -1.
+        ascending: whether features come in their order.
         activation: one of the numbers of `ACTIVATIONS`.
         reads_context: whether it has a context.
     """
@@ -41,6 +43,8 @@ class MaskedStructure(NamedTuple):
     multiplications: int
     parameter_count: int
     hidden: int
+    skips: tuple[int, ...]
+    ascending: bool
     activation: int
     reads_context: bool
 
@@ -52,7 +56,7 @@ class SortedNetwork(NamedTuple):
         structure: which units depend on which.
         weights: bias and weight of each layer in turn, then the weights of the context to the first layer, of the
             features and of the context to the parameters; contiguous, or None for those that are missing.
-        numbers: those of the structure, on the device of the weights.
+        numbers: those of the structure in int32, on the device of the weights.
     """
 
     structure: MaskedStructure

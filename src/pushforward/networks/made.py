@@ -98,7 +98,7 @@ class MADE(nn.Module):
         if self.adjacency is None:
             self.structure = structure_of(self.order, self.units, parameter_count, self.skips, context, self.activation)
         # On the device of the weights, for kernels there.
-        numbers = None if self.structure is None else self.structure.numbers
+        numbers = None if self.structure is None else self.structure.numbers.int()
         self.register_buffer("numbers", numbers, persistent=False)
         masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
         # With one feature no input is alive, and the first layer is its bias.

@@ -33,7 +33,8 @@ def structure_of(
     of_degree = [[0] + [1] * (features - 1), *units, [parameter_count] * features]
     starts = [[0, *itertools.accumulate(counts)] for counts in of_degree]
     widest = max(context, features, *(sum(counts) for counts in units))
-    added = [-1, *(-1 if skip is None else skip + 1 for skip in skips)]
+    skipped = tuple(-1 if skip is None else skip for skip in skips)
+    added = [-1, *(-1 if skip < 0 else skip + 1 for skip in skipped)]
     outputs = [feature * parameter_count + k for feature in order for k in range(parameter_count)]
     numbers = [*order, *added, *itertools.chain(*starts), *[context] * (features + 1), *outputs, *range(widest)]
     densest = min([parameter_count, *(sum(counts) / features for counts in units)])
@@ -43,5 +44,13 @@ def structure_of(
         for source, target in zip(starts, of_degree[1:], strict=False)
     )
     return MaskedStructure(
-        torch.tensor(numbers), block, multiplications, parameter_count, len(units), kind, context > 0
+        torch.tensor(numbers),
+        block,
+        multiplications,
+        parameter_count,
+        len(units),
+        skipped,
+        order == sorted(order),
+        kind,
+        context > 0,
     )

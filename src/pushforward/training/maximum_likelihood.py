@@ -13,7 +13,7 @@ from pushforward.training.history import History
 from pushforward.training.likelihood import HeldOut
 from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
-from pushforward.training.range_check import warn_of_tails
+from pushforward.training.range_check import contexts_compared, warn_of_tails
 from pushforward.training.rows import Rows, column_of
 from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_from
 
@@ -123,7 +123,10 @@ def fit(
         batches = ShuffledBatches(rows, settings.batch_size, settings.seed, *processes)
     objective = MaximumLikelihood(flow)
     evaluate = HeldOut(objective, held_out, fabric.device)
-    history = train(fabric, objective, batches, evaluate, settings, name_rows=batches.name_rows, checkpoint=checkpoint)
+    with contexts_compared(flow, None if isinstance(x, StreamedRows) else rows):
+        history = train(
+            fabric, objective, batches, evaluate, settings, name_rows=batches.name_rows, checkpoint=checkpoint
+        )
     history.rows = data.counts
     return history
 

@@ -1,18 +1,24 @@
-"""Whether data lie in the box in which a flow's splines bend."""
+"""Whether data lie in the box in which a flow's splines bend, and contexts within the range that it knows."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.bijections import Bijection, Compose, RationalQuadraticSpline, Standardized
+from pushforward.bijections.context_range import ContextRange
 from pushforward.flow import Density, Flow
+from pushforward.support.modules import device_of
+from pushforward.training.rows import Rows
 
 # A standard normal has six rows in ten million outside ±5: a share above this is more than a few outliers.
 LARGEST_SHARE = 0.01
+# Rows whose contexts are compared with the range at a time.
+ROWS_AT_A_TIME = 2**16
 
 
 def warn_of_tails(flow: Density, x: Tensor, context: Tensor | None, column_name: Callable[[int], str]) -> None:
@@ -45,6 +51,32 @@ def warn_of_tails(flow: Density, x: Tensor, context: Tensor | None, column_name:
             RuntimeWarning,
             stacklevel=3,
         )
+
+
+@contextmanager
+def contexts_compared(flow: Density, rows: Rows | None) -> Iterator[None]:
+    """Compare the contexts of a training with the range of those that a flow knows, once and not at every step.
+
+    If none lies beyond it, a flow in training mode does not ask again inside the block.
+
+    Arguments:
+        flow: the flow to be trained.
+        rows: all rows to train on; None if they are streamed, and each batch is compared.
+    """
+    modules = list(flow.modules()) if isinstance(flow, nn.Module) else []
+    ranges = [module for module in modules if isinstance(module, ContextRange)]
+    if ranges and rows is not None and rows.context is not None:
+        contexts = (context.to(device_of(flow)) for _, context, *_ in rows.chunks(ROWS_AT_A_TIME))
+        # Each flow of a mixture has a range of its own.
+        flows = [module for module in modules if isinstance(module, Flow)]
+        known = not any(bool(one.beyond_range(context).any()) for context in contexts for one in flows)
+        for one in ranges:
+            one.holds_training = known
+    try:
+        yield
+    finally:
+        for one in ranges:
+            one.holds_training = False
 
 
 def _meet(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, float | None]:

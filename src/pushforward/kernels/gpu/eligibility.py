@@ -1,6 +1,7 @@
 """When the kernels for GPUs may run."""
 
 import os
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,6 +16,7 @@ from pushforward.kernels.univariate import MOST_BINS, SHAPES
 LEAST_CAPABILITY = (8, 0)
 # The first that the kernels were compiled with.
 LEAST_TRITON = (3, 6)
+TENSORS = (nn.Parameter, Tensor)
 
 
 @cache
@@ -39,11 +41,13 @@ def lies_on_gpu(tensor: Tensor) -> bool:
 
 def fits(tensor: Tensor) -> bool:
     """Whether a tensor is float32 or float64 on such a GPU, and not of a subclass."""
-    return (
-        tensor.dtype in (torch.float32, torch.float64)
-        and lies_on_gpu(tensor)
-        and type(tensor) in (Tensor, nn.Parameter)
-    )
+    return tensor.dtype in (torch.float32, torch.float64) and type(tensor) in TENSORS and lies_on_gpu(tensor)
+
+
+def fits_beside(value: Tensor) -> Callable[[Tensor], bool]:
+    """Which weights and contexts kernels take together with a value that they take: those of its kind and device."""
+    dtype, device = value.dtype, value.device
+    return lambda tensor: tensor.dtype is dtype and type(tensor) in TENSORS and tensor.device == device
 
 
 def may_run_on_gpu(univariate: object, value: Tensor) -> bool:
