@@ -203,7 +203,7 @@ def _cell(dependence: Dependence, name: str, values: list[list[float]], a: int, 
     if name == "Difference":
         tip += f" ± {dependence.error[a][b]:.3f}, {_p_is(dependence.adjusted[a][b])}"
     return {
-        "text": f"{value:.2f}".replace("-", "−").replace("0.", ".", 1),
+        "text": "0" if abs(value) < 0.005 else f"{value:.2f}".replace("-", "−").replace("0.", ".", 1),
         "style": f"background: color-mix(in srgb, {color} {share}%, transparent)",
         "tip": tip,
         "strong": name == "Difference" and dependence.adjusted[a][b] < 0.05,
@@ -240,7 +240,7 @@ def _p(value: float | None) -> str:
 
 def _p_is(value: float | None) -> str:
     text = _p(value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+    return "" if text == "–" else f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def _number(value: float | None) -> str:

@@ -14,7 +14,7 @@
       const row = Math.floor(((y - yLow) / (yHigh - yLow)) * CELLS);
       if (column >= 0 && column < CELLS && row >= 0 && row < CELLS) counts[row * CELLS + column] += 1;
     }
-    const deviation = 1.25 * Math.max(1, (2000 / Math.max(points.length, 60)) ** (1 / 6));
+    const deviation = 1.25 * Math.max(1, (2000 / Math.max(points.length, 60)) ** (1 / 4));
     const reach = Math.ceil(3 * deviation);
     const weights = Array.from({ length: 2 * reach + 1 }, (_, place) =>
       Math.exp(-0.5 * ((place - reach) / deviation) ** 2)

@@ -32,7 +32,8 @@
   /**
    * Build the picture within an element.
    *
-   * data: {flow, columns: [{name, ...}], latents: [[...]], rows: [[...]], context: [...] or null}
+   * data: {flow, columns: [{name, ...}], latents: [[...]], rows: [[...]], contexts: one for each row, context: the chosen one,
+   *        jacobian: whether to show that of each step}
    */
   function layersView(place, data) {
     const { flow, columns } = data;
@@ -147,7 +148,8 @@
     /* ---- computing, a few milliseconds at a time ---- */
 
     function* work(mine) {
-      const all = (list, from) => list.map((row) => () => flow.stages(row, from, context));
+      const all = (list, from, contexts) =>
+        list.map((row, place) => () => flow.stages(row, from, contexts ? contexts[place] : context));
       draws = [];
       rows = [];
       grid = [];
@@ -165,7 +167,8 @@
         }
       }
       for (const one of all(data.latents, 0)) inOrder.push(() => draws.push(one()));
-      for (const one of all(data.rows, last)) inOrder.push(() => rows.push(one()));
+      // Every row has its own conditions; the draws have those that the reader chose.
+      for (const one of all(data.rows, last, data.contexts)) inOrder.push(() => rows.push(one()));
       for (const one of inOrder) {
         one();
         yield;
@@ -236,7 +239,7 @@
     }
 
     function boxOf(width, height) {
-      return { x: 40, y: 6, width: width - 48, height: height - 32 };
+      return { x: 40, y: 6, width: width - 48, height: height - 36 };
     }
 
     function drawAt(value, context2d, width, height, colors) {
@@ -298,7 +301,7 @@
       pair.forEach((column, axis) => {
         const [low, high] = frames[stage][axis];
         const axisOf = stage === last ? columns[column] : { plain: true };
-        const found = axisTicks(axisOf, low, high, Math.max(3, Math.round(box.width / 90)));
+        const found = axisTicks(axisOf, low, high, Math.max(3, Math.round(box.width / 75)));
         for (const { at: tick, text } of found) {
           const share = (tick - low) / (high - low);
           if (share < 0.04 || share > 0.96) continue;

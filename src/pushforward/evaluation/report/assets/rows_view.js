@@ -167,7 +167,8 @@
       );
       sentence.textContent =
         `Lowest log-density on the way through the latent space (line): ${short(Math.min(...logs))}; ` +
-        `on the straight way (dashed): ${short(Math.min(...straight))}.`;
+        `on the straight way (dashed): ${short(Math.min(...straight))}.` +
+        (data.contexts ? " All densities are those given the conditions of the first row." : "");
       picture.setAttribute("aria-label", `The way between the two rows among all rows. ${sentence.textContent}`);
       ask();
     }
@@ -197,6 +198,7 @@
         box.x + ((row[c] - across[0]) / (across[1] - across[0])) * box.width,
         box.y + box.height - ((row[d] - up[0]) / (up[1] - up[0])) * box.height,
       ];
+      context.lineWidth = 1;
       context.strokeStyle = colors.line;
       context.strokeRect(box.x + 0.5, box.y + 0.5, box.width, box.height);
       context.fillStyle = colors.muted;
