@@ -40,7 +40,9 @@ from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.table_models.model import TableModel
 
-ROWS, MOST_POINTS, MOST_LEVELS = 5000, 2000, 60
+ROWS, MOST_LEVELS = 5000, 60
+# Rows and draws that are kept for pictures, and how many numbers of each at most.
+MOST_POINTS, FEWEST_POINTS, MOST_NUMBERS = 2000, 200, 100_000
 # Rows of a training table that are looked at.
 TRAINING_ROWS = 50_000
 
@@ -99,7 +101,7 @@ def report(
         if not sampled.seen.sum() >= 20:
             raise InputError(
                 f"{len(sampled.codes) - int(sampled.seen.sum()):,} of {len(sampled.codes):,} rows hold values that "
-                "the model has never seen, and too few others are left for a report; see --json of `score`."
+                "the model has never seen, and too few others are left for a report; `pushforward score` says which."
             )
         made = _Builder(loaded, sampled, known, seed, parts).build()
     return ModelReport(
@@ -219,9 +221,19 @@ class _Builder:
         roles, evidence = self.model.roles, self.evidence
         names = [*roles.modeled, *roles.conditioned]
         places = [self.model.names.index(name) for name in names]
-        rows, draws = (part[:MOST_POINTS][:, places] for part in (evidence.codes, evidence.draws))
-        log_prob = evidence.log_prob[:MOST_POINTS].tolist()
+        count = min(MOST_POINTS, max(FEWEST_POINTS, MOST_NUMBERS // len(names)))
+        both = np.stack([part[:count][:, places] for part in (evidence.codes, evidence.draws)])
+        rows, draws = _shortened(both)
+        log_prob = np.round(evidence.log_prob[:count], 6).tolist()
         return Points(names, _with_none(rows), _with_none(draws), log_prob, worst_first)
+
+
+def _shortened(rows: np.ndarray) -> np.ndarray:
+    """Rows, (2, n, columns), rounded to a millionth of the spread of their column, which no picture shows."""
+    spread = np.nanstd(rows, axis=(0, 1))
+    places = 6 - np.floor(np.log10(np.where(spread > 0, spread, 1.0))).astype(int)
+    rounded = [np.round(column, place) for column, place in zip(np.moveaxis(rows, 2, 0), places.tolist(), strict=True)]
+    return np.stack(rounded, axis=2)
 
 
 def _with_none(rows: np.ndarray) -> list[list[float | None]]:

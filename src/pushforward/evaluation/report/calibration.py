@@ -133,9 +133,9 @@ def _column(
         count_low=[least] * BINS,
         count_high=[most] * BINS,
         grid=grid.tolist(),
-        ecdf=ecdf.tolist(),
-        band_low=low.tolist(),
-        band_high=high.tolist(),
+        ecdf=np.round(ecdf, 6).tolist(),
+        band_low=np.round(low, 6).tolist(),
+        band_high=np.round(high, 6).tolist(),
     )
 
 

@@ -539,7 +539,7 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class Points:
-    """Rows and draws for pictures, at most 2,000 each, as codes.
+    """Rows and draws for pictures, at most 2,000 each and fewer of wide tables, as codes; rounded.
 
     Attributes:
         columns: the modeled columns that vary, then the given ones.
