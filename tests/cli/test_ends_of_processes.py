@@ -1,7 +1,6 @@
 """The process of a command answers signals from its start to its end, and says what is wrong with its environment."""
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -21,12 +20,18 @@ run()
 # The signal comes while what was registered for the exit is done.
 AT_EXIT = """
 import atexit
+from pushforward.cli import ending
 
 def late():
     os.kill(os.getpid(), getattr(signal, os.environ["SENT"]))
     print("done")
 
-atexit.register(late)
+def end_at_once(end_at_once=ending.end_at_once):
+    end_with = end_at_once()
+    atexit.register(late)
+    return end_with
+
+ending.end_at_once = end_at_once
 run()
 """
 IGNORED = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"

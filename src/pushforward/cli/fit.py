@@ -224,7 +224,7 @@ def _say(result: "Fit", name: str, options: Options) -> None:
     if options.json:
         notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
-        print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
+        print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about}, output)
     for line in _summary(result, name, output, options.checkpoint):
         say(line, options.quiet)
     say_shortage(result.history, options.quiet)
