@@ -11,7 +11,7 @@ from small_fits import default_steps, small_flows, speech_steps
 from typer.testing import CliRunner
 
 from pushforward.audio.recordings.files import write_audio
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 from pushforward.errors import InputError
 from pushforward.tables import TableWriter, to_table
 from pushforward.zoo.registry import config_of

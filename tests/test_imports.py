@@ -25,7 +25,7 @@ def imported(code):
 
 
 def commands(*lines):
-    return "from pushforward.cli.main import app\n" + "\n".join(
+    return "from pushforward.cli.app import app\n" + "\n".join(
         f"app({[*line]!r}, standalone_mode=False)" for line in lines
     )
 

@@ -14,7 +14,7 @@ from shared_folder import shared_folder
 from small_fits import default_steps, small_flows
 from typer.testing import CliRunner
 
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,15 @@ def test_results_that_cannot_be_written_are_one_sentence(tmp_path, stream, why):
     assert result.returncode == 2 and result.stderr == f"Error: cannot write the standard output: {why}.\n"
 
 
+def test_a_table_stays_where_its_summary_cannot_be_written(tmp_path):
+    result = shell(tmp_path, f"$PF sample {MODEL} -n 3 -o draws.csv --json >/dev/full")
+    assert result.returncode == 2
+    assert result.stderr == (
+        "Error: cannot write the standard output: No space left on device; draws.csv is complete.\n"
+    )
+    assert len((tmp_path / "draws.csv").read_text().splitlines()) == 4
+
+
 def test_messages_do_not_go_where_results_go(tmp_path):
     # Of a standard error that is closed Python makes None, and prints to standard output instead.
     result = shell(tmp_path, "$PF info absent.safetensors 2>&-")

@@ -43,7 +43,7 @@ def test_a_thread_that_still_reads_aborts_nothing(words, status, tmp_path):
 
 def test_what_was_registered_for_the_exit_is_done_first(tmp_path):
     script = (
-        "import atexit, sys\nfrom pushforward.cli.main import app, run\n"
+        "import atexit, sys\nfrom pushforward.cli.app import app\nfrom pushforward.cli.main import run\n"
         "@app.command()\ndef register():\n    atexit.register(print, 'done')\n"
         "sys.argv = ['pushforward', 'register']\nrun()"
     )

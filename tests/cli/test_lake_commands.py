@@ -18,7 +18,7 @@ from known import make_rows
 from typer.testing import CliRunner
 
 import pushforward as pf
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 from pushforward.table_models import scoring, streamed
 from pushforward.tables import encode
 from pushforward.tables.files import scan as scans

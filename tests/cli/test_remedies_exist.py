@@ -8,7 +8,7 @@ import pytest
 import typer
 from known import make_kinds
 
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 
 COMMANDS = typer.main.get_command(app).commands
 OPTIONS = {name: {text for option in command.params for text in option.opts} for name, command in COMMANDS.items()}

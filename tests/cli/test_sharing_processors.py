@@ -35,5 +35,5 @@ def test_what_the_user_has_set_stays(monkeypatch, environment):
 
 
 def test_it_comes_before_torch():
-    code = "import sys; import pushforward.cli.main as main; assert 'torch' not in sys.modules"
+    code = "import sys; import pushforward.cli.app; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

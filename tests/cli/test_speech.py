@@ -12,7 +12,7 @@ from small_fits import speech_steps
 from typer.testing import CliRunner
 
 import pushforward as pf
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 
 RATE = 8000
 

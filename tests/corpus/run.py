@@ -20,7 +20,7 @@ from case import SCHEMA, Case
 from damaged import cases, good, prepare
 from typer.testing import CliRunner
 
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 
 SECONDS = 120  # of processor time, for one command
 # Address space, of which threads and allocators reserve much that they never use; what is used is measured.

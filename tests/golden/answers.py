@@ -16,7 +16,7 @@ from torch.distributions import constraints
 from typer.testing import CliRunner
 
 import pushforward as pf
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 
 TableModel = pf.TableModel
 load, save, describe, constrained = pf.load, pf.save, pf.describe, pf.constrained

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import pushforward as pf
 from pushforward.bijections.base import Bijection
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 from pushforward.distributions import StandardNormal
 from pushforward.flow import Flow
 from pushforward.table_models.pit import lines_of_pit

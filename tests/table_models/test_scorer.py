@@ -206,3 +206,44 @@ def test_batches_that_do_not_fit_are_refused(models, tmp_path):
         pf.scorer(models["given"], "sample", row_number="name")(frame(3)[["name", "mass"]])
     with pytest.raises(pf.InputError, match="absent"):
         pf.scorer(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize("kind", [lambda data: data, arrow, lambda data: arrow(data).to_batches()[0]])
+def test_a_batch_without_columns_of_the_model_gets_a_draw_for_each_row(models, kind):
+    rows = pd.DataFrame({"planet": ["b", "c", "d"]}, index=[7, 5, 3])
+    drawn = pf.scorer(models["numbers"], what="sample")(kind(rows))
+    assert list(getattr(drawn, "columns", None) if isinstance(drawn, pd.DataFrame) else drawn.schema.names) == [
+        "planet", "mass", "radius",
+    ]  # fmt: skip
+    assert len(drawn) == 3 if isinstance(drawn, pd.DataFrame) else drawn.num_rows == 3
+    if isinstance(drawn, pd.DataFrame):
+        assert list(drawn.index) == [7, 5, 3] and np.isfinite(drawn[["mass", "radius"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize("kind", [lambda data: data, arrow])
+def test_draws_do_not_take_the_place_of_columns(models, kind):
+    with pytest.raises(pf.InputError, match='already has a column "mass"; rename or remove it first'):
+        pf.scorer(models["numbers"], what="sample")(kind(frame(3)))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"what": "sample", "draws": 3}, "draws is for what='impute', and what is 'sample'; leave draws out."),
+        ({"what": "impute", "draws": 0}, "draws is a whole number of at least 1; it is 0."),
+        ({"what": "impute", "draws": 1.5}, "draws is a whole number of at least 1; it is 1.5."),
+    ],
+)
+def test_draws_are_refused_for_what_is_wrong(models, options, sentence):
+    with pytest.raises(pf.InputError) as caught:
+        pf.scorer(models["gaps"], **options)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_of_given_rows_gets_as_many_draws(models, tmp_path, ending):
+    model = pf.TableModel.load(models["given"])
+    given, output = tmp_path / f"given.{ending}", tmp_path / "draws.parquet"
+    rows = frame(3)[["mass"]]
+    rows.to_csv(given, index=False) if ending == "csv" else pa.parquet.write_table(arrow(rows), given)
+    assert model.sample(output, given=given) == 3 == pa.parquet.read_table(output).num_rows

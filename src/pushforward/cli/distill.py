@@ -61,7 +61,7 @@ def distill(
         )
         student.save(output)
     if json:
-        print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()})
+        print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()}, output)
     # The estimator was announced before the training.
     say(f"{dataclasses.replace(report, estimator=None)}\nmodel in {output}", quiet)
     say_shortage(report.history, quiet)

@@ -195,12 +195,12 @@ def _fit_here(options: Options) -> None:
 
 def _on_engine(options: Options) -> "Fit":
     """The result of the same command in processes of an engine, which writes the model; their first one is silent."""
+    from pushforward.support.devices import choose_device
     from pushforward.table_models.engines import run_in_processes
     from pushforward.table_models.fitting import Fit
     from pushforward.table_models.model import TableModel
     from pushforward.tables.files.opening import check_unshared
     from pushforward.training.history import History
-    from pushforward.training.settings import choose_device
 
     check_unshared(options.data, several=True)
     there = replace(options, engine=None, workers=None, quiet=True, json=False)
@@ -224,7 +224,7 @@ def _say(result: "Fit", name: str, options: Options) -> None:
     if options.json:
         notes = result.model.notes
         about = {"columns": result.model.columns, "given": result.model.given, **notes}
-        print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about})
+        print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about}, output)
     for line in _summary(result, name, output, options.checkpoint):
         say(line, options.quiet)
     say_shortage(result.history, options.quiet)

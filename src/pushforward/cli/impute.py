@@ -52,7 +52,7 @@ def impute(
     with reading.table(data, quiet) as table, progress("imputing", quiet) as report:
         rows, filled = imputation.impute(table_model, table, output, draws=draws, report=report, **options)
     if json:
-        print_json({"output": output, "rows": rows, "filled": filled, "draws": draws})
+        print_json({"output": output, "rows": rows, "filled": filled, "draws": draws}, output)
     how = "with medians and most probable levels" if draws is None else f"with {draws} draws"
     done = f"{counted(filled, 'missing value')} in {counted(rows, 'row')} imputed {how}; table {place(output)}"
     for line in [done, *lines]:

@@ -31,7 +31,7 @@ SeedOfDraws = Annotated[
     int | None,
     typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws; by default every run draws different ones."),
 ]
-Device = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="Where to train: auto, cpu, cuda or mps.")]
 Engine = Annotated[
     str | None,
     typer.Option(help="ray: work on the Ray cluster that RAY_ADDRESS names, or else on one of all processors here."),

@@ -138,19 +138,19 @@ def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
         yield {"log_path": path, "progress": False if quiet else None, "announce": functools.partial(say, quiet=quiet)}
 
 
-def print_json(result: dict[str, Any]) -> None:
-    """Print for machines; numbers that JSON does not know (NaN, infinity) become null."""
-    print_result(json.dumps(_strict(result), indent=2))
+def print_json(result: dict[str, Any], written: str | None = None) -> None:
+    """Print for machines, after a file, if any, was written; numbers that JSON does not know become null."""
+    print_result(json.dumps(_strict(result), indent=2), written)
 
 
-def print_result(text: str) -> None:
-    """Print what was asked for."""
-    with _explained():
-        print(text)
+def print_result(text: str, written: str | None = None) -> None:
+    """Print what was asked for, after a file, if any, was written."""
+    with _explained(written):
+        print(text, flush=True)
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _explained(written: str | None = None) -> Iterator[None]:
     """Say in one sentence that standard output cannot be written; a reader that has left is not an error."""
     try:
         yield
@@ -158,7 +158,8 @@ def _explained() -> Iterator[None]:
         raise
     except OSError as error:
         _drop_results()
-        raise InputError(f"cannot write the standard output: {reason(error)}.") from error
+        beside = "" if written is None else f"; {written} is complete"
+        raise InputError(f"cannot write the standard output: {reason(error)}{beside}.") from error
 
 
 def _strict(value: Any) -> Any:

@@ -67,6 +67,6 @@ def posterior(
             report=report,
         )
     if json:
-        print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels})
+        print_json({"output": output, "rows": rows, "of": wanted, "quantiles": levels}, output)
     for line in [f"p({wanted} | others) of {counted(rows, 'row')} {place(output)}", *lines]:
         say(line, quiet)

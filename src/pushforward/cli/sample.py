@@ -43,6 +43,6 @@ def sample(
     with reading.table_if_any(given_file, quiet) as given, progress("sampling", quiet) as report:
         rows = table_model.sample(output, rows=number, given=given, report=report, **options)
     if json:
-        print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]})
+        print_json({"output": output, "rows": rows, "columns": [*table_model.given, *table_model.columns]}, output)
     for line in [f"{counted(rows, 'row')} drawn; table {place(output)}", *lines]:
         say(line, quiet)

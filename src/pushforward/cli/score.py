@@ -77,7 +77,9 @@ def score(
         with progress("explaining", quiet) as report:
             outliers = explained(table_model, oddest, report)
     if json:
-        print_json({"output": output, **_as_json(scores, table_model), "oddest": [asdict(row) for row in outliers]})
+        print_json(
+            {"output": output, **_as_json(scores, table_model), "oddest": [asdict(row) for row in outliers]}, output
+        )
     for line in [*_summary(scores, table_model, output), *_explanation(outliers, table_model, explain)]:
         say(line, quiet)
 

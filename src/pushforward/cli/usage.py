@@ -5,7 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from pushforward.cli.output import BAD_INPUT, say
+from pushforward.cli.output import BAD_INPUT, INTERRUPTED, say
+from pushforward.cli.signals import raise_interrupts
 
 NEEDED = {int: "a whole number", float: "a number"}
 
@@ -16,6 +17,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that is named in the context."""
         try:
+            raise_interrupts()
             return super().invoke(ctx)
         except typer.BadParameter as error:
             sentence = refusal(error)
@@ -23,6 +25,10 @@ class Commands(TyperGroup):
                 raise
             say(f"Error: {sentence}")
             raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt:
+            # Before or after the command itself, which has a sentence of its own.
+            say("Interrupted; no result was written.")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def refusal(error: typer.BadParameter) -> str | None:

@@ -14,6 +14,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping
 
+from pushforward.errors import InputError
 from pushforward.kernels.structures import STRUCTURES
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -33,7 +34,7 @@ class Native:
 
     Raises:
         ImportError: the library was built from other sources, so that its structures are not those of this package.
-        ValueError: an unknown set, or one that the processor does not support.
+        InputError: an unknown set, or one that the processor does not support.
     """
 
     def __init__(self, path: str, instructions: str | None = None):
@@ -43,7 +44,7 @@ class Native:
         self.supported = INSTRUCTION_SETS[: 1 + int(self._library.instruction_set())]
         self.instructions = self.supported[-1] if instructions is None else instructions
         if self.instructions not in self.supported:
-            raise ValueError(
+            raise InputError(
                 f"This processor supports the kernels {', '.join(self.supported)}, not {self.instructions!r}. "
                 f"Set {VARIABLE} to one of them, to none, or leave it unset."
             )
@@ -89,16 +90,16 @@ def load(choice: str | None = None) -> Native | None:
     """The library with the instruction set of choice, default the best; None for "none", or where it is not built.
 
     Raises:
-        ValueError: the choice is none of these, or a set that is not built or that the processor does not support.
+        InputError: the choice is none of these, or a set that is not built or that the processor does not support.
     """
     if choice == "none":
         return None
     if choice is not None and choice not in INSTRUCTION_SETS:
-        raise ValueError(f"{VARIABLE} must be none or one of {', '.join(INSTRUCTION_SETS)}, got {choice!r}.")
+        raise InputError(f"{VARIABLE} must be none or one of {', '.join(INSTRUCTION_SETS)}, got {choice!r}.")
     spec = importlib.util.find_spec("pushforward.kernels._native")
     if spec is None or spec.origin is None:
         if choice is not None:
-            raise ValueError(f"{VARIABLE} is {choice}, but the kernels were not built at installation.")
+            raise InputError(f"{VARIABLE} is {choice}, but the kernels were not built at installation.")
         return None
     return Native(spec.origin, choice)
 

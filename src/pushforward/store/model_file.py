@@ -20,6 +20,7 @@ from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
 from pushforward.support.arguments import path_of
 from pushforward.support.atomic import atomic_path
+from pushforward.support.devices import usable_device
 from pushforward.version import __version__
 from pushforward.zoo.registry import build
 
@@ -103,16 +104,16 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
 
     Arguments:
         path: a file written by `save`.
-        device: of the flow, default "cpu".
+        device: of the flow, default "cpu"; "auto", "cuda" or "mps", or one of several, such as "cuda:1".
 
     Returns:
         The flow, built from the config in the file. The global random state is left as it was.
 
     Raises:
-        InputError: no such file, a truncated, damaged or foreign file, a file of a newer version, or a config and
-            weights that do not fit each other.
+        InputError: no such file, a truncated, damaged or foreign file, a file of a newer version, a config and weights
+            that do not fit each other, or no such device here.
     """
-    path = path_of(path)
+    path, device = path_of(path), usable_device(device)
     metadata = read_metadata(path)
     limit = NUMBERS_PER_BYTE * path.stat().st_size + LEAST_NUMBERS
     try:

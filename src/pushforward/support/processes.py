@@ -6,6 +6,8 @@ import os
 import sys
 from dataclasses import dataclass
 
+from pushforward.errors import InputError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -42,18 +44,31 @@ def processes() -> Processes:
     Example:
         >>> processes().count
         1
+
+    Raises:
+        InputError: the launcher's variables are not numbers.
     """
     environment = os.environ
     if "LOCAL_WORLD_SIZE" in environment:  # torchrun, and Ray Train
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        number, count, local_number, local_count = (int(environment[name]) for name in names)
+        number, count, local_number, local_count = (_number_in(name) for name in names)
         return Processes(number, count, local_number, local_count, by_torch=True)
     # Slurm sets the second of these for what srun starts: a batch script by itself is one process.
     if "SLURM_NTASKS" in environment and "SLURM_STEP_ID" in environment:
-        count, machines = int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", "1"))
-        local_count = int(environment.get("SLURM_NTASKS_PER_NODE", count // machines))
-        return Processes(int(environment["SLURM_PROCID"]), count, int(environment["SLURM_LOCALID"]), local_count)
+        count, machines = _number_in("SLURM_NTASKS"), _number_in("SLURM_NNODES", "1")
+        local_count = _number_in("SLURM_NTASKS_PER_NODE", str(count // max(1, machines)))
+        return Processes(_number_in("SLURM_PROCID"), count, _number_in("SLURM_LOCALID"), local_count)
     return Processes()
+
+
+def _number_in(variable: str, otherwise: str = "") -> int:
+    found = os.environ.get(variable, otherwise)
+    if not found.isdecimal():
+        raise InputError(
+            f'The environment variable {variable} is "{found}", and not a number, although others say that a launcher '
+            "has started several processes; correct it, or unset those that begin alike."
+        )
+    return int(found)
 
 
 def first_to_say(every_machine: bool = False) -> bool:
@@ -65,7 +80,10 @@ def first_to_say(every_machine: bool = False) -> bool:
     Arguments:
         every_machine: whether all processes of a machine meet the same, such as a file that is not there.
     """
-    place = processes()
+    try:
+        place = processes()
+    except InputError:
+        return True
     if place.count == 1:
         return True
     distributed = sys.modules.get("torch.distributed")

@@ -78,11 +78,11 @@ class TableModel(CodedDensity):
 
         Arguments:
             path: the file.
-            device: where rows are scored, default "cpu"; what is drawn or answered of any columns given any others is
-                computed on the processor alone.
+            device: where rows are scored, as for `pushforward.load`, default "cpu"; what is drawn or answered of any
+                columns given any others is computed on the processor alone.
 
         Raises:
-            InputError: the file is not a model, or a model without column names.
+            InputError: the file is not a model, or a model without column names, or there is no such device here.
         """
         return _load(path_of(path), device)
 

@@ -90,7 +90,7 @@ def sample_table(
     strange = Strangeness()
     _check_request(roles, rows, given)
     names = [*roles.given, *roles.columns]
-    written = 0
+    count = 0
     # Blocks may be drawn anywhere, and so in any order.
     seed = seed_of_block(seed, 0)
     with contextlib.ExitStack() as stack:
@@ -99,21 +99,21 @@ def sample_table(
         if given is not None:
             options: dict[str, Any] = {"keep_text": as_text, "header": header, "schema": roles.schema}
             reader = stack.enter_context(TableReader(given, roles.numeric(roles.given), **options))
-        source, written = ("", False) if reader is None else (reader.path, reader.written)
-        draw = RowDrawer(density, roles, seed, source, written, as_text)
+        source, from_text = ("", False) if reader is None else (reader.path, reader.written)
+        draw = RowDrawer(density, roles, seed, source, from_text, as_text)
         # Given values that are text stay the text that they are.
-        types = {name: pa.string() for name in roles.given if as_text and written}
+        types = {name: pa.string() for name in roles.given if as_text and from_text}
         types |= {name: draw.type_of(name) for name in names if name not in types}
         schema = pa.schema([(name, types[name]) for name in names])
         writer = stack.enter_context(TableWriter(output, schema, () if reader is None else reader.files))
         for drawn in engine.map(draw, _blocks(reader, rows)):
             writer.write(drawn.rows)
             strange.include(drawn.strange)
-            written += drawn.rows.num_rows
+            count += drawn.rows.num_rows
             report(drawn.progress)
     for line in strange.lines():
         announce(line)
-    return written
+    return count
 
 
 @dataclass(frozen=True, eq=False)

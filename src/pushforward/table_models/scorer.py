@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 
 from pushforward.errors import InputError
+from pushforward.support.arguments import is_whole
 from pushforward.support.hashing import hashes
 from pushforward.support.seeding import seed_of_block, seeded
 from pushforward.table_models.arbitrary_conditional import required_density
@@ -51,7 +52,8 @@ def scorer(
         path: a model file, which every worker must be able to read.
         what: "score" (default) adds log_prob, p_value, unseen and, with given columns, pit_NAME, as `pushforward score`
             does; "log_prob", "p_value" or "shares" (share_NAME for each modeled column) add only those; "impute" fills
-            missing values; "sample" adds the modeled columns, drawn given the given columns of each row.
+            missing values; "sample" adds the modeled columns, drawn given the given columns of each row. A batch that
+            has a column that would be added is refused.
         draws: how many times "impute" writes each row, with a column `draw` that counts from 1 and missing values drawn
             jointly; default once, with medians and likeliest levels.
         row_number: a column of whole numbers, each of one row in the whole table. By it draws repeat, and do not depend
@@ -114,8 +116,10 @@ class Scorer:
         if self.what not in _WORK:
             raise InputError(f"what is one of {', '.join(_WORK)}; it is {self.what!r}.")
         model, imputes = self.model, self.what == "impute"
-        if self.draws is not None and (not imputes or self.draws < 1):
-            raise InputError(f"draws is a number of at least 1, for what='impute'; it is {self.draws}.")
+        if self.draws is not None and not imputes:
+            raise InputError(f"draws is for what='impute', and what is {self.what!r}; leave draws out.")
+        if self.draws is not None and not (is_whole(self.draws) and self.draws >= 1):
+            raise InputError(f"draws is a whole number of at least 1; it is {self.draws!r}.")
         if self.seed is not None and self.row_number is None:
             raise InputError("A seed needs row_number, a column that tells rows apart, or each batch would draw alike.")
         if self.row_number is not None and not (self.what == "sample" or self.draws is not None):
@@ -134,9 +138,9 @@ class Scorer:
         needed = model.given if self.what == "sample" else model.modeled if self.what == "impute" else model.names
         wanted = [*needed, *([] if self.row_number is None or self.row_number in needed else [self.row_number])]
         self._check_new(names)
-        table = table_from_frame(frame, wanted) if wanted else pa.table({})
+        place = pa.array(np.arange(len(frame)))
         # A table without columns would have no rows.
-        table = table.append_column(_PLACE, pa.array(np.arange(len(frame))))
+        table = table_from_frame(frame, wanted).append_column(_PLACE, place) if wanted else pa.table({_PLACE: place})
         found = _WORK[self.what](self, table)
         frame = frame.copy(deep=False) if self.draws is None else frame.iloc[found.column(_PLACE).to_numpy()]
         changed = self._changed()

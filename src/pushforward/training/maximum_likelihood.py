@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pushforward.errors import InputError
+from pushforward.support.devices import choose_device
 from pushforward.support.modules import check_module, device_of
 from pushforward.training.batches import ShuffledBatches, StreamedBatches, StreamedRows
 from pushforward.training.checkpoint import checkpoint_for
@@ -15,7 +16,7 @@ from pushforward.training.loop import train
 from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.range_check import contexts_compared, warn_of_tails
 from pushforward.training.rows import Rows, column_of
-from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_from
+from pushforward.training.settings import Settings, TrainingOptions, settings_from
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-import torch
-
 from pushforward.errors import InputError
 from pushforward.support.arguments import check_seed, is_number, is_whole
+from pushforward.support.devices import choose_device
 from pushforward.support.suggestions import nearest
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
-DEVICES = ("auto", "cpu", "cuda", "mps")
 WHOLE = ("batch_size", "epochs", "max_steps", "warmup_steps", "patience", "evaluate_every", "seed")
 REAL = ("max_time", "learning_rate", "weight_decay", "gradient_clip", "average_decay", "validation_fraction")
 
@@ -196,25 +194,6 @@ def refuse(function: str, options: Mapping[str, Any], names: Sequence[str]) -> N
     for name in names:
         if options.get(name):
             raise InputError(f"{function} does not take the option {name}.")
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name: "cpu", "cuda", "mps", or "auto" (CUDA if there is one, else the CPU).
-
-    Raises:
-        InputError: The name is unknown or this machine has no such device.
-
-    >>> choose_device("cpu")
-    device(type='cpu')
-    """
-    _require("device", name, name in DEVICES, f"one of {', '.join(DEVICES)}")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device='cuda' was asked for, but PyTorch finds no CUDA device here; use device='cpu'.")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device='mps' was asked for, but PyTorch finds no Apple GPU here; use device='cpu'.")
-    return torch.device(name)
 
 
 def _require(name: str, value: object, holds: bool, range_in_words: str) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Unpack
 from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.support.devices import choose_device
 from pushforward.support.modules import check_module, device_of
 from pushforward.support.seeding import seeded
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.loop import train
 from pushforward.training.reverse_kl import AnnealedDraws, LogDensity, ReverseKL
-from pushforward.training.settings import TrainingOptions, choose_device, settings_for_draws
+from pushforward.training.settings import TrainingOptions, settings_for_draws
 from pushforward.training.variational_fit import VariationalFit, evaluate_on_target, log_weights
 
 if TYPE_CHECKING:

@@ -20,11 +20,12 @@ from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, is_silent, mel_statistics, split_files
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.model import MelFrames, SpeechModel
+from pushforward.support.devices import choose_device
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.history import History
 from pushforward.training.loop import train
-from pushforward.training.settings import Settings, TrainingOptions, choose_device, refuse, settings_from
+from pushforward.training.settings import Settings, TrainingOptions, refuse, settings_from
 
 # Steps of a fit without limits.
 DEFAULT_STEPS = 4000

@@ -45,7 +45,7 @@ def report(
         figures = measure(models, [Path(n).stem for n in names], recordings, seconds=seconds, seed=seed, report=tell)
     write_page(figures, output)
     if json:
-        print_json({"page": output, **figures.to_dict()})
+        print_json({"page": output, **figures.to_dict()}, output)
     for name, value in figures.baselines.items():
         say(f"{name:44} {value:8.3f} nats per sample", quiet)
     for model in figures.models:

@@ -34,6 +34,6 @@ def sample(
     length = len(drawn) / speech.rate
     if json:
         figures = {"samples": len(drawn), "rate": speech.rate, "seconds": length, "clipped": clipped}
-        print_json({"output": output, **figures})
+        print_json({"output": output, **figures}, output)
     beyond = f"; {clipped} samples beyond full scale were clipped" if clipped else ""
     say(f"{length:.2f} s of sound in {output}{beyond}", quiet)

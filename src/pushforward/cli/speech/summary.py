@@ -13,6 +13,6 @@ def summarize(model: "SpeechModel", output: str, lines: list[str], json: bool, q
     if json:
         # The two left out are long, and in the file.
         notes = {name: value for name, value in model.notes.items() if name not in ("ladder", "teacher")}
-        print_json({"model": output, "metrics": str(metrics_path(output)), **notes})
+        print_json({"model": output, "metrics": str(metrics_path(output)), **notes}, output)
     for line in [*lines, f"{'student' if model.is_student else 'model'} in {output}"]:
         say(line, quiet)

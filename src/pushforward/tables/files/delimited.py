@@ -16,7 +16,7 @@ import pyarrow.csv
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
 from pushforward.support.wording import counted
-from pushforward.tables.files.header import START, Layout, check_header, find_layout
+from pushforward.tables.files.header import START, Layout, check_first_row, check_header, find_layout
 from pushforward.tables.files.stored import StoredTable
 from pushforward.tables.files.text import BLOCK, Text
 from pushforward.tables.raw_text import has_any
@@ -47,7 +47,7 @@ class DelimitedTable(StoredTable):
 
     Raises:
         InputError: the file is not text in UTF-8, has no rows, is separated by something that is not read, or has no
-            header.
+            header, or one where there should be none.
     """
 
     written = True
@@ -73,6 +73,8 @@ class DelimitedTable(StoredTable):
         notes = list(self._layout.notes)
         if header:
             check_header(self.name, head, found, self._layout)
+        else:
+            check_first_row(self.name, head, self._layout)
         self._names = found if header else [str(place) for place in range(len(found))]
         if first is None and not empty:
             raise InputError(_without_rows(self.name))

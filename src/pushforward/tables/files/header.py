@@ -124,6 +124,28 @@ def check_header(path: str, head: bytes, names: Sequence[str], layout: Layout) -
     )
 
 
+def check_first_row(path: str, head: bytes, layout: Layout) -> None:
+    """Refuse a first row, of a file that is read without a header, that is really the header.
+
+    It has a text of its own for each column, which the column has nowhere else, and numbers or dates alone follow in
+    one of them.
+
+    Raises:
+        InputError: there is a header.
+    """
+    first, *rest = _rows(head[layout.offset : layout.offset + START], layout.separator) or [[]]
+    names = [name.strip() for name in first]
+    rows = [row for row in rest if len(row) == len(names)]
+    columns = [_present(row[place] for row in rows) for place in range(len(names))]
+    valued = any(len(cells) > 1 and all(map(_is_value, cells)) for cells in columns)
+    named = len(set(names)) == len(names) and not any(map(_is_value, names)) and names == _present(names)
+    if valued and named and not any(name in cells for name, cells in zip(names, columns, strict=True)):
+        raise InputError(
+            f"{path} has a header in its first row ({shortened(layout.separator.join(names), 60)}); leave --no-header "
+            "out (header=False in Python), or put a line of names above it if it is a row of values."
+        )
+
+
 def is_like(name: str, cells: Sequence[str]) -> bool:
     """Whether what stands over cells is one of them: a mark, true or false, a level, or a number or date alike.
 

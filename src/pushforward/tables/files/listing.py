@@ -1,5 +1,6 @@
 """From what a user names (files, folders, patterns, addresses) to the files that are meant, in an order that stays."""
 
+import contextlib
 import glob
 import os
 import re
@@ -48,11 +49,13 @@ class Listing:
         parts: in their order.
         single: whether one file was named by itself.
         notes: what was left out.
+        open_ended: the folders and patterns on this machine, of which more files may become parts.
     """
 
     parts: Sequence[Part]
     single: bool
     notes: tuple[str, ...] = ()
+    open_ended: tuple[str, ...] = ()
 
 
 def list_files(names: Sequence[str], any_ending: bool = False) -> Listing:
@@ -66,23 +69,28 @@ def list_files(names: Sequence[str], any_ending: bool = False) -> Listing:
         any_ending: whether files of a folder count whatever their ending; default False.
 
     Raises:
-        InputError: a name means no file, or the files of a folder are kept by another program.
+        InputError: a name means no file, or files are kept by another program.
     """
     parts: list[Part] = []
     notes: list[str] = []
+    open_ended: list[str] = []
     for name in names:
         filesystem, path = _located(name)
         kind = _kind_of(filesystem, path, name)
         if kind == "file":
             file = StoredFile(path, filesystem, name if filesystem is None else _prefix(name) + path)
+            _refuse_kept(filesystem, [path], name)
             if len(names) == 1:
                 return Listing([Part(file, {})], True)
             parts.append(Part(file, _keys(path)))
             continue
+        open_ended += [path] if filesystem is None else []
         if kind == "pattern":
             found, base = _matching(filesystem, path, name), ""
+            _refuse_kept(filesystem, found, name)
         else:
             base = path.rstrip("/") or "/"
+            _refuse_kept(filesystem, [f"{base}/"], name)
             found, others = _files_of_a_folder(filesystem, base, name, any_ending)
             notes += [_left_out(name, others)] if others else []
         if not found:
@@ -93,7 +101,26 @@ def list_files(names: Sequence[str], any_ending: bool = False) -> Listing:
         parts += [Part(file, _keys(file.path.removeprefix(base))) for file in some if file.size]
     if not parts:
         raise InputError(f"{called(names)} has no rows: all of its files are empty; give a table with rows.")
-    return Listing(parts, False, tuple(notes))
+    return Listing(parts, False, tuple(notes), tuple(open_ended))
+
+
+def takes(name: str, path: str) -> bool:
+    """Whether a folder or a pattern of this machine means a file that is there, or may be later.
+
+    Example:
+        >>> takes("lake/**/*.csv", "lake/b/1.csv"), takes("lake/*.csv", "lake/b/1.csv"), takes("a.csv", "a.csv")
+        (True, False, False)
+    """
+    path = os.path.realpath(path)
+    if os.path.isdir(name):
+        base = os.path.realpath(name).rstrip("/") + "/"
+        return path.startswith(base) and has_format(path) and not _is_hidden(path.removeprefix(base))
+    if os.path.exists(name) or not _WILD.search(name):
+        return False
+    fixed = os.path.dirname(_WILD.split(name)[0])
+    base = os.path.realpath(fixed or ".").rstrip("/") + "/"
+    pattern = _pattern(name.removeprefix(fixed).lstrip("/"))
+    return path.startswith(base) and bool(pattern.match(path.removeprefix(base)))
 
 
 def called(names: Sequence[str]) -> str:
@@ -158,14 +185,46 @@ def _files_of_a_folder(filesystem: Any, base: str, name: str, any_ending: bool) 
     paths = _files_below(filesystem, base, name)
     inside = [(path, path.removeprefix(base).lstrip("/")) for path in paths]
     for mark, program in _KEPT_BY.items():
-        if any(re.match(mark, path) for _, path in inside):
-            raise InputError(
-                f"{name} is a table of {program}, in whose folder files of rows that were deleted may lie as well; "
-                "write the table to Parquet files first."
-            )
+        if any(re.search(rf"(^|/){mark}", path) for _, path in inside):
+            raise _kept(name, program)
     shown = [path for path, relative in inside if not _is_hidden(relative)]
     found = [path for path in shown if any_ending or has_format(path)]
     return found, [path for path in shown if path not in set(found)]
+
+
+def _refuse_kept(filesystem: Any, paths: Sequence[str], name: str) -> None:
+    """Refuse files that lie in the folder of a table of another program, or in a folder in it."""
+    if filesystem is None:
+        # A folder ends in a slash, and counts itself.
+        paths = [os.path.abspath(path) + "/" * path.endswith("/") for path in paths]
+        filesystem = pa.fs.LocalFileSystem()
+    checked: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in checked:
+            checked.add(folder)
+            program = _keeper(filesystem, folder)
+            if program is not None:
+                raise _kept(name, program)
+            folder = folder.rpartition("/")[0]
+
+
+def _keeper(filesystem: Any, folder: str) -> str | None:
+    """The program whose marks lie in a folder, as far as they may be seen."""
+    for mark, program in _KEPT_BY.items():
+        step = mark.partition("/")[0].replace("\\", "")
+        with contextlib.suppress(OSError, pa.ArrowException):
+            infos = filesystem.get_file_info(pa.fs.FileSelector(f"{folder}/{step}", allow_not_found=True))
+            if any(re.match(mark, f"{step}/{info.base_name}") for info in infos):
+                return program
+    return None
+
+
+def _kept(name: str, program: str) -> InputError:
+    return InputError(
+        f"{name} is a table of {program}, or a part of one, in whose folder files of rows that were deleted may lie as "
+        "well; write the table to Parquet files first."
+    )
 
 
 def _matching(filesystem: Any, path: str, name: str) -> list[str]:

@@ -81,6 +81,7 @@ def open_table(
         check_unshared(names, processes().count > 1)
         return _of_input(header, separator, format, once)
     if query is not None:
+        _check_header(called(names), "a database", header)
         from pushforward.tables.files.query import answer
 
         return answer(names, query)
@@ -88,11 +89,12 @@ def open_table(
 
     def open_part(part: Part) -> StoredTable:
         how = file_format(part.file.name.partition("?")[0], kind=format, separator=separator)
+        _check_header(part.file.name, how.kind, header)
         return _of_file(part.file, how, header, separator, empty=not listing.single)
 
     parts = listing.parts
     table = open_part(parts[0]) if listing.single else PartsTable(parts, open_part, called(names), listing.notes)
-    table.files = tuple(part.file.path for part in parts if part.file.local)
+    table.files = (*(part.file.path for part in parts if part.file.local), *listing.open_ended)
     return table
 
 
@@ -152,6 +154,14 @@ def _checked(separator: str | None) -> str | None:
     return separator
 
 
+def _check_header(name: str, kind: str, header: bool) -> None:
+    """Refuse to read without a header what names its columns otherwise."""
+    if not header and kind not in ("csv", "tsv"):
+        raise InputError(
+            f"{name} is {kind}, where columns have names of their own; leave --no-header out (header=False in Python)."
+        )
+
+
 def _of_file(
     file: StoredFile, how: FileFormat, header: bool, separator: str | None = None, empty: bool = False
 ) -> StoredTable:
@@ -186,7 +196,9 @@ def _of_input(header: bool, separator: str | None, format: str | None, once: boo
     kind = format or next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
     if once and kind in (None, *TEXT):
         text = InputText(stream, head, compression)
-        return _of_text(text, kind or _kind_of_text(text.head), header, separator, once=True)
+        kind = kind or _kind_of_text(text.head)
+        _check_header(STANDARD_INPUT, kind, header)
+        return _of_text(text, kind, header, separator, once=True)
     kept = tempfile.NamedTemporaryFile(prefix="pushforward-")  # noqa: SIM115 - the table keeps it
     kept.write(head)
     while block := stream.read(HEAD):
@@ -195,6 +207,7 @@ def _of_input(header: bool, separator: str | None, format: str | None, once: boo
     file = StoredFile(kept.name, name=STANDARD_INPUT)
     if kind is None:
         kind = _kind_of_text(FileText(file, compression).head)
+    _check_header(STANDARD_INPUT, kind, header)
     table = _of_file(file, FileFormat(kind, compression), header, separator)  # type: ignore[arg-type]
     table.temporary = kept
     return table

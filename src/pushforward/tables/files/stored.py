@@ -27,7 +27,8 @@ class StoredTable(ABC):
         progress: the part that has been read, where its rows are not counted, from 0 to 1.
         sparse: whether a column that it lacks is one without values, as in JSON.
         light: whether it may be kept in memory beside thousands of others.
-        files: the paths of its files on this machine, which no output may replace.
+        files: its files on this machine, which no output may replace, and its folders and patterns, to which none is
+            added.
         temporary: a file that it has put on the disk for itself, which disappears when it is closed; or None.
     """
 

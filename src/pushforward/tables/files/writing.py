@@ -18,6 +18,7 @@ from pushforward.errors import InputError
 from pushforward.support.atomic import atomic_path, reason
 from pushforward.tables.checks import check_distinct
 from pushforward.tables.files.formats import table_format
+from pushforward.tables.files.listing import takes
 from pushforward.tables.raw_text import has_any
 
 STANDARD_OUTPUT = "-"
@@ -38,11 +39,12 @@ class TableWriter:
         path: the file, whose ending tells the format; `-` is CSV to the standard output.
         schema: names and types of the columns. Categorical columns are written as their plain values, except to
             Parquet.
-        read: the paths of files that are read at the same time, which are not written over; default none.
+        read: the files, folders and patterns that are read at the same time, which are not written over or into;
+            default none.
 
     Raises:
         InputError: the ending or a column's type cannot be written, two columns have the same name, the file is one
-            that is read, or (on entering the block or later) the file cannot be written.
+            that is read or would be, or (on entering the block or later) the file cannot be written.
 
     Example:
         >>> with TableWriter("-", pa.schema([("name", pa.string()), ("mass", pa.float64())])) as table:
@@ -139,17 +141,22 @@ class TableWriter:
 
 
 def check_apart(output: str | os.PathLike[str], read: Sequence[str]) -> None:
-    """Refuse to write over a file that is read.
+    """Refuse to write over a file that is read, or among the files of a folder or pattern that is read.
 
     Arguments:
         output: the file that is to be written.
-        read: the paths of those that are read.
+        read: the paths of the files that are read, and the folders and patterns that were named.
 
     Raises:
-        InputError: it is one of them.
+        InputError: it is one of them, or would be the next time.
     """
     if os.path.exists(output) and any(os.path.samefile(output, file) for file in read if os.path.exists(file)):
         raise InputError(f"{os.fspath(output)} would be written over the table that is read; name another output.")
+    among = next((name for name in read if takes(name, os.fspath(output))), None)
+    if among is not None:
+        raise InputError(
+            f"{os.fspath(output)} would become a part of {among}, which is read; name an output elsewhere."
+        )
 
 
 class _Output(Protocol):
@@ -167,10 +174,16 @@ class _CsvOutput:
     def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
         self._file = file
         self._single = len(schema) == 1
-        names = [pa.array([name], pa.large_string()) for name in schema.names]
-        self._file.write(self._lines(names))
+        self._names: list[str] | None = schema.names
+
+    def write_header(self) -> None:
+        """Write the header, unless it has been written: with the first rows, or at the end where there are none."""
+        if self._names is not None:
+            names, self._names = self._names, None
+            self._file.write(self._lines([pa.array([name], pa.large_string()) for name in names]))
 
     def write_table(self, table: pa.Table) -> None:
+        self.write_header()
         for batch in table.to_batches(max_chunksize=_LINES):
             if self._single or any(_is_text(column) and has_any(column, b'",\r\n') for column in batch.columns):
                 self._file.write(self._lines([_as_text(column) for column in batch.columns]))
@@ -193,7 +206,9 @@ class _CsvOutput:
 @contextlib.contextmanager
 def _csv_file(path: Path, schema: pa.Schema) -> Iterator[_CsvOutput]:
     with open(path, "wb", buffering=2**18) as file:
-        yield _CsvOutput(file, schema)
+        output = _CsvOutput(file, schema)
+        yield output
+        output.write_header()
 
 
 @contextlib.contextmanager
@@ -201,7 +216,10 @@ def _csv_to_standard_output(schema: pa.Schema) -> Iterator[_CsvOutput]:
     sys.stdout.flush()
     binary = getattr(sys.stdout, "buffer", None)
     file: Any = binary if binary is not None else _TextOutput()
-    yield _CsvOutput(file, schema)
+    output = _CsvOutput(file, schema)
+    yield output
+    # Whatever is refused with the first rows leaves nothing behind, not even a header.
+    output.write_header()
     file.flush()
 
 

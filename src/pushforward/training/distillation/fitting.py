@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.support.devices import choose_device
 from pushforward.support.modules import device_of, frozen, tensors
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
@@ -20,7 +21,7 @@ from pushforward.training.distillation.measurement import context_rows, measure
 from pushforward.training.distillation.report import DistillationAlarm, DistillationReport
 from pushforward.training.history import History
 from pushforward.training.loop import train
-from pushforward.training.settings import Settings, TrainingOptions, choose_device, settings_for_draws
+from pushforward.training.settings import Settings, TrainingOptions, settings_for_draws
 
 DEFAULT_STEPS = 5000
 REFUSED = ("epochs", "precision", "checkpoint", "resume")
