@@ -34,7 +34,7 @@ from pushforward.tables.columns.values import UNSEEN
 from pushforward.training import evaluate
 from pushforward.training.copies import copies_of
 from pushforward.training.folds import FoldedRows
-from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
+from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types, settings_from
 from pushforward.training.splitting import split_table
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
@@ -103,7 +103,11 @@ class FlowEstimator(BaseEstimator):
         weights: np.ndarray | None = None,
     ) -> FittedRows:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
-        check_types({name: value for name, value in self.get_params().items() if name in OPTIONS})
+        options = {name: value for name, value in self.get_params().items() if name in OPTIONS}
+        check_types(options)
+        # Before a time is shared out among several flows.
+        of_training = {name: options[name] for name in TrainingOptions.__annotations__ if options.get(name) is not None}
+        settings_from({"max_steps": 1, **of_training}, evaluate_every=1)
         seed = _seed_of(self.random_state)
         rows, x = x, x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
@@ -162,7 +166,8 @@ class FlowEstimator(BaseEstimator):
         if folds:
             max_time = seconds_of_flow(self.max_time, len(codes))
         if self.flow is None:
-            recipe = choose_recipe(count, features, 0 if given is None else given.shape[1], max_time)
+            width, flows = 0 if given is None else given.shape[1], len(folds) or len(splits)
+            recipe = choose_recipe(count, features, width, max_time, flows)
         else:
             recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
         announce = to_standard_error if self.verbose else silent
