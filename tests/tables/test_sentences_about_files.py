@@ -33,7 +33,7 @@ def fed(monkeypatch):
     return feed
 
 
-@pytest.mark.parametrize("before", [3, 1296, 400_000])
+@pytest.mark.parametrize("before", [3, 1296])
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -54,7 +54,7 @@ def test_a_line_that_is_not_json_has_one_number(tmp_path, before, line, words):
 
 @pytest.mark.parametrize("last", ['{"a": 1.5}', '{"a": 1, "b": 2}', '{"a": "x"}'])
 def test_json_lines_that_are_read_once_name_the_row_of_another_type(fed, last):
-    rows = 240_000
+    rows = 240_000  # more than the first lines, which say the types
     fed(('{"a": 1}\n' * rows + last + "\n").encode())
     said = refusal("-", once=True)
     assert f"in row {rows + 1}" in said and said.count(" row ") == 1

@@ -81,7 +81,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 def _check_output(options: dict[str, Any]) -> None:
     """Refuse a table and JSON in one stream, and a result that no file of this machine would hold."""
     if options.get("output") is not None:
-        check_local(options["output"], "results")
+        check_local(os.fspath(options["output"]), "results")
     if options.get("json") and options.get("output") == "-":
         raise InputError("-o - and --json would both write to standard output; name a file with -o.")
 
