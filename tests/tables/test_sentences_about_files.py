@@ -9,17 +9,22 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 import pushforward as pf
+from pushforward.cli.main import app
 from pushforward.support.atomic import atomic_path
 from pushforward.tables import TableWriter, open_table, read_columns
 
 
+def read_whole(*arguments, **options):
+    with open_table(*arguments, **options) as table:
+        return list(table.batches(table.schema.names, 2**16))
+
+
 def refusal(*arguments, **options):
     with pytest.raises(pf.InputError) as caught:
-        with open_table(*arguments, **options) as table:
-            for _ in table.batches(table.schema.names, 2**16):
-                pass
+        read_whole(*arguments, **options)
     return str(caught.value)
 
 
@@ -122,7 +127,9 @@ def test_results_and_models_are_files_of_this_machine(tmp_path):
         with pytest.raises(pf.InputError, match="results are files"), atomic_path(name):
             pass
     for call in (pf.load, pf.describe, lambda path: pf.save(pf.maf(2), path)):
-        with pytest.raises(pf.InputError, match="s3://b/m.safetensors is an address: models are files of this machine"):
+        with pytest.raises(
+            pf.InputError, match=r"s3://b/m.safetensors is an address: models are files of this machine"
+        ):
             call("s3://b/m.safetensors")
 
 
@@ -139,3 +146,17 @@ def test_json_is_still_read(tmp_path):
     assert read_columns(tmp_path / "t.jsonl").to_pydict() == {"a": [1, 2.5], "b": [None, "x"]}
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "t.bin")
     assert read_columns(open_table(tmp_path / "t.bin", format="parquet")).to_pydict() == {"a": [1.0]}
+
+
+def test_the_command_line_names_the_empty_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    for arguments in (
+        ["fit", "t.csv", "-o", ""],
+        ["fit", "", "-o", "m.safetensors"],
+        ["score", "", "t.csv", "-o", "o.csv"],
+    ):
+        found = CliRunner().invoke(app, arguments)
+        assert found.exit_code == 2 and found.stderr == "Error: The name of a file is empty; give a name.\n"
+    found = CliRunner().invoke(app, ["fit", "t.csv", "-o", "s3://b/m.safetensors"])
+    assert "s3://b/m.safetensors is an address: results are files of this machine" in found.stderr

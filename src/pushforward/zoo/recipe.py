@@ -132,9 +132,7 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)
 
 
-def choose_recipe(
-    rows: int, features: int, context: int = 0, max_time: float | None = None, flows: int = 1
-) -> Recipe:
+def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None, flows: int = 1) -> Recipe:
     """Choose a flow and its training for a table.
 
     Arguments:

@@ -86,7 +86,9 @@ def _duckdb(path: str, query: str) -> Iterator[Any]:
 def _sqlite(path: str, query: str) -> Iterator[Any]:
     from adbc_driver_sqlite import dbapi
 
-    _check_one(len([part for part in _NOT_A_STATEMENT.sub(" x ", _REMARK.sub(r"\1 ", query)).split(";") if part.strip()]))
+    _check_one(
+        len([part for part in _NOT_A_STATEMENT.sub(" x ", _REMARK.sub(r"\1 ", query)).split(";") if part.strip()])
+    )
     with dbapi.connect(f"file:{os.path.abspath(path)}?mode=ro") as connection, connection.cursor() as cursor:
         # The types of columns are those of the first rows.
         cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)})
