@@ -49,8 +49,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         The path of an empty file in the same folder and with the same ending, to overwrite inside the block.
 
     Raises:
-        InputError: the name is empty or an address, the folder is missing or cannot be written to, the name belongs to a folder, a device or a
-            write-protected file, or the disk is full.
+        InputError: the name is empty or an address, the folder is missing or cannot be written to, the name belongs to
+            a folder, a device or a write-protected file, or the disk is full.
 
     Example:
         >>> import tempfile

@@ -32,7 +32,7 @@ FORMAT = 1
 SHOWN = ("progress", "log_path", "device", "checkpoint", "resume")
 # Options from which the data, the flow and other options follow, and which follow from none of these.
 FIRST = ("seed", "precision")
-_asked: ContextVar[Mapping[str, Any]] = ContextVar("asked", default={})
+_asked: ContextVar[Mapping[str, Any] | None] = ContextVar("asked", default=None)
 
 
 class Stateful(Protocol):
