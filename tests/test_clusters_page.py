@@ -21,6 +21,8 @@ def run(text, names):
 def page(tmp_path, monkeypatch):
     """Run the sections of the page up to the engines; the names that they define, and the sections."""
     monkeypatch.chdir(tmp_path)
+    # The example must say by itself which Python its workers are.
+    monkeypatch.setenv("PYSPARK_PYTHON", "nowhere/python")
     small_flows(monkeypatch)
     text, names = PAGE.read_text(), {}
     sections = dict(SECTION.findall(text))

@@ -107,6 +107,23 @@ def test_options_of_the_wrong_type_are_named(option, value):
         pf.FlowDensity(**{"max_steps": 2, "random_state": 0, option: value}).fit(X[:, None])
 
 
+@pytest.mark.parametrize("value", [-1, 0, -0.5])
+def test_a_time_that_is_shared_out_is_refused_as_it_was_given(value):
+    sentence = rf"max_time must be more than 0 seconds; it is {value}\."
+    with pytest.raises(InputError, match=sentence):
+        pf.FlowDensity(max_time=value).fit(X[:, None])
+    with pytest.raises(InputError, match=sentence):
+        pf.ConditionalFlowDensity(max_time=value).fit(X[:, None], X)
+    with pytest.raises(InputError, match=sentence):
+        pf.fit_table(X[:, None], max_time=value)
+
+
+def test_a_time_that_is_shared_out_is_a_number():
+    for value in ("x", True):
+        with pytest.raises(InputError, match=f"max_time must be a number; it is {value!r}"):
+            pf.fit_table(X[:, None], max_time=value)
+
+
 def test_a_share_of_outliers_is_a_number():
     with pytest.raises(InputError, match="contamination"):
         pf.FlowOutlierDetector(contamination="x").fit(X[:, None])

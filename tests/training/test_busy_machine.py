@@ -15,6 +15,8 @@ def test_only_a_run_that_time_ended_on_a_busy_machine_says_so():
         return History(**{"steps": 100, "stopped": "time", "processor_share": 0.25, **fields}).shortage
 
     assert "had 25% of a processor and took 100 steps, where an idle machine takes about 400;" in shortage()
+    assert "and took 1 step, where an idle machine takes about 4;" in shortage(steps=1)
+    assert "takes about 400,000;" in shortage(steps=100_000)
     assert shortage(stopped="finished") is None
     assert shortage(processor_share=0.9) is None
     assert shortage(steps=0) is None

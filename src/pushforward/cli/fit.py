@@ -135,20 +135,15 @@ def fit(options: Options) -> None:
         options = replace(options, quiet=True)
         warnings.simplefilter("ignore")
     check_model_path(options.output)
-    _announce_checkpoint(options)
     if options.engine is not None or options.workers is not None:
-        _say(_on_engine(options), ", ".join(options.data), options)
+        absent = options.resume and not options.checkpoint.exists()
+        result = _on_engine(options)
+        # Only now: a refused fit says nothing but why, and its processes are silent.
+        if absent:
+            say(f"there was no {options.checkpoint} to resume from: the fit started from the beginning", options.quiet)
+        _say(result, ", ".join(options.data), options)
     else:
         _fit_here(options)
-
-
-def _announce_checkpoint(options: Options) -> None:
-    """Say what becomes of an unfinished fit."""
-    checkpoint = options.checkpoint
-    if options.resume and not checkpoint.exists():
-        say(f"there is no {checkpoint} to resume from: the fit starts from the beginning", options.quiet)
-    elif checkpoint.exists() and not options.resume:
-        say(f"{checkpoint} of an unfinished fit will be overwritten; --resume would continue that fit", options.quiet)
 
 
 def _fit_here(options: Options) -> None:

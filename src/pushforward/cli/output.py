@@ -15,6 +15,7 @@ import typer
 
 from pushforward.cli.groups import flat_signature, grouped
 from pushforward.errors import InputError, TrainingError
+from pushforward.support.arguments import check_local
 from pushforward.support.atomic import as_before_on_failure, reason
 from pushforward.support.processes import first_to_say, processes
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
@@ -80,7 +81,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _check_output(options: dict[str, Any]) -> None:
-    """Refuse a table and JSON in one stream."""
+    """Refuse a table and JSON in one stream, and a result that no file of this machine would hold."""
+    if options.get("output") is not None:
+        check_local(os.fspath(options["output"]), "results")
     if options.get("json") and options.get("output") == "-":
         raise InputError("-o - and --json would both write to standard output; name a file with -o.")
 

@@ -36,7 +36,7 @@ from pushforward.tables.columns.values import UNSEEN
 from pushforward.training import evaluate
 from pushforward.training.copies import copies_of
 from pushforward.training.folds import FoldedRows
-from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types
+from pushforward.training.settings import REAL, WHOLE, TrainingOptions, check_types, settings_from
 from pushforward.training.splitting import split_table
 from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
 from pushforward.zoo.registry import config_of
@@ -105,7 +105,11 @@ class FlowEstimator(BaseEstimator):
         weights: np.ndarray | None = None,
     ) -> FittedRows:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
-        check_types({name: value for name, value in self.get_params().items() if name in OPTIONS})
+        options = {name: value for name, value in self.get_params().items() if name in OPTIONS}
+        check_types(options)
+        # Before a time is shared out among several flows.
+        of_training = {name: options[name] for name in TrainingOptions.__annotations__ if options.get(name) is not None}
+        settings_from({"max_steps": 1, **of_training}, evaluate_every=1)
         seed = _seed_of(self.random_state)
         rows, x = x, x.astype(np.float64)
         row_weights = None if weights is None else torch.from_numpy(weights)
@@ -159,7 +163,8 @@ class FlowEstimator(BaseEstimator):
         folded = FoldedRows(torch.from_numpy(codes), copies)
         folds = folds_of(codes, folded, self.get_params(), seed) if self._is_stacked and weights is None else []
         if folds:
-            recipe, options = self._chosen(rows, split, seed, seconds_of_flow(self.max_time, len(codes)))
+            max_time = seconds_of_flow(self.max_time, len(codes))
+            recipe, options = self._chosen(rows, split, seed, max_time, len(folds))
             result = fit_stack(self._kinds, recipe, rows, folded, folds, seed, options)
             self.flow_: Any = result.flow
             self.history_ = result.history
@@ -185,7 +190,7 @@ class FlowEstimator(BaseEstimator):
         rows = rows.shown(regressions)
         if max_time is not None:
             max_time = max(max_time - (time.monotonic() - start), 0.5 * max_time) / len(splits)
-        recipe, options = self._chosen(rows, split, seed, max_time)
+        recipe, options = self._chosen(rows, split, seed, max_time, len(splits))
         found = [train(self._kinds, recipe, rows, part, seed + k, options) for k, part in enumerate(splits)]
         self.history_ = found[0][1]
         before = len(self.history_.events)
@@ -193,11 +198,13 @@ class FlowEstimator(BaseEstimator):
         self._announce(self.history_.events[before:])
         self.history_.events[before:before] = about
 
-    def _chosen(self, rows: Rows, split: Any, seed: int, max_time: float | None) -> tuple[Recipe, TrainingOptions]:
+    def _chosen(
+        self, rows: Rows, split: Any, seed: int, max_time: float | None, flows: int = 1
+    ) -> tuple[Recipe, TrainingOptions]:
         """The recipe of a flow, which is said, and the options of its training."""
         count, context = len(split[0]), 0 if rows.given is None else rows.given.shape[1]
         if self.flow is None:
-            recipe = choose_recipe(count, rows.codes.shape[1], context, max_time)
+            recipe = choose_recipe(count, rows.codes.shape[1], context, max_time, flows)
         else:
             recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
         self._announce([*self._kinds.describe(), *recipe.reasons])

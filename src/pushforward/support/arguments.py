@@ -4,6 +4,7 @@ import contextlib
 import numbers
 import operator
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pushforward.errors import InputError
 
 # What every generator of random numbers takes.
 LARGEST_SEED = 2**63 - 1
+# A path of pathlib has one of the two strokes, and a letter by itself is a drive.
+_ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def draws_shape(shape: object) -> tuple[int, ...]:
@@ -67,10 +70,10 @@ def is_whole(value: object) -> bool:
 
 
 def path_of(path: object) -> Path:
-    """The name of a file as a path.
+    """The name of the file of a model as a path.
 
     Raises:
-        InputError: it is neither text nor a path.
+        InputError: it is neither text nor a path, it is empty, or it is an address.
 
     Example:
         >>> path_of(3)
@@ -85,7 +88,40 @@ def path_of(path: object) -> Path:
         raise InputError(
             f"The name of a file is text or a pathlib.Path, not {str(path)[:100]} ({type(path).__name__})."
         )
+    check_local(name, "models")
     return Path(name)
+
+
+def check_local(name: str, what: str) -> None:
+    """Refuse a name without a letter, and an address such as s3://bucket/folder: only tables are read from these.
+
+    Arguments:
+        name: of a file.
+        what: such files hold, for the message.
+
+    Raises:
+        InputError: it is one.
+
+    Example:
+        >>> check_local("s3://stars/m.safetensors", "models")
+        Traceback (most recent call last):
+        pushforward.errors.InputError: s3://stars/m.safetensors is an address: models are files of this machine; name \
+one, and copy it.
+    """
+    if not name:
+        raise InputError("The name of a file is empty; give a name.")
+    if is_address(name) and not os.path.lexists(name):
+        raise InputError(f"{name} is an address: {what} are files of this machine; name one, and copy it.")
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an address, such as s3://bucket/folder.
+
+    Example:
+        >>> is_address("s3://stars/2020"), is_address("C:/stars"), is_address("stars.csv")
+        (True, False, False)
+    """
+    return bool(_ADDRESS.match(name))
 
 
 def check_seed(seed: object) -> None:

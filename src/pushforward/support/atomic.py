@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pushforward.errors import InputError
+from pushforward.support.arguments import check_local
 
 try:
     import fcntl
@@ -48,8 +49,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         The path of an empty file in the same folder and with the same ending, to overwrite inside the block.
 
     Raises:
-        InputError: the folder is missing or cannot be written to, the name belongs to a folder, a device or a
-            write-protected file, or the disk is full.
+        InputError: the name is empty or an address, the folder is missing or cannot be written to, the name belongs to
+            a folder, a device or a write-protected file, or the disk is full.
 
     Example:
         >>> import tempfile
@@ -59,6 +60,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     (Path(folder) / "note.txt").read_text()
         'done'
     """
+    check_local(os.fspath(path), "results")
     final = Path(os.path.realpath(path))
     if final.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; give the name of a file.")

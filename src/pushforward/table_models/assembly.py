@@ -41,13 +41,20 @@ class Assembled:
     approximate: bool
 
 
-def choose(prepared: Prepared, architecture: str | None, max_time: float | None) -> Recipe:
-    """Choose a flow and its training by the size of the table, or take a named architecture with its own defaults."""
+def choose(prepared: Prepared, architecture: str | None, max_time: float | None, flows: int = 1) -> Recipe:
+    """Choose a flow and its training by the size of the table, or take a named architecture with its own defaults.
+
+    Arguments:
+        prepared: the table.
+        architecture: a name, or None.
+        max_time: seconds of training allowed for one flow, or None.
+        flows: how many are trained, default 1.
+    """
     rows, roles = prepared.rows.training_rows, prepared.roles
     if roles.allows_gaps:
         return choose_arbitrary_conditional(rows, len(roles.features), max_time)
     if architecture is None:
-        return choose_recipe(rows, len(roles.features), len(roles.context), max_time)
+        return choose_recipe(rows, len(roles.features), len(roles.context), max_time, flows)
     return Recipe(config_of(architecture), knots_for(rows), {}, ())
 
 

@@ -31,7 +31,8 @@ from pushforward.tables.files.stored import StoredTable
 from pushforward.tables.files.writing import check_apart
 from pushforward.tables.missing import Mark
 from pushforward.training import History, fit
-from pushforward.training.settings import TrainingOptions, settings_from
+from pushforward.training.checkpoint import asked_with, line_of_checkpoint
+from pushforward.training.settings import Settings, TrainingOptions, settings_from
 from pushforward.zoo.gaussian import GAUSSIAN
 from pushforward.zoo.recipe import Recipe
 
@@ -123,53 +124,60 @@ def fit_table(
         InputError: a table that cannot be fitted (one sentence names file, column and first row), or a bad option.
         TrainingError: training met too many numbers that are not finite.
     """
-    seed, quiet = training.get("seed", 0), training.get("progress") is False
+    # Refused options are said first, and alone.
+    settings_from({"max_steps": 1, **_given(training)}, evaluate_every=1)
+    seed, quiet = training.get("seed", Settings.seed), training.get("progress") is False
     check_seed(seed)
-    with readied(data, header=header) as table:
+    asked: dict[str, Any] = {
+        "columns": columns,
+        "given": given,
+        "flow": flow,
+        "schema": schema,
+        "arbitrary_conditions": arbitrary_conditions,
+        "weight": weight,
+        "errors": errors,
+        "missing": missing,
+        "header": header,
+        "group": group,
+        "hold_out": hold_out,
+    }
+    written = {"decimal": decimal, "date_format": date_format}
+    always = {"seed": Settings.seed, "precision": Settings.precision, "max_time": None}
+    with readied(data, header=header) as table, asked_with({**always, **asked, **written, **_given(training)}):
         if isinstance(table, StoredTable) and (log_path := training.get("log_path")) is not None:
             check_apart(log_path, table.files)
-        prepared = prepare(
-            table,
-            columns=columns,
-            given=given,
-            flow=flow,
-            schema=schema,
-            arbitrary_conditions=arbitrary_conditions,
-            weight=weight,
-            errors=errors,
-            missing=missing,
-            header=header,
-            group=group,
-            hold_out=hold_out,
-            seed=seed,
-            quiet=quiet,
-            conventions=Conventions(decimal, date_format),
-        )
+        prepared = prepare(table, **asked, seed=seed, quiet=quiet, conventions=Conventions(decimal, date_format))
         folds = folds_of(prepared, training, seed) if flow is None else []
         started = now()
-        max_time = training.get("max_time")
-        max_time = seconds_of_flow(max_time, prepared.rows.training_rows) if folds else max_time
-        recipe = choose(prepared, flow, max_time)
-        options: TrainingOptions = {**recipe.training, **training, "seed": seed}  # type: ignore[typeddict-item]
-        # Refused options are said first, and alone.
-        settings_from(
-            {name: value for name, value in options.items() if value is not None}, evaluate_every=1, max_steps=1
-        )
-        for line in [*prepared.reasons, *recipe.reasons]:
-            announce(line)
-        if folds:
-            found = fit_stack(prepared, folds, recipe, {**options, "max_time": max_time}, announce)
-            prepared = dataclasses.replace(prepared, gaussian=gaussian_of_folds(prepared, folds))
-            fitted = finish(prepared, recipe, judged_by_folds(prepared, found), found.history, seed)
-        else:
-            recipe, assembled, history = _train(prepared, recipe, options, seed, flow is None, announce)
-            fitted = finish(prepared, recipe, judged(prepared, assembled, history), history, seed)
-        asked: dict[str, Any] = {"columns": columns, "given": list(given), "flow": flow, "weight": weight}
-        asked |= {"arbitrary_conditions": arbitrary_conditions, "errors": errors, "missing": missing, "group": group}
-        asked |= {"hold_out": hold_out, "decimal": decimal, "date_format": date_format, "schema": schema, **training}
-        origin = origin_of(table, asked, started, header)
+        fitted = _fit_prepared(prepared, folds, flow, {**training, "seed": seed}, announce)
+        options = {**asked, **written, **training, "given": list(given)}
+        origin = origin_of(table, {name: options[name] for name in options if name != "header"}, started, header)
         record = FitRecord(training_rows_of(prepared, bool(folds)), origin=origin).of_course(fitted.history)
         return dataclasses.replace(fitted, model=dataclasses.replace(fitted.model, record=record))
+
+
+def _given(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a training that are not left to others."""
+    return {name: value for name, value in training.items() if value is not None}
+
+
+def _fit_prepared(
+    prepared: Prepared, folds: Sequence[Any], flow: str | None, training: TrainingOptions, announce: Announce
+) -> Fit:
+    """Choose a density, train it, and make the model."""
+    seed, max_time = training["seed"], training.get("max_time")
+    if folds:
+        max_time = seconds_of_flow(max_time, prepared.rows.training_rows)
+    recipe = choose(prepared, flow, max_time, max(len(folds), 1))
+    options: TrainingOptions = {**recipe.training, **training}  # type: ignore[typeddict-item]
+    for line in [*line_of_checkpoint(training), *prepared.reasons, *recipe.reasons]:
+        announce(line)
+    if folds:
+        found = fit_stack(prepared, folds, recipe, {**options, "max_time": max_time}, announce)
+        prepared = dataclasses.replace(prepared, gaussian=gaussian_of_folds(prepared, folds))
+        return finish(prepared, recipe, judged_by_folds(prepared, found), found.history, seed)
+    recipe, assembled, history = _train(prepared, recipe, options, seed, flow is None, announce)
+    return finish(prepared, recipe, judged(prepared, assembled, history), history, seed)
 
 
 def _train(

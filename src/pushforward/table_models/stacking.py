@@ -73,6 +73,8 @@ def stacks(options: Mapping[str, Any], rows: int) -> bool:
 def seconds_of_flow(max_time: float | None, rows: int) -> float | None:
     """The time of one of the flows: what simple densities are expected to leave, and at least half of all.
 
+    It depends on no clock: a fit that resumes has the same.
+
     Example:
         >>> seconds_of_flow(60, 1_000), seconds_of_flow(4, 1_000)
         (11.1, 0.4)
@@ -117,10 +119,12 @@ def stack(
     together = None if rows.folded.together is None else rows.folded.together[near.numpy()]
     simple = simple_densities(rows.points[near], rows.features, together, seed)
     values = [_out_of_fold(one, rows, [(some[near[some]], held_out) for some, held_out in folds]) for one in simple]
-    seconds = time.monotonic() - start
     found: list[tuple[Flow, History]] = []
     for number, fold in enumerate(folds):
+        before = time.monotonic()
         found.append(train(number, fold))
+        # A run that resumes knows more of its seconds than the clock.
+        start += min(found[-1][1].total_seconds, time.monotonic() - before)
         # What is there is used: flows of fewer folds, and the rows that these have held out.
         if found[-1][1].stopped == "interrupted":
             break
@@ -141,7 +145,7 @@ def stack(
         else:
             parts.append((weight, simple[place - 1].fit(rows.points[near]).eval()))
     said = {names[place]: float(weight) for place, weight in zip(kept, weights, strict=True)}
-    history = _together([history for _, history in found], seconds)
+    history = _together([history for _, history in found], time.monotonic() - start)
     history.best_held_out = float(log_prob.mean())
     history.rows = (len(rows.points), len(log_prob))
     alone = dict(zip(names, each.mean(1), strict=True))
@@ -188,7 +192,7 @@ def _without_own_say(each: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
 
 def _together(histories: Sequence[History], seconds: float) -> History:
-    """The history of the first flow, with the steps, the seconds and the events of all."""
+    """The history of the first flow, with the steps, the seconds and the events of all, and the seconds of the rest."""
     endings = [one.stopped for one in histories]
     stopped = next((ending for ending in ("interrupted", "time") if ending in endings), endings[0])
     return dataclasses.replace(

@@ -7,7 +7,10 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +30,9 @@ LARGEST_SHARE = 0.05
 FORMAT = 1
 # They do not change what is computed; whether the kind of device is the same is checked by itself.
 SHOWN = ("progress", "log_path", "device", "checkpoint", "resume")
+# Options from which the data, the flow and other options follow, and which follow from none of these.
+FIRST = ("seed", "precision")
+_asked: ContextVar[Mapping[str, Any] | None] = ContextVar("asked", default=None)
 
 
 class Stateful(Protocol):
@@ -51,11 +57,13 @@ class Checkpoint:
         path: The file.
         origin: What the run is of, as plain JSON: its data, flow and options. Only a run of the same origin may resume.
         resume: Whether to resume from the file, if it exists.
+        asked: The options that a user gave, from which the origin follows; they say why another origin differs.
     """
 
     path: Path
     origin: dict[str, Any]
     resume: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def found(self) -> bool:
@@ -69,7 +77,7 @@ class Checkpoint:
             InputError: The file cannot be written; an older one is still whole.
         """
         tensors: dict[str, Tensor] = {}
-        facts: dict[str, Any] = {"format": FORMAT, "origin": self.origin}
+        facts: dict[str, Any] = {"format": FORMAT, "origin": self.origin, "asked": dict(self.asked)}
         for part, value in state.items():
             if isinstance(value, Tensor):
                 tensors[part] = value
@@ -121,8 +129,14 @@ class Checkpoint:
             state = json.loads(text)
             file_format = int(state.pop("format"))
             origin = state.pop("origin")
+            # A checkpoint of an earlier version has none.
+            asked = dict(state.pop("asked", {}))
+            if file_format == FORMAT and (what := _difference(dict(origin), self.origin, asked, self.asked)):
+                raise InputError(
+                    f"{self.path} is the checkpoint of a fit with {what}; resume it with the data and options that it "
+                    "was started with, or delete it to start again."
+                )
             if file_format == FORMAT:
-                _check_origin(self.path, dict(origin), self.origin)
                 _insert(state, tensors)
         except InputError:
             raise
@@ -137,6 +151,26 @@ class Checkpoint:
 
     def _damaged(self) -> InputError:
         return InputError(f"{self.path} is a damaged checkpoint; delete it to start again.")
+
+
+@contextmanager
+def asked_with(options: Mapping[str, Any]) -> Iterator[None]:
+    """Let the checkpoints of the block remember what a user asked for: it says why a fit cannot resume.
+
+    Arguments:
+        options: by their names, with their defaults; those that are not plain JSON, such as arrays, are left out.
+    """
+    plain = {}
+    for name, value in options.items():
+        try:
+            plain[name] = json.loads(json.dumps(os.fspath(value) if isinstance(value, os.PathLike) else value))
+        except (TypeError, ValueError):
+            continue
+    token = _asked.set({name: value for name, value in plain.items() if name not in SHOWN})
+    try:
+        yield
+    finally:
+        _asked.reset(token)
 
 
 def _insert(state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -189,7 +223,8 @@ def checkpoint_for(
         **{name: value for name, value in asdict(settings).items() if name not in SHOWN},
         **options,
     }
-    return Checkpoint(Path(settings.checkpoint), origin, settings.resume)
+    asked = _asked.get() or {name: getattr(settings, name) for name in FIRST}
+    return Checkpoint(Path(settings.checkpoint), origin, settings.resume, asked)
 
 
 def content(matrix: Tensor) -> str:
@@ -198,6 +233,24 @@ def content(matrix: Tensor) -> str:
     for part in matrix.split(2**16):
         digest.update(part.contiguous().cpu().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def line_of_checkpoint(options: Mapping[str, Any]) -> list[str]:
+    """What becomes of the checkpoint of an unfinished fit, in a line for people; none where nothing does.
+
+    Arguments:
+        options: some `TrainingOptions`, of which checkpoint and resume count.
+
+    Example:
+        >>> line_of_checkpoint({"checkpoint": "nowhere.checkpoint", "resume": True})
+        ['there is no nowhere.checkpoint to resume from: the fit starts from the beginning']
+    """
+    path, resume = options.get("checkpoint"), options.get("resume")
+    if path is None or Path(path).exists() == bool(resume):
+        return []
+    if resume:
+        return [f"there is no {path} to resume from: the fit starts from the beginning"]
+    return [f"{path} of an unfinished fit will be overwritten; --resume would continue that fit"]
 
 
 def data_of(path: Path) -> dict[str, Any]:
@@ -210,22 +263,28 @@ def data_of(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _check_origin(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    changed = next((name for name, value in ours.items() if name not in theirs or theirs[name] != value), None)
-    if changed is None:
-        return
-    if changed in ("flow", "weights"):
-        what = "another flow"
-    elif changed == "data":
+def _difference(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], asked: Mapping[str, Any], now: Mapping[str, Any]
+) -> str | None:
+    """What the origin of a fit differs in, the cause before what follows from it; None where it does not."""
+    changed = [name for name, value in ours.items() if name not in theirs or theirs[name] != value]
+    if not changed:
+        return None
+    first = {name: (asked[name], value) for name, value in now.items() if name in asked and asked[name] != value}
+    first |= {name: (theirs.get(name), ours[name]) for name in FIRST if name in changed}
+    if first:
+        return ", and ".join(f"{name} {before!r}, and now it is {value!r}" for name, (before, value) in first.items())
+    parts = []
+    if "data" in changed:
         before = dict(theirs.get("data") or {})
         names = [name for name in {**before, **ours["data"]} if before.get(name) != ours["data"].get(name)]
-        what = f"other data ({', '.join(names)} differ{'s' if len(names) == 1 else ''})"
-    else:
-        what = f"{changed} {theirs.get(changed)!r}, and now it is {ours[changed]!r}"
-    raise InputError(
-        f"{path} is the checkpoint of a fit with {what}; resume it with the data and options that it was started with, "
-        "or delete it to start again."
-    )
+        parts.append(f"other data ({', '.join(names)} differ{'s' if len(names) == 1 else ''})")
+    if "flow" in changed or "weights" in changed:
+        parts.append("another flow")
+    if parts:
+        return " and ".join(parts)
+    name = changed[0]
+    return f"{name} {theirs.get(name)!r}, and now it is {ours[name]!r}"
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

@@ -59,9 +59,9 @@ class History:
         if self.stopped != "time" or self.processor_share > LITTLE or not self.steps:
             return None
         return (
-            f"the machine was busy: the training had {self.processor_share:.0%} of a processor and took {self.steps} "
-            f"steps, where an idle machine takes about {round(self.steps / self.processor_share)}; fit again, or give "
-            "it more time"
+            f"the machine was busy: the training had {self.processor_share:.0%} of a processor and took "
+            f"{counted(self.steps, 'step')}, where an idle machine takes about "
+            f"{round(self.steps / self.processor_share):,}; fit again, or give it more time"
         )
 
     def append(self, step: int, seconds: float, train: float, held_out: float, learning_rate: float) -> None:

@@ -132,14 +132,15 @@ def decorrelate(flow: Flow, x: Tensor, weights: Tensor | None = None) -> None:
     layer.start_at(directions @ variance.sqrt().diag() @ directions.t(), mean)
 
 
-def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None) -> Recipe:
+def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | None = None, flows: int = 1) -> Recipe:
     """Choose a flow and its training for a table.
 
     Arguments:
         rows: rows to train on.
         features: columns to model.
         context: columns to condition on, default 0.
-        max_time: seconds of training allowed; None for as long as the held-out rows gain.
+        max_time: seconds of training allowed for a flow; None for as long as the held-out rows gain.
+        flows: how many flows of this recipe are trained, one after the other, default 1.
 
     Returns:
         The choice and its reasons.
@@ -176,7 +177,8 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
         training["max_steps"] = min(max(PASSES * rows // batch, FEWEST_STEPS), MOST_STEPS)
         limit = f"{counted(training['max_steps'], 'step')}, fewer when held-out rows stop gaining"
     else:
-        limit = f"{max_time:g} seconds, less when held-out rows stop gaining"
+        each = f" for each of {flows} flows" if flows > 1 else ""
+        limit = f"{max_time:g} seconds{each}, less when held-out rows stop gaining"
     knots = knots_for(rows)
     given = f" given {context}" if context else ""
     start = " after a linear regression" if context else ""

@@ -10,6 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from pushforward.errors import InputError
+from pushforward.tables.files.formats import Kind, believed
 from pushforward.tables.files.stored import StoredTable
 from pushforward.tables.files.stored_file import StoredFile
 
@@ -30,6 +31,7 @@ class _ColumnarTable(StoredTable):
     """
 
     called: str
+    kind: Kind
 
     def __init__(self, file: StoredFile) -> None:
         self.name, self._file = file.name, file
@@ -72,9 +74,8 @@ class _ColumnarTable(StoredTable):
         self._file.check_unchanged()
         if isinstance(error, OSError) and error.errno:
             return self._file.unreadable(error)
-        return InputError(
-            f"{self.name} is damaged, or is not a {self.called} file although its name says so; write it again."
-        )
+        why = believed(self.name, self.kind)
+        return InputError(f"{self.name} is damaged, or is not a {self.called} file {why}; write it again.")
 
     def _open(self, file: Any) -> Any:
         raise NotImplementedError
@@ -99,7 +100,7 @@ class ParquetTable(_ColumnarTable):
         InputError: the file is damaged or is not a Parquet file.
     """
 
-    called = "Parquet"
+    called, kind = "Parquet", "parquet"
     _metadata: Any = None
     _text: Sequence[str] = ()
 
@@ -163,7 +164,7 @@ class FeatherTable(_ColumnarTable):
         InputError: the file is damaged or is not a Feather file.
     """
 
-    called = "Feather (Arrow IPC)"
+    called, kind = "Feather (Arrow IPC)", "feather"
 
     def _open(self, file: Any) -> Any:
         # Not mapped into memory: a file that is cut short would then end the process.

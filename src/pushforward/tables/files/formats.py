@@ -78,6 +78,19 @@ def has_format(path: str) -> bool:
     return _by_ending(path, None) is not None
 
 
+def believed(path: str, kind: Kind) -> str:
+    """Why a file is taken for one of a format, for messages.
+
+    Example:
+        >>> believed("t.parquet", "parquet"), believed("t.csv", "parquet")
+        ('although its name says so', 'although --format (format= in Python) or its beginning says so')
+    """
+    named = _by_ending(path.partition("?")[0], None)
+    if named is not None and named.kind == kind:
+        return "although its name says so"
+    return "although --format (format= in Python) or its beginning says so"
+
+
 def file_format(path: str, *, kind: str | None = None, separator: str | None = None) -> FileFormat:
     """Return how a file is to be read.
 

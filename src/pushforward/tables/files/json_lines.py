@@ -1,5 +1,6 @@
 """Reading JSON lines: one object a line, whose fields are columns."""
 
+import bisect
 import contextlib
 import json
 import re
@@ -17,7 +18,7 @@ from pushforward.tables.numbers import LARGEST_EXACT, BadValue, inexact
 
 _CHANGED = re.compile(r"Column\(/(.*?)\) changed from (\w+) to (\w+)(?: in row (\d+))?")
 _PREFIX = "JSON parse error: "
-_ROW = re.compile(r"in row (\d+)")
+_ROW = re.compile(r"\.? in row (\d+)$")
 
 
 class JsonLinesTable(StoredTable):
@@ -102,28 +103,40 @@ class JsonLinesTable(StoredTable):
             return pa.json.read_json(pa.BufferReader(block), read_options=options, parse_options=parsing)
         except pa.ArrowException as error:
             self._text.check_unchanged()
-            raise self._explained(error, before) from error
+            raise self._explained(error, before + self._first_bad(block, parsing)) from error
 
-    def _explained(self, error: Exception, before: int) -> InputError:
+    def _first_bad(self, block: bytes, parsing: Any) -> int:
+        """The number, from 1, of the first row of a block without which the rows before it can be read."""
+        lines = [line for line in block.splitlines(keepends=True) if line.strip()]
+
+        def fails(count: int) -> bool:
+            some = b"".join(lines[:count])
+            options = pa.json.ReadOptions(use_threads=False, block_size=len(some) + 1)
+            try:
+                pa.json.read_json(pa.BufferReader(some), read_options=options, parse_options=parsing)
+            except pa.ArrowException:
+                return True
+            return False
+
+        return bisect.bisect_left(range(1, len(lines) + 1), True, key=fails) + 1
+
+    def _explained(self, error: Exception, row: int) -> InputError:
         said = " ".join(str(error).split())
-        found = _ROW.search(said)
-        row = before + (int(found[1]) + 1 if found else 1)
-        at = f"in row {row}" if found else f"after row {before}"
+        in_types = self._once and _ROW.search(said) is None
         changed = _CHANGED.search(said)
-        if changed:
+        if changed and changed[1]:
             return BadValue(
                 row,
-                f'column "{changed[1]}" of {self.name} holds {_called(changed[3])} {at}, and {_called(changed[2])} '
-                "before; give each column one type.",
+                f'column "{changed[1]}" of {self.name} holds {_called(changed[3])} in row {row}, and '
+                f"{_called(changed[2])} before; give each column one type.",
             )
-        if self._once and not found:
+        said = _ROW.sub("", said.removeprefix(_PREFIX)).rstrip(".")
+        if in_types:
             return InputError(
-                f"{self.name} has other keys or types after row {before} than in its first lines "
-                f"({said.removeprefix(_PREFIX)}); write the table to a file first."
+                f"{self.name} has another key or type in row {row} than in its first lines ({said}); write the table "
+                "to a file first."
             )
-        return InputError(
-            f"{self.name} is not JSON, one object a line, {at}: {said.removeprefix('JSON parse error: ')}."
-        )
+        return InputError(f"{self.name} is not JSON, one object a line, in row {row}: {said}.")
 
     def _note_inexact(self, column: Any, name: str, block: bytes) -> None:
         """Note, or refuse, whole numbers that float64 cannot hold."""

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.fs
 
 from pushforward.errors import InputError
+from pushforward.support.arguments import is_address
 from pushforward.tables.files.formats import has_format
 from pushforward.tables.files.stored_file import StoredFile, first_sentence
 
-_ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _WILD = re.compile(r"[*?\[]")
 _SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs")
 _HIDDEN = ("_", ".")
@@ -135,7 +135,7 @@ def called(names: Sequence[str]) -> str:
 
 def _located(name: str) -> tuple[Any, str]:
     """The file system of a name, None for this machine's, and the path in it."""
-    if not _ADDRESS.match(name):
+    if not (is_address(name) and "://" in name):
         return None, name
     if name.startswith("file://"):
         return None, unquote(name.removeprefix("file://"))

@@ -74,17 +74,19 @@ def open_table(
             f"{type(data).__name__}; write a table in memory to a file first."
         )
     names = [os.fspath(one) for one in ([data] if isinstance(data, str | os.PathLike) else data)]
+    if "" in names:
+        raise InputError("The name of a file is empty; give a name.")
     separator = _checked(separator)
-    if INPUT in names:
-        if len(names) > 1:
-            raise InputError("- is the standard input, and no table beside others; give it alone.")
-        check_unshared(names, processes().count > 1)
-        return _of_input(header, separator, format, once)
     if query is not None:
         _check_header(called(names), "a database", header)
         from pushforward.tables.files.query import answer
 
         return answer(names, query)
+    if INPUT in names:
+        if len(names) > 1:
+            raise InputError("- is the standard input, and no table beside others; give it alone.")
+        check_unshared(names, processes().count > 1)
+        return _of_input(header, separator, format, once)
     listing = list_files(names, any_ending=format is not None)
 
     def open_part(part: Part) -> StoredTable:
@@ -145,11 +147,12 @@ def readied(data: Any, *, header: bool = True) -> Iterator[Any]:
         yield table
 
 
-def _checked(separator: str | None) -> str | None:
+def _checked(separator: Any) -> str | None:
     if separator is None:
         return None
-    separator = {"\\t": "\t", "tab": "\t"}.get(separator, separator)
-    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+    if isinstance(separator, str):
+        separator = {"\\t": "\t", "tab": "\t"}.get(separator, separator)
+    if not isinstance(separator, str) or len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise InputError(f"the separator of columns is one character, such as ; or tab, not {separator!r}.")
     return separator
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.tables.checks import check_distinct
+from pushforward.tables.files.folder_columns import check_same_as_folder
 from pushforward.tables.files.listing import Part
 from pushforward.tables.files.stored import StoredTable
 
@@ -21,8 +22,8 @@ _AT_ONCE = 8  # files that are opened at a time, and whose descriptions are kept
 class PartsTable(StoredTable):
     """Several files with the same columns, in their order; names and values of their folders are columns, too.
 
-    Numbers of different widths are read in the wider type. A folder's column is left out where the files have one of
-    that name.
+    Numbers of different widths are read in the wider type. Where the files have a column of a folder's name, its values
+    must be that of the folder.
 
     Arguments:
         parts: the files, at least one.
@@ -31,7 +32,8 @@ class PartsTable(StoredTable):
         notes: what was read in another way than usual, line by line.
 
     Raises:
-        InputError: a file cannot be read, or has other columns than the first one; both are named.
+        InputError: a file cannot be read, or has other columns than the first one; both are named. Or, once they are
+            read, values of a column contradict the folder that the file is in.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class PartsTable(StoredTable):
         self._rows: list[int | None] = [one.rows for one in found]
         self.rows = _sum(self._rows)
         self.bytes = _sum([one.bytes for one in found])
-        said = [*notes, *(note for one in found for note in one.notes)]
+        said = [*notes, *_lines_of_doubled(found), *(note for one in found for note in one.notes)]
         more = f"and {len(said) - MOST_NOTES} more lines about other files"
         self.notes = tuple(said if len(said) <= MOST_NOTES else [*said[:MOST_NOTES], more])
 
@@ -85,7 +87,12 @@ class PartsTable(StoredTable):
         kept, count = pa.schema([self.schema.field(name) for name in columns]), 0
         weights = [one.bytes or 1 for one in self._parts]
         # A column of the file, wanted or not, shows how many rows there are.
-        for batch in table.batches(own or [table.schema.names[0]], rows, groups):
+        doubled = [name for name in columns if name in part.keys and name in table.schema.names]
+        wanted = list(dict.fromkeys([*own, *doubled])) or [table.schema.names[0]]
+        for batch in table.batches(wanted, rows, groups):
+            for name in doubled:
+                # Where lines of JSON lack a key that is a folder's column elsewhere, the folder says it.
+                check_same_as_folder(batch.column(name), name, part, count, may_lack=name in self._keys)
             count += batch.num_rows
             arrays = [
                 self._cast(batch.column(field.name), field, part)
@@ -177,6 +184,16 @@ def _types_of_keys(parts: Sequence[Part], names: Sequence[str], written: bool) -
         name: pa.int64() if not written and all(_WHOLE.match(value or "") for value in found) else pa.string()
         for name, found in values.items()
     }
+
+
+def _lines_of_doubled(parts: Sequence[_Description]) -> list[str]:
+    """That columns of folders are those of the files, line by line."""
+    names = dict.fromkeys(name for one in parts for name in one.keys if name in one.schema.names)
+    return [
+        f'column "{name}" is in the files, and in the names of their folders, "{name}=", as well: it is read from the '
+        "files, and must be the same"
+        for name in names
+    ]
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

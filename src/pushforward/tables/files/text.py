@@ -77,8 +77,8 @@ class FileText:
             if self._compression is None:
                 raise self._file.unreadable(error) from error
             raise InputError(
-                f"{self.name} is damaged, or is not compressed by {self._compression} although its name says so; write "
-                "it again."
+                f"{self.name} is damaged, or is not compressed by {self._compression} although its "
+                f"{'beginning' if self.name == STANDARD_INPUT else 'name'} says so; write it again."
             ) from error
 
     @property

@@ -15,6 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from pushforward.errors import InputError
+from pushforward.support.arguments import check_local
 from pushforward.support.atomic import atomic_path, reason
 from pushforward.tables.checks import check_distinct
 from pushforward.tables.files.formats import table_format
@@ -57,6 +58,7 @@ class TableWriter:
     def __init__(self, path: str | os.PathLike[str], schema: pa.Schema, read: Sequence[str] = ()) -> None:
         self.path = os.fspath(path)
         if self.path != STANDARD_OUTPUT:
+            check_local(self.path, "results")
             check_apart(self.path, read)
         self._called = "the standard output" if self.path == STANDARD_OUTPUT else self.path
         self._format = "csv" if self.path == STANDARD_OUTPUT else table_format(self.path)
