@@ -9,7 +9,7 @@ PEERS ?= .venv-benchmarks
 ENGINES ?= .venv-engines
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
-.PHONY: install demo test test-all test-engines test-browser lint docs bench bench-quick quality speech clean
+.PHONY: install demo test test-all test-engines browser test-browser lint docs bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -40,11 +40,14 @@ $(ENGINES)/installed: pyproject.toml constraints.txt
 	$(ENGINES)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,spark,dask]'
 	@touch $@
 
-# Pages in Chromium. It is Debian's own, which this installs if it is missing and the user may; without it or without
-# Playwright these tests are skipped.
-test-browser: install
-	command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q chromium nodejs; }
+# Chromium and Node, as Debian has them, and Playwright, which drive the tests of pages and of JavaScript; without them
+# these are skipped.
+browser: install
+	@command -v chromium >/dev/null && command -v node >/dev/null || { apt-get update -q && apt-get install -y -q chromium nodejs; } \
+		|| echo "Chromium and Node are not there and cannot be installed here: tests that need them are skipped."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
+
+test-browser: browser
 	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/store/test_javascript_flows.py
 
 lint: install
