@@ -160,7 +160,7 @@ def batch_of(x: Tensor, context: Tensor | None, context_features: int) -> torch.
     if not context_features:
         return x.shape[:-1]
     batch, of_context = x.shape[:-1], checked_context(context, context_features).shape[:-1]
-    return batch if batch == of_context else torch.Size(broadcast_shapes(batch, of_context))
+    return batch if batch == of_context else broadcast_shapes(batch, of_context)
 
 
 def unit_by_unit(value: Tensor, batch: torch.Size) -> Tensor:

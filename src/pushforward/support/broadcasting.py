@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from torch import Size
 
-def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+
+def broadcast_shapes(*shapes: Sequence[int]) -> Size:
     """Return the shape that all shapes broadcast to.
 
     The first call of `torch.broadcast_shapes` in a process imports SymPy and half of torch's compiler, which takes as
@@ -23,7 +25,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
 
     Examples:
         >>> broadcast_shapes((3, 1), (2,), ())
-        (3, 2)
+        torch.Size([3, 2])
     """
     sizes = []
     for aligned in zip_longest(*(tuple(shape)[::-1] for shape in shapes), fillvalue=1):
@@ -31,4 +33,4 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
         if any(one not in (1, size) for one in aligned):
             raise RuntimeError(f"The shapes {', '.join(str(tuple(shape)) for shape in shapes)} do not broadcast.")
         sizes.append(size)
-    return tuple(sizes[::-1])
+    return Size(sizes[::-1])
