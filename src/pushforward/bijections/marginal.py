@@ -8,7 +8,6 @@ from torch import Tensor
 
 from pushforward.bijections.elementwise import Elementwise
 from pushforward.bijections.quantile_knots import (
-    FEW_KNOTS,
     knots_on_line,
     knots_through_quantiles,
     lengthened,
@@ -92,7 +91,6 @@ class MarginalSpline(Elementwise):
         normal: Sequence[int] = (),
         weights: Tensor | None = None,
         straight: Collection[int] = (),
-        apart: bool = True,
     ) -> "MarginalSpline":
         """Lay the knots through the quantiles of data.
 
@@ -120,8 +118,7 @@ class MarginalSpline(Elementwise):
             normal: features that are already normal: for them the spline is the identity, whatever x holds.
             weights: (N,) positive weights of the rows in the quantiles, scaled to sum to N; default all equal.
             straight: features for which the spline is the straight line of their mean and deviation: see
-                `straight_features`. A few values at an end that are far from all others are kept apart all the same.
-            apart: whether that is so; default True.
+                `straight_features`.
 
         Raises:
             ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite, or lies
@@ -136,7 +133,7 @@ class MarginalSpline(Elementwise):
         for feature in (feature for feature in range(x.shape[1]) if feature not in normal):
             ends, name = (lows[feature], highs[feature]), f"Column {feature} of x"
             through[feature] = (
-                knots_on_line(x[:, feature], ends, name, weights, knots < FEW_KNOTS, apart)
+                knots_on_line(x[:, feature], ends, name, weights)
                 if feature in straight
                 else knots_through_quantiles(x[:, feature], probabilities, ends, name, weights)
             )

@@ -24,7 +24,7 @@ ROWS_AT_ENDS = 5
 # `far_ends`.
 FEW_KNOTS, TIMES_OF_ONE_WITH_FEW = 8, 10.0
 # A straight line bends only in its outermost pieces.
-PIECES_OF_LINE, FURTHEST_ON_LINE = 8, 5.0
+PIECES_OF_LINE = 8
 # Data at a bound are moved this share of their range inside it.
 INSIDE = 1e-9
 
@@ -91,25 +91,14 @@ def knots_through_quantiles(
     return lengthened(_knots(segments, bridges, few, eps, bounds), count, eps, bounds[1])
 
 
-def knots_on_line(
-    column: Tensor,
-    bounds: tuple[float, float],
-    name: str,
-    weights: Tensor | None = None,
-    few_knots: bool = False,
-    apart: bool = True,
-) -> Knots:
+def knots_on_line(column: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None) -> Knots:
     """Knots on the straight line x = mean + deviation · z, which bends only near a bound, toward it.
-
-    A few values at an end that are far from all others are cut off, and the line is that of the others.
 
     Arguments:
         column: (N,).
         bounds: the lower and the upper bound, infinite for none.
         name: what messages call the column.
         weights: (N,) positive weights of the rows; default all equal.
-        few_knots: whether a spline through quantiles would have so few that one far value matters.
-        apart: whether far values are cut off; default True.
 
     Raises:
         ValueError: the column is constant, not finite, or outside its bounds.
@@ -118,13 +107,11 @@ def knots_on_line(
     ordered, order = _within_bounds(column, bounds, name)
     share = torch.ones_like(ordered) if weights is None else weights.to(order.device).double()[order]
     share = share / share.sum()
-    beside = _line_beside_far(ordered, share, few_knots, eps) if apart else None
-    if beside is not None:
-        return _knots(*_cut_at_gaps(beside, ordered, share, eps, few_knots), eps, bounds)
-    mean, deviation = _moments(ordered, share)
+    mean = (share * ordered).sum()
+    deviation = float((share * (ordered - mean).square()).sum().sqrt())
     along = torch.linspace(0, 1, PIECES_OF_LINE + 1, dtype=torch.float64)
     inside = torch.lerp(ordered[0], ordered[-1], along.to(ordered)).tolist()
-    points = [((x - mean) / deviation, x) for x in inside]
+    points = [((x - float(mean)) / deviation, x) for x in inside]
     first, lower = _further(points[0], deviation, eps, bounds[0], -1)
     last, upper = _further(points[-1], deviation, eps, bounds[1], 1)
     points = [first, *points, last]
@@ -132,42 +119,6 @@ def knots_on_line(
     slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
     z, x = (list(numbers) for numbers in zip(*points, strict=True))
     return z, x, slopes
-
-
-def _line_beside_far(ordered: Tensor, share: Tensor, few_knots: bool, eps: float) -> list[Point] | None:
-    """Points where quantiles would be if the values that are not far were normal, and the ends; None if none are far.
-
-    Arguments:
-        ordered: (N,) increasing.
-        share: of the rows in this order, of all weight.
-        few_knots: as in `knots_on_line`.
-        eps: of the precision of the column.
-    """
-    rows = len(ordered)
-    times = TIMES_OF_ONE_WITH_FEW if few_knots else TIMES_OF_ONE
-    places = [(place, far) for _, place, far in _gaps(ordered, times) if far]
-    first = max((place + 1 for place, far in places if far < 0), default=0)
-    last = min((place + 1 for place, far in places if far > 0), default=rows)
-    near = ordered[first:last]
-    if len(near) == rows or len(near) < 2 or not _resolved(float(near[0]), float(near[-1]), eps):
-        return None
-    mean, deviation = _moments(near, share[first:last] / share[first:last].sum())
-    # Beyond this the probabilities of a normal distribution are no longer told apart.
-    reach = FURTHEST_ON_LINE * deviation
-    ends = max(float(near[0]), mean - reach), min(float(near[-1]), mean + reach)
-    x = torch.linspace(*ends, PIECES_OF_LINE + 1, dtype=torch.float64).to(near)
-    below, among = float(share[:first].sum()), float(share[first:last].sum())
-    z = torch.special.ndtri(below + among * torch.special.ndtr((x - mean) / deviation))
-    points = list(zip(z.tolist(), x.tolist(), strict=True))
-    outermost = _normal_quantile(1 / (rows + 1))
-    lowest = [(outermost, float(ordered[0]))] if first else []
-    return [*lowest, *points, *([(-outermost, float(ordered[-1]))] if last < rows else [])]
-
-
-def _moments(values: Tensor, share: Tensor) -> tuple[float, float]:
-    """The mean and the deviation of values with shares of all weight."""
-    mean = (share * values).sum()
-    return float(mean), float((share * (values - mean).square()).sum().sqrt())
 
 
 def _within_bounds(column: Tensor, bounds: tuple[float, float], name: str) -> tuple[Tensor, Tensor]:
@@ -202,8 +153,7 @@ def _cut_at_gaps(
     """
     rows, few = len(ordered), [False, False]
     total = weights.cumsum(0) / weights.sum()
-    beyond = 0.5 / (rows + 1)
-    half = min(beyond, MOST_IN_GAP / 2)
+    half = min(0.5 / (rows + 1), MOST_IN_GAP / 2)
     thin, near, cluster = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half, 2 * (NEIGHBORS + 2) * half
     segments: list[list[Point]] = []
     bridges: list[list[Point]] = []
@@ -216,9 +166,7 @@ def _cut_at_gaps(
         if (middle - before < cluster and not (far < 0 and before == 0)) or (1 - middle < cluster and far <= 0):
             continue
         before, third = middle, (end - start) / 3
-        # Next to the many values beyond which a few are far, as much as beyond the last value of any other column.
-        ends = (beyond if far > 0 else half), (beyond if far < 0 else half)
-        z = [_normal_quantile(middle + part) for part in (-near, -ends[0], -thin, thin, ends[1], near)]
+        z = [_normal_quantile(middle + part) for part in (-near, -half, -thin, thin, half, near)]
         lower, upper = (z[2], start + min(left, third)), (z[3], end - min(right, third))
         inside = [point for point in points[1:] if point[0] < z[0] and point[1] < start]
         ending, bridge = [*inside, (z[1], start)], [lower, upper]
