@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pushforward.bijections import MarginalSpline
 from pushforward.bijections.cross_fitting import straight_features
@@ -14,14 +16,18 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.estimator.one_fit import Rows
 from pushforward.training.folds import FoldedRows
 from pushforward.zoo.boosted_trees import TREES, boosted_trees
-from pushforward.zoo.cross_fitted import CrossFitted
+from pushforward.zoo.cross_fitted import STANDARD_ERRORS, CrossFitted
 from pushforward.zoo.kernel_regression import MOST_POINTS, STEPS, kernel_regression
+from pushforward.zoo.linear_regression import regression_with_residuals
 from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
 
 # Rows are divided so often, into so many parts, and trees are so deep: few rows, and many.
 DIVISIONS = 2
 FEW_ROWS, PARTS_OF_FEW, DEPTH_OF_FEW = 2_000, 5, 6
 PARTS, DEPTH = 3, 8
+# Predicted without itself alone, a row of a smooth function is below what others say by what it is above it: beside the
+# columns of X that would tell the target. Without a tenth of the rows it hardly does.
+PARTS_OF_KERNELS = 10
 # The most of a fit's time that trees and kernels take.
 TIME_OF_TREES, TIME_OF_KERNELS = 0.2, 0.1
 # What the most kernels take to be inverted on one thread, about.
@@ -72,13 +78,32 @@ def regressions_of(
     kernels = kernel_regression(
         y,
         given,
-        folded.together,
+        folded.parts(PARTS_OF_KERNELS, seed),
         seed,
         points=int(MOST_POINTS * min(1.0, seconds / SECONDS_OF_KERNELS) ** (1 / 3)),
         steps=int(min(STEPS, most)),
         seconds=seconds,
     )
-    return [one for one in (trees, kernels) if one is not None and one.helps]
+    line = _left_by_line(scores, torch.from_numpy(given))
+    return [one for one in (trees, kernels) if one is not None and one.helps and _is_better(one, y, line)]
+
+
+def _left_by_line(y: Tensor, given: Tensor) -> np.ndarray:
+    """What the linear regression leaves of targets, (n,), as of fresh rows."""
+    deviation, mean = torch.std_mean(given.double(), 0, correction=0)
+    units = (given.double() - mean) / deviation.masked_fill(deviation == 0, 1.0)
+    left = regression_with_residuals(y, units)[2]
+    found: np.ndarray = (left[:, 0] * math.sqrt(len(left))).numpy()
+    return found
+
+
+def _is_better(one: CrossFitted, y: np.ndarray, line: np.ndarray) -> bool:
+    """Whether a regression leaves less than the line, by its standard errors: flows have that one already.
+
+    Beside the columns of X what is said of a row without it would else tell how its target differs from the line.
+    """
+    gain = np.square(line) - np.square(y - one.unseen)
+    return bool(gain.mean() > STANDARD_ERRORS * gain.std() / math.sqrt(len(y)))
 
 
 def line_of(regressions: Sequence[CrossFitted]) -> str:
