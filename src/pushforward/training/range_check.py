@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -65,11 +65,10 @@ def contexts_compared(flow: Density, rows: Rows | None) -> Iterator[None]:
     """
     modules = list(flow.modules()) if isinstance(flow, nn.Module) else []
     ranges = [module for module in modules if isinstance(module, ContextRange)]
-    if ranges and rows is not None and rows.context is not None:
+    # What lies beyond the range of one flow of a mixture may lie within that of another.
+    if _are_one(ranges) and rows is not None and rows.context is not None:
         contexts = (context.to(device_of(flow)) for _, context, *_ in rows.chunks(ROWS_AT_A_TIME))
-        # Each flow of a mixture has a range of its own.
-        flows = [module for module in modules if isinstance(module, Flow)]
-        known = not any(bool(one.beyond_range(context).any()) for context in contexts for one in flows)
+        known = not any(bool(flow.beyond_range(context).any()) for context in contexts)
         for one in ranges:
             one.holds_training = known
     try:
@@ -77,6 +76,12 @@ def contexts_compared(flow: Density, rows: Rows | None) -> Iterator[None]:
     finally:
         for one in ranges:
             one.holds_training = False
+
+
+def _are_one(ranges: Sequence[ContextRange]) -> bool:
+    """Whether there are ranges, and all are the same."""
+    ends = [torch.stack([one.low, one.high]) for one in ranges]
+    return bool(ends) and all(torch.equal(one, ends[0]) for one in ends)
 
 
 def _meet(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, float | None]:
