@@ -84,8 +84,8 @@ def test_noise_about_a_line_is_told_as_well_as_by_the_line(slope):
 
 
 def test_copies_and_rows_by_themselves_have_the_same_numbers():
-    x, y = rows("steps", 100, 0)
-    density = pf.ConditionalFlowDensity(max_steps=3, random_state=0).fit(x, y)
+    x, y = rows("steps", 300, 0)
+    density = pf.ConditionalFlowDensity(max_steps=20, random_state=0).fit(x, y)
     assert len(density.flow_.regressions)
     expected, draws = density.score_samples(x, y), density.sample(x, 2, random_state=0)
     for again in (copy.deepcopy(density), pickle.loads(pickle.dumps(density))):

@@ -161,7 +161,7 @@ def test_a_column_and_its_rounded_copy_are_related(rounded):
     a, other = RANDOM.normal(10, 2, ROWS), RANDOM.normal(size=ROWS)
     copies = {"single": np.float32(a), "single, doubled": np.float32(2 * a), "six decimals": np.round(a, 6)}
     # Rounding decides which of them stands on the left.
-    equation = "(a = 0.5 b|b = 2 a)" if "doubled" in rounded else "a = b"
+    equation = "(a = 0.5 b|b = 2 a)" if "doubled" in rounded else "(a = b|b = a)"
     with pytest.raises(InputError, match=f"{equation} in every row up to rounding"):
         prepare(pd.DataFrame({"a": a, "b": copies[rounded], "c": other}))
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import pushforward as pf
-from pushforward.cli.main import app
+from pushforward.cli.app import app
 from pushforward.support.atomic import atomic_path
 from pushforward.tables import TableWriter, open_table, read_columns
 
