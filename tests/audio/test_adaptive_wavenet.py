@@ -61,6 +61,7 @@ def test_no_sample_looks_at_itself_or_ahead(head):
     assert (jacobian[1:, 0] > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_the_density_of_two_samples_integrates_to_one(head):
     teacher = model(head)

@@ -7,6 +7,7 @@ import pytest
 from pushforward.table_models.gaussian import gaussian_log_likelihood
 
 
+@pytest.mark.slow
 def test_power_has_the_published_gaussian():
     if not datasets.is_cached("POWER"):
         pytest.skip("python benchmarks/datasets.py POWER fetches it")

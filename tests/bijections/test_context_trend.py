@@ -221,6 +221,7 @@ def test_a_file_gives_the_same_and_its_options_are_checked(tmp_path):
     assert torch.equal(student.bijection.context_trend.slope, flow.bijection.context_trend.slope)
 
 
+@pytest.mark.slow
 def test_gradients_reach_contexts_beyond_the_range():
     flow, x, _ = random_flow(pf.gaussianized)
     at = BEYOND.clone().requires_grad_()

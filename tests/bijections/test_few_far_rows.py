@@ -33,6 +33,7 @@ def spline_of(x):
     return MarginalSpline.from_data(column, knots, straight=straight_features(column, knots))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize(
     ("rows", "side"), [(200, 1), (300, -1), (800, 1), pytest.param(5000, -1, marks=pytest.mark.slow)]

@@ -156,6 +156,7 @@ def test_what_makes_no_spline_is_refused(options):
         RationalQuadraticSpline(**options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoregressive", pytest.param("coupling", marks=pytest.mark.slow)])
 def test_nsf_learns_what_an_affine_flow_cannot(kind):
     torch.manual_seed(0)

@@ -90,6 +90,7 @@ def test_results_that_cannot_be_written_are_one_sentence(tmp_path, stream, why):
     assert result.returncode == 2 and result.stderr == f"Error: cannot write the standard output: {why}.\n"
 
 
+@pytest.mark.slow
 def test_a_table_stays_where_its_summary_cannot_be_written(tmp_path):
     result = shell(tmp_path, f"$PF sample {MODEL} -n 3 -o draws.csv --json >/dev/full")
     assert result.returncode == 2

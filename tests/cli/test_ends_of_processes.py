@@ -71,6 +71,7 @@ def test_a_signal_at_the_end_changes_nothing(sent, words, status, tmp_path):
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
+@pytest.mark.slow
 def test_kernels_that_are_not_known_are_bad_input(tmp_path):
     data = tmp_path / "t.csv"
     data.write_text("a\n1\n2\n")
@@ -79,6 +80,7 @@ def test_kernels_that_are_not_known_are_bad_input(tmp_path):
     assert done.stderr.startswith("Error: PUSHFORWARD_KERNELS must be none or one of") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_launchers_whose_variables_are_no_numbers_are_bad_input(tmp_path):
     data = tmp_path / "t.csv"
     data.write_text("a\n1\n2\n")

@@ -75,6 +75,7 @@ def test_ctrl_c_after_the_training_leaves_nothing(run, tmp_path, monkeypatch):
     assert "m.metrics.csv" not in names(tmp_path) and "m.safetensors" not in names(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_older_model_keeps_its_metrics(run, tmp_path, at_step):
     write(tmp_path / "t.csv", make_rows(200))
     assert run(*FIT).status == 0
@@ -84,6 +85,7 @@ def test_an_older_model_keeps_its_metrics(run, tmp_path, at_step):
     assert [(tmp_path / name).read_bytes() for name in ("m.safetensors", "m.metrics.csv")] == before
 
 
+@pytest.mark.slow
 def test_the_metrics_of_a_fit_that_resumes_are_whole(run, tmp_path, at_step, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(checkpoints, "LARGEST_SHARE", math.inf)

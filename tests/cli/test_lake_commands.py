@@ -83,6 +83,7 @@ def test_a_fit_of_parts_is_that_of_one_file(run, frame):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_standard_input_is_read(run, tmp_path, model, frame, packed):
     text = frame.to_csv(index=False).encode()
@@ -208,6 +209,7 @@ def test_numbers_that_are_dressed_later(run, small, later):
     np.testing.assert_array_equal(matrix[:, 0], numbers[-5:] * 5000.0)
 
 
+@pytest.mark.slow
 def test_a_streamed_folder_of_csv_has_every_row(run, small, frame):
     os.makedirs("lake")
     many = pd.DataFrame(make_rows(3000), columns=["x", "y", "z"])

@@ -54,6 +54,7 @@ def test_a_table_may_be_all_text(run, mixed):
     assert pd.read_csv("p.csv").groupby("row").probability.sum().to_numpy() == pytest.approx(np.ones(300), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_no_header(run, mixed):
     mixed[["y", "kind"]].to_csv("d.csv", index=False, header=False)
     refused = run("fit", "d.csv", "-o", "m.safetensors")

@@ -23,6 +23,7 @@ def new_rows(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_report_is_written_as_markdown_and_json(run, fitted, new_rows):
     result = run(
         "report", fitted / "model.safetensors", new_rows / "new.csv", "-o", "report.md", "--json", "--rows", 300
@@ -42,6 +43,7 @@ def test_a_report_is_written_as_markdown_and_json(run, fitted, new_rows):
         assert again[section] == found[section]
 
 
+@pytest.mark.slow
 def test_rows_that_were_trained_on_are_recognized(run, fitted, new_rows):
     known = run("report", fitted / "model.safetensors", fitted / "data.csv", "--json", "--rows", 500).json()
     assert known["verdict"]["trained_on"]["share"] == pytest.approx(0.9, abs=5 * (0.09 / 500) ** 0.5)
@@ -53,6 +55,7 @@ def test_rows_that_were_trained_on_are_recognized(run, fitted, new_rows):
     assert new["learning_curve"]["step"][0] == 0
 
 
+@pytest.mark.slow
 def test_a_model_of_an_earlier_version_has_a_report_without_its_training_rows(run, fitted, new_rows):
     model = pf.TableModel.load(fitted / "model.safetensors")
     object.__setattr__(model, "record", None)
@@ -63,6 +66,7 @@ def test_a_model_of_an_earlier_version_has_a_report_without_its_training_rows(ru
     assert found["learning_curve"]["step"] == []
 
 
+@pytest.mark.slow
 def test_a_conditional_model_has_a_report(run, fitted, new_rows):
     found = run("report", fitted / "given.safetensors", new_rows / "new.csv", "--json", "--train", fitted / "data.csv")
     assert found.status == 0, found.err

@@ -151,6 +151,7 @@ def test_the_probability_of_a_recorded_value_is_that_of_its_cell():
         plain.recorded_log_prob(X, y)
 
 
+@pytest.mark.slow
 def test_several_targets_are_judged_one_by_one():
     X = RANDOM.normal(size=(200, 2))
     y = X @ [[1.0, 0.0], [0.0, 2.0]] + 0.3 * RANDOM.normal(size=(200, 2))

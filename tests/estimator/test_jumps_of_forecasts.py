@@ -58,6 +58,7 @@ def test_scores_of_whole_numbers_are_sums(name, flow):
     np.testing.assert_allclose(density.predict(rows, "mean"), mean, **tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "flow"),
     [

@@ -41,6 +41,7 @@ def test_p_values_are_uniform_on_new_rows_and_least_for_rows_far_away(score):
     np.testing.assert_array_equal(found.p_values([[4.0, -4.0], [25.0, -25.0]]), 1 / (held_out + 1))
 
 
+@pytest.mark.slow
 def test_what_is_too_probable_is_not_typical():
     X = np.random.default_rng(0).normal(size=(2000, 20))
     found = pf.FlowOutlierDetector(criterion="typicality", **{**OPTIONS, "max_steps": 1}).fit(X)

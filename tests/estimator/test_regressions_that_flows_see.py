@@ -30,6 +30,7 @@ def enough(monkeypatch):
         monkeypatch.setattr(f"pushforward.estimator.regressions.{name}", value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_few_steps_learn_what_no_straight_line_says(truth):
     density = pf.ConditionalFlowDensity(max_steps=40, random_state=0).fit(*rows(truth, 200, 0))
@@ -41,6 +42,7 @@ def test_few_steps_learn_what_no_straight_line_says(truth):
     assert any("have not seen" in line for line in density.history_.events)
 
 
+@pytest.mark.slow
 def test_one_file_holds_them(tmp_path):
     density = pf.ConditionalFlowDensity(max_steps=10, random_state=0).fit(*rows("waves", 100, 0))
     x, y = rows("waves", 50, 1)
@@ -67,6 +69,7 @@ def line_and_noise(slope, count, seed):
     return x, slope * x[:, 0] + random.normal(size=count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.0, 2.0])
 def test_noise_about_a_line_is_told_as_well_as_by_the_line(slope):
     x, y = line_and_noise(slope, 300, seed=3)

@@ -37,6 +37,7 @@ def test_draws_quantiles_and_scores_stay_near_the_data(case):
     assert is_mean_of(density.crps(X, y) - truth, 0)
 
 
+@pytest.mark.slow
 def test_draws_of_rows_with_an_atom_stay_near_the_data():
     X, y = rows_of("zeros among amounts")
     density = pf.FlowDensity(max_steps=STEPS, random_state=0).fit(np.column_stack([X, y]))

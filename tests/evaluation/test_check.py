@@ -180,6 +180,7 @@ def test_a_chain_of_dependencies_passes():
     assert pf.check_bijection(Autoregressive(3, Affine(), Conditioner((16,), "elu"), adjacency=chain)).passed
 
 
+@pytest.mark.slow
 def test_dependencies_can_be_declared():
     declared = torch.eye(3).bool()
     assert pf.check_bijection(Scaling(), dependencies=declared).passed

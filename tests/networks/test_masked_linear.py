@@ -72,6 +72,7 @@ def test_every_live_entry_lies_in_a_block():
     assert made.layers[1].blocks is not None and blocks_of(torch.ones(400, 400).bool()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(300, 300), (400, 420)])
 def test_a_wide_network_is_what_its_masked_matrices_say(hidden):
     made = MADE(50, 2, Conditioner(hidden), context=2).double()

@@ -53,6 +53,7 @@ def test_a_fit_is_that_of_the_other_rows(tmp_path, plain, kind):
     assert_same(found, fit(typed))
 
 
+@pytest.mark.slow
 def test_a_wholly_empty_line_is_not_counted(tmp_path):
     found = fit(csv(tmp_path / "m.csv", with_blank_rows(LINES, "")))
     assert_same(found, fit(csv(tmp_path / "t.csv", LINES)))

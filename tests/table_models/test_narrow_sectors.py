@@ -30,6 +30,7 @@ def apart(one, other):
     return np.abs((one - other + 180) % 360 - 180)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sectors", [[180.0], [0.0], [250.0], [0.0, 180.0]])
 def test_a_fit_starts_where_the_angles_are(sectors):
     lie = (angles(ROWS, sectors)[1] + 180) % 360 - 180

@@ -45,6 +45,7 @@ def test_without_any_it_is_said_where_they_were_looked_for(monkeypatch, tmp_path
     assert line == "copies with a jitter, or rounded, were looked for among the first 16,384 rows alone"
 
 
+@pytest.mark.slow
 def test_identical_copies_are_not_among_them(monkeypatch, tmp_path):
     frame = rows("none")
     (line,) = lines_of(monkeypatch, tmp_path, pd.concat([frame, frame[:800]]).sample(frac=1, random_state=0))

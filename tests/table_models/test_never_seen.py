@@ -59,6 +59,7 @@ def scored(model, rows, folder, **options):
     return summary, pa.parquet.read_table(folder / "scores.parquet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.parametrize("kind", ["model", "any_given"])
 def test_a_value_that_was_never_seen_has_no_density_and_all_other_rows_have(kind, name, request, tmp_path):
@@ -174,6 +175,7 @@ def test_a_posterior_leaves_it_open(any_given, tmp_path):
     assert found[0].equals(found[1]) and len(lines) == 1
 
 
+@pytest.mark.slow
 def test_as_a_condition_it_is_not_known_or_has_no_answer(tmp_path):
     rows, given = table().select(["wait", "site", "humidity"]), ["site", "humidity"]
     strange = with_value(rows, "site", "c")
@@ -220,6 +222,7 @@ def test_a_summary_of_nothing_is_plain():
     json.dumps(scores.strange.as_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [["site"], ["wait"], ["children", "site"]])
 def test_a_column_that_varies_in_one_row_alone_is_no_reason_to_refuse(given):
     held_out = pf.training.splitting.split_rows(ROWS, 0.1, seed=0)[1].numpy()[0]

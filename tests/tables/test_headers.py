@@ -184,6 +184,7 @@ def test_what_is_refused_truly(tmp_path, case):
     assert words in refusal(write(tmp_path, text))
 
 
+@pytest.mark.slow
 def test_a_value_under_no_name_is_no_trailing_comma(tmp_path):
     path = write(tmp_path, "a,b,\n" + "1,2,\n" * 250_000 + "1,2,3\n")
     assert refusal(path) == (

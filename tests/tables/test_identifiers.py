@@ -139,6 +139,7 @@ def test_the_index_of_pandas_in_the_metadata_of_a_file(tmp_path):
     assert identifiers(table, np.arange(ROWS), ROWS, source="t") == {"star": "it is the index of a data frame"}
 
 
+@pytest.mark.slow
 def test_a_fit_says_what_it_leaves_out_and_keeps_what_is_named(tmp_path):
     table = {"id": np.arange(1, ROWS + 1), "x": GENERATOR.normal(size=ROWS), "y": GENERATOR.normal(size=ROWS)}
     pd.DataFrame(table).to_csv(tmp_path / "t.csv")

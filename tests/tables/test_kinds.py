@@ -55,6 +55,7 @@ def degrees(monkeypatch):
     KINDS.update(before)
 
 
+@pytest.mark.slow
 def test_a_new_kind_is_one_class(degrees, tmp_path):
     generator = np.random.default_rng(0)
     warmth = generator.normal(20, 5, 300).round(2)

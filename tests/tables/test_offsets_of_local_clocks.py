@@ -110,6 +110,7 @@ def test_zones_are_found_by_any_moments(seed):
         assert (again.tz_localize(None) == moments.tz_localize(None)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1000, 2000])
 def test_the_probability_is_that_of_local_days(seed):
     rows, fresh = (texts_of(local("Europe/Berlin", "D", 200, seed=place)) for place in (seed, seed + 1))

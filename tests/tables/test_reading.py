@@ -313,6 +313,7 @@ WRITTEN_OUT = ["csv", "csv.gz", "jsonl"]
 SECONDS = [pytest.param(ending, marks=pytest.mark.slow) for ending in (*WRITTEN_OUT, "folder")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [*SECONDS, "parquet", "feather", "arrow"])
 def test_memory_does_not_grow_with_the_file(tmp_path, ending):
     path, rows = tmp_path / f"t.{ending}", 40

@@ -137,6 +137,7 @@ def test_the_chance_of_a_new_value_is_that_of_values_seen_once():
     )
 
 
+@pytest.mark.slow
 def test_values_never_seen_have_probability_zero_however_near(monkeypatch):
     small_flows(monkeypatch)
     table = pd.DataFrame({"y": GENERATOR.normal(size=ROWS), "d": SCATTERED["fractions"], "zip": SCATTERED["codes"]})

@@ -259,6 +259,7 @@ def test_a_declared_format_is_used():
         parse_schema({"x": {"kind": "date-time", "format": "%Q"}})
 
 
+@pytest.mark.slow
 def test_files_are_fitted_scored_sampled_and_imputed_in_their_dress(tmp_path):
     noise = GENERATOR.normal(size=300)
     price = [f"${n:,}" if k % 9 else "" for k, n in enumerate(WHOLE)]

@@ -252,6 +252,7 @@ def test_resume_needs_a_path():
         pf.fit(AffineGaussian(), gaussian_rows(), max_steps=2, resume=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["path", "plain"])
 def test_a_variational_fit_goes_on_too(tmp_path, kill, estimator):
     def fit(**kept):

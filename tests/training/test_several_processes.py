@@ -59,6 +59,7 @@ def check_alike(one, other, tolerance):
         np.testing.assert_allclose(value, others[name], atol=10 * tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alike", "weighted"])
 def test_processes_take_the_steps_that_one_takes(weighted):
     weights = torch.rand(ROWS, generator=torch.Generator().manual_seed(1)) if weighted else None

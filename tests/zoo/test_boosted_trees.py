@@ -1,6 +1,7 @@
 """Boosted trees: what the module says, and what is said of rows that they have not seen."""
 
 import numpy as np
+import pytest
 import torch
 
 from pushforward.zoo import boosted_trees as module
@@ -40,6 +41,7 @@ def test_a_row_has_no_say_in_what_is_said_of_it():
     assert same[7] and not same.all()
 
 
+@pytest.mark.slow
 def test_fresh_rows_are_predicted_as_well_as_those_out_of_part():
     context, y = rows(500)
     found = boosted_trees(y, context, divisions(500), seed=0, trees=100)
