@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,6 +13,8 @@ from pushforward.table_models.scoring import log_prob_of_rows
 from pushforward.table_models.surprise import QUANTILES, log_masses, resolved
 
 BATCH_ROWS, ROWS_AT_A_TIME = 4096, 128
+# The share of draws at either end that say nothing of where a search begins.
+OUTERMOST = 0.005
 
 
 @torch.inference_mode()
@@ -34,7 +38,10 @@ def full_conditional_ends(model: TableModel, codes: np.ndarray, name: str, draws
     found = np.full((2, len(codes)), np.nan)
     present = np.flatnonzero(~np.isnan(codes[:, place]))
     levels = kind.all_codes()
-    spread = torch.from_numpy(np.quantile(draws, np.linspace(0, 1, QUANTILES)))[None]
+    # Few draws may lie so far out that no search from there comes back to the others.
+    spread = np.quantile(draws, np.linspace(OUTERMOST, 1 - OUTERMOST, QUANTILES))
+    # Between an end of the support and the outermost draws there is mass, too.
+    spread = np.concatenate([[low] * math.isfinite(low), spread, [high] * math.isfinite(high)])
     for start in range(0, len(present), ROWS_AT_A_TIME):
         some = present[start : start + ROWS_AT_A_TIME]
         rows = torch.from_numpy(codes[some])
@@ -51,7 +58,7 @@ def full_conditional_ends(model: TableModel, codes: np.ndarray, name: str, draws
         if levels is not None:
             found[:, some] = _of_levels(at, own, torch.from_numpy(levels).double()).numpy()
         else:
-            found[:, some] = _of_numbers(*resolved(at, own, spread), own).numpy()
+            found[:, some] = _of_numbers(*resolved(at, own, torch.from_numpy(spread)[None]), own).numpy()
     return found
 
 
