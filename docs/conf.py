@@ -29,7 +29,7 @@ autodoc_default_options = {
     "members": True,
     "show-inheritance": True,
     # scikit-learn's own, whose docstrings refer to its pages.
-    "exclude-members": "set_fit_request, set_score_request",
+    "exclude-members": "set_fit_request, set_predict_request, set_score_request",
 }
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
