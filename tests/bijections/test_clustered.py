@@ -288,3 +288,11 @@ def test_draws_beside_atoms_and_clusters_stay_near_the_data():
     # Of fifty times as many amounts the largest is about four times as large as the largest row, and itself varies
     # much; the tenth largest does not.
     assert np.sort(drawn)[-10] < 8 * amounts.max() and drawn.min() == 0
+
+
+@pytest.mark.parametrize("count", [30, 40])
+def test_more_than_32_boxes_are_none(count):
+    label = torch.arange(50 * count) % count
+    noise = torch.randn(50 * count, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    boxes = find_clusters(noise + 1000.0 * label[:, None])
+    assert boxes is None if count > 32 else len(boxes.low) == count

@@ -55,15 +55,16 @@ def find_clusters(x: Tensor) -> Boxes | None:
 
     A column has a gap where `empty_gaps` finds one. Two gaps of two columns belong together if hardly a row lies on
     one side of the first and one side of the second: at most a twentieth of the rows that would by chance, and at least
-    five would. At such a gap the space is divided, in its middle, and so are both parts in turn, up to 32 boxes.
-    Once it is, gaps of one column divide a part as well, if at least 50 of its rows lie on either side.
+    five would. At such a gap the space is divided, in its middle, and so are both parts in turn. Once it is, gaps of
+    one column divide a part as well, if at least 50 of its rows lie on either side. What divides into more than 32
+    boxes is a path or a grid rather than a few clusters, and a flow knows more of it as a whole.
 
     Arguments:
         x: (N, D), at most 1000 columns.
 
     Returns:
-        The boxes, or None if there are no such gaps: where only one column has gaps, or where the sides of gaps are
-        independent.
+        The boxes, or None if there are no such gaps, where only one column has gaps or where the sides of gaps are
+        independent; and if there are more than 32.
 
     Example:
         >>> noise = torch.randn(600, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -82,11 +83,12 @@ def find_clusters(x: Tensor) -> Boxes | None:
     shown = [some]
     while waiting:
         part, seen = waiting.pop(0), shown.pop(0)
-        room = len(waiting) + len(done) + 2 <= MOST_CLUSTERS
-        cut = next((cut for cut in _cuts(seen, whole=seen is some) if _varies(part, *cut)), None) if room else None
+        cut = next((cut for cut in _cuts(seen, whole=seen is some) if _varies(part, *cut)), None)
         if cut is None:
             done.append(part)
             continue
+        if len(waiting) + len(done) + 2 > MOST_CLUSTERS:
+            return None
         waiting += _halves(part, *cut)
         column, middle = cut
         shown += [seen[seen[:, column] < middle], seen[seen[:, column] >= middle]]
