@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Quiet, Seed, Verbose
+from pushforward.cli.options import Json, MostRows, Quiet, Seed, Verbose
 from pushforward.cli.output import command, print_json, say
 from pushforward.cli.reading import TABLES, Reading
 
@@ -17,7 +17,7 @@ def compare(
         list[str],
         typer.Argument(help=f"Rows that neither was trained on: {TABLES}.", metavar="DATA...", show_default=False),
     ],
-    rows: Annotated[int, typer.Option(min=20, help="Most rows to look at, chosen by the seed.")] = 20_000,
+    rows: MostRows = 20_000,
     seed: Seed = 0,
     reading: Reading = Reading(),
     json: Json = False,

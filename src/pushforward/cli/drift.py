@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Model, Quiet, Seed, Verbose
+from pushforward.cli.options import Json, Model, MostRows, Quiet, Seed, Verbose
 from pushforward.cli.output import FAILED, command, print_json, say
 from pushforward.cli.reading import Reading
 
@@ -30,7 +30,7 @@ def drift(
             show_default=False,
         ),
     ] = None,
-    rows: Annotated[int, typer.Option(min=20, help="Most rows of each to look at, chosen by the seed.")] = 5000,
+    rows: MostRows = 5000,
     seed: Seed = 0,
     reading: Reading = Reading(),
     json: Json = False,

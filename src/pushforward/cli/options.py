@@ -27,6 +27,7 @@ Seed = Annotated[
     int,
     typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers: the same seed gives the same result."),
 ]
+MostRows = Annotated[int, typer.Option(min=20, help="Most rows of a table to look at, chosen by the seed.")]
 SeedOfDraws = Annotated[
     int | None,
     typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws; by default every run draws different ones."),

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 
+from pushforward.support.wording import counted
 from pushforward.version import __version__
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pyarrow")
@@ -30,8 +31,7 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     """The machine in a few words."""
-    count = os.cpu_count() or 1
-    return f"{platform.system()} {platform.machine()}, {count} processor{'' if count == 1 else 's'}"
+    return f"{platform.system()} {platform.machine()}, {counted(os.cpu_count() or 1, 'processor')}"
 
 
 def now() -> str:
