@@ -644,7 +644,7 @@
 
   function read(spec) {
     if (spec.format !== "pushforward-flow" || spec.version > VERSION) {
-      throw new Error(`This is no flow, or one of a later version than ${VERSION}.`);
+      throw new Error(`This is not a flow, or it is one of a later version than ${VERSION}.`);
     }
     return spec.flows ? new Mixture(spec) : new Flow(spec);
   }
