@@ -63,7 +63,7 @@ docs: install
 $(PEERS)/installed: benchmarks/requirements.txt
 	@echo "installing what the benchmarks compare with into $(PEERS): this takes a few minutes, once"
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --requirement $<
+	$(PEERS)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 bench: install $(PEERS)/installed

@@ -104,16 +104,17 @@ def _cuts(x: Tensor, whole: bool) -> Iterator[tuple[int, float]]:
     """
     found = [
         (column, (below + above) / 2)
-        for column in range(x.shape[1])
-        for below, above, _, _ in empty_gaps(x[:, column].sort().values)[0]
+        for column, values in enumerate(x.t().contiguous().sort(1).values)
+        for below, above, _, _ in empty_gaps(values)[0]
     ]
     columns = torch.tensor([column for column, _ in found], dtype=torch.long, device=x.device)
     if not found:
         return
-    upper = (x[:, columns] >= x.new_tensor([middle for _, middle in found])).double()
+    # Numbers of rows up to 2^24 are exact in single precision, which counts them in half the time.
+    upper = (x[:, columns] >= x.new_tensor([middle for _, middle in found])).float()
     sides = torch.stack([upper, 1 - upper], 1).flatten(1)  # (N, 2 G)
-    together = sides.t() @ sides
-    share = sides.mean(0)
+    together = (sides.t() @ sides).double()
+    share = together.diagonal() / len(x)
     expected = share[:, None] * share * len(x)
     exclude = (expected >= FEWEST_EXPECTED) & (together <= MOST_OF_EXPECTED * expected)
     count = len(found)

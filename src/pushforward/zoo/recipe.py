@@ -18,7 +18,7 @@ from pushforward.zoo.covariance import covariance_of_scores
 from pushforward.zoo.gaussian import MOST_COLUMNS
 from pushforward.zoo.linear_regression import regress
 from pushforward.zoo.registry import build
-from pushforward.zoo.units import gaussianized, in_clusters, takes_clusters
+from pushforward.zoo.units import behind_splines, in_clusters, takes_clusters
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
 LAYERS, CONDITIONAL_LAYERS, WIDTH = 5, 2, 128
@@ -82,7 +82,7 @@ class Recipe:
             return self._make_in_clusters(x, boxes, context, seed, **of_data)
         ends = {name: of_data[name] for name in ("low", "high", "normal", "weights") if name in of_data}
         straight = straight_features(x, self.knots, **ends)
-        flow = gaussianized(inner, x, context, self.knots, **of_data, straight=straight, context_knots=context_knots)
+        flow = behind_splines(inner, x, context, self.knots, **of_data, straight=straight, context_knots=context_knots)
         if self.flow.get("regression") and context is not None:
             regress(flow, x, context, of_data.get("weights"))
             return flow

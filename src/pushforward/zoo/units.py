@@ -121,6 +121,33 @@ def gaussianized(
             flow, x, boxes, context, knots, **ends, normal=normal, weights=weights, known=known, labels=False,
             flags=flags,
         )  # fmt: skip
+    return behind_splines(
+        flow, x, context, knots, **ends, normal=normal, weights=weights, known=known, straight=straight,
+        context_knots=context_knots, flags=flags, trends=trends, predictions=predictions,
+    )  # fmt: skip
+
+
+def behind_splines(
+    flow: Flow,
+    x: Tensor,
+    context: Tensor | None = None,
+    knots: int = 32,
+    *,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    normal: Sequence[int] = (),
+    weights: Tensor | None = None,
+    known: Tensor | None = None,
+    straight: Collection[int] = (),
+    context_knots: int | None = None,
+    flags: Collection[int] = (),
+    trends: Collection[int] | None = None,
+    predictions: Collection[int] = (),
+) -> Flow:
+    """The flow in the units of data x as `gaussianized` gives it, without a search for clusters.
+
+    Arguments: as for `gaussianized`.
+    """
     spline = MarginalSpline.from_data(
         x, _checked_knots(knots), low=low, high=high, normal=normal, weights=weights, straight=straight
     )
