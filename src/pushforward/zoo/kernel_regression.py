@@ -40,8 +40,9 @@ def kernel_regression(
     noise have most likelihood of some of the rows. What is said of a row without it, and without those that stand
     together with it, is in closed form; of many rows only some have kernels, and what is said of the others is plain.
 
-    scikit-learn's process predicts as well in about the same time (benchmarks/regression.md). Ours ends when the time
-    is over, needs memory for pairs of rows and not for each column of these, and predicts rows without themselves.
+    scikit-learn's process predicts as well in about the same time (benchmarks/regression_choices.md). Ours ends when
+    the time is over, needs memory for pairs of rows and not for each column of these, and predicts rows without
+    themselves.
 
     Arguments:
         y: (n,) targets.
