@@ -6,7 +6,7 @@
 FOLDER (default $PUSHFORWARD_TABLES/regression, or ../shared/tables/regression beside the project) has a folder for each
 set, with data.txt and index_{features,target,train_K,test_K}.txt, as kept by Gal and Ghahramani (arXiv:1506.02142).
 Every set of it is run unless --sets names some. Test rows are scored once, after the fit. Each fit is a line of FILE
-(JSON, default benchmarks/regression.jsonl) as it ends, and is not repeated, so that an interrupted run goes on where
+(JSON, default benchmarks/regression.jsonl) as it ends, and is not repeated, so that an interrupted run continues where
 it was; the page beside it (.md) is made of all its lines. Splits come one after the other, so that a part of the runs
 is of all sets. One process has two threads, several have one each.
 --validation judges by a fifth of the training rows, at most 1,500, which are then not fitted, reads no test row, and

@@ -63,7 +63,7 @@ def test_what_is_given_of_columns():
 def test_a_gap_where_the_fit_had_none_is_said_and_the_median(density):
     X, _ = rows(2, 20)
     holed, filled = X.copy(), X.copy()
-    holed[3, 2], filled[3, 2] = np.nan, density._context_columns.medians[2]
+    holed[3, 2], filled[3, 2] = np.nan, density._context_columns.fillers[2]
     with pytest.warns(RuntimeWarning, match=r'1 of 20 rows of X lacks a value in columns without gaps .*\("2"\)'):
         found = density.predict(holed)
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -32,6 +32,7 @@ from pushforward.support.progress import silent, to_standard_error
 from pushforward.support.seeding import seeded
 from pushforward.table_models.stacking import seconds_of_flow
 from pushforward.tables.checks import check_scale
+from pushforward.tables.columns.kinds import Column
 from pushforward.tables.columns.values import UNSEEN
 from pushforward.training import evaluate
 from pushforward.training.copies import copies_of
@@ -64,11 +65,12 @@ class FlowEstimator(BaseEstimator):
             for another fit each time.
         device: "auto" (default), "cpu", "cuda" or "mps".
         verbose: whether to say what was chosen and why, and to show a progress bar, on standard error.
-        kinds: what the columns (of `ConditionalFlowDensity`, the targets y0, y1, ...) are. By default that is learned
-            from the rows, as `pushforward.fit_table` does: flags, counts and grades have probabilities, rounded numbers
-            stand for their cells, positive and bounded numbers keep their bounds. {column name or position: kind}, such
-            as {"visits": "integer"}, declares some columns; a kind may be an entry of a schema. "continuous" takes all
-            columns for numbers on the line, with a warning where they repeat values, as `FlowTransformer` always does.
+        kinds: what the columns (of `ConditionalFlowDensity`, the targets y0, y1, ..., and the columns of X by their
+            names, x0, x1, ... in an array) are. By default that is learned from the rows, as `pushforward.fit_table`
+            does: flags, counts and grades have probabilities, rounded numbers stand for their cells, positive and
+            bounded numbers keep their bounds. {column name or position: kind}, such as {"visits": "integer"}, declares
+            some columns; a kind may be an entry of a schema. "continuous" takes all columns for numbers on the line,
+            with a warning where modeled ones repeat values, as `FlowTransformer` always does.
     """
 
     flow: str | None = None
@@ -103,6 +105,7 @@ class FlowEstimator(BaseEstimator):
         names: Sequence[str],
         context: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        context_names: Sequence[str] = (),
     ) -> FittedRows:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
         options = {name: value for name, value in self.get_params().items() if name in OPTIONS}
@@ -120,25 +123,26 @@ class FlowEstimator(BaseEstimator):
         self._columns = VaryingColumns(x[training_rows], names)
         varying = [names[int(place)] for place in self._columns.places]
         check_scale(self._columns.of(x[training_rows]), varying, source="X")
-        self._kinds = self._learn_kinds(rows, names)
+        declared, of_context = declared_kinds(self.kinds, names, context_names)
+        self._kinds = self._learn_kinds(rows, names, declared)
         warn_of_dependence(self._columns.of(x[training_rows]), varying, self._kinds.discrete)
         codes = self._kinds.encode(self._columns.of(rows))
         given = None
         if context is not None:
-            self._context_columns = ContextColumns(context[training_rows].astype(np.float64))
+            learned = self.kinds != CONTINUOUS
+            self._context_columns = ContextColumns(context[training_rows], context_names, of_context, learned)
             if self._context_columns.width:
-                given = self._context_columns(context.astype(np.float64))
+                given = self._context_columns(context).astype(np.float64)
         self._train(codes, given, split, seed, weights, copies)
         return FittedRows(rows, training_rows, split[1].numpy(), copies)
 
-    def _learn_kinds(self, rows: np.ndarray, names: Sequence[str]) -> ColumnKinds:
-        """What the columns of rows, (n, D), that vary are."""
+    def _learn_kinds(self, rows: np.ndarray, names: Sequence[str], declared: Mapping[int, Column]) -> ColumnKinds:
+        """What the columns of rows, (n, D), that vary are, given what a user says of some."""
         places = [int(place) for place in self._columns.places]
         varying, known = rows[:, places], [names[place] for place in places]
         invertible_only = self._needs_invertible_map and self.kinds is None
         if invertible_only or (isinstance(self.kinds, str) and self.kinds == CONTINUOUS):
             return continuous_kinds(varying, known)
-        declared = declared_kinds(self.kinds, names)
         if self._needs_invertible_map:
             raise InputError(
                 "FlowTransformer takes all columns for continuous numbers, since values with a probability have no "
@@ -186,7 +190,7 @@ class FlowEstimator(BaseEstimator):
         regressions = regressions_of(self._kinds, rows, folded, seed, max_time, self.max_steps)
         about = [line_of(regressions)] if regressions else []
         self._announce(about)
-        splits = splits_of_members(rows.codes, rows.given, split, self.validation_fraction, seed)
+        splits = splits_of_members(rows, split, self.validation_fraction, seed)
         rows = rows.shown(regressions)
         if max_time is not None:
             max_time = max(max_time - (time.monotonic() - start), 0.5 * max_time) / len(splits)
@@ -207,7 +211,8 @@ class FlowEstimator(BaseEstimator):
             recipe = choose_recipe(count, rows.codes.shape[1], context, max_time, flows)
         else:
             recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
-        self._announce([*self._kinds.describe(), *recipe.reasons])
+        of_context = [] if rows.given is None else self._context_columns.describe()
+        self._announce([*self._kinds.describe(), *of_context, *recipe.reasons])
         return recipe, self._training_options(recipe, seed, max_time)
 
     def _announce(self, lines: Sequence[str]) -> None:
@@ -249,12 +254,12 @@ class FlowEstimator(BaseEstimator):
         """The flow for rows of a dtype: in double precision a row's result does not depend on the other rows."""
         return copy.deepcopy(self.flow_).double() if dtype == np.float64 else self.flow_
 
-    def _context_of(self, rows: Any) -> Any:
-        """The context of rows, an array or a tensor, or None."""
-        return self._context_columns(rows) if self._context_columns.width else None
+    def _context_of(self, given: Any) -> Any:
+        """What is given of rows, an array or a tensor, (n, width); None if that is nothing."""
+        return given if given.shape[1] else None
 
-    def _log_prob(self, x: np.ndarray, rows: np.ndarray | None = None, *, precision: np.dtype) -> np.ndarray:
-        """log p(x | rows) in nats, (n,), float64.
+    def _log_prob(self, x: np.ndarray, given: np.ndarray | None = None, *, precision: np.dtype) -> np.ndarray:
+        """log p(x | given) in nats, (n,), float64.
 
         It is -inf where a value was never seen in a column of probabilities or lies outside the bounds of its column,
         where a column that was constant in the fit has another value, and for a row so far from the data that even
@@ -265,7 +270,7 @@ class FlowEstimator(BaseEstimator):
         seen = np.flatnonzero((codes != UNSEEN).all(1))
         if not seen.size:
             return log_prob
-        context = None if rows is None else self._context_of(rows)
+        context = None if given is None else self._context_of(given)
         parts = [codes[seen]] if context is None else [codes[seen], context[seen].astype(np.float64)]
         found = evaluate(self._kinds.density(self._evaluated_by(precision)), *parts).double().numpy()
         bad = np.flatnonzero(~np.isfinite(found))

@@ -33,13 +33,16 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
     coordinates, which is the same for every row and at every call. Targets that are flags, counts or grades have
     probabilities, and their quantiles and draws are among their values.
 
-    Columns of X that are constant in the rows that are trained on carry no information, and are left out; a target that
-    is constant there keeps its value.
+    Columns of X are what `kinds` says, or what is learned of them: flows and regressions are shown numbers as they are,
+    with a flag for values that many rows have where others are spread out, such as zeros; angles, which their name and
+    range tell, as points on a circle; and of a column that is declared as "category" a flag for each level. Columns
+    that are constant in the rows that are trained on carry no information, and are left out; a target that is constant
+    there keeps its value.
 
     Values of X may be missing, NaN. A column with gaps in the rows that are trained on is seen as its numbers, with the
     median in the gaps, and a flag that says where these are: what a missing value means is learned. In a column without
     gaps in the fit a missing value is later taken for the median, as if it were known, with a warning that names the
-    column.
+    column. A level that no row of the fit had is missing, and in place of a median levels have the most frequent one.
 
     Where X lies beyond the range of the rows of the fit, nothing is known: targets without bounds follow the linear
     regression of the rows of the fit from there on, ever less certain, others widen to the deviation of all rows, and
@@ -53,8 +56,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
 
     Attributes:
         flow_: the fitted `Flow`, or `FlowMixture` of one target, over the targets that vary, in their own units; its
-            context are the columns of X that vary, and flags of those with gaps; the trees and the process are part of
-            it. Of targets with probabilities it is over their points on a line.
+            context is what is shown of the columns of X that vary, and flags of those with gaps; the trees and the
+            process are part of it. Of targets with probabilities it is over their points on a line.
         history_: the course of the training.
         n_features_in_: C.
         n_outputs_: K, the number of targets.
@@ -100,7 +103,9 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         self.n_outputs_ = targets.shape[1]
         low, high = targets.min(0).astype(np.float64), targets.max(0).astype(np.float64)
         self._ends_of_mean = 2 * low - high, 2 * high - low
-        self._fit_flow(targets, [f"y{index}" for index in range(self.n_outputs_)], rows)
+        names = vars(self).get("feature_names_in_", [f"x{index}" for index in range(rows.shape[1])])
+        targets_named = [f"y{index}" for index in range(self.n_outputs_)]
+        self._fit_flow(targets, targets_named, rows, context_names=[str(name) for name in names])
         return self
 
     def predict(self, X: Any, statistic: Literal["median", "mean", "mode"] = "median") -> np.ndarray:

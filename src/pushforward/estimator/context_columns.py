@@ -1,33 +1,42 @@
-"""What a conditional density is given of the columns of X: those that vary, and where values are missing."""
+"""What a conditional density is given of the columns of X: those that vary, by their kinds, and missing values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from pushforward.estimator.kinds import codes_of, context_kind
 from pushforward.estimator.varying import constant_columns
-
-Rows = TypeVar("Rows", np.ndarray, Tensor)
+from pushforward.table_models.shown_context import ShownContext
+from pushforward.tables.columns.kinds import Column
 
 
 class ContextColumns:
-    """given = (numbers of the columns that vary, flags of those with gaps), of rows of X.
+    """given = (what is shown of each column that varies, flags of those with gaps), of rows of X.
 
-    A missing value, NaN, is given as the median of its column, beside a flag if the column has gaps in the rows that
-    are trained on: what missing values mean is then learned.
+    Shown are numbers as they are, atoms among them with a flag, levels as flags, angles as points on a circle: see
+    `ShownContext`. A missing value, NaN, and a level that was not seen are given as the median of their column, or as
+    its most frequent level, beside a flag if the column has gaps in the rows that are trained on: what missing values
+    mean is then learned.
 
     Arguments:
         rows: (n, C) that are trained on.
+        names: (C,) of the columns, default their places.
+        declared: {place: what a user says of a column}.
+        learned: whether the kinds of other columns are learned, default True; otherwise they are numbers.
 
     Attributes:
         numbers: the columns that vary.
+        kinds: of these.
+        leveled: (C,) which columns have levels.
         with_flags: the columns of which a flag says where a value is missing.
-        flags: the places of these flags in what is given.
+        flags: the places of these flags, and of others, in what is given.
         width: how many numbers are given.
+
+    Raises:
+        InputError: a column contradicts what a user says of it.
 
     Example:
         >>> columns = ContextColumns(np.array([[1.0, 5.0, 0.0], [2.0, 5.0, np.nan], [4.0, 5.0, 2.0]]))
@@ -37,36 +46,75 @@ class ContextColumns:
         array([[ True, False, False]])
     """
 
-    def __init__(self, rows: np.ndarray) -> None:
+    def __init__(
+        self,
+        rows: np.ndarray,
+        names: Sequence[str] | None = None,
+        declared: Mapping[int, Column] | None = None,
+        learned: bool = True,
+    ) -> None:
         missing = np.isnan(rows)
         some = missing.any(0) & ~missing.all(0)
         # A column without values is as good as constant.
         columns = [column[~np.isnan(column)] for column in rows.T]
-        self.medians = np.array([np.median(values) if len(values) else 0.0 for values in columns], dtype=np.float64)
+        medians = np.array([np.median(values) if len(values) else 0.0 for values in columns], dtype=np.float64)
         # A constant column carries no information, and cannot be standardized.
-        self.numbers = np.flatnonzero(~constant_columns(np.where(missing, self.medians, rows)))
+        self.numbers = np.flatnonzero(~constant_columns(np.where(missing, medians, rows)))
         self.with_flags = np.flatnonzero(some)
-        self.flags: Sequence[int] = range(len(self.numbers), len(self.numbers) + len(self.with_flags))
-        self.width = len(self.numbers) + len(self.with_flags)
+        names = [str(place) for place in range(rows.shape[1])] if names is None else names
+        self.names, said = [names[int(place)] for place in self.numbers], declared or {}
+        self.kinds = [
+            context_kind(rows[:, place], name, said.get(int(place)), learned)
+            for place, name in zip(self.numbers, self.names, strict=True)
+        ]
+        self.leveled = np.zeros(rows.shape[1], dtype=bool)
+        self.leveled[self.numbers] = [not kind.measured for kind in self.kinds]
+        self.shown = ShownContext(self.kinds, [None] * len(self.kinds))
+        self.fillers = np.array(
+            [
+                medians[place] if kind.measured and not kind.circular else _most_frequent(codes)
+                for place, kind, codes in zip(self.numbers, self.kinds, self._codes(rows).T, strict=True)
+            ]
+        )
+        self.width = self.shown.width + len(self.with_flags)
+        self.flags: Sequence[int] = [*self.shown.flags, *range(self.shown.width, self.width)]
 
-    def __call__(self, rows: Rows) -> Rows:
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
         """What is given of rows, (n, width), in their precision."""
-        if isinstance(rows, np.ndarray):
-            found: np.ndarray = self._given(torch.from_numpy(np.require(rows, requirements=["C", "W"]))).numpy()
-            return found
-        return self._given(rows)
-
-    def new_gaps(self, rows: np.ndarray) -> np.ndarray:
-        """Which numbers are missing in columns that had no gaps, (n, C)."""
-        without = np.setdiff1d(self.numbers, self.with_flags)
-        found = np.zeros(rows.shape, dtype=bool)
-        found[:, without] = np.isnan(rows[:, without])
+        codes = self._codes(rows)
+        known = np.isfinite(codes)
+        shown = self.shown(torch.from_numpy(np.where(known, codes, self.fillers)))
+        missing = np.isnan(rows)
+        # Levels that were not seen as well.
+        missing[:, self.numbers] = ~known
+        found: np.ndarray = np.hstack([shown.numpy(), missing[:, self.with_flags]]).astype(rows.dtype)
         return found
 
-    def _given(self, rows: Tensor) -> Tensor:
-        numbers = rows[:, self.numbers]
-        if not bool(numbers.isnan().any()) and not len(self.with_flags):
-            return numbers
-        medians = torch.from_numpy(self.medians[self.numbers]).to(rows)
-        missing = rows[:, self.with_flags].isnan().to(rows.dtype)
-        return torch.cat([torch.where(numbers.isnan(), medians, numbers), missing], 1)
+    def new_gaps(self, rows: np.ndarray) -> np.ndarray:
+        """Which values are missing, or levels that were not seen, in columns that had no gaps, (n, C)."""
+        without = ~np.isin(self.numbers, self.with_flags)
+        found = np.zeros(rows.shape, dtype=bool)
+        found[:, self.numbers[without]] = ~np.isfinite(self._codes(rows)[:, without])
+        return found
+
+    def describe(self) -> list[str]:
+        """A line for each column of which more is shown than a number."""
+        pairs = zip(self.names, self.kinds, strict=True)
+        return [
+            f'column "{name}" of X: {kind.describe()}'
+            for name, kind in pairs
+            if kind.context_units != (True,) or not kind.measured
+        ]
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        """The codes of the columns that vary, (n, V) float64, not finite where they are not known."""
+        found = np.empty((len(rows), len(self.numbers)))
+        for number, (place, name, kind) in enumerate(zip(self.numbers, self.names, self.kinds, strict=True)):
+            found[:, number] = codes_of(rows[:, place], name, kind)
+        return found
+
+
+def _most_frequent(codes: np.ndarray) -> float:
+    """The code of most rows."""
+    levels, counts = np.unique(codes[np.isfinite(codes)], return_counts=True)
+    return float(levels[counts.argmax()])

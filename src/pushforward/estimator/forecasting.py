@@ -188,7 +188,7 @@ class Forecasting(PredictivePoints):
         if self.n_outputs_ > 1:
             raise InputError("There is a mode of one target only; several have a mean and a median.")
         quantiles = self.predict_quantiles(X, CANDIDATES).reshape(-1, len(CANDIDATES))
-        rows = np.repeat(self._checked(X), len(CANDIDATES), 0)
+        rows = np.repeat(self._context_columns(self._checked(X)), len(CANDIDATES), 0)
         found = self._log_prob(quantiles.reshape(-1, 1), rows, precision=rows.dtype).reshape(quantiles.shape)
         best = np.take_along_axis(quantiles, found.argmax(1)[:, None], 1)
         return self._as_targets(best)

@@ -107,12 +107,7 @@ class ColumnKinds:
         """The codes of rows, (n, D) float64, `UNSEEN` where a value has probability 0."""
         codes = np.empty(rows.shape)
         for place, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True)):
-            if _is_plain(kind):
-                codes[:, place] = rows[:, place]
-                continue
-            values = Values(_column(rows[:, place]), name, SOURCE, strict=False)
-            found = kind.encode(values)
-            codes[:, place] = np.where(values.unseen, UNSEEN, found)
+            codes[:, place] = codes_of(rows[:, place], name, kind)
         return codes
 
     def ends_below(self, rows: np.ndarray) -> np.ndarray:
@@ -195,41 +190,88 @@ def learn_kinds(rows: np.ndarray, names: Sequence[str], declared: Mapping[int, C
     return ColumnKinds(names, found)
 
 
-def declared_kinds(kinds: Any, names: Sequence[str]) -> dict[int, Column]:
-    """What a user says of some columns, by their places.
+def declared_kinds(
+    kinds: Any, names: Sequence[str], context_names: Sequence[str] = ()
+) -> tuple[dict[int, Column], dict[int, Column]]:
+    """What a user says of some columns, by their places, and of some of a context, by theirs.
 
     Arguments:
-        kinds: None, or {name or place: kind or entry of a schema}.
-        names: (D,) of the columns.
+        kinds: None, "continuous", or {name or place: kind or entry of a schema}; a place is that of a modeled column.
+        names: (D,) of the modeled columns.
+        context_names: (C,) of the columns of the context; default none.
 
     Raises:
-        InputError: something else, or a column that is not there.
+        InputError: something else, or a column that is not there, or one name of two columns.
     """
-    if kinds is None:
-        return {}
+    if kinds is None or (isinstance(kinds, str) and kinds == CONTINUOUS):
+        return {}, {}
     if not isinstance(kinds, Mapping):
         raise InputError(
             f'kinds is None, "{CONTINUOUS}" or a dict of columns such as {{"{names[0]}": "integer"}}, not {kinds!r}.'
         )
-    found = {}
+    found: dict[int, Column] = {}
+    of_context: dict[int, Column] = {}
     for key, entry in kinds.items():
         is_place = isinstance(key, int | np.integer) and not isinstance(key, bool)
-        if key not in names and not (is_place and 0 <= key < len(names)):
-            raise InputError(f'kinds names a column "{key}" that {SOURCE} does not have; {nearest(str(key), names)}')
-        place = int(key) if is_place else list(names).index(key)
-        (column,) = parse_schema({names[place]: entry}, source="kinds").values()
+        known = [*names, *context_names]
+        if key not in known and not (is_place and 0 <= key < len(names)):
+            raise InputError(f'kinds names a column "{key}" that {SOURCE} does not have; {nearest(str(key), known)}')
+        if known.count(key) > 1:
+            raise InputError(f'kinds names "{key}", which is a target and a column of {SOURCE}: rename the column.')
+        name = names[int(key)] if is_place else str(key)
+        (column,) = parse_schema({name: entry}, source="kinds").values()
         if column.missing is not None:
-            raise InputError(f'kinds: column "{names[place]}" cannot have missing values; fill or remove them.')
-        found[place] = column
-    return found
+            instead = "fill or remove them" if name in names else f"mark them by NaN in {SOURCE}"
+            raise InputError(f'kinds: what stands for missing values in column "{name}" cannot be told; {instead}.')
+        if name in names:
+            found[list(names).index(name)] = column
+        else:
+            of_context[list(context_names).index(name)] = column
+    return found, of_context
 
 
-def _learned(column: Any, name: str) -> Column:
-    """The kind of a column that nobody declared, of which every value must have a code."""
+def context_kind(values: np.ndarray, name: str, said: Column | None, learned: bool = True) -> Column:
+    """What a column of a context is: a plain number, unless more is shown of it than the number.
+
+    What is learned keeps no levels and no bounds, since other numbers may come; what is declared has its levels.
+
+    Arguments:
+        values: (n,) of the fit, NaN where one is missing, in the precision in which they came.
+        name: of the column.
+        said: what a user declares of it, or None.
+        learned: whether it is learned what nobody declared, default True.
+
+    Raises:
+        InputError: the column contradicts what a user says of it.
+    """
+    column = _column(values)
+    if said is not None:
+        kind = _completed(column, name, said)
+        kind = kind.as_context() if kind.measured else kind
+    else:
+        kind = _learned(column, name, gaps=True).as_context() if learned else PLAIN
+    if kind.circular:
+        # Angles between those that the fit had have a place on the circle.
+        return kind.model_copy(update={"step": 0.0})
+    return PLAIN if kind.measured and kind.context_units == (True,) else kind
+
+
+def codes_of(values: np.ndarray, name: str, kind: Column) -> np.ndarray:
+    """The codes of values of a column, (n,) float64, `UNSEEN` for one of probability 0 and NaN for a missing one."""
+    if _is_plain(kind):
+        return values.astype(np.float64)
+    found = Values(_column(values), name, SOURCE, strict=False)
+    codes = kind.encode(found)
+    return np.where(found.unseen, UNSEEN, codes)
+
+
+def _learned(column: Any, name: str, gaps: bool = False) -> Column:
+    """The kind of a column that nobody declared, of which every value, or every one that is there, must have a code."""
     try:
         kind = infer_schema(pa.table({name: column}), source=SOURCE)[name]
         values = Values(column, name, SOURCE, strict=False)
-        fits = bool(np.isfinite(kind.encode(values)).all()) and not values.unseen.any()
+        known = np.isfinite(kind.encode(values)) | (~values.present if gaps else False)
+        fits = bool(known.all()) and not values.unseen.any()
     except InputError:
         return PLAIN
     return kind if fits and _is_of_floats(kind) else PLAIN

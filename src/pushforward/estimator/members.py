@@ -29,28 +29,29 @@ MEMBERS_OF_MANY, MOST_ROWS = 2, 20_000
 
 
 def splits_of_members(
-    codes: np.ndarray, given: np.ndarray | None, first: tuple[Tensor, Tensor], fraction: float, seed: int
+    rows: Rows, first: tuple[Tensor, Tensor], fraction: float, seed: int
 ) -> list[tuple[Tensor, Tensor]]:
     """The splits of the flows of a mixture, the first of which is given.
 
-    Of many rows there is one alone. Splits in which the training rows of a column do not vary are left out.
+    Of many rows there is one alone. Splits in which the training rows of a column do not vary are left out, unless it
+    is a flag.
 
     Arguments:
-        codes: (n, D) of all rows.
-        given: (n, C).
+        rows: of the fit.
         first: training and held-out rows.
         fraction: of rows that are held out.
         seed: of the first split.
     """
-    splits = [first]
+    splits, codes, given = [first], rows.codes, rows.given
     if len(codes) > MOST_ROWS or given is None:
         return splits
     members = MEMBERS if len(codes) <= ROWS_OF_MEMBERS else min(MEMBERS, MEMBERS_OF_MANY)
     whole = np.hstack([codes, given])
     copies = copies_of(whole)
+    columns = np.setdiff1d(np.arange(whole.shape[1]), codes.shape[1] + np.array(rows.flags, dtype=int))
     for member in range(1, members):
         split = split_table(torch.from_numpy(whole), fraction, seed + member, copies=copies)
-        if not constant_columns(whole[split[0].numpy()]).any():
+        if not constant_columns(whole[split[0].numpy()][:, columns]).any():
             splits.append(split)
     return splits
 

@@ -211,14 +211,17 @@ class PredictivePoints(FlowEstimator):
         return self._kinds.decode(map_rows(map_latents, flow, rows, rows=max(1, DRAWS // len(z))))
 
     def _checked_rows(self, X: Any) -> np.ndarray:
+        """What is given of rows, (n, width)."""
         check_is_fitted(self)
         rows = self._checked(X)
-        warn_of_new_gaps(self._context_columns.new_gaps(rows), vars(self).get("feature_names_in_"))
-        warn_beyond_range(self.flow_, self._context_of(rows), len(rows))
-        return rows
+        columns = self._context_columns
+        warn_of_new_gaps(columns.new_gaps(rows), vars(self).get("feature_names_in_"), columns.leveled)
+        given = columns(rows)
+        warn_beyond_range(self.flow_, self._context_of(given), len(given))
+        return given
 
     def _rows_and_targets(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Rows, and targets as (n, K) float64."""
+        """What is given of rows, and targets as (n, K) float64."""
         rows = self._checked_rows(X)
         return rows, self._checked_targets(rows, y)
 

@@ -16,7 +16,7 @@ from pushforward.estimator.kinds import ColumnKinds
 from pushforward.estimator.one_fit import Rows
 from pushforward.training.folds import FoldedRows
 from pushforward.zoo.boosted_trees import TREES, boosted_trees
-from pushforward.zoo.cross_fitted import STANDARD_ERRORS, CrossFitted
+from pushforward.zoo.cross_fitted import CrossFitted, leaves_less
 from pushforward.zoo.kernel_regression import MOST_POINTS, STEPS, kernel_regression
 from pushforward.zoo.linear_regression import regression_with_residuals
 from pushforward.zoo.recipe import MOST_OF_CONTEXT, knots_for
@@ -84,8 +84,11 @@ def regressions_of(
         steps=int(min(STEPS, most)),
         seconds=seconds,
     )
-    line = _left_by_line(scores, torch.from_numpy(given))
-    return [one for one in (trees, kernels) if one is not None and one.helps and _is_better(one, y, line)]
+    # Flows have the mean and the line already: beside the columns of X what is said of a row without it would else tell
+    # how its target differs from them.
+    simpler = [y - y.mean(), _left_by_line(scores, torch.from_numpy(given))]
+    found = [one for one in (trees, kernels) if one is not None]
+    return [one for one in found if all(leaves_less(y - one.unseen, left, folded.together) for left in simpler)]
 
 
 def _left_by_line(y: Tensor, given: Tensor) -> np.ndarray:
@@ -95,15 +98,6 @@ def _left_by_line(y: Tensor, given: Tensor) -> np.ndarray:
     left = regression_with_residuals(y, units)[2]
     found: np.ndarray = (left[:, 0] * math.sqrt(len(left))).numpy()
     return found
-
-
-def _is_better(one: CrossFitted, y: np.ndarray, line: np.ndarray) -> bool:
-    """Whether a regression leaves less than the line, by its standard errors: flows have that one already.
-
-    Beside the columns of X what is said of a row without it would else tell how its target differs from the line.
-    """
-    gain = np.square(line) - np.square(y - one.unseen)
-    return bool(gain.mean() > STANDARD_ERRORS * gain.std() / math.sqrt(len(y)))
 
 
 def line_of(regressions: Sequence[CrossFitted]) -> str:

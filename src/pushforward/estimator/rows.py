@@ -159,21 +159,24 @@ def warn_of_dependence(rows: np.ndarray, names: Sequence[str], discrete: Sequenc
         )
 
 
-def warn_of_new_gaps(missing: np.ndarray, names: Sequence[str] | None) -> None:
-    """Warn of missing values in columns of X that had none in the rows of the fit.
+def warn_of_new_gaps(missing: np.ndarray, names: Sequence[str] | None, leveled: np.ndarray) -> None:
+    """Warn of values in columns of X without gaps in the fit that are missing, or levels that were not seen.
 
     Arguments:
         missing: (n, C) where they are.
         names: (C,) of the columns, default their places.
+        leveled: (C,) which columns have levels.
     """
     columns = np.flatnonzero(missing.any(0))
     if len(columns):
         named = ", ".join(f'"{column if names is None else names[column]}"' for column in columns[:MOST_NAMED])
-        rows = int(missing.any(1).sum())
+        rows, levels = int(missing.any(1).sum()), bool(leveled[columns].any())
+        lacks, has = ("lacks", "has") if rows == 1 else ("lack", "have")
         warnings.warn(
-            f"{rows:,} of {counted(len(missing), 'row')} of X {'lacks' if rows == 1 else 'lack'} a value in columns "
+            f"{rows:,} of {counted(len(missing), 'row')} of X {lacks} a value"
+            f"{f', or {has} a level that no row of the fit had,' if levels else ''} in columns "
             f"without gaps in the fit ({named}{', ...' if len(columns) > MOST_NAMED else ''}): it is taken for the "
-            "median of its column, as if it were known.",
+            f"median of its column{', or for the most frequent level' if levels else ''}, as if it were known.",
             RuntimeWarning,
             stacklevel=4,
         )
