@@ -73,8 +73,8 @@ def test_it_is_saved_and_loaded(tmp_path):
 
 def test_flows_are_given_what_trees_say_of_the_context(tmp_path):
     trees = RegressionTrees(features=2, trees=1, nodes=3, depth=1)
-    trees.feature[0], trees.branches[:] = 1, torch.tensor([[1, 1, 2], [2, 1, 2]])
-    trees.values[1:] = torch.tensor([-1.0, 2.0])
+    trees.feature[0], trees.right[0] = 1, 2
+    trees.number[1:] = torch.tensor([-1.0, 2.0])
     flows = [pf.nsf(features=1, context=3), pf.maf(features=1, context=3)]
     whole = FlowMixture(flows, [0.25, 0.75], [trees])
     x, context = torch.randn(9, 1), torch.randn(9, 2)

@@ -119,12 +119,12 @@ class _Growing:
         found.roots.copy_(torch.from_numpy(first[:-1]))
         for tree, begin, end in zip(trees, first[:-1], first[1:], strict=True):
             leaf = tree.children_left < 0
-            for side, branches in enumerate((tree.children_left, tree.children_right)):
-                places = begin + np.where(leaf, np.arange(tree.node_count), branches)
-                found.branches[side, begin:end] = torch.from_numpy(places)
+            # scikit-learn grows the left child of a node next.
+            right = np.where(leaf, 0, tree.children_right - np.arange(tree.node_count))
+            found.right[begin:end] = torch.from_numpy(right)
             found.feature[begin:end] = torch.from_numpy(np.where(leaf, 0, tree.feature))
-            found.threshold[begin:end] = torch.from_numpy(tree.threshold)
-            found.values[begin:end] = torch.from_numpy(RATE / len(self.seen) * tree.value[:, 0, 0])
+            said = RATE / len(self.seen) * tree.value[:, 0, 0]
+            found.number[begin:end] = torch.from_numpy(np.where(leaf, said, below(tree.threshold)))
         return found
 
     def _model(self, trees: int, nodes: int) -> RegressionTrees:
@@ -132,3 +132,14 @@ class _Growing:
         model.shift.copy_(torch.from_numpy(self.shift))
         model.scale.copy_(torch.from_numpy(self.scale))
         return model
+
+
+def below(thresholds: np.ndarray) -> np.ndarray:
+    """The largest float32 numbers that are not above thresholds: they divide float32 numbers as these do.
+
+    Example:
+        >>> below(np.array([0.1, 0.5])).tolist()
+        [0.09999999403953552, 0.5]
+    """
+    near = thresholds.astype(np.float32)
+    return np.where(near > thresholds, np.nextafter(near, np.float32(-np.inf)), near)

@@ -33,8 +33,8 @@ class CrossFitted:
     @classmethod
     def of(cls, name: str, model: RegressionTrees | KernelRegression, unseen: np.ndarray, y: np.ndarray) -> CrossFitted:
         """Of targets, (n,)."""
-        left = float(np.square(y - unseen).mean())
-        return cls(name, model, unseen, 1.0 - left / (float(np.var(y)) or 1.0))
+        gain = np.square(y - y.mean()) - np.square(y - unseen)
+        return cls(name, model, unseen, float(gain.mean() / (np.var(y) or 1.0)))
 
 
 def leaves_less(left: np.ndarray, others: np.ndarray, together: np.ndarray | None = None) -> bool:
