@@ -16,7 +16,9 @@ html_title = f"pushforward {release}"
 # The figures of the gallery, which are made before the pages are.
 FIGURES = Path(__file__).parent / "gallery" / "_figures"
 FIGURES.mkdir(exist_ok=True)
-html_static_path = ["gallery/_figures"]
+html_static_path = ["gallery/_figures", "gallery/frame"]
+html_css_files = ["frame.css"]
+html_js_files = [("frame.js", {"defer": "defer"})]
 
 # Docstrings have Google's sections and a few of their own.
 napoleon_google_docstring = True
@@ -47,13 +49,14 @@ def escape_formulas(app, what, name, obj, options, lines):
 
 
 def write_figures(app):
-    """Train the flows of the gallery and write their figures; those that are there and newer than the program stay."""
+    """Train the flows of the gallery and write their figures, except those that are newer than their sources."""
     sys.path.insert(0, str(FIGURES.parent))
     import figures
 
+    newest = max(source.stat().st_mtime for source in figures.sources())
     for name in figures.FIGURES:
         path = FIGURES / f"{name}.html"
-        if not path.exists() or path.stat().st_mtime < Path(figures.__file__).stat().st_mtime:
+        if not path.exists() or path.stat().st_mtime < newest:
             figures.write(name, FIGURES)
 
 

@@ -23,7 +23,8 @@ ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = 10
 # Pages whose blocks take seconds: they fit much, or draw much.
-LONG = ("README.md", "checking.md", "report.md", "scikit_learn.md")
+LONG = {"README.md", "docs/checking.md", "docs/gallery/distillation.md", "docs/report.md", "docs/scikit_learn.md"}
+NAMES = {page.relative_to(ROOT).as_posix(): page for page in PAGES if page.name != ELSEWHERE}
 
 
 def write(name, columns, rows=60):
@@ -41,11 +42,7 @@ def record(folder, seconds, files=6):
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else [], id=page.name)
-        for page in PAGES
-        if page.name != ELSEWHERE
-    ],
+    [pytest.param(page, marks=[pytest.mark.slow] if name in LONG else [], id=name) for name, page in NAMES.items()],
 )
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -2,7 +2,7 @@
 (function (root) {
   "use strict";
 
-  const { canvasOf, ticks, short, limits, element } = root.pushforward.draw;
+  const { canvasOf, ticks, short, limits, element, within, ring, draggable } = root.pushforward.draw;
   const POINTS = 401;
   const REACH = 3.4;
   const STEP = 0.25;
@@ -47,7 +47,7 @@
       where.textContent = stage === 0 ? "none: x = z" : `${stage} of ${last}`;
       canvas.setAttribute(
         "aria-label",
-        `A map from z to x with the densities of both. z is ${short(z, 3)}, x is ${short(x, 3)}.`
+        `A map from z to x with the densities of both. z is ${short(z, 3)}, x is ${short(x, 3)}. Arrow keys move the point.`
       );
       words.textContent =
         `z = ${short(z, 3)} goes to x = ${short(x, 3)}, where the map has the slope ${short(Math.exp(logDet), 3)}. ` +
@@ -106,19 +106,11 @@
       });
       context.globalAlpha = 1;
 
-      const clipped = (box, action) => {
-        context.save();
-        context.beginPath();
-        context.rect(box.x, box.y, box.width, box.height);
-        context.clip();
-        action();
-        context.restore();
-      };
       // The interval around z and its image: the areas over both are the same probability.
       const [start, end] = [z - STEP / 2, z + STEP / 2];
       const [xStart, xEnd] = [image(start).x, image(end).x];
       context.fillStyle = colors.model;
-      clipped(below, () => {
+      within(context, below, () => {
         context.beginPath();
         context.moveTo(across(below, start), below.y + below.height);
         for (let part = 0; part <= 20; part++) {
@@ -129,7 +121,7 @@
         context.globalAlpha = 0.6;
         context.fill();
       });
-      clipped(left, () => {
+      within(context, left, () => {
         context.beginPath();
         context.moveTo(left.x + left.width, up(left, xStart));
         for (let part = 0; part <= 20; part++) {
@@ -142,7 +134,7 @@
         context.fill();
       });
       context.globalAlpha = 0.16;
-      clipped(map, () => {
+      within(context, map, () => {
         context.fillRect(across(map, start), map.y, across(map, end) - across(map, start), map.height);
         context.fillRect(map.x, up(map, xEnd), map.width, up(map, xStart) - up(map, xEnd));
       });
@@ -150,7 +142,7 @@
 
       context.lineWidth = 2;
       const curve = (box, color, at) =>
-        clipped(box, () => {
+        within(context, box, () => {
           context.strokeStyle = color;
           context.beginPath();
           grid.forEach((value, step) => context.lineTo(...at(value, step)));
@@ -170,15 +162,7 @@
       context.lineTo(left.x, up(map, x));
       context.stroke();
       context.setLineDash([]);
-      context.fillStyle = colors.card;
-      context.strokeStyle = colors.text;
-      context.lineWidth = 3;
-      for (const spot of [[across(map, z), up(map, x)]]) {
-        context.beginPath();
-        context.arc(...spot, 7, 0, 7);
-        context.fill();
-        context.stroke();
-      }
+      ring(context, [across(map, z), up(map, x)], colors);
 
       context.fillStyle = colors.muted;
       context.textAlign = "center";
@@ -193,32 +177,18 @@
       context.fillText("x = f(z)", map.x + 6, map.y + 16);
     }
 
-    let held = false;
-    function put(event) {
-      const area = canvas.getBoundingClientRect();
-      const { map, left } = boxes(area.width, area.height);
-      const [x, y] = [event.clientX - area.left, event.clientY - area.top];
-      // To the left of the map one drags x, elsewhere z.
-      const value =
-        x < left.x + left.width
-          ? back(range[0] + (1 - (y - map.y) / map.height) * (range[1] - range[0]))
-          : ((x - map.x) / map.width) * 2 * REACH - REACH;
+    function moveTo(value) {
       z = Math.min(REACH - STEP, Math.max(STEP - REACH, value));
       update();
     }
-    canvas.addEventListener("pointerdown", (event) => {
-      held = true;
-      canvas.setPointerCapture(event.pointerId);
-      put(event);
-    });
-    canvas.addEventListener("pointermove", (event) => held && put(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (held = false));
-    canvas.addEventListener("keydown", (event) => {
-      const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-      if (!by) return;
-      event.preventDefault();
-      z = Math.min(REACH - STEP, Math.max(STEP - REACH, z + by * 0.1));
-      update();
+    draggable(canvas, {
+      put(x, y, width, height) {
+        const { map, left } = boxes(width, height);
+        // To the left of the map one drags x, elsewhere z.
+        if (x < left.x + left.width) moveTo(back(range[0] + (1 - (y - map.y) / map.height) * (range[1] - range[0])));
+        else moveTo(((x - map.x) / map.width) * 2 * REACH - REACH);
+      },
+      nudge: (right, up) => moveTo(z + 0.1 * (right + up)),
     });
     update();
   }

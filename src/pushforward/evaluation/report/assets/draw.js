@@ -1,4 +1,5 @@
-/* What the pictures on canvases share: sharp pixels, the colors of the page's theme, axes, and short numbers. */
+/* What the pictures on canvases share: sharp pixels, the colors of the page's theme, axes, points that are dragged, and
+ * short numbers. */
 (function (root) {
   "use strict";
 
@@ -108,7 +109,84 @@
     return text.length > most ? `${text.slice(0, most - 1)}…` : text;
   }
 
+  /* ---- a plane of two columns ---- */
+
+  /** Where a plane lies on its canvas, with room for axes. */
+  const boxOf = (width, height) => ({ x: 40, y: 6, width: width - 48, height: height - 36 });
+
+  /** Draw in a box: what lies beyond its edges is cut off. */
+  function within(context, box, action) {
+    context.save();
+    context.beginPath();
+    context.rect(box.x, box.y, box.width, box.height);
+    context.clip();
+    action();
+    context.restore();
+  }
+
+  /** The ticks and names of both axes of a box; `frame` has the limits of each, `meanings` what their numbers are. */
+  function axes(context, box, { frame, names, meanings = [], fade = 1 }, colors) {
+    context.globalAlpha = fade;
+    context.fillStyle = colors.muted;
+    frame.forEach(([low, high], axis) => {
+      for (const { at, text } of axisTicks(meanings[axis], low, high, Math.max(3, Math.round(box.width / 75)))) {
+        const share = (at - low) / (high - low);
+        if (share < 0.04 || share > 0.96) continue;
+        context.textAlign = axis ? "right" : "center";
+        const spot = axis
+          ? [box.x - 4, box.y + (1 - share) * box.height + 4]
+          : [box.x + share * box.width, box.y + box.height + 14];
+        context.fillText(cut(text, axis ? 6 : 9), ...spot);
+      }
+    });
+    context.globalAlpha = 1;
+    context.fillStyle = colors.text;
+    context.textAlign = "right";
+    context.fillText(cut(names[0], 24), box.x + box.width, box.y + box.height + 25);
+    context.textAlign = "left";
+    if (names.length > 1) context.fillText(cut(names[1], 24), box.x + 5, box.y + 14);
+  }
+
+  /** The point that is dragged. */
+  function ring(context, [x, y], colors, radius = 7) {
+    context.fillStyle = colors.card;
+    context.strokeStyle = colors.text;
+    context.lineWidth = radius < 7 ? 2 : 3;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 7);
+    context.fill();
+    context.stroke();
+  }
+
+  const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+  /**
+   * Let a point be dragged: `put(x, y, width, height)` takes pixels of the canvas, `nudge(right, up)` what an arrow key
+   * says. Nothing happens where `begin(dragged)` gives false.
+   */
+  function draggable(canvas, { begin = () => true, put, nudge }) {
+    let held = false;
+    const follow = (event) => {
+      const area = canvas.getBoundingClientRect();
+      put(event.clientX - area.left, event.clientY - area.top, area.width, area.height);
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      if (begin(true) === false) return;
+      held = true;
+      canvas.setPointerCapture(event.pointerId);
+      follow(event);
+    });
+    canvas.addEventListener("pointermove", (event) => held && follow(event));
+    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (held = false));
+    canvas.addEventListener("keydown", (event) => {
+      const by = ARROWS[event.key];
+      if (!by || begin(false) === false) return;
+      event.preventDefault();
+      nudge(...by);
+    });
+  }
+
   root.pushforward = Object.assign(root.pushforward || {}, {
-    draw: { canvasOf, ticks, short, limits, translate, axisTicks, element, cut },
+    draw: { canvasOf, ticks, short, limits, translate, axisTicks, element, cut, boxOf, within, axes, ring, draggable },
   });
 })(globalThis);

@@ -2,10 +2,11 @@
 (function (root) {
   "use strict";
 
-  const { canvasOf, short, limits, translate, axisTicks, element, cut } = root.pushforward.draw;
+  const { canvasOf, short, limits, translate, element, boxOf, within, axes, ring, draggable } = root.pushforward.draw;
   const GRID_LINES = 13;
   const GRID_POINTS = 61;
   const GRID_REACH = 3;
+  const DISK_POINTS = 72;
   // Milliseconds of computing between two frames, so that the page stays quick.
   const SLICE = 14;
 
@@ -33,7 +34,8 @@
    * Build the picture within an element.
    *
    * data: {flow, columns: [{name, ...}], latents: [[...]], rows: [[...]], contexts: one for each row, context: the chosen one,
-   *        jacobian: whether to show that of each step}
+   *        disk: radius of a disk around the point in the base space, which moves with it; default none,
+   *        lesson: {sentence, tables} of a stage, the point at all stages and its log-density; default the log-density}
    */
   function layersView(place, data) {
     const { flow, columns } = data;
@@ -54,6 +56,7 @@
       0,
       context
     );
+    let disk = diskOf();
 
     /* ---- the controls ---- */
 
@@ -64,7 +67,8 @@
     const where = element("output", { class: "where" });
     const still = element("canvas", { class: "space", tabindex: 0, role: "application" });
     const moving = element("canvas", { class: "space", tabindex: 0, role: "application" });
-    const readout = element("div", { class: "readout", "aria-live": "polite" });
+    const tables = element("div", { class: "readout" });
+    const sentence = element("p", { class: "point", "aria-live": "polite" });
     const choices = element("div", { class: "controls" });
     if (size > 2) {
       const selects = pair.map((column, which) => {
@@ -93,7 +97,8 @@
       ...(size > 2 ? [choices] : []),
       spaces,
       element("div", { class: "controls" }, play, back, slider, ahead),
-      readout
+      sentence,
+      tables
     );
 
     function move(value) {
@@ -103,7 +108,7 @@
       where.textContent = `${nameOf(flow, stage)}`;
       slider.setAttribute("aria-valuetext", where.textContent);
       moving.setAttribute("aria-label", `The flow ${where.textContent}. Arrow keys move the point.`);
-      if (data.jacobian && Math.round(at) !== told) {
+      if (data.lesson && Math.round(at) !== told) {
         told = Math.round(at);
         say();
       }
@@ -206,13 +211,13 @@
         pair.map((column) =>
           limits(
             [...draws, ...rows].map((states) => states[stage][column]),
-            0.003,
+            data.disk ? 0.01 : 0.003,
             0.05
           )
         )
       );
       const group = own.map((_, stage) => (stage > 0 && flow.steps[stage - 1].ofData ? stage : "latent"));
-      return own.map((frame, stage) =>
+      const shared = own.map((frame, stage) =>
         frame.map((range, axis) => {
           const others = own.filter((_, other) => group[other] === group[stage]).map((one) => one[axis]);
           const widths = others.map(([low, high]) => high - low);
@@ -220,6 +225,13 @@
           return [Math.min(...others.map(([low]) => low)), Math.max(...others.map(([, high]) => high))];
         })
       );
+      // A disk is round where both axes have one scale.
+      return data.disk ? shared.map(square) : shared;
+    }
+
+    function square(frame) {
+      const half = Math.max(...frame.map(([low, high]) => (high - low) / 2));
+      return frame.map(([low, high]) => [(low + high) / 2 - half, (low + high) / 2 + half]);
     }
 
     /* ---- drawing ---- */
@@ -238,10 +250,6 @@
       });
     }
 
-    function boxOf(width, height) {
-      return { x: 40, y: 6, width: width - 48, height: height - 36 };
-    }
-
     function drawAt(value, context2d, width, height, colors) {
       const box = boxOf(width, height);
       context2d.strokeStyle = colors.line;
@@ -252,77 +260,60 @@
         context2d.fillText("computing…", box.x + box.width / 2, box.y + box.height / 2);
         return;
       }
-      axes(value, context2d, box, colors);
-      context2d.save();
-      context2d.beginPath();
-      context2d.rect(box.x, box.y, box.width, box.height);
-      context2d.clip();
-      const pixel = ([x, y]) => [box.x + x * box.width, box.y + (1 - y) * box.height];
+      axesAt(value, context2d, box, colors);
+      within(context2d, box, () => pointsAt(value, context2d, box, colors));
+    }
+
+    function pointsAt(value, context2d, box, colors) {
+      const pixel = (states) => {
+        const [x, y] = position(states, value);
+        return [box.x + x * box.width, box.y + (1 - y) * box.height];
+      };
       context2d.lineWidth = 1;
       context2d.globalAlpha = 0.55;
       grid.forEach((line, order) => {
         context2d.strokeStyle = order < GRID_LINES ? colors.accent : colors.faint;
         context2d.beginPath();
-        for (const states of line) context2d.lineTo(...pixel(position(states, value)));
+        for (const states of line) context2d.lineTo(...pixel(states));
         context2d.stroke();
       });
       context2d.globalAlpha = 0.5;
       context2d.fillStyle = colors.data;
       for (const states of rows) {
-        const [x, y] = pixel(position(states, value));
+        const [x, y] = pixel(states);
         context2d.fillRect(x - 1.2, y - 1.2, 2.4, 2.4);
       }
       context2d.globalAlpha = 0.9;
       for (const states of draws) {
-        // The color says from where in the base space a point comes.
+        // The color says from where in the base space a point comes; all colors are equally light.
         const angle = (Math.atan2(states[0][pair[1]], states[0][pair[0]]) * 180) / Math.PI;
-        context2d.fillStyle = `hsl(${angle + 20} 75% ${colors.dark ? 65 : 42}%)`;
-        const [x, y] = pixel(position(states, value));
+        context2d.fillStyle = colors.dark ? `oklch(0.76 0.14 ${angle + 20})` : `oklch(0.56 0.16 ${angle + 20})`;
         context2d.beginPath();
-        context2d.arc(x, y, 2.1, 0, 7);
+        context2d.arc(...pixel(states), 2.1, 0, 7);
         context2d.fill();
       }
+      if (disk) {
+        context2d.fillStyle = context2d.strokeStyle = colors.model;
+        context2d.lineWidth = 1.5;
+        context2d.beginPath();
+        for (const states of disk) context2d.lineTo(...pixel(states));
+        context2d.closePath();
+        context2d.globalAlpha = 0.4;
+        context2d.fill();
+        context2d.globalAlpha = 1;
+        context2d.stroke();
+      }
       context2d.globalAlpha = 1;
-      const [x, y] = pixel(position(point, value));
-      context2d.fillStyle = colors.card;
-      context2d.strokeStyle = colors.text;
-      context2d.lineWidth = 3;
-      context2d.beginPath();
-      context2d.arc(x, y, 7, 0, 7);
-      context2d.fill();
-      context2d.stroke();
-      context2d.restore();
+      // Small enough to leave the disk in sight.
+      ring(context2d, pixel(point), colors, disk ? 4 : 7);
     }
 
-    function axes(value, context2d, box, colors) {
+    function axesAt(value, context2d, box, colors) {
       const stage = Math.round(value);
       const fade = Math.max(0, 1 - 4 * Math.abs(value - stage));
-      context2d.globalAlpha = fade;
-      pair.forEach((column, axis) => {
-        const [low, high] = frames[stage][axis];
-        const axisOf = stage === last ? columns[column] : { plain: true };
-        const found = axisTicks(axisOf, low, high, Math.max(3, Math.round(box.width / 75)));
-        for (const { at: tick, text } of found) {
-          const share = (tick - low) / (high - low);
-          if (share < 0.04 || share > 0.96) continue;
-          context2d.textAlign = axis ? "right" : "center";
-          const spot = axis
-            ? [box.x - 4, box.y + (1 - share) * box.height + 4]
-            : [box.x + share * box.width, box.y + box.height + 14];
-          context2d.fillText(cut(text, axis ? 6 : 9), ...spot);
-        }
-      });
-      context2d.globalAlpha = 1;
-      context2d.fillStyle = colors.text;
-      context2d.textAlign = "right";
-      const names = pair.map((column) =>
-        stage === last ? columns[column].name : stage === 0 ? `z${column + 1}` : columns[column].name
-      );
-      context2d.fillText(cut(names[0], 24), box.x + box.width, box.y + box.height + 25);
-      if (size > 1) {
-        context2d.textAlign = "left";
-        context2d.fillText(cut(names[1], 24), box.x + 5, box.y + 14);
-      }
+      const meanings = stage === last ? pair.map((column) => columns[column]) : [];
+      const names = pair.map((column) => (stage === 0 ? `z${column + 1}` : columns[column].name));
+      axes(context2d, box, { frame: frames[stage], names: names.slice(0, size), meanings, fade }, colors);
     }
 
     const askStill = canvasOf(still, (...given) => drawAt(0, ...given));
@@ -330,11 +321,24 @@
 
     /* ---- the point ---- */
 
+    /** The edge of the disk at every stage. */
+    function diskOf() {
+      if (!data.disk) return null;
+      return Array.from({ length: DISK_POINTS }, (_, place2) => {
+        const angle = (2 * Math.PI * place2) / DISK_POINTS;
+        const z = Float64Array.from(point[0]);
+        z[pair[0]] += data.disk * Math.cos(angle);
+        z[pair[1]] += data.disk * Math.sin(angle);
+        return flow.stages(z, 0, context);
+      });
+    }
+
     function put(stage, x, y) {
       const row = Float64Array.from(point[stage]);
       row[pair[0]] = x;
       if (size > 1) row[pair[1]] = y;
       point = flow.stages(row, stage, context);
+      disk = diskOf();
       say();
       askStill();
       askMoving();
@@ -352,74 +356,39 @@
         )
       );
       const heads = ["column", "z, base", "x, data"].map((text) => element("th", { scope: "col" }, text));
-      readout.replaceChildren(
+      const lesson = data.lesson && data.lesson(flow, point, Math.round(at), logProb);
+      sentence.textContent = lesson ? lesson.sentence : `Log-density at this point: ${short(logProb)} nats.`;
+      tables.replaceChildren(
         element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...cells)),
-        element("p", {}, `Log-density at this point: ${short(logProb)} nats.`)
+        ...(lesson ? lesson.tables : [])
       );
-      if (data.jacobian) readout.append(jacobianOf(Math.max(1, Math.round(at))));
       place.dataset.point = JSON.stringify({ z: Array.from(point[0]), x: Array.from(point[last]), logProb });
     }
 
-    /** ∂(after the step)/∂(before it) at the point, by central differences: what a layer's structure is. */
-    function jacobianOf(stage) {
-      const small = 1e-4;
-      const columnsOf = point[stage - 1];
-      const found = Array.from(columnsOf, (_, d) => {
-        const ends = [small, -small].map((shift) => {
-          const row = Float64Array.from(columnsOf);
-          row[d] += shift;
-          flow.through(row, stage - 1, stage, context);
-          return row;
-        });
-        return Array.from(ends[0], (value, e) => (value - ends[1][e]) / (2 * small));
-      });
-      const line = (_, e) =>
-        element(
-          "tr",
-          {},
-          ...found.map((column) => {
-            const value = Math.abs(column[e]) < 1e-9 ? 0 : column[e];
-            return element("td", value === 0 ? { class: "zero" } : {}, short(value, 3));
-          })
-        );
-      return element(
-        "table",
-        { class: "jacobian" },
-        element("caption", {}, `Jacobian of step ${stage} at this point`),
-        element("tbody", {}, ...found.map(line))
-      );
-    }
-
     function dragging(canvas, stageOf) {
-      let held = false;
-      const put2 = (event) => {
-        const area = canvas.getBoundingClientRect();
-        const box = boxOf(area.width, area.height);
-        const stage = stageOf();
-        const [[xLow, xHigh], [yLow, yHigh]] = frames[stage];
-        const x = Math.min(1, Math.max(0, (event.clientX - area.left - box.x) / box.width));
-        const y = Math.min(1, Math.max(0, 1 - (event.clientY - area.top - box.y) / box.height));
-        put(stage, xLow + x * (xHigh - xLow), yLow + y * (yHigh - yLow));
-      };
-      canvas.addEventListener("pointerdown", (event) => {
-        if (!ready) return;
-        stop();
-        held = true;
-        canvas.setPointerCapture(event.pointerId);
-        if (canvas === moving) move(Math.round(at));
-        put2(event);
-      });
-      canvas.addEventListener("pointermove", (event) => held && put2(event));
-      for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (held = false));
-      canvas.addEventListener("keydown", (event) => {
-        const by = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-        if (!by || !ready) return;
-        event.preventDefault();
-        const stage = stageOf();
-        const [x, y] = pair.map(
-          (column, axis) => point[stage][column] + (by[axis] * (frames[stage][axis][1] - frames[stage][axis][0])) / 40
-        );
-        put(stage, x, y);
+      draggable(canvas, {
+        begin(dragged) {
+          if (!ready) return false;
+          if (dragged) stop();
+          if (dragged && canvas === moving) move(Math.round(at));
+        },
+        put(x, y, width, height) {
+          const box = boxOf(width, height);
+          const stage = stageOf();
+          const [across, up] = [(x - box.x) / box.width, 1 - (y - box.y) / box.height].map((share, axis) => {
+            const [low, high] = frames[stage][axis];
+            return low + Math.min(1, Math.max(0, share)) * (high - low);
+          });
+          put(stage, across, up);
+        },
+        nudge(...by) {
+          const stage = stageOf();
+          const moved = pair.map((column, axis) => {
+            const [low, high] = frames[stage][axis];
+            return point[stage][column] + (by[axis] * (high - low)) / 40;
+          });
+          put(stage, ...moved);
+        },
       });
     }
     dragging(still, () => 0);
@@ -442,6 +411,7 @@
       setContext(value) {
         context = value;
         point = flow.stages(point[0], 0, context);
+        disk = diskOf();
         if (place.dataset.ready) compute();
       },
     };
