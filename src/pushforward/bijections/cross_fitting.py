@@ -31,7 +31,7 @@ def straight_features(
     through the quantiles of the other parts, is compared with that of their mean and deviation. A feature is returned
     where the mean of log p over all parts is lower by more than the standard error of the difference, and by more than
     a hundredth of a nat. Rows far from all others (see `far_ends`), which would decide a mean by themselves, have no
-    part in it; but the deviation, which they make too wide for the others, is theirs as well.
+    part in it, nor in the mean and deviation.
 
     Arguments:
         x: (N, D), NaN where a value is missing.

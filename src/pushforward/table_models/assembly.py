@@ -130,6 +130,7 @@ def _arbitrary_conditional_flow(
             high=[maps.high[place]],
             weights=None if weights is None else weights[present],
             straight=[0] if place in straight else [],
+            apart=not all_straight,
         )
     knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
     circle = _circle(maps.circular, y, recipe.knots, weights)
