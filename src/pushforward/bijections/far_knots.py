@@ -23,11 +23,8 @@ from pushforward.bijections.quantile_knots import (
     tail,
     within_bounds,
 )
-from pushforward.support.far_ends import NEIGHBORS, TIMES_OF_ONE
+from pushforward.support.far_ends import NEIGHBORS, most_times_of
 
-# A piece from few knots to one far value would hold many rows: of fewer knots than this values are far this soon, see
-# `far_ends`.
-FEW_KNOTS, TIMES_OF_ONE_WITH_FEW = 8, 10.0
 # Far values are taken to be as likely anywhere between their quantiles, which divide their probability into so many.
 PARTS_OF_FAR = 4
 # Beyond this the probabilities of a normal number have few digits; a tail that bends further would overflow.
@@ -60,7 +57,7 @@ def knots_of_column(
     eps = torch.finfo(column.dtype).eps
     ordered, order = within_bounds(column, bounds, name)
     share = None if weights is None else weights.to(order.device).double()[order]
-    first, last = _near(ordered, knots, eps) if apart else (0, len(ordered))
+    first, last = _near(ordered, eps) if apart else (0, len(ordered))
     far = first > 0, last < len(ordered)
     ends = (-math.inf if far[0] else bounds[0], math.inf if far[1] else bounds[1])
     near = (ordered[first:last], None if share is None else share[first:last])
@@ -99,12 +96,12 @@ class Side(NamedTuple):
     eps: float
 
 
-def _near(ordered: Tensor, knots: int, eps: float) -> tuple[int, int]:
+def _near(ordered: Tensor, eps: float) -> tuple[int, int]:
     """The first of the values that are not far, and the first of those above them."""
     first, last = 0, len(ordered)
     # Many values beside an empty gap are a cluster with quantiles of its own.
     clusters = set(empty_gaps(ordered)[1])
-    for place in gaps_at_ends(ordered, TIMES_OF_ONE_WITH_FEW if knots < FEW_KNOTS else TIMES_OF_ONE)[1]:
+    for place in gaps_at_ends(ordered, most_times_of(len(ordered)))[1]:
         if place in clusters:
             continue
         first, last = (place + 1, last) if 2 * place < len(ordered) else (first, place + 1)
