@@ -54,6 +54,27 @@ def test_no_column_loses_more_than_it_must(rows, law):
     assert np.mean(losses) < 5 * LEAST_LOSS + 5 * np.std(losses) / np.sqrt(20)
 
 
+@pytest.mark.parametrize("law", ["uniform", "expon", "arcsine", "lognorm"])
+def test_few_rows_of_another_law_come_near_it(law):
+    """Of 100 rows, which a normal distribution misses by 0.18 to 0.8 nats, over 20 tables."""
+    law, random, losses = getattr(stats, law)(*([1.0] if law == "lognorm" else [])), np.random.default_rng(0), []
+    fresh = law.ppf((np.arange(2000) + 0.5) / 2000)
+    for _ in range(20):
+        x = torch.from_numpy(law.rvs(size=100, random_state=random))[:, None]
+        straight = straight_features(x, knots_for(100))
+        spline = MarginalSpline.from_data(x, knots_for(100), straight=straight)
+        losses.append(float((torch.from_numpy(law.logpdf(fresh)) - log_prob(spline, torch.from_numpy(fresh))).mean()))
+    assert np.mean(losses) < 0.15 + 5 * np.std(losses) / 20**0.5
+
+
+def test_few_normal_rows_have_a_straight_line():
+    """In most tables: a spline that is better by a standard error is seldom so by chance."""
+    random = np.random.default_rng(0)
+    found = [straight_features(torch.from_numpy(random.normal(size=(60, 10))), knots_for(60)) for _ in range(8)]
+    # A normal variable is above one deviation in 16 % of draws, and here its mean is below zero.
+    assert sum(map(len, found)) > 80 * 0.84 - 5 * (80 * 0.84 * 0.16) ** 0.5
+
+
 def test_a_column_that_a_spline_makes_normal_keeps_it():
     random = np.random.default_rng(0)
     x = np.column_stack([random.exponential(size=2000), random.uniform(size=2000), random.normal(size=2000)])
@@ -64,11 +85,11 @@ def test_a_column_that_a_spline_makes_normal_keeps_it():
     # Gaps, constant columns and too few rows are no reason to stop.
     x[::3, 0], x[:, 1] = np.nan, 1.0
     assert straight_features(torch.from_numpy(x), 8) == []
-    assert straight_features(torch.from_numpy(x[:3]), 4) == []
+    assert 1 not in straight_features(torch.from_numpy(x[:3]), 4)
 
 
 def test_a_fit_to_few_rows_keeps_up_with_the_gaussian_from_its_start():
-    """Of 100 exponential rows the spline alone loses a nat; nothing of that is left before the first step."""
+    """Of 100 exponential rows before the first step."""
     import pushforward as pf
 
     random = np.random.default_rng(3)

@@ -70,7 +70,7 @@ def test_an_outlier_and_an_atom_do_not_spoil_the_rest():
 
 def test_a_recipe_for_few_rows_says_that_it_guards_against_learning_them_by_heart():
     recipe = choose_recipe(108, 5)
-    assert "with dropout" in recipe.reasons[0] and "splines of 4 knots" in recipe.reasons[1]
+    assert "with dropout" in recipe.reasons[0] and "splines of 8 knots" in recipe.reasons[1]
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from pushforward.bijections.clusters import Boxes
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.bijections.marginal import FURTHEST_IDENTITY, NEAREST, MarginalSpline
 
-# As many rows for each knot of a cluster, but at least four knots.
-ROWS_OF_KNOT, FEWEST_KNOTS = 40, 4
+# As many rows for each knot of a cluster, but at least eight knots.
+ROWS_OF_KNOT, FEWEST_KNOTS = 40, 8
 
 
 class ClusterMarginals(nn.Module):
@@ -77,7 +77,7 @@ class ClusterMarginals(nn.Module):
         Arguments:
             x: (N, D), rows in every box; its precision is that of the splines.
             boxes: from `find_clusters` of these rows.
-            knots: of each spline, at most; one for 40 rows, at least four.
+            knots: of each spline, at most; one for 40 rows, at least eight.
             low: (D,) lower bounds that no x passes, -inf for none; default none.
             high: (D,) upper bounds, inf for none; default none.
             normal: features, without bounds, that are nearly normal already: the tails of their splines become

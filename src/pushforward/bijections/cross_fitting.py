@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.marginal import MarginalSpline
-from pushforward.support.far_ends import far_ends
+from pushforward.support.far_ends import far_ends, most_times_of
 
 # Each part of the rows is judged by what the others say; of more rows than this some are enough.
 PARTS, MOST_ROWS = 5, 10_000
@@ -25,13 +25,13 @@ def straight_features(
     normal: Sequence[int] = (),
     weights: Tensor | None = None,
 ) -> list[int]:
-    """Return the features whose splines predict rows worse than a normal distribution does.
+    """Return the features whose splines predict rows no better than a normal distribution does, beyond doubt.
 
     The rows are divided into five parts. The density of each feature in a part, of a normal number behind the spline
     through the quantiles of the other parts, is compared with that of their mean and deviation. A feature is returned
-    where the mean of log p over all parts is lower by more than the standard error of the difference, and by more than
-    a hundredth of a nat. Rows far from all others (see `far_ends`), which would decide a mean by themselves, have no
-    part in it; but the deviation, which they make too wide for the others, is theirs as well.
+    unless the mean of log p over all parts is higher by the standard error of the difference, less a hundredth of a
+    nat: of few rows a spline must show what it is worth, of many it may cost a little. Rows far from all others (see
+    `far_ends`), which would decide a mean by themselves, have no part in it, nor in the mean and deviation.
 
     Arguments:
         x: (N, D), NaN where a value is missing.
@@ -44,8 +44,8 @@ def straight_features(
     Example:
         >>> generator = torch.Generator().manual_seed(0)
         >>> x = -torch.rand(2000, 1, generator=generator, dtype=torch.float64).log()
-        >>> straight_features(x[:100], 4), straight_features(x, 8)
-        ([0], [])
+        >>> straight_features(x[:100], 8), straight_features(torch.special.ndtri(x.neg().exp())[:100], 8)
+        ([], [0])
     """
     places = [feature for feature in range(x.shape[1]) if feature not in normal]
     if len(x) > MOST_ROWS:
@@ -90,13 +90,13 @@ def _worse(x: Tensor, knots: int, bounds: list[list[float] | None], weights: Ten
     share = share / share.sum(0)
     mean = (share * gain).sum(0)
     error = (share * (gain - mean)).square().sum(0).sqrt()
-    return (mean < -error.clamp_min(LEAST_LOSS)).nonzero()[:, 0].tolist()
+    return (mean < error - LEAST_LOSS).nonzero()[:, 0].tolist()
 
 
 def _far_rows(column: Tensor) -> Tensor:
     """Which rows are far from all others, (N,)."""
     values = column.unique()
-    lowest, highest = far_ends(values.cpu().numpy())
+    lowest, highest = far_ends(values.cpu().numpy(), most_times_of(len(column)))
     return (column < values[lowest]) | (column > values[len(values) - 1 - highest])
 
 

@@ -1,9 +1,11 @@
 """Gaps in the values of a column, as between clusters far apart: where no row lies, and none is expected."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from pushforward.support.far_ends import NEIGHBORS, TIMES_NEIGHBORS, TIMES_OF_ONE, far_ends
+from pushforward.support.far_ends import NEIGHBORS, TIMES_NEIGHBORS, far_ends
 
 # Values closer together than this share of the column's spread are one value.
 FINEST = 1e-10
@@ -45,12 +47,12 @@ def empty_gaps(ordered: Tensor) -> tuple[list[Gap], list[int]]:
     return list(zip(*(column.tolist() for column in columns), strict=True)), ends[place].tolist()
 
 
-def gaps_at_ends(ordered: Tensor, times_of_one: float = TIMES_OF_ONE) -> tuple[list[Gap], list[int]]:
+def gaps_at_ends(ordered: Tensor, most_times: float = math.inf) -> tuple[list[Gap], list[int]]:
     """The gaps before the values at either end that are far from all others, as `far_ends` finds them.
 
     Arguments:
         ordered: (N,) increasing, float64.
-        times_of_one: as in `far_ends`.
+        most_times: as in `far_ends`.
 
     Returns:
         As `empty_gaps`; the space of fewer than ten different values is that of all on that side.
@@ -61,7 +63,7 @@ def gaps_at_ends(ordered: Tensor, times_of_one: float = TIMES_OF_ONE) -> tuple[l
         [(1.0, 100.0)]
     """
     highest, values, ends = _different(ordered)
-    lowest, largest = far_ends(values.cpu().numpy(), times_of_one)
+    lowest, largest = far_ends(values.cpu().numpy(), most_times)
     found, places = list[Gap](), list[int]()
     for place in [lowest - 1] * (lowest > 0) + [len(values) - largest - 1] * (largest > 0):
         first, last = max(place - NEIGHBORS, 0), min(place + 1 + NEIGHBORS, len(values) - 1)

@@ -7,12 +7,8 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections.elementwise import Elementwise
-from pushforward.bijections.quantile_knots import (
-    knots_on_line,
-    knots_through_quantiles,
-    lengthened,
-    probabilities_of_knots,
-)
+from pushforward.bijections.far_knots import knots_of_column
+from pushforward.bijections.quantile_knots import lengthened
 from pushforward.bijections.univariate.spline import through_knots
 
 # The distance in z up to which tails bend; e^60 times the width of the data is far enough, and float32 holds it.
@@ -91,6 +87,7 @@ class MarginalSpline(Elementwise):
         normal: Sequence[int] = (),
         weights: Tensor | None = None,
         straight: Collection[int] = (),
+        apart: bool = True,
     ) -> "MarginalSpline":
         """Lay the knots through the quantiles of data.
 
@@ -103,7 +100,8 @@ class MarginalSpline(Elementwise):
         Where no row lies in a gap three times as wide as the space of ten different values on either side, as between
         clusters far apart, z grows by no more than 1 / (N + 1), or 1e-4, in probability, most of it next to the values
         at both sides: four knots more for each such gap, at most eight, and the flattest piece is that of each cluster.
-        So it is before a few values at an end that are far from all others: see `far_ends`.
+        A few values at an end that are far from all others, see `far_ends`, have the probability of their number beyond
+        such a gap, and the others the map that they would have alone.
 
         Beyond the data, from a last knot at a distance of 1 in z, each tail has the slope of the outermost piece,
         within 0.1 and 10 times the mean slope between the middle and that end, so that rows beyond the data have a
@@ -117,8 +115,9 @@ class MarginalSpline(Elementwise):
             high: (D,) upper bounds, inf for none; default none.
             normal: features that are already normal: for them the spline is the identity, whatever x holds.
             weights: (N,) positive weights of the rows in the quantiles, scaled to sum to N; default all equal.
-            straight: features for which the spline is the straight line of their mean and deviation: see
-                `straight_features`.
+            straight: features for which the spline is the straight line of their mean and deviation, those of the
+                values that are not far from all others: see `straight_features`.
+            apart: whether far values are kept apart, default so.
 
         Raises:
             ValueError: fewer than two rows, or a feature that is constant (to 64 roundings) or not finite, or lies
@@ -128,15 +127,19 @@ class MarginalSpline(Elementwise):
             raise ValueError(f"x must have shape (N, features) with at least two rows, got {tuple(x.shape)}.")
         lows, highs = ([*(ends or [end] * x.shape[1])] for ends, end in ((low, -math.inf), (high, math.inf)))
         bounded = any(map(math.isfinite, [*lows, *highs]))
-        probabilities = probabilities_of_knots(len(x), knots)
-        through = {}
-        for feature in (feature for feature in range(x.shape[1]) if feature not in normal):
-            ends, name = (lows[feature], highs[feature]), f"Column {feature} of x"
-            through[feature] = (
-                knots_on_line(x[:, feature], ends, name, weights)
-                if feature in straight
-                else knots_through_quantiles(x[:, feature], probabilities, ends, name, weights)
+        through = {
+            feature: knots_of_column(
+                x[:, feature],
+                knots,
+                (lows[feature], highs[feature]),
+                f"Column {feature} of x",
+                weights,
+                straight=feature in straight,
+                apart=apart,
             )
+            for feature in range(x.shape[1])
+            if feature not in normal
+        }
         most = max((len(columns[0]) for columns in through.values()), default=knots)
         spline = cls(x.shape[1], most, bounded).to(x.dtype)
         if spline.low is not None and spline.high is not None:

@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.bijections.gaps import Gap, empty_gaps, gaps_at_ends
-from pushforward.support.far_ends import NEIGHBORS, TIMES_OF_ONE
+from pushforward.bijections.gaps import empty_gaps
+from pushforward.support.far_ends import NEIGHBORS
 
 # No secant is flatter than this share of the column's own slope, that between its quantiles at ±1 deviation.
 FLATTEST = 1e-3
@@ -20,9 +20,6 @@ MOST_AT_BOUND = 2.0
 ROUNDINGS = 64
 # Fewer rows than this between an end and its neighbor say little about a slope.
 ROWS_AT_ENDS = 5
-# A piece from few knots to one far value would hold many rows: of fewer knots than this values are far this soon, see
-# `far_ends`.
-FEW_KNOTS, TIMES_OF_ONE_WITH_FEW = 8, 10.0
 # A straight line bends only in its outermost pieces.
 PIECES_OF_LINE = 8
 # Data at a bound are moved this share of their range inside it.
@@ -58,74 +55,65 @@ def probabilities_of_knots(rows: int, knots: int) -> Tensor:
 
 
 def knots_through_quantiles(
-    column: Tensor, probabilities: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None
+    ordered: Tensor, weights: Tensor | None, knots: int, bounds: tuple[float, float], eps: float
 ) -> Knots:
     """Knots through the quantiles of one feature, as `MarginalSpline.from_data` describes them.
 
     Arguments:
-        column: (N,).
-        probabilities: from `probabilities_of_knots`.
+        ordered: (N,) increasing, within the bounds.
+        weights: (N,) of the rows in this order; None for equal ones.
+        knots: K.
         bounds: the lower and the upper bound, infinite for none.
-        name: what messages call the column.
-        weights: (N,) positive weights of the rows; default all equal.
+        eps: of the precision of the column.
 
     Returns:
         Positions in z and in x, and slopes, each a list of K numbers, and of four more for each empty gap.
-
-    Raises:
-        ValueError: the column is constant, not finite, or outside its bounds.
     """
-    count, eps = len(column), torch.finfo(column.dtype).eps
-    ordered, order = _within_bounds(column, bounds, name)
+    count, probabilities = len(ordered), probabilities_of_knots(len(ordered), knots)
     place = (probabilities * (count + 1) - 1).clamp(0, count - 1)
     below = place.floor().clamp(max=count - 2)
     share = (place - below).to(ordered.device)
-    left, right = (_rows_at(at.to(ordered.device), order, weights) for at in (below, below + 1))
+    left, right = (_rows_at(at.to(ordered.device), weights) for at in (below, below + 1))
     quantiles = ordered[left] * (1 - share) + ordered[right] * share
     # The ends stay the smallest and the largest value, however little these weigh.
     quantiles[0], quantiles[-1] = ordered[0], ordered[-1]
     points = _one_per_value(quantiles.tolist(), probabilities.tolist())
-    share = torch.ones_like(ordered) if weights is None else weights.to(order.device).double()[order]
-    segments, bridges, few = _cut_at_gaps(points, ordered, share, eps, len(probabilities) + 2 < FEW_KNOTS)
-    count = len(probabilities) + 2 + 4 * len(bridges)
-    return lengthened(_knots(segments, bridges, few, eps, bounds), count, eps, bounds[1])
+    segments, bridges = _cut_at_gaps(points, ordered, torch.ones_like(ordered) if weights is None else weights)
+    return lengthened(_knots(segments, bridges, eps, bounds), knots + 4 * len(bridges), eps, bounds[1])
 
 
-def knots_on_line(column: Tensor, bounds: tuple[float, float], name: str, weights: Tensor | None = None) -> Knots:
+def knots_on_line(ordered: Tensor, weights: Tensor | None, bounds: tuple[float, float], eps: float) -> Knots:
     """Knots on the straight line x = mean + deviation · z, which bends only near a bound, toward it.
 
     Arguments:
-        column: (N,).
+        ordered: (N,) increasing, within the bounds.
+        weights: (N,) of the rows in this order; None for equal ones.
         bounds: the lower and the upper bound, infinite for none.
-        name: what messages call the column.
-        weights: (N,) positive weights of the rows; default all equal.
-
-    Raises:
-        ValueError: the column is constant, not finite, or outside its bounds.
+        eps: of the precision of the column.
     """
-    eps = torch.finfo(column.dtype).eps
-    ordered, order = _within_bounds(column, bounds, name)
-    share = torch.ones_like(ordered) if weights is None else weights.to(order.device).double()[order]
+    share = torch.ones_like(ordered) if weights is None else weights
     share = share / share.sum()
     mean = (share * ordered).sum()
     deviation = float((share * (ordered - mean).square()).sum().sqrt())
     along = torch.linspace(0, 1, PIECES_OF_LINE + 1, dtype=torch.float64)
     inside = torch.lerp(ordered[0], ordered[-1], along.to(ordered)).tolist()
     points = [((x - float(mean)) / deviation, x) for x in inside]
-    first, lower = _further(points[0], deviation, eps, bounds[0], -1)
-    last, upper = _further(points[-1], deviation, eps, bounds[1], 1)
+    first, lower = further(points[0], deviation, eps, bounds[0], -1)
+    last, upper = further(points[-1], deviation, eps, bounds[1], 1)
     points = [first, *points, last]
-    secants = [_slope(left, right) for left, right in itertools.pairwise(points)]
-    slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
     z, x = (list(numbers) for numbers in zip(*points, strict=True))
-    return z, x, slopes
+    return z, x, [lower, *slopes_between(points), upper]
 
 
-def _within_bounds(column: Tensor, bounds: tuple[float, float], name: str) -> tuple[Tensor, Tensor]:
-    """The values of a column in order, none exactly at a bound, and the rows that they are from."""
+def within_bounds(column: Tensor, bounds: tuple[float, float], name: str) -> tuple[Tensor, Tensor]:
+    """The values of a column in order, none exactly at a bound, and the rows that they are from.
+
+    Raises:
+        ValueError: the column is constant, not finite, or outside its bounds; the message calls it by its name.
+    """
     eps = torch.finfo(column.dtype).eps
     ordered, order = column.detach().double().sort()
-    if not bool(ordered.isfinite().all()) or not _resolved(float(ordered[0]), float(ordered[-1]), eps):
+    if not bool(ordered.isfinite().all()) or not resolved(float(ordered[0]), float(ordered[-1]), eps):
         raise ValueError(f"{name} is constant or not finite: it has no quantiles to go through.")
     if not bounds[0] <= float(ordered[0]) <= float(ordered[-1]) <= bounds[1]:
         raise ValueError(f"{name} lies outside its bounds, {bounds[0]} and {bounds[1]}.")
@@ -133,68 +121,42 @@ def _within_bounds(column: Tensor, bounds: tuple[float, float], name: str) -> tu
     return ordered.clamp(bounds[0] + inside, bounds[1] - inside), order
 
 
-def _cut_at_gaps(
-    points: list[Point], ordered: Tensor, weights: Tensor, eps: float, few_knots: bool
-) -> tuple[list[list[Point]], list[list[Point]], tuple[bool, bool]]:
+def _cut_at_gaps(points: list[Point], ordered: Tensor, weights: Tensor) -> tuple[list[list[Point]], list[list[Point]]]:
     """The points between empty gaps, and for each gap points that bridge it, so that z hardly grows in between.
 
-    A segment begins and ends at the values next to a gap. A little of the gap's probability lies near either side. Of
-    a single value at an end nobody knows how far others are from it: its segment takes a third of the gap.
+    A segment begins and ends at the values next to a gap. A little of the gap's probability lies near either side.
 
     Arguments:
         points: the quantiles.
         ordered: (N,) increasing.
         weights: of the rows in this order.
-        eps: of the precision of the column.
-        few_knots: whether these are so few that one far value matters.
-
-    Returns:
-        Segments, bridges, and whether the first and the last segment are of a few rows only.
     """
-    rows, few = len(ordered), [False, False]
-    total = weights.cumsum(0) / weights.sum()
+    rows, total = len(ordered), weights.cumsum(0) / weights.sum()
     half = min(0.5 / (rows + 1), MOST_IN_GAP / 2)
-    thin, near, cluster = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half, 2 * (NEIGHBORS + 2) * half
+    thin, near = min(MIDDLE_OF_GAP / 2, half / 10), 2 * ROWS_AT_ENDS * half
+    cluster = max(2 * (NEIGHBORS + 2) * half, (NEIGHBORS + 1) / (rows + 1))
     segments: list[list[Point]] = []
     bridges: list[list[Point]] = []
     before = 0.0
-    for (start, end, left, right), place, far in _gaps(ordered, TIMES_OF_ONE_WITH_FEW if few_knots else TIMES_OF_ONE):
-        # Between the probabilities of the values on both sides; those at the ends weigh at least one row.
+    for (start, end, left, right), place in zip(*empty_gaps(ordered), strict=True):
+        # Between the probabilities of the values on both sides.
         middle = (rows * float(total[place]) + 0.5) / (rows + 1)
-        middle = min(max(middle, 1.5 / (rows + 1)), (rows - 0.5) / (rows + 1)) if far else middle
-        # Rows of little weight are no cluster, except far from all others.
-        if (middle - before < cluster and not (far < 0 and before == 0)) or (1 - middle < cluster and far <= 0):
+        # Rows of little weight are no cluster.
+        if middle - before < cluster or 1 - middle < cluster:
             continue
         before, third = middle, (end - start) / 3
-        z = [_normal_quantile(middle + part) for part in (-near, -half, -thin, thin, half, near)]
-        lower, upper = (z[2], start + min(left, third)), (z[3], end - min(right, third))
+        z = [normal_quantile(middle + part) for part in (-near, -half, -thin, thin, half, near)]
         inside = [point for point in points[1:] if point[0] < z[0] and point[1] < start]
-        ending, bridge = [*inside, (z[1], start)], [lower, upper]
-        beginning = [(z[4], end), *(point for point in points[1:-1] if point[0] > z[5] and point[1] > end)]
-        # The first and the last point stand, however near.
-        if far < 0:
-            few[0] = place < NEIGHBORS
-            if not _resolved(points[0][1], start, eps):
-                ending, bridge = [(z[2], start + third)], [upper]
-        elif far > 0:
-            few[1] = rows - 1 - place <= NEIGHBORS
-            if not _resolved(end, points[-1][1], eps):
-                bridge, beginning = [lower], [(z[3], end - third)]
-        segments.append([points[0], *ending])
-        bridges.append(bridge)
-        points = [*beginning, points[-1]]
-    return [*segments, points], bridges, (few[0], few[1])
+        segments.append([points[0], *inside, (z[1], start)])
+        bridges.append([(z[2], start + min(left, third)), (z[3], end - min(right, third))])
+        # The last point stands, however near.
+        beginning = [point for point in points[1:-1] if point[0] > z[5] and point[1] > end]
+        points = [(z[4], end), *beginning, points[-1]]
+    return [*segments, points], bridges
 
 
-def _gaps(ordered: Tensor, times_of_one: float) -> list[tuple[Gap, int, int]]:
-    """Gaps with the place of the last row below, and -1 or 1 if what is below or above is far from all others."""
-    found = {place: (gap, place, 0) for gap, place in zip(*empty_gaps(ordered), strict=True)}
-    for gap, place in zip(*gaps_at_ends(ordered, times_of_one), strict=True):
-        found.setdefault(place, (gap, place, -1 if 2 * place < len(ordered) else 1))
-    return [found[place] for place in sorted(found)]
-
-
-def _normal_quantile(probability: float) -> float:
+def normal_quantile(probability: float) -> float:
+    """z of which a standard normal number is below with a probability."""
     return float(torch.special.ndtri(torch.tensor(probability, dtype=torch.float64)))
 
 
@@ -202,21 +164,21 @@ def lengthened(knots: Knots, count: int, eps: float, high: float) -> Knots:
     """As many knots as `count`: the remaining ones continue along the upper tail, where they change nothing."""
     z, x, slopes = (list(column) for column in knots)
     while len(z) < count:
-        last, slope = _further((z[-1], x[-1]), slopes[-1], eps, high, 1, 1e-3)
+        last, slope = further((z[-1], x[-1]), slopes[-1], eps, high, 1, 1e-3)
         z.append(last[0])
         x.append(last[1])
         slopes.append(slope)
     return z, x, slopes
 
 
-def _rows_at(places: Tensor, order: Tensor, weights: Tensor | None) -> Tensor:
+def _rows_at(places: Tensor, weights: Tensor | None) -> Tensor:
     """Which of N ordered rows are at integer places from 0 to N - 1, if each takes up as many places as its weight."""
     if weights is None:
         return places.long()
-    ends = weights.to(order.device).double()[order].cumsum(0)
-    ends = ends / ends[-1] * len(order)
+    rows, ends = len(weights), weights.cumsum(0)
+    ends = ends / ends[-1] * rows
     # A little more than rounding, so that integer weights are whole numbers of rows.
-    return torch.searchsorted(ends, places + 1e-9 * len(order), right=True).clamp(max=len(order) - 1)
+    return torch.searchsorted(ends, places + 1e-9 * rows, right=True).clamp(max=rows - 1)
 
 
 def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[Point]:
@@ -231,43 +193,34 @@ def _one_per_value(quantiles: list[float], probabilities: list[float]) -> list[P
     return list(zip(torch.special.ndtri(torch.tensor(middles, dtype=torch.float64)).tolist(), values, strict=True))
 
 
-def _knots(
-    segments: list[list[Point]],
-    bridges: list[list[Point]],
-    few: tuple[bool, bool],
-    eps: float,
-    bounds: tuple[float, float],
-) -> Knots:
+def _knots(segments: list[list[Point]], bridges: list[list[Point]], eps: float, bounds: tuple[float, float]) -> Knots:
     """Positions in z and x, and slopes, of knots through points that increase in both, and of one more at each end."""
-    parts, own = zip(*(_kept(points, eps) for points in segments), strict=True)
+    parts, own = zip(*(kept(points, eps) for points in segments), strict=True)
     # A knot too close to a bound would make the tail too steep: rows between the two are left to the tail.
     while len(parts[0]) > 2 and _too_near(parts[0][0], bounds[0], FLATTEST * own[0]):
         parts[0].pop(0)
     while len(parts[-1]) > 2 and _too_near(parts[-1][-1], bounds[1], FLATTEST * own[-1]):
         parts[-1].pop()
-    # A few rows far from all others may be alike by chance: their tail is as wide as the others are.
-    flattest = (own[1] if few[0] else FLATTEST * own[0], own[-2] if few[1] else FLATTEST * own[-1])
     # Each tail starts with a separate piece, so that the slope of every piece is close to those at its ends.
-    lower, upper = (
-        _tail(end, next_to_it, _middle(part), bound, least)
-        for end, next_to_it, part, bound, least in (
-            (parts[0][0], parts[0][1], parts[0], bounds[0], flattest[0]),
-            (parts[-1][-1], parts[-1][-2], parts[-1], bounds[1], flattest[1]),
-        )
-    )
-    kept = parts[0]
+    lower = tail(parts[0], -1, bounds[0], FLATTEST * own[0])
+    upper = tail(parts[-1], 1, bounds[1], FLATTEST * own[-1])
+    points = parts[0]
     for bridge, part in zip(bridges, parts[1:], strict=True):
-        kept = [*kept, *bridge, *part]
-    first, lower = _further(kept[0], lower, eps, bounds[0], -1)
-    last, upper = _further(kept[-1], upper, eps, bounds[1], 1)
-    kept = [first, *kept, last]
-    secants = [_slope(left, right) for left, right in itertools.pairwise(kept)]
-    slopes = [lower, *(2 / (1 / a + 1 / b) for a, b in itertools.pairwise(secants)), upper]
-    z, x = (list(column) for column in zip(*kept, strict=True))
-    return z, x, slopes
+        points = [*points, *bridge, *part]
+    first, lower = further(points[0], lower, eps, bounds[0], -1)
+    last, upper = further(points[-1], upper, eps, bounds[1], 1)
+    points = [first, *points, last]
+    z, x = (list(column) for column in zip(*points, strict=True))
+    return z, x, [lower, *slopes_between(points), upper]
 
 
-def _kept(points: list[Point], eps: float) -> tuple[list[Point], float]:
+def slopes_between(points: list[Point]) -> list[float]:
+    """The slopes at all points but the ends: the harmonic means of those on both sides."""
+    secants = [_slope(left, right) for left, right in itertools.pairwise(points)]
+    return [2 / (1 / one + 1 / other) for one, other in itertools.pairwise(secants)]
+
+
+def kept(points: list[Point], eps: float) -> tuple[list[Point], float]:
     """The points that are far enough apart, the first and the last of them always; and their own slope."""
     # From the quantiles nearest to one deviation on either side of the middle that differ.
     first, last = points[0][0], points[-1][0]
@@ -277,17 +230,17 @@ def _kept(points: list[Point], eps: float) -> tuple[list[Point], float]:
     own = _slope(points[low], points[high])
 
     def apart(left: Point, right: Point) -> bool:
-        return _resolved(left[1], right[1], eps) and _slope(left, right) >= FLATTEST * own
+        return resolved(left[1], right[1], eps) and _slope(left, right) >= FLATTEST * own
 
-    kept = points[:1]
+    found = points[:1]
     for point in points[1:-1]:
-        if apart(kept[-1], point):
-            kept.append(point)
+        if apart(found[-1], point):
+            found.append(point)
     # The largest value stays; knots too close to it are dropped.
-    while len(kept) > 1 and not apart(kept[-1], points[-1]):
-        kept.pop()
-    kept.append(points[-1])
-    return kept, own
+    while len(found) > 1 and not apart(found[-1], points[-1]):
+        found.pop()
+    found.append(points[-1])
+    return found, own
 
 
 def _middle(points: list[Point]) -> Point:
@@ -296,9 +249,17 @@ def _middle(points: list[Point]) -> Point:
     return min(points, key=lambda point: abs(point[0] - center))
 
 
-def _tail(end: Point, next_to_it: Point, middle: Point, bound: float, flattest: float) -> float:
-    """The slope of a tail: that of the outermost piece, within limits."""
-    slope = _slope(end, next_to_it)
+def tail(part: list[Point], side: int, bound: float, flattest: float) -> float:
+    """The slope of a tail beside some points: that of the outermost piece, within limits.
+
+    Arguments:
+        part: the points of the outermost segment.
+        side: -1 below them, 1 above.
+        bound: on this side, infinite for none.
+        flattest: the least slope.
+    """
+    end, next_to_it = (part[0], part[1]) if side < 0 else (part[-1], part[-2])
+    middle, slope = _middle(part), _slope(end, next_to_it)
     if end == middle:
         return slope
     # Where the density is constant up to a bound at distance d, the slope at z is about d |z|.
@@ -313,7 +274,7 @@ def _too_near(end: Point, bound: float, flattest: float) -> bool:
     return math.isfinite(bound) and MOST_AT_BOUND * abs((bound - end[1]) * end[0]) < flattest
 
 
-def _further(end: Point, slope: float, eps: float, bound: float, side: int, part: float = 1.0) -> tuple[Point, float]:
+def further(end: Point, slope: float, eps: float, bound: float, side: int, part: float = 1.0) -> tuple[Point, float]:
     """The next knot of a tail and the slope there: 1 further in z, or as far as is needed for x to differ.
 
     Toward a bound, it is a part of the step that divides the distance to the bound by e, and at most 1 in z.
@@ -327,7 +288,7 @@ def _further(end: Point, slope: float, eps: float, bound: float, side: int, part
     return (end[0] + step, end[1] + step * slope), slope
 
 
-def _resolved(left: float, right: float, eps: float) -> bool:
+def resolved(left: float, right: float, eps: float) -> bool:
     """Whether two numbers are more than a few roundings apart."""
     return right - left > ROUNDINGS * eps * max(abs(left), abs(right))
 

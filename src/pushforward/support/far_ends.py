@@ -1,23 +1,36 @@
 """A few values at the ends of a column that are far from all others: other units, mistakes, or rare events."""
 
+import math
+
 import numpy as np
 
 # The outermost values are far if the gap before them is so many times as wide as the space of the next ten values. Of
 # m values, if these are few, it must be T^(1 / m) times as wide, which it is with a probability of about 1 / T under a
 # tail like 1 / x.
 TIMES_NEIGHBORS, TIMES_OF_ONE, NEIGHBORS = 3.0, 1000.0, 10
+# Of few rows the piece of a spline up to one far value would hold many: the gap need be no wider than this.
+FEW_ROWS, MOST_TIMES_OF_FEW = 320, 10.0
 # At most so many values at an end, and at most this share of them, are far.
 MOST_FAR, MOST_SHARE = 20, 0.05
 
 
-def far_ends(values: np.ndarray, times_of_one: float = TIMES_OF_ONE) -> tuple[int, int]:
+def most_times_of(rows: int) -> float:
+    """How many times as wide a gap need be at most, see `far_ends`, for a spline through the quantiles of some rows.
+
+    >>> most_times_of(100), most_times_of(1000)
+    (10.0, inf)
+    """
+    return MOST_TIMES_OF_FEW if rows < FEW_ROWS else math.inf
+
+
+def far_ends(values: np.ndarray, most_times: float = math.inf) -> tuple[int, int]:
     """Return how many of the smallest values, and of the largest ones, are far from all others.
 
     At each end these are as many as possible. Heavy tails have next to none.
 
     Arguments:
         values: (n,) distinct numbers, increasing.
-        times_of_one: T, default 1000.
+        most_times: how many times as wide as the space a gap need be at most, default unlimited.
 
     Example:
         >>> column = np.linspace(0, 1, 100)
@@ -29,14 +42,14 @@ def far_ends(values: np.ndarray, times_of_one: float = TIMES_OF_ONE) -> tuple[in
         return 0, 0
     number = most + NEIGHBORS + 1
     # Halved, because the difference of the largest numbers would overflow.
-    lowest, highest = (_far(side / 2, times_of_one) for side in (values[:number], -values[: -number - 1 : -1]))
+    lowest, highest = (_far(side / 2, most_times) for side in (values[:number], -values[: -number - 1 : -1]))
     return lowest, highest
 
 
-def _far(values: np.ndarray, times_of_one: float) -> int:
+def _far(values: np.ndarray, most_times: float) -> int:
     """How many of the first of increasing values are far from the last ten and all between."""
     gaps = np.diff(values)[:-NEIGHBORS]
     spaces = values[1 + NEIGHBORS :] - values[1:-NEIGHBORS]
-    times = np.maximum(TIMES_NEIGHBORS, times_of_one ** (1 / np.arange(1, len(gaps) + 1)))
+    times = np.clip(TIMES_OF_ONE ** (1 / np.arange(1, len(gaps) + 1)), TIMES_NEIGHBORS, most_times)
     far = np.flatnonzero(gaps > times * spaces)
     return int(far[-1]) + 1 if len(far) else 0

@@ -24,6 +24,8 @@ from pushforward.zoo.registry import config_of
 
 # Numbers of the context, of all rows together, from which the maps of a flow are found.
 MOST_SHOWN = 2**25
+# Of the maps of angles.
+ROWS_OF_KNOT_ON_CIRCLE, FEWEST_ON_CIRCLE = 20, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,7 @@ def _arbitrary_conditional_flow(
             high=[maps.high[place]],
             weights=None if weights is None else weights[present],
             straight=[0] if place in straight else [],
+            apart=not all_straight,
         )
     knots = max((spline.z_knots.shape[1] for spline in splines.values()), default=recipe.knots)
     circle = _circle(maps.circular, y, recipe.knots, weights)
@@ -154,5 +157,6 @@ def _circle(angles: list[int], y: torch.Tensor, knots: int, weights: torch.Tenso
         (torch.special.ndtr(y[rows, place]) - 0.5) * 2 * math.pi for rows, place in zip(present, angles, strict=True)
     ]
     shares = [None if weights is None else weights[rows] for rows in present]
-    # A circle may hold several sectors.
-    return CircularMarginal.from_data(columns, 2 * knots, weights=shares)
+    # A circle may hold several sectors; nothing tells whether few rows have as many.
+    knots = min(2 * knots, max(len(y) // ROWS_OF_KNOT_ON_CIRCLE, FEWEST_ON_CIRCLE))
+    return CircularMarginal.from_data(columns, knots, weights=shares)

@@ -32,10 +32,10 @@ LEARNING_RATE = 5e-3
 ARBITRARY_CONDITIONAL_LEARNING_RATE = 2e-3
 # Up to this many rows a network memorizes them without dropout; larger networks are no better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
-# Knots of the splines that make columns nearly normal: one for 2,000 rows, from 8 to 512, which remove skew and heavy
-# tails. Below 320 rows one for 40, but at least 4: more of them would follow the rows themselves.
-ROWS_OF_KNOT, FEWEST_KNOTS, MOST_KNOTS = 2_000, 8, 512
-ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL = 40, 4
+# Knots of the splines that make columns nearly normal: one for 40 rows, from 8 to 12, which remove skew and heavy
+# tails, and of many rows one for 2,000, up to 512.
+ROWS_OF_FIRST_KNOTS, FEWEST_KNOTS, FIRST_KNOTS = 40, 8, 12
+ROWS_OF_KNOT, MOST_KNOTS = 2_000, 512
 # Of more columns of a context the correlations take too long.
 MOST_OF_CONTEXT = 500
 # Passes without a time limit, and limits on their number of steps.
@@ -193,7 +193,7 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
             f"for {counted(rows, 'row')} of {counted(features, 'column')}{given}"
             + (" and time for many steps" if large else ": small, for many steps in little time"),
             f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
-            f"{FEWEST_OF_ALL} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
+            f"{FEWEST_KNOTS} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
     )
 
@@ -235,8 +235,8 @@ def choose_arbitrary_conditional(rows: int, features: int, max_time: float | Non
 def knots_for(rows: int) -> int:
     """The number of knots of the splines that make columns nearly normal.
 
-    >>> knots_for(100), knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
-    (4, 8, 50, 512)
+    >>> knots_for(100), knots_for(400), knots_for(1_000), knots_for(100_000), knots_for(2_000_000)
+    (8, 10, 12, 50, 512)
     """
-    fewest = min(max(rows // ROWS_OF_FIRST_KNOTS, FEWEST_OF_ALL), FEWEST_KNOTS)
-    return min(max(rows // ROWS_OF_KNOT, fewest), MOST_KNOTS)
+    first = min(max(rows // ROWS_OF_FIRST_KNOTS, FEWEST_KNOTS), FIRST_KNOTS)
+    return min(max(rows // ROWS_OF_KNOT, first), MOST_KNOTS)

@@ -235,7 +235,7 @@ def straight(
     Raises:
         ValueError: fewer than two rows, or a feature or context that is constant or not finite.
     """
-    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights)
+    spline = MarginalSpline.from_data(x, 4, straight=range(x.shape[1]), normal=[*normal], weights=weights, apart=False)
     trends = set(range(x.shape[1])) - {*normal} if trends is None else trends
     of_context = _of_context(flow, x, context, weights, None, context_knots, flags, trends, predictions)
     return _gaussianized(flow, spline, of_context)
