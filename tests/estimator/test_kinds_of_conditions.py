@@ -53,12 +53,12 @@ def test_gaps_of_levels_have_a_flag_and_so_have_new_levels():
     assert not columns.new_gaps(np.array([[4.0, np.nan]])).any()
 
 
-def test_numbers_are_shown_as_they_are_and_atoms_with_a_flag():
+def test_numbers_are_shown_as_they_are_and_declared_atoms_with_a_flag():
     random = np.random.default_rng(0)
     rain = np.where(random.random(500) < 0.4, 0.0, random.gamma(2.0, size=500))
     grade, hour = random.integers(0, 5, 500), random.integers(0, 24, 500)
     names, rows = ["rain", "grade", "hour"], np.column_stack([rain, grade, hour])
-    columns = ContextColumns(rows, names)
+    columns = ContextColumns(rows, names, declared_kinds({"rain": "mixed"}, ["y0"], names)[1])
     found = columns(rows)
     angle = 2 * np.pi * hour / 24
     np.testing.assert_allclose(
@@ -69,6 +69,7 @@ def test_numbers_are_shown_as_they_are_and_atoms_with_a_flag():
     later = np.array([[-1.25, 7.5, 6.0], [1e6, -3.0, 0.5]])
     np.testing.assert_allclose(columns(later)[:, :3], [[-1.25, 0, 7.5], [1e6, 0, -3]])
     assert not columns.new_gaps(later).any()
+    np.testing.assert_array_equal(ContextColumns(rows, names)(rows), np.delete(found, 1, 1))
     plain = ContextColumns(rows, names, learned=False)
     np.testing.assert_array_equal(plain(rows), rows)
     assert not plain.describe()

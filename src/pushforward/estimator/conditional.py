@@ -33,11 +33,10 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
     coordinates, which is the same for every row and at every call. Targets that are flags, counts or grades have
     probabilities, and their quantiles and draws are among their values.
 
-    Columns of X are what `kinds` says, or what is learned of them: flows and regressions are shown numbers as they are,
-    with a flag for values that many rows have where others are spread out, such as zeros; angles, which their name and
-    range tell, as points on a circle; and of a column that is declared as "category" a flag for each level. Columns
-    that are constant in the rows that are trained on carry no information, and are left out; a target that is constant
-    there keeps its value.
+    Columns of X are what `kinds` says: flows and regressions are shown numbers as they are; angles, which their name
+    and range tell as well, as points on a circle; of a column that is declared as "category" a flag for each level, and
+    of a "mixed" one, beside the number, a flag for values that many rows have. Columns that are constant in the rows
+    that are trained on carry no information, and are left out; a target that is constant there keeps its value.
 
     Values of X may be missing, NaN. A column with gaps in the rows that are trained on is seen as its numbers, with the
     median in the gaps, and a flag that says where these are: what a missing value means is learned. In a column without

@@ -16,16 +16,16 @@ from pushforward.tables.columns.kinds import Column
 class ContextColumns:
     """given = (what is shown of each column that varies, flags of those with gaps), of rows of X.
 
-    Shown are numbers as they are, atoms among them with a flag, levels as flags, angles as points on a circle: see
-    `ShownContext`. A missing value, NaN, and a level that was not seen are given as the median of their column, or as
-    its most frequent level, beside a flag if the column has gaps in the rows that are trained on: what missing values
-    mean is then learned.
+    Shown are numbers as they are, declared atoms among them with a flag, levels as flags, angles as points on a circle:
+    see `ShownContext`. A missing value, NaN, and a level that was not seen are given as the median of their column, or
+    as its most frequent level, beside a flag if the column has gaps in the rows that are trained on: what missing
+    values mean is then learned.
 
     Arguments:
         rows: (n, C) that are trained on.
         names: (C,) of the columns, default their places.
         declared: {place: what a user says of a column}.
-        learned: whether the kinds of other columns are learned, default True; otherwise they are numbers.
+        learned: whether angles among other columns are found, default True; otherwise all are numbers.
 
     Attributes:
         numbers: the columns that vary.

@@ -233,13 +233,14 @@ def declared_kinds(
 def context_kind(values: np.ndarray, name: str, said: Column | None, learned: bool = True) -> Column:
     """What a column of a context is: a plain number, unless more is shown of it than the number.
 
-    What is learned keeps no levels and no bounds, since other numbers may come; what is declared has its levels.
+    Nobody need declare an angle. What else is not declared is a number: other values may come, and flags of values that
+    many rows have are found by trees themselves, and lose more than they gain (benchmarks/regression_choices.md).
 
     Arguments:
         values: (n,) of the fit, NaN where one is missing, in the precision in which they came.
         name: of the column.
         said: what a user declares of it, or None.
-        learned: whether it is learned what nobody declared, default True.
+        learned: whether angles are found, default True.
 
     Raises:
         InputError: the column contradicts what a user says of it.
@@ -249,7 +250,8 @@ def context_kind(values: np.ndarray, name: str, said: Column | None, learned: bo
         kind = _completed(column, name, said)
         kind = kind.as_context() if kind.measured else kind
     else:
-        kind = _learned(column, name, gaps=True).as_context() if learned else PLAIN
+        kind = _learned(column, name, gaps=True) if learned else PLAIN
+        kind = kind if kind.circular else PLAIN
     if kind.circular:
         # Angles between those that the fit had have a place on the circle.
         return kind.model_copy(update={"step": 0.0})
