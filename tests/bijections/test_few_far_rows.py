@@ -156,6 +156,12 @@ def test_values_at_both_ends_are_found_apart():
     assert far_ends(values[:10]) == (0, 0)
 
 
+def test_far_values_make_none_of_the_others_far():
+    """Four beyond a gap three times as wide as the space of the next ten are not, with or without farther ones."""
+    values = np.concatenate([np.linspace(0, 1, 51), np.linspace(1.8, 2.2, 4)])
+    assert far_ends(values) == (0, 0) and far_ends(np.append(values, [60.0, 61.0, 62.0]), 10.0) == (0, 3)
+
+
 @pytest.mark.parametrize("far", [7, 9, 10, 12])
 def test_far_rows_make_no_heavy_tails(far):
     """Grams among kilograms."""

@@ -6,7 +6,7 @@ import numpy as np
 
 # The outermost values are far if the gap before them is so many times as wide as the space of the next ten values. Of
 # m values, if these are few, it must be T^(1 / m) times as wide, which it is with a probability of about 1 / T under a
-# tail like 1 / x.
+# tail like 1 / x; values beyond another such gap do not count among them.
 TIMES_NEIGHBORS, TIMES_OF_ONE, NEIGHBORS = 3.0, 1000.0, 10
 # Of few rows the piece of a spline up to one far value would hold many: the gap need be no wider than this.
 FEW_ROWS, MOST_TIMES_OF_FEW = 320, 10.0
@@ -50,6 +50,10 @@ def _far(values: np.ndarray, most_times: float) -> int:
     """How many of the first of increasing values are far from the last ten and all between."""
     gaps = np.diff(values)[:-NEIGHBORS]
     spaces = values[1 + NEIGHBORS :] - values[1:-NEIGHBORS]
-    times = np.clip(TIMES_OF_ONE ** (1 / np.arange(1, len(gaps) + 1)), TIMES_NEIGHBORS, most_times)
-    far = np.flatnonzero(gaps > times * spaces)
-    return int(far[-1]) + 1 if len(far) else 0
+    found = 0
+    for place in np.flatnonzero(gaps > TIMES_NEIGHBORS * spaces).tolist():
+        # Those that are far by themselves make none of the next ones so.
+        times = min(max(TIMES_OF_ONE ** (1 / (place + 1 - found)), TIMES_NEIGHBORS), most_times)
+        if gaps[place] > times * spaces[place]:
+            found = place + 1
+    return found
