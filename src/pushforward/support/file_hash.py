@@ -7,18 +7,19 @@ import os
 from collections.abc import Iterator, Sequence
 
 BLOCK = 2**22
+# A hash of more bytes takes seconds.
+MOST_BYTES = 2**30
 
 
-def hash_of_files(files: Sequence[str | os.PathLike[str]], most: int | None = None) -> str:
+def hash_of_files(files: Sequence[str | os.PathLike[str]]) -> str:
     """SHA-256 of the bytes of files on this machine, one after the other.
 
     Arguments:
         files: their paths.
-        most: bytes beyond which it is not worth the time; default none.
 
     Returns:
         Hexadecimal digits, as sha256sum prints them; "" if there are no files, one is not on this machine, or they have
-        more bytes.
+        more than a gigabyte.
 
     Example:
         >>> import tempfile
@@ -28,7 +29,7 @@ def hash_of_files(files: Sequence[str | os.PathLike[str]], most: int | None = No
     """
     if not files or not all(os.path.isfile(file) for file in files):
         return ""
-    if most is not None and sum(os.path.getsize(file) for file in files) > most:
+    if sum(os.path.getsize(file) for file in files) > MOST_BYTES:
         return ""
     digest = hashlib.sha256()
     for file in files:

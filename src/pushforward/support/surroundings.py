@@ -6,7 +6,9 @@ import datetime
 import importlib.metadata
 import os
 import platform
+from pathlib import Path
 
+from pushforward.support.processors import usable_processors
 from pushforward.support.wording import counted
 from pushforward.version import __version__
 
@@ -29,9 +31,26 @@ def versions() -> dict[str, str]:
     return found
 
 
+def processor() -> str:
+    """The name of the processor, as the system gives it.
+
+    Example:
+        >>> bool(processor())
+        True
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def machine() -> str:
-    """The machine in a few words."""
-    return f"{platform.system()} {platform.machine()}, {counted(os.cpu_count() or 1, 'processor')}"
+    """The machine in one line: its processor, how many this process may use, and the system."""
+    usable, shown = usable_processors(), os.cpu_count() or 1
+    count = counted(shown, "processor") if usable == shown else f"{usable} of {counted(shown, 'processor')}"
+    return f"{processor()} ({platform.machine()}), {count}, {platform.system()}"
 
 
 def now() -> str:

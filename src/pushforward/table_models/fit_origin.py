@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pushforward.support.file_hash import hash_of_files
-from pushforward.support.surroundings import machine, versions
+from pushforward.support.surroundings import machine, now, versions
 from pushforward.tables.files.stored import StoredTable
 
-# A hash of more bytes takes seconds.
-MOST_HASHED = 2**30
 # Options of `fit_table` by those of the command line, which names them in another way or takes them as several.
 SPELLED = {"arbitrary_conditions": "--arbitrary-conditions", "hold_out": "--hold-out", "max_time": "--max-time"}
 SPELLED |= {"flow": "--flow", "weight": "--weight", "group": "--group", "seed": "--seed", "device": "--device"}
@@ -23,18 +21,20 @@ NOT_KEPT = ("checkpoint", "log_path", "progress", "resume", "announce")
 DEFAULTS = {"hold_out": "random", "device": "auto", "precision": "32-true"}
 
 
-def origin_of(table: Any, options: Mapping[str, Any], started: str, header: bool = True) -> dict[str, Any]:
+def origin_of(table: Any, options: Mapping[str, Any], header: bool = True) -> dict[str, Any]:
     """The files with their hash, the options that are not defaults, versions, machine, time and command, as plain JSON.
 
+    It is taken as the fit begins: files are then read for both, and hashed as they are now, whatever becomes of them
+    while the model is trained.
+
     Arguments:
-        table: what was fitted to.
+        table: what is fitted to.
         options: of `fit_table`.
-        started: the time.
         header: whether the first line of a CSV has names.
 
     Example:
         >>> import pyarrow as pa
-        >>> found = origin_of(pa.table({"x": [1.0]}), {"given": [], "seed": 3, "hold_out": "random"}, "")
+        >>> found = origin_of(pa.table({"x": [1.0]}), {"given": [], "seed": 3, "hold_out": "random"})
         >>> found["options"], found["files"]
         ({'seed': 3}, [])
     """
@@ -42,12 +42,12 @@ def origin_of(table: Any, options: Mapping[str, Any], started: str, header: bool
     kept = {name: _plain(value) for name, value in options.items() if name not in NOT_KEPT and _said(name, value)}
     return {
         "files": [os.path.basename(file) for file in files],
-        "data_hash": hash_of_files(files, MOST_HASHED),
+        "data_hash": hash_of_files(files),
         "options": kept,
         "command": _command(files, kept, header),
         "versions": versions(),
         "machine": machine(),
-        "started": started,
+        "started": now(),
     }
 
 

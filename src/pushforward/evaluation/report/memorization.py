@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -33,31 +34,24 @@ def memorization(evidence: Evidence, train: np.ndarray | None, kept: TrainingRow
     """
     model = evidence.model
     held_out = Estimate(*mean_and_standard_error(evidence.log_prob))
+    unknown = Memorization(
+        sentence="Training rows were not given (--train), so that distances to them are not known.",
+        known=False,
+        training_nats=NOTHING,
+        held_out_nats=held_out,
+        gap=NOTHING,
+        closer=NOTHING,
+        p_value=math.nan,
+        distance_edges=[],
+        distance_draws=[],
+        distance_rows=[],
+        copies_of_draws=None,
+        copies_of_rows=None,
+        draws=len(evidence.codes),
+        rows=len(evidence.codes),
+    )
     if train is None:
-        copies = [None if kept is None else kept.copies(part) for part in (_codes(evidence, True), _codes(evidence))]
-        known = kept is not None
-        sentence = (
-            "Training rows were not given (--train), so that distances to them are not known."
-            if not known
-            else f"{copies[0]:,} of {len(evidence.codes):,} draws, and {copies[1]:,} rows of the report, are equal to "
-            f"one of the {len(kept.hashes):,} training rows that the model file remembers."  # type: ignore[union-attr]
-        )
-        return Memorization(
-            sentence=sentence,
-            known=False,
-            training_nats=NOTHING,
-            held_out_nats=held_out,
-            gap=NOTHING,
-            closer=NOTHING,
-            p_value=math.nan,
-            distance_edges=[],
-            distance_draws=[],
-            distance_rows=[],
-            copies_of_draws=copies[0],
-            copies_of_rows=copies[1],
-            draws=len(evidence.codes),
-            rows=len(evidence.codes),
-        )
+        return unknown if kept is None else _of_hashes(unknown, evidence, kept)
     some = train[np.random.default_rng(seed).permutation(len(train))]
     training = log_prob_in_parts(model, some[:MOST_SCORED])
     of_training = Estimate(*mean_and_standard_error(training[np.isfinite(training)]))
@@ -70,11 +64,11 @@ def memorization(evidence: Evidence, train: np.ndarray | None, kept: TrainingRow
     ]
     edges = np.linspace(0.0, float(np.quantile(np.concatenate([draws, rows]), 0.99)) or 1.0, BINS + 1)
     shares = [(np.histogram(np.clip(part, 0, edges[-1]), edges)[0] / len(part)).tolist() for part in (draws, rows)]
-    return Memorization(
+    return dataclasses.replace(
+        unknown,
         sentence=_sentence(closer, p_value, gap, copies_of, len(rows)),
         known=True,
         training_nats=of_training,
-        held_out_nats=held_out,
         gap=gap,
         closer=closer,
         p_value=p_value,
@@ -83,9 +77,17 @@ def memorization(evidence: Evidence, train: np.ndarray | None, kept: TrainingRow
         distance_rows=shares[1],
         copies_of_draws=copies_of[0],
         copies_of_rows=copies_of[1],
-        draws=len(draws),
-        rows=len(rows),
     )
+
+
+def _of_hashes(unknown: Memorization, evidence: Evidence, kept: TrainingRows) -> Memorization:
+    """What the hashes in the model file tell: how many draws and rows are equal to training rows."""
+    of_draws, of_rows = (kept.copies(part) for part in (_codes(evidence, True), _codes(evidence)))
+    sentence = (
+        f"{of_draws:,} of {unknown.draws:,} draws, and {of_rows:,} rows of the report, are equal to one of the "
+        f"{len(kept.hashes):,} training rows that the model file remembers."
+    )
+    return dataclasses.replace(unknown, sentence=sentence, copies_of_draws=of_draws, copies_of_rows=of_rows)
 
 
 def _codes(evidence: Evidence, drawn: bool = False) -> np.ndarray:
