@@ -44,8 +44,13 @@ def test_a_report_is_written_as_markdown_and_json(run, fitted, new_rows):
 
 
 @pytest.mark.slow
-def test_rows_that_were_trained_on_are_recognized(run, fitted, new_rows):
-    known = run("report", fitted / "model.safetensors", fitted / "data.csv", "--json", "--rows", 500).json()
+def test_rows_that_were_trained_on_are_left_out_of_their_table_and_recognized_elsewhere(run, fitted, new_rows):
+    own = run("report", fitted / "model.safetensors", fitted / "data.csv", "--json").json()["verdict"]
+    held_out = pf.TableModel.load(fitted / "model.safetensors").record.held_out.rows
+    assert own["rows"] == held_out and own["trained_on"]["left_out"] == len(make_rows(2000)) - held_out
+    assert "are left out" in own["sentences"][-1]
+    write("part.csv", make_rows(2000)[:1500])
+    known = run("report", fitted / "model.safetensors", "part.csv", "--json", "--rows", 500).json()
     assert known["verdict"]["trained_on"]["share"] == pytest.approx(0.9, abs=5 * (0.09 / 500) ** 0.5)
     assert "trained on" in known["verdict"]["sentences"][-1]
     new = run("report", fitted / "model.safetensors", new_rows / "new.csv", "--json").json()

@@ -83,6 +83,7 @@ def report_of(model, rows=600, title="Two moons"):
         memorization=_memorization(random),
         dependence=_dependence(columns, data, draws),
         oddest=_oddest(names, data, log_prob),
+        oddest_note=f"Of all {rows} rows of the table.",
         worst_regions=WorstRegions(
             "kernel density", "Leaves of a tree that grew on half of the rows, judged on the others.",
             [Region("east > 1.2 and north ≤ -0.3", 41, 0.14, Estimate(-0.31, 0.08), Estimate(-0.42, 0.09), 0.003),
@@ -132,7 +133,7 @@ def _verdict(rows):
         TwoSample(Estimate(0.531, 0.011), 0.0004, rows, ["east", "north"], [0.028, 0.004]),
         [Coverage(0.5, Estimate(0.47, 0.02)), Coverage(0.9, Estimate(0.88, 0.012))], None, tests, 0.05,
         "p-values are corrected together, by Holm's method.",
-        TrainedOn(True, 0.0, rows, 0.001, "None of the rows was trained on, as far as the model file can tell."),
+        TrainedOn(True, 0.0, rows, 0, 0.001, "None of the rows was trained on, as far as the model file can tell."),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def compare(
 
     from pushforward.evaluation.report.comparison import compare as compared
 
-    with reading.open(data, once=False) as table:
+    with reading.table(data, quiet, once=False) as table:
         found = compared(a, b, table, rows=rows, seed=seed, progress=not quiet)
     if json:
         print_json(asdict(found))

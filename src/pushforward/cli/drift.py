@@ -42,7 +42,7 @@ def drift(
 
     from pushforward.evaluation.report.drift import drift as found_between
 
-    with reading.open(data_a) as a, reading.open(data_b) as b:
+    with reading.table(data_a, quiet) as a, reading.table(data_b, quiet) as b:
         found = found_between(model, a, b, model_b=model_b, rows=rows, seed=seed, progress=not quiet)
     if json:
         print_json(asdict(found))

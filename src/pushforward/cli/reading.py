@@ -53,15 +53,15 @@ class Reading:
         )
 
     @contextmanager
-    def table(self, data: str | Sequence[str], quiet: bool) -> Iterator["StoredTable"]:
-        """A table that is read once, in the block; what was noticed about it is said after that."""
-        with self.open(data) as table:
+    def table(self, data: str | Sequence[str], quiet: bool, once: bool = True) -> Iterator["StoredTable"]:
+        """A table that is read in the block, once or several times; what was noticed about it is said after that."""
+        with self.open(data, once) as table:
             yield table
         for line in table.notes:
             say(line, quiet)
 
     @contextmanager
-    def table_if_any(self, data: str | None, quiet: bool) -> Iterator["StoredTable | None"]:
+    def table_if_any(self, data: str | Sequence[str] | None, quiet: bool) -> Iterator["StoredTable | None"]:
         """The same where a command may do without a table."""
         if data is None:
             yield None

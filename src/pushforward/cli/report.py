@@ -43,11 +43,8 @@ def report(
 
     if output is not None:
         check_report_path(output)
-    with reading.open(data) as table:
-        known = None if train is None else reading.open(train)
+    with reading.table(data, quiet) as table, reading.table_if_any(train, quiet) as known:
         found = made_of(model, table, train=known, rows=rows, seed=seed, progress=not quiet)
-    for line in table.notes:
-        say(line, quiet)
     if output is not None:
         write_report(found, output, model)
     if json:

@@ -1,4 +1,4 @@
-"""What a model file keeps of a fit beside the model: hashes of the training rows, the course, and the origin."""
+"""What a model file keeps of a fit beside the model: its training and held-out rows, the course, and the origin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.errors import InputError
+from pushforward.table_models.held_out_rows import HeldOutRows
 from pushforward.table_models.training_rows import TrainingRows
 from pushforward.training.history import History
 
@@ -27,16 +28,18 @@ class FitRecord:
         course: lists of the same length, `step`, `seconds`, `train` and `held_out` (nats per row, None for a number
             that is not finite), and `best_step`.
         origin: the files with their hash, the options, the versions, the machine, and the time.
+        held_out: which rows of the table were held out; None where they are not known, or where all were trained on.
     """
 
     training_rows: TrainingRows | None = None
     course: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
+    held_out: HeldOutRows | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON that `parse` reads."""
-        rows = None if self.training_rows is None else self.training_rows.as_json()
-        return {"training_rows": rows, "course": self.course, "origin": self.origin}
+        rows, held_out = (None if part is None else part.as_json() for part in (self.training_rows, self.held_out))
+        return {"training_rows": rows, "course": self.course, "origin": self.origin, "held_out": held_out}
 
     @classmethod
     def parse(cls, found: Any, *, source: str) -> FitRecord:
@@ -49,8 +52,12 @@ class FitRecord:
         lists = [parts[0].get(name, []) for name in COURSE] if isinstance(parts[0], dict) else [None]
         if not all(isinstance(part, dict) for part in parts) or not all(isinstance(one, list) for one in lists):
             raise InputError(f"{source} is damaged: its record of the fit cannot be read.")
-        rows = found.get("training_rows")
-        return cls(None if rows is None else TrainingRows.parse(rows, source=source), *parts)
+        rows, held_out = found.get("training_rows"), found.get("held_out")
+        return cls(
+            None if rows is None else TrainingRows.parse(rows, source=source),
+            *parts,
+            None if held_out is None else HeldOutRows.parse(held_out, source=source),
+        )
 
     def of_course(self, history: History) -> FitRecord:
         """The same with the course of a training."""

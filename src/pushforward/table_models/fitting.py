@@ -11,7 +11,6 @@ import numpy as np
 
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import Announce, silent
-from pushforward.support.surroundings import now
 from pushforward.table_models.assembly import Assembled, assemble, choose
 from pushforward.table_models.calibration import Calibration
 from pushforward.table_models.density import table_density
@@ -19,6 +18,7 @@ from pushforward.table_models.fit_origin import origin_of
 from pushforward.table_models.fit_record import FitRecord
 from pushforward.table_models.gaussian_start import keep_gaussian
 from pushforward.table_models.held_out import held_out_log_prob
+from pushforward.table_models.held_out_rows import HeldOutRows
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.patterns import patterns_of, patterns_vary
 from pushforward.table_models.preparation import VALIDATION_FRACTION, Prepared, prepare
@@ -146,13 +146,13 @@ def fit_table(
     with readied(data, header=header) as table, asked_with({**always, **asked, **written, **_given(training)}):
         if isinstance(table, StoredTable) and (log_path := training.get("log_path")) is not None:
             check_apart(log_path, table.files)
+        options = {**asked, **written, **training, "given": list(given)}
+        origin = origin_of(table, {name: options[name] for name in options if name != "header"}, header)
         prepared = prepare(table, **asked, seed=seed, quiet=quiet, conventions=Conventions(decimal, date_format))
         folds = folds_of(prepared, training, seed) if flow is None else []
-        started = now()
         fitted = _fit_prepared(prepared, folds, flow, {**training, "seed": seed}, announce)
-        options = {**asked, **written, **training, "given": list(given)}
-        origin = origin_of(table, {name: options[name] for name in options if name != "header"}, started, header)
-        record = FitRecord(training_rows_of(prepared, bool(folds)), origin=origin).of_course(fitted.history)
+        rows = training_rows_of(prepared, bool(folds)), None if folds else held_out_rows_of(prepared)
+        record = FitRecord(rows[0], origin=origin, held_out=rows[1]).of_course(fitted.history)
         return dataclasses.replace(fitted, model=dataclasses.replace(fitted.model, record=record))
 
 
@@ -259,6 +259,12 @@ def training_rows_of(prepared: Prepared, every: bool) -> TrainingRows:
     if every and rows.folded is not None:
         return TrainingRows.of(rows.folded.matrix.numpy()[:, : rows.train.shape[1]], len(rows.folded.matrix))
     return TrainingRows.of(rows.train, rows.training_rows)
+
+
+def held_out_rows_of(prepared: Prepared) -> HeldOutRows:
+    """Which rows of the table were held out."""
+    rows = prepared.rows
+    return HeldOutRows.of(rows.held_out[:, : rows.train.shape[1]], rows.held_out_numbers, rows.table_rows)
 
 
 def finish(prepared: Prepared, recipe: Recipe, judged: Judged, history: History, seed: int) -> Fit:

@@ -77,7 +77,7 @@ class InMemoryTable:
         auxiliary = {*self.errors, *beside, *([weight] if isinstance(weight, str) else [])}
         names = [name for name in table.column_names if name not in auxiliary]
         blank = blank_rows(table, {name: marks_of(name, declared, marks) for name in names})
-        self.row_numbers = np.flatnonzero(~blank) + 1
+        self._rows, self.row_numbers = table.num_rows, np.flatnonzero(~blank) + 1
         if blank.any():
             self.reasons += line_of_blank_rows(int(blank.sum()), int(blank.argmax()) + 1)
             table = table.filter(pa.array(~blank))
@@ -165,6 +165,8 @@ class InMemoryTable:
             None if self.weights is None else self.weights[training_rows],
             None if self.weights is None else self.weights[held_out_rows],
             len(training_rows),
+            self.row_numbers[held_out_rows],
+            self._rows,
             data,
             context,
             self.weights,

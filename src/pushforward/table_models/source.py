@@ -67,6 +67,8 @@ class Split:
         copies: the share of rows that repeat others.
         neighbors: rows in their order, (k, columns).
         folded: all rows, in memory, to hold out in turn; None where they have weights or an order.
+        held_out_numbers: of the held-out rows in the table, (m,), counted from 1.
+        table_rows: how many rows the table has, also those that are neither trained on nor held out.
         nearly_copied: of the first rows of a table that is streamed, the share of those that repeat others up to a
             jitter or rounding, which may stand on both sides; None where all rows were compared so.
         extremes: rows with the smallest and the largest values of each column, where `train` is a sample; or None.
@@ -77,6 +79,8 @@ class Split:
     weights: np.ndarray | None
     held_out_weights: np.ndarray | None
     training_rows: int
+    held_out_numbers: np.ndarray
+    table_rows: int
     data: Any
     context: Any = None
     data_weights: np.ndarray | None = None

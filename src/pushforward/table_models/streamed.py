@@ -226,6 +226,8 @@ class StreamedTable:
             self.weights,
             None if weights is None else weights[held_out.rows].numpy(),
             streamed.rows,
+            self.found.held_out_rows[held_out.rows.numpy()] + 1,
+            self.row_groups.rows or self.found.rows,
             streamed,
             copies=share_of_copies(self.choice.labels(self.found.held_out, self.found.held_out_rows)),
             nearly_copied=share_nearly_copied(self.row_groups, names, self.choice),

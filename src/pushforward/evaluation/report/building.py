@@ -27,13 +27,13 @@ from pushforward.evaluation.report.evidence import Evidence
 from pushforward.evaluation.report.marginals import marginals, texts_of
 from pushforward.evaluation.report.memorization import memorization
 from pushforward.evaluation.report.numerics import numerics
-from pushforward.evaluation.report.oddest import oddest_rows
+from pushforward.evaluation.report.oddest import OddestOfTable
 from pushforward.evaluation.report.provenance import learning_curve, provenance
 from pushforward.evaluation.report.references import References, references
 from pushforward.evaluation.report.regions import worst_regions
 from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
 from pushforward.evaluation.report.sentences import sentences
-from pushforward.evaluation.report.trained_on import trained_on
+from pushforward.evaluation.report.trained_on import RowsTrainedOn, trained_on, without
 from pushforward.evaluation.report.transforms import transforms
 from pushforward.evaluation.report.two_sample import two_sample_test
 from pushforward.support.arguments import check_seed
@@ -96,14 +96,27 @@ def report(
     loaded = model if isinstance(model, TableModel) else TableModel.load(model)
     with progress_bar("reporting", not progress) as bar:
         parts = _Parts(bar)
-        sampled = sample_rows(loaded, data, rows, seed, parts("reading", 0.1))
-        known = None if train is None else sample_rows(loaded, train, TRAINING_ROWS, seed, parts("reading", 0.05))
+        oddest, own = OddestOfTable(loaded), RowsTrainedOn(loaded)
+
+        def watch(first: int, batch: Any, codes: np.ndarray) -> None:
+            oddest.add(first, batch, codes)
+            own.add(codes)
+
+        sampled = sample_rows(loaded, data, rows, seed, parts("reading", 0.3), watch=watch)
+        known = own.codes if sampled.held_out is not None else None
+        if train is not None:
+            found = sample_rows(loaded, train, TRAINING_ROWS, seed, parts("reading", 0.05), held_out=False)
+            known = found.codes[found.seen]
+        if known is not None and sampled.held_out is not None:
+            known = without(known, sampled.codes)
         if not sampled.seen.sum() >= 20:
             raise InputError(
                 f"{len(sampled.codes) - int(sampled.seen.sum()):,} of {len(sampled.codes):,} rows hold values that "
                 "the model has never seen, and too few others are left for a report; `pushforward score` says which."
             )
         made = _Builder(loaded, sampled, known, seed, parts).build()
+        made["oddest"] = oddest.explained(parts("oddest rows", 0.1))
+        made["oddest_note"] = oddest.note(made["verdict"].trained_on)
     return ModelReport(
         title=f"Report on {os.path.basename(path) if path else 'a model'}",
         columns=_columns(loaded),
@@ -131,7 +144,7 @@ class _Builder:
     """Makes the sections of a report, of rows that the model has a density for."""
 
     def __init__(
-        self, model: TableModel, sampled: SampledRows, known: SampledRows | None, seed: int, parts: _Parts
+        self, model: TableModel, sampled: SampledRows, known: np.ndarray | None, seed: int, parts: _Parts
     ) -> None:
         self.model, self.sampled, self.seed, self.parts = model, sampled, seed, parts
         seen = sampled.seen
@@ -140,7 +153,7 @@ class _Builder:
         finite = np.isfinite(evidence.log_prob)
         self.evidence = evidence if finite.all() else Evidence(model, sampled.codes[seen][finite], seed)
         self.unseen = len(sampled.codes) - len(self.evidence.codes)
-        self.train = None if known is None else known.codes[known.seen]
+        self.train = known
 
     def build(self) -> dict[str, Any]:
         """All sections but those about files."""
@@ -174,7 +187,6 @@ class _Builder:
             "calibration": calibration,
             "memorization": learned,
             "dependence": tests.matrices(names, pairs, alone),
-            "oddest": oddest_rows(self.model, self.sampled, parts("oddest rows", 0.3)),
             "worst_regions": worst,
             "numerics": numerics(evidence),
             "points": self._points(two_samples.columns if two_samples else []),
@@ -199,7 +211,7 @@ class _Builder:
         evidence = self.evidence
         nats = Estimate(*mean_and_standard_error(evidence.log_prob))
         baselines = compared.scores(evidence.log_prob)
-        known, rows = trained_on(self.model, self.sampled.codes), len(evidence.codes)
+        known, rows = trained_on(self.model, self.sampled), len(evidence.codes)
         return Verdict(
             sentences=sentences(rows, self.unseen, nats, baselines, made, tests.LEVEL, known),
             rows=rows,

@@ -93,7 +93,7 @@ def calibrate(found: Transforms, seed: int) -> tuple[Calibration, dict[str, Test
         _column(name, found.conditions[name], pits[name], one, float(p_value), shape_of(one, three < SIGNIFICANT))
         for (name, one), p_value, three in zip(tests.items(), adjusted, of_all, strict=True)
     ]
-    return Calibration(found.method, columns, {**found.left_out, **few}), tests
+    return Calibration(found.method, columns, few), tests
 
 
 def shape_of(tests: TestsOfColumn, found: np.ndarray) -> str:

@@ -5,43 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from pushforward.evaluation.report.evidence import draws_like
+from pushforward.evaluation.report.full_conditionals import full_conditionals
 from pushforward.table_models.model import TableModel
-from pushforward.table_models.scoring import log_prob_of_rows
-from pushforward.table_models.surprise import conditional_surprise
 
-BATCH_ROWS, ROWS_AT_A_TIME, DRAWS = 4096, 64, 400
+DRAWS = 400
 
 
-@torch.inference_mode()
 def column_surprise(model: TableModel, codes: np.ndarray, names: Sequence[str], seed: int) -> np.ndarray:
-    """-log p(column | all other columns) of each row and column, nats, (n, names).
+    """-log p(column | all other columns) of each row and column, nats, (n, names); 0 where the value is missing.
 
     Arguments:
         model: whose density it is.
         codes: (n, names of the model), of rows without values that the model has never seen.
-        names: columns that `pushforward.table_models.explanation.explainable` returns.
+        names: modeled columns that vary.
         seed: of the draws that give the columns' scales.
     """
-    places = [model.names.index(name) for name in names]
-    kinds = [model.schema[name] for name in names]
-    levels = [None if (all_codes := kind.all_codes()) is None else torch.from_numpy(all_codes) for kind in kinds]
-    ends = torch.tensor([kind.support for kind in kinds], dtype=torch.float64).t()
-    some = codes[np.arange(DRAWS) % len(codes)] if len(codes) else codes
-    scales = torch.from_numpy(draws_like(model, some, seed))[:, None, places].nan_to_num(0.0)
-    found = np.zeros((len(codes), len(places)))
-    for start in range(0, len(codes), ROWS_AT_A_TIME):
-        whole = torch.from_numpy(codes[start : start + ROWS_AT_A_TIME])
-
-        def log_prob(rows: Tensor, whole: Tensor = whole) -> Tensor:
-            full = whole.repeat(len(rows) // len(whole), 1)
-            full[:, places] = rows
-            parts = [log_prob_of_rows(model.density, model.roles, part) for part in full.split(BATCH_ROWS)]
-            # The maps of columns continue beyond the columns' support.
-            return torch.where(((rows < ends[0]) | (rows > ends[1])).any(1), -torch.inf, torch.cat(parts))
-
-        found[start : start + ROWS_AT_A_TIME] = conditional_surprise(log_prob, whole[:, places], scales, levels).nats
-    return found
+    if not len(codes):
+        return np.zeros((0, len(names)))
+    draws = draws_like(model, codes[np.arange(DRAWS) % len(codes)], seed)
+    found = []
+    for name in names:
+        drawn = draws[:, model.names.index(name)]
+        found.append(full_conditionals(model, codes, name, drawn[~np.isnan(drawn)]).nats)
+    return np.nan_to_num(np.stack(found, 1), nan=0.0, posinf=np.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from dataclasses import dataclass
@@ -13,19 +14,20 @@ from scipy.stats import t as student
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.column_surprise import column_surprise
-from pushforward.evaluation.report.contents import Estimate, as_json
+from pushforward.evaluation.report.contents import Estimate, TrainedOn, as_json
 from pushforward.evaluation.report.evidence import log_prob_in_parts
 from pushforward.evaluation.report.marginals import text_of
-from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
+from pushforward.evaluation.report.sampled_rows import FEWEST_ROWS, SampledRows, sample_rows
+from pushforward.evaluation.report.trained_on import lines_of_training, trained_on
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.support.suggestions import quoted
 from pushforward.support.wording import counted, percent
-from pushforward.table_models.explanation import explainable
 from pushforward.table_models.model import TableModel
 
 ROWS, ROWS_OF_COLUMNS, MOST_ROWS = 20_000, 300, 5
 LEVEL = 0.05
+MODELS = ("The first model", "The second model")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def compare(
     from pushforward.tables.files.opening import readied
 
     with readied(data) as table, progress_bar("comparing", not progress) as bar:
-        found = [sample_rows(model, table, rows, seed) for model in (one, other)]
+        found = rows_new_to_both((one, other), table, rows, seed)
         bar(0.2)
         each = [log_prob_in_parts(model, some.codes) for model, some in zip((one, other), found, strict=True)]
         bar(0.5)
@@ -143,7 +145,24 @@ def compare(
         if finite.sum() < 2:
             raise InputError("No rows of the table have a density under both models: there is nothing to compare.")
         columns = _columns((one, other), [some.codes[finite] for some in found], seed)
-    return _comparison(found[0], each, finite, columns)
+    known = [trained_on(model, some) for model, some in zip((one, other), found, strict=True)]
+    return _comparison(found[0], each, finite, columns, known)
+
+
+def rows_new_to_both(models: tuple[TableModel, TableModel], data: Any, rows: int, seed: int) -> list[SampledRows]:
+    """The same rows of a table as each model encodes them: of its own table only those that its fit held out.
+
+    Where these are too few for both, the rows are of the whole table.
+    """
+    found = [sample_rows(model, data, rows, seed) for model in models]
+    own = [some.held_out.numbers for some in found if some.held_out is not None]
+    if not own:
+        return found
+    common = own[0] if len(own) == 1 else np.intersect1d(*own)
+    if len(common) < FEWEST_ROWS:
+        return [sample_rows(model, data, rows, seed, held_out=False) for model in models]
+    again = [sample_rows(model, data, rows, seed, among=common) for model in models]
+    return [dataclasses.replace(some, held_out=before.held_out) for some, before in zip(again, found, strict=True)]
 
 
 def check_comparable(one: TableModel, other: TableModel) -> None:
@@ -170,8 +189,8 @@ def check_comparable(one: TableModel, other: TableModel) -> None:
 
 
 def _columns(models: tuple[TableModel, TableModel], codes: list[np.ndarray], seed: int) -> list[ColumnOfComparison]:
-    """The contributions of the columns that both models can explain."""
-    names = [name for name in explainable(models[0]) if name in explainable(models[1])]
+    """The contributions of the columns that both models have."""
+    names = [name for name in models[0].roles.modeled if name in models[1].roles.modeled]
     if not names:
         return []
     first, second = (
@@ -187,7 +206,11 @@ def _columns(models: tuple[TableModel, TableModel], codes: list[np.ndarray], see
 
 
 def _comparison(
-    sampled: SampledRows, each: list[np.ndarray], finite: np.ndarray, columns: list[ColumnOfComparison]
+    sampled: SampledRows,
+    each: list[np.ndarray],
+    finite: np.ndarray,
+    columns: list[ColumnOfComparison],
+    known: list[TrainedOn],
 ) -> Comparison:
     first, second = (values[finite] for values in each)
     numbers, places = sampled.numbers[finite], np.flatnonzero(finite)
@@ -210,7 +233,7 @@ def _comparison(
     top_tenth = float(favor[: max(1, len(favor) // 10)].sum() / abs(total)) if total else math.nan
     left_out = len(sampled.codes) - len(apart)
     return Comparison(
-        sentences=_sentences(difference, p_value, apart, columns, left_out),
+        sentences=[*_sentences(difference, p_value, apart, columns, left_out), *lines_of_training(known, MODELS)],
         rows=len(apart),
         left_out=left_out,
         nats_a=Estimate(*mean_and_standard_error(first)),

@@ -133,6 +133,8 @@ class TrainedOn:
         known: whether the model file says it.
         share: of the rows that were trained on; NaN if it is not known.
         rows: how many were looked up.
+        left_out: rows of the table that the fit trained on, or held copies of, where it is the table of the fit: these
+            are left out, and the report is made of others; 0 for other tables.
         false_positives: the share of other rows that would be taken for them.
         sentence: the answer.
     """
@@ -140,6 +142,7 @@ class TrainedOn:
     known: bool
     share: float
     rows: int
+    left_out: int
     false_positives: float
     sentence: str
 
@@ -563,6 +566,7 @@ class ModelReport:
     Attributes:
         title: of the page.
         columns: of the table, the modeled ones and then the given ones.
+        oddest_note: which rows the oddest are of, in words.
     """
 
     title: str
@@ -572,6 +576,7 @@ class ModelReport:
     memorization: Memorization
     dependence: Dependence
     oddest: list[OddRow]
+    oddest_note: str
     worst_regions: WorstRegions
     numerics: Numerics
     provenance: Provenance

@@ -20,20 +20,21 @@ from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, 
 from pushforward.evaluation.report.correction import holm
 from pushforward.evaluation.report.evidence import Evidence, log_prob_in_parts
 from pushforward.evaluation.report.marginals import two_samples
-from pushforward.evaluation.report.oddest import oddest_rows
+from pushforward.evaluation.report.oddest import OddestOfTable
 from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
+from pushforward.evaluation.report.trained_on import lines_of_training, trained_on
 from pushforward.evaluation.report.transforms import transforms
 from pushforward.evaluation.report.two_sample import two_sample_test
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.support.suggestions import quoted
 from pushforward.support.wording import percent
-from pushforward.table_models.explanation import explainable
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.ranks import Ranks
 
 ROWS, ROWS_OF_COLUMNS = 5000, 200
 LEVEL, ODD = 0.05, 0.01
+TABLES = ("The first table", "The second table")
 PERMUTATIONS = 1999
 # Of the density for the transforms of each table.
 EVALUATIONS = 500_000
@@ -81,7 +82,7 @@ class Drift:
         odd: share of rows of the second with a conformal p-value among those of the first of at most 0.01.
         divergence: KL(A‖B), where there is a model of each: mean of log p_A - log p_B over rows of A; else NaN.
         columns: the least p-value first.
-        oddest: rows of the second.
+        oddest: rows of the second, of all of them.
     """
 
     sentences: list[str]
@@ -144,10 +145,12 @@ def drift(
     if other is not None:
         check_comparable(loaded, other)
     with progress_bar("comparing", not progress) as bar:
-        first, second = (sample_rows(loaded, data, rows, seed) for data in (a, b))
-        bar(0.2)
+        first = sample_rows(loaded, a, rows, seed)
+        oddest = OddestOfTable(loaded)
+        second = sample_rows(loaded, b, rows, seed, watch=oddest.add)
+        bar(0.3)
         divergence = None if other is None else _divergence(loaded, other, first)
-        return _Tables(loaded, first, second, seed).found(divergence)
+        return _Tables(loaded, first, second, seed).found(divergence, oddest)
 
 
 def _divergence(model: TableModel, other: TableModel, first: SampledRows) -> Estimate:
@@ -168,7 +171,8 @@ class _Tables:
     """Both tables as codes, and what is found about them."""
 
     def __init__(self, model: TableModel, first: SampledRows, second: SampledRows, seed: int) -> None:
-        self.model, self.seed, self.second = model, seed, second
+        self.model, self.seed = model, seed
+        self.known = [trained_on(model, some) for some in (first, second)]
         self.parts = [
             Evidence(model, some.codes[some.seen], seed + place) for place, some in enumerate((first, second))
         ]
@@ -178,7 +182,7 @@ class _Tables:
         self.whole = [len(some.codes) for some in (first, second)]
         self.generator = np.random.default_rng(seed)
 
-    def found(self, divergence: Estimate | None) -> Drift:
+    def found(self, divergence: Estimate | None, oddest: OddestOfTable) -> Drift:
         """The result."""
         a, b = (_finite(part.log_prob) for part in self.parts)
         of_density = _permutation_test(a, b, self.generator)
@@ -193,7 +197,10 @@ class _Tables:
         nats = [Estimate(*mean_and_standard_error(values)) for values in (a, b)]
         nothing = Estimate(math.nan, math.nan)
         return Drift(
-            sentences=_sentences(p_value, nats, odd, columns, told, self.unseen[1], divergence),
+            sentences=[
+                *_sentences(p_value, nats, odd, columns, told, self.unseen[1], divergence),
+                *lines_of_training(self.known, TABLES),
+            ],
             rows_a=len(a),
             rows_b=len(b),
             unseen_b=self.unseen[1],
@@ -205,7 +212,7 @@ class _Tables:
             odd=odd,
             divergence=nothing if divergence is None else divergence,
             columns=columns,
-            oddest=oddest_rows(self.model, self.second),
+            oddest=oddest.explained(),
         )
 
     @property
@@ -251,7 +258,7 @@ class _Tables:
         return sorted(columns, key=lambda one: (one.p_value, -one.statistic))
 
     def _surprise(self) -> dict[str, Estimate]:
-        names = explainable(self.model)
+        names = self.model.roles.modeled
         if not names:
             return {}
         a, b = (column_surprise(self.model, part.codes[:ROWS_OF_COLUMNS], names, self.seed) for part in self.parts)

@@ -123,7 +123,7 @@ def _rows(report: ModelReport) -> list[str]:
     rows = [[one.rule, one.rows, one.difference, one.from_rest, _number(one.p_value)] for one in worst.regions[:5]]
     head = ["region", "rows", f"gain over {worst.reference}", "less elsewhere", "p-value"]
     of_regions = [table(head, rows)] if rows else []
-    return ["## Oddest rows", odd, "## Worst regions", worst.note, *of_regions]
+    return ["## Oddest rows", report.oddest_note, odd, "## Worst regions", worst.note, *of_regions]
 
 
 def _numerics(report: ModelReport) -> list[str]:

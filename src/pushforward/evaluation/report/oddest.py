@@ -1,43 +1,63 @@
-"""The oddest rows of a report, and the columns that explain them."""
+"""The oddest rows of a table, and the columns that explain them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-from pushforward.evaluation.report.contents import OddColumnOfRow, OddRow
-from pushforward.evaluation.report.evidence import log_prob_in_parts
+import numpy as np
+import pyarrow as pa
+
+from pushforward.evaluation.report.contents import OddColumnOfRow, OddRow, TrainedOn
 from pushforward.evaluation.report.marginals import text_of
-from pushforward.evaluation.report.sampled_rows import SampledRows
+from pushforward.support.wording import counted
 from pushforward.table_models import explanation
 from pushforward.table_models.model import TableModel
 
 COUNT = 10
 
 
-def oddest_rows(
-    model: TableModel, rows: SampledRows, report: Callable[[float], None] = lambda part: None
-) -> list[OddRow]:
-    """The rows of the lowest log-density, those with values that the model has never seen first.
+class OddestOfTable:
+    """The rows of the lowest log-density of a whole table, those with values that the model has never seen first.
 
     Arguments:
         model: of the rows.
-        rows: of a table.
-        report: is told the share that is done, from 0 to 1.
     """
-    oddest = explanation.OddestRows(COUNT, model.names)
-    log_prob = log_prob_in_parts(model, rows.codes)
-    # By place in the sample, from 1.
-    oddest.add(1, rows.codes, log_prob, rows.table)
-    found = []
-    for row in explanation.explain(model, oddest, report):
-        values = {name: text_of(value) for name, value in rows.table.slice(row.row - 1, 1).to_pylist()[0].items()}
-        number = int(rows.numbers[row.row - 1])
-        columns = [
-            OddColumnOfRow(one.column, one.share, one.excess, text_of(one.value), text_of(one.low), text_of(one.high))
-            for one in row.columns
-        ]
-        sentence = str(row).replace(f"row {row.row}:", f"row {number:,}:", 1)
-        p_value = math.nan if row.p_value is None else row.p_value
-        found.append(OddRow(number, row.log_prob, p_value, columns, values, sentence))
-    return found
+
+    def __init__(self, model: TableModel) -> None:
+        self.model, self.rows = model, 0
+        self._oddest = explanation.OddestRows(COUNT, model.names)
+        self._values: dict[int, dict[str, Any]] = {}
+
+    def add(self, first: int, batch: pa.RecordBatch, codes: np.ndarray) -> None:
+        """Let rows pass: the number of the first, a batch of them, and their codes, (n, names)."""
+        self.rows += len(codes)
+        self._oddest.add(first, codes, self.model.log_prob(codes), batch)
+        kept = self._oddest.numbers.tolist()
+        self._values = {
+            number: self._values[number] if number < first else batch.slice(number - first, 1).to_pylist()[0]
+            for number in kept
+        }
+
+    def note(self, known: TrainedOn) -> str:
+        """Which rows these are, in words, where it is known whether some were trained on."""
+        trained = known.left_out or (known.known and known.share > 0)
+        kind = " Rows that were trained on are among them, and look less odd than new ones." if trained else ""
+        return f"Of all {counted(self.rows, 'row')} of the table.{kind}"
+
+    def explained(self, report: Callable[[float], None] = lambda part: None) -> list[OddRow]:
+        """The rows, the oddest first, with the columns that explain them; `report` is told the share that is done."""
+        found = []
+        for row in explanation.explain(self.model, self._oddest, report):
+            columns = [
+                OddColumnOfRow(
+                    one.column, one.share, one.excess, text_of(one.value), text_of(one.low), text_of(one.high)
+                )
+                for one in row.columns
+            ]
+            values = {name: text_of(value) for name, value in self._values[row.row].items()}
+            p_value = math.nan if row.p_value is None else row.p_value
+            sentence = str(row).replace(f"row {row.row}:", f"row {row.row:,}:", 1)
+            found.append(OddRow(row.row, row.log_prob, p_value, columns, values, sentence))
+        return found

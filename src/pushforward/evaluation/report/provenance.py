@@ -35,9 +35,10 @@ def provenance(
     if path is not None and rows.files:
         command = shlex.join(["pushforward", "report", path, *rows.files, "--seed", str(seed), "--rows", str(asked)])
     count = len(rows.codes)
+    which = "rows" if rows.held_out is None else "rows that the fit held out"
     subsampled = (
-        f"The report is made of {count:,} of {rows.total:,} rows, chosen at random with seed {seed}."
-        if count < rows.total
+        f"The report is made of {count:,} of {rows.chosen_from:,} {which}, chosen at random with seed {seed}."
+        if count < rows.chosen_from
         else ""
     )
     return Provenance(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from pushforward.evaluation.report.contents import TrainedOn
+from pushforward.evaluation.report.sampled_rows import FEWEST_ROWS, SampledRows
 from pushforward.support.wording import counted, percent
 from pushforward.table_models.model import TableModel
-from pushforward.table_models.training_rows import TrainingRows
+from pushforward.table_models.training_rows import TrainingRows, hashes_of_rows
 
 # Shares below which rows are new, and above which they are the training rows.
 FEW, MOST = 0.05, 0.5
@@ -17,19 +19,53 @@ FEW, MOST = 0.05, 0.5
 FALSE_POSITIVES = 2.0**-64
 
 
-def trained_on(model: TableModel, codes: np.ndarray) -> TrainedOn:
-    """Look rows, (n, names), up among the hashes of training rows in the model file."""
+class RowsTrainedOn:
+    """Rows of a table that the model file remembers as trained on, at most about 4,096.
+
+    Arguments:
+        model: fitted to the table.
+    """
+
+    def __init__(self, model: TableModel) -> None:
+        self.model = model
+        self._kept = None if model.record is None else model.record.training_rows
+        self._parts = [np.zeros((0, len(model.names)))]
+
+    def add(self, codes: np.ndarray) -> None:
+        """Let rows pass, as codes (n, names)."""
+        if self._kept is not None:
+            known = np.isin(hashes_of_rows(TrainingRows.codes_of(self.model.roles, codes)), self._kept.hashes)
+            self._parts.append(codes[known])
+
+    @property
+    def codes(self) -> np.ndarray | None:
+        """(n, names) of those that passed; None for too few to say anything."""
+        found = np.concatenate(self._parts)
+        return found if len(found) >= FEWEST_ROWS else None
+
+
+def without(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Those rows, of codes (n, names), that are not among others, (m, names)."""
+    return codes[~np.isin(hashes_of_rows(codes), hashes_of_rows(others))]
+
+
+def trained_on(model: TableModel, rows: SampledRows) -> TrainedOn:
+    """Look rows up among the hashes of training rows in the model file, unless their table is that of the fit."""
+    codes = rows.codes
+    if rows.held_out is not None:
+        left_out = rows.total - rows.held_out.rows
+        return TrainedOn(True, 0.0, len(codes), left_out, 0.0, _of_fit(rows.held_out.rows, left_out))
     kept = None if model.record is None else model.record.training_rows
     if kept is None or not len(kept.hashes):
         why = "the model file does not say which rows it was trained on (it is distilled, or of an earlier version)"
-        return TrainedOn(False, math.nan, len(codes), math.nan, f"Whether these rows are new is not known: {why}.")
+        return TrainedOn(False, math.nan, len(codes), 0, math.nan, f"Whether these rows are new is not known: {why}.")
     share, error = kept.share(TrainingRows.codes_of(model.roles, codes))
     chance = len(kept.hashes) * FALSE_POSITIVES
     expected = len(codes) * len(kept.hashes) / max(1, kept.rows)
     if expected < 5:
         why = f"the model file remembers {len(kept.hashes):,} of {kept.rows:,} training rows, too few for these"
-        return TrainedOn(False, share, len(codes), chance, f"Whether these rows are new is not known: {why}.")
-    return TrainedOn(True, share, len(codes), chance, _sentence(model, share, error, len(codes)))
+        return TrainedOn(False, share, len(codes), 0, chance, f"Whether these rows are new is not known: {why}.")
+    return TrainedOn(True, share, len(codes), 0, chance, _sentence(model, share, error, len(codes)))
 
 
 def _sentence(model: TableModel, share: float, error: float, rows: int) -> str:
@@ -43,4 +79,26 @@ def _sentence(model: TableModel, share: float, error: float, rows: int) -> str:
     if share < FEW:
         return f"{equal}: they are new for the most part."
     which = "These are rows that the model was trained on" if share > MOST else "Some of these rows were trained on"
-    return f"{which} ({about} of them): log-densities are higher than those of new rows, and tests are too kind."
+    said = f"{which} ({about} of them): log-densities are higher than those of new rows, and tests are too kind."
+    if "folds" in model.notes.get("rows", ()):
+        said += " The parts of this model were fitted to all rows of their table in turn: it held none out for good."
+    return said
+
+
+def lines_of_training(known: Sequence[TrainedOn], subjects: Sequence[str]) -> list[str]:
+    """What is to be said of each of two, where rows were trained on or left out."""
+    found = [
+        f"{subject}: {one.sentence[0].lower()}{one.sentence[1:]}"
+        for one, subject in zip(known, subjects, strict=True)
+        if one.left_out or (one.known and one.share >= FEW)
+    ]
+    return found
+
+
+def _of_fit(held_out: int, left_out: int) -> str:
+    """That the table is that of the fit, for people."""
+    return (
+        f"The table is that of the fit: {counted(left_out, 'row')} that it trained on, or that are copies, "
+        f"{'is' if left_out == 1 else 'are'} left out, and the numbers are of the {counted(held_out, 'row')} that it "
+        "held out. These decided when the training stopped, which is a little kind to the model."
+    )

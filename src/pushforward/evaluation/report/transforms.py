@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pushforward.evaluation.report.evidence import Evidence
-from pushforward.evaluation.report.full_conditionals import full_conditional_ends
+from pushforward.evaluation.report.full_conditionals import full_conditionals
 from pushforward.support.suggestions import quoted
 from pushforward.support.wording import counted
 from pushforward.table_models.pit import ends_of_rows
@@ -27,13 +27,11 @@ class Transforms:
         method: how they were found.
         ends: {column: (2, n)}, NaN where a value is missing.
         conditions: {column: what is known, in words}.
-        left_out: {column: why it has none}.
     """
 
     method: str
     ends: dict[str, np.ndarray]
     conditions: dict[str, str]
-    left_out: dict[str, str]
 
 
 def transforms(
@@ -67,7 +65,7 @@ def _in_order(evidence: Evidence) -> Transforms:
     ends = {name: found[:, :, place] for place, name in enumerate(roles.modeled)}
     known = "the conditions" if roles.conditioned else "nothing else"
     method = f"each column given those before it ({quoted(names[0])} first)" if len(names) > 1 else f"given {known}"
-    return Transforms(f"{method}, exact", ends, conditions, {})
+    return Transforms(f"{method}, exact", ends, conditions)
 
 
 def _given(names: list[str]) -> str:
@@ -81,17 +79,15 @@ def _given(names: list[str]) -> str:
 def _by_quadrature(evidence: Evidence, report: Callable[[float], None], evaluations: int) -> Transforms:
     model, codes = evidence.model, evidence.codes
     points = model.density.evaluations
-    kinds = {name: model.schema[name] for name in model.roles.modeled}
-    names = [name for name, kind in kinds.items() if kind.explainable]
-    left_out = {name: "an angle, or a column with atoms" for name in kinds if name not in names}
+    names = list(model.roles.modeled)
     rows = max(FEWEST_ROWS, evaluations // max(1, OF_ONE * points * len(names)))
     ends = {}
     for done, name in enumerate(names):
         found = np.full((2, len(codes)), np.nan)
         drawn = evidence.draws[:, model.names.index(name)]
-        found[:, :rows] = full_conditional_ends(model, codes[:rows], name, drawn[~np.isnan(drawn)])
+        found[:, :rows] = full_conditionals(model, codes[:rows], name, drawn[~np.isnan(drawn)]).ends
         ends[name] = found
         report((done + 1) / len(names))
     some = f", of {min(rows, len(codes)):,} rows" if rows < len(codes) else ""
     method = f"each column given all others, by quadrature{some}"
-    return Transforms(method, ends, dict.fromkeys(names, GIVEN_OTHERS), left_out)
+    return Transforms(method, ends, dict.fromkeys(names, GIVEN_OTHERS))

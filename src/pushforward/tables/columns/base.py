@@ -176,7 +176,7 @@ class Column(Traits):
         return self.bounds
 
     @property
-    def lattice(self) -> tuple[int, int]:
+    def lattice(self) -> tuple[float, float]:
         """The step between neighboring codes of a discrete column, and a code that they are counted from."""
         return 1, 0
 

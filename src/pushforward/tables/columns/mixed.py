@@ -199,6 +199,11 @@ class Mixed(Measured):
         return self.atoms or []
 
     @property
+    def lattice(self) -> tuple[float, float]:
+        """The step and the offset of whole numbers."""
+        return self.step or 1, self.offset
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """The bounds of the values beside the atoms; of whole numbers, the outer ends of their cells."""
         low, high = ends(self.low, self.high)

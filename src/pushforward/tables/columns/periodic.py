@@ -139,6 +139,11 @@ class Periodic(Column):
         return self.atoms or []
 
     @property
+    def lattice(self) -> tuple[float, float]:
+        """The step, if there is one, from the beginning of a turn."""
+        return self.step or 1, self.low
+
+    @property
     def support(self) -> tuple[float, float]:
         """One turn."""
         return self.low, self.low + self.period
