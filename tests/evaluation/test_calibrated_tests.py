@@ -22,7 +22,7 @@ REPETITIONS, ROWS = 200, 240
 
 def p_values_of(evidence, repetition, train=None):
     """The p-values of one repetition, by test and column."""
-    _, of_columns = calibrate(transforms(evidence), repetition)
+    _, of_columns = calibrate(transforms(evidence), repetition, evidence.model.columns)
     found = {}
     for name, one in of_columns.items():
         found |= {("shape", name): one.shape[1], ("spread", name): one.spread[1], ("tails", name): one.tails[1]}

@@ -5,10 +5,13 @@ import json
 import re
 import sys
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from sample_report import report_of, table
 
 import pushforward as pf
+from pushforward.evaluation.report import calibration
 from pushforward.evaluation.report.contents import Calibration, Dependence, LearningCurve, Points, WorstRegions
 from pushforward.evaluation.report.flow_figure import flow_figure
 from pushforward.evaluation.report.page import page, write_page
@@ -130,3 +133,23 @@ def test_figures_for_notebooks(report, model, tmp_path):
     assert figure.axes[-1].get_xlabel() == "east" and figure.axes[-1].get_ylabel() == "speed"
     with pytest.raises(pf.InputError, match="two of the features"):
         pf.plots.layers(model.flow, pair=(1, 1))
+
+
+@pytest.mark.slow
+def test_axes_of_dates_show_dates_and_levels_are_not_too_high():
+    generator = np.random.default_rng(0)
+    days = generator.normal(size=600)
+    dates = np.datetime64("2021-06-01") + np.round(150 * days).astype(int)
+    made = pa.table({"day": pa.array(dates.astype("datetime64[D]")), "x": days + generator.normal(size=600)})
+    model = pf.fit_table(made.slice(0, 300), flow="nice", max_steps=2).model
+    text = page(pf.report(model, made.slice(300), progress=False), model)
+    # In the histogram, and in the corner plot.
+    assert re.search(r'<text class="tick middle"[^>]*>202[01]-\d\d</text>', text)
+    assert re.search(r'"texts":\["20(19|20|21)-\d\d"', text)
+
+
+def test_only_what_has_an_order_is_too_high_or_too_wide():
+    tests = calibration.tests_of(np.random.default_rng(0).beta(3, 1, 500))
+    found = np.array([True, True, True])
+    assert calibration.shape_of(tests, found) in ("too low", "too wide", "too wide in its tails")
+    assert calibration.shape_of(tests, found, ordered=False) == "wrong in shape"

@@ -162,13 +162,17 @@ def _of_pairs(
     return total - own, -(shares * mean_log).sum(1), low, high
 
 
-def resolved(at: Callable[[Tensor], Tensor], own: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+def resolved(
+    at: Callable[[Tensor], Tensor], own: Tensor, quantiles: Tensor, rounds: int = ROUNDS, most: int = MOST_ROUNDS
+) -> tuple[Tensor, Tensor]:
     """Points at which a density of one column is known well enough: between them its logarithm is a straight line.
 
     Arguments:
         at: log p of each row with each of some values in the column, (n, P) of (n, P).
         own: (n,) the rows' values, which are among the points.
         quantiles: (n, Q) or (1, Q), ascending, of draws, where the search begins.
+        rounds: of adding eight points where the density is.
+        most: rounds where the density has cliffs.
 
     Returns:
         The points, (n, P), ascending, and log p there.
@@ -178,13 +182,13 @@ def resolved(at: Callable[[Tensor], Tensor], own: Tensor, quantiles: Tensor) -> 
     points = torch.cat([first, own[:, None]], 1).sort(1).values
     heights = at(points)
     no_row = torch.zeros(len(own), 1, dtype=torch.bool)
-    for number in range(MOST_ROUNDS):
+    for number in range(most):
         # The most that an interval can hold if the density is highest at one of its ends.
-        most = points.diff(dim=1).log() + torch.maximum(heights[:, 1:], heights[:, :-1])
-        done = ~_unresolved(most, points, heights).any(1, keepdim=True) if number >= ROUNDS else no_row
+        masses = points.diff(dim=1).log() + torch.maximum(heights[:, 1:], heights[:, :-1])
+        done = ~_unresolved(masses, points, heights).any(1, keepdim=True) if number >= rounds else no_row
         if done.all():
             break
-        left = most.topk(MORE, 1).indices
+        left = masses.topk(MORE, 1).indices
         # A row is not changed by others: where nothing is left to do, points are repeated.
         right = torch.where(done, left, left + 1)
         between = (points.gather(1, left) + points.gather(1, right)) / 2

@@ -45,6 +45,9 @@ ROWS, MOST_LEVELS = 5000, 60
 MOST_POINTS, FEWEST_POINTS, MOST_NUMBERS = 2000, 200, 100_000
 # Rows of a training table that are looked at.
 TRAINING_ROWS = 50_000
+# Points of an axis of dates, and how they are written where so many days lie between the outermost.
+AXIS_POINTS = 65
+AXIS_FORMS = ((3000, "%Y"), (120, "%Y-%m"), (4, "%m-%d"))
 
 
 def report(
@@ -119,7 +122,7 @@ def report(
         made["oddest_note"] = oddest.note(made["verdict"].trained_on)
     return ModelReport(
         title=f"Report on {os.path.basename(path) if path else 'a model'}",
-        columns=_columns(loaded),
+        columns=_columns(loaded, sampled.codes),
         **made,
         provenance=provenance(loaded, path, sampled, seed, rows, round(time.monotonic() - start, 3)),
         learning_curve=learning_curve(loaded),
@@ -161,7 +164,8 @@ class _Builder:
         compared = references(evidence, self.train, seed, parts("references", 0.15))
         two_samples = self._two_sample()
         parts("transforms", 0.0)
-        calibration, of_columns = calibrate(transforms(evidence, parts("calibration", 0.3)), seed)
+        ordered = {name for name, kind in self.model.schema.items() if kind.measured and not kind.circular}
+        calibration, of_columns = calibrate(transforms(evidence, parts("calibration", 0.3)), seed, ordered)
         names, pairs = self._correlations()
         alone = marginals(evidence)
         kept = None if self.model.record is None else self.model.record.training_rows
@@ -252,7 +256,20 @@ def _with_none(rows: np.ndarray) -> list[list[float | None]]:
     return [[None if value != value else value for value in row] for row in rows.tolist()]
 
 
-def _columns(model: TableModel) -> list[ReportColumn]:
+def _moments(model: TableModel, name: str, codes: np.ndarray) -> tuple[list[float], list[str]]:
+    """Evenly spaced codes of dates or times, and texts as short as the time between the outermost lets them be."""
+    codes = codes[np.isfinite(codes)]
+    if not len(codes):
+        return [], []
+    low, high = np.quantile(codes, [0.001, 0.999])
+    shown = np.unique(np.round(np.linspace(low, high, AXIS_POINTS)))
+    values = model.decode(shown[:, None], columns=[name]).column(0).to_pylist()
+    days = (values[-1] - values[0]).days
+    form = next((form for least, form in AXIS_FORMS if days >= least), "%H:%M")
+    return shown.tolist(), [value.strftime(form) for value in values]
+
+
+def _columns(model: TableModel, rows: np.ndarray) -> list[ReportColumn]:
     roles, found = model.roles, []
     for name in [*roles.columns, *roles.given]:
         kind = model.schema[name]
@@ -263,5 +280,7 @@ def _columns(model: TableModel) -> list[ReportColumn]:
             with contextlib.suppress(InputError):
                 levels = texts_of(model, name, codes)
         shown = [] if codes is None or not levels else codes.tolist()
+        if kind.modeled and kind.measured and not kind.numeric and not levels:
+            shown, levels = _moments(model, name, rows[:, model.names.index(name)])
         found.append(ReportColumn(name, role, kind.kind, kind.describe(), kind.discrete, levels, shown))
     return found

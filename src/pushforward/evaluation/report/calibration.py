@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,8 +82,8 @@ def tests_of(pit: np.ndarray) -> TestsOfColumn:
     )
 
 
-def calibrate(found: Transforms, seed: int) -> tuple[Calibration, dict[str, TestsOfColumn]]:
-    """The calibration of each column, and its tests."""
+def calibrate(found: Transforms, seed: int, ordered: Collection[str]) -> tuple[Calibration, dict[str, TestsOfColumn]]:
+    """The calibration of each column, and its tests; only what is `ordered` can be too high or too wide."""
     generator = np.random.default_rng(seed)
     pits = {name: randomized(ends, generator) for name, ends in found.ends.items()}
     few = {name: "fewer than 20 rows have a value" for name, pit in pits.items() if len(pit) < FEWEST_ROWS}
@@ -90,16 +91,25 @@ def calibrate(found: Transforms, seed: int) -> tuple[Calibration, dict[str, Test
     adjusted = holm([one.shape[1] for one in tests.values()])
     of_all = holm([p for one in tests.values() for p in (one.shape[1], one.spread[1], one.tails[1])]).reshape(-1, 3)
     columns = [
-        _column(name, found.conditions[name], pits[name], one, float(p_value), shape_of(one, three < SIGNIFICANT))
+        _column(
+            name,
+            found.conditions[name],
+            pits[name],
+            one,
+            float(p_value),
+            shape_of(one, three < SIGNIFICANT, name in ordered),
+        )
         for (name, one), p_value, three in zip(tests.items(), adjusted, of_all, strict=True)
     ]
     return Calibration(found.method, columns, few), tests
 
 
-def shape_of(tests: TestsOfColumn, found: np.ndarray) -> str:
+def shape_of(tests: TestsOfColumn, found: np.ndarray, ordered: bool = True) -> str:
     """What is wrong with a column, in words; `found` says which of shape, spread and tails are significant."""
     if not found.any():
         return "calibrated"
+    if not ordered:
+        return "wrong in shape"
     excess = tests.spread[0] - 1
     if found[1:].any() and abs(excess) >= abs(tests.shift):
         # The middle half of a column that is wrong in its tails alone has nearly the right width.

@@ -145,8 +145,13 @@ def calibration_bars(column: ColumnCalibration) -> Markup:
     return chart(frame, body, title, x_label="probability integral transform")
 
 
-def marginal_chart(marginal: Marginal) -> Markup:
-    """A column in the table and in draws: bars for values, steps for bins, and its gaps at the end."""
+def marginal_chart(marginal: Marginal, axis: tuple[Numbers, Sequence[str]] | None = None) -> Markup:
+    """A column in the table and in draws: bars for values, steps for bins, and its gaps at the end.
+
+    Arguments:
+        marginal: of the column.
+        axis: codes and their texts, where these are not numbers; default none.
+    """
     if marginal.discrete:
         return _discrete(marginal)
     edges, draws, data = marginal.edges, marginal.draws, marginal.data
@@ -164,7 +169,20 @@ def marginal_chart(marginal: Marginal) -> Markup:
         f'<polyline class="line model" points="{_steps(frame, edges, heights[1])}"/>'
     )
     title = f"{marginal.column}: histogram of the rows and of the draws"
-    return chart(frame, body, title, x_label=_gaps(marginal), y_ticks=False)
+    if axis is not None:
+        body += _named_ticks(frame, *axis)
+    return chart(frame, body, title, x_label=_gaps(marginal), y_ticks=False, x_ticks=axis is None)
+
+
+def _named_ticks(frame: Frame, codes: Numbers, texts: Sequence[str]) -> str:
+    """Four places of the x axis with the texts of the nearest codes."""
+    found = []
+    for place in range(4):
+        at = frame.x[0] + (place + 0.5) / 4 * (frame.x[1] - frame.x[0])
+        nearest = min(range(len(codes)), key=lambda one: abs(codes[one] - at))
+        up = frame.height - frame.bottom + 16
+        found.append(f'<text class="tick middle" x="{frame.across(at):.1f}" y="{up}">{escape(texts[nearest])}</text>')
+    return "".join(found)
 
 
 def _gaps(marginal: Marginal) -> str:

@@ -42,7 +42,8 @@ class ReportColumn:
         kind: of the schema: "continuous", "integer", "category", ....
         description: the kind and its options in a few words.
         discrete: whether each value has a probability: shown as bars.
-        levels: the texts of the codes of a discrete column with few, in the order of their codes; else none.
+        levels: the texts of the codes of a discrete column with few, in the order of their codes; of dates and times
+            those of some codes between the outermost, for axes; else none.
         level_codes: the codes of these.
     """
 

@@ -22,6 +22,11 @@ from pushforward.zoo.flow_mixture import FlowMixture
 LATENTS, ROWS = 500, 300
 # Places at which the axis of a column is translated into its values.
 LOOKUP = 65
+NO_LAYERS = (
+    "This model answers questions about any columns given any others. It is a product of conditional densities, one "
+    "column after the other, and has no layers that carry whole rows from the base to the data: its conditionals are "
+    "shown under calibration, and what it draws under data against draws."
+)
 # Characters of weights that fit in a page of 6 MB beside all else.
 MOST_CHARACTERS = 4_500_000
 
@@ -47,7 +52,7 @@ def flow_figure(model: TableModel, points: Points, seed: int = 0) -> tuple[dict[
         Plain JSON, with columns in the flow's order, and a sentence for the reader.
     """
     if model.arbitrary_conditions:
-        return None, "This model answers questions about any columns given any others: it is not one flow with layers."
+        return None, NO_LAYERS
     try:
         shown = _shown(model.flow)
     except InputError as error:

@@ -21,6 +21,7 @@ BATCH_ROWS, ROWS_AT_A_TIME = 4096, 128
 OUTERMOST = 0.005
 # Values on a grid are summed one by one where so few hold all of a row's mass but this share.
 MOST_VALUES, LEFT_OUT = 100, 1e-7
+ROUNDS_ON_GRID = 8
 
 Heights = Callable[[Tensor], Tensor]
 
@@ -60,7 +61,7 @@ def full_conditionals(model: TableModel, codes: np.ndarray, name: str, draws: np
         name: the column.
         draws: (m,) of the column, which give its scale.
 
-    Cost: 200 evaluations of log_prob for each row, up to 300 where values lie on a grid.
+    Cost: 200 evaluations of log_prob for each row, and about as many where values lie on a grid.
     """
     place, kind = model.names.index(name), model.schema[name]
     ends, nats = np.full((2, len(codes)), np.nan), np.full(len(codes), np.nan)
@@ -123,7 +124,9 @@ class _Column:
             heights = at(torch.where(torch.isin(points, self.atoms), above, points))
             return torch.where((points < self.low) | (points > self.high), -torch.inf, heights)
 
-        points, heights = resolved(beside, torch.where(on_atom, middle, own), self.spread[None])
+        # On a grid a density has steps, which no search need resolve.
+        rounds = {"rounds": ROUNDS_ON_GRID, "most": ROUNDS_ON_GRID} if self.step else {}
+        points, heights = resolved(beside, torch.where(on_atom, middle, own), self.spread[None], **rounds)
         height = at(own[:, None])[:, 0]
         found = self._on_grid(at, points, heights, own, height) if self.step else None
         if found is None:

@@ -117,6 +117,7 @@ def _charts(report: ModelReport) -> dict[str, Any]:
     from pushforward.evaluation.report import charts
 
     verdict, memory, curve = report.verdict, report.memorization, report.learning_curve
+    axes = {column.name: (column.level_codes, column.levels) for column in report.columns if column.levels}
     differences = [(one.name, one.difference.value, one.difference.error) for one in verdict.baselines]
     sample = verdict.two_sample
     lost = [] if sample is None else list(zip(sample.columns, sample.importance, strict=True))[:MOST_COLUMNS]
@@ -129,7 +130,7 @@ def _charts(report: ModelReport) -> dict[str, Any]:
         ],
         "distances": charts.distance_chart(memory) if memory.distance_edges else "",
         "marginals": [
-            (marginal, charts.marginal_chart(marginal))
+            (marginal, charts.marginal_chart(marginal, axes.get(marginal.column)))
             for marginal in sorted(report.dependence.marginals, key=lambda marginal: marginal.adjusted)
         ],
         "learning": charts.learning_chart(curve) if curve.step else "",

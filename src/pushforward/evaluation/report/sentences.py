@@ -48,9 +48,10 @@ def sentences(
         said += _worst(found)
     said += [_against(nats, baselines)]
     if unseen:
+        hold, they_are = ("holds", "it is") if unseen == 1 else ("hold", "they are")
         said.append(
-            f"{counted(unseen, 'row')} ({percent(unseen / (rows + unseen))}) {'holds' if unseen == 1 else 'hold'} a "
-            "value that the model has never seen, and no density: they are left out of all other numbers."
+            f"{counted(unseen, 'row')} ({percent(unseen / (rows + unseen))}) {hold} a value that the model has never "
+            f"seen, and no density: {they_are} left out of all other numbers."
         )
     return [*said, known.sentence]
 

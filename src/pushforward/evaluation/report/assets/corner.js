@@ -159,7 +159,7 @@
     }
 
     function labels(context, box, xColumn, yColumn, row, column, colors) {
-      const few = Math.max(2, Math.min(5, Math.floor(box.width / 48)));
+      const few = Math.max(2, Math.min(5, Math.floor(box.width / (data.columns[xColumn].plain ? 48 : 62))));
       context.fillStyle = colors.muted;
       context.textAlign = "center";
       if (row === chosen.length - 1) {
