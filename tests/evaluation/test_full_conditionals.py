@@ -117,6 +117,21 @@ def test_an_atom_given_others_has_its_probability_and_the_rest_its_density():
     np.testing.assert_allclose(np.exp(-found.nats), np.array([atom, *densities]) / (rest + atom), rtol=0.01)
 
 
+@pytest.mark.slow
+def test_an_atom_that_depends_on_another_column_counts_once():
+    model = pf.fit_table(columns("atoms"), flow="nsf", max_steps=100).model
+    with seeded(2):
+        rows = model.draw(300)
+    some = rows[rows[:, 1] == 0][:4]
+    found = full_conditionals(model, some, "b", rows[:, 1])
+    edges = np.geomspace(1e-6, 200, 1500)
+    middle, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
+    for place, row in enumerate(some):
+        rest = np.exp(model.log_prob(np.column_stack([np.full(len(middle), row[0]), middle]))) @ width
+        atom = np.exp(model.log_prob(row[None]))[0]
+        assert found.ends[1, place] - found.ends[0, place] == pytest.approx(atom / (atom + rest), abs=0.01)
+
+
 def test_an_angle_given_others_is_integrated_over_one_turn():
     generator = np.random.default_rng(0)
     angle = np.mod(generator.vonmises(np.pi, 2.0, 3000), 2 * np.pi)

@@ -22,6 +22,8 @@ OUTERMOST = 0.005
 # Values on a grid are summed one by one where so few hold all of a row's mass but this share.
 MOST_VALUES, LEFT_OUT = 100, 1e-7
 ROUNDS_ON_GRID = 8
+# Of the width of the draws, from an atom.
+APART = 1e-9
 
 Heights = Callable[[Tensor], Tensor]
 
@@ -119,9 +121,8 @@ class _Column:
         middle = self.spread[len(self.spread) // 2]
 
         def beside(points: Tensor) -> Tensor:
-            """log p at values beside the atoms: next to an atom, where one is asked for."""
-            above = torch.nextafter(points, points.new_tensor(math.inf))
-            heights = at(torch.where(torch.isin(points, self.atoms), above, points))
+            """log p at values beside the atoms: at some distance from an atom, where one is asked for."""
+            heights = at(self._apart(points))
             return torch.where((points < self.low) | (points > self.high), -torch.inf, heights)
 
         # On a grid a density has steps, which no search need resolve.
@@ -141,6 +142,14 @@ class _Column:
             torch.where(on_atom, height, found.own),
             height,
         )
+
+    def _apart(self, points: Tensor) -> Tensor:
+        """Points in some distance from the atoms, next to which maps of columns may be steep."""
+        least = APART * (self.spread[-1] - self.spread[0])
+        for atom in self.atoms:
+            side = -1.0 if atom >= self.high else 1.0
+            points = torch.where((points - atom).abs() < least, atom + side * least, points)
+        return points
 
     def _on_grid(self, at: Heights, points: Tensor, heights: Tensor, own: Tensor, height: Tensor) -> _Masses | None:
         """Sums over the values of the grid that hold nearly all of the mass; None where these are many."""
