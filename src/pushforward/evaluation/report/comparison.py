@@ -270,5 +270,6 @@ def _sentences(
         listed = ", ".join(f"{quoted(one.column)} ({one.difference})" for one in clear[:3])
         said.append(f"Columns that decide, given all others, in nats for the first model: {listed}.")
     if left_out:
-        said.append(f"{counted(left_out, 'row')} without a density under one of the models are left out.")
+        are = "is" if left_out == 1 else "are"
+        said.append(f"{counted(left_out, 'row')} without a density under one of the models {are} left out.")
     return said

@@ -28,7 +28,7 @@ from pushforward.evaluation.report.two_sample import two_sample_test
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.support.suggestions import quoted
-from pushforward.support.wording import percent
+from pushforward.support.wording import counted, percent
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.ranks import Ranks
 
@@ -325,5 +325,6 @@ def _sentences(
     if divergence is not None:
         said.append(f"KL(A‖B) = {divergence} nats per row.")
     if unseen:
-        said.append(f"{unseen:,} rows of the second table hold a value that the model has never seen.")
+        hold = "holds" if unseen == 1 else "hold"
+        said.append(f"{counted(unseen, 'row')} of the second table {hold} a value that the model has never seen.")
     return said

@@ -87,12 +87,14 @@ def _sentence(model: TableModel, share: float, error: float, rows: int) -> str:
 
 def lines_of_training(known: Sequence[TrainedOn], subjects: Sequence[str]) -> list[str]:
     """What is to be said of each of two, where rows were trained on or left out."""
-    found = [
+    first, second = (one.sentence for one in known)
+    if first == second:
+        known, subjects = known[:1], ["Both"]
+    return [
         f"{subject}: {one.sentence[0].lower()}{one.sentence[1:]}"
         for one, subject in zip(known, subjects, strict=True)
         if one.left_out or (one.known and one.share >= FEW)
     ]
-    return found
 
 
 def _of_fit(held_out: int, left_out: int) -> str:
