@@ -89,10 +89,12 @@ class OneMixture(nn.Module):
         below = self.before[count] + self.rest * cdf(inside)
         above = self.after[count] + self.rest * cdf(-inside)
         y = probit(below, above)
-        # log dy/dx = log rest + log φ(z) - log φ(y) + log dz/dx; beyond the furthest point y - z is constant.
-        term = math.log(self.rest) + log_normal(inside) - log_normal(y) + slope
-        term = torch.where(z == inside, term, slope)
-        y = y + (z - inside)
+        # Beyond the furthest point y - z is constant, unless an atom has its interval there.
+        free = torch.where(z < 0, self.before[count] <= 0, self.after[count] <= 0) & (z != inside)
+        # log dy/dx = log rest + log φ(z) - log φ(y) + log dz/dx.
+        term = math.log(self.rest) + log_normal(z) - log_normal(y) + slope
+        term = torch.where(free, slope, term)
+        y = torch.where(free, y + (z - inside), y)
         atom = count.clamp(max=len(self.atoms) - 1)
         on_atom = self.atoms[atom] == x
         width = self.shares[atom]
