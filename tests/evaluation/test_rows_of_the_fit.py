@@ -89,7 +89,7 @@ def test_two_models_are_compared_on_rows_that_are_new_to_both(models):
     assert len(numbers[0] & numbers[1]) < 20
     found = pf.compare(*models, table(), progress=False)
     assert found.rows == ROWS
-    assert "The first model: these are rows that the model was trained on" in " ".join(found.sentences)
+    assert "these are rows that the model was trained on" in " ".join(found.sentences)
     other = pf.fit_table(table(5), flow="nice").model
     mixed = rows_new_to_both((other, models[0]), table(), 1000, 0)
     assert [set(some.numbers.tolist()) for some in mixed] == [numbers[0]] * 2
