@@ -159,7 +159,9 @@
     }
 
     function labels(context, box, xColumn, yColumn, row, column, colors) {
-      const few = Math.max(2, Math.min(5, Math.floor(box.width / (data.columns[xColumn].plain ? 48 : 62))));
+      const axis = data.columns[xColumn];
+      const longest = axis.plain ? 5 : Math.min(7, Math.max(...axis.texts.map((text) => text.length)));
+      const few = Math.max(2, Math.min(5, Math.floor(box.width / (15 + 6.5 * longest))));
       context.fillStyle = colors.muted;
       context.textAlign = "center";
       if (row === chosen.length - 1) {
