@@ -9,6 +9,8 @@ from scipy import stats
 
 import pushforward as pf
 from pushforward.bijections import MarginalSpline
+from pushforward.bijections.clusters import find_clusters
+from pushforward.bijections.gaps import empty_gaps, gaps_at_ends
 from pushforward.distributions import StandardNormal
 
 SEPARATIONS = [10.0, 1e3, 1e5, 1e7]
@@ -100,3 +102,32 @@ def test_a_fitted_table_draws_nothing_between_clusters(separation):
     draws = model.draw(4000)
     between = (draws > 10) & (draws < separation - 10)
     assert between.mean() < 1e-3
+
+
+@pytest.mark.parametrize("width", [0.02, 0.2])
+def test_a_gap_that_is_narrow_beside_both_parts_divides_nothing(width):
+    part = torch.linspace(0, 1, 2000, dtype=torch.float64)
+    assert empty_gaps(torch.cat([part, part + 1 + width])) == ([], [])
+    assert gaps_at_ends(torch.cat([part, part[::100] + 1 + width])) == ([], [])
+
+
+@pytest.mark.parametrize("width", [0.02, 0.2])
+def test_a_gap_beside_a_narrow_part_divides_it_from_others(width):
+    part = torch.linspace(0, 1, 2000, dtype=torch.float64)
+    spike, few = 0.01 * part + 1 + width, 0.01 * part[::200] + 1 + width
+    rest = part + 1.02 + 2 * width
+    found, places = empty_gaps(torch.cat([part, spike, rest]))
+    assert [gap[:2] for gap in found] == [(1.0, spike[0]), (spike[-1], rest[0])] and places == [1999, 3999]
+    assert gaps_at_ends(torch.cat([part, few]))[1] == [1999]
+
+
+def test_the_widest_of_gaps_stay_where_narrow_ones_are_closed():
+    part = torch.linspace(0, 1, 1000, dtype=torch.float64)
+    below, above = torch.cat([part, part + 1.1]), torch.cat([part + 100, part + 101.1])
+    assert empty_gaps(torch.cat([below, above]))[1] == [1999]
+
+
+def test_readings_along_a_path_are_no_clusters():
+    time = torch.linspace(0, 40, 8000, dtype=torch.float64)
+    walk = torch.stack([(0.37 * k * time).sin() + (0.11 * time + k).cos() for k in range(1, 7)], 1)
+    assert find_clusters((walk / 0.02).round() * 0.02) is None

@@ -41,10 +41,11 @@ def test_a_line_goes_on_with_a_slope_as_uncertain_as_that_of_one_row(density, t)
 
 def test_intervals_grow_from_the_end_of_the_range_on_and_begin_smoothly(density):
     X, _ = line()
-    asked = X.max() + X.std() * np.array([0.0, 1e-4, 1e-2, 0.1, 1.0, 10.0, 1e3])
+    asked = X.max() + X.std() * np.array([0.0, 1e-6, 1e-2, 0.1, 1.0, 10.0, 1e3])
     quantiles = density.predict_quantiles(asked[:, None], [0.05, 0.95])
     widths = quantiles[:, 1] - quantiles[:, 0]
-    assert (np.diff(widths) > -0.01 * widths[:-1]).all() and widths[2] < 1.02 * widths[0]
+    # Without a jump; and what the flow has learned of the end goes on for a hundredth of a deviation at most.
+    assert (np.diff(widths) > -0.01 * widths[:-1]).all() and widths[1] < 1.0001 * widths[0]
     assert widths[4] > 1.3 * widths[0] and widths[6] > 500 * widths[0]
 
 

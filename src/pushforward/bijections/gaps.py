@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.support.far_ends import NEIGHBORS, TIMES_NEIGHBORS, far_ends
+from pushforward.support.far_ends import LEAST_OF_PART, NEIGHBORS, TIMES_NEIGHBORS, far_ends
 
 # Values closer together than this share of the column's spread are one value.
 FINEST = 1e-10
@@ -18,6 +18,9 @@ Gap = tuple[float, float, float, float]
 
 def empty_gaps(ordered: Tensor) -> tuple[list[Gap], list[int]]:
     """The empty gaps between ordered values, from the lowest to the highest, at most eight.
+
+    A gap is three times as wide as the space of ten different values on either side, and half as wide as the narrower
+    of the two parts that it divides, from the next gap or end on one side and to that on the other.
 
     Arguments:
         ordered: (N,) increasing, float64.
@@ -42,9 +45,32 @@ def empty_gaps(ordered: Tensor) -> tuple[list[Gap], list[int]]:
     ratio = gaps[NEIGHBORS:-NEIGHBORS] / torch.maximum(left, right)
     widest = ratio.topk(min(MOST_GAPS, len(ratio)))
     found = widest.indices[widest.values > TIMES_NEIGHBORS].sort().values
+    found = found[_between_parts(values, highest, found + NEIGHBORS)]
     place = found + NEIGHBORS
     columns = (highest[place], values[place + 1], left[found], right[found])
     return list(zip(*(column.tolist() for column in columns), strict=True)), ends[place].tolist()
+
+
+def _between_parts(values: Tensor, highest: Tensor, places: Tensor) -> list[int]:
+    """Which gaps, by their order, are wide beside the parts that they divide, with the others closed one by one.
+
+    Between readings on a grid there are gaps wherever few readings fall between many. They divide nothing.
+
+    Arguments:
+        values: (n,) increasing, the lowest of equal ones.
+        highest: (n,) of equal ones the highest.
+        places: of the values below the gaps, increasing.
+    """
+    kept, widths = list(range(len(places))), (values[places + 1] - highest[places]).tolist()
+    starts, ends = [float(values[0]), *values[places + 1].tolist()], [*highest[places].tolist(), float(highest[-1])]
+    while kept:
+        parts = [end - start for start, end in zip(starts, ends, strict=True)]
+        shares = [widths[gap] / min(parts[k], parts[k + 1]) for k, gap in enumerate(kept)]
+        k = min(range(len(kept)), key=shares.__getitem__)
+        if shares[k] >= LEAST_OF_PART:
+            break
+        del kept[k], starts[k + 1], ends[k]
+    return kept
 
 
 def gaps_at_ends(ordered: Tensor, most_times: float = math.inf) -> tuple[list[Gap], list[int]]:

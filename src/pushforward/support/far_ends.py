@@ -8,6 +8,9 @@ import numpy as np
 # m values, if these are few, it must be T^(1 / m) times as wide, which it is with a probability of about 1 / T under a
 # tail like 1 / x; values beyond another such gap do not count among them.
 TIMES_NEIGHBORS, TIMES_OF_ONE, NEIGHBORS = 3.0, 1000.0, 10
+# A gap is at least this share of the narrower of the two parts that it divides: readings on a grid, and the turning
+# points of a path, have narrow gaps between many others.
+LEAST_OF_PART = 0.5
 # Of few rows the piece of a spline up to one far value would hold many: the gap need be no wider than this.
 FEW_ROWS, MOST_TIMES_OF_FEW = 320, 10.0
 # At most so many values at an end, and at most this share of them, are far.
@@ -42,18 +45,23 @@ def far_ends(values: np.ndarray, most_times: float = math.inf) -> tuple[int, int
         return 0, 0
     number = most + NEIGHBORS + 1
     # Halved, because the difference of the largest numbers would overflow.
-    lowest, highest = (_far(side / 2, most_times) for side in (values[:number], -values[: -number - 1 : -1]))
-    return lowest, highest
+    # Those that may be far at the other end do not widen the part that is not.
+    first, last = values[most] / 2, values[-most - 1] / 2
+    return (
+        _far(values[:number] / 2, last, most_times),
+        _far(-values[: -number - 1 : -1] / 2, -first, most_times),
+    )
 
 
-def _far(values: np.ndarray, most_times: float) -> int:
-    """How many of the first of increasing values are far from the last ten and all between."""
+def _far(values: np.ndarray, last: float, most_times: float) -> int:
+    """How many of the first of increasing values, of which the others go on to the last, are far from them."""
     gaps = np.diff(values)[:-NEIGHBORS]
     spaces = values[1 + NEIGHBORS :] - values[1:-NEIGHBORS]
     found = 0
     for place in np.flatnonzero(gaps > TIMES_NEIGHBORS * spaces).tolist():
         # Those that are far by themselves make none of the next ones so.
         times = min(max(TIMES_OF_ONE ** (1 / (place + 1 - found)), TIMES_NEIGHBORS), most_times)
-        if gaps[place] > times * spaces[place]:
+        parts = values[place] - values[0], last - values[place + 1]
+        if gaps[place] > times * spaces[place] and gaps[place] >= LEAST_OF_PART * min(parts):
             found = place + 1
     return found
