@@ -55,7 +55,8 @@ class FitRecord:
         rows, held_out = found.get("training_rows"), found.get("held_out")
         return cls(
             None if rows is None else TrainingRows.parse(rows, source=source),
-            *parts,
+            parts[0],
+            parts[1],
             None if held_out is None else HeldOutRows.parse(held_out, source=source),
         )
 

@@ -81,7 +81,7 @@ class HeldOutRows:
             sound = False
         if not sound:
             raise InputError(f"{source} is damaged: its numbers of held-out rows cannot be read.")
-        return cls(*counts, numbers, digest)
+        return cls(counts[0], counts[1], numbers, digest)
 
 
 def digest_of(codes: np.ndarray) -> str:

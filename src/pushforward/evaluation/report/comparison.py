@@ -158,7 +158,7 @@ def rows_new_to_both(models: tuple[TableModel, TableModel], data: Any, rows: int
     own = [some.held_out.numbers for some in found if some.held_out is not None]
     if not own:
         return found
-    common = own[0] if len(own) == 1 else np.intersect1d(*own)
+    common = np.intersect1d(own[0], own[-1])
     if len(common) < FEWEST_ROWS:
         return [sample_rows(model, data, rows, seed, held_out=False) for model in models]
     again = [sample_rows(model, data, rows, seed, among=common) for model in models]
