@@ -48,15 +48,15 @@ class FitRecord:
         Raises:
             InputError: it is something else; `source` names the file in the message.
         """
-        parts = [found.get(name) for name in ("course", "origin")] if isinstance(found, dict) else [None]
-        lists = [parts[0].get(name, []) for name in COURSE] if isinstance(parts[0], dict) else [None]
-        if not all(isinstance(part, dict) for part in parts) or not all(isinstance(one, list) for one in lists):
+        course, origin = (found.get(name) if isinstance(found, dict) else None for name in ("course", "origin"))
+        lists = [course.get(name, []) for name in COURSE] if isinstance(course, dict) else [None]
+        if not (isinstance(course, dict) and isinstance(origin, dict)) or not all(isinstance(one, list) for one in lists):
             raise InputError(f"{source} is damaged: its record of the fit cannot be read.")
         rows, held_out = found.get("training_rows"), found.get("held_out")
         return cls(
             None if rows is None else TrainingRows.parse(rows, source=source),
-            parts[0],
-            parts[1],
+            course,
+            origin,
             None if held_out is None else HeldOutRows.parse(held_out, source=source),
         )
 
