@@ -48,10 +48,12 @@ class FitRecord:
         Raises:
             InputError: it is something else; `source` names the file in the message.
         """
+        damaged = InputError(f"{source} is damaged: its record of the fit cannot be read.")
         course, origin = (found.get(name) if isinstance(found, dict) else None for name in ("course", "origin"))
-        lists = [course.get(name, []) for name in COURSE] if isinstance(course, dict) else [None]
-        if not (isinstance(course, dict) and isinstance(origin, dict)) or not all(isinstance(one, list) for one in lists):
-            raise InputError(f"{source} is damaged: its record of the fit cannot be read.")
+        if not (isinstance(course, dict) and isinstance(origin, dict)):
+            raise damaged
+        if not all(isinstance(course.get(name, []), list) for name in COURSE):
+            raise damaged
         rows, held_out = found.get("training_rows"), found.get("held_out")
         return cls(
             None if rows is None else TrainingRows.parse(rows, source=source),
