@@ -23,9 +23,9 @@ import gpu_checks
 import gpu_timings
 import torch
 from gpu_report import Report, lines_of, write
-from machine import processor
 
 from pushforward.kernels.gpu import eligibility
+from pushforward.support.surroundings import processor
 
 PARTS = {**gpu_checks.PARTS, "timings": gpu_timings.time_all}
 # The timings need this share of the time.
