@@ -4,29 +4,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from rows_of_a_fit import codes_of, table
 from small_fits import default_steps, small_flows, stacks
 
 import pushforward as pf
 from pushforward.errors import InputError
 from pushforward.table_models.fit_record import FitRecord
 from pushforward.table_models.held_out_rows import MOST, HeldOutRows
-from pushforward.table_models.training_rows import TrainingRows
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     small_flows(monkeypatch)
     default_steps(monkeypatch, 5)
-
-
-def table(count, seed=0):
-    generator = np.random.default_rng(seed)
-    level = np.array(["x", "y"])[generator.integers(0, 2, count)]
-    return pa.table({"a": generator.normal(size=count), "kind": level, "b": generator.exponential(size=count)})
-
-
-def codes_of(model, rows):
-    return TrainingRows.codes_of(model.roles, model.roles.known(model.encode(rows), model.names))
 
 
 def check(model, rows):

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from rows_of_a_fit import codes_of, table
 from small_fits import default_steps, small_flows
 
 import pushforward as pf
@@ -19,16 +20,6 @@ from pushforward.table_models.training_rows import MOST, TrainingRows, hashes_of
 def few_steps(monkeypatch):
     small_flows(monkeypatch)
     default_steps(monkeypatch, 5)
-
-
-def table(count, seed=0):
-    generator = np.random.default_rng(seed)
-    level = np.array(["x", "y"])[generator.integers(0, 2, count)]
-    return pa.table({"a": generator.normal(size=count), "kind": level, "b": generator.exponential(size=count)})
-
-
-def codes_of(model, rows):
-    return TrainingRows.codes_of(model.roles, model.roles.known(model.encode(rows), model.names))
 
 
 def test_hashes_are_those_of_equal_rows_only():
