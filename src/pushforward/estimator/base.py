@@ -106,6 +106,7 @@ class FlowEstimator(BaseEstimator):
         context: np.ndarray | None = None,
         weights: np.ndarray | None = None,
         context_names: Sequence[str] = (),
+        context_texts: Mapping[int, Sequence[str]] | None = None,
     ) -> FittedRows:
         """Set flow_ and history_ by maximum likelihood of x, (n, D), given the context, (n, C), weighted by (n,)."""
         options = {name: value for name, value in self.get_params().items() if name in OPTIONS}
@@ -129,8 +130,8 @@ class FlowEstimator(BaseEstimator):
         codes = self._kinds.encode(self._columns.of(rows))
         given = None
         if context is not None:
-            learned = self.kinds != CONTINUOUS
-            self._context_columns = ContextColumns(context[training_rows], context_names, of_context, learned)
+            learned, seen = self.kinds != CONTINUOUS, context[training_rows]
+            self._context_columns = ContextColumns(seen, context_names, of_context, learned, context_texts)
             if self._context_columns.width:
                 given = self._context_columns(context).astype(np.float64)
         self._train(codes, given, split, seed, weights, copies)
@@ -246,9 +247,14 @@ class FlowEstimator(BaseEstimator):
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """X of a fitted estimator as an array of floats."""
         options |= {"reset": False, "ensure_all_finite": False}
-        array: np.ndarray = validate_data(self, readable(X, gaps=self._takes_gaps), dtype=FLOATS, **options)
+        numbers = readable(self._as_numbers(X), gaps=self._takes_gaps)
+        array: np.ndarray = validate_data(self, numbers, dtype=FLOATS, **options)
         check_finite(array, X, gaps=self._takes_gaps)
         return array
+
+    def _as_numbers(self, X: Any) -> Any:
+        """X with numbers for what it holds that numbers stand for."""
+        return X
 
     def _evaluated_by(self, dtype: np.dtype) -> Flow:
         """The flow for rows of a dtype: in double precision a row's result does not depend on the other rows."""

@@ -59,7 +59,7 @@ def readable(values: Any, name: str = "X", *, gaps: bool = False) -> Any:
 def _with_nan(values: Any) -> Any:
     """Objects that stand for missing values as NaN, which is a number; the rest as it is."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "O" and values.size:
-        return np.where(np.vectorize(_is_gap, otypes=[bool])(values), np.nan, values)
+        return np.where(np.vectorize(is_gap, otypes=[bool])(values), np.nan, values)
     frame = nw.from_native(values, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame) or not frame.implementation.is_pandas():
         return values
@@ -150,7 +150,7 @@ def _check(cells: np.ndarray, what: str, name: str, gaps: bool) -> None:
                     f'{what} holds the text "{shown}" in row {row + 1}: estimators take numbers; encode it as numbers, '
                     f"{INSTEAD} text, or leave the column out."
                 ) from None
-        elif _is_gap(cell):
+        elif is_gap(cell):
             if not gaps:
                 raise _gap(what, row, name)
         elif isinstance(cell, list | tuple | np.ndarray):
@@ -166,7 +166,8 @@ def _check(cells: np.ndarray, what: str, name: str, gaps: bool) -> None:
             )
 
 
-def _is_gap(cell: Any) -> bool:
+def is_gap(cell: Any) -> bool:
+    """Whether an object stands for a missing value, other than NaN."""
     return cell is None or type(cell).__name__ in ("NAType", "NaTType")
 
 

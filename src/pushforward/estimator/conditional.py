@@ -17,6 +17,7 @@ from pushforward.estimator.forecasting import Forecasting, probabilities_of
 from pushforward.estimator.predictive_points import DRAWS, POINTS
 from pushforward.estimator.rows import FEWEST_ROWS, FLOATS, map_rows, mean_by_weight
 from pushforward.estimator.shapes import check_lengths
+from pushforward.estimator.text_levels import TextLevels
 from pushforward.support.even_points import normal_points
 
 
@@ -34,9 +35,10 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
     probabilities, and their quantiles and draws are among their values.
 
     Columns of X are what `kinds` says: flows and regressions are shown numbers as they are; angles, which their name
-    and range tell as well, as points on a circle; of a column that is declared as "category" a flag for each level, and
-    of a "mixed" one, beside the number, a flag for values that many rows have. Columns that are constant in the rows
-    that are trained on carry no information, and are left out; a target that is constant there keeps its value.
+    and range tell as well, as points on a circle; of text in a data frame, and of a column that is declared as
+    "category", a flag for each level; and of a "mixed" one, beside the number, a flag for values that many rows have.
+    Columns that are constant in the rows that are trained on carry no information, and are left out; a target that is
+    constant there keeps its value.
 
     Values of X may be missing, NaN. A column with gaps in the rows that are trained on is seen as its numbers, with the
     median in the gaps, and a flag that says where these are: what a missing value means is learned. In a column without
@@ -74,7 +76,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         """Fit the density of y given X.
 
         Arguments:
-            X: (n, C) finite numbers, or NaN where a value is missing; an array or a data frame, n at least 4.
+            X: (n, C) finite numbers, or NaN where a value is missing; an array, or a data frame, which may have columns
+                of text; n at least 4.
             y: (n,) or (n, K) finite numbers.
 
         Returns:
@@ -86,9 +89,10 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
             TrainingError: training met too many numbers that are not finite.
         """
         check_lengths(X, y)
+        self._text_levels = TextLevels(X)
         rows, targets = validate_data(
             self,
-            readable(X, gaps=True),
+            readable(self._as_numbers(X), gaps=True),
             readable_targets(y),
             dtype=FLOATS,
             multi_output=True,
@@ -104,7 +108,8 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
         self._ends_of_mean = 2 * low - high, 2 * high - low
         names = vars(self).get("feature_names_in_", [f"x{index}" for index in range(rows.shape[1])])
         targets_named = [f"y{index}" for index in range(self.n_outputs_)]
-        self._fit_flow(targets, targets_named, rows, context_names=[str(name) for name in names])
+        texts = self._text_levels.by_place
+        self._fit_flow(targets, targets_named, rows, context_names=[str(n) for n in names], context_texts=texts)
         return self
 
     def predict(self, X: Any, statistic: Literal["median", "mean", "mode"] = "median") -> np.ndarray:
@@ -201,6 +206,9 @@ class ConditionalFlowDensity(RegressorMixin, Forecasting):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean of log p(y | X) over the rows, in nats per row; not R², which `sklearn.metrics.r2_score` gives."""
         return mean_by_weight(self.score_samples(X, y), sample_weight)
+
+    def _as_numbers(self, X: Any) -> Any:
+        return self._text_levels(X)
 
     def _shaped(self, targets: np.ndarray) -> np.ndarray:
         """All targets of those that vary, (n, P, targets), with as many dimensions as y had."""

@@ -10,6 +10,7 @@ import torch
 from pushforward.estimator.kinds import codes_of, context_kind
 from pushforward.estimator.varying import constant_columns
 from pushforward.table_models.shown_context import ShownContext
+from pushforward.tables.columns.category import Category
 from pushforward.tables.columns.kinds import Column
 
 
@@ -26,6 +27,7 @@ class ContextColumns:
         names: (C,) of the columns, default their places.
         declared: {place: what a user says of a column}.
         learned: whether angles among other columns are found, default True; otherwise all are numbers.
+        texts: {place: texts whose positions a column holds}, default none.
 
     Attributes:
         numbers: the columns that vary.
@@ -52,6 +54,7 @@ class ContextColumns:
         names: Sequence[str] | None = None,
         declared: Mapping[int, Column] | None = None,
         learned: bool = True,
+        texts: Mapping[int, Sequence[str]] | None = None,
     ) -> None:
         missing = np.isnan(rows)
         some = missing.any(0) & ~missing.all(0)
@@ -62,7 +65,9 @@ class ContextColumns:
         self.numbers = np.flatnonzero(~constant_columns(np.where(missing, medians, rows)))
         self.with_flags = np.flatnonzero(some)
         names = [str(place) for place in range(rows.shape[1])] if names is None else names
-        self.names, said = [names[int(place)] for place in self.numbers], declared or {}
+        self.names = [names[int(place)] for place in self.numbers]
+        self.texts = texts or {}
+        said = {**dict.fromkeys(self.texts, Category()), **(declared or {})}
         self.kinds = [
             context_kind(rows[:, place], name, said.get(int(place)), learned)
             for place, name in zip(self.numbers, self.names, strict=True)
@@ -99,12 +104,16 @@ class ContextColumns:
 
     def describe(self) -> list[str]:
         """A line for each column of which more is shown than a number."""
-        pairs = zip(self.names, self.kinds, strict=True)
+        columns = zip(self.numbers, self.names, self.kinds, strict=True)
         return [
-            f'column "{name}" of X: {kind.describe()}'
-            for name, kind in pairs
+            f'column "{name}" of X: {self._with_texts(int(place), kind).describe()}'
+            for place, name, kind in columns
             if kind.context_units != (True,) or not kind.measured
         ]
+
+    def _with_texts(self, place: int, kind: Column) -> Column:
+        """The kind of a column as a user knows it."""
+        return Category(levels=list(self.texts[place])) if place in self.texts else kind
 
     def _codes(self, rows: np.ndarray) -> np.ndarray:
         """The codes of the columns that vary, (n, V) float64, not finite where they are not known."""
