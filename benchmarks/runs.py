@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -42,17 +43,30 @@ def read(path: Path) -> list[dict[str, Any]]:
 def complete(
     jobs: list[dict[str, Any]], run: Callable[[dict[str, Any]], dict[str, Any]], processes: int, path: Path
 ) -> None:
-    """Run jobs, and add each result to the file as it ends; after an interruption none is begun."""
+    """Run jobs, and add each result to the file as it ends; after an interruption none is begun.
+
+    Jobs that fail do not stop the others: at the end they are named, and the program ends with status 1.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    failures = []
     # Threads of torch in this process would stop forked ones.
     pool_options: dict[str, Any] = {"mp_context": get_context("spawn")}
     with ProcessPoolExecutor(processes, **pool_options) as pool, path.open("a", encoding="utf-8") as file:
+        futures = {pool.submit(run, job): job for job in jobs}
         try:
-            for done in as_completed([pool.submit(run, job) for job in jobs]):
+            for done in as_completed(futures):
+                if done.exception() is not None:
+                    traceback.print_exception(done.exception())
+                    failures.append(f"{futures[done]}: {done.exception()!r}")
+                    continue
                 line = json.dumps(done.result())
                 file.write(line + "\n")
                 file.flush()
                 print(line, file=sys.stderr)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # The pool itself would begin the others, whose results nobody keeps.
+            for future in futures:
+                future.cancel()
             raise
+    if failures:
+        sys.exit("\n".join([f"{len(failures)} of {len(jobs)} runs failed:", *failures]))

@@ -328,3 +328,26 @@ def test_dates_with_an_open_end():
     assert ((dates[~open_end] > np.datetime64("2021-01-01")) & (dates[~open_end] < np.datetime64("2026-01-01"))).all()
     share = column.shares[0]
     assert abs(open_end.mean() - share) < 5 * math.sqrt(share * (1 - share) / 4000)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_grid_that_nearly_meets_zero_keeps_its_offset(seed):
+    """Counts in standard deviations: none of them is exactly 0, and one may be within a thousandth of a step of it."""
+    random = np.random.default_rng(seed)
+    step, offset = random.uniform(0.1, 10), 10 ** random.uniform(-5, -2)
+    numbers = (np.arange(-4, 13) + offset) * step
+    grid = grid_of(numbers)
+    np.testing.assert_allclose(grid, (step, offset * step), rtol=1e-9)
+    assert grid.has(numbers).all() and not grid.has(numbers + 0.01 * step).any()
+
+
+def test_one_number_lies_on_no_grid_in_particular():
+    assert grid_of(np.array([math.pi])) is None and grid_of(np.array([])) is None
+
+
+@pytest.mark.parametrize("beside", [0.0001, -0.0002, 0.0004])
+def test_counts_in_other_units_that_nearly_meet_zero_are_recorded_to_a_step(beside):
+    counts = np.random.default_rng(0).geometric(0.25, 2500).clip(1, 17)
+    numbers = (counts - 3 + beside) * 0.3212186
+    kind = infer_schema(pa.table({"x": numbers}), source="x.csv")["x"]
+    assert kind.recorded.step == pytest.approx(0.3212186, rel=1e-9)

@@ -88,13 +88,15 @@ def grid_of(different: np.ndarray) -> Grid | None:
     another unit, the smallest difference if all are multiples of it.
 
     Arguments:
-        different: (n,) distinct numbers, increasing, n at least 2.
+        different: (n,) distinct numbers, increasing; fewer than 2 lie on no grid in particular.
 
     Example:
         >>> grid_of(np.array([0.5, 1.0, 3.5])), grid_of(np.array([0.25, 0.3, 0.4]))
         (Grid(step=0.5, offset=0.0), Grid(step=0.05, offset=0.0))
         >>> grid_of(np.array([0.0, 1.0, np.pi]))
     """
+    if len(different) < 2:
+        return None
     largest = np.abs(different).max()
     for decimals in range(MOST_DECIMALS + 1):
         scale = 10.0**decimals
@@ -113,7 +115,7 @@ def grid_of(different: np.ndarray) -> Grid | None:
     step = _decimal(float((different[-1] - different[0]) / np.round(places[-1])))
     offset = float(np.mod(different[0], step))
     # A remainder next to 0 or to the step itself is rounding.
-    return Grid(step, _decimal(offset) if min(offset, step - offset) > MOST_ROUNDING * step else 0.0)
+    return Grid(step, _decimal(offset) if min(offset, step - offset) > rounding * step else 0.0)
 
 
 def has_decimals(numbers: np.ndarray, decimals: int) -> np.ndarray:
