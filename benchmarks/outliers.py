@@ -8,8 +8,8 @@ with X, (n, D), and y, (n,), 1 for outliers; published_semi_aucroc.csv and publi
 have a row a set and a column a method. Protocol: fewer than 1,000 rows are drawn with replacement to 1,000, of more
 than 50,000 so many are kept; the first half of the shuffled normal rows trains, all others are scored once, after the
 fit; columns are standardized by the training rows. No label reaches a detector. Each fit is a line of FILE (JSON,
-default outliers.jsonl in the folder of results), and is not repeated; the tables are made of all its lines. --knn
-runs the mean distance to the five nearest training rows too, in the same splits: published figures of some sets are
+default outliers.jsonl beside this program), and is not repeated; the tables, a page beside FILE, are made of its lines.
+--knn runs the mean distance to the five nearest training rows too, in the same splits: published figures of some sets are
 far from it.
 
 Source: Han, Hu, Huang, Jiang and Zhao 2022, arXiv:2206.09426; Livernoche, Jain, Hezaveh and Ravanbakhsh 2024,
@@ -27,11 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from runs import complete, folder_of_sets, read
+from runs import complete, folder_of_sets, read, write_page
 
 HERE = Path(__file__).resolve().parent
 FEWEST_ROWS, MOST_ROWS = 1_000, 50_000
 OURS, KNN, NEIGHBORS = "pushforward", "kNN", 5
+WORDS = """AUROC and AUPRC in per cent, means ± deviations over the seeds, on the rows of ADBench's sets that were not
+trained on; half of the normal rows train. Published figures are means over five seeds in the same protocol, and were
+not measured here; where the nearest neighbors of the same splits are far from theirs, ranks among them say little."""
 MEASURES = {"auroc": ("AUROC", "published_semi_aucroc.csv"), "auprc": ("AUPRC", "published_semi_aucpr.csv")}
 
 
@@ -189,7 +192,7 @@ def main() -> None:
     parser.add_argument("--score", help="of the detector, default its own")
     parser.add_argument("--processes", type=int, default=1, help="of one thread each")
     parser.add_argument("--knn", action="store_true", help="run nearest neighbors too")
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "outliers.jsonl")
+    parser.add_argument("--results", type=Path, default=HERE / "outliers.jsonl")
     options = parser.parse_args()
     folder = folder_of_sets(options.data, "outliers", "ADBench's sets")
     files = sets_of(folder)
@@ -211,7 +214,9 @@ def main() -> None:
     complete(jobs, run, options.processes, options.results)
     found = [result for result in read(options.results) if result["set"] in names and result["seed"] < options.seeds]
     ours = [result for result in found if (result["limit"], result["score"]) == (options.seconds, score)]
-    print("\n".join(table(ours, folder, [result for result in found if result["score"] == KNN])))
+    lines = list(table(ours, folder, [result for result in found if result["score"] == KNN]))
+    print("\n".join(lines))
+    write_page(options.results.with_suffix(".md"), "Outliers", WORDS, lines)
 
 
 if __name__ == "__main__":

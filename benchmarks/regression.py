@@ -16,7 +16,6 @@ with normal noise is always run.
 """
 
 import argparse
-import datetime
 import importlib
 import importlib.util
 import json
@@ -31,8 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import machine
-from runs import complete, folder_of_sets, read
+from runs import complete, folder_of_sets, read, write_page
 
 HERE = Path(__file__).resolve().parent
 PUBLISHED = HERE / "regression_published.json"
@@ -242,25 +240,10 @@ def cell(values: list[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.2g}"
 
 
-PAGE = """# Regression
-
-{date}; {machine}. Means ± standard errors over the splits of UCI regression sets. NLL in nats, in the target's own
+WORDS = """Means ± standard errors over the splits of UCI regression sets. NLL in nats, in the target's own
 units, and CRPS are better the lower they are; the NLL of the recorded value is that of the probability of all numbers
 that are rounded like it. A fit of ours is given the seconds beside its name. Published figures are those of the papers,
-means over the same splits, and were not measured here. Made by
-
-    {command}
-
-{table}
-"""
-
-
-def write_page(results: list[dict[str, Any]], folder: Path, path: Path) -> None:
-    """The page of all results on test rows."""
-    command = " ".join(["python", "benchmarks/regression.py", *sys.argv[1:]])
-    lines = "\n".join(table([result for result in results if not result["validation"]], folder))
-    date = datetime.date.today().isoformat()
-    path.write_text(PAGE.format(date=date, machine=machine(), command=command, table=lines), "utf-8")
+means over the same splits, and were not measured here."""
 
 
 def main() -> None:
@@ -303,7 +286,8 @@ def main() -> None:
     results = read(options.results)
     print("\n".join(table([result for result in results if result["set"] in names], folder)))
     if not options.validation:
-        write_page(results, folder, options.results.with_suffix(".md"))
+        lines = table([result for result in results if not result["validation"]], folder)
+        write_page(options.results.with_suffix(".md"), "Regression", WORDS, lines)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Fits of a benchmark that are run once each: their results are lines of a file, which an interruption leaves whole."""
 
+import datetime
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,3 +73,17 @@ def complete(
             raise
     if failures:
         sys.exit("\n".join([f"{len(failures)} of {len(jobs)} runs failed:", *failures]))
+
+
+def write_page(path: Path, title: str, words: str, lines: Iterable[str]) -> None:
+    """A page of results: when, on which machine and by which command they were made.
+
+    Arguments:
+        path: of the page, Markdown.
+        title: of the page.
+        words: what the figures are.
+        lines: of the tables.
+    """
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    head = f"# {title}\n\n{datetime.date.today().isoformat()}; {machine()}. {words} Made by\n\n    {command}\n\n"
+    path.write_text(head + "\n".join(lines) + "\n", "utf-8")
