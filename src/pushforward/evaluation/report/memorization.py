@@ -11,6 +11,7 @@ from scipy.stats import mannwhitneyu
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.contents import Estimate, Memorization
 from pushforward.evaluation.report.evidence import Evidence, log_prob_in_parts
+from pushforward.support.wording import counted
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.training_rows import TrainingRows, hashes_of_rows
 
@@ -84,8 +85,8 @@ def _of_hashes(unknown: Memorization, evidence: Evidence, kept: TrainingRows) ->
     """What the hashes in the model file tell: how many draws and rows are equal to training rows."""
     of_draws, of_rows = (kept.copies(part) for part in (_codes(evidence, True), _codes(evidence)))
     sentence = (
-        f"{of_draws:,} of {unknown.draws:,} draws, and {of_rows:,} rows of the report, are equal to one of the "
-        f"{len(kept.hashes):,} training rows that the model file remembers."
+        f"{of_draws:,} of {unknown.draws:,} draws, and {counted(of_rows, 'row')} of the report, are equal to one of "
+        f"the {len(kept.hashes):,} training rows that the model file remembers."
     )
     return dataclasses.replace(unknown, sentence=sentence, copies_of_draws=of_draws, copies_of_rows=of_rows)
 
