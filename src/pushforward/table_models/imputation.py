@@ -13,7 +13,7 @@ import torch
 
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
-from pushforward.support.seeding import seed_of_block, stream
+from pushforward.support.seeding import seed_of_block
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, required_density
 from pushforward.table_models.engines import Engine
 from pushforward.table_models.scoring import IN_PROCESS, BlockOfRows, blocks_of
@@ -140,7 +140,7 @@ class RowImputer:
     def __call__(self, numbered: tuple[int, BlockOfRows]) -> ImputedRows:
         """Fill the gaps of a block with its number."""
         number, block = numbered
-        generator = torch.Generator().manual_seed(seed_of_block(stream(self.seed, "imputation"), number))
+        generator = torch.Generator().manual_seed(seed_of_block(self.seed, number))
         found, strange = self.codes(block), Strangeness()
         strange.add_unknown(found, self.model.modeled)
         known = np.where(found == UNSEEN, np.nan, found)
