@@ -29,7 +29,7 @@ def test_copies_of_training_rows_are_not_among_the_new_rows():
     found = pf.report(normal_model(), mixed(), train=table(TRAIN), progress=False)
     assert found.verdict.rows == found.memorization.rows == found.provenance.rows == 300
     assert found.memorization.copies_of_rows == 0
-    assert found.verdict.trained_on.left_out == 200
+    assert found.verdict.trained_on.left_out == 200 and found.verdict.trained_on.share == 0.4
     assert found.provenance.subsampled == ""
     assert (
         "200 rows of 500 are equal to rows that the model was trained on, and left out" in found.verdict.sentences[-1]

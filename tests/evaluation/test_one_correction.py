@@ -9,6 +9,7 @@ from pushforward.evaluation.report import tests as report_tests
 from pushforward.evaluation.report.correction import holm
 from pushforward.evaluation.report.dependence import correlations
 from pushforward.evaluation.report.evidence import Evidence
+from pushforward.evaluation.report.memorization import memorization, with_verdict
 from pushforward.evaluation.report.two_sample import two_sample_test
 
 
@@ -36,6 +37,7 @@ def test_cards_say_what_the_verdict_says():
             assert (column.shape == "calibrated") == (not any(one.finding for one in three))
             assert all(one.rows == column.rows for one in three)
             badges.add(column.shape)
+        assert not found.memorization.known
         for one in found.dependence.marginals:
             both = [made[name, one.column] for name in ("marginal", "marginal spread")]
             assert one.adjusted == min(test.adjusted for test in both)
@@ -47,6 +49,20 @@ def test_cards_say_what_the_verdict_says():
             else:
                 assert found.dependence.adjusted[i][j] == found.dependence.adjusted[j][i] == of_pair.adjusted
     assert {"calibrated", "too narrow"} <= badges
+
+
+@pytest.mark.slow
+def test_the_card_of_memorization_says_what_the_verdict_says():
+    train = rows_of(400, 25)
+    for share in (0.0, 0.05, 0.1, 0.2):
+        copies = np.random.default_rng(26).random(1000) < share
+        drawn = np.where(copies[:, None], train[np.arange(1000) % 400] + 1e-3, rows_of(1000, 27))
+        evidence = Evidence(normal_model(), rows_of(1000, 28), 0)
+        evidence.__dict__["draws"] = drawn
+        found = memorization(evidence, train, None, 0)
+        for adjusted in (found.p_value, min(1.0, 30 * found.p_value)):
+            said = with_verdict(found, adjusted).sentence
+            assert said.startswith("Draws come closer" if adjusted < 0.05 else "Draws keep their distance: P(a draw")
 
 
 @pytest.mark.slow

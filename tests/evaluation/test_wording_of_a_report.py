@@ -92,7 +92,7 @@ def test_the_page_says_how_many_rows_each_test_saw(report):
     text = page(report)
     assert "of 60 rows and as many draws are told apart by a classifier that was trained on others" in text
     assert "The classifier was trained on 60 rows and as many draws" in text
-    assert "Each column by itself, 120 rows against 120 draws." in text
+    assert "Each column by itself, 120 rows against 120 draws, where they have a value." in text
     assert "Rank correlations (Spearman) of 120 rows and 120 draws." in text
     assert '<th scope="col">rows</th><th scope="col">statistic</th>' in text
     markdown = as_markdown(report)

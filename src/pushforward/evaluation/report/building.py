@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from pushforward.evaluation.report.contents import (
 from pushforward.evaluation.report.coverage import coverage, coverage_test, crps, density_ranks
 from pushforward.evaluation.report.evidence import Evidence
 from pushforward.evaluation.report.marginals import marginals, texts_of
-from pushforward.evaluation.report.memorization import memorization
+from pushforward.evaluation.report.memorization import memorization, with_verdict
 from pushforward.evaluation.report.numerics import numerics
 from pushforward.evaluation.report.oddest import OddestOfTable
 from pushforward.evaluation.report.provenance import learning_curve, provenance
@@ -213,7 +214,7 @@ class _Builder:
         return {
             "verdict": verdict,
             "calibration": calibration,
-            "memorization": learned,
+            "memorization": with_verdict(learned, adjusted.get(("memorization", ""), math.nan)),
             "dependence": tests.matrices(names, pairs, tests.with_corrected(alone, adjusted), adjusted),
             "worst_regions": worst,
             "numerics": numerics(evidence),

@@ -12,13 +12,13 @@ from scipy.stats import binomtest, chi2, kstest
 
 from pushforward.evaluation.report.bands import BINS, count_range, ecdf_bands
 from pushforward.evaluation.report.contents import Calibration, ColumnCalibration, Estimate
+from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.transforms import Transforms
 from pushforward.support.wording import percent, with_minus
 
 TESTS = ("calibration", "spread", "tails")
 TAIL = 0.025
 FEWEST_ROWS = 20
-SIGNIFICANT = 0.05
 # Of a mean of normal scores, below which a shape is wrong rather than shifted.
 LEAST_SHIFT = 0.02
 # Transforms closer to 0 or 1 count as this far from it: quadratures know no better, and no single row decides.
@@ -110,7 +110,7 @@ def calibration_of(
     columns = []
     for name, one in tests.items():
         three = np.array([adjusted[test, name] for test in TESTS])
-        shape = shape_of(one, three < SIGNIFICANT, name in ordered)
+        shape = shape_of(one, three < LEVEL, name in ordered)
         columns.append(_column(name, found.conditions[name], pits[name], one, float(three.min()), shape))
     return Calibration(found.method, columns, few)
 

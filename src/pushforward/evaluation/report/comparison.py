@@ -15,6 +15,7 @@ from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.column_surprise import column_surprise
 from pushforward.evaluation.report.contents import Estimate, TrainedOn, as_json
+from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.evidence import log_prob_in_parts
 from pushforward.evaluation.report.marginals import text_of
 from pushforward.evaluation.report.sampled_rows import FEWEST_ROWS, SampledRows, sample_rows
@@ -26,7 +27,6 @@ from pushforward.support.wording import counted, p_value_is, percent
 from pushforward.table_models.model import TableModel
 
 ROWS, ROWS_OF_COLUMNS, MOST_ROWS = 20_000, 300, 5
-LEVEL = 0.05
 MODELS = ("The first model", "The second model")
 
 

@@ -139,7 +139,8 @@ class TrainedOn:
 
     Attributes:
         known: whether the model file says it.
-        share: of the rows that were trained on; NaN if it is not known.
+        share: of the rows that were trained on, of those chosen from another table with what is left out; NaN if it is
+            not known.
         rows: how many were looked up.
         left_out: rows of the table that the fit trained on, or copies of such rows: the report is made of others. Of
             the table of the fit these are counted in all of it, of another one among the rows that were chosen.

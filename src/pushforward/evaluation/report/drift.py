@@ -18,7 +18,7 @@ from pushforward.evaluation.report.calibration import randomized
 from pushforward.evaluation.report.column_surprise import column_surprise
 from pushforward.evaluation.report.comparison import check_comparable
 from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, as_json
-from pushforward.evaluation.report.correction import holm
+from pushforward.evaluation.report.correction import LEVEL, holm
 from pushforward.evaluation.report.evidence import Evidence, log_prob_in_parts
 from pushforward.evaluation.report.marginals import same_spread, two_samples
 from pushforward.evaluation.report.oddest import OddestOfTable
@@ -36,7 +36,7 @@ from pushforward.table_models.ranks import Ranks
 from pushforward.table_models.training_rows import hashes_of_rows
 
 ROWS, ROWS_OF_COLUMNS = 5000, 200
-LEVEL, ODD = 0.05, 0.01
+ODD = 0.01
 TABLES = ("The first table", "The second table")
 PERMUTATIONS = 1999
 # Of the density for the transforms of each table.

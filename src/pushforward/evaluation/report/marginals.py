@@ -78,10 +78,10 @@ def marginals(evidence: Evidence, seed: int) -> tuple[list[Marginal], dict[str, 
         else:
             one = _against_own(rows, draws, ordered, generator)
         tests[name] = one
-        marginal = Marginal(
-            name, len(rows), draws.size, *_shares(model, name, rows, draws.ravel()), *gaps, *one.shape, math.nan
+        shares, (statistic, p_value) = _shares(model, name, rows, draws.ravel()), one.shape
+        found.append(
+            Marginal(name, len(rows), draws.size, *shares, gaps[0], gaps[1], statistic, p_value, adjusted=math.nan)
         )
-        found.append(marginal)
     return found, tests
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import BaselineScore, Dependence, Estimate, ModelReport, strict
+from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.provenance import in_words
 from pushforward.support.atomic import atomic_path
 from pushforward.support.wording import counted, with_minus
@@ -209,7 +210,7 @@ def _cell(dependence: Dependence, name: str, values: list[list[float]], a: int, 
         "text": "0" if abs(value) < 0.005 else with_minus(f"{value:.2f}").replace("0.", ".", 1),
         "style": f"background: color-mix(in srgb, {color} {share}%, transparent)",
         "tip": tip,
-        "strong": name == "Difference" and dependence.adjusted[a][b] < 0.05,
+        "strong": name == "Difference" and dependence.adjusted[a][b] < LEVEL,
     }
 
 

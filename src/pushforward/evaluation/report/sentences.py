@@ -9,8 +9,8 @@ from pushforward.support.wording import counted, percent
 
 MOST_FINDINGS = 8
 # Tests from the plainest to the most general; those that name a column come first.
-ORDER = ("memorization", "marginal spread", "spread", "calibration", "tails", "dependence", "marginal", "coverage")
-ORDER += ("two-sample",)
+ORDER = ["memorization", "marginal spread", "spread", "calibration", "tails", "dependence", "marginal", "coverage"]
+ORDER += ["two-sample"]
 
 
 def sentences(

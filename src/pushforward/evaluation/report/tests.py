@@ -12,13 +12,12 @@ import numpy as np
 from pushforward.evaluation.report.calibration import TESTS as CALIBRATION
 from pushforward.evaluation.report.calibration import TestsOfColumn, reason_of
 from pushforward.evaluation.report.contents import Calibration, Dependence, Marginal, Memorization, Test, TwoSample
-from pushforward.evaluation.report.correction import holm
+from pushforward.evaluation.report.correction import LEVEL, holm
 from pushforward.evaluation.report.dependence import Correlations
 from pushforward.evaluation.report.marginals import TestsOfMarginal
 from pushforward.support.suggestions import quoted
 from pushforward.support.wording import percent, with_minus
 
-LEVEL = 0.05
 MARGINAL = ("marginal", "marginal spread")
 
 

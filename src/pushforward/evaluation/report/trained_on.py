@@ -117,8 +117,10 @@ def trained_on(model: TableModel, rows: SampledRows) -> TrainedOn:
         f"{counted(rows.left_out, 'row')} of {rows.left_out + len(rows.codes):,} {are} equal to rows that the model "
         "was trained on, and left out of everything but the oddest rows."
     )
-    said += f" {found.sentence}" if found.known else ""
-    return dataclasses.replace(found, left_out=rows.left_out, sentence=said)
+    said += f" Of the others: {found.sentence[0].lower()}{found.sentence[1:]}" if found.known and found.share else ""
+    trained = rows.left_out + len(rows.codes) * (found.share if found.known else 0.0)
+    share = trained / (rows.left_out + len(rows.codes))
+    return dataclasses.replace(found, known=True, share=share, left_out=rows.left_out, sentence=said)
 
 
 def _looked_up(model: TableModel, codes: np.ndarray) -> TrainedOn:
