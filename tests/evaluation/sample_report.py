@@ -122,15 +122,15 @@ def _verdict(rows):
         "The model is better than every reference, by 0.41 ± 0.03 nats per row over a mixture of 8 Gaussians.",
     ]
     tests = [
-        Test("two-sample", "", 0.531, 0.0004, 0.002, "rows and draws can be told apart"),
-        Test("calibration", "east", 0.05, 0.001, 0.004, "too narrow in its tails"),
-        Test("calibration", "north", 0.02, 0.61, 1.0),
-        Test("dependence", "east, north", 1.1, 0.27, 0.8),
+        Test("two-sample", "", rows - rows // 2, 0.531, 0.0004, 0.002, "rows and draws can be told apart"),
+        Test("calibration", "east", rows, 0.05, 0.001, 0.004, "too narrow in its tails"),
+        Test("calibration", "north", rows, 0.02, 0.61, 1.0),
+        Test("dependence", "east, north", rows, 1.1, 0.27, 0.8),
     ]
     return Verdict(
         sentences, rows, Estimate(-0.61, 0.031), 2, "a density in the units of the columns, exact", baselines,
         "Each was fitted on half of the rows and judged on the other half.",
-        TwoSample(Estimate(0.531, 0.011), 0.0004, rows, ["east", "north"], [0.028, 0.004]),
+        TwoSample(Estimate(0.531, 0.011), 0.0004, rows - rows // 2, rows // 2, ["east", "north"], [0.028, 0.004]),
         [Coverage(0.5, Estimate(0.47, 0.02)), Coverage(0.9, Estimate(0.88, 0.012))], None, tests, 0.05,
         "p-values are corrected together, by Holm's method.",
         TrainedOn(True, 0.0, rows, 0, 0.001, "None of the rows was trained on, as far as the model file can tell."),
@@ -185,9 +185,14 @@ def _dependence(columns, data, draws):
             shares = [(np.histogram(part, edges)[0] / len(part)).tolist() for part in values]
             edges = edges.tolist()
         gaps = Estimate(0.02, 0.004) if place == count - 1 else Estimate(0.0, 0.0)
-        marginals.append(Marginal(column.name, column.discrete, edges, labels, *shares, gaps, gaps, 0.03, 0.3, 0.6))
+        marginals.append(
+            Marginal(
+                column.name, len(data), len(draws), column.discrete, edges, labels, *shares, gaps, gaps, 0.03, 0.3, 0.6
+            )
+        )
     return Dependence(
-        names, correlations[0].tolist(), correlations[1].tolist(), (correlations[1] - correlations[0]).tolist(),
+        names, len(data), len(draws),
+        correlations[0].tolist(), correlations[1].tolist(), (correlations[1] - correlations[0]).tolist(),
         np.full((count, count), 0.02).tolist(), np.where(np.eye(count, k=1) + np.eye(count, k=-1), 0.01, 1).tolist(),
         marginals,
     )  # fmt: skip

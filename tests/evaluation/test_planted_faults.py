@@ -3,9 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from normal_models import COVARIANCE, NAMES, normal_model, rows_of, table
+from normal_models import COVARIANCE, NAMES, mixing_model, normal_model, regression_model, rows_of, table
 
 import pushforward as pf
+from pushforward.evaluation.report.evidence import Evidence
+from pushforward.evaluation.report.marginals import marginals
 
 ROWS = 2000
 
@@ -37,6 +39,64 @@ def test_a_column_that_is_wider_in_the_data_is_called_too_narrow(model):
     assert column.shape == "too narrow"
     assert column.spread > 1
     assert any("Column a is too narrow" in sentence for sentence in found.verdict.sentences)
+
+
+@pytest.mark.slow
+def test_a_column_that_lies_higher_in_the_data_is_called_too_low_by_its_mean(model):
+    rows = rows_of(ROWS, 18)
+    rows[:, 0] = 0.3 + rows[:, 0]
+    found = pf.report(model, table(rows), progress=False)
+    column = next(one for one in found.calibration.columns if one.column == "a")
+    assert column.shape == "too low"
+    assert column.mean == pytest.approx(rows[:, 0].mean(), abs=1e-5)
+    assert column.spread == pytest.approx(rows[:, 0].std(ddof=1), abs=1e-4)
+    said = next(test.finding for test in findings(found) if test.name == "calibration" and test.subject == "a")
+    assert said == f"Column a is too low: the mean of its normal scores is +{column.mean:.3f}, 0 expected."
+    assert said in found.verdict.sentences
+
+
+@pytest.mark.slow
+def test_a_column_wider_by_a_tenth_is_found_in_2500_rows():
+    found, narrower = [], 0
+    for repetition in range(20):
+        rows = rows_of(2500, 200 + repetition) * [1.1, 1.0, 1.0]
+        of_columns = marginals(Evidence(mixing_model(), rows, repetition), repetition)[1]
+        found.append(of_columns["a"].spread)
+        narrower += of_columns["a"].spans[1] < of_columns["a"].spans[0]
+    # A variance whose error is √(2 / 2500) is off by 0.19: 6.7 standard errors, and 5.8 for a test of ranks.
+    assert np.mean([z for z, _ in found]) == pytest.approx(5.8, abs=1.2)
+    assert sum(p_value < 1e-3 for _, p_value in found) >= 18 and narrower == 20
+
+
+@pytest.mark.slow
+def test_given_conditions_a_column_wider_by_a_tenth_is_found_by_draws_of_its_rows():
+    found = []
+    for repetition in range(20):
+        x = np.random.default_rng(repetition).uniform(-2, 2, 2500)
+        noise = rows_of(2500, 300 + repetition, np.array([[1.0, 0.4], [0.4, 1.0]])) * [1.1, 1.0]
+        rows = np.column_stack([0.5 * x + noise[:, 0], -0.2 * x + noise[:, 1], x])
+        found.append(marginals(Evidence(regression_model(), rows, repetition), repetition)[1]["y1"].spread)
+    assert sum(p_value < 1e-3 for _, p_value in found) >= 18
+    assert all(ratio > 1 for ratio, _ in found)
+
+
+@pytest.mark.slow
+def test_a_column_that_drifted_in_its_spread_alone_is_named(model):
+    rows = rows_of(4000, 19)
+    rows[:, 2] *= 1.12
+    found = pf.drift(model, table(rows_of(4000, 20)), table(rows), progress=False)
+    assert found.columns[0].column == "c" and found.columns[0].adjusted < 1e-3
+    assert "Columns that drifted: c." in found.sentences
+
+
+def test_equal_tables_are_said_to_be_equal(model):
+    rows = rows_of(100, 21)
+    found = pf.drift(model, table(rows), table(rows[::-1]), progress=False)
+    assert found.sentences[0] == "The tables hold the same rows: there is no drift to find."
+    some = pf.drift(model, table(rows), table(rows), rows=50, progress=False)
+    assert some.sentences[0] == "The tables are the same in all 50 rows looked at: there is no drift to find."
+    other = pf.drift(model, table(rows), table(rows + 1e-9), progress=False)
+    assert other.sentences[0].startswith("No drift is found")
 
 
 @pytest.mark.slow

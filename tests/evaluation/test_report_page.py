@@ -72,7 +72,7 @@ def test_a_report_of_little_is_a_page_too(report):
         report,
         verdict=verdict,
         calibration=Calibration("", [], {}),
-        dependence=Dependence([], [], [], [], [], [], []),
+        dependence=Dependence([], 0, 0, [], [], [], [], [], []),
         memorization=dataclasses.replace(report.memorization, known=False, distance_edges=[], copies_of_draws=None),
         oddest=[],
         worst_regions=WorstRegions("", "There are too few rows.", []),

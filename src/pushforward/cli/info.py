@@ -23,7 +23,7 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
         notes["calibration"] = {"rows": notes["calibration"].get("rows")}
     if isinstance(notes.get("record"), dict):
         origin = notes["record"].get("origin")
-        notes["record"] = origin if isinstance(origin, dict) else {}
+        notes["record"] = _with_its_output(origin, model) if isinstance(origin, dict) else {}
     columns = {}
     if "schema" in notes:
         from pushforward.tables.schema.serialization import parse_schema
@@ -32,6 +32,14 @@ def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
         columns = {name: column.describe_all() for name, column in schema.items()}
     lines = _flat({**about, **notes, "column": columns})
     print_result("\n".join(f"{key:24} {value}" for key, value in lines))
+
+
+def _with_its_output(origin: dict, model: str) -> dict:
+    """The origin of a fit, whose command writes the model file that was asked about."""
+    from pushforward.table_models.fit_origin import writing_to
+
+    command = origin.get("command")
+    return {**origin, "command": writing_to(command, model)} if isinstance(command, str) else origin
 
 
 def _flat(entries: dict, prefix: str = "") -> list[tuple[str, object]]:

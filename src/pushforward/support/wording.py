@@ -43,3 +43,23 @@ def nats(value: float, digits: int = 3) -> str:
         ('-1.500', '0.2500', '-6.4554e+67')
     """
     return f"{value:.{digits}f}" if abs(value) < 1e9 else f"{value:.6g}"
+
+
+def with_minus(number: str) -> str:
+    """A number as text with a minus sign in place of each hyphen, for sentences.
+
+    Example:
+        >>> with_minus(f"{-0.25:+.2f}"), with_minus(f"{-3e-6:.2g}")
+        ('−0.25', '−3e−06')
+    """
+    return number.replace("-", "\N{MINUS SIGN}")
+
+
+def p_value_is(p_value: float) -> str:
+    """A p-value for sentences; one that is too small for any number is below the least.
+
+    Example:
+        >>> p_value_is(0.0312), p_value_is(2.1e-7), p_value_is(0.0)
+        ('p-value 0.031', 'p-value 2.1e-07', 'p-value < 1e-300')
+    """
+    return "p-value < 1e-300" if p_value < 1e-300 else f"p-value {p_value:.2g}"

@@ -51,6 +51,17 @@ def origin_of(table: Any, options: Mapping[str, Any], header: bool = True) -> di
     }
 
 
+def writing_to(command: str, path: str | os.PathLike[str]) -> str:
+    """The command that fits again, with the name of a model file as that of its output.
+
+    Example:
+        >>> writing_to("pushforward fit stars.csv -o model.safetensors", "models/of stars.safetensors")
+        "pushforward fit stars.csv -o 'of stars.safetensors'"
+    """
+    words = shlex.split(command)
+    return shlex.join([*words[:-1], os.path.basename(path)]) if words[-2:-1] == ["-o"] else command
+
+
 def _said(name: str, value: Any) -> bool:
     """Whether an option is not what a fit has by default."""
     empty = value is None or value is False or (hasattr(value, "__len__") and not len(value))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import numpy as np
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report import dependence, tests
-from pushforward.evaluation.report.calibration import calibrate
+from pushforward.evaluation.report.calibration import calibration_of, column_tests
 from pushforward.evaluation.report.contents import (
     Estimate,
     ModelReport,
@@ -25,7 +27,7 @@ from pushforward.evaluation.report.contents import (
 from pushforward.evaluation.report.coverage import coverage, coverage_test, crps, density_ranks
 from pushforward.evaluation.report.evidence import Evidence
 from pushforward.evaluation.report.marginals import marginals, texts_of
-from pushforward.evaluation.report.memorization import memorization
+from pushforward.evaluation.report.memorization import memorization, with_verdict
 from pushforward.evaluation.report.numerics import numerics
 from pushforward.evaluation.report.oddest import OddestOfTable
 from pushforward.evaluation.report.provenance import learning_curve, provenance
@@ -33,11 +35,13 @@ from pushforward.evaluation.report.references import References, references
 from pushforward.evaluation.report.regions import worst_regions
 from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
 from pushforward.evaluation.report.sentences import sentences
-from pushforward.evaluation.report.trained_on import RowsTrainedOn, trained_on, without
+from pushforward.evaluation.report.trained_on import CopiesOfTrainingRows, RowsTrainedOn, trained_on, without
 from pushforward.evaluation.report.transforms import transforms
 from pushforward.evaluation.report.two_sample import two_sample_test
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
+from pushforward.support.seeding import stream
+from pushforward.support.wording import counted
 from pushforward.table_models.model import TableModel
 
 ROWS, MOST_LEVELS = 5000, 60
@@ -45,6 +49,7 @@ ROWS, MOST_LEVELS = 5000, 60
 MOST_POINTS, FEWEST_POINTS, MOST_NUMBERS = 2000, 200, 100_000
 # Rows of a training table that are looked at.
 TRAINING_ROWS = 50_000
+NONE_NEW = "The rows of the report were trained on: there are no new ones that draws could be compared with."
 # Points of an axis of dates, and how they are written where so many days lie between the outermost.
 AXIS_POINTS = 65
 AXIS_FORMS = ((3000, "%Y"), (120, "%Y-%m"), (4, "%m-%d"))
@@ -98,26 +103,11 @@ def report(
     path = None if isinstance(model, TableModel) else os.fspath(model)
     loaded = model if isinstance(model, TableModel) else TableModel.load(model)
     with progress_bar("reporting", not progress) as bar:
-        parts = _Parts(bar)
-        oddest, own = OddestOfTable(loaded), RowsTrainedOn(loaded)
-
-        def watch(first: int, batch: Any, codes: np.ndarray) -> None:
-            oddest.add(first, batch, codes)
-            own.add(codes)
-
-        sampled = sample_rows(loaded, data, rows, seed, parts("reading", 0.3), watch=watch)
-        known = own.codes if sampled.held_out is not None else None
-        if train is not None:
-            found = sample_rows(loaded, train, TRAINING_ROWS, seed, parts("reading", 0.05), held_out=False)
-            known = found.codes[found.seen]
-        if known is not None and sampled.held_out is not None:
-            known = without(known, sampled.codes)
-        if not sampled.seen.sum() >= 20:
-            raise InputError(
-                f"{len(sampled.codes) - int(sampled.seen.sum()):,} of {len(sampled.codes):,} rows hold values that "
-                "the model has never seen, and too few others are left for a report; `pushforward score` says which."
-            )
+        parts, oddest = _Parts(bar), OddestOfTable(loaded)
+        sampled, known, trained = _read(loaded, data, train, rows, seed, parts, oddest)
         made = _Builder(loaded, sampled, known, seed, parts).build()
+        if train is not None and trained:
+            made["memorization"] = dataclasses.replace(made["memorization"], sentence=NONE_NEW)
         made["oddest"] = oddest.explained(parts("oddest rows", 0.1))
         made["oddest_note"] = oddest.note(made["verdict"].trained_on)
     return ModelReport(
@@ -127,6 +117,35 @@ def report(
         provenance=provenance(loaded, path, sampled, seed, rows, round(time.monotonic() - start, 3)),
         learning_curve=learning_curve(loaded),
     )
+
+
+def _read(
+    model: TableModel, data: Any, train: Any, rows: int, seed: int, parts: _Parts, oddest: OddestOfTable
+) -> tuple[SampledRows, np.ndarray | None, bool]:
+    """The rows of a report, codes of training rows to compare with, and whether all rows were trained on."""
+    own = RowsTrainedOn(model)
+
+    def watch(first: int, batch: Any, codes: np.ndarray) -> None:
+        oddest.add(first, batch, codes)
+        own.add(codes)
+
+    sampled = sample_rows(model, data, rows, seed, parts("reading", 0.3), watch=watch)
+    copies, known = CopiesOfTrainingRows(model, sampled), own.codes if sampled.held_out is not None else None
+    if train is not None:
+        step = parts("reading", 0.05)
+        found = sample_rows(model, train, TRAINING_ROWS, seed, step, watch=copies.add, held_out=False)
+        copies.compare(found)
+        known = found.codes[found.seen]
+    if known is not None and sampled.held_out is not None:
+        known = without(known, sampled.codes)
+    known, sampled = None if copies.trained else known, copies.new
+    if not sampled.seen.sum() >= 20:
+        unseen = counted(int((~sampled.seen).sum()), "row")
+        raise InputError(
+            f"{unseen} of {len(sampled.codes):,} hold values that the model has never seen, and too few others "
+            "are left for a report; `pushforward score` says which."
+        )
+    return sampled, known, copies.trained
 
 
 class _Parts:
@@ -150,58 +169,68 @@ class _Builder:
         self, model: TableModel, sampled: SampledRows, known: np.ndarray | None, seed: int, parts: _Parts
     ) -> None:
         self.model, self.sampled, self.seed, self.parts = model, sampled, seed, parts
-        seen = sampled.seen
-        evidence = Evidence(model, sampled.codes[seen], seed)
+        seen, of_draws = sampled.seen, self._seed("draws")
+        evidence = Evidence(model, sampled.codes[seen], of_draws)
         # Rows too far away for any density count as unseen.
         finite = np.isfinite(evidence.log_prob)
-        self.evidence = evidence if finite.all() else Evidence(model, sampled.codes[seen][finite], seed)
+        self.evidence = evidence if finite.all() else Evidence(model, sampled.codes[seen][finite], of_draws)
         self.unseen = len(sampled.codes) - len(self.evidence.codes)
         self.train = known
 
     def build(self) -> dict[str, Any]:
         """All sections but those about files."""
-        evidence, seed, parts = self.evidence, self.seed, self.parts
-        compared = references(evidence, self.train, seed, parts("references", 0.15))
+        evidence, parts = self.evidence, self.parts
+        compared = references(evidence, self.train, self._seed("references"), parts("references", 0.15))
         two_samples = self._two_sample()
         parts("transforms", 0.0)
-        ordered = {name for name, kind in self.model.schema.items() if kind.measured and not kind.circular}
-        calibration, of_columns = calibrate(transforms(evidence, parts("calibration", 0.3)), seed, ordered)
+        found = transforms(evidence, parts("calibration", 0.3))
+        pits, of_columns = column_tests(found, self._seed("calibration"))
         names, pairs = self._correlations()
-        alone = marginals(evidence)
+        alone, of_marginals = marginals(evidence, self._seed("marginals"))
         kept = None if self.model.record is None else self.model.record.training_rows
-        learned = memorization(evidence, self.train, kept, seed)
+        learned = memorization(evidence, self.train, kept, self._seed("memorization"))
         parts("coverage", 0.05)
-        ranks, draws = density_ranks(evidence, seed)
+        ranks, draws = density_ranks(evidence, self._seed("coverage"))
         regions = coverage(ranks, draws, evidence.alike)
         shown = {one.level: one.share.value for one in regions if one.level in (0.5, 0.95)}
-        made = [
-            *tests.of_memorization(learned),
-            *tests.of_two_samples(two_samples),
-            *tests.of_coverage(*coverage_test(evidence, ranks), shown),
-            *tests.of_calibration(calibration, of_columns),
-            *tests.of_marginals(alone),
-            *tests.of_dependence(names, pairs),
-        ]
-        verdict = self._verdict(compared, two_samples, regions, tests.corrected(made))
+        made = tests.corrected(
+            [
+                *tests.of_memorization(learned),
+                *tests.of_two_samples(two_samples),
+                *tests.of_coverage(len(ranks), *coverage_test(evidence, ranks), shown),
+                *tests.of_calibration(of_columns, pits),
+                *tests.of_marginals(alone, of_marginals),
+                *tests.of_dependence(names, pairs),
+            ]
+        )
+        adjusted = tests.adjusted_of(made)
+        ordered = {name for name, kind in self.model.schema.items() if kind.measured and not kind.circular}
+        calibration = calibration_of(found, pits, of_columns, adjusted, ordered)
+        made = tests.with_calibration(made, calibration, of_columns)
+        verdict = self._verdict(compared, two_samples, regions, made)
         worst = WorstRegions("", "There is no reference to compare with.", [])
         if compared.best:
-            worst = worst_regions(evidence, compared.best, compared.log_prob[compared.best], seed)
+            worst = worst_regions(evidence, compared.best, compared.log_prob[compared.best], self._seed("regions"))
         return {
             "verdict": verdict,
             "calibration": calibration,
-            "memorization": learned,
-            "dependence": tests.matrices(names, pairs, alone),
+            "memorization": with_verdict(learned, adjusted.get(("memorization", ""), math.nan)),
+            "dependence": tests.matrices(names, pairs, tests.with_corrected(alone, adjusted), adjusted),
             "worst_regions": worst,
             "numerics": numerics(evidence),
             "points": self._points(two_samples.columns if two_samples else []),
         }
+
+    def _seed(self, purpose: str) -> int:
+        """A seed of its own for each part, which no other part and no other command draws by."""
+        return stream(self.seed, f"report: {purpose}")
 
     def _two_sample(self) -> Any:
         evidence = self.evidence
         names = [*self.model.roles.modeled, *self.model.roles.conditioned]
         conditions = evidence.conditions
         data, draws = (np.concatenate([part, conditions], 1) for part in (evidence.features, evidence.drawn_features))
-        return two_sample_test(data, draws, names, paired=not evidence.alike, seed=self.seed)
+        return two_sample_test(data, draws, names, paired=not evidence.alike, seed=self._seed("classifier"))
 
     def _correlations(self) -> tuple[list[str], dependence.Correlations]:
         """The rank correlations of columns with an order, the modeled ones and then the given ones."""
@@ -209,7 +238,8 @@ class _Builder:
         every = [*roles.modeled, *roles.conditioned]
         names = [name for name in every if self.model.schema[name].measured][: dependence.MOST_COLUMNS]
         places = [self.model.names.index(name) for name in names]
-        return names, dependence.correlations(evidence.codes[:, places], evidence.draws[:, places], self.seed)
+        data, draws = evidence.codes[:, places], evidence.many_draws[:, :, places]
+        return names, dependence.correlations(data, draws, self._seed("dependence"))
 
     def _verdict(self, compared: References, two_samples: Any, regions: list[Any], made: list[Any]) -> Verdict:
         evidence = self.evidence

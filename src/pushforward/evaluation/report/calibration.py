@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,13 @@ from scipy.stats import binomtest, chi2, kstest
 
 from pushforward.evaluation.report.bands import BINS, count_range, ecdf_bands
 from pushforward.evaluation.report.contents import Calibration, ColumnCalibration, Estimate
-from pushforward.evaluation.report.correction import holm
+from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.transforms import Transforms
+from pushforward.support.wording import percent, with_minus
 
+TESTS = ("calibration", "spread", "tails")
 TAIL = 0.025
 FEWEST_ROWS = 20
-SIGNIFICANT = 0.05
 # Of a mean of normal scores, below which a shape is wrong rather than shifted.
 LEAST_SHIFT = 0.02
 # Transforms closer to 0 or 1 count as this far from it: quadratures know no better, and no single row decides.
@@ -82,26 +83,36 @@ def tests_of(pit: np.ndarray) -> TestsOfColumn:
     )
 
 
-def calibrate(found: Transforms, seed: int, ordered: Collection[str]) -> tuple[Calibration, dict[str, TestsOfColumn]]:
-    """The calibration of each column, and its tests; only what is `ordered` can be too high or too wide."""
+def column_tests(found: Transforms, seed: int) -> tuple[dict[str, np.ndarray], dict[str, TestsOfColumn]]:
+    """The transforms of each column, made uniform by chance, and the tests of those with at least 20 of them."""
     generator = np.random.default_rng(seed)
     pits = {name: randomized(ends, generator) for name, ends in found.ends.items()}
-    few = {name: "fewer than 20 rows have a value" for name, pit in pits.items() if len(pit) < FEWEST_ROWS}
-    tests = {name: tests_of(pit) for name, pit in pits.items() if name not in few}
-    adjusted = holm([one.shape[1] for one in tests.values()])
-    of_all = holm([p for one in tests.values() for p in (one.shape[1], one.spread[1], one.tails[1])]).reshape(-1, 3)
-    columns = [
-        _column(
-            name,
-            found.conditions[name],
-            pits[name],
-            one,
-            float(p_value),
-            shape_of(one, three < SIGNIFICANT, name in ordered),
-        )
-        for (name, one), p_value, three in zip(tests.items(), adjusted, of_all, strict=True)
-    ]
-    return Calibration(found.method, columns, few), tests
+    return pits, {name: tests_of(pit) for name, pit in pits.items() if len(pit) >= FEWEST_ROWS}
+
+
+def calibration_of(
+    found: Transforms,
+    pits: dict[str, np.ndarray],
+    tests: dict[str, TestsOfColumn],
+    adjusted: Mapping[tuple[str, str], float],
+    ordered: Collection[str],
+) -> Calibration:
+    """The calibration of each column in numbers and words.
+
+    Arguments:
+        found: the transforms.
+        pits: of each column, as `column_tests` gives them.
+        tests: the same.
+        adjusted: {(test, column): p-value, corrected together with all tests of the report}.
+        ordered: columns that can be too high or too wide.
+    """
+    few = {name: "fewer than 20 rows have a value" for name in pits if name not in tests}
+    columns = []
+    for name, one in tests.items():
+        three = np.array([adjusted[test, name] for test in TESTS])
+        shape = shape_of(one, three < LEVEL, name in ordered)
+        columns.append(_column(name, found.conditions[name], pits[name], one, float(three.min()), shape))
+    return Calibration(found.method, columns, few)
 
 
 def shape_of(tests: TestsOfColumn, found: np.ndarray, ordered: bool = True) -> str:
@@ -120,6 +131,17 @@ def shape_of(tests: TestsOfColumn, found: np.ndarray, ordered: bool = True) -> s
     return "wrong in shape"
 
 
+def reason_of(shape: str, tests: TestsOfColumn) -> str:
+    """The number behind what is wrong with a column, for its sentence."""
+    if shape.endswith("its tails"):
+        return f"{percent(tests.tails[0])} of its values lie outside the central 95%, 5% expected"
+    if shape in ("too narrow", "too wide"):
+        return f"the deviation of its normal scores is {tests.spread[0]:.3f}, 1 expected"
+    if shape in ("too low", "too high"):
+        return f"the mean of its normal scores is {with_minus(f'{tests.shift:+.3f}')}, 0 expected"
+    return f"the distribution function of its transforms is off by up to {tests.shape[0]:.3f}"
+
+
 def _column(
     name: str, conditions: str, pit: np.ndarray, tests: TestsOfColumn, adjusted: float, shape: str
 ) -> ColumnCalibration:
@@ -131,8 +153,8 @@ def _column(
         column=name,
         conditions=conditions,
         rows=rows,
-        mean=float(pit.mean()),
-        spread=float(pit.std(ddof=1) * math.sqrt(12)),
+        mean=tests.shift,
+        spread=tests.spread[0],
         statistic=tests.shape[0],
         p_value=tests.shape[1],
         adjusted=adjusted,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from pushforward.evaluation.report.contents import ColumnCalibration, LearningCurve, Marginal, Memorization
+from pushforward.support.wording import counted, with_minus
 
 Numbers = Sequence[float]
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -80,7 +81,7 @@ def number(value: float | None, digits: int = 4) -> str:
     """
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{value:.{digits}g}".replace("-", "−")
+    text = with_minus(f"{value:.{digits}g}")
     mantissa, _, power = text.partition("e")
     return f"{mantissa} × 10{str(int(power.replace('−', '-'))).translate(_RAISED)}" if power else text
 
@@ -135,7 +136,7 @@ def calibration_bars(column: ColumnCalibration) -> Markup:
     edges = [place / bins for place in range(bins + 1)]
     band = _steps(frame, edges, column.count_high) + " " + _steps(frame, edges[::-1], column.count_low[::-1])
     bars = "".join(
-        _bar(frame, low, high, count, "data" if least <= count <= most else "model", f"{count} rows")
+        _bar(frame, low, high, count, "data" if least <= count <= most else "model", counted(count, "row"))
         for low, high, count, least, most in zip(
             edges, edges[1:], column.counts, column.count_low, column.count_high, strict=False
         )
@@ -253,7 +254,8 @@ def learning_chart(curve: LearningCurve) -> Markup:
         parts.append(f'<line class="marker" x1="{at:.1f}" x2="{at:.1f}" y1="10" y2="{frame.height - frame.bottom}"/>')
         side = "end" if at > frame.width / 2 else "start"
         shift = -6 if side == "end" else 6
-        parts.append(f'<text class="tick {side}" x="{at + shift:.1f}" y="20">kept: step {curve.best_step}</text>')
+        kept = f"step {curve.best_step:,}" if curve.best_step else "the start"
+        parts.append(f'<text class="tick {side}" x="{at + shift:.1f}" y="20">kept: {kept}</text>')
     title = f"Learning curve: {number(curve.held_out[-1])} nats per held-out row after {curve.step[-1]} steps"
     return chart(frame, "".join(parts), title, x_label="steps")
 

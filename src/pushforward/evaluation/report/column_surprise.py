@@ -8,6 +8,7 @@ import numpy as np
 
 from pushforward.evaluation.report.evidence import draws_like
 from pushforward.evaluation.report.full_conditionals import full_conditionals
+from pushforward.support.seeding import stream
 from pushforward.table_models.model import TableModel
 
 DRAWS = 400
@@ -24,7 +25,7 @@ def column_surprise(model: TableModel, codes: np.ndarray, names: Sequence[str], 
     """
     if not len(codes):
         return np.zeros((0, len(names)))
-    draws = draws_like(model, codes[np.arange(DRAWS) % len(codes)], seed)
+    draws = draws_like(model, codes[np.arange(DRAWS) % len(codes)], stream(seed, "scales of columns"))
     found = []
     for name in names:
         drawn = draws[:, model.names.index(name)]

@@ -15,6 +15,7 @@ from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.column_surprise import column_surprise
 from pushforward.evaluation.report.contents import Estimate, TrainedOn, as_json
+from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.evidence import log_prob_in_parts
 from pushforward.evaluation.report.marginals import text_of
 from pushforward.evaluation.report.sampled_rows import FEWEST_ROWS, SampledRows, sample_rows
@@ -22,11 +23,10 @@ from pushforward.evaluation.report.trained_on import lines_of_training, trained_
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.support.suggestions import quoted
-from pushforward.support.wording import counted, percent
+from pushforward.support.wording import counted, p_value_is, percent
 from pushforward.table_models.model import TableModel
 
 ROWS, ROWS_OF_COLUMNS, MOST_ROWS = 20_000, 300, 5
-LEVEL = 0.05
 MODELS = ("The first model", "The second model")
 
 
@@ -244,8 +244,8 @@ def _comparison(
         top_tenth=top_tenth,
         rows_that_decide=deciding,
         columns=columns,
-        note=f"Of {min(ROWS_OF_COLUMNS, len(apart)):,} rows: log p(column | all other columns), by quadrature. They do "
-        "not sum to the difference.",
+        note=f"Of {counted(min(ROWS_OF_COLUMNS, len(apart)), 'row')}: log p(column | all other columns), by "
+        "quadrature. They do not sum to the difference.",
     )
 
 
@@ -255,14 +255,14 @@ def _sentences(
     rows = counted(len(apart), "row")
     if p_value >= LEVEL:
         said = [
-            f"No difference is found on {rows}: {difference} nats per row for the first model, p-value {p_value:.2g}."
+            f"No difference is found on {rows}: {difference} nats per row for the first model, {p_value_is(p_value)}."
         ]
     else:
         better = "first" if difference.value > 0 else "second"
         amount = Estimate(abs(difference.value), difference.error)
         share = float((apart > 0).mean() if difference.value > 0 else (apart < 0).mean())
         said = [
-            f"The {better} model is better by {amount} nats per row on {rows}, p-value {p_value:.2g}; it has the "
+            f"The {better} model is better by {amount} nats per row on {rows}, {p_value_is(p_value)}; it has the "
             f"higher log-density on {percent(share)} of them."
         ]
     clear = [one for one in columns if abs(one.difference.value) > 3 * one.difference.error]

@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from pushforward.support.wording import with_minus
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -19,7 +21,7 @@ class Estimate:
 
     Example:
         >>> str(Estimate(-1.25, 0.031))
-        '-1.250 ± 0.031'
+        '−1.250 ± 0.031'
     """
 
     value: float
@@ -27,9 +29,9 @@ class Estimate:
 
     def __str__(self) -> str:
         if not math.isfinite(self.error) or self.error <= 0:
-            return f"{self.value:.4g}"
+            return with_minus(f"{self.value:.4g}")
         digits = max(0, min(6, 1 - math.floor(math.log10(self.error))))
-        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
+        return with_minus(f"{self.value:.{digits}f} ± {self.error:.{digits}f}")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ class Test:
     """A test whose p-value is corrected together with those of all other tests of the report.
 
     Attributes:
-        name: "two-sample", "coverage", "calibration", "spread", "tails", "marginal", "dependence", "memorization".
+        name: "two-sample", "coverage", "calibration", "spread", "tails", "marginal", "marginal spread", "dependence",
+            "memorization".
         subject: a column, or a pair of columns as "a, b"; "" for the whole table.
+        rows: of the table that it is made of.
         statistic: what is tested; `docs/report.md` has the formula of each.
         p_value: uniform where model and data agree.
         adjusted: after Holm's correction over all tests of the report.
@@ -71,6 +75,7 @@ class Test:
 
     name: str
     subject: str
+    rows: int
     statistic: float
     p_value: float
     adjusted: float
@@ -99,9 +104,10 @@ class TwoSample:
     """A classifier that is asked to tell rows of the table from draws.
 
     Attributes:
-        accuracy: of rows that it was not trained on; 1/2 cannot tell them apart.
+        accuracy: of rows and draws that it was not trained on; 1/2 cannot tell them apart.
         p_value: of an accuracy above 1/2.
-        rows: rows of the table, and as many draws.
+        rows: that it judged, and as many draws.
+        trained: rows that it was trained on, and as many draws.
         columns: the columns that it uses, the most used first.
         importance: for each of `columns` the accuracy lost when the column is shuffled.
     """
@@ -109,6 +115,7 @@ class TwoSample:
     accuracy: Estimate
     p_value: float
     rows: int
+    trained: int
     columns: list[str]
     importance: list[float]
 
@@ -132,10 +139,11 @@ class TrainedOn:
 
     Attributes:
         known: whether the model file says it.
-        share: of the rows that were trained on; NaN if it is not known.
+        share: of the rows that were trained on, of those chosen from another table with what is left out; NaN if it is
+            not known.
         rows: how many were looked up.
-        left_out: rows of the table that the fit trained on, or held copies of, where it is the table of the fit: these
-            are left out, and the report is made of others; 0 for other tables.
+        left_out: rows of the table that the fit trained on, or copies of such rows: the report is made of others. Of
+            the table of the fit these are counted in all of it, of another one among the rows that were chosen.
         false_positives: the share of other rows that would be taken for them.
         sentence: the answer.
     """
@@ -193,11 +201,13 @@ class ColumnCalibration:
         column: its name.
         conditions: "given mass, age", "given all other columns", or "".
         rows: how many have a value.
-        mean: of the probability integral transforms (PIT), 1/2 if calibrated.
-        spread: their standard deviation over that of a uniform variable: above 1, the model is too narrow.
+        mean: of the normal scores Φ⁻¹(PIT) of the probability integral transforms, 0 if calibrated: above 0, the model
+            is too low.
+        spread: standard deviation of the normal scores, 1 if calibrated: above 1, the model is too narrow.
         statistic: of Kolmogorov and Smirnov.
         p_value: of it.
-        adjusted: after Holm's correction over the columns.
+        adjusted: the least of its tests (calibration, spread and tails) after Holm's correction over all tests of the
+            report.
         lower_tail: share of values below the 2.5 % quantile, expected 0.025.
         upper_tail: share of values above the 97.5 % quantile, expected 0.025.
         shape: "calibrated", "too narrow", "too wide", "too low", "too high", "wrong in shape"; with "in its tails".
@@ -288,6 +298,8 @@ class Marginal:
 
     Attributes:
         column: its name.
+        rows: that have a value.
+        drawn: draws that they are compared with.
         discrete: whether there are bars for `labels` in place of bins between `edges`.
         edges: of the bins, one more than these; empty for a discrete column.
         labels: of the bars; empty for others.
@@ -296,11 +308,14 @@ class Marginal:
         gaps_data: share of rows without a value.
         gaps_draws: share of draws without.
         statistic: of Kolmogorov and Smirnov, or the largest difference of shares.
-        p_value: of the two-sample test of Kolmogorov and Smirnov, or of Pearson.
-        adjusted: after Holm's correction over the columns.
+        p_value: of the test of Kolmogorov and Smirnov, or of Pearson.
+        adjusted: the least of its tests (marginal and marginal spread) after Holm's correction over all tests of the
+            report; NaN where none was made.
     """
 
     column: str
+    rows: int
+    drawn: int
     discrete: bool
     edges: list[float]
     labels: list[str]
@@ -319,15 +334,19 @@ class Dependence:
 
     Attributes:
         columns: those with an order.
+        rows: of the table.
+        drawn: draws that they are compared with.
         data: (columns, columns) of the rows.
         draws: the same of draws.
         difference: draws less data.
         error: standard error of the difference.
-        adjusted: p-value of each pair after Holm's correction over the pairs.
+        adjusted: p-value of each pair after Holm's correction over all tests of the report.
         marginals: of each column.
     """
 
     columns: list[str]
+    rows: int
+    drawn: int
     data: list[list[float]]
     draws: list[list[float]]
     difference: list[list[float]]

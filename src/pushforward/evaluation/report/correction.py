@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# Of significance, after the correction.
+LEVEL = 0.05
+
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's adjusted p-values: rejecting those below α makes any false rejection at most α likely.

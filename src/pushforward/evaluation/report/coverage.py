@@ -20,17 +20,26 @@ def density_ranks(evidence: Evidence, seed: int) -> tuple[np.ndarray, int]:
     draws is (number below + V (number equal + 1)) / (L + 1), V uniform: exactly uniform on [0, 1] given its draws.
     """
     generator = np.random.default_rng(seed)
-    if evidence.alike:
-        sorted_draws = np.sort(evidence.log_prob_of_draws)
-        below, up_to = (np.searchsorted(sorted_draws, evidence.log_prob, side=side) for side in ("left", "right"))
-        count = len(sorted_draws)
-    else:
+    if not evidence.alike:
         own = evidence.several_draws
         of_draws = log_prob_in_parts(evidence.model, own.reshape(-1, own.shape[2])).reshape(own.shape[:2])
-        of_rows = evidence.log_prob[: own.shape[1]]
-        below, up_to, count = (of_draws < of_rows).sum(0), (of_draws <= of_rows).sum(0), len(own)
-    chance = generator.random(len(below))
+        return ranks_among(evidence.log_prob[: own.shape[1]], of_draws, generator), len(own)
+    sorted_draws = np.sort(evidence.log_prob_of_draws)
+    below, up_to = (np.searchsorted(sorted_draws, evidence.log_prob, side=side) for side in ("left", "right"))
+    chance, count = generator.random(len(below)), len(sorted_draws)
     return (below + chance * (up_to - below + 1)) / (count + 1), count
+
+
+def ranks_among(values: np.ndarray, draws: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The rank of each value, (n,), among L draws of its own, (L, n), exactly uniform on [0, 1] if they are alike.
+
+    Example:
+        >>> ranks_among(np.array([1.5]), np.array([[1.0], [2.0], [3.0]]), np.random.default_rng(0)).round(2)
+        array([0.41])
+    """
+    below, up_to = (draws < values).sum(0), (draws <= values).sum(0)
+    ranks: np.ndarray = (below + generator.random(len(values)) * (up_to - below + 1)) / (len(draws) + 1)
+    return ranks
 
 
 def coverage(ranks: np.ndarray, draws: int, shared: bool) -> list[Coverage]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from pushforward.evaluation.report.correction import holm
-
 GROUPS = 40
-MOST_COLUMNS, MOST_ROWS = 30, 5000
+MOST_COLUMNS, MOST_ROWS, MOST_DRAWS = 30, 5000, 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,52 +21,54 @@ class Correlations:
         draws: (D, D) of draws.
         error: (D, D) standard errors of draws - data.
         p_value: (D, D) of a difference of 0, by Student's t; NaN on the diagonal and where there is none.
-        adjusted: (D, D), Holm's over all pairs.
+        rows: that they are of.
+        drawn: how many draws.
     """
 
     data: np.ndarray
     draws: np.ndarray
     error: np.ndarray
     p_value: np.ndarray
-    adjusted: np.ndarray
+    rows: int
+    drawn: int
 
 
 def correlations(data: np.ndarray, draws: np.ndarray, seed: int) -> Correlations:
-    """Compare the rank correlations of rows and of draws, which stand beside each other.
+    """Compare the rank correlations of rows and of the draws that stand beside them.
 
     The standard error is that of the delete-a-group jackknife of the difference: 40 random groups of rows, with their
     draws, are left out in turn, which counts what rows and draws share.
 
     Arguments:
         data: (n, D), NaN where a value is missing.
-        draws: (n, D).
+        draws: (L, n, D), L of each row; of more than 20,000 only the first.
         seed: of the groups.
 
     Source: Kott 2001, Journal of Official Statistics 17, 521.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(500, 2)) @ [[1.0, 0.8], [0.0, 0.6]]
-        >>> found = correlations(rows, rows * [1, -1], seed=0)
-        >>> bool(found.data[0, 1] > 0.7), bool(found.adjusted[0, 1] < 1e-6)
+        >>> found = correlations(rows, rows[None] * [1, -1], seed=0)
+        >>> bool(found.data[0, 1] > 0.7), bool(found.p_value[0, 1] < 1e-6)
         (True, True)
     """
-    data, draws = data[:MOST_ROWS], draws[:MOST_ROWS]
+    data, draws = data[:MOST_ROWS], draws[:, :MOST_ROWS]
+    draws = draws[: max(1, MOST_DRAWS // max(1, len(data)))]
     group = np.random.default_rng(seed).permutation(len(data)) % GROUPS
-    of_data, of_draws = (rank_correlations(part) for part in (data, draws))
+    of_data, of_draws = rank_correlations(data), rank_correlations(_flat(draws))
     difference = of_draws - of_data
     without = np.stack(
-        [rank_correlations(draws[group != k]) - rank_correlations(data[group != k]) for k in range(GROUPS)]
+        [rank_correlations(_flat(draws[:, group != k])) - rank_correlations(data[group != k]) for k in range(GROUPS)]
     )
     error = np.sqrt((GROUPS - 1) / GROUPS * ((without - without.mean(0)) ** 2).sum(0))
     with np.errstate(invalid="ignore", divide="ignore"):
         p_value = 2 * student(GROUPS - 1).sf(np.abs(difference) / error)
-    upper = np.triu_indices(len(error), 1)
-    p_value[np.tril_indices(len(error))] = np.nan
-    adjusted = np.full_like(p_value, math.nan)
-    adjusted[upper] = holm(p_value[upper])
-    for matrix in (p_value, adjusted):
-        matrix.T[upper] = matrix[upper]
-    return Correlations(of_data, of_draws, error, p_value, adjusted)
+    np.fill_diagonal(p_value, np.nan)
+    return Correlations(of_data, of_draws, error, p_value, len(data), draws.shape[0] * draws.shape[1])
+
+
+def _flat(draws: np.ndarray) -> np.ndarray:
+    return draws.reshape(-1, draws.shape[2])
 
 
 def rank_correlations(rows: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -17,9 +18,9 @@ from pushforward.evaluation.report.calibration import randomized
 from pushforward.evaluation.report.column_surprise import column_surprise
 from pushforward.evaluation.report.comparison import check_comparable
 from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, as_json
-from pushforward.evaluation.report.correction import holm
+from pushforward.evaluation.report.correction import LEVEL, holm
 from pushforward.evaluation.report.evidence import Evidence, log_prob_in_parts
-from pushforward.evaluation.report.marginals import two_samples
+from pushforward.evaluation.report.marginals import same_spread, two_samples
 from pushforward.evaluation.report.oddest import OddestOfTable
 from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
 from pushforward.evaluation.report.trained_on import lines_of_training, trained_on
@@ -27,13 +28,15 @@ from pushforward.evaluation.report.transforms import transforms
 from pushforward.evaluation.report.two_sample import two_sample_test
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
+from pushforward.support.seeding import stream
 from pushforward.support.suggestions import quoted
-from pushforward.support.wording import counted, percent
+from pushforward.support.wording import counted, p_value_is, percent
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.ranks import Ranks
+from pushforward.table_models.training_rows import hashes_of_rows
 
 ROWS, ROWS_OF_COLUMNS = 5000, 200
-LEVEL, ODD = 0.05, 0.01
+ODD = 0.01
 TABLES = ("The first table", "The second table")
 PERMUTATIONS = 1999
 # Of the density for the transforms of each table.
@@ -48,9 +51,10 @@ class ColumnDrift:
         column: its name.
         statistic: of the two-sample test of its values: that of Kolmogorov and Smirnov, or the largest difference of
             shares.
-        p_value: the smallest of two or three tests, times their number: of its values, of its transforms given other
-            columns under the model, and of its share of gaps, where it has any.
-        adjusted: after Holm's correction over the columns.
+        p_value: the smallest of two to four tests, times their number: of its values, of their spread, where they have
+            an order, of its transforms given other columns under the model, and of its share of gaps, where it has any.
+        adjusted: after Holm's correction over the columns, times the number of tests that `Drift.p_value` is the
+            smallest of: never below that.
         nats: mean of -log p(column | all other columns) in the second table less that in the first.
         share: its part of the sum of all positive `nats`.
     """
@@ -174,13 +178,15 @@ class _Tables:
         self.model, self.seed = model, seed
         self.known = [trained_on(model, some) for some in (first, second)]
         self.parts = [
-            Evidence(model, some.codes[some.seen], seed + place) for place, some in enumerate((first, second))
+            Evidence(model, some.codes[some.seen], stream(seed, f"drift: draws beside {table}"))
+            for table, some in zip("AB", (first, second), strict=True)
         ]
         if any(len(part.codes) < 20 for part in self.parts):
             raise InputError("Fewer than 20 rows of one of the tables hold only values that the model has seen.")
         self.unseen = [int((~some.seen).sum()) for some in (first, second)]
         self.whole = [len(some.codes) for some in (first, second)]
-        self.generator = np.random.default_rng(seed)
+        self.same = "" if not _same(first, second) else _of_same(first)
+        self.generator = np.random.default_rng(stream(seed, "drift: permutations"))
 
     def found(self, divergence: Estimate | None, oddest: OddestOfTable) -> Drift:
         """The result."""
@@ -191,6 +197,7 @@ class _Tables:
         tests = [of_density, *([told.p_value] if told else []), min((one.adjusted for one in columns), default=1.0)]
         tests += [equal_shares(self.unseen, self.whole)] if any(self.unseen) else []
         p_value = min(1.0, len(tests) * min(tests))
+        columns = [dataclasses.replace(one, adjusted=min(1.0, len(tests) * one.adjusted)) for one in columns]
         p_values = Ranks.of(a).p_values(b)
         share = float((p_values <= ODD).mean())
         odd = Estimate(share, math.sqrt(max(share * (1 - share), ODD * (1 - ODD)) / len(b)))
@@ -198,7 +205,7 @@ class _Tables:
         nothing = Estimate(math.nan, math.nan)
         return Drift(
             sentences=[
-                *_sentences(p_value, nats, odd, columns, told, self.unseen[1], divergence),
+                *_sentences(p_value, self.same, nats, odd, columns, told, self.unseen[1], divergence),
                 *lines_of_training(self.known, TABLES),
             ],
             rows_a=len(a),
@@ -227,7 +234,7 @@ class _Tables:
         count = min(len(part.codes) for part in self.parts)
         places = [self.model.names.index(name) for name in self.names]
         a, b = (part.codes[self.generator.permutation(len(part.codes))[:count]][:, places] for part in self.parts)
-        return two_sample_test(a, b, self.names, paired=False, seed=self.seed)
+        return two_sample_test(a, b, self.names, paired=False, seed=stream(self.seed, "drift: classifier"))
 
     def _columns(self) -> list[ColumnDrift]:
         pits = [transforms(part, evaluations=EVALUATIONS).ends for part in self.parts]
@@ -235,8 +242,9 @@ class _Tables:
         found = []
         for name in self.names:
             a, b = (_present(part) for part in self._values(name))
-            statistic, p_value = two_samples(a, b, self.model.schema[name].discrete)
-            p_values = [p_value]
+            kind = self.model.schema[name]
+            statistic, p_value = two_samples(a, b, kind.discrete)
+            p_values = [p_value, *([same_spread(a, b)[1]] if kind.measured and not kind.circular else [])]
             if name in pits[0] and name in pits[1]:
                 given_others = ks_2samp(*(randomized(ends[name], self.generator) for ends in pits))
                 p_values.append(float(given_others.pvalue))
@@ -267,6 +275,20 @@ class _Tables:
             (x, of_x), (y, of_y) = (mean_and_standard_error(values[np.isfinite(values)]) for values in (first, second))
             found[name] = Estimate(y - x, math.hypot(of_x, of_y))
         return found
+
+
+def _same(first: SampledRows, second: SampledRows) -> bool:
+    """Whether two tables have the same rows, as far as these were looked at, in any order."""
+    if first.total != second.total or len(first.codes) != len(second.codes):
+        return False
+    a, b = (np.sort(hashes_of_rows(some.codes)) for some in (first, second))
+    return bool((a == b).all())
+
+
+def _of_same(rows: SampledRows) -> str:
+    looked = len(rows.codes)
+    where = "hold the same rows" if looked == rows.total else f"are the same in all {counted(looked, 'row')} looked at"
+    return f"The tables {where}: there is no drift to find."
 
 
 def equal_shares(counts: Sequence[int], of: Sequence[int]) -> float:
@@ -303,6 +325,7 @@ def _permutation_test(a: np.ndarray, b: np.ndarray, generator: np.random.Generat
 
 def _sentences(
     p_value: float,
+    same: str,
     nats: list[Estimate],
     odd: Estimate,
     columns: list[ColumnDrift],
@@ -311,9 +334,9 @@ def _sentences(
     divergence: Estimate | None,
 ) -> list[str]:
     if p_value >= LEVEL:
-        said = [f"No drift is found (p-value {p_value:.2g})."]
+        said = [same or f"No drift is found ({p_value_is(p_value)})."]
     else:
-        said = [f"The tables differ (p-value {p_value:.2g})."]
+        said = [f"The tables differ ({p_value_is(p_value)})."]
         drifted = [one for one in columns if one.adjusted < LEVEL]
         said += [f"Columns that drifted: {', '.join(quoted(one.column) for one in drifted[:8])}."] if drifted else []
     if told is not None:

@@ -1,4 +1,4 @@
-"""What all parts of a report look at: the rows, as many draws, and the log-densities of both."""
+"""What all parts of a report look at: the rows, draws that stand beside them, and the log-densities of both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pushforward.support.seeding import seed_of_block, seeded
+from pushforward.support.seeding import seed_of_block, seeded, stream
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.scoring import BATCH_ROWS
 
@@ -17,6 +17,8 @@ from pushforward.table_models.scoring import BATCH_ROWS
 DRAWS_OF_ROW = 39
 # The most rows that have draws of their own.
 MOST_WITH_DRAWS = 1000
+# Draws of all rows together, and of one row; and numbers of all of them.
+MANY_DRAWS, MANY_OF_ROW, MANY_NUMBERS = 50_000, 20, 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,18 @@ class Evidence:
     @functools.cached_property
     def draws(self) -> np.ndarray:
         """(n, names): one for each row."""
-        return draws_like(self.model, self.codes, self.seed)
+        return self._drawn(0)
+
+    @functools.cached_property
+    def many_draws(self) -> np.ndarray:
+        """(L, n, names): L for each row, `draws` the first of them; 50,000 in all where that is at most 20 for each."""
+        rows, names = self.codes.shape
+        most = min(MANY_DRAWS, MANY_NUMBERS // max(1, names))
+        count = max(1, min(MANY_OF_ROW, most // max(1, rows)))
+        return np.stack([self.draws, *map(self._drawn, range(1, count))])
+
+    def _drawn(self, place: int) -> np.ndarray:
+        return draws_like(self.model, self.codes, stream(self.seed, f"draw {place}"))
 
     @functools.cached_property
     def log_prob_of_draws(self) -> np.ndarray:
@@ -80,7 +93,8 @@ class Evidence:
     def several_draws(self) -> np.ndarray:
         """(L, m, names): draws for each of the first m rows."""
         some = self.codes[:MOST_WITH_DRAWS]
-        return draws_like(self.model, np.tile(some, (DRAWS_OF_ROW, 1)), self.seed + 1).reshape(-1, *some.shape)
+        seed = stream(self.seed, "several draws")
+        return draws_like(self.model, np.tile(some, (DRAWS_OF_ROW, 1)), seed).reshape(-1, *some.shape)
 
 
 def draws_like(

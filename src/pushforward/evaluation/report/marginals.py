@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2_contingency, ks_2samp
+from scipy.stats import chi2_contingency, ks_2samp, mood
 
+from pushforward.evaluation.report.calibration import FEWEST_ROWS, tests_of
 from pushforward.evaluation.report.contents import Estimate, Marginal
-from pushforward.evaluation.report.correction import holm
+from pushforward.evaluation.report.coverage import ranks_among
 from pushforward.evaluation.report.evidence import Evidence
 from pushforward.table_models.model import TableModel
 
@@ -17,29 +19,109 @@ BINS, MOST_BARS = 40, 30
 LEAST_EXPECTED = 5.0
 # Values beyond these quantiles stand in the outermost bins.
 OUTERMOST = 0.005
+NOT_MADE = (math.nan, math.nan)
 
 
-def marginals(evidence: Evidence) -> list[Marginal]:
-    """Compare each modeled column of rows and draws by itself.
+@dataclass(frozen=True)
+class TestsOfMarginal:
+    """What tests say of a column by itself.
 
-    Numbers are compared by the two-sample test of Kolmogorov and Smirnov, columns whose values all have probabilities
-    by Pearson's. Rows and draws that share conditions are not independent: they have no p-value, and the calibration
-    of each column takes its place.
+    Attributes:
+        shape: (statistic, p-value) of Kolmogorov and Smirnov, or (largest difference of shares, p-value) of Pearson.
+        spread: (statistic, p-value) of Mood, or of the variance of normal scores; NaN for what has no order.
+        spans: how wide the middle 90 % of rows and of draws is.
+        middles: the same of the middle half.
+        shift: median of the draws less that of the rows.
     """
-    model = evidence.model
-    found = []
+
+    shape: tuple[float, float]
+    spread: tuple[float, float]
+    spans: tuple[float, float]
+    middles: tuple[float, float]
+    shift: float
+
+    @classmethod
+    def of(
+        cls, rows: np.ndarray, draws: np.ndarray, shape: tuple[float, float], spread: tuple[float, float]
+    ) -> TestsOfMarginal:
+        """Tests of rows, (n,), and draws, (m,)."""
+        shift = float(np.median(draws) - np.median(rows)) if len(rows) else math.nan
+        return cls(shape, spread, _span(0.9, rows, draws), _span(0.5, rows, draws), shift)
+
+
+def marginals(evidence: Evidence, seed: int) -> tuple[list[Marginal], dict[str, TestsOfMarginal]]:
+    """Compare each modeled column of rows and of many draws by itself.
+
+    Where all rows have one density, numbers are compared by the two-sample test of Kolmogorov and Smirnov and their
+    spread by that of Mood; columns whose values all have probabilities by Pearson's. Rows that have conditions,
+    measurement errors or gaps have densities of their own: each value is ranked among the draws of its own row, and
+    ranks, made uniform by chance, are tested as the transforms of the calibration are.
+
+    Arguments:
+        evidence: rows and draws.
+        seed: of the chance.
+
+    Returns:
+        Each column, whose `adjusted` is NaN until all tests of a report are corrected together; and the tests of each.
+    """
+    model, generator = evidence.model, np.random.default_rng(seed)
+    found, tests = [], {}
     for place, name in enumerate(model.roles.modeled):
-        data, draws = evidence.features[:, place], evidence.drawn_features[:, place]
-        gaps = [_share(np.isnan(part)) for part in (data, draws)]
-        data, draws = data[~np.isnan(data)], draws[~np.isnan(draws)]
-        compared = two_samples(data, draws, model.schema[name].discrete)
-        statistic, p_value = compared if not model.roles.conditioned else (compared[0], math.nan)
-        found.append((name, _shares(model, name, data, draws), gaps, statistic, p_value))
-    adjusted = holm([one[-1] for one in found])
-    return [
-        Marginal(name, *shares, gaps[0], gaps[1], statistic, p_value, float(of_all))
-        for (name, shares, gaps, statistic, p_value), of_all in zip(found, adjusted, strict=True)
-    ]
+        rows, draws = evidence.features[:, place], evidence.many_draws[:, :, evidence.places[place]]
+        gaps = [_share(np.isnan(part)) for part in (rows, draws[0])]
+        present = ~np.isnan(rows)
+        rows, draws = rows[present], draws[:, present]
+        kind = model.schema[name]
+        ordered = kind.measured and not kind.circular
+        if evidence.alike:
+            one = _against_all(rows, draws.ravel(), kind.discrete, ordered)
+        else:
+            one = _against_own(rows, draws, ordered, generator)
+        tests[name] = one
+        shares, (statistic, p_value) = _shares(model, name, rows, draws.ravel()), one.shape
+        found.append(
+            Marginal(name, len(rows), draws.size, *shares, gaps[0], gaps[1], statistic, p_value, adjusted=math.nan)
+        )
+    return found, tests
+
+
+def _against_all(rows: np.ndarray, draws: np.ndarray, discrete: bool, ordered: bool) -> TestsOfMarginal:
+    shape = two_samples(rows, draws, discrete)
+    return TestsOfMarginal.of(rows, draws, shape, same_spread(rows, draws) if ordered else NOT_MADE)
+
+
+def _against_own(rows: np.ndarray, draws: np.ndarray, ordered: bool, generator: np.random.Generator) -> TestsOfMarginal:
+    """The tests of ranks of rows, (n,), among their own draws, (L, n)."""
+    if len(rows) < FEWEST_ROWS:
+        return TestsOfMarginal.of(rows, draws.ravel(), NOT_MADE, NOT_MADE)
+    found = tests_of(ranks_among(rows, draws, generator))
+    return TestsOfMarginal.of(rows, draws.ravel(), found.shape, found.spread if ordered else NOT_MADE)
+
+
+def same_spread(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The statistic and the p-value of Mood's test of equal spread of two samples, (n,) and (m,).
+
+    The statistic is the sum of squared distances of the ranks of the first from the middle of all, standardized: above
+    0 where the first is wider.
+
+    Source: Mood 1954, Annals of Mathematical Statistics 25, 514.
+
+    Example:
+        >>> a, b = np.random.default_rng(0).normal(size=(2, 2000))
+        >>> same_spread(1.1 * a, b)[1] < 1e-3, same_spread(a, b)[1] > 1e-3
+        (True, True)
+    """
+    if min(len(a), len(b)) < FEWEST_ROWS or np.ptp(np.concatenate([a, b])) == 0:
+        return NOT_MADE
+    found = mood(a, b)
+    return float(found.statistic), float(found.pvalue)
+
+
+def _span(share: float, *samples: np.ndarray) -> tuple[float, float]:
+    """How wide the middle share of each of two samples is."""
+    ends = [0.5 + 0.5 * share, 0.5 - 0.5 * share]
+    first, second = (float(np.subtract(*np.quantile(part, ends))) if len(part) else math.nan for part in samples)
+    return first, second
 
 
 def _share(marked: np.ndarray) -> Estimate:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from pushforward.evaluation.report.contents import ModelReport
-from pushforward.support.wording import percent
+from pushforward.evaluation.report.provenance import in_words
+from pushforward.support.wording import p_value_is, percent, with_minus
 
 MOST_TESTS = 40
+NORMAL_SCORES = "Mean and deviation are of the normal scores Φ⁻¹(transform)."
 
 
 def as_markdown(report: ModelReport) -> str:
@@ -35,7 +37,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    return "" if not math.isfinite(value) else f"{value:.{digits}g}"
+    return "" if not math.isfinite(value) else with_minus(f"{value:.{digits}g}")
+
+
+def _p_value(value: float) -> str:
+    return "" if not math.isfinite(value) else p_value_is(value).removeprefix("p-value ")
 
 
 def _verdict(report: ModelReport) -> list[str]:
@@ -49,8 +55,9 @@ def _verdict(report: ModelReport) -> list[str]:
     parts.append(f"Log-densities are of {verdict.meaning}. {verdict.baseline_note}.")
     if verdict.two_sample is not None:
         parts.append(
-            f"Classifier two-sample test: accuracy {verdict.two_sample.accuracy} (1/2 cannot be told apart), p-value "
-            f"{_number(verdict.two_sample.p_value)}."
+            f"Classifier two-sample test: accuracy {verdict.two_sample.accuracy} (1/2 cannot be told apart) on "
+            f"{verdict.two_sample.rows:,} rows and as many draws that it was not trained on, "
+            f"{p_value_is(verdict.two_sample.p_value)}."
         )
     covered = [[f"{one.level:.0%}", one.share] for one in verdict.coverage]
     parts.append(table(["region of highest density", "share of rows in it"], covered))
@@ -62,11 +69,12 @@ def _verdict(report: ModelReport) -> list[str]:
 def _tests(report: ModelReport) -> list[str]:
     made = sorted(report.verdict.tests, key=lambda one: (one.adjusted, one.p_value))
     rows = [
-        [one.name, one.subject, _number(one.statistic), _number(one.p_value), _number(one.adjusted), one.finding]
+        [one.name, one.subject, f"{one.rows:,}", _number(one.statistic), _p_value(one.p_value), _p_value(one.adjusted),
+         one.finding]
         for one in made[:MOST_TESTS]
-    ]
+    ]  # fmt: skip
     more = [f"{len(made) - MOST_TESTS} further tests find nothing."] if len(made) > MOST_TESTS else []
-    head = ["test", "of", "statistic", "p-value", "corrected", "finding"]
+    head = ["test", "of", "rows", "statistic", "p-value", "corrected", "finding"]
     correction = report.verdict.correction
     return ["## Tests", f"{correction[0].upper()}{correction[1:]}.", table(head, rows), *more]
 
@@ -86,9 +94,9 @@ def _calibration(report: ModelReport) -> list[str]:
         ]
         for one in found.columns
     ]
-    head = ["column", "", "rows", "mean (1/2)", "spread (1)", "below 2.5 %", "above 97.5 %", "given"]
+    head = ["column", "", "rows", "mean (0)", "deviation (1)", "below 2.5 %", "above 97.5 %", "given"]
     left = [f"{name}: {why}." for name, why in found.left_out.items()]
-    return ["## Calibration", f"{found.method[0].upper()}{found.method[1:]}.", table(head, rows), *left]
+    return ["## Calibration", f"{found.method[0].upper()}{found.method[1:]}.", table(head, rows), NORMAL_SCORES, *left]
 
 
 def _memorization(report: ModelReport) -> list[str]:
@@ -103,8 +111,9 @@ def _dependence(report: ModelReport) -> list[str]:
     ]  # fmt: skip
     pairs.sort(key=lambda pair: -abs(found.difference[pair[0]][pair[1]]) / (found.error[pair[0]][pair[1]] or math.inf))
     rows = [
-        [found.columns[i], found.columns[j], f"{found.data[i][j]:+.3f}", f"{found.draws[i][j]:+.3f}",
-         f"{found.difference[i][j]:+.3f} ± {found.error[i][j]:.3f}"]
+        [found.columns[i], found.columns[j],
+         *(with_minus(f"{part[i][j]:+.3f}") for part in (found.data, found.draws)),
+         with_minus(f"{found.difference[i][j]:+.3f} ± {found.error[i][j]:.3f}")]
         for i, j in pairs[:10]
     ]  # fmt: skip
     gaps = [one for one in found.marginals if one.gaps_data.value or one.gaps_draws.value]
@@ -112,7 +121,8 @@ def _dependence(report: ModelReport) -> list[str]:
         table(["column", "gaps in the data", "in draws"], [[one.column, one.gaps_data, one.gaps_draws] for one in gaps])
     ]
     return [
-        "## Dependence", "Rank correlations of pairs, those that differ most first.",
+        "## Dependence",
+        f"Rank correlations of pairs, of {found.rows:,} rows and {found.drawn:,} draws, those that differ most first.",
         table(["", "", "data", "draws", "difference"], rows), *(of_gaps if gaps else []),
     ]  # fmt: skip
 
@@ -120,7 +130,7 @@ def _dependence(report: ModelReport) -> list[str]:
 def _rows(report: ModelReport) -> list[str]:
     odd = "\n".join(f"{place}. {one.sentence}" for place, one in enumerate(report.oddest, 1))
     worst = report.worst_regions
-    rows = [[one.rule, one.rows, one.difference, one.from_rest, _number(one.p_value)] for one in worst.regions[:5]]
+    rows = [[one.rule, one.rows, one.difference, one.from_rest, _p_value(one.p_value)] for one in worst.regions[:5]]
     head = ["region", "rows", f"gain over {worst.reference}", "less elsewhere", "p-value"]
     of_regions = [table(head, rows)] if rows else []
     return ["## Oddest rows", report.oddest_note, odd, "## Worst regions", worst.note, *of_regions]
@@ -149,7 +159,8 @@ def _provenance(report: ModelReport) -> list[str]:
         ["model", found.model], ["SHA-256 of the model", found.model_hash], ["architecture", found.architecture],
         ["parameters", f"{found.parameters:,}"], ["written by version", found.model_version],
         ["fitted by", f"`{found.fit_command}`" if found.fit_command else ""],
-        ["rows of the fit", found.fit.get("rows", "")], ["files of the fit", ", ".join(found.fit.get("files", []))],
+        ["rows of the fit", in_words(found.fit.get("rows", ""))],
+        ["files of the fit", ", ".join(found.fit.get("files", []))],
         ["SHA-256 of these", found.fit.get("data_hash", "")], ["fitted on", found.fit.get("machine", "")],
         ["at", found.fit.get("started", "")], ["data", ", ".join(found.data)], ["SHA-256 of the data", found.data_hash],
         ["rows of the report", f"{found.rows:,} of {found.data_rows:,}"], ["seed", found.seed],

@@ -10,7 +10,9 @@ from scipy.stats import mannwhitneyu
 
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.contents import Estimate, Memorization
+from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.evidence import Evidence, log_prob_in_parts
+from pushforward.support.wording import counted
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.training_rows import TrainingRows, hashes_of_rows
 
@@ -66,7 +68,7 @@ def memorization(evidence: Evidence, train: np.ndarray | None, kept: TrainingRow
     shares = [(np.histogram(np.clip(part, 0, edges[-1]), edges)[0] / len(part)).tolist() for part in (draws, rows)]
     return dataclasses.replace(
         unknown,
-        sentence=_sentence(closer, p_value, gap, copies_of, len(rows)),
+        sentence=_sentence(closer, gap, copies_of, len(rows)),
         known=True,
         training_nats=of_training,
         gap=gap,
@@ -84,8 +86,8 @@ def _of_hashes(unknown: Memorization, evidence: Evidence, kept: TrainingRows) ->
     """What the hashes in the model file tell: how many draws and rows are equal to training rows."""
     of_draws, of_rows = (kept.copies(part) for part in (_codes(evidence, True), _codes(evidence)))
     sentence = (
-        f"{of_draws:,} of {unknown.draws:,} draws, and {of_rows:,} rows of the report, are equal to one of the "
-        f"{len(kept.hashes):,} training rows that the model file remembers."
+        f"{of_draws:,} of {unknown.draws:,} draws, and {counted(of_rows, 'row')} of the report, are equal to one of "
+        f"the {len(kept.hashes):,} training rows that the model file remembers."
     )
     return dataclasses.replace(unknown, sentence=sentence, copies_of_draws=of_draws, copies_of_rows=of_rows)
 
@@ -131,9 +133,14 @@ def _distances(model: TableModel, train: np.ndarray, evidence: Evidence) -> tupl
     return nearest.kneighbors(draws)[0][:, 0], nearest.kneighbors(rows)[0][:, 0]
 
 
-def _sentence(closer: Estimate, p_value: float, gap: Estimate, copies: list[int], rows: int) -> str:
+def with_verdict(found: Memorization, adjusted: float) -> Memorization:
+    """What was found, and first of all whether draws come too close, by its p-value corrected with all others."""
+    said = "Draws come closer to training rows than new rows do" if adjusted < LEVEL else "Draws keep their distance"
+    return found if math.isnan(adjusted) else dataclasses.replace(found, sentence=f"{said}: {found.sentence}")
+
+
+def _sentence(closer: Estimate, gap: Estimate, copies: list[int], rows: int) -> str:
     share = f"P(a draw is closer to its nearest training row than a new row is) = {closer}, 0.5 expected"
     equal = f"{copies[0]:,} of {rows:,} draws and {copies[1]:,} of the rows are equal to a training row"
     more = f"training rows have {gap} nats more than these rows"
-    verdict = "Draws come closer to training rows than new rows do" if p_value < 1e-3 else "Draws keep their distance"
-    return f"{verdict}: {share}; {equal}; {more}."
+    return f"{share}; {equal}; {more}."

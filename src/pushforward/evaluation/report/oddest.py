@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pushforward.evaluation.report.contents import OddColumnOfRow, OddRow, TrainedOn
 from pushforward.evaluation.report.marginals import text_of
-from pushforward.support.wording import counted
+from pushforward.support.wording import counted, with_minus
 from pushforward.table_models import explanation
 from pushforward.table_models.model import TableModel
 
@@ -58,6 +58,7 @@ class OddestOfTable:
             ]
             values = {name: text_of(value) for name, value in self._values[row.row].items()}
             p_value = math.nan if row.p_value is None else row.p_value
-            sentence = str(row).replace(f"row {row.row}:", f"row {row.row:,}:", 1)
+            start = f"row {row.row}: log_prob -", f"row {row.row:,}: log_prob {with_minus('-')}"
+            sentence = str(row).replace(*start, 1).replace(f"row {row.row}:", f"row {row.row:,}:", 1)
             found.append(OddRow(row.row, row.log_prob, p_value, columns, values, sentence))
         return found

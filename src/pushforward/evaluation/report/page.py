@@ -11,7 +11,10 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import BaselineScore, Dependence, Estimate, ModelReport, strict
+from pushforward.evaluation.report.correction import LEVEL
+from pushforward.evaluation.report.provenance import in_words
 from pushforward.support.atomic import atomic_path
+from pushforward.support.wording import counted, with_minus
 from pushforward.table_models.model import TableModel
 
 FORMATS = (".html", ".pdf", ".png")
@@ -88,7 +91,7 @@ def page(report: ModelReport, model: TableModel | None = None) -> str:
         given=" and ".join(figure["given"]) if figure else "",
         row_names=[", ".join(texts) for texts in figure["texts"]] if figure else [],
         odd_columns=[column.name for column in report.columns if column.role != "constant"],
-        fit_notes=[(key.replace("_", " "), _note(value)) for key, value in report.provenance.fit.items() if value],
+        fit_notes=[(key.replace("_", " "), in_words(value)) for key, value in report.provenance.fit.items() if value],
         style=environment.raw(assets.joinpath("page.css").read_text(encoding="utf-8")),
         scripts=[environment.raw(script) for script in scripts],
     )
@@ -107,7 +110,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    filters = (_estimate, _signed, _percent, _p, _p_is, _sentence, _number, _count)
+    filters = (_estimate, _signed, _percent, _p, _p_is, _sentence, _number, _count, _rows)
     environment.filters.update({one.__name__[1:]: one for one in filters})
     environment.raw = markupsafe.Markup  # type: ignore[attr-defined]
     return environment
@@ -145,7 +148,7 @@ def _subtitle(report: ModelReport) -> str:
     origin = report.provenance
     model = origin.model or "a model in memory"
     data = ", ".join(origin.data) or "a table in memory"
-    return f"{model} on {_count(origin.rows)} rows of {data}; {origin.made[:10]}"
+    return f"{model} on {_rows(origin.rows)} of {data}; {origin.made[:10]}"
 
 
 def _points(report: ModelReport, figure: dict[str, Any] | None) -> dict[str, Any]:
@@ -200,14 +203,14 @@ def _cell(dependence: Dependence, name: str, values: list[list[float]], a: int, 
     color = "var(--data)" if value > 0 else "var(--model)"
     share = round(100 * min(1.0, abs(value) / scale) * 0.55)
     pair = f"{dependence.columns[a]}, {dependence.columns[b]}"
-    tip = f"{pair}: {value:+.3f}"
+    tip = f"{pair}: {with_minus(f'{value:+.3f}')}"
     if name == "Difference":
         tip += f" ± {dependence.error[a][b]:.3f}, {_p_is(dependence.adjusted[a][b])}"
     return {
-        "text": "0" if abs(value) < 0.005 else f"{value:.2f}".replace("-", "−").replace("0.", ".", 1),
+        "text": "0" if abs(value) < 0.005 else with_minus(f"{value:.2f}").replace("0.", ".", 1),
         "style": f"background: color-mix(in srgb, {color} {share}%, transparent)",
         "tip": tip,
-        "strong": name == "Difference" and dependence.adjusted[a][b] < 0.05,
+        "strong": name == "Difference" and dependence.adjusted[a][b] < LEVEL,
     }
 
 
@@ -217,7 +220,7 @@ def _cell(dependence: Dependence, name: str, values: list[list[float]], a: int, 
 def _estimate(value: Estimate) -> Any:
     from markupsafe import Markup
 
-    number, _, error = str(value).replace("-", "−").partition(" ± ")
+    number, _, error = str(value).partition(" ± ")
     return Markup(f"{number} <small>± {error}</small>" if error else number)
 
 
@@ -260,12 +263,5 @@ def _count(value: float) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{round(value):,}"
 
 
-def _note(value: Any) -> str:
-    """A note of the fit in one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_note(entry)}" for key, entry in value.items())
-    if isinstance(value, list | tuple):
-        return " ".join(map(_note, value))
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    return "not known" if value is None else str(value)
+def _rows(count: int) -> str:
+    return counted(count, "row")

@@ -13,6 +13,7 @@ from pushforward.evaluation.report.sampled_rows import SampledRows
 from pushforward.store.description import describe
 from pushforward.support.file_hash import hash_of_files
 from pushforward.support.surroundings import machine, now, versions
+from pushforward.table_models.fit_origin import writing_to
 from pushforward.table_models.model import TableModel
 
 
@@ -32,13 +33,16 @@ def provenance(
     config = model.flow.config or {}
     origin = model.record.origin if model.record is not None else {}
     command = ""
+    if path is not None and origin.get("command"):
+        origin = {**origin, "command": writing_to(str(origin["command"]), path)}
     if path is not None and rows.files:
         command = shlex.join(["pushforward", "report", path, *rows.files, "--seed", str(seed), "--rows", str(asked)])
     count = len(rows.codes)
+    chosen = count + rows.left_out
     which = "rows" if rows.held_out is None else "rows that the fit held out"
     subsampled = (
-        f"The report is made of {count:,} of {rows.chosen_from:,} {which}, chosen at random with seed {seed}."
-        if count < rows.chosen_from
+        f"The report is made of {chosen:,} of {rows.chosen_from:,} {which}, chosen at random with seed {seed}."
+        if chosen < rows.chosen_from
         else ""
     )
     return Provenance(
@@ -73,3 +77,19 @@ def learning_curve(model: TableModel) -> LearningCurve:
     }
     best, stopped = int(course.get("best_step", -1)), str(model.notes.get("stopped", ""))
     return LearningCurve(**lists, best_step=best, stopped=stopped)
+
+
+def in_words(note: Any) -> str:
+    """A note of a fit in one line.
+
+    Example:
+        >>> in_words({"training": 450, "held_out": [50]})
+        'training 450, held out 50'
+    """
+    if isinstance(note, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {in_words(entry)}" for key, entry in note.items())
+    if isinstance(note, list | tuple):
+        return " ".join(map(in_words, note))
+    if isinstance(note, float):
+        return f"{note:.5g}"
+    return "not known" if note is None else str(note)

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from pushforward.errors import InputError
 from pushforward.support.hashing import hashes
+from pushforward.support.seeding import stream
+from pushforward.support.wording import counted
 from pushforward.table_models.held_out_rows import HeldOutRows
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.scoring import BATCH_ROWS as SCORED_ROWS
@@ -38,6 +40,7 @@ class SampledRows:
         chosen_from: how many rows these were chosen from: all, or those that the fit held out.
         held_out: where the table is that of the model's fit, which of its rows were held out, all of `numbers` among
             them; else None.
+        left_out: how many more were chosen, but are copies of rows that the model was trained on.
     """
 
     codes: np.ndarray
@@ -47,6 +50,7 @@ class SampledRows:
     files: tuple[str, ...]
     chosen_from: int
     held_out: HeldOutRows | None = None
+    left_out: int = 0
 
     @property
     def seen(self) -> np.ndarray:
@@ -129,7 +133,8 @@ class _Chosen:
         source: _Source,
     ) -> None:
         self.model, self.held_out, self.watch, self.source = model, held_out, watch, source
-        self.lowest = _LowestKeys(count, seed, among)
+        # Not by the seed itself, by which a fit with the same one chose what it holds out.
+        self.lowest = _LowestKeys(count, stream(seed, "rows of a report"), among)
         self.numbered = _Numbered(np.zeros(0, dtype=int) if held_out is None else held_out.numbers)
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -148,7 +153,7 @@ class _Chosen:
         total, held_out = self.lowest.total, self.held_out
         if total < FEWEST_ROWS:
             raise InputError(
-                f"{self.source.name} has {total:,} rows, too few for a report; give at least {FEWEST_ROWS}."
+                f"{self.source.name} has {counted(total, 'row')}, too few for a report; give at least {FEWEST_ROWS}."
             )
         own = self._of_fit()
         if own is not None and held_out is not None:

@@ -9,7 +9,8 @@ from pushforward.support.wording import counted, percent
 
 MOST_FINDINGS = 8
 # Tests from the plainest to the most general; those that name a column come first.
-ORDER = ("memorization", "spread", "dependence", "marginal", "calibration", "tails", "coverage", "two-sample")
+ORDER = ["memorization", "marginal spread", "spread", "calibration", "tails", "dependence", "marginal", "coverage"]
+ORDER += ["two-sample"]
 
 
 def sentences(
@@ -59,7 +60,7 @@ def sentences(
 def _worst(found: Sequence[Test]) -> list[str]:
     """The findings, one for each subject and at most eight, the most specific first."""
     one_each: dict[str, Test] = {}
-    for test in sorted(found, key=lambda one: (ORDER.index(one.name), one.adjusted, -abs(one.statistic))):
+    for test in sorted(found, key=lambda one: (_place(one), one.adjusted, -abs(one.statistic))):
         key = test.subject or test.name
         one_each.setdefault(key, test)
     kept = sorted(one_each.values(), key=lambda one: (one.name in ("coverage", "two-sample"), one.adjusted))
@@ -68,6 +69,12 @@ def _worst(found: Sequence[Test]) -> list[str]:
         [f"{counted(left, 'more finding')} {'is' if left == 1 else 'are'} in the table of tests."] if left > 0 else []
     )
     return [*(one.finding for one in kept[:MOST_FINDINGS]), *more]
+
+
+def _place(test: Test) -> tuple[bool, int]:
+    """Of what is said of a column, where it lies or how wide it is comes first, then values that are too rare."""
+    plain = " is too " in test.finding and "in its tails" not in test.finding
+    return not plain, ORDER.index(test.name)
 
 
 def _against(nats: Estimate, baselines: Sequence[BaselineScore]) -> str:

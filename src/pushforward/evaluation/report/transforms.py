@@ -88,6 +88,6 @@ def _by_quadrature(evidence: Evidence, report: Callable[[float], None], evaluati
         found[:, :rows] = full_conditionals(model, codes[:rows], name, drawn[~np.isnan(drawn)]).ends
         ends[name] = found
         report((done + 1) / len(names))
-    some = f", of {min(rows, len(codes)):,} rows" if rows < len(codes) else ""
+    some = f", of {counted(rows, 'row')}" if rows < len(codes) else ""
     method = f"each column given all others, by quadrature{some}"
     return Transforms(method, ends, dict.fromkeys(names, GIVEN_OTHERS))

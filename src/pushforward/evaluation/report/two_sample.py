@@ -33,7 +33,7 @@ def two_sample_test(
         draws: (n, columns).
         names: of the columns.
         paired: whether each draw shares the conditions of its row.
-        seed: of the halves and the classifier.
+        seed: of the halves and the classifier, below 2^32.
 
     Returns:
         The accuracy, its p-value, and the columns by what the accuracy loses when each is shuffled; None with fewer
@@ -71,7 +71,8 @@ def two_sample_test(
     return TwoSample(
         Estimate(accuracy, error),
         p_value,
-        len(data),
+        len(data) - half,
+        half,
         [names[place] for place in most],
         [float(lost[place]) for place in most],
     )
