@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pushforward.cli.card import card
 from pushforward.cli.compare import compare
 from pushforward.cli.distill import distill
 from pushforward.cli.drift import drift
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Normalizing flows: from a table to its exact density.",
 )
-for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info):
+for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info, card):
     app.command()(function)
 app.add_typer(speech, name="speech")
 
