@@ -7,9 +7,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist wo
 
 PEERS ?= .venv-benchmarks
 ENGINES ?= .venv-engines
+PACKAGING ?= .venv-packaging
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
-.PHONY: install demo test test-all test-engines browser test-browser lint docs bench bench-quick quality speech clean
+.PHONY: install demo test test-all test-engines browser test-browser lint docs dist test-dist bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -60,6 +61,23 @@ docs: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
+# A source distribution, and a wheel for Linux whose kernels are built for all instruction sets.
+dist: $(PACKAGING)/installed
+	rm -rf dist build/dist
+	$(PACKAGING)/bin/python -m build --outdir build/dist .
+	PATH="$(CURDIR)/$(PACKAGING)/bin:$$PATH" $(PACKAGING)/bin/auditwheel repair --wheel-dir dist build/dist/*.whl
+	mv build/dist/*.tar.gz dist
+	$(PACKAGING)/bin/python -m twine check --strict dist/*
+
+# What `make dist` made, installed into an empty environment, with and without a compiler.
+test-dist: dist
+	$(PYTHON) packaging/check_installation.py dist
+
+$(PACKAGING)/installed: packaging/requirements.txt
+	$(PYTHON) -m venv $(PACKAGING)
+	$(PACKAGING)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 $(PEERS)/installed: benchmarks/requirements.txt
 	@echo "installing what the benchmarks compare with into $(PEERS): this takes a few minutes, once"
 	$(PYTHON) -m venv $(PEERS)
@@ -86,4 +104,4 @@ speech: install
 	$(BIN)/python examples/speech/experiment.py
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(ENGINES) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(ENGINES) $(PACKAGING) demo build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,10 +1,14 @@
 """The compiled kernels, which are optional: where they cannot be built, the same maps run in torch alone, slower."""
 
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
 
 FOLDER = "src/pushforward/kernels/csrc"
+# Python sees one empty module of the library: one build serves every Python from 3.11 on, but those without a global
+# lock, which have no stable interface.
+STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
 setup(
     ext_modules=[
         Extension(
@@ -29,7 +33,10 @@ setup(
                 "-pthread",
             ],
             extra_link_args=["-pthread"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
+            py_limited_api=STABLE,
             optional=True,
         )
-    ]
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE else {},
 )

@@ -17,7 +17,8 @@ from pushforward.tables import TableWriter, to_table
 from pushforward.zoo.registry import config_of
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "gallery").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "gallery").glob("*.md"))]
 # Its examples need engines that are not always installed: test_clusters_page.py.
 ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -101,7 +102,7 @@ def test_the_text_is_idiomatic_and_american():
     paths = [
         path for place in ("src", "docs") for ending in ("py", "md") for path in (ROOT / place).rglob(f"*.{ending}")
     ]
-    for path in [*paths, *(ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile"))]:
+    for path in [*paths, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile"))]:
         text = " ".join(path.read_text().split())
         words = [word for word in BRITISH.findall(text) if not AMERICAN.fullmatch(word)]
         found += [f"{path.relative_to(ROOT)}: {phrase}" for phrase in [*UNIDIOMATIC.findall(text), *words]]

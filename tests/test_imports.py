@@ -14,7 +14,8 @@ HEAVY = {
     "torch", "lightning_fabric", "sklearn", "scipy", "pandas", "polars", "narwhals", "pyarrow", "numpy", "matplotlib",
     "arviz_stats", "pydantic", "rich", "typer", "soundfile", "ray", "plotly",
 }  # fmt: skip
-COMMANDS = ["fit", "score", "sample", "impute", "posterior", "distill", "report", "compare", "drift", "info", "speech"]
+COMMANDS = ["fit", "score", "sample", "impute", "posterior", "distill", "report", "compare", "drift", "info"]
+COMMANDS += ["card", "speech"]
 
 
 def imported(code):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pushforward.evaluation.report.comparison import compare as compare
     from pushforward.evaluation.report.drift import drift as drift
     from pushforward.flow import Flow as Flow
+    from pushforward.store.card import card as card
     from pushforward.store.description import describe as describe
     from pushforward.store.model_file import load as load
     from pushforward.store.model_file import save as save
@@ -84,6 +85,7 @@ _HOMES = {
     "pushforward.evaluation.report.comparison": ["compare"],
     "pushforward.evaluation.report.drift": ["drift"],
     "pushforward.flow": ["Flow"],
+    "pushforward.store.card": ["card"],
     "pushforward.store.description": ["describe"],
     "pushforward.store.model_file": ["load", "save"],
     "pushforward.table_models.distillation": ["distill_table"],

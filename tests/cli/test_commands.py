@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib.util
 import json
 import re
 
@@ -18,6 +17,7 @@ from small_fits import default_steps
 
 import pushforward as pf
 from pushforward.cli.fit import gain
+from pushforward.kernels import native
 from pushforward.training.splitting import split_rows
 from pushforward.zoo.registry import ARCHITECTURES
 
@@ -340,8 +340,8 @@ def test_a_table_and_json_on_standard_output_are_refused(run, fitted, command):
 
 
 def test_version_and_help(run):
-    found = "without" if importlib.util.find_spec("pushforward.kernels._native") is None else "with"
-    assert run("--version").out.strip() == f"pushforward {pf.__version__} ({found} compiled kernels)"
+    kernels = "without compiled kernels" if native is None else f"compiled kernels: {native.instructions}"
+    assert run("--version").out.strip() == f"pushforward {pf.__version__} ({kernels})"
     for arguments in (
         ["--help"],
         ["fit", "--help"],

@@ -1,17 +1,17 @@
 """The commands of `pushforward`, as one application of Typer."""
 
-import importlib.machinery
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pushforward.cli.card import card
 from pushforward.cli.compare import compare
 from pushforward.cli.distill import distill
 from pushforward.cli.drift import drift
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
+from pushforward.cli.output import command
 from pushforward.cli.posterior import posterior
 from pushforward.cli.report import report
 from pushforward.cli.sample import sample
@@ -29,18 +29,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Normalizing flows: from a table to its exact density.",
 )
-for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info):
+for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info, card):
     app.command()(function)
 app.add_typer(speech, name="speech")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        # Found, not loaded: loading them takes torch.
-        folder = str(Path(__file__).parent.parent / "kernels")
-        found = importlib.machinery.PathFinder.find_spec("_native", [folder]) is not None
-        typer.echo(f"pushforward {__version__} ({'with' if found else 'without'} compiled kernels)")
+        _version_and_kernels()
         raise typer.Exit
+
+
+@command
+def _version_and_kernels() -> None:
+    from pushforward.kernels import native
+
+    kernels = "without compiled kernels" if native is None else f"compiled kernels: {native.instructions}"
+    typer.echo(f"pushforward {__version__} ({kernels})")
 
 
 @app.callback()

@@ -13,7 +13,10 @@ from pushforward.support.arguments import LARGEST_SEED
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar and no summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
-Model = Annotated[str, typer.Argument(help="Model file (.safetensors).", metavar="MODEL", show_default=False)]
+Model = Annotated[
+    str,
+    typer.Argument(help="Model file (.safetensors), or the folder of its card.", metavar="MODEL", show_default=False),
+]
 Output = Annotated[
     str,
     typer.Option("--output", "-o", help="Table to write (.csv, .parquet, .feather); - is CSV on standard output."),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops.while_loop import while_loop
 
 from pushforward.kernels.eligibility import derivatives_wanted
 
@@ -66,7 +67,11 @@ def monotone_root(function: Function, lower: Tensor, upper: Tensor) -> Tensor:
         tensor([0.0833, 0.0370])
     """
     root, report = find_root(function, lower, upper)
-    if not bool(report.converged.all()):
+    if torch.compiler.is_compiling():
+        torch._assert_async(
+            report.converged.all(), "a root was not found: is the function increasing and finite there?"
+        )
+    elif not bool(report.converged.all()):
         bad = (~report.converged).nonzero()
         first = tuple(bad[0].tolist())
         raise SolverError(
@@ -98,43 +103,94 @@ def find_root(function: Function, lower: Tensor, upper: Tensor) -> tuple[Tensor,
     """
     lower, upper = torch.broadcast_tensors(lower.detach(), upper.detach())
     scale = torch.maximum(lower.abs(), upper.abs())
-    eps = torch.finfo(lower.dtype).eps
-    rounding = ROUNDINGS * eps * scale
+    rounding = ROUNDINGS * torch.finfo(lower.dtype).eps * scale
     known = lower.isfinite() & upper.isfinite()
     zero = torch.zeros_like(lower)
     # Rounding can move the ends of an exact bracket past the root.
     low, high = torch.where(known, lower - rounding, zero), torch.where(known, upper + rounding, zero)
     a = low + (high - low) / 2
-    last_step = high - low
     value, slope = function(a)
-    done, steps = ~known, torch.ones_like(lower, dtype=torch.long)
-    seen_below, seen_above = torch.zeros_like(known), torch.zeros_like(known)
-    for _ in range(MAXIMUM_STEPS):
-        below, above = value < 0, value > 0
-        low, high = torch.where(below, a, low), torch.where(above, a, high)
-        seen_below, seen_above = seen_below | below, seen_above | above
-        newton, middle = a - value / slope, low + (high - low) / 2
-        # Bisect where Newton would leave the bracket, or converges too slowly.
-        trusted = (newton > low) & (newton < high) & ((newton - a).abs() < last_step.abs() / 2)
-        trusted |= value == 0
-        following = torch.where(trusted, newton, middle)
-        following = torch.where(value == 0, a, following)
-        # No float is nearer, or only a few are. The criterion is the step in a: the function may have any units.
-        settled = (following == a) | (middle <= low) | (middle >= high)
-        settled |= value.abs() <= 4 * eps * a.abs() * slope
-        done = done | settled
-        if bool(done.all()):
-            break
-        last_step = torch.where(done, last_step, following - a)
-        a = torch.where(done, a, following)
-        next_value, next_slope = function(a)
-        value, slope = torch.where(done, value, next_value), torch.where(done, slope, next_slope)
-        steps = steps + (~done).long()
+    start = torch.zeros_like(known)
+    search = _Search(
+        a, low, high, high - low, value, slope, ~known, torch.ones_like(lower, dtype=torch.long), start, start
+    )
+    search = (_compiled if torch.compiler.is_compiling() else _searched)(function, search)
+    a, low, high, value, slope = search.a, search.low, search.high, search.value, search.slope
     # The last step, of a few floats at most.
     newton = a - value / slope
     a = torch.where((newton >= low) & (newton <= high), newton, a)
     value, slope = function(a)
     # A root lies between two values of opposite sign, or within rounding of an end of the bracket.
-    enclosed = (seen_below & seen_above) | (value.abs() <= rounding * slope)
-    converged = (done & enclosed & value.isfinite() & (slope > 0)) | ~known
-    return torch.where(known, a, torch.nan), RootReport(converged, steps, value)
+    enclosed = (search.seen_below & search.seen_above) | (value.abs() <= rounding * slope)
+    converged = (search.done & enclosed & value.isfinite() & (slope > 0)) | ~known
+    return torch.where(known, a, torch.nan), RootReport(converged, search.steps, value)
+
+
+class _Search(NamedTuple):
+    """How far a search has come, entry by entry: where it is, its bracket, its last step, and what was seen."""
+
+    a: Tensor
+    low: Tensor
+    high: Tensor
+    last_step: Tensor
+    value: Tensor
+    slope: Tensor
+    done: Tensor
+    steps: Tensor
+    seen_below: Tensor
+    seen_above: Tensor
+
+
+def _searched(function: Function, search: _Search) -> _Search:
+    """The search at its end, or after the most steps."""
+    for _ in range(MAXIMUM_STEPS):
+        search, following = _narrowed(search)
+        if bool(search.done.all()):
+            break
+        search = _moved(function, search, following)
+    return search
+
+
+def _compiled(function: Function, search: _Search) -> _Search:
+    """The same as one operation of a graph, since a loop of Python whose end depends on values would break it."""
+
+    def unfinished(count: Tensor, *found: Tensor) -> Tensor:
+        return (count < MAXIMUM_STEPS) & ~_Search(*found).done.all()
+
+    def step(count: Tensor, *found: Tensor) -> tuple[Tensor, ...]:
+        return count + 1, *_moved(function, *_narrowed(_Search(*found)))
+
+    count = torch.zeros((), dtype=torch.long, device=search.a.device)
+    # What the loop is given may not be one tensor twice.
+    _, *found = while_loop(unfinished, step, (count, *(part.clone() for part in search)))
+    return _Search(*found)
+
+
+def _narrowed(search: _Search) -> tuple[_Search, Tensor]:
+    """The search in a smaller bracket, which entries are done, and where the others look next."""
+    a, low, high, last_step, value, slope, done, steps, seen_below, seen_above = search
+    below, above = value < 0, value > 0
+    low, high = torch.where(below, a, low), torch.where(above, a, high)
+    newton, middle = a - value / slope, low + (high - low) / 2
+    # Bisect where Newton would leave the bracket, or converges too slowly.
+    trusted = (newton > low) & (newton < high) & ((newton - a).abs() < last_step.abs() / 2)
+    trusted = trusted | (value == 0)
+    following = torch.where(trusted, newton, middle)
+    following = torch.where(value == 0, a, following)
+    # No float is nearer, or only a few are. The criterion is the step in a: the function may have any units.
+    settled = (following == a) | (middle <= low) | (middle >= high)
+    settled = settled | (value.abs() <= 4 * torch.finfo(a.dtype).eps * a.abs() * slope)
+    done = done | settled
+    return _Search(
+        a, low, high, last_step, value, slope, done, steps, seen_below | below, seen_above | above
+    ), following
+
+
+def _moved(function: Function, search: _Search, following: Tensor) -> _Search:
+    """The search with the entries that are not done where they look next."""
+    a, low, high, last_step, value, slope, done, steps, seen_below, seen_above = search
+    last_step = torch.where(done, last_step, following - a)
+    a = torch.where(done, a, following)
+    next_value, next_slope = function(a)
+    value, slope = torch.where(done, value, next_value), torch.where(done, slope, next_slope)
+    return _Search(a, low, high, last_step, value, slope, done, steps + (~done).long(), seen_below, seen_above)

@@ -12,6 +12,7 @@ the block contributes to itself is computed step by step, in products as small a
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -65,12 +66,12 @@ def solve_sequentially(
     features = conditioner.features
     batch = batch_of(z, context, conditioner.context_features)
     z = z.expand(*batch, features)
-    recorded = derivatives_wanted()
+    recorded = derivatives_wanted() or torch.compiler.is_compiling()
     # Feature by feature in memory, so that each step reads and writes whole rows.
     order = torch.tensor(conditioner.order, device=z.device)
-    rows = z.reshape(batch.numel(), features).index_select(1, order).t().contiguous()
+    rows = z.reshape(math.prod(batch), features).index_select(1, order).t().contiguous()
     network = _Network.of(conditioner, context, batch, order)
-    # Writing in place is faster, but cannot be differentiated.
+    # Writing in place is faster, but can be neither differentiated nor compiled.
     fill = _fill_recorded if recorded else _fill_in_place
     edges = [*range(0, features, block or max(6, round(features**0.5))), features]
     x, log_det = fill(network, univariate, rows, edges)

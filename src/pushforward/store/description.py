@@ -12,12 +12,30 @@ from pushforward.errors import InputError
 from pushforward.store.formats import FORMAT, OLDEST_FORMAT, in_present_names
 from pushforward.support.arguments import path_of
 
+# The name of the model in a folder that `pushforward.card` has written.
+MODEL_IN_FOLDER = "model.safetensors"
+
+
+def model_file(path: str | os.PathLike[str]) -> Path:
+    """The file of a model that is named by its file, or by the folder of its card.
+
+    Raises:
+        InputError: the name cannot be that of a file of this machine.
+
+    Example:
+        >>> str(model_file("flow.safetensors"))
+        'flow.safetensors'
+    """
+    named = path_of(path)
+    within = named / MODEL_IN_FOLDER
+    return within if within.is_file() else named
+
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Describe a model file without loading its weights.
 
     Arguments:
-        path: a file written by `save`.
+        path: a file written by `save`, or a folder written by `card`.
 
     Returns:
         {"version", "format", "config", "dtype", "notes", "parameters"}: config and notes as given to `save`, in the
@@ -26,7 +44,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         InputError: as for `load`.
     """
-    path = path_of(path)
+    path = model_file(path)
     metadata = {key: value for key, value in read_metadata(path).items() if key != "digest"}
     with opened(path) as file:
         shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
@@ -83,7 +101,7 @@ def opened(path: Path, framework: str = "np") -> Any:
     if not path.exists():
         raise InputError(f"There is no file {path}.")
     if path.is_dir():
-        raise InputError(f"{path} is a folder, not a model file.")
+        raise InputError(f"{path} is a folder without {MODEL_IN_FOLDER}, not a model.")
     if not path.is_file():
         raise InputError(f"{path} is not an ordinary file; give the name of a model file.")
     try:

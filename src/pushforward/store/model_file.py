@@ -14,7 +14,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.store.description import opened, read_metadata, shortened
+from pushforward.store.description import model_file, opened, read_metadata, shortened
 from pushforward.store.digest import digest_of
 from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
@@ -103,7 +103,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
     """Read a flow, or a model of sound, from its file, in evaluation mode.
 
     Arguments:
-        path: a file written by `save`.
+        path: a file written by `save`, or a folder written by `card`.
         device: of the flow, default "cpu"; "auto", "cuda" or "mps", or one of several, such as "cuda:1".
 
     Returns:
@@ -113,7 +113,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
         InputError: no such file, a truncated, damaged or foreign file, a file of a newer version, a config and weights
             that do not fit each other, or no such device here.
     """
-    path, device = path_of(path), usable_device(device)
+    path, device = model_file(path), usable_device(device)
     metadata = read_metadata(path)
     limit = NUMBERS_PER_BYTE * path.stat().st_size + LEAST_NUMBERS
     try:

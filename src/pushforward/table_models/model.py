@@ -13,9 +13,8 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.store.description import describe
+from pushforward.store.description import describe, model_file
 from pushforward.store.model_file import load, save
-from pushforward.support.arguments import path_of
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
@@ -74,17 +73,17 @@ class TableModel(CodedDensity):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> TableModel:
-        """Read a file written by `save`.
+        """Read a file written by `save`, or a folder written by `pushforward.card`.
 
         Arguments:
-            path: the file.
+            path: the file or the folder.
             device: where rows are scored, as for `pushforward.load`, default "cpu"; what is drawn or answered of any
                 columns given any others is computed on the processor alone.
 
         Raises:
             InputError: the file is not a model, or a model without column names, or there is no such device here.
         """
-        return _load(path_of(path), device)
+        return _load(model_file(path), device)
 
     def score(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 from pushforward.evaluation.report.contents import LearningCurve, Provenance
 from pushforward.evaluation.report.sampled_rows import SampledRows
-from pushforward.store.description import describe
+from pushforward.store.description import describe, model_file
 from pushforward.support.file_hash import hash_of_files
 from pushforward.support.surroundings import machine, now, versions
 from pushforward.table_models.fit_origin import writing_to
@@ -47,7 +47,7 @@ def provenance(
     )
     return Provenance(
         model="" if path is None else os.path.basename(path),
-        model_hash="" if path is None else hash_of_files([path]),
+        model_hash="" if path is None else hash_of_files([str(model_file(path))]),
         model_version="" if path is None else describe(path)["version"],
         parameters=sum(parameter.numel() for parameter in model.flow.parameters()),
         architecture=str(model.notes.get("flow") or config.get("architecture") or ""),
