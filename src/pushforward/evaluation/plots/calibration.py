@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pushforward.errors import InputError
+from pushforward.evaluation.plots.arguments import check_path
 from pushforward.evaluation.plots.style import DATA, DATA_LINE, SAMPLES, new_figure, save, tidy
 from pushforward.evaluation.report.contents import Calibration, ColumnCalibration, ModelReport
 
@@ -27,9 +28,23 @@ def calibration(report: ModelReport | Calibration, path: str | os.PathLike[str] 
         The figure.
 
     Raises:
-        InputError: the report has no calibration of columns, or the file cannot be written.
+        InputError: what is given is no report, or one without a calibration of columns, or the file cannot be written.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> table = np.random.default_rng(0).normal(size=(400, 2))
+        >>> model = pf.fit_table(table[:300], flow="nice", max_steps=20).model
+        >>> figure = calibration(pf.report(model, table[300:]))
+        >>> len(figure.axes)
+        2
     """
+    check_path(path)
     found = report.calibration if isinstance(report, ModelReport) else report
+    if not isinstance(found, Calibration):
+        raise InputError(
+            "A picture of calibration is drawn of what pf.report(model, data) returns, or its calibration, and "
+            f"{type(report).__name__} is neither."
+        )
     columns = sorted(found.columns, key=lambda column: column.adjusted)
     if not columns:
         raise InputError("This report has no calibration of columns, so that there is nothing to draw.")
