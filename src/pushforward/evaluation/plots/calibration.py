@@ -12,13 +12,15 @@ from pushforward.evaluation.plots.style import DATA, DATA_LINE, SAMPLES, new_fig
 from pushforward.evaluation.report.contents import Calibration, ColumnCalibration, ModelReport
 
 _IN_A_ROW = 4
+_CALIBRATED = "calibrated"
 
 
 def calibration(report: ModelReport | Calibration, path: str | os.PathLike[str] | None = None) -> Figure:
     """Draw the calibration of every column, those that are least calibrated first.
 
     The line is the empirical distribution function of the probability integral transforms less the probability: 0
-    everywhere if the model is right. It lies within the band everywhere at once with 95 %.
+    everywhere if the model is right. It lies within the band everywhere at once with 95 %. It is colored where the
+    report finds a fault, after the correction for all of its tests.
 
     Arguments:
         report: what `pushforward.report` found, or its calibration.
@@ -50,7 +52,7 @@ def calibration(report: ModelReport | Calibration, path: str | os.PathLike[str] 
         raise InputError("This report has no calibration of columns, so that there is nothing to draw.")
     across = min(_IN_A_ROW, len(columns))
     down = math.ceil(len(columns) / across)
-    figure = new_figure(0.3 + 2.5 * across, 0.4 + 2.1 * down)
+    figure = new_figure(10.0, 0.4 + 2.1 * down)
     for place, column in enumerate(columns):
         _draw(figure.add_subplot(down, across, place + 1), column)
     figure.tight_layout()
@@ -60,12 +62,9 @@ def calibration(report: ModelReport | Calibration, path: str | os.PathLike[str] 
 
 
 def _draw(axes: Axes, column: ColumnCalibration) -> None:
-    inside = all(
-        low <= value <= high for low, value, high in zip(column.band_low, column.ecdf, column.band_high, strict=True)
-    )
     axes.fill_between(column.grid, column.band_low, column.band_high, color=DATA, alpha=0.3, linewidth=0)
     axes.axhline(0.0, color=DATA, linewidth=0.6)
-    axes.plot(column.grid, column.ecdf, color=DATA_LINE if inside else SAMPLES, linewidth=1.3)
+    axes.plot(column.grid, column.ecdf, color=DATA_LINE if column.shape == _CALIBRATED else SAMPLES, linewidth=1.3)
     axes.set_xlim(0.0, 1.0)
     title = axes.set_title(f"{column.column}: {column.shape}", fontsize=8.5)
     title.set_parse_math(False)

@@ -84,7 +84,8 @@ def layers(
         if last and labels is not None:
             axes.set_xlabel(labels[pair[0]], fontsize=8).set_parse_math(False)
             axes.set_ylabel(labels[pair[1]], fontsize=8).set_parse_math(False)
-    figure.suptitle(title or None, fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=9)
     figure.tight_layout()
     if path is not None:
         save(figure, path)

@@ -15,7 +15,7 @@ from scipy.stats import fisher_exact, ks_2samp
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.calibration import randomized
-from pushforward.evaluation.report.column_surprise import column_surprise
+from pushforward.evaluation.report.column_surprise import column_surprise, rows_within
 from pushforward.evaluation.report.comparison import check_comparable
 from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, UnseenValues, as_json
 from pushforward.evaluation.report.correction import LEVEL, holm
@@ -304,7 +304,8 @@ class _Tables:
         names = self.model.roles.modeled
         if not names:
             return {}
-        a, b = (column_surprise(self.model, part.codes[:ROWS_OF_COLUMNS], names, self.seed) for part in self.parts)
+        rows = rows_within([self.model] * 2, names, ROWS_OF_COLUMNS)
+        a, b = (column_surprise(self.model, part.codes[:rows], names, self.seed) for part in self.parts)
         found = {}
         for name, first, second in zip(names, a.T, b.T, strict=True):
             (x, of_x), (y, of_y) = (mean_and_standard_error(values[np.isfinite(values)]) for values in (first, second))
