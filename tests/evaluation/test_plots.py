@@ -170,7 +170,7 @@ def test_unusable_input_is_refused(tmp_path):
         (lambda: pf.plots.layers(pf.maf(features=2), context=["x"]), "needs numbers, and context holds others"),
     ],
 )
-def test_what_is_no_argument_of_a_figure_is_refused_in_one_sentence(drawn, sentence):
+def test_wrong_arguments_of_a_figure_are_refused_in_one_sentence(drawn, sentence):
     with pytest.raises(InputError, match=sentence) as caught:
         drawn()
     assert str(caught.value).count("\n") == 0

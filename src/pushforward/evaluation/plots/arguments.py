@@ -11,7 +11,7 @@ from pushforward.support.wording import counted
 
 
 def check_path(path: Any) -> None:
-    """Refuse what is no name of a file, before anything is drawn; None writes no file."""
+    """Refuse what cannot be the name of a file, before anything is drawn; None writes no file."""
     if path is not None:
         path_of(path)
 

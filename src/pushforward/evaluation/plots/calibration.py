@@ -30,7 +30,7 @@ def calibration(report: ModelReport | Calibration, path: str | os.PathLike[str] 
         The figure.
 
     Raises:
-        InputError: what is given is no report, or one without a calibration of columns, or the file cannot be written.
+        InputError: what is given is not a report, or has no calibration of columns, or the file cannot be written.
 
     Example:
         >>> import numpy as np, pushforward as pf

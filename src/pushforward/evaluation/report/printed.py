@@ -134,8 +134,9 @@ def _bars(axes: Axes, marginal: Marginal) -> None:
     axes.bar(places - 0.2, marginal.data, 0.4, color=DATA, alpha=0.55)
     axes.bar(places + 0.2, marginal.draws, 0.4, color=SAMPLES)
     every = max(1, math.ceil(len(places) / MOST_TICKS))
-    slanted = {"rotation": 30, "ha": "right"} if max(map(len, marginal.labels), default=0) > 3 else {}
-    axes.set_xticks(places[::every], [label[:10] for label in marginal.labels[::every]], **slanted)
+    long = max(map(len, marginal.labels), default=0) > 3
+    turn, side = (30, "right") if long else (0, "center")
+    axes.set_xticks(places[::every], [label[:10] for label in marginal.labels[::every]], rotation=turn, ha=side)
 
 
 def _name_places(axes: Axes, codes: list[float], texts: list[str], edges: list[float]) -> None:
