@@ -24,9 +24,11 @@ class Base(nn.Module):
 
     Attributes:
         independent: whether the features are independent of each other, default False.
+        of_rows: whether it is itself an estimate from rows, such as kernels at each of them, default False.
     """
 
     independent: bool = False
+    of_rows: bool = False
     reference: Tensor
 
     def __init__(self, features: int):

@@ -146,6 +146,18 @@ def test_one_pass_directions_compile_in_one_graph(name, direction):
 
 
 @EVERY
+@pytest.mark.parametrize("context", [0, 2])
+def test_the_last_stage_is_x_and_the_volume_of_all_is_that_of_the_map(name, context):
+    bijection, z, conditions = make(name, 3, context), normal(3, seed=3), context_for(context)
+    stages = list(bijection.stages(z, conditions))
+    x, log_det = bijection(z, conditions)
+    torch.testing.assert_close(stages[-1], x, atol=0, rtol=0)
+    # Each stage is a function of z as well: its Jacobian divided by that of the one before is that of its map.
+    last = torch.func.jacrev(lambda value: list(bijection.stages(value, conditions))[-1])(z)
+    torch.testing.assert_close(last.slogdet()[1], log_det, atol=1e-8, rtol=1e-8)
+
+
+@EVERY
 def test_not_the_identity_by_accident(name):
     contracts.is_not_the_identity(make(name, features=3), normal(16, 3))
 

@@ -30,6 +30,7 @@ from pushforward.evaluation.report.contents import (
     Test,
     TrainedOn,
     TwoSample,
+    UnseenValues,
     Verdict,
     WorstRegions,
 )
@@ -128,7 +129,8 @@ def _verdict(rows):
         Test("dependence", "east, north", rows, 1.1, 0.27, 0.8),
     ]
     return Verdict(
-        sentences, rows, Estimate(-0.61, 0.031), 2, "a density in the units of the columns, exact", baselines,
+        sentences, rows, Estimate(-0.61, 0.031), 2, [UnseenValues("season", 2, {"autumn": 2}, True, False)],
+        "a density in the units of the columns, exact", baselines,
         "Each was fitted on half of the rows and judged on the other half.",
         TwoSample(Estimate(0.531, 0.011), 0.0004, rows - rows // 2, rows // 2, ["east", "north"], [0.028, 0.004]),
         [Coverage(0.5, Estimate(0.47, 0.02)), Coverage(0.9, Estimate(0.88, 0.012))], None, tests, 0.05,

@@ -9,6 +9,7 @@ from scipy import stats
 from small_fits import default_steps, small_flows
 
 import pushforward as pf
+from pushforward.evaluation.report import full_conditionals as module
 from pushforward.evaluation.report.calibration import randomized
 from pushforward.evaluation.report.evidence import Evidence
 from pushforward.evaluation.report.full_conditionals import full_conditionals
@@ -31,6 +32,7 @@ def columns(name, count=800, seed=0):
     made = {
         "rounded": np.round(a + 0.3 * noise, 0) / 2,
         "figures": np.array([float(f"{value:.1e}") for value in np.exp(2 * a + 0.5 * noise)]),
+        "few counts": generator.poisson(np.exp(1 + 0.5 * a)),
         "counts": generator.poisson(np.exp(4 + a)),
         "narrow counts": np.round(500 * a + 2 * noise),
         "atoms": np.where(a + noise < 0, 0.0, np.exp(a + 0.5 * noise)),
@@ -148,3 +150,21 @@ def test_an_angle_given_others_is_integrated_over_one_turn():
     np.testing.assert_allclose(found.ends[0], truth, atol=5e-3)
     own = np.exp(model.log_prob(codes)) / (heights.mean() * 2 * np.pi)
     np.testing.assert_allclose(np.exp(-found.nats), own, rtol=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["rounded", "hour", "few counts"])
+def test_values_on_a_grid_are_summed_around_the_draws_as_a_search_would(name, monkeypatch):
+    model = fitted(name)
+    with seeded(3):
+        codes, drawn = model.draw(40), model.draw(400)[:, 1]
+    asked, density = [], module.log_prob_of_rows
+    monkeypatch.setattr(module, "log_prob_of_rows", lambda *given: asked.append(len(given[2])) or density(*given))
+    found = full_conditionals(model, codes, "b", drawn)
+    quick = sum(asked)
+    monkeypatch.setattr(module._Column, "_around_draws", lambda *_: None)
+    asked.clear()
+    searched = full_conditionals(model, codes, "b", drawn)
+    np.testing.assert_allclose(found.ends, searched.ends, atol=1e-5)
+    np.testing.assert_allclose(found.nats, searched.nats, atol=1e-5)
+    assert quick < sum(asked)

@@ -6,6 +6,7 @@ import pytest
 from normal_models import COVARIANCE, NAMES, mixing_model, normal_model, regression_model, rows_of, table
 
 import pushforward as pf
+from pushforward.evaluation.report.contents import UnseenValues
 from pushforward.evaluation.report.evidence import Evidence
 from pushforward.evaluation.report.marginals import marginals
 
@@ -203,6 +204,12 @@ def test_more_gaps_and_values_never_seen_are_drift():
     found = pf.drift(model, first, pa.table(unseen), progress=False)
     assert found.unseen_b == 75
     assert found.p_value < 1e-6
+    assert found.columns[0].column == "kind" and found.columns[0].adjusted < 1e-6
+    assert found.unseen == [UnseenValues("kind", 75, {"new": 75}, level=True, missing=False)]
+    said = (
+        'Never seen by the model in the second table: column kind has the level "new" in 75 rows. The first table has'
+    )
+    assert any(sentence.startswith(said) for sentence in found.sentences)
 
 
 @pytest.mark.slow

@@ -3,11 +3,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_rgba
 from matplotlib.image import imread
+from small_fits import default_steps
 
+import pushforward as pf
 from pushforward.errors import InputError
 from pushforward.evaluation.plots import corner
+from pushforward.zoo.flow_mixture import FlowMixture
+from pushforward.zoo.kernel_density import fit_kernel_density
 
 NAMES = ["sea_temperature", "air_temperature", "humidity", "wind_speed", "wind_u", "wind_v", "pressure"]
 
@@ -127,9 +132,9 @@ def test_the_ending_decides_the_format(ending, start, tmp_path):
 
 
 def test_unusable_input_is_refused(tmp_path):
-    with pytest.raises(InputError, match="2 columns, the samples 3, and there are 2 names"):
+    with pytest.raises(InputError, match="2 columns, the samples 3"):
         corner(table(2), table(3), ["x", "y"])
-    with pytest.raises(InputError, match="there are 1 names"):
+    with pytest.raises(InputError, match="2 columns and 1 name"):
         corner(table(2), table(2), ["x"])
     with pytest.raises(InputError, match="the samples have none"):
         corner(table(2), np.full((10, 2), np.nan), ["x", "y"])
@@ -137,6 +142,98 @@ def test_unusable_input_is_refused(tmp_path):
         corner(table(2)[:, 0], table(2), ["x", "y"])
     with pytest.raises(InputError):
         corner(table(2), table(2), ["x", "y"], tmp_path / "missing" / "corner.png")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "sentence"),
+    [
+        (lambda: corner([["a"]], [["b"]], ["x"]), "needs numbers, and data holds others"),
+        (lambda: corner(table(2), {"x": 1}, ["x", "y"]), "needs numbers, and samples holds others"),
+        (lambda: corner(table(2), [[1.0, 2.0], [3.0]], ["x", "y"]), "needs numbers, and samples holds others"),
+        (lambda: corner(table(2), table(2), "xy"), "names is a list of 2 texts"),
+        (lambda: corner(table(2), table(2), 3), "names is a list of 2 texts"),
+        (lambda: corner(table(2), table(2), ["x", "y"], 5), "The name of a file is text"),
+        (lambda: corner(table(2), table(2), ["x", "y"], maximum_rows="all"), "maximum_rows must be"),
+        (lambda: corner(table(2), table(2), ["x", "y"], maximum_rows=0), "maximum_rows must be"),
+        (lambda: pf.plots.calibration("x"), "what pf.report"),
+        (lambda: pf.plots.calibration(None), "what pf.report"),
+        (lambda: pf.plots.layers("model.safetensors"), "Layers are drawn of a flow"),
+        (lambda: pf.plots.layers(pf.nsf(features=1)), "at least two features"),
+        (lambda: pf.plots.layers(pf.maf(features=2), 5), "The name of a file is text"),
+        (lambda: pf.plots.layers(pf.maf(features=2), pair=3), "two of the features 0 to 1"),
+        (lambda: pf.plots.layers(pf.maf(features=2), pair=("x", "y")), "two of the features 0 to 1"),
+        (lambda: pf.plots.layers(pf.maf(features=2), pair=(0, 2)), "two of the features 0 to 1"),
+        (lambda: pf.plots.layers(pf.maf(features=2), names=["x"]), "2 columns and 1 name"),
+        (lambda: pf.plots.layers(pf.maf(features=2), seed="x"), "seed must be"),
+        (lambda: pf.plots.layers(pf.maf(features=2, context=3)), r"pass context, of shape \(3,\)"),
+        (lambda: pf.plots.layers(pf.maf(features=2, context=3), context=[1.0]), "has shape"),
+        (lambda: pf.plots.layers(pf.maf(features=2), context=["x"]), "needs numbers, and context holds others"),
+    ],
+)
+def test_wrong_arguments_of_a_figure_are_refused_in_one_sentence(drawn, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        drawn()
+    assert str(caught.value).count("\n") == 0
+
+
+def test_columns_without_names_are_numbered():
+    figure = corner(table(2), table(2, seed=1))
+    assert figure.axes[2].get_xlabel() == "0" and figure.axes[2].get_ylabel() == "1"
+
+
+def stack(flows, weights):
+    return FlowMixture(flows, weights)
+
+
+def drawn_points(figure):
+    """The points of each picture, (n, 2), without the lines."""
+    return [np.asarray(axes.collections[0].get_offsets()) for axes in figure.axes]
+
+
+def kernels():
+    rows = torch.randn(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return fit_kernel_density(rows, 0.2)
+
+
+def test_of_a_mixture_the_heaviest_flow_is_drawn_and_the_title_says_so():
+    one, other = pf.realnvp(features=2, layers=2), pf.maf(features=2, layers=3)
+    figure = pf.plots.layers(stack([one, kernels(), other], [0.1, 0.6, 0.3]))
+    alone = pf.plots.layers(other)
+    for mine, theirs in zip(drawn_points(figure), drawn_points(alone), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert figure.get_suptitle() == "The heaviest flow of a mixture of 3 densities, of weight 0.30"
+    assert alone.get_suptitle() == ""
+
+
+def test_where_nothing_has_layers_the_heaviest_density_is_drawn():
+    figure = pf.plots.layers(stack([kernels(), kernels()], [0.3, 0.7]))
+    assert figure.get_suptitle().startswith("The heaviest of 2 densities, of weight 0.70; none is a flow")
+
+
+@pytest.mark.slow
+def test_what_a_fit_gives_is_drawn(monkeypatch):
+    rows = table(2, rows=200)
+    default_steps(monkeypatch, 5)
+    stacked = pf.fit_table(rows, progress=False).model
+    assert "mixture" in type(stacked.flow).__name__.lower()
+    assert "densities" in pf.plots.layers(stacked.flow, names=stacked.columns).get_suptitle()
+    given = pf.fit_table(table(3, rows=200), flow="nsf", given=["2"], max_steps=5, progress=False).model
+    low, high = (drawn_points(pf.plots.layers(given.flow, context=[value]))[-1] for value in (0.0, 9.0))
+    assert not np.allclose(low, high)
+    any_columns = pf.fit_table(rows, arbitrary_conditions=True, max_steps=2, progress=False).model
+    with pytest.raises(InputError, match="Layers are drawn of a flow"):
+        pf.plots.layers(any_columns.flow)
+
+
+def test_clusters_are_drawn_stage_by_stage_to_their_boxes():
+    centers = np.random.default_rng(0).choice([-1000.0, 1000.0], 3000)[:, None]
+    rows = centers + np.random.default_rng(1).normal(size=(3000, 2))
+    model = pf.fit_table(rows, flow="nice", max_steps=5, progress=False).model
+    figure = pf.plots.layers(model.flow)
+    # The base, z′, the layers, and the data: one more than of a flow without clusters.
+    assert len(figure.axes) > 3
+    data = drawn_points(figure)[-1]
+    assert (np.abs(np.abs(data) - 1000) < 50).all() and (data[:, 0] > 0).any() and (data[:, 0] < 0).any()
 
 
 @pytest.mark.slow

@@ -11,10 +11,12 @@ import pytest
 from sample_report import report_of, table
 
 import pushforward as pf
+from pushforward.evaluation.plots.style import SAMPLES
 from pushforward.evaluation.report import calibration
 from pushforward.evaluation.report.contents import Calibration, Dependence, LearningCurve, Points, WorstRegions
 from pushforward.evaluation.report.flow_figure import flow_figure
 from pushforward.evaluation.report.page import page, write_page
+from pushforward.evaluation.report.printed import pictures
 
 SMALL = {"flow": "nice", "max_steps": 2, "progress": False}
 
@@ -112,6 +114,32 @@ def test_pictures_for_paper(report, tmp_path, ending):
     write_page(report, tmp_path / f"report.{ending}")
     start = (tmp_path / f"report.{ending}").read_bytes()[:5]
     assert start.startswith({"pdf": b"%PDF", "png": b"\x89PNG"}[ending])
+
+
+def test_figures_on_paper_are_alike_in_width_and_name_dates(report):
+    dated = dataclasses.replace(
+        report.columns[0], levels=["2024-01", "2024-02", "2024-03"], level_codes=[-1.0, 0.0, 1.0]
+    )
+    figures = pictures(dataclasses.replace(report, columns=[dated, *report.columns[1:]]))
+    assert {figure.get_size_inches()[0] for figure in figures} == {10.0}
+    named = [axes for figure in figures for axes in figure.axes if axes.get_title() == dated.name]
+    assert [text.get_text() for text in named[0].get_xticklabels()] == ["2024-01", "2024-02", "2024-03"]
+
+
+def test_lines_of_calibration_are_colored_where_the_page_finds_a_fault(report):
+    figure = pf.plots.calibration(report)
+    columns = sorted(report.calibration.columns, key=lambda column: column.adjusted)
+    for axes, column in zip(figure.axes, columns, strict=True):
+        assert (axes.lines[-1].get_color() == SAMPLES) == (column.shape != "calibrated")
+
+
+def test_a_layer_that_no_page_knows_is_said_in_a_sentence_for_readers():
+    centers = np.random.default_rng(0).choice([-1000.0, 1000.0], 3000)[:, None]
+    rows = centers + np.random.default_rng(1).normal(size=(3000, 2))
+    model = pf.fit_table(rows, flow="nice", max_steps=2, progress=False).model
+    figure, note = flow_figure(model, Points(["0", "1"], [[1000.0, 1000.0]], [], [], []))
+    assert figure is None
+    assert note.endswith("not shown here. In Python, pf.plots.layers(model.flow) draws its layers.") and ";" not in note
 
 
 def test_another_ending_is_refused(report, tmp_path):

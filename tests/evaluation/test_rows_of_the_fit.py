@@ -11,6 +11,8 @@ from normal_models import table as normal_table
 from small_fits import default_steps, small_flows, stacks
 
 import pushforward as pf
+from pushforward.evaluation.report import comparison
+from pushforward.evaluation.report.column_surprise import EVALUATIONS, OF_ONE, rows_within
 from pushforward.evaluation.report.comparison import rows_new_to_both
 from pushforward.evaluation.report.sampled_rows import sample_rows
 
@@ -130,3 +132,24 @@ def test_a_value_that_was_never_seen_is_found_in_any_row(models):
     assert found.oddest[0].row == 2001 and found.oddest[0].values["kind"] == "z"
     assert "never seen" in found.oddest[0].sentence
     assert "3,000 rows" in found.oddest_note
+
+
+def test_a_table_is_read_once_for_each_model(models, monkeypatch):
+    read, sampled = [], comparison.sample_rows
+    monkeypatch.setattr(comparison, "sample_rows", lambda *given, **named: read.append(1) or sampled(*given, **named))
+    pair = (models[0], models[0])
+    found = comparison.rows_new_to_both(pair, table(), 20_000, 0)
+    assert len(read) == 2
+    again = [sampled(model, table(), 20_000, 0, among=some.numbers) for model, some in zip(pair, found, strict=True)]
+    for some, other in zip(found, again, strict=True):
+        np.testing.assert_array_equal(some.numbers, other.numbers)
+        np.testing.assert_array_equal(some.codes, other.codes)
+
+
+def test_columns_are_compared_on_as_many_rows_as_their_evaluations_allow(models):
+    pair = (models[0], models[0])
+    each = sum(model.density.evaluations for model in pair)
+    assert rows_within(pair, ["x"], 300) == 300
+    many = ["x"] * (EVALUATIONS // (OF_ONE * 100 * each))
+    assert abs(rows_within(pair, many, 300) - 100) <= 1
+    assert rows_within(pair, ["x"] * 100_000, 300) == 50

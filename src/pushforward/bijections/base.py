@@ -5,6 +5,7 @@ the value and `log_det`, the log|det| of the Jacobian **of the map just applied*
 are negatives of each other.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -77,6 +78,18 @@ class Bijection(nn.Module):
             z, (*batch, D), and log|det ∂z/∂x|, (*batch).
         """
         raise NotImplementedError(f"{type(self).__name__} has no inverse (x → z).")
+
+    def stages(self, z: Tensor, context: Tensor | None = None) -> Iterator[Tensor]:
+        """The points on their way from latent to data, after each of the maps that this one consists of.
+
+        Arguments:
+            z: latent, (*batch, D).
+            context: (*batch, C), as for `forward`.
+
+        Returns:
+            Values of shape (*batch, D), the last of which is x = f(z).
+        """
+        yield self(z, context)[0]
 
     def dependencies(self) -> Tensor:
         """What may depend on what.

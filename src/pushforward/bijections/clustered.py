@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
@@ -108,6 +110,16 @@ class Clustered(Standardized):
         dtype = self.inner_dtype(y.dtype)
         known = self._with_labels(self.standardized_context(context, dtype), self.data.labels(x))
         return y.to(dtype), None if known is None else known.to(dtype), constant
+
+    def stages(self, z: Tensor, context: Tensor | None = None) -> Iterator[Tensor]:
+        """z′, the stages of f, in standardized units, and then x."""
+        known = self.standardized_context(context, z.dtype)
+        label, first, _ = divide(z[..., 0], self._shares(known))
+        y = self._with_first(z, first)
+        yield y
+        for stage in self.bijection.stages(y, self._with_labels(known, label)):
+            yield stage
+        yield self.data(stage, label)[0]
 
     def dependencies(self) -> Tensor:
         """Everything depends on everything, by the labels."""

@@ -59,6 +59,13 @@ class Compose(Bijection):
             log_det = log_det + term
         return z, log_det
 
+    def stages(self, z: Tensor, context: Tensor | None = None) -> Iterator[Tensor]:
+        """Those of all parts, one after the other."""
+        for bijection in self:
+            for stage in bijection.stages(z, context):
+                yield stage
+            z = stage
+
     def dependencies(self) -> Tensor:
         """Those of all parts together, and what follows from them."""
         return closure(*(bijection.dependencies() for bijection in self))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,10 @@ class ShownMore(Bijection):
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to latent by f."""
         return self.bijection.inverse(x, with_more(self.more, context))
+
+    def stages(self, z: Tensor, context: Tensor | None = None) -> Iterator[Tensor]:
+        """Those of f."""
+        return self.bijection.stages(z, with_more(self.more, context))
 
     def dependencies(self) -> Tensor:
         """Those of f."""

@@ -1,5 +1,7 @@
 """A map in standardized units, followed by the map into the units of the data."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -65,6 +67,12 @@ class Standardized(Bijection):
         y, context, constant = self.standardize(x, context)
         z, log_det = self.bijection.inverse(y, context)
         return z, log_det + constant.to(log_det.dtype)
+
+    def stages(self, z: Tensor, context: Tensor | None = None) -> Iterator[Tensor]:
+        """Those of f, in standardized units, and then x."""
+        for y in self.bijection.stages(z, self.standardized_context(context, z.dtype)):
+            yield y
+        yield self.data_given(context)(y)[0]
 
     def dependencies(self) -> Tensor:
         """Those of f and of the map into the units of the data together."""

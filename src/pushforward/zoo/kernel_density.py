@@ -43,6 +43,7 @@ class KernelDensity(Base):
         True
     """
 
+    of_rows = True
     points: Tensor
     factor: Tensor
 

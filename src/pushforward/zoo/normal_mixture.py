@@ -44,6 +44,7 @@ class NormalMixture(Base):
         True
     """
 
+    of_rows = True
     log_weights: Tensor
     means: Tensor
     factors: Tensor

@@ -16,7 +16,10 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 
 from pushforward.errors import InputError
+from pushforward.evaluation.plots.arguments import check_path, matrix, texts
 from pushforward.evaluation.plots.style import DATA, DATA_LINE, SAMPLES, new_figure, save
+from pushforward.support.arguments import is_whole
+from pushforward.support.wording import counted
 
 _DATA_MAP = LinearSegmentedColormap.from_list("data", ["#f0f0f0", "#b4b4b4", "#6e6e6e", "#3c3c3c"])
 _SAMPLES_MAP = LinearSegmentedColormap.from_list("samples", ["#fdece1", "#f6b58c", "#d55e00", "#7a3300"])
@@ -30,7 +33,7 @@ _LONGEST_NAME = 28
 def corner(
     data: ArrayLike,
     samples: ArrayLike,
-    names: Sequence[str],
+    names: Sequence[str] | None = None,
     path: str | os.PathLike[str] | None = None,
     *,
     title: str | None = None,
@@ -48,7 +51,7 @@ def corner(
     Arguments:
         data: Rows of the table, shape (rows, columns), in any units.
         samples: Rows drawn from the flow, shape (rows, columns); the same columns in the same order and units.
-        names: A name for each column.
+        names: A name for each column; default their numbers, from 0.
         path: File to write, PNG unless its name ends in .pdf or .svg; default None writes no file.
         title: Line above the picture; default None.
         maximum_rows: Most rows of either to draw, a random subset of more; default 20,000.
@@ -57,18 +60,27 @@ def corner(
         The figure, 1600 pixels wide up to ten columns and wider beyond.
 
     Raises:
-        InputError: The shapes or the number of names do not match, there are no finite rows, or the file cannot be
-            written.
+        InputError: What is given is not numbers, the shapes or the number of names do not match, there are no finite
+            rows, or the file cannot be written.
+
+    Example:
+        >>> rows, draws = np.random.default_rng(0).normal(size=(2, 200, 3))
+        >>> figure = corner(rows, draws, ["x", "y", "z"])
+        >>> len(figure.axes)
+        9
     """
+    check_path(path)
+    if not is_whole(maximum_rows) or maximum_rows < 1:
+        raise InputError(f"maximum_rows must be a whole number above 0; it is {maximum_rows!r}.")
     drawn_data = _finite_rows(data, "data", maximum_rows)
     drawn_samples = _finite_rows(samples, "samples", maximum_rows)
     columns = drawn_data.shape[1]
-    if drawn_samples.shape[1] != columns or len(names) != columns or columns == 0:
+    if drawn_samples.shape[1] != columns or columns == 0:
         raise InputError(
-            f"A corner picture needs as many names as columns: the data have {columns} columns, the samples "
-            f"{drawn_samples.shape[1]}, and there are {len(names)} names."
+            f"A corner picture needs data and samples of the same columns: the data have {counted(columns, 'column')}, "
+            f"the samples {drawn_samples.shape[1]}."
         )
-    labels = [_shortened(str(name)) for name in names]
+    labels = [_shortened(name) for name in texts(range(columns) if names is None else names, columns)]
     limits = [_limits(column) for column in drawn_data.T]
     edges = [_edges(column, *limit) for column, limit in zip(drawn_data.T, limits, strict=True)]
     layout = _layout(columns, title is not None)
@@ -140,7 +152,7 @@ def _label(axes: Axes, row: int, column: int, labels: Sequence[str], layout: _La
 
 def _finite_rows(table: ArrayLike, name: str, maximum_rows: int) -> np.ndarray:
     """Return the finite rows in double precision, a fixed random subset of them if there are too many."""
-    array = np.asarray(table, dtype=np.float64)
+    array = matrix(table, name, "A corner picture")
     if array.ndim != 2:
         raise InputError(f"A corner picture needs {name} of shape (rows, columns), not {array.shape}.")
     array = array[np.isfinite(array).all(axis=1)]

@@ -38,6 +38,7 @@ from pushforward.evaluation.report.sentences import sentences
 from pushforward.evaluation.report.trained_on import CopiesOfTrainingRows, RowsTrainedOn, trained_on, without
 from pushforward.evaluation.report.transforms import transforms
 from pushforward.evaluation.report.two_sample import two_sample_test
+from pushforward.evaluation.report.unseen import sentence_of, unseen_values
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.support.seeding import stream
@@ -142,8 +143,8 @@ def _read(
     if not sampled.seen.sum() >= 20:
         unseen = counted(int((~sampled.seen).sum()), "row")
         raise InputError(
-            f"{unseen} of {len(sampled.codes):,} hold values that the model has never seen, and too few others "
-            "are left for a report; `pushforward score` says which."
+            f"{unseen} of {len(sampled.codes):,} hold values that the model has never seen, and too few others are "
+            f"left for a report. {sentence_of(unseen_values(model, sampled), f' in the table{sampled.file}')}"
         )
     return sampled, known, copies.trained
 
@@ -246,11 +247,13 @@ class _Builder:
         nats = Estimate(*mean_and_standard_error(evidence.log_prob))
         baselines = compared.scores(evidence.log_prob)
         known, rows = trained_on(self.model, self.sampled), len(evidence.codes)
+        never = unseen_values(self.model, self.sampled)
         return Verdict(
-            sentences=sentences(rows, self.unseen, nats, baselines, made, tests.LEVEL, known),
+            sentences=sentences(rows, self.unseen, nats, baselines, made, tests.LEVEL, known, never),
             rows=rows,
             nats=nats,
             unseen=self.unseen,
+            unseen_values=never,
             meaning=self.model.meaning,
             baselines=baselines,
             baseline_note=compared.note,

@@ -12,6 +12,21 @@ from pushforward.support.seeding import stream
 from pushforward.table_models.model import TableModel
 
 DRAWS = 400
+# Evaluations of the flow that the quadratures of all columns may take, about, each of a row and column, and the fewest
+# rows that they are made for.
+EVALUATIONS, OF_ONE, FEWEST_ROWS = 4_000_000, 200, 50
+
+
+def rows_within(models: Sequence[TableModel], names: Sequence[str], most: int) -> int:
+    """For how many rows, at most so many, columns are looked at: fewer where one density takes many evaluations.
+
+    Arguments:
+        models: whose density it is.
+        names: of the columns.
+        most: rows.
+    """
+    of_row = OF_ONE * len(names) * sum(model.density.evaluations for model in models)
+    return min(most, max(FEWEST_ROWS, EVALUATIONS // max(1, of_row)))
 
 
 def column_surprise(model: TableModel, codes: np.ndarray, names: Sequence[str], seed: int) -> np.ndarray:

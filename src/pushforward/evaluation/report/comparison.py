@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
-from pushforward.evaluation.report.column_surprise import column_surprise
+from pushforward.evaluation.report.column_surprise import column_surprise, rows_within
 from pushforward.evaluation.report.contents import Estimate, TrainedOn, as_json
 from pushforward.evaluation.report.correction import LEVEL
 from pushforward.evaluation.report.evidence import log_prob_in_parts
@@ -161,8 +161,15 @@ def rows_new_to_both(models: tuple[TableModel, TableModel], data: Any, rows: int
     common = np.intersect1d(own[0], own[-1])
     if len(common) < FEWEST_ROWS:
         return [sample_rows(model, data, rows, seed, held_out=False) for model in models]
-    again = [sample_rows(model, data, rows, seed, among=common) for model in models]
-    return [dataclasses.replace(some, held_out=before.held_out) for some, before in zip(again, found, strict=True)]
+    return [_among(common, model, some, data, rows, seed) for model, some in zip(models, found, strict=True)]
+
+
+def _among(common: np.ndarray, model: TableModel, found: SampledRows, data: Any, rows: int, seed: int) -> SampledRows:
+    """The rows with some numbers, of those that were found where all are among them, else read again."""
+    chosen = np.isin(found.numbers, common)
+    if len(common) <= rows and chosen.sum() == len(common):
+        return found.only(chosen)
+    return dataclasses.replace(sample_rows(model, data, rows, seed, among=common), held_out=found.held_out)
 
 
 def check_comparable(one: TableModel, other: TableModel) -> None:
@@ -188,13 +195,16 @@ def check_comparable(one: TableModel, other: TableModel) -> None:
             )
 
 
-def _columns(models: tuple[TableModel, TableModel], codes: list[np.ndarray], seed: int) -> list[ColumnOfComparison]:
-    """The contributions of the columns that both models have."""
+def _columns(
+    models: tuple[TableModel, TableModel], codes: list[np.ndarray], seed: int
+) -> tuple[list[ColumnOfComparison], int]:
+    """The contributions of the columns that both models have, and the number of rows that they are of."""
     names = [name for name in models[0].roles.modeled if name in models[1].roles.modeled]
     if not names:
-        return []
+        return [], 0
+    rows = min(len(codes[0]), rows_within(models, names, ROWS_OF_COLUMNS))
     first, second = (
-        column_surprise(model, some[:ROWS_OF_COLUMNS], names, seed) for model, some in zip(models, codes, strict=True)
+        column_surprise(model, some[:rows], names, seed) for model, some in zip(models, codes, strict=True)
     )
     gains = second - first
     found = [
@@ -202,16 +212,17 @@ def _columns(models: tuple[TableModel, TableModel], codes: list[np.ndarray], see
         for name, gain in zip(names, gains.T, strict=True)
         if np.isfinite(gain).any()
     ]
-    return sorted(found, key=lambda one: -abs(one.difference.value))
+    return sorted(found, key=lambda one: -abs(one.difference.value)), rows
 
 
 def _comparison(
     sampled: SampledRows,
     each: list[np.ndarray],
     finite: np.ndarray,
-    columns: list[ColumnOfComparison],
+    of_columns: tuple[list[ColumnOfComparison], int],
     known: list[TrainedOn],
 ) -> Comparison:
+    columns, rows_of_columns = of_columns
     first, second = (values[finite] for values in each)
     numbers, places = sampled.numbers[finite], np.flatnonzero(finite)
     apart = first - second
@@ -244,8 +255,8 @@ def _comparison(
         top_tenth=top_tenth,
         rows_that_decide=deciding,
         columns=columns,
-        note=f"Of {counted(min(ROWS_OF_COLUMNS, len(apart)), 'row')}: log p(column | all other columns), by "
-        "quadrature. They do not sum to the difference.",
+        note=f"Of {counted(rows_of_columns, 'row')}: log p(column | all other columns), by quadrature. They do "
+        "not sum to the difference.",
     )
 
 

@@ -157,6 +157,25 @@ class TrainedOn:
 
 
 @dataclass(frozen=True)
+class UnseenValues:
+    """What a model has never seen in one column of some rows.
+
+    Attributes:
+        column: its name.
+        rows: with such a value.
+        values: {value as text: rows with it}, the most frequent first.
+        level: whether they are levels of a category, and not numbers or dates.
+        missing: whether they are taken for missing, as conditions may be; rows with others have no density.
+    """
+
+    column: str
+    rows: int
+    values: dict[str, int]
+    level: bool
+    missing: bool
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The answer, first in words.
 
@@ -164,7 +183,9 @@ class Verdict:
         sentences: what was found, the most important first.
         rows: on which the numbers rest.
         nats: log-density per row.
-        unseen: rows with a value that the model has never seen, which have no density and are left out of `nats`.
+        unseen: rows with a value that the model has never seen, or too far from the data, which have no density and are
+            left out of `nats`.
+        unseen_values: that the model has never seen, column by column.
         meaning: what the log-density is the logarithm of.
         baselines: references on the same rows, the best first.
         baseline_note: why there are none, or how they were fitted.
@@ -181,6 +202,7 @@ class Verdict:
     rows: int
     nats: Estimate
     unseen: int
+    unseen_values: list[UnseenValues]
     meaning: str
     baselines: list[BaselineScore]
     baseline_note: str

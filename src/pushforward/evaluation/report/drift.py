@@ -15,17 +15,18 @@ from scipy.stats import fisher_exact, ks_2samp
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.calibration import randomized
-from pushforward.evaluation.report.column_surprise import column_surprise
+from pushforward.evaluation.report.column_surprise import column_surprise, rows_within
 from pushforward.evaluation.report.comparison import check_comparable
-from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, as_json
+from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, UnseenValues, as_json
 from pushforward.evaluation.report.correction import LEVEL, holm
 from pushforward.evaluation.report.evidence import Evidence, log_prob_in_parts
 from pushforward.evaluation.report.marginals import same_spread, two_samples
 from pushforward.evaluation.report.oddest import OddestOfTable
-from pushforward.evaluation.report.sampled_rows import SampledRows, sample_rows
+from pushforward.evaluation.report.sampled_rows import FEWEST_ROWS, SampledRows, sample_rows
 from pushforward.evaluation.report.trained_on import lines_of_training, trained_on
 from pushforward.evaluation.report.transforms import transforms
 from pushforward.evaluation.report.two_sample import two_sample_test
+from pushforward.evaluation.report.unseen import sentence_of, unseen_values
 from pushforward.support.arguments import check_seed
 from pushforward.support.progress import progress as progress_bar
 from pushforward.support.seeding import stream
@@ -34,6 +35,7 @@ from pushforward.support.wording import counted, p_value_is, percent
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.ranks import Ranks
 from pushforward.table_models.training_rows import hashes_of_rows
+from pushforward.tables.columns.values import UNSEEN
 
 ROWS, ROWS_OF_COLUMNS = 5000, 200
 ODD = 0.01
@@ -51,8 +53,9 @@ class ColumnDrift:
         column: its name.
         statistic: of the two-sample test of its values: that of Kolmogorov and Smirnov, or the largest difference of
             shares.
-        p_value: the smallest of two to four tests, times their number: of its values, of their spread, where they have
-            an order, of its transforms given other columns under the model, and of its share of gaps, where it has any.
+        p_value: the smallest of two to five tests, times their number: of its values, of their spread, where they have
+            an order, of its transforms given other columns under the model, and of its shares of gaps and of values
+            that the model has never seen, where it has any.
         adjusted: after Holm's correction over the columns, times the number of tests that `Drift.p_value` is the
             smallest of: never below that.
         nats: mean of -log p(column | all other columns) in the second table less that in the first.
@@ -74,8 +77,11 @@ class Drift:
     Attributes:
         sentences: what was found.
         rows_a: rows of the first table that have a density.
-        rows_b: of the second.
+        rows_b: of the second. With fewer than 20 in one of the tables the other numbers of densities are not known, and
+            the p-values are those of the columns' values and of the shares of rows without a density.
         unseen_b: rows of the second with a value that the model has never seen.
+        unseen: in which columns of the second there are such values, and which; those of conditions are taken for
+            missing.
         nats_a: log-density per row of the first table.
         nats_b: of the second.
         p_value: of no drift: the smallest of the next two, of the smallest corrected one of the columns, and of that of
@@ -93,6 +99,7 @@ class Drift:
     rows_a: int
     rows_b: int
     unseen_b: int
+    unseen: list[UnseenValues]
     nats_a: Estimate
     nats_b: Estimate
     p_value: float
@@ -133,7 +140,8 @@ def drift(
         The result: `drift.sentences`, `drift.p_value`, `drift.columns`, `drift.to_json()`.
 
     Raises:
-        InputError: tables without the model's columns or with too few rows, or models that are not comparable.
+        InputError: tables without the model's columns or with too few rows, models that are not comparable, or too few
+            rows of both tables with a density.
 
     Example:
         >>> import pushforward as pf
@@ -181,36 +189,42 @@ class _Tables:
             Evidence(model, some.codes[some.seen], stream(seed, f"drift: draws beside {table}"))
             for table, some in zip("AB", (first, second), strict=True)
         ]
-        if any(len(part.codes) < 20 for part in self.parts):
-            raise InputError("Fewer than 20 rows of one of the tables hold only values that the model has seen.")
+        self.both = (first, second)
+        self.dense = all(len(part.codes) >= FEWEST_ROWS for part in self.parts)
+        self.never = unseen_values(model, second)
+        if not any(len(part.codes) >= FEWEST_ROWS for part in self.parts):
+            raise InputError(
+                f"Too few rows of both tables have a density to compare them. {self._unseen_sentences()[0]}"
+            )
         self.unseen = [int((~some.seen).sum()) for some in (first, second)]
         self.whole = [len(some.codes) for some in (first, second)]
-        self.same = "" if not _same(first, second) else _of_same(first)
+        self.same = "" if self.never or not _same(first, second) else _of_same(first)
         self.generator = np.random.default_rng(stream(seed, "drift: permutations"))
 
     def found(self, divergence: Estimate | None, oddest: OddestOfTable) -> Drift:
         """The result."""
         a, b = (_finite(part.log_prob) for part in self.parts)
-        of_density = _permutation_test(a, b, self.generator)
+        of_density = _permutation_test(a, b, self.generator) if self.dense else math.nan
         columns = self._columns()
-        told = self._two_sample()
-        tests = [of_density, *([told.p_value] if told else []), min((one.adjusted for one in columns), default=1.0)]
+        told = self._two_sample() if self.dense else None
+        tests = [of_density] if self.dense else []
+        tests += [*([told.p_value] if told else []), min((one.adjusted for one in columns), default=1.0)]
         tests += [equal_shares(self.unseen, self.whole)] if any(self.unseen) else []
         p_value = min(1.0, len(tests) * min(tests))
         columns = [dataclasses.replace(one, adjusted=min(1.0, len(tests) * one.adjusted)) for one in columns]
-        p_values = Ranks.of(a).p_values(b)
-        share = float((p_values <= ODD).mean())
-        odd = Estimate(share, math.sqrt(max(share * (1 - share), ODD * (1 - ODD)) / len(b)))
-        nats = [Estimate(*mean_and_standard_error(values)) for values in (a, b)]
         nothing = Estimate(math.nan, math.nan)
+        odd = _odd(a, b) if self.dense else nothing
+        nats = [Estimate(*mean_and_standard_error(values)) if len(values) > 1 else nothing for values in (a, b)]
         return Drift(
             sentences=[
-                *_sentences(p_value, self.same, nats, odd, columns, told, self.unseen[1], divergence),
+                *_sentences(p_value, self.same, nats, odd, columns, told, divergence),
+                *self._unseen_sentences(),
                 *lines_of_training(self.known, TABLES),
             ],
             rows_a=len(a),
             rows_b=len(b),
             unseen_b=self.unseen[1],
+            unseen=self.never,
             nats_a=nats[0],
             nats_b=nats[1],
             p_value=p_value,
@@ -228,7 +242,25 @@ class _Tables:
         return [*self.model.roles.modeled, *self.model.roles.conditioned]
 
     def _values(self, name: str) -> list[np.ndarray]:
-        return [part.codes[:, self.model.names.index(name)] for part in self.parts]
+        """Codes of a column that the model has seen, also of rows with others that it has not."""
+        columns = [some.codes[:, self.model.names.index(name)] for some in self.both]
+        return [column[column != UNSEEN] for column in columns]
+
+    def _unseen_sentences(self) -> list[str]:
+        """What the model has never seen in the second table, and where rows have no density for it."""
+        if not self.never and all(some.seen.all() for some in self.both):
+            return []
+        said = sentence_of(self.never, f" in the second table{self.both[1].file}")
+        columns = [self.model.names.index(one.column) for one in self.never]
+        if columns and not self.both[0].never[:, columns].any():
+            said += " The first table has none of them."
+        for name, some in zip(("the first table", "the second table"), self.both, strict=True):
+            count, whole = int((~some.seen).sum()), len(some.codes)
+            if count:
+                rows = f"All {counted(whole, 'row')}" if count == whole else f"{count:,} of {counted(whole, 'row')}"
+                have = "has" if count == 1 else "have"
+                said += f" {rows} of {name}{some.file} {have} a value that it has never seen, and no density."
+        return [said.strip()]
 
     def _two_sample(self) -> TwoSample | None:
         count = min(len(part.codes) for part in self.parts)
@@ -237,8 +269,8 @@ class _Tables:
         return two_sample_test(a, b, self.names, paired=False, seed=stream(self.seed, "drift: classifier"))
 
     def _columns(self) -> list[ColumnDrift]:
-        pits = [transforms(part, evaluations=EVALUATIONS).ends for part in self.parts]
-        surprise = self._surprise()
+        pits = [transforms(part, evaluations=EVALUATIONS).ends if self.dense else {} for part in self.parts]
+        surprise = self._surprise() if self.dense else {}
         found = []
         for name in self.names:
             a, b = (_present(part) for part in self._values(name))
@@ -250,7 +282,10 @@ class _Tables:
                 p_values.append(float(given_others.pvalue))
             gaps = [int(np.isnan(part).sum()) for part in self._values(name)]
             if any(gaps):
-                p_values.append(equal_shares(gaps, [len(part.codes) for part in self.parts]))
+                p_values.append(equal_shares(gaps, list(map(len, self._values(name)))))
+            never = [int(some.never[:, self.model.names.index(name)].sum()) for some in self.both]
+            if any(never):
+                p_values.append(equal_shares(never, self.whole))
             p_values = [one for one in p_values if not math.isnan(one)]
             p_value = min(1.0, len(p_values) * min(p_values, default=1.0))
             found.append((name, statistic, p_value, surprise.get(name, Estimate(math.nan, math.nan))))
@@ -269,7 +304,8 @@ class _Tables:
         names = self.model.roles.modeled
         if not names:
             return {}
-        a, b = (column_surprise(self.model, part.codes[:ROWS_OF_COLUMNS], names, self.seed) for part in self.parts)
+        rows = rows_within([self.model] * 2, names, ROWS_OF_COLUMNS)
+        a, b = (column_surprise(self.model, part.codes[:rows], names, self.seed) for part in self.parts)
         found = {}
         for name, first, second in zip(names, a.T, b.T, strict=True):
             (x, of_x), (y, of_y) = (mean_and_standard_error(values[np.isfinite(values)]) for values in (first, second))
@@ -301,6 +337,12 @@ def equal_shares(counts: Sequence[int], of: Sequence[int]) -> float:
     return float(fisher_exact([[count, whole - count] for count, whole in zip(counts, of, strict=True)]).pvalue)
 
 
+def _odd(a: np.ndarray, b: np.ndarray) -> Estimate:
+    """The share of the second log-densities that are as low as the lowest hundredth of the first."""
+    share = float((Ranks.of(a).p_values(b) <= ODD).mean())
+    return Estimate(share, math.sqrt(max(share * (1 - share), ODD * (1 - ODD)) / len(b)))
+
+
 def _present(values: np.ndarray) -> np.ndarray:
     return values[~np.isnan(values)]
 
@@ -330,7 +372,6 @@ def _sentences(
     odd: Estimate,
     columns: list[ColumnDrift],
     told: TwoSample | None,
-    unseen: int,
     divergence: Estimate | None,
 ) -> list[str]:
     if p_value >= LEVEL:
@@ -341,13 +382,11 @@ def _sentences(
         said += [f"Columns that drifted: {', '.join(quoted(one.column) for one in drifted[:8])}."] if drifted else []
     if told is not None:
         said.append(f"A classifier tells them apart with an accuracy of {told.accuracy}, 1/2 expected.")
-    said.append(
-        f"{percent(odd.value)} of the rows of the second table are as odd as 1% of those of the first; mean "
-        f"log-density {nats[1]} against {nats[0]} nats."
-    )
+    if math.isfinite(odd.value):
+        said.append(
+            f"{percent(odd.value)} of the rows of the second table are as odd as 1% of those of the first; mean "
+            f"log-density {nats[1]} against {nats[0]} nats."
+        )
     if divergence is not None:
         said.append(f"KL(A‖B) = {divergence} nats per row.")
-    if unseen:
-        hold = "holds" if unseen == 1 else "hold"
-        said.append(f"{counted(unseen, 'row')} of the second table {hold} a value that the model has never seen.")
     return said

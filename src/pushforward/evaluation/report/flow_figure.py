@@ -96,7 +96,14 @@ def _shown(flow: Any) -> Shown:
 
 
 def _small(flow: Flow) -> dict[str, Any]:
-    described = flow_as_json(flow)
+    try:
+        described = flow_as_json(flow)
+    except InputError as error:
+        # What a page can show instead is of no use to its reader.
+        why = str(error).split(";")[0].rstrip(".")
+        raise InputError(
+            f"{why}: this flow is not shown here. In Python, pf.plots.layers(model.flow) draws its layers."
+        ) from error
     characters = sum(map(_characters, described.values()))
     if characters > MOST_CHARACTERS:
         raise InputError(

@@ -22,6 +22,10 @@ OUTERMOST = 0.005
 # Values on a grid are summed one by one where so few hold all of a row's mass but this share.
 MOST_VALUES, LEFT_OUT = 100, 1e-7
 ROUNDS_ON_GRID = 8
+# How far beyond all draws such values are summed, in the range of the draws; then as far as their number allows.
+BEYOND_DRAWS = 0.25
+# Of a step of the grid.
+ROUNDING = 1e-6
 # Of the width of the draws, from an atom.
 APART = 1e-9
 
@@ -111,6 +115,7 @@ class _Column:
         # Between an end of the support and the outermost draws there is mass, too.
         spread = np.concatenate([[low] * math.isfinite(low), spread, [high] * math.isfinite(high)])
         self.spread = torch.from_numpy(np.sort(spread))
+        self.range = (float(rest.min()), float(rest.max())) if len(rest) else (0.0, 0.0)
 
     def masses(self, at: Heights, own: Tensor) -> _Masses:
         """Of rows with values `own`, (n,), whose log p with other values `at` gives."""
@@ -125,13 +130,15 @@ class _Column:
             heights = at(self._apart(points))
             return torch.where((points < self.low) | (points > self.high), -torch.inf, heights)
 
-        # On a grid a density has steps, which no search need resolve.
-        rounds = {"rounds": ROUNDS_ON_GRID, "most": ROUNDS_ON_GRID} if self.step else {}
-        points, heights = resolved(beside, torch.where(on_atom, middle, own), self.spread[None], **rounds)
         height = at(own[:, None])[:, 0]
-        found = self._on_grid(at, points, heights, own, height) if self.step else None
+        found = self._around_draws(at, own, height) if self.step else None
         if found is None:
-            found = self._between(points, heights, own, height, on_atom)
+            # On a grid a density has steps, which no search need resolve.
+            rounds = {"rounds": ROUNDS_ON_GRID, "most": ROUNDS_ON_GRID} if self.step else {}
+            points, heights = resolved(beside, torch.where(on_atom, middle, own), self.spread[None], **rounds)
+            found = self._on_grid(at, points, heights, own, height) if self.step else None
+            if found is None:
+                found = self._between(points, heights, own, height, on_atom)
         if not len(self.atoms):
             return found
         values = self.atoms.expand(len(own), -1)
@@ -151,6 +158,28 @@ class _Column:
             points = torch.where((points - atom).abs() < least, atom + side * least, points)
         return points
 
+    def _around_draws(self, at: Heights, own: Tensor, height: Tensor) -> _Masses | None:
+        """Sums over the values of the grid where draws are and somewhat beyond, without a search.
+
+        None where these are many, or hold some mass at their ends.
+        """
+        inner = torch.cat([own[~torch.isin(own, self.atoms)], own.new_tensor(self.range)])
+        low, high = ((end - self.offset) / self.step for end in (inner.min(), inner.max()))
+        bounds = [(end - self.offset) / self.step for end in (self.low, self.high)]
+        least = math.ceil(bounds[0] - ROUNDING) if math.isfinite(bounds[0]) else bounds[0]
+        most = math.floor(bounds[1] + ROUNDING) if math.isfinite(bounds[1]) else bounds[1]
+        room = (MOST_VALUES - 1 - (high - low).ceil()) // 2
+        for beyond in (1 + math.ceil(BEYOND_DRAWS * float(high - low)), int(room) - 1):
+            if beyond > room or beyond < 1:
+                continue
+            first, last = max(int(low.floor()) - beyond, least), min(int(high.ceil()) + beyond, most)
+            start = own.new_full((len(own),), float(first))
+            found, heights = self._sum(at, start, int(last - first) + 1, own, height)
+            ends = [heights[:, place] for place, end, bound in ((0, first, least), (-1, last, most)) if end != bound]
+            if all(((end - found.whole).exp() < LEFT_OUT).all() for end in ends):
+                return found
+        return None
+
     def _on_grid(self, at: Heights, points: Tensor, heights: Tensor, own: Tensor, height: Tensor) -> _Masses | None:
         """Sums over the values of the grid that hold nearly all of the mass; None where these are many."""
         shares = log_masses(points, heights).softmax(1).cumsum(1)
@@ -161,13 +190,18 @@ class _Column:
         count = int((((last - self.offset) / self.step).ceil() + 1 - start).max()) + 1
         if count > MOST_VALUES:
             return None
+        return self._sum(at, start, count, own, height)[0]
+
+    def _sum(self, at: Heights, start: Tensor, count: int, own: Tensor, height: Tensor) -> tuple[_Masses, Tensor]:
+        """Sums over so many values of the grid from that of number `start`, (n,), on; and their log-masses."""
         values = self.offset + (start[:, None] + torch.arange(count, dtype=start.dtype)) * self.step
         inside = (values >= self.low) & (values <= self.high) & ~torch.isin(values, self.atoms)
         known = at(torch.where(inside, values, own[:, None]))
         length = 0.0 if self.discrete else math.log(self.step)
         nearest = self.offset + ((own - self.offset) / self.step).round() * self.step
         own = torch.where(torch.isin(own, self.atoms), own, nearest)
-        return _summed(values, torch.where(inside, known + length, -torch.inf), own, height, length)
+        heights = torch.where(inside, known + length, -torch.inf)
+        return _summed(values, heights, own, height, length), heights
 
     def _between(self, points: Tensor, heights: Tensor, own: Tensor, height: Tensor, on_atom: Tensor) -> _Masses:
         """Integrals over the points; a value that stands for a cell has half of it below its middle."""

@@ -18,8 +18,10 @@ from pushforward.evaluation.report.contents import Dependence, LearningCurve, Ma
 from pushforward.support.atomic import atomic_path
 
 # Of more columns the pictures would be too small.
-MOST_IN_CORNER, MOST_MARGINALS, MOST_BARS = 5, 12, 14
-_CHARACTERS = 96
+MOST_IN_CORNER, MOST_MARGINALS = 5, 12
+_CHARACTERS = 118
+# Inches, of all figures, so that nothing is left beside them; the most places that an axis of words names.
+_WIDTH, MOST_TICKS = 10.0, 7
 
 
 def write_pictures(report: ModelReport, path: Path) -> None:
@@ -43,7 +45,7 @@ def pictures(report: ModelReport) -> list[Figure]:
     if corner is not None:
         figures.append(corner)
     if report.dependence.marginals:
-        figures.append(_marginals(report.dependence.marginals))
+        figures.append(_marginals(report))
     if len(report.dependence.columns) > 1 or report.learning_curve.step:
         figures.append(_dependence_and_learning(report.dependence, report.learning_curve))
     return figures
@@ -105,11 +107,12 @@ def _corner(report: ModelReport) -> Figure | None:
     return plots.corner(data, draws, [points.columns[place] for place in places], title="Rows against draws")
 
 
-def _marginals(marginals: list[Marginal]) -> Figure:
-    shown = sorted(marginals, key=lambda marginal: marginal.adjusted)[:MOST_MARGINALS]
+def _marginals(report: ModelReport) -> Figure:
+    axes_of = {column.name: (column.level_codes, column.levels) for column in report.columns if column.levels}
+    shown = sorted(report.dependence.marginals, key=lambda marginal: marginal.adjusted)[:MOST_MARGINALS]
     across = min(4, len(shown))
     down = math.ceil(len(shown) / across)
-    figure = new_figure(2.5 * across, 0.3 + 2.0 * down)
+    figure = new_figure(_WIDTH, 0.3 + 2.0 * down)
     for place, marginal in enumerate(shown):
         axes = figure.add_subplot(down, across, place + 1)
         if marginal.discrete:
@@ -118,6 +121,7 @@ def _marginals(marginals: list[Marginal]) -> Figure:
             widths = np.diff(marginal.edges)
             axes.stairs(np.array(marginal.data) / widths, marginal.edges, fill=True, color=DATA, alpha=0.55)
             axes.stairs(np.array(marginal.draws) / widths, marginal.edges, color=SAMPLES, linewidth=1.2)
+            _name_places(axes, *axes_of.get(marginal.column, ([], [])), marginal.edges)
         axes.set_yticks([])
         axes.set_title(marginal.column, fontsize=8.5).set_parse_math(False)
         tidy(axes)
@@ -129,8 +133,18 @@ def _bars(axes: Axes, marginal: Marginal) -> None:
     places = np.arange(len(marginal.labels))
     axes.bar(places - 0.2, marginal.data, 0.4, color=DATA, alpha=0.55)
     axes.bar(places + 0.2, marginal.draws, 0.4, color=SAMPLES)
-    every = max(1, math.ceil(len(places) / MOST_BARS))
-    axes.set_xticks(places[::every], [label[:10] for label in marginal.labels[::every]], rotation=30, ha="right")
+    every = max(1, math.ceil(len(places) / MOST_TICKS))
+    long = max(map(len, marginal.labels), default=0) > 3
+    turn, side = (30, "right") if long else (0, "center")
+    axes.set_xticks(places[::every], [label[:10] for label in marginal.labels[::every]], rotation=turn, ha=side)
+
+
+def _name_places(axes: Axes, codes: list[float], texts: list[str], edges: list[float]) -> None:
+    """Name values such as dates, where the axis has their codes."""
+    inside = [place for place, code in enumerate(codes) if edges[0] <= code <= edges[-1]]
+    if inside:
+        chosen = [inside[round(part * (len(inside) - 1))] for part in (0.15, 0.5, 0.85)]
+        axes.set_xticks([codes[place] for place in chosen], [texts[place] for place in chosen])
 
 
 def _dependence_and_learning(dependence: Dependence, curve: LearningCurve) -> Figure:

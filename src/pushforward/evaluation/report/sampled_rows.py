@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ class SampledRows:
 
     Attributes:
         codes: (n, names) as `ColumnRoles.known` gives them.
+        never: (n, names) which values the model has never seen, with those of conditions that are taken for missing.
         numbers: (n,) of the rows in their table, counted from 1.
         table: the same rows as a table of pyarrow.
         total: how many rows the table has.
@@ -44,6 +46,7 @@ class SampledRows:
     """
 
     codes: np.ndarray
+    never: np.ndarray
     numbers: np.ndarray
     table: pa.Table
     total: int
@@ -57,10 +60,19 @@ class SampledRows:
         """Which rows, (n,), hold no value that the model has never seen."""
         return (self.codes != UNSEEN).all(1)
 
+    @property
+    def file(self) -> str:
+        """The name of its file, in brackets for sentences, and how many more there are; "" for a table in memory."""
+        if not self.files:
+            return ""
+        more = f" and {counted(len(self.files) - 1, 'more file')}" if len(self.files) > 1 else ""
+        return f" ({os.path.basename(self.files[0])}{more})"
+
     def only(self, kept: np.ndarray) -> SampledRows:
         """Some of these rows, (n,) booleans."""
-        codes, numbers, table = self.codes[kept], self.numbers[kept], self.table.filter(pa.array(kept))
-        return dataclasses.replace(self, codes=codes, numbers=numbers, table=table)
+        table = self.table.filter(pa.array(kept))
+        parts = {"codes": self.codes[kept], "never": self.never[kept], "numbers": self.numbers[kept]}
+        return dataclasses.replace(self, **parts, table=table)
 
 
 def sample_rows(
@@ -158,14 +170,13 @@ class _Chosen:
         own = self._of_fit()
         if own is not None and held_out is not None:
             table, numbers, codes = own
-            kept = self.lowest.among(numbers)
-            return SampledRows(
-                codes[kept], numbers[kept], table.filter(pa.array(kept)), total, files, held_out.rows, held_out
-            )
+            found = SampledRows(codes, codes == UNSEEN, numbers, table, total, files, held_out.rows, held_out)
+            return found.only(self.lowest.among(numbers))
         table, numbers = self.lowest.rows(self.source.schema)
         with numbered(numbers):
-            codes = self._codes(table)
-        return SampledRows(codes, numbers, table, total, files, total)
+            raw = self._encoded(table)
+        codes = self.model.roles.known(raw, self.model.names)
+        return SampledRows(codes, raw == UNSEEN, numbers, table, total, files, total)
 
     def _of_fit(self) -> tuple[pa.Table, np.ndarray, np.ndarray] | None:
         """The rows that the fit held out, their numbers and codes; None where this is not its table."""
@@ -181,8 +192,12 @@ class _Chosen:
         return (table, kept.numbers, codes) if same else None
 
     def _codes(self, rows: pa.Table | pa.RecordBatch, first: int = 1) -> np.ndarray:
-        roles, names = self.model.roles, self.model.names
-        return roles.known(roles.encode(rows, names, self.source.name, first, written=self.source.written), names)
+        return self.model.roles.known(self._encoded(rows, first), self.model.names)
+
+    def _encoded(self, rows: pa.Table | pa.RecordBatch, first: int = 1) -> np.ndarray:
+        """The codes of rows, with those of conditions that were never seen."""
+        names, source = self.model.names, self.source
+        return self.model.roles.encode(rows, names, source.name, first, written=source.written)
 
 
 class _Numbered:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pushforward.evaluation.report.contents import BaselineScore, Estimate, Test, TrainedOn
+from pushforward.evaluation.report.contents import BaselineScore, Estimate, Test, TrainedOn, UnseenValues
+from pushforward.evaluation.report.unseen import sentence_of
 from pushforward.support.wording import counted, percent
 
 MOST_FINDINGS = 8
@@ -21,6 +22,7 @@ def sentences(
     tests: Sequence[Test],
     level: float,
     known: TrainedOn,
+    never: Sequence[UnseenValues] = (),
 ) -> list[str]:
     """Whether data and draws can be told apart, what is wrong, what the model gains, and what to be careful with.
 
@@ -32,6 +34,7 @@ def sentences(
         tests: corrected.
         level: of significance.
         known: whether the rows were trained on.
+        never: the values in them that the model has never seen; default none.
     """
     found = [one for one in tests if one.finding]
     said = []
@@ -49,11 +52,14 @@ def sentences(
         said += _worst(found)
     said += [_against(nats, baselines)]
     if unseen:
-        hold, they_are = ("holds", "it is") if unseen == 1 else ("hold", "they are")
+        have, they_are = ("has", "it is") if unseen == 1 else ("have", "they are")
+        strange = any(not one.missing for one in never)
+        why = "a value that the model has never seen" if strange else "values too far from the data"
         said.append(
-            f"{counted(unseen, 'row')} ({percent(unseen / (rows + unseen))}) {hold} a value that the model has never "
-            f"seen, and no density: {they_are} left out of all other numbers."
+            f"{counted(unseen, 'row')} ({percent(unseen / (rows + unseen))}) {have} {why}, and no density: {they_are} "
+            "left out of all other numbers."
         )
+    said += [sentence_of(never)] if never else []
     return [*said, known.sentence]
 
 

@@ -1,6 +1,7 @@
 """Texts that look like numbers or dates in a dress that is not known: ranges, sums, rounded numbers, weeks."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,14 +94,15 @@ def are_values(texts: Any) -> bool:
     return bool((pc.mean(pc.cast(found, pa.float64())).as_py() or 0.0) > 0.5)
 
 
-def shape_of(text: str) -> str:
-    """Return a text with 0 for every number in it, and without names of days and months.
+def shapes_of(texts: Sequence[str]) -> list[str]:
+    """Return texts with 0 for every number in them, and without names of days and months.
 
     Example:
-        >>> shape_of("Sun 05 Jan 2020, 1,234.50 kg")
-        '0 0 0 kg'
+        >>> shapes_of(["Sun 05 Jan 2020, 1,234.50 kg", "x"])
+        ['0 0 0 kg', 'x']
     """
-    return str(_shapes(pc.replace_substring_regex(pa.array([text]), _CALENDAR, ""))[0])
+    found: list[str] = _shapes(pc.replace_substring_regex(pa.array(texts, pa.string()), _CALENDAR, "")).tolist()
+    return found
 
 
 def _shapes(texts: Any) -> np.ndarray:

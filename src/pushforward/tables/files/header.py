@@ -11,7 +11,7 @@ import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import shortened
-from pushforward.tables.columns.dress import shape_of
+from pushforward.tables.columns.dress import shapes_of
 from pushforward.tables.missing import MISSING_TEXT
 
 START = 2**20  # bytes at the start of a file that are looked at
@@ -162,8 +162,8 @@ def is_like(name: str, cells: Sequence[str]) -> bool:
     # A column of boxes that were ticked has its name as its only level; above numbers the header stands again.
     if name in different and len(different) > 1 and not any(map(_is_value, different)):
         return True
-    shape = shape_of(name)
-    return "0" in shape and sum(shape_of(cell) == shape for cell in cells) > len(cells) / 2
+    shape, *others = shapes_of([name, *cells])
+    return "0" in shape and others.count(shape) > len(cells) / 2
 
 
 def _present(cells: Iterable[str]) -> list[str]:
