@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from pushforward.lite.arrays import Arrays, single_steps
+from pushforward.lite.arrays import Arrays
 
 Pair = tuple[Any, Any]
 # As of the classes of `pushforward.bijections.univariate`, whose formulas these are.
@@ -20,7 +20,6 @@ SLOPE_SHIFT = math.log(math.expm1(1 - SMALLEST_SLOPE))
 SMALLEST_BIN = 1e-3
 REACH = SCALE = 2.0
 LARGEST_RISE, STEEPNESS, LOG_SCALE_BOUND = 6.0, 3.0, math.log(1e3)
-SPREAD = 0.2
 
 
 def soft_bound(n: Arrays, value: Any, bound: float) -> Any:
@@ -219,10 +218,7 @@ def _bernstein(n: Arrays, family: dict[str, Any], x: Any, p: Any) -> Pair:
 
 def _sum_of_squares(n: Arrays, family: dict[str, Any], x: Any, p: Any) -> Pair:
     count, size, bound = family["polynomials"], family["degree"] + 1, family["bound"]
-    starts = numpy.zeros((count, size))
-    starts[:, 0] = 1
-    starts[:, 1:2] = SPREAD * single_steps(-1, 1, count).astype(float)[:, None]
-    a = n.reshape(p[..., 1:], (-1, p.shape[-2], count, size)) + n(starts / count**0.5)
+    a = n.reshape(p[..., 1:], (-1, p.shape[-2], count, size)) + n(family["starts"])
     u = (x / bound)[..., None]
     powers = [n.ones_like(u)]
     for _ in range(size - 1):
@@ -237,7 +233,7 @@ def _sum_of_squares(n: Arrays, family: dict[str, Any], x: Any, p: Any) -> Pair:
 
 def _monotone_network(n: Arrays, family: dict[str, Any], x: Any, p: Any) -> Pair:
     units, bound = family["units"], family["bound"]
-    nodes, weights = (n(part / 2) for part in numpy.polynomial.legendre.leggauss(40))
+    nodes, weights = n(family["nodes"]), n(family["weights"])
     shift, log_scale = p[..., 0], soft_bound(n, p[..., 1], LOG_SCALE_BOUND)
     w, centers, steepness = (p[..., None, 2 + k * units : 2 + (k + 1) * units] for k in range(3))
     w = LARGEST_RISE / units**0.5 * w / n.sqrt(1 + n.sum(w * w, axis=-1, keepdims=True))

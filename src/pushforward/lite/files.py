@@ -16,7 +16,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         path: a file written by `pushforward.save`.
 
     Returns:
-        A `Density`, float64 whatever the precision of the file.
+        A `Density`, or a `Table` of a model that was fitted to one; float64 whatever the precision of the file.
 
     Raises:
         InputError: no such file, a damaged or foreign one, or a model of an architecture that needs PyTorch, by name.
@@ -37,4 +37,14 @@ def load(path: str | os.PathLike[str]) -> Any:
     metadata = read_metadata(path)
     with opened(path) as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    return Density(density(metadata["config"], Weights(arrays)))
+    found, notes = Density(density(metadata["config"], Weights(arrays))), metadata["notes"]
+    if not isinstance(notes, dict) or "schema" not in notes:
+        return found
+    from pushforward.lite.table import Table
+    from pushforward.tables.columns.kinds import Continuous
+    from pushforward.tables.schema.serialization import parse_schema
+
+    schema = parse_schema(notes["schema"], source=f"the schema in {path}")
+    # What a model of an earlier version does not name is a number.
+    names = [*notes["columns"], *notes.get("given", ())]
+    return Table(found, notes, {name: schema.get(name, Continuous(heavy=False)) for name in names})

@@ -22,7 +22,8 @@ ACTIVATIONS: dict[str, Callable[[Arrays, Any], Any]] = {
 def parameters(n: Arrays, net: dict[str, Any], x: Any, context: Any) -> Any:
     """Return the parameters of all outputs, (n, outputs, P), or (1, outputs, P) where nothing is to be seen."""
     activate = ACTIVATIONS[net["activation"]]
-    found, value, last = [], x, len(net["layers"]) - 1
+    found: list[Any] = []
+    value, last = x, len(net["layers"]) - 1
     for k, layer in enumerate(net["layers"]):
         hidden = n(layer["bias"])[None, :]
         hidden = _added(n, hidden, layer["weight"], value)

@@ -17,9 +17,9 @@ from pushforward.errors import InputError
 from pushforward.lite.arrays import single_steps
 
 Config = dict[str, Any]
-SMALLEST_DIAGONAL, LOG_1000 = 1e-3, math.log(1e3)
+SMALLEST_DIAGONAL, LOG_1000, SPREAD = 1e-3, math.log(1e3), 0.2
 # The options of families, with those of the named architectures that do not say them.
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "additive": {},
     "affine": {"log_scale_bound": LOG_1000},
     "relative_affine": {"log_scale_bound": LOG_1000},
@@ -228,7 +228,15 @@ def _family(config: Config) -> dict[str, Any]:
             f"A flow of the univariate family {name!r} cannot be read without PyTorch; those that can are "
             f"{', '.join(OPTIONS)}."
         )
-    return {"kind": name, **{key: config.get(key, default) for key, default in OPTIONS[name].items()}}
+    found = {"kind": name, **{key: config.get(key, default) for key, default in OPTIONS[name].items()}}
+    if name == "sum_of_squares":
+        starts = numpy.zeros((found["polynomials"], found["degree"] + 1))
+        starts[:, 0] = 1
+        starts[:, 1:2] = SPREAD * single_steps(-1, 1, found["polynomials"]).astype(float)[:, None]
+        found["starts"] = starts / found["polynomials"] ** 0.5
+    if name == "monotone_network":
+        found["nodes"], found["weights"] = (part / 2 for part in numpy.polynomial.legendre.leggauss(40))
+    return found
 
 
 def _coupling(config: Config, w: Weights, family: dict[str, Any], layer: int) -> dict[str, Any]:
