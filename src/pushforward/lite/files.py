@@ -13,7 +13,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments:
-        path: a file written by `pushforward.save`.
+        path: a file written by `pushforward.save`, or a folder written by `pushforward.card`.
 
     Returns:
         A `Density`, or a `Table` of a model that was fitted to one; float64 whatever the precision of the file.
@@ -30,10 +30,9 @@ def load(path: str | os.PathLike[str]) -> Any:
         ((3,), (4, 2))
     """
     # Imported only here, since its package takes a part of the time of numpy.
-    from pushforward.store.description import opened, read_metadata
-    from pushforward.support.arguments import path_of
+    from pushforward.store.description import model_file, opened, read_metadata
 
-    path = path_of(path)
+    path = model_file(path)
     metadata = read_metadata(path)
     with opened(path) as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)

@@ -32,7 +32,7 @@ def flow_as_json(flow: Any) -> dict[str, Any]:
         flow: made by a named architecture, conditional or not.
 
     Raises:
-        InputError: a flow without a config, or an architecture that is no flow, by name.
+        InputError: a flow without a config, or one of another architecture than those of flows, by name.
 
     Example:
         >>> import pushforward as pf
