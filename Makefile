@@ -49,7 +49,7 @@ browser: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
 
 test-browser: browser
-	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/store/test_javascript_flows.py
+	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/exports/test_javascript_flows.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ HEAVY = {
     "arviz_stats", "pydantic", "rich", "typer", "soundfile", "ray", "plotly",
 }  # fmt: skip
 COMMANDS = ["fit", "score", "sample", "impute", "posterior", "distill", "report", "compare", "drift", "info"]
-COMMANDS += ["card", "speech"]
+COMMANDS += ["card", "export", "speech"]
 
 
 def imported(code):

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 import pushforward as pf
+from pushforward.exports.javascript import evaluator, flow_as_json
 from pushforward.flow import Flow
-from pushforward.store.javascript import evaluator, flow_as_json
 from pushforward.training.distillation import DistillationReport
 from pushforward.training.distillation.report import DistillationAlarm
 

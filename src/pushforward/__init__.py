@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pushforward.evaluation.report.building import report as report
     from pushforward.evaluation.report.comparison import compare as compare
     from pushforward.evaluation.report.drift import drift as drift
+    from pushforward.exports.writing import export as export
     from pushforward.flow import Flow as Flow
     from pushforward.store.card import card as card
     from pushforward.store.description import describe as describe
@@ -84,6 +85,7 @@ _HOMES = {
     "pushforward.evaluation.report.building": ["report"],
     "pushforward.evaluation.report.comparison": ["compare"],
     "pushforward.evaluation.report.drift": ["drift"],
+    "pushforward.exports.writing": ["export"],
     "pushforward.flow": ["Flow"],
     "pushforward.store.card": ["card"],
     "pushforward.store.description": ["describe"],

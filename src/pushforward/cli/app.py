@@ -8,6 +8,7 @@ from pushforward.cli.card import card
 from pushforward.cli.compare import compare
 from pushforward.cli.distill import distill
 from pushforward.cli.drift import drift
+from pushforward.cli.export import export
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Normalizing flows: from a table to its exact density.",
 )
-for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info, card):
+for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info, card, export):
     app.command()(function)
 app.add_typer(speech, name="speech")
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import Points
+from pushforward.exports.javascript import flow_as_json
 from pushforward.flow import Flow
-from pushforward.store.javascript import flow_as_json
 from pushforward.support.seeding import seeded, uniform_noise
 from pushforward.table_models.model import TableModel
 from pushforward.tables.columns.columns import Columns

@@ -68,7 +68,7 @@ def page(report: ModelReport, model: TableModel | None = None) -> str:
     environment = _environment()
     # Imported after it: charts need the library that the message is about.
     from pushforward.evaluation.report.flow_figure import LATENTS, flow_figure
-    from pushforward.store.javascript import evaluator
+    from pushforward.exports.javascript import evaluator
 
     figure, note = (None, "") if model is None else flow_figure(model, report.points)
     assets = files("pushforward.evaluation.report").joinpath("assets")

@@ -211,6 +211,11 @@ class Column(Traits):
     # How models see it.
 
     @property
+    def map_name(self) -> str:
+        """The name of that map, for those who compute it without torch; of numbers as if they were not rounded."""
+        return "identity"
+
+    @property
     def map(self) -> Callable[[Sequence[Any]], "Map"]:
         """Makes the map from codes to the whole line of some columns that have the same one."""
         # Imported only here, so that a schema can be read without torch.

@@ -82,6 +82,11 @@ class Bounded(Measured):
         return ends(self.low, self.high)
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "end_logarithms" if self.piled else "identity"
+
+    @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or logarithms of the distances from the ends at which values pile up."""
         if not self.piled:

@@ -90,6 +90,11 @@ class Continuous(Measured):
         return stepped.model_copy(update={"heavy": True, "tail": tail})
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "identity" if self.tail is None else "tails"
+
+    @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or the tail transform if the tails are heavy."""
         if self.tail is None:

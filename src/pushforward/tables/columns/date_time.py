@@ -129,6 +129,11 @@ class DateTime(Moments):
         return np.unique([*np.round(super().grid(spread, asked)), *self.atom_codes])
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "mixture" if self.atoms else "steps"
+
+    @property
     def map(self) -> Callable[[Sequence[Any]], "Map"]:
         """Steps of equal length, or a mixture of atoms and steps."""
         if self.atoms:

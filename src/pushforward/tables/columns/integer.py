@@ -205,6 +205,11 @@ class Integer(Column):
         return np.unique(offset + np.round((points - offset) / step) * step)
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "steps" if self.frequencies is None else "cells"
+
+    @property
     def map(self) -> type["Map"]:
         """Cells of known probability if the frequencies are known, else steps of equal length."""
         if self.frequencies is None:

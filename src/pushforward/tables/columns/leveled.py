@@ -49,6 +49,11 @@ class Leveled(Column):
         return np.arange(self.level_count, dtype=float)
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "cells"
+
+    @property
     def map(self) -> type["Map"]:
         """Cells of known probability."""
         from pushforward.tables.columns.maps.cells import Cells
@@ -77,6 +82,11 @@ class Leveled(Column):
         """
         if self.input_width <= MOST_FLAGS:
             return self.network_inputs(codes, codes, codes) if self.input_width else codes[:, None]
+        return codes.new_tensor(self.signs)[codes.clamp(0, self.input_width - 1).long()]
+
+    @property
+    def signs(self) -> np.ndarray:
+        """The signs that stand for levels where these are very many, (levels, signs)."""
         bits = hashes(np.arange(self.input_width), 0)[:, None] >> np.arange(MOST_FLAGS, dtype=np.uint64)
-        signs = codes.new_tensor(2.0 * (bits & np.uint64(1)).astype(float) - 1.0)
-        return signs[codes.clamp(0, self.input_width - 1).long()]
+        found: np.ndarray = 2.0 * (bits & np.uint64(1)).astype(float) - 1.0
+        return found

@@ -215,6 +215,11 @@ class Mixed(Measured):
         return np.unique([*super().grid(spread, asked), *(self.atoms or ())])
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "mixture"
+
+    @property
     def map(self) -> Callable[[Sequence[Any]], "Map"]:
         """A mixture of the atoms and the other values."""
         from pushforward.tables.columns.maps.mixture import Mixture

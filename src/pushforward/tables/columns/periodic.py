@@ -157,6 +157,11 @@ class Periodic(Column):
         return points_on_circle(self.low, self.period, spread)
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "circle"
+
+    @property
     def map(self) -> type["Map"]:
         """The circle, cut open."""
         from pushforward.tables.columns.maps.circle import Circle

@@ -76,6 +76,11 @@ class Positive(Measured):
         return (0.0 if self.exact_beside else self.offset or self.step) or math.ulp(0.0), math.inf
 
     @property
+    def map_name(self) -> str:
+        """The name of the map."""
+        return "logarithm" if self.log else "identity"
+
+    @property
     def exact_map(self) -> Callable[[Sequence[Any]], "Map"]:
         """The identity, or the logarithm."""
         if not self.log:

@@ -1,0 +1,49 @@
+"""A model file in another form, which the suffix of the output says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import InputError
+from pushforward.exports.javascript import write_json
+from pushforward.lite.files import load
+from pushforward.support.arguments import path_of
+
+# What writes a model that `pushforward.lite.load` gave, by the suffix of the file.
+WRITERS: dict[str, Callable[[Any, Path], None]] = {".json": write_json}
+
+
+def export(model: str | os.PathLike[str], output: str | os.PathLike[str]) -> Path:
+    """Write a model in a form that other programs evaluate.
+
+    Arguments:
+        model: a model file, as `pushforward.save` and `TableModel.save` write it.
+        output: the file to write; its suffix says the form: `.json` for the module of JavaScript in
+            `pushforward/exports/javascript`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: an unknown suffix, a file that is not a model, or a model that has no such form, by name; nothing is
+            written then.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pf.save(pf.maf(features=2), f"{folder}/flow.safetensors")
+        ...     export(f"{folder}/flow.safetensors", f"{folder}/flow.json").name
+        'flow.json'
+    """
+    path = path_of(output)
+    if path.suffix not in WRITERS:
+        raise InputError(
+            f"{path} ends in {path.suffix or 'nothing'!r}; a model can be exported to {', '.join(WRITERS)}."
+        )
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    WRITERS[path.suffix](load(model), path)
+    return path

@@ -1,0 +1,120 @@
+"""The arrays of one namespace in one precision: numpy, jax.numpy, or any that follows the array API standard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+# Names of numpy before version 2 and the standard.
+OLDER = {"concat": "concatenate", "asinh": "arcsinh", "atan": "arctan", "cumulative_sum": "cumsum"}
+# Steps to a root where nobody can look whether it is reached.
+BLIND_STEPS, MOST_STEPS = 48, 200
+
+
+class Arrays:
+    """What every map computes with: the functions of a namespace by their names, and its own few beside them.
+
+    Called with an array of numpy it gives that as a constant of the namespace in its precision.
+
+    Arguments:
+        xp: the namespace.
+        dtype: its float32 or float64.
+
+    Example:
+        >>> n = Arrays(numpy, numpy.float64)
+        >>> n.softplus(n([0.0])), n.flat(n([[1.0, 2.0]]))
+        (array([0.69314718]), array([1., 2.]))
+    """
+
+    def __init__(self, xp: Any, dtype: Any) -> None:
+        self.xp, self.dtype = xp, dtype
+        # Whether values are there to be looked at, which those of a compiler are not.
+        self.concrete = xp is numpy
+        self.eps = float(xp.finfo(dtype).eps)
+
+    def __call__(self, array: Any) -> Any:
+        """Return a constant of the namespace."""
+        return self.xp.asarray(array, dtype=self.dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.xp, name if hasattr(self.xp, name) else OLDER.get(name, name))
+
+    def like(self, value: Any, number: float) -> Any:
+        """Return a number in the shape of a value."""
+        return self.xp.full_like(value, number)
+
+    def columns(self, value: Any, places: Any) -> Any:
+        """Return some columns, (n, k), of (n, D)."""
+        return self.xp.take(value, self.xp.asarray(numpy.asarray(places, numpy.int64)), axis=-1)
+
+    def flat(self, value: Any) -> Any:
+        """Return all numbers in one dimension."""
+        return self.xp.reshape(value, (-1,))
+
+    def count(self, condition: Any) -> Any:
+        """Return how many entries of the last dimension hold."""
+        return self.xp.sum(self.xp.where(condition, self(1.0), self(0.0)), axis=-1)
+
+    def pick(self, table: Any, mask: Any) -> Any:
+        """Return the entry of the last dimension where a mask holds, which it does at one place."""
+        return self.xp.sum(self.xp.where(mask, table, self(0.0)), axis=-1)
+
+    def clip(self, value: Any, low: Any, high: Any) -> Any:
+        """Return the nearest value between two ends; NaN stays."""
+        return self.xp.minimum(self.xp.maximum(value, self(low)), self(high))
+
+    def softplus(self, value: Any) -> Any:
+        """Return log(1 + exp(value))."""
+        return self.xp.logaddexp(value, self(0.0))
+
+    def logsumexp(self, value: Any, axis: int = -1, keepdims: bool = False) -> Any:
+        """Return log Σ exp over a dimension."""
+        largest = self.xp.max(value, axis=axis, keepdims=True)
+        largest = self.xp.where(self.xp.isfinite(largest), largest, self(0.0))
+        total = self.xp.log(self.xp.sum(self.xp.exp(value - largest), axis=axis, keepdims=True)) + largest
+        return total if keepdims else self.xp.squeeze(total, axis=axis)
+
+    def log_softmax(self, value: Any, axis: int = -1) -> Any:
+        """Return the logarithms of weights that sum to 1."""
+        return value - self.logsumexp(value, axis, keepdims=True)
+
+    def root(self, function: Callable[[Any], tuple[Any, Any]], low: Any, high: Any) -> Any:
+        """Return where an increasing function is 0, by Newton's method within a bracket, else by bisection.
+
+        The last step is one of Newton from the root, so that derivatives are those of the root whatever the way to it.
+
+        Arguments:
+            function: gives value and slope at a.
+            low: where the value is at most 0.
+            high: where it is at least 0.
+        """
+        xp = self.xp
+        room = 64 * self.eps * xp.maximum(xp.abs(low), xp.abs(high))
+        low, high = low - room, high + room
+        first, last, a = low, high, low + (high - low) / 2
+        before = high - low
+        for _ in range(MOST_STEPS if self.concrete else BLIND_STEPS):
+            value, slope = function(a)
+            low, high = xp.where(value < 0, a, low), xp.where(value > 0, a, high)
+            newton, middle = a - value / slope, low + (high - low) / 2
+            trusted = (newton > low) & (newton < high) & (xp.abs(newton - a) < xp.abs(before) / 2)
+            after = xp.where(value == 0, a, xp.where(trusted, newton, middle))
+            settled = (after == a) | (middle <= low) | (middle >= high)
+            settled = settled | (xp.abs(value) <= 4 * self.eps * xp.abs(a) * slope) | ~xp.isfinite(high - low)
+            if self.concrete and settled.all():
+                break
+            # What is settled stays, and does not begin again.
+            before, a = xp.where(settled, before, after - a), xp.where(settled, a, after)
+        value, slope = function(a)
+        newton = a - value / slope
+        return xp.where((newton >= first) & (newton <= last), newton, a)
+
+
+def single_steps(start: float, end: float, count: int) -> Any:
+    """Return numbers at equal distances, (count,) float32, rounded as torch rounds them."""
+    # Each number is rounded once, as by a fused multiplication and addition.
+    step, place = float(numpy.float32((end - start) / max(count - 1, 1))), numpy.arange(count)
+    found = numpy.where(place < count // 2, start + step * place, end - step * (count - 1 - place))
+    return (found if count > 1 else numpy.array([start])).astype(numpy.float32)
