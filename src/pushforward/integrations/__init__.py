@@ -6,7 +6,10 @@ A module is imported when something in it is first used, and needs its package t
 from pushforward.support.lazy import lazy
 
 _HOMES = {
+    "pushforward.integrations.from_zuko": ["from_zuko"],
+    "pushforward.integrations.nflows": ["from_nflows"],
     "pushforward.integrations.torch_distributions": ["FlowTransform", "as_transform", "base_of"],
+    "pushforward.integrations.zuko": ["as_zuko"],
 }
 
 __all__ = [name for names in _HOMES.values() for name in names]

@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Transform, constraints
 from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
 from pushforward.errors import InputError
-from pushforward.flow import Flow
+from pushforward.flow import Flow, check_context
 from pushforward.support.broadcasting import broadcast_shapes
 
 
@@ -58,7 +58,7 @@ class FlowTransform(Transform):
         self._last = weakref.ref(z), weakref.ref(x), -log_det
         return z
 
-    def log_abs_det_jacobian(self, z: Tensor, x: Tensor) -> Tensor:
+    def log_abs_det_jacobian(self, z: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
         """log|det ∂x/∂z|, (*batch), of z and x, (*batch, D)."""
         last, self._last = self._last, None
         if last is not None and last[0]() is z and last[1]() is x:
@@ -104,7 +104,7 @@ def as_transform(flow: Flow, context: Tensor | None = None) -> FlowTransform:
         >>> torch.allclose(density.log_prob(x), flow.log_prob(x), atol=1e-5)
         True
     """
-    flow.distribution(context)  # which refuses a context that does not fit
+    check_context(context, flow.context_features)
     return FlowTransform(flow.bijection, context)
 
 
