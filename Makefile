@@ -10,7 +10,7 @@ ENGINES ?= .venv-engines
 PACKAGING ?= .venv-packaging
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
-.PHONY: install demo test test-all test-engines browser test-browser lint docs dist test-dist bench bench-quick quality speech clean
+.PHONY: install demo test test-all test-engines browser test-browser integrations test-integrations lint docs dist test-dist bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -47,6 +47,13 @@ browser: install
 	@command -v chromium >/dev/null && command -v node >/dev/null || { apt-get update -q && apt-get install -y -q chromium nodejs; } \
 		|| echo "Chromium and Node are not there and cannot be installed here: tests that need them are skipped."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
+
+# The packages that our flows work inside, but for those that ask for other versions of what the rest needs.
+integrations: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[integrations]'
+
+test-integrations: integrations
+	$(PYTEST) -m '' tests/integrations
 
 test-browser: browser
 	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/exports/test_javascript_flows.py

@@ -265,16 +265,28 @@ class Flow(nn.Module):
             raise
 
     def _check_context(self, context: Tensor | None) -> None:
-        expected = self.context_features
-        if context is None:
-            if expected:
-                raise InputError(f"This flow is conditional: it needs a context of shape (..., {expected}).")
-            return
-        if not expected:
-            raise InputError("This flow takes no context: build it with context=C to make it conditional.")
-        check_tensor(context, "context")
-        if context.dim() == 0 or context.shape[-1] != expected:
-            raise InputError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
+        check_context(context, self.context_features)
+
+
+def check_context(context: Tensor | None, expected: int) -> None:
+    """Refuse a context that is not what a flow takes.
+
+    Arguments:
+        context: what is given, or None.
+        expected: C, 0 for an unconditional flow.
+
+    Raises:
+        InputError: a context that is missing, has another shape, or is given to an unconditional flow.
+    """
+    if context is None:
+        if expected:
+            raise InputError(f"This flow is conditional: it needs a context of shape (..., {expected}).")
+        return
+    if not expected:
+        raise InputError("This flow takes no context: build it with context=C to make it conditional.")
+    check_tensor(context, "context")
+    if context.dim() == 0 or context.shape[-1] != expected:
+        raise InputError(f"Expected a context of shape (..., {expected}), got {tuple(context.shape)}.")
 
 
 class FlowDistribution(Distribution):

@@ -23,6 +23,7 @@ OTHERS = {
     "arbitrary_conditional": "pushforward.table_models.arbitrary_conditional_flow",
     "flow_mixture": "pushforward.zoo.flow_mixture",
     "gaussianized": "pushforward.zoo.units",
+    "imported": "pushforward.integrations.imported.flow",
     "kernel_density": "pushforward.zoo.kernel_density",
     "normal_mixture": "pushforward.zoo.normal_mixture",
     "parallel_wavenet": "pushforward.audio.models.architectures",

@@ -1,0 +1,1 @@
+"""Flows of other libraries rebuilt as ours: their families of maps, layers that hold them, and their weights."""

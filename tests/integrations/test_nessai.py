@@ -1,0 +1,77 @@
+"""Nested sampling of nessai with flows of ours: a known evidence."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+import pushforward as pf
+
+pytest.importorskip("nessai", reason="pip install 'pushforward[nessai]' brings it")
+from nessai.flowsampler import FlowSampler
+from nessai.model import Model
+
+from pushforward.integrations.nessai import NessaiFlow, flow_config
+
+DEVIATION = 0.5
+
+
+class Gaussian(Model):
+    """A Gaussian likelihood under a uniform prior on (-5, 5)²: its evidence is 1/100."""
+
+    def __init__(self):
+        self.names = ["x", "y"]
+        self.bounds = {name: [-5.0, 5.0] for name in self.names}
+
+    def log_prior(self, x):
+        return np.log(self.in_bounds(x), dtype=float) - 2 * math.log(10)
+
+    def log_likelihood(self, x):
+        return sum(stats.norm.logpdf(x[name], scale=DEVIATION) for name in self.names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["realnvp", "nsf"])
+def test_the_evidence_of_a_gaussian_is_found(name, tmp_path):
+    options = {"kind": "coupling"} if name == "nsf" else {}
+    sampler = FlowSampler(
+        Gaussian(),
+        output=str(tmp_path),
+        nlive=500,
+        flow_config=flow_config(name, layers=3, hidden=(16, 16), **options),
+        seed=1,
+        plot=False,
+        resume=False,
+        checkpointing=False,
+        signal_handling=False,
+    )
+    sampler.run(plot=False, save=False)
+    assert abs(sampler.log_evidence - math.log(1 / 100)) < 5 * sampler.log_evidence_error
+    assert isinstance(sampler.ns.proposal.flow.model, NessaiFlow)
+
+
+def test_the_methods_of_nessai_are_those_of_the_flow():
+    flow = NessaiFlow(3, None, None, None, architecture={"architecture": "nsf", "layers": 2})
+    x = torch.randn(5, 3)
+    z, log_det = flow.forward(x)
+    back, negative = flow.inverse(z)
+    torch.testing.assert_close((back, negative), (x, -log_det), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(flow.log_prob(x), flow.base_distribution_log_prob(z) + log_det)
+    draws, log_prob = flow.sample_and_log_prob(7)
+    torch.testing.assert_close(log_prob, flow.log_prob(draws), rtol=1e-4, atol=1e-4)
+    flow.freeze_transform()
+    assert not any(parameter.requires_grad for parameter in flow.parameters())
+    flow.unfreeze_transform()
+    assert all(parameter.requires_grad for parameter in flow.parameters())
+    assert flow.sample(4).shape == (4, 3) == flow.sample_latent_distribution(4).shape
+
+
+def test_what_is_unknown_is_named():
+    with pytest.raises(pf.InputError, match='did you mean "realnvp"'):
+        flow_config("realnpv")
+    with pytest.raises(pf.InputError, match="no option 'layer'"):
+        NessaiFlow(2, **{key: value for key, value in flow_config("maf", layer=2).items() if key != "flow"})
+    with pytest.raises(pf.InputError, match="an option of its architecture"):
+        NessaiFlow(2, architecture={"architecture": "maf"}, distribution="uniform")
