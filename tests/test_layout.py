@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src"
 # From the bottom to the top; `pushforward` itself and `__main__` stand above all.
 ORDER = ["version", "errors", "support", "kernels", "networks", "solvers", "bijections", "distributions", "flow", "zoo"]
-ORDER += ["tables", "training", "store", "table_models", "estimator", "evaluation", "audio", "cli"]
+ORDER += ["tables", "training", "store", "table_models", "estimator", "evaluation", "chains", "audio", "cli"]
 FILES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in SOURCE.rglob("*.py")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pushforward.bijections.base import Bijection as Bijection
     from pushforward.bijections.compose import Compose as Compose
     from pushforward.bijections.compose import Inverse as Inverse
+    from pushforward.chains.prior import as_prior as as_prior
     from pushforward.errors import InputError as InputError
     from pushforward.errors import TrainingError as TrainingError
     from pushforward.estimator import ConditionalFlowDensity as ConditionalFlowDensity
@@ -77,6 +78,7 @@ _HOMES = {
     "pushforward.audio.models.architectures": ["parallel_wavenet", "wavenet"],
     "pushforward.bijections.base": ["Bijection"],
     "pushforward.bijections.compose": ["Compose", "Inverse"],
+    "pushforward.chains.prior": ["as_prior"],
     "pushforward.errors": ["InputError", "TrainingError"],
     "pushforward.estimator": ["ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer"],
     "pushforward.evaluation": ["plots"],
