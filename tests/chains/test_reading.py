@@ -164,3 +164,13 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "run_1.txt").write_text("1 2 3\n1 2 4\n")
     with pytest.raises(pf.InputError, match="paramnames is missing"):
         read_chain(tmp_path / "run")
+
+
+def test_bounds_of_a_table_are_given():
+    table = pa.table({"a": [0.5, 2.0], "b": [1.0, 3.0]})
+    chain = read_chain(table, bounds={"a": (0.0, None)})
+    assert chain.low.tolist() == [0.0, -math.inf] and chain.high.tolist() == [math.inf, math.inf]
+    with pytest.raises(pf.InputError, match="a has 1 value beyond its bounds, 0 and 1, such as 2"):
+        read_chain(table, bounds={"a": (0.0, 1.0)})
+    with pytest.raises(pf.InputError, match="no parameter c to have bounds"):
+        read_chain(table, bounds={"c": (0.0, 1.0)})

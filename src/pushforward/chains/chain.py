@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest, quoted
+from pushforward.support.wording import counted
 
 # A correlation matrix with a smaller eigenvalue belongs to columns that are linear functions of each other.
 LEAST_EIGENVALUE = 1e-11
@@ -64,6 +65,29 @@ class Chain:
             self, names=list(columns), x=self.x[:, places], log_posterior=known, low=self.low[places],
             high=self.high[places],
         )  # fmt: skip
+
+    def within(self, bounds: Mapping[str, tuple[float | None, float | None]]) -> Chain:
+        """The chain with bounds of some parameters, (low, high), None for none.
+
+        Raises:
+            InputError: there is no such parameter, or a value lies beyond them.
+        """
+        low, high = self.low.copy(), self.high.copy()
+        for name, (least, most) in bounds.items():
+            if name not in self.names:
+                raise InputError(
+                    f"The chain has no parameter {quoted(name)} to have bounds; {nearest(name, self.names)}"
+                )
+            place = self.names.index(name)
+            low[place] = -np.inf if least is None else least
+            high[place] = np.inf if most is None else most
+            outside = (self.x[:, place] < low[place]) | (self.x[:, place] > high[place])
+            if outside.any():
+                raise InputError(
+                    f"The parameter {quoted(name)} has {counted(int(outside.sum()), 'value')} beyond its bounds, "
+                    f"{low[place]:g} and {high[place]:g}, such as {self.x[outside.argmax(), place]:g}."
+                )
+        return dataclasses.replace(self, low=low, high=high)
 
     def rows(self, kept: np.ndarray) -> Chain:
         """Some of the rows, (n,) booleans or places."""

@@ -16,13 +16,15 @@ from pushforward.chains.density import draws, fit_density, latent_and_log_det, l
 from pushforward.chains.options import Options, split_options
 from pushforward.chains.reading import read_chain
 from pushforward.chains.uncertainty import effective_size, mean_of
-from pushforward.chains.weighing import LogEstimate, log_mean
+from pushforward.chains.weighing import LogEstimate, log_mean, tail_shape
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import Estimate, as_json
 from pushforward.flow import Flow
 
-# The variances by which the base is scaled, of which the fit half chooses one.
+# The variances by which the base is scaled, of which rows that are not trained on choose one; from this Pareto k on
+# weights have no variance.
 TEMPERATURES = (0.5, 0.65, 0.8, 0.9, 0.95)
+LARGEST_TAIL = 0.5
 DRAWS = 20_000
 # Draws that look for probability beyond all samples, and the share of it that is told.
 LEAKING_DRAWS, LARGEST_LEAK = 5_000, 0.01
@@ -126,7 +128,7 @@ def evidence(
     first, second = whole.halves(seed)
     flow = fit_density(whole, first, **fitting)
     estimated = whole.rows(second)
-    temperature = _temperature(flow, whole.rows(first))
+    temperature = _temperature(flow, whole.rows(whole.training_parts(first, seed)[1]))
     reciprocal = log_mean(_log_ratio(flow, estimated, temperature), estimated, sign=-1)
     warnings = _leaks(flow, whole, temperature, seed)
     importance = bridge = None
@@ -151,19 +153,22 @@ def _log_ratio(flow: Flow, chain: Chain, temperature: float) -> np.ndarray:
 
 
 def _temperature(flow: Flow, chain: Chain) -> float:
-    """The temperature of the least relative variance among the rows of the fit."""
+    """The temperature of the least relative variance among rows, of those that leave the weights light tails."""
+    assert chain.log_posterior is not None
     z, log_det = latent_and_log_det(flow, chain.x)
     variances = []
     for temperature in TEMPERATURES:
         log_ratio = log_normal(z, temperature) + log_det - chain.log_posterior
         ratio = np.exp(log_ratio - log_ratio.max())
         mean = np.average(ratio, weights=chain.weights)
-        variances.append(np.average((ratio / mean - 1) ** 2, weights=chain.weights))
+        variance = float(np.average((ratio / mean - 1) ** 2, weights=chain.weights))
+        heavy = tail_shape(log_ratio + np.log(chain.weights)) > LARGEST_TAIL and temperature > TEMPERATURES[0]
+        variances.append(math.inf if heavy else variance)
     return TEMPERATURES[int(np.argmin(variances))]
 
 
 def _leaks(flow: Flow, chain: Chain, temperature: float, seed: int) -> list[str]:
-    """A warning where φ has probability beyond all samples: as beyond an end of the prior that is no bound."""
+    """A warning where φ has probability beyond all samples: as beyond an end of the prior that nobody named."""
     x, _ = draws(flow, LEAKING_DRAWS, seed, temperature)
     outside = (x < chain.x.min(0)) | (x > chain.x.max(0))
     share = float(outside.any(1).mean())

@@ -115,7 +115,7 @@ def as_prior(model: Any) -> Prior:
         works on a copy of the model, on the processor, and can be pickled.
 
     Raises:
-        InputError: a density that is no such transform: a conditional one, one of columns with gaps, levels, whole
+        InputError: a density without such a transform: a conditional one, one of columns with gaps, levels, whole
             numbers or recorded steps, of measurement errors, or over another base than the normal one.
 
     Cost: one forward pass of the flow for each call; give many points at a time where the sampler can.

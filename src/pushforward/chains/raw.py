@@ -53,7 +53,7 @@ class RawChain:
         """The chain, with Markov chains one after the other, without rows of weight 0.
 
         Raises:
-            InputError: a value that is not finite, a weight below 0, or a row beyond its bounds.
+            InputError: a value that is not finite, a weight below 0, or a value beyond its bounds.
         """
         places = [self.names.index(name) for name in self.sampled]
         x = np.ascontiguousarray(self.x[:, places], dtype=np.float64)
@@ -68,19 +68,15 @@ class RawChain:
         if log_posterior is not None:
             log_posterior = np.asarray(log_posterior, dtype=np.float64)
             self._check(used & ~np.isfinite(log_posterior), "a log-posterior that is not a finite number")
-        low, high = (
-            np.array([self.bounds.get(name, (-np.inf, np.inf))[end] for name in self.sampled]) for end in (0, 1)
-        )
-        for name, column, least, most in zip(self.sampled, x.T, low, high, strict=True):
-            outside = used & ((column < least) | (column > most))
-            self._check(outside, f"a value of {quoted(name)} beyond its bounds, {least:g} and {most:g}")
         walks = np.zeros(len(x), dtype=int)
         if self.walks is not None:
             walks = np.unique(self.walks, return_inverse=True)[1].reshape(-1)
         order = np.flatnonzero(used)
         order = order[np.argsort(walks[order], kind="stable")]
         known = None if log_posterior is None else log_posterior[order]
-        return Chain(self.sampled, x[order], weights[order], known, low, high, walks[order], notes=self.notes)
+        none = np.full(len(self.sampled), np.inf)
+        chain = Chain(self.sampled, x[order], weights[order], known, -none, none, walks[order], notes=self.notes)
+        return chain.within({name: ends for name, ends in self.bounds.items() if name in self.sampled})
 
     def _check(self, bad: np.ndarray, what: str) -> None:
         if bad.any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -32,6 +32,7 @@ class ChainOptions(TypedDict, total=False):
             "loglikelihood" or "log_like".
         log_prior: the column of the logarithm of the normalized prior; default "log_prior".
         walk: the column with the number of the Markov chain of each row; default "chain"; without one the rows are one.
+        bounds: {parameter: (low, high)}, None for no bound, where its prior ends, beside those that the source gives.
         burn_in: the share of the first rows of each Markov chain that is dropped; default 0.
         independent: whether the rows are independent of each other, as those of nested samplers; default False.
     """
@@ -42,6 +43,7 @@ class ChainOptions(TypedDict, total=False):
     log_likelihood: str | None
     log_prior: str | None
     walk: str | None
+    bounds: Mapping[str, tuple[float | None, float | None]] | None
     burn_in: float
     independent: bool
 
@@ -83,6 +85,9 @@ def read_chain(source: Any, **options: Unpack[ChainOptions]) -> Chain:
         columns = options.get("columns")
         # Only what is asked for is looked at: derived parameters may have values that are not numbers.
         chain = (raw if columns is None else raw.with_columns(columns)).checked()
+    bounds = options.get("bounds")
+    if bounds:
+        chain = chain.within(bounds)
     if options.get("independent"):
         chain = dataclasses.replace(chain, independent=True)
     if burn_in:

@@ -108,9 +108,9 @@ def tension(a: Any, b: Any, **options: Unpack[Options]) -> Tension:
         pairs = _pairs(*of_fit, generator)
         flow = fit_density(pairs, np.arange(len(pairs)), **fitting)
         share, error = _denser(flow, *others, generator)
-        shares.append(share)
+        shares.append(min(share, 1.0))
         errors.append(error)
-    probability = float(np.mean(shares))
+    probability = min(float(np.mean(shares)), 1.0)
     of_fit = max(_error_of_place(first, second, probability), abs(shares[0] - shares[1]) / 2)
     error = math.hypot(math.hypot(*errors) / 2, of_fit)
     sizes = effective_size(first), effective_size(second)
@@ -175,16 +175,22 @@ def _shift(a: Chain, b: Chain) -> tuple[np.ndarray, np.ndarray]:
 def _error_of_place(a: Chain, b: Chain, probability: float) -> float:
     """The error of the probability because means and covariances, and with them the place of no shift, have errors.
 
-    It is that of Gaussians, by the influence of each row on their distance r² = shiftᵀ C⁻¹ shift, in units of r.
+    It is that of Gaussians, by the influence of each row on their distance r, r² = shiftᵀ C⁻¹ shift.
     """
     shift, direction = _shift(a, b)
     distance = math.sqrt(float(shift @ direction))
+    # Where there is no shift at all, any direction will do.
+    along = (
+        direction / distance if distance > 0 else np.eye(len(shift))[0] / math.sqrt(a.x[:, 0].var() + b.x[:, 0].var())
+    )
     errors = []
     for chain, sign in ((a, 1.0), (b, -1.0)):
-        along = (chain.x - np.average(chain.x, axis=0, weights=chain.weights)) @ direction
-        errors.append(mean_of(2 * sign * along - along**2, chain).error / (2 * distance))
-    r = math.sqrt(float(stats.chi2.ppf(min(probability, 1 - 1e-12), len(shift))))
-    return 2 * r * float(stats.chi2.pdf(r**2, len(shift))) * math.hypot(*errors)
+        place = (chain.x - np.average(chain.x, axis=0, weights=chain.weights)) @ along
+        errors.append(mean_of(sign * place - 0.5 * distance * place**2, chain).error)
+    error = math.hypot(*errors)
+    # Within its error of 0 the distance has no slope that counts.
+    r = max(math.sqrt(float(stats.chi2.ppf(min(probability, 1 - 1e-12), len(shift)))), error)
+    return 2 * r * float(stats.chi2.pdf(r**2, len(shift))) * error
 
 
 def _gaussian_sigmas(a: Chain, b: Chain) -> float:

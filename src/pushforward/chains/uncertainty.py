@@ -11,7 +11,7 @@ from scipy import stats
 from pushforward.chains.chain import Chain
 
 # Batches are this many autocorrelation times long where there are rows enough for so many batches.
-TIMES, FEWEST_BATCHES = 10, 20
+TIMES, FEWEST_BATCHES = 20, 20
 # The window of autocorrelations ends where it is this many autocorrelation times long.
 WINDOW = 5
 
@@ -36,8 +36,8 @@ class Mean:
 def mean_of(values: np.ndarray, chain: Chain) -> Mean:
     """The mean of a function of the rows of a chain, with its error by batch means.
 
-    The batches are pieces of Markov chains, ten autocorrelation times long, so that their sums are nearly independent;
-    the error is that of a ratio of sums of weights. Means of nested samples have batches of rows at random.
+    The batches are pieces of Markov chains, twenty autocorrelation times long, so that their sums are nearly
+    independent; the error is that of a ratio of sums of weights. Means of nested samples have batches of rows at random.
 
     Arguments:
         values: (n,) of the rows.

@@ -61,13 +61,13 @@ def log_mean(log_weights: np.ndarray, chain: Chain | None, sign: int = 1) -> Log
         mean, error, short, of_rows = found.value, found.error, found.short, np.log(chain.weights)
         share = (chain.weights @ weights) ** 2 / (chain.weights.sum() * (chain.weights @ weights**2))
         size = float(share * found.size)
-    shape = _shape(log_weights + of_rows)
+    shape = tail_shape(log_weights + of_rows)
     relative = error / mean
     return LogEstimate(sign * (largest + math.log(mean)), relative, size, shape, _doubts(shape, relative, short))
 
 
-def _shape(log_weights: np.ndarray) -> float:
-    """Pareto k of the weights that are not 0; NaN of too few."""
+def tail_shape(log_weights: np.ndarray) -> float:
+    """Pareto k of the weights, (n,), that are not 0; NaN of too few."""
     kept = log_weights[np.isfinite(log_weights)]
     if len(kept) < 25:
         return math.nan

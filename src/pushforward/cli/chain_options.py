@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import MaxTime, Seed, columns
+from pushforward.cli.options import MaxTime, Seed, columns, pairs
 from pushforward.cli.output import say
+from pushforward.errors import InputError
 
 CHAIN = (
     "Samples: the root or the folder of chains of GetDist or Cobaya, a file of emcee (.h5) or ArviZ (.nc), or a table "
@@ -36,6 +37,10 @@ class ChainChoices:
     walk: Annotated[
         str | None, typer.Option("--chain", help="Column with the number of the Markov chain of each row.")
     ] = None
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option(help="Where the prior of a parameter ends, a=0:1, or a=0: for no upper end; once for each."),
+    ] = None
     burn_in: Annotated[
         float, typer.Option(min=0.0, max=0.99, help="Share of each Markov chain to drop from its start.")
     ] = 0.0
@@ -58,6 +63,7 @@ class ChainChoices:
             "log_likelihood": self.log_likelihood,
             "log_prior": self.log_prior,
             "walk": self.walk,
+            "bounds": {name: _ends(name, text) for name, text in pairs(self.bounds, "--bounds").items()},
             "burn_in": self.burn_in,
             "independent": self.independent,
             "flow": self.flow,
@@ -66,3 +72,13 @@ class ChainChoices:
             "progress": False if quiet else None,
             "announce": functools.partial(say, quiet=quiet),
         }
+
+
+def _ends(name: str, text: str) -> tuple[float | None, float | None]:
+    """The bounds in "0:1", of which one may be left out."""
+    parts = text.split(":")
+    try:
+        low, high = (float(part) if part.strip() else None for part in parts)
+    except ValueError:
+        raise InputError(f"--bounds takes parameter=low:high, such as {name}=0:1, not {name}={text}.") from None
+    return low, high
