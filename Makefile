@@ -10,7 +10,7 @@ ENGINES ?= .venv-engines
 PACKAGING ?= .venv-packaging
 KERNELS := $(wildcard src/pushforward/kernels/csrc/*.cpp src/pushforward/kernels/csrc/*.h src/pushforward/kernels/csrc/*.inc)
 
-.PHONY: install demo test test-all test-engines browser test-browser integrations test-integrations lint docs dist test-dist bench bench-quick quality speech clean
+.PHONY: install demo test test-all test-engines browser test-browser integrations test-integrations samplers lint docs dist test-dist bench bench-quick quality speech clean
 
 install: $(VENV)/installed
 
@@ -57,6 +57,10 @@ test-integrations: integrations
 
 test-browser: browser
 	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/exports/test_javascript_flows.py
+
+# GetDist, emcee and ArviZ, whose chains the tests read; without them these tests are skipped.
+samplers: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[samplers]'
 
 lint: install
 	$(BIN)/ruff check .

@@ -9,7 +9,18 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src"
 # From the bottom to the top; `pushforward` itself and `__main__` stand above all.
 ORDER = ["version", "errors", "support", "kernels", "networks", "solvers", "bijections", "distributions", "flow", "zoo"]
-ORDER += ["tables", "training", "store", "lite", "exports", "table_models", "estimator", "evaluation", "audio"]
+ORDER += [
+    "tables",
+    "training",
+    "store",
+    "lite",
+    "exports",
+    "table_models",
+    "estimator",
+    "evaluation",
+    "chains",
+    "audio",
+]
 ORDER += ["integrations", "cli"]
 FILES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from pushforward.bijections.base import Bijection as Bijection
     from pushforward.bijections.compose import Compose as Compose
     from pushforward.bijections.compose import Inverse as Inverse
+    from pushforward.chains.evidence import evidence as evidence
+    from pushforward.chains.information import information as information
+    from pushforward.chains.prior import as_prior as as_prior
+    from pushforward.chains.reading import read_chain as read_chain
+    from pushforward.chains.tension import tension as tension
     from pushforward.errors import InputError as InputError
     from pushforward.errors import TrainingError as TrainingError
     from pushforward.estimator import ConditionalFlowDensity as ConditionalFlowDensity
@@ -78,6 +83,11 @@ _HOMES = {
     "pushforward.audio.models.architectures": ["parallel_wavenet", "wavenet"],
     "pushforward.bijections.base": ["Bijection"],
     "pushforward.bijections.compose": ["Compose", "Inverse"],
+    "pushforward.chains.evidence": ["evidence"],
+    "pushforward.chains.information": ["information"],
+    "pushforward.chains.prior": ["as_prior"],
+    "pushforward.chains.reading": ["read_chain"],
+    "pushforward.chains.tension": ["tension"],
     "pushforward.errors": ["InputError", "TrainingError"],
     "pushforward.estimator": ["ConditionalFlowDensity", "FlowDensity", "FlowOutlierDetector", "FlowTransformer"],
     "pushforward.evaluation": ["plots"],

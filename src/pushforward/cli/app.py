@@ -9,15 +9,18 @@ from pushforward.cli.compare import compare
 from pushforward.cli.distill import distill
 from pushforward.cli.drift import drift
 from pushforward.cli.export import export
+from pushforward.cli.evidence import evidence
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
+from pushforward.cli.information import information
 from pushforward.cli.output import command
 from pushforward.cli.posterior import posterior
 from pushforward.cli.report import report
 from pushforward.cli.sample import sample
 from pushforward.cli.score import score
 from pushforward.cli.speech import app as speech
+from pushforward.cli.tension import tension
 from pushforward.cli.usage import Commands
 from pushforward.version import __version__
 
@@ -30,7 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Normalizing flows: from a table to its exact density.",
 )
-for function in (fit, score, sample, impute, posterior, distill, report, compare, drift, info, card, export):
+OF_TABLES = (fit, score, sample, impute, posterior, distill, report, compare, drift, info, card, export)
+OF_CHAINS = (evidence, information, tension)
+for function in (*OF_TABLES, *OF_CHAINS):
     app.command()(function)
 app.add_typer(speech, name="speech")
 

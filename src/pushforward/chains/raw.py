@@ -1,0 +1,85 @@
+"""What a source says of a chain, before it is checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pushforward.chains.chain import Chain
+from pushforward.errors import InputError
+from pushforward.support.suggestions import nearest, quoted
+
+
+@dataclass(frozen=True, eq=False)
+class RawChain:
+    """What a source says of a chain.
+
+    Attributes:
+        source: what messages call it.
+        names: of the columns.
+        x: (n, columns).
+        sampled: the names of the parameters; the other columns are derived from them.
+        weights: (n,) or None.
+        log_posterior: (n,) or None.
+        walks: (n,) any numbers or texts that tell Markov chains apart; None for one.
+        bounds: {parameter: its lower and upper bound}.
+        notes: what is to be known, in sentences.
+    """
+
+    source: str
+    names: list[str]
+    x: np.ndarray
+    sampled: list[str]
+    weights: np.ndarray | None = None
+    log_posterior: np.ndarray | None = None
+    walks: np.ndarray | None = None
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def with_columns(self, columns: Sequence[str]) -> RawChain:
+        """The chain of some columns, which may be derived ones; the log-posterior is that of all sampled ones."""
+        for name in columns:
+            if name not in self.names:
+                raise InputError(f"{self.source} has no parameter {quoted(name)}; {nearest(name, self.names)}")
+        if len(set(columns)) < len(columns) or not columns:
+            raise InputError("columns names each parameter once, and at least one.")
+        known = self.log_posterior if set(columns) == set(self.sampled) else None
+        return dataclasses.replace(self, sampled=list(columns), log_posterior=known)
+
+    def checked(self) -> Chain:
+        """The chain, with Markov chains one after the other, without rows of weight 0.
+
+        Raises:
+            InputError: a value that is not finite, a weight below 0, or a value beyond its bounds.
+        """
+        places = [self.names.index(name) for name in self.sampled]
+        x = np.ascontiguousarray(self.x[:, places], dtype=np.float64)
+        weights = np.ones(len(x)) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
+        self._check(~np.isfinite(weights) | (weights < 0), "a weight that is not a number of at least 0")
+        if not (weights > 0).any():
+            raise InputError(f"{self.source} has no row with a weight above 0.")
+        used = weights > 0
+        for name, column in zip(self.sampled, x.T, strict=True):
+            self._check(used & ~np.isfinite(column), f"a value of {quoted(name)} that is not a finite number")
+        log_posterior = self.log_posterior
+        if log_posterior is not None:
+            log_posterior = np.asarray(log_posterior, dtype=np.float64)
+            self._check(used & ~np.isfinite(log_posterior), "a log-posterior that is not a finite number")
+        walks = np.zeros(len(x), dtype=int)
+        if self.walks is not None:
+            walks = np.unique(self.walks, return_inverse=True)[1].reshape(-1)
+        order = np.flatnonzero(used)
+        order = order[np.argsort(walks[order], kind="stable")]
+        known = None if log_posterior is None else log_posterior[order]
+        none = np.full(len(self.sampled), np.inf)
+        chain = Chain(self.sampled, x[order], weights[order], known, -none, none, walks[order], notes=self.notes)
+        return chain.within({name: ends for name, ends in self.bounds.items() if name in self.sampled})
+
+    def _check(self, bad: np.ndarray, what: str) -> None:
+        if bad.any():
+            more = int(bad.sum()) - 1
+            rest = f" ({more:,} more such rows)" if more else ""
+            raise InputError(f"{self.source} has {what} in row {int(bad.argmax()) + 1}{rest}; correct or remove it.")

@@ -1,0 +1,80 @@
+"""Chains in plain tables: columns of parameters beside those of weights and log-densities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pushforward.chains.raw import RawChain
+from pushforward.errors import InputError
+from pushforward.support.suggestions import nearest, quoted
+from pushforward.tables import numeric_matrix, read_columns, table_from_frame
+
+# The names by which columns are known, where nobody names them; of the last one the sign is changed.
+WEIGHTS = ("weight", "weights")
+LOG_POSTERIORS = ("log_posterior", "log_post", "log_prob", "lp", "minuslogpost")
+LOG_LIKELIHOODS = ("log_likelihood", "loglikelihood", "log_like")
+LOG_PRIORS = ("log_prior",)
+WALKS = ("chain",)
+
+
+def read_chain_table(
+    data: Any,
+    *,
+    weight: str | None = None,
+    log_posterior: str | None = None,
+    log_likelihood: str | None = None,
+    log_prior: str | None = None,
+    walk: str | None = None,
+) -> RawChain:
+    """The chain in a table, in memory or in a file.
+
+    Arguments:
+        data: a path, or a data frame, array or table of pyarrow.
+        weight: the column of weights, as the next ones; default that of a known name, if there is one.
+        log_posterior: of the log-posterior.
+        log_likelihood: of the log-likelihood, to which the log-prior is added where there is no log-posterior.
+        log_prior: of the log-prior.
+        walk: of the numbers of Markov chains.
+
+    Raises:
+        InputError: there is no such column, or a value is not a number.
+    """
+    stored = isinstance(data, str | os.PathLike)
+    table = read_columns(os.fspath(data)) if stored else table_from_frame(data)
+    source = os.fspath(data) if stored else "the chain"
+    names = table.column_names
+
+    def place(name: str | None, known: Sequence[str], what: str) -> str | None:
+        if name is None:
+            return next((one for one in known if one in names), None)
+        if name not in names:
+            raise InputError(f"{source} has no {what} column {quoted(name)}; {nearest(name, names)}")
+        return name
+
+    weights = place(weight, WEIGHTS, "weight")
+    posterior = place(log_posterior, LOG_POSTERIORS, "log-posterior")
+    likelihood = place(log_likelihood, LOG_LIKELIHOODS, "log-likelihood")
+    prior = place(log_prior, LOG_PRIORS, "log-prior")
+    walks = place(walk, WALKS, "chain")
+    taken = {weights, posterior, likelihood, prior, walks} | {
+        one for one in (*WEIGHTS, *LOG_POSTERIORS, *LOG_LIKELIHOODS, *LOG_PRIORS) if one in names
+    }
+    parameters = [name for name in names if name not in taken]
+    if not parameters:
+        raise InputError(f"{source} has no parameters beside its columns of weights and log-densities.")
+
+    def numbers(name: str | None) -> np.ndarray | None:
+        return None if name is None else numeric_matrix(table, [name], source=source)[:, 0]
+
+    density = numbers(posterior)
+    if density is not None and posterior == LOG_POSTERIORS[-1]:
+        density = -density
+    if density is None and likelihood is not None and prior is not None:
+        density = numeric_matrix(table, [likelihood, prior], source=source).sum(1)
+    x = numeric_matrix(table, parameters, source=source)
+    of_walk = None if walks is None else np.asarray(table.column(walks).to_pylist(), dtype=str)
+    return RawChain(source, parameters, x, parameters, numbers(weights), density, of_walk)

@@ -1,0 +1,64 @@
+"""The commands about chains: their results, and one sentence for input that cannot be used."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pushforward.cli.app import app
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two chains of the same parameters, one of others, and one with a gap."""
+    place = tmp_path_factory.mktemp("chains")
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    density = -0.5 * (x**2).sum(1)
+    for name, header, columns in (
+        ("a.csv", "om,s8,log_posterior", [x, density]),
+        ("b.csv", "om,s8", [x[::-1] + 0.5]),
+        ("c.csv", "om,h", [x]),
+        ("gap.csv", "om,s8", [np.where(np.arange(400)[:, None] == 6, np.nan, x)]),
+    ):
+        np.savetxt(place / name, np.column_stack(columns), delimiter=",", header=header, comments="")
+    return place
+
+
+def run(folder, *arguments):
+    paths = [str(folder / one) if one.endswith(".csv") else one for one in arguments]
+    return CliRunner().invoke(app, [*paths, "--flow", "gaussian"])
+
+
+def test_results(folder):
+    evidence = run(folder, "evidence", "a.csv", "--json")
+    assert json.loads(evidence.stdout)["log_evidence"]["value"] == pytest.approx(np.log(2 * np.pi), abs=0.3)
+    between = json.loads(run(folder, "information", "a.csv", "b.csv", "--json").stdout)
+    assert between["divergence"]["value"] == pytest.approx(0.25, abs=0.25)
+    shared = json.loads(run(folder, "information", "a.csv", "--groups", "om:s8", "--json").stdout)
+    assert shared["groups"] == [["om"], ["s8"]] and abs(shared["mutual_information"]["value"]) < 0.1
+    tension = run(folder, "tension", "a.csv", "c.csv", "--columns", "om", "--burn-in", "0.1", "--json")
+    assert json.loads(tension.stdout)["sigmas"] < 1
+    said = run(folder, "tension", "a.csv", "b.csv")
+    assert said.exit_code == 0 and "sigmas" in said.stderr and said.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["evidence", "b.csv"], "needs the log-posterior"),
+        (["evidence", "a.csv", "--weight", "w"], "no weight column w"),
+        (["evidence", "a.csv", "--columns", "om"], "needs the log-posterior"),
+        (["evidence", "a.csv", "--bounds", "om=0"], "--bounds takes parameter=low:high"),
+        (["evidence", "a.csv", "--bounds", "om=0:"], "beyond its bounds"),
+        (["information", "gap.csv"], "row 7"),
+        (["information", "a.csv", "--groups", "om:om"], "twice"),
+        (["information", "a.csv", "b.csv", "--groups", "om:s8"], "leave out the second chain"),
+        (["information", "nothing.csv"], "does not exist"),
+        (["tension", "b.csv", "c.csv"], "only A has s8; only B has h"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence(folder, arguments, says):
+    result = run(folder, *arguments)
+    assert result.exit_code == 2 and says in result.stderr
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1 and result.stdout == ""
