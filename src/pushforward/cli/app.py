@@ -8,8 +8,8 @@ from pushforward.cli.card import card
 from pushforward.cli.compare import compare
 from pushforward.cli.distill import distill
 from pushforward.cli.drift import drift
-from pushforward.cli.export import export
 from pushforward.cli.evidence import evidence
+from pushforward.cli.export import export
 from pushforward.cli.fit import fit
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
