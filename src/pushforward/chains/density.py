@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -71,7 +71,8 @@ def fit_density(chain: Chain, rows: np.ndarray, **options: Unpack[FitOptions]) -
         options.get("announce", silent)(line)
     ends = {"low": chain.low.tolist(), "high": chain.high.tolist()}
     flow = recipe.make(torch.from_numpy(x), None, seed, weights=torch.from_numpy(weights), **ends)
-    limits = {key: options[key] for key in ("max_time", "max_steps") if options.get(key) is not None}  # type: ignore[literal-required]
+    given: dict[str, Any] = dict(options)
+    limits = {key: given[key] for key in ("max_time", "max_steps") if given.get(key) is not None}
     chosen = {key: value for key, value in recipe.training.items() if not (limits and key == "max_steps")}
     fit(
         flow, x, weights=weights, validation=held_out[0], validation_weights=held_out[1],

@@ -103,11 +103,11 @@ def tension(a: Any, b: Any, **options: Unpack[Options]) -> Tension:
     halves = [chain.halves(seed) for chain in (first, second)]
     shares, errors = [], []
     for fitted in (0, 1):
-        of_fit = [chain.rows(half[fitted]) for chain, half in zip((first, second), halves, strict=True)]
-        others = [chain.rows(half[1 - fitted]) for chain, half in zip((first, second), halves, strict=True)]
-        pairs = _pairs(*of_fit, generator)
+        fit_a, fit_b = (chain.rows(half[fitted]) for chain, half in zip((first, second), halves, strict=True))
+        other_a, other_b = (chain.rows(half[1 - fitted]) for chain, half in zip((first, second), halves, strict=True))
+        pairs = _pairs(fit_a, fit_b, generator)
         flow = fit_density(pairs, np.arange(len(pairs)), **fitting)
-        share, error = _denser(flow, *others, generator)
+        share, error = _denser(flow, other_a, other_b, generator)
         shares.append(min(share, 1.0))
         errors.append(error)
     probability = min(float(np.mean(shares)), 1.0)

@@ -37,8 +37,7 @@ def mean_of(values: np.ndarray, chain: Chain) -> Mean:
     """The mean of a function of the rows of a chain, with its error by batch means.
 
     The batches are pieces of Markov chains, twenty autocorrelation times long, so that their sums are nearly
-    independent; the error is that of a ratio of sums of weights. Means of nested samples have batches of rows at
-    random.
+    independent; the error is that of a ratio of sums of weights. Batches of nested samples are of rows at random.
 
     Arguments:
         values: (n,) of the rows.
