@@ -13,13 +13,13 @@
   const WORDS = {
     marginal: "splines of single columns",
     affine: "shift and scale",
-    lu: "linear mixing",
-    orthogonal: "rotation",
-    permutation: "permutation",
+    linear: "linear mixing",
     autoregressive: "autoregressive layer",
     coupling: "coupling layer",
     planar: "planar layer",
     radial: "radial layer",
+    sylvester: "Sylvester layer",
+    clustered: "splines and shares of clusters",
   };
 
   function nameOf(flow, stage) {
