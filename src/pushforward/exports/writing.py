@@ -9,20 +9,33 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.exports.javascript import write_json
+from pushforward.exports.onnx import write_onnx
 from pushforward.lite.files import load
+from pushforward.store.description import describe
 from pushforward.support.arguments import path_of
 
 # What writes a model that `pushforward.lite.load` gave, by the suffix of the file.
-WRITERS: dict[str, Callable[[Any, Path], None]] = {".json": write_json}
+WRITERS: dict[str, Callable[..., None]] = {".json": write_json, ".onnx": write_onnx}
+# What an ONNX file keeps of the notes of a model.
+KEPT_NOTES = ("schema", "gap_values")
 
 
-def export(model: str | os.PathLike[str], output: str | os.PathLike[str]) -> Path:
+def export(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    function: str | None = None,
+    precision: str | None = None,
+) -> Path:
     """Write a model in a form that other programs evaluate.
 
     Arguments:
         model: a model file, as `pushforward.save` and `TableModel.save` write it.
         output: the file to write; its suffix says the form: `.json` for the module of JavaScript in
-            `pushforward/exports/javascript`.
+            `pushforward/exports/javascript`, `.onnx` for ONNX.
+        function: what an ONNX file computes, one of log_prob, sample, to_latent, to_data and quantile; default
+            log_prob.
+        precision: of an ONNX file, "float32" or "float64"; default "float64".
 
     Returns:
         The path of the file.
@@ -45,5 +58,12 @@ def export(model: str | os.PathLike[str], output: str | os.PathLike[str]) -> Pat
         )
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
-    WRITERS[path.suffix](load(model), path)
+    chosen = {"function": function, "precision": precision}
+    options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if path.suffix == ".onnx":
+        notes = describe(model)["notes"]
+        options["about"] = {name: notes[name] for name in KEPT_NOTES if isinstance(notes, dict) and name in notes}
+    elif options:
+        raise InputError(f"A {path.suffix} file has every function in double precision; ONNX files have a choice.")
+    WRITERS[path.suffix](load(model), path, **options)
     return path

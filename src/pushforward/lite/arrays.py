@@ -94,8 +94,9 @@ class Arrays:
         room = 64 * self.eps * xp.maximum(xp.abs(low), xp.abs(high))
         low, high = low - room, high + room
         first, last, a = low, high, low + (high - low) / 2
-        before = high - low
-        for _ in range(MOST_STEPS if self.concrete else BLIND_STEPS):
+
+        def step(state: Any) -> tuple[Any, Any]:
+            a, low, high, before = state
             value, slope = function(a)
             low, high = xp.where(value < 0, a, low), xp.where(value > 0, a, high)
             newton, middle = a - value / slope, low + (high - low) / 2
@@ -103,10 +104,18 @@ class Arrays:
             after = xp.where(value == 0, a, xp.where(trusted, newton, middle))
             settled = (after == a) | (middle <= low) | (middle >= high)
             settled = settled | (xp.abs(value) <= 4 * self.eps * xp.abs(a) * slope) | ~xp.isfinite(high - low)
-            if self.concrete and settled.all():
-                break
             # What is settled stays, and does not begin again.
-            before, a = xp.where(settled, before, after - a), xp.where(settled, a, after)
+            return (xp.where(settled, a, after), low, high, xp.where(settled, before, after - a)), settled
+
+        state = a, low, high, high - low
+        if hasattr(xp, "repeated"):  # a graph has loops of its own
+            a, *_ = xp.repeated(step, state, MOST_STEPS)
+        else:
+            for _ in range(MOST_STEPS if self.concrete else BLIND_STEPS):
+                state, settled = step(state)
+                if self.concrete and settled.all():
+                    break
+            a = state[0]
         value, slope = function(a)
         newton = a - value / slope
         return xp.where((newton >= first) & (newton <= last), newton, a)

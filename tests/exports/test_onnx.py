@@ -1,0 +1,209 @@
+"""Models as ONNX files: onnxruntime gives the numbers of torch, in both precisions, for any number of rows."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import pushforward as pf
+from pushforward import lite
+from pushforward.cli.app import app
+from pushforward.errors import InputError
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+from named_flows import FLOWS, IN_UNITS, made, shaken  # noqa: E402
+
+from pushforward.exports.onnx.namespace import Namespace  # noqa: E402
+from pushforward.exports.onnx.writing import as_onnx  # noqa: E402
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+# Of densities; and of maps, some of which are a root in each number.
+ROWS, FEWER = 10_000, 300
+RELATIVE = {"float64": 1e-10, "float32": 1e-5}
+TABLES = ["distilled", "distilled_given", "given", "kinds_given", "plain", "same_order", "weights"]
+# The others take seconds together.
+QUICK = ("maf", "nsf", "realnvp")
+
+
+def session(made):
+    onnx.checker.check_model(made, full_check=True)
+    return onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def close(found, expected, precision, scale=1.0):
+    """Within a relative error, of numbers whose size is at least scale."""
+    assert found.dtype == precision and found.shape == expected.shape
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        errors = np.where(same, 0.0, np.abs(found - expected) / np.maximum(np.abs(expected), scale))
+    assert errors.max(initial=0) <= RELATIVE[precision], errors.max()
+
+
+def written(flow, folder):
+    pf.save(flow, folder / "flow.safetensors")
+    return lite.load(folder / "flow.safetensors")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FLOWS | IN_UNITS]
+)
+def test_named_flows_in_double_precision(name, tmp_path):
+    torch.manual_seed(0)
+    # Draws, or rows among which some are far from all draws.
+    flow, x, context = (part if part is None or not torch.is_tensor(part) else part.numpy() for part in made(name))
+    model = written(flow, tmp_path)
+    if name in FLOWS:
+        x = np.concatenate([np.random.default_rng(0).normal(size=(ROWS, flow.features)), x[:12]])
+    context = None if context is None else np.resize(context[:-4], (len(x), flow.context_features))
+    inputs = {} if context is None else {"context": context}
+    given = () if context is None else (torch.from_numpy(context),)
+    for function in ("log_prob", "to_latent", "to_data"):
+        if function != "log_prob" and len(model.flows) > 1:
+            continue
+        run, first = session(as_onnx(model, function, "float64")), "z" if function == "to_data" else "x"
+        count = len(x) if function == "log_prob" else FEWER
+        # Latent values are those of draws.
+        rows_of = np.random.default_rng(1).normal(size=x.shape) if function == "to_data" else x
+        with torch.no_grad():
+            expected = getattr(flow, function)(
+                torch.from_numpy(rows_of[:count]), *(part[:count] for part in given)
+            ).numpy()
+        for rows in (slice(count), slice(1)):
+            found = run.run(None, {first: rows_of[rows], **{key: value[rows] for key, value in inputs.items()}})[0]
+            close(found, expected[rows], "float64")
+
+
+@pytest.mark.parametrize(
+    "name", ["nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf", "planar", "radial", "sylvester"]
+)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.slow
+def test_tails_and_single_precision(name, precision, tmp_path):
+    torch.manual_seed(0)
+    flow = shaken(getattr(pf, name)(features=3))
+    model = written(flow, tmp_path)
+    run = session(as_onnx(model, "log_prob", precision))
+    random = np.random.default_rng(0)
+    middle = random.normal(size=(ROWS, 3))
+    tails = (10.0 ** np.linspace(-3, 2, ROWS) * random.choice([-1, 1], ROWS))[:, None] * [1.0, 0.3, -0.7]
+    for x in (middle.astype(precision), tails.astype(precision)):
+        with torch.no_grad():
+            expected = flow.double().log_prob(torch.from_numpy(x).double()).numpy()
+            # What rounding does to this flow far out: by torch in the same precision, and of the last digit of x.
+            rounded = flow.to(getattr(torch, precision)).log_prob(torch.from_numpy(x)).double().numpy()
+            nudged = flow.double().log_prob(torch.from_numpy(np.nextafter(x, np.inf)).double()).numpy()
+        found = run.run(None, {"x": x})[0]
+        errors, *usual = (np.abs(part - expected) / (1 + np.abs(expected)) for part in (found, rounded, nudged))
+        assert np.median(errors) <= RELATIVE[precision]
+        assert errors.max() <= RELATIVE[precision] + 16 * max(part.max() for part in usual)
+
+
+def test_draws_and_quantiles(tmp_path):
+    torch.manual_seed(0)
+    flow = shaken(pf.nsf(features=1, context=2, layers=2, hidden=(8,)))
+    model, level = written(flow, tmp_path), np.linspace(0.001, 0.999, 501)
+    context = np.random.default_rng(0).normal(size=(len(level), 2))
+    run = session(as_onnx(model, "quantile", "float64"))
+    found = run.run(None, {"level": level, "context": context})[0]
+    z = torch.distributions.Normal(0.0, 1.0).icdf(torch.from_numpy(level))[:, None]
+    with torch.no_grad():
+        expected = flow.to_data(z, torch.from_numpy(context)).numpy()
+        close(found[:, None] if found.ndim == 1 else found, expected, "float64")
+        noise = np.random.default_rng(1).normal(size=(len(level), 1))
+        drawn = session(as_onnx(model, "sample", "float64")).run(None, {"noise": noise, "context": context})[0]
+        close(drawn, flow.to_data(torch.from_numpy(noise), torch.from_numpy(context)).numpy(), "float64")
+
+
+def in_double(model, codes):
+    """The log-densities of torch in double precision."""
+    density = copy.deepcopy(model.density).double()
+    with torch.no_grad():
+        return density.log_prob(*model.roles.inputs(torch.from_numpy(codes))).numpy()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_by_their_codes(name):
+    path = GOLDEN / "tables" / f"{name}.safetensors"
+    model, table = pf.TableModel.load(path), lite.load(path)
+    codes = table.encode(parquet.read_table(path.with_suffix(".parquet")))
+    expected = in_double(model, codes)
+    inputs = {}
+    found = session(as_onnx(table, "log_prob", "float64")).run(None, {"codes": codes})[0]
+    seen = np.isfinite(found)
+    assert seen.any()
+    # Of averages over the points of a noise the last digits differ.
+    np.testing.assert_allclose(found[seen], expected[seen], rtol=1e-8, atol=1e-8)
+    if table.given:
+        inputs["given"] = codes[:, len(table.columns) :]
+    noise = table.density.noise(len(codes), seed=0)
+    drawn = session(as_onnx(table, "sample", "float64")).run(None, {"noise": noise, **inputs})[0]
+    np.testing.assert_allclose(drawn, table.draws_of(noise, inputs.get("given")), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_functions_that_onnx_lacks(dtype):
+    eps = np.finfo(dtype).eps
+    sizes = np.concatenate([10.0 ** np.linspace(-30, 25, 400), [0.0, 1.0, 30.0, np.inf]]).astype(dtype)
+    x = np.concatenate([-sizes, sizes, np.array([np.nan], dtype)])
+    for name, exact in (
+        ("log1p", np.log1p), ("expm1", np.expm1), ("sinh", np.sinh), ("asinh", np.arcsinh), ("atan", np.arctan),
+    ):  # fmt: skip
+        space = Namespace()
+        result = getattr(space, name)(space.argument("x", dtype, (None,)))
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        ends = [onnx.helper.make_tensor_value_info(end, kind, ["rows"]) for end in ("x", result.name)]
+        graph = onnx.helper.make_graph(space.graph.nodes, "g", ends[:1], ends[1:], space.graph.read_constants())
+        opsets = [onnx.helper.make_opsetid("", 18)]
+        found = session(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)).run(None, {"x": x})[0]
+        with np.errstate(all="ignore"):
+            expected = exact(x.astype("float64")).astype(dtype)
+        np.testing.assert_allclose(found, expected, rtol=8 * eps, atol=0, err_msg=name)
+
+
+def test_the_file_says_what_it_is(tmp_path):
+    result = CliRunner().invoke(
+        app,
+        [
+            "export",
+            str(GOLDEN / "tables" / "plain.safetensors"),
+            "-o",
+            str(tmp_path / "m.onnx"),
+            "--function",
+            "sample",
+        ],
+    )
+    assert result.exit_code == 0, result.stderr
+    made = onnx.load(tmp_path / "m.onnx")
+    about = json.loads(next(entry.value for entry in made.metadata_props if entry.key == "pushforward"))
+    assert (
+        about["function"] == "sample"
+        and about["columns"] == pf.TableModel.load(GOLDEN / "tables/plain.safetensors").columns
+    )
+    assert set(about["schema"]) <= set(about["columns"])
+    assert [end.name for end in (*made.graph.input, *made.graph.output)] == ["noise", "codes"]
+
+
+def test_what_cannot_be_exported_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
+    model = GOLDEN / "tables" / "plain.safetensors"
+    cases = [
+        (model, {"function": "median"}, "There is no function 'median'"),
+        (model, {"precision": "float16"}, "There is no precision 'float16'"),
+        (model, {"function": "to_latent"}, "A model of a table has no to_latent"),
+        (model, {"function": "quantile"}, "columns has no quantiles"),
+        (GOLDEN / "tables" / "kinds.safetensors", {}, "arbitrary_conditional"),
+    ]
+    for path, options, message in cases:
+        with pytest.raises(InputError, match=message):
+            pf.export(path, tmp_path / "m.onnx", **options)
+    with pytest.raises(InputError, match="has every function"):
+        pf.export(model, tmp_path / "m.json", function="sample")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install \"pushforward\[onnx\]\""):
+        pf.export(model, tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
