@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from sample_report import report_of, table
 
 import pushforward as pf
@@ -133,11 +134,22 @@ def test_lines_of_calibration_are_colored_where_the_page_finds_a_fault(report):
         assert (axes.lines[-1].get_color() == SAMPLES) == (column.shape != "calibrated")
 
 
-def test_a_layer_that_no_page_knows_is_said_in_a_sentence_for_readers():
+def test_layers_of_clusters_are_shown():
     centers = np.random.default_rng(0).choice([-1000.0, 1000.0], 3000)[:, None]
     rows = centers + np.random.default_rng(1).normal(size=(3000, 2))
     model = pf.fit_table(rows, flow="nice", max_steps=2, progress=False).model
-    figure, note = flow_figure(model, Points(["0", "1"], [[1000.0, 1000.0]], [], [], []))
+    figure, _ = flow_figure(model, Points(["0", "1"], [[1000.0, 1000.0]], [], [], []))
+    assert figure is not None and figure["flow"]["features"] == 2
+
+
+def test_a_layer_that_no_page_knows_is_said_in_a_sentence_for_readers():
+    class Turned(pf.bijections.ElementwiseAffine):
+        """A user's own map."""
+
+    rows = np.random.default_rng(1).normal(size=(200, 2))
+    model = pf.fit_table(rows, flow="nice", max_steps=2, progress=False).model
+    model.flow.bijection = pf.Compose([Turned(torch.zeros(2), torch.ones(2)), model.flow.bijection])
+    figure, note = flow_figure(model, Points(["0", "1"], [[1.0, 1.0]], [], [], []))
     assert figure is None
     assert note.endswith("not shown here. In Python, pf.plots.layers(model.flow) draws its layers.") and ";" not in note
 

@@ -5,6 +5,7 @@ import math
 import re
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from normal_models import COVARIANCE, normal_model, rows_of, table
 from sample_report import report_of
@@ -118,3 +119,20 @@ def test_provenance_names_the_file_of_the_model_and_has_no_python(model, report,
     )
     assert "| rows of the fit | training 270, held out 30 |" in text
     assert not re.search(r"\{'|': ", text)
+
+
+def test_rows_that_a_model_calls_impossible_come_first_and_leave_room_for_odd_ones():
+    generator = np.random.default_rng(0)
+    table = {"kind": generator.choice(["a", "b"], 1500).tolist(), "x": generator.normal(size=1500).tolist()}
+    model = pf.fit_table(pa.table(table), flow="nice", max_steps=20, progress=False).model
+    new = pa.table({"kind": ["a"] * 160 + ["c"] * 40, "x": generator.normal(size=200).tolist()})
+    found = pf.report(model, new, progress=False)
+    first = found.verdict.sentences[0]
+    assert first.startswith("The model can be told from the data at n = 160: 40 rows (20%) have a value that the model")
+    assert '"c" in 40 rows' in found.verdict.sentences[1] and found.verdict.sentences[2].startswith("Of the others, ")
+    without = [row for row in found.oddest if row.log_prob == -np.inf]
+    assert (
+        len(without) == 3
+        and len(found.oddest) == 10
+        and "37 more rows without a density are left out" in found.oddest_note
+    )

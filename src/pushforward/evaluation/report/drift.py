@@ -259,7 +259,7 @@ class _Tables:
             if count:
                 rows = f"All {counted(whole, 'row')}" if count == whole else f"{count:,} of {counted(whole, 'row')}"
                 have = "has" if count == 1 else "have"
-                said += f" {rows} of {name}{some.file} {have} a value that it has never seen, and no density."
+                said += f" {rows} of {name}{some.file} {have} a value that the model has never seen, and no density."
         return [said.strip()]
 
     def _two_sample(self) -> TwoSample | None:

@@ -37,20 +37,26 @@ def sentences(
         never: the values in them that the model has never seen; default none.
     """
     found = [one for one in tests if one.finding]
-    said = []
+    missed = _without_density(rows, unseen, never)
+    # Rows that the model calls impossible are told from its draws by themselves.
+    strange = unseen > 0 and any(not one.missing for one in never)
+    told = f"The model {'can' if found or strange else 'cannot'} be told from the data at n = {rows:,}"
+    of_tests = f"{_count(tests, found)} at the level of {level:.0%}."
+    first = [f"{told}: {missed[0]}", *missed[1:], f"Of the others, {of_tests}"] if strange else [f"{told}: {of_tests}"]
+    return [*first, *_worst(found), _against(nats, baselines), *([] if strange else missed), known.sentence]
+
+
+def _count(tests: Sequence[Test], found: Sequence[Test]) -> str:
+    """How many tests find a difference, in words."""
+    made = counted(sum(one.p_value == one.p_value for one in tests), "test")
     if not found:
-        made = sum(one.p_value == one.p_value for one in tests)
-        said.append(
-            f"The model cannot be told from the data at n = {rows:,}: none of {counted(made, 'test')} finds a "
-            f"difference at the level of {level:.0%}."
-        )
-    else:
-        said.append(
-            f"The model can be told from the data at n = {rows:,}: {len(found)} of {counted(len(tests), 'test')} "
-            f"{'finds' if len(found) == 1 else 'find'} a difference."
-        )
-        said += _worst(found)
-    said += [_against(nats, baselines)]
+        return f"none of {made} finds a difference"
+    return f"{len(found)} of {made} {'finds' if len(found) == 1 else 'find'} a difference"
+
+
+def _without_density(rows: int, unseen: int, never: Sequence[UnseenValues]) -> list[str]:
+    """How many rows have no density and why, and which values were never seen."""
+    said = []
     if unseen:
         have, they_are = ("has", "it is") if unseen == 1 else ("have", "they are")
         strange = any(not one.missing for one in never)
@@ -59,8 +65,7 @@ def sentences(
             f"{counted(unseen, 'row')} ({percent(unseen / (rows + unseen))}) {have} {why}, and no density: {they_are} "
             "left out of all other numbers."
         )
-    said += [sentence_of(never)] if never else []
-    return [*said, known.sentence]
+    return [*said, *([sentence_of(never)] if never else [])]
 
 
 def _worst(found: Sequence[Test]) -> list[str]:
