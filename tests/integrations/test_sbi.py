@@ -26,11 +26,16 @@ def simulate(count):
     return theta, theta.flip(1) + NOISE * torch.randn(count, 2)
 
 
-def is_posterior(draws, allowance):
+# Over trainings with other seeds means and deviations of the draws scatter by 0.03; five times as much.
+ALLOWED = 0.15
+FEW = {"max_num_epochs": 40, "training_batch_size": 50}
+
+
+def is_posterior(draws):
     """Whether draws are N((-0.5, 0.5), 0.3²), the posterior at (0.5, -0.5), far from the ends of the prior."""
     return (
-        (draws.mean(0) - torch.tensor([-0.5, 0.5])).abs().max() < allowance
-        and (draws.std(0) - NOISE).abs().max() < allowance
+        (draws.mean(0) - torch.tensor([-0.5, 0.5])).abs().max() < ALLOWED
+        and (draws.std(0) - NOISE).abs().max() < ALLOWED
         and (draws.abs() < 2).all()
     )
 
@@ -38,22 +43,22 @@ def is_posterior(draws, allowance):
 @pytest.mark.slow
 def test_npe_finds_the_posterior():
     trainer = NPE(PRIOR, density_estimator=posterior_nn("nsf", layers=2, hidden=(32,)))
-    trainer.append_simulations(*simulate(3_000)).train(max_num_epochs=20)
+    trainer.append_simulations(*simulate(3_000)).train(**FEW)
     posterior = trainer.build_posterior()
     draws = posterior.sample((2_000,), x=torch.tensor([0.5, -0.5]), show_progress_bars=False)
-    assert is_posterior(draws, 0.1)
+    assert is_posterior(draws)
     assert posterior.log_prob(draws[:5], x=torch.tensor([0.5, -0.5])).isfinite().all()
 
 
 @pytest.mark.slow
 def test_nle_finds_the_posterior():
     trainer = NLE(PRIOR, density_estimator=likelihood_nn("maf", layers=2, hidden=(32,)))
-    trainer.append_simulations(*simulate(3_000)).train(max_num_epochs=20)
+    trainer.append_simulations(*simulate(3_000)).train(**FEW)
     posterior = trainer.build_posterior(
         mcmc_method="slice_np_vectorized", mcmc_parameters={"num_chains": 20, "warmup_steps": 50, "thin": 2}
     )
     draws = posterior.sample((1_000,), x=torch.tensor([0.5, -0.5]), show_progress_bars=False)
-    assert is_posterior(draws, 0.12)
+    assert is_posterior(draws)
 
 
 @pytest.mark.slow

@@ -151,7 +151,10 @@ def _dependence_and_learning(dependence: Dependence, curve: LearningCurve) -> Fi
     figure = new_figure(10.0, 3.8)
     if len(dependence.columns) > 1:
         axes = figure.add_subplot(1, 2, 1)
-        image = axes.imshow(np.array(dependence.difference, dtype=np.float64), cmap="PuOr", vmin=-0.2, vmax=0.2)
+        difference = np.array(dependence.difference, dtype=np.float64)
+        # Chance looks like chance, and a large difference has its size on the scale.
+        most = max(0.2, float(np.nanmax(np.abs(difference))))
+        image = axes.imshow(difference, cmap="PuOr", vmin=-most, vmax=most)
         places = np.arange(len(dependence.columns))
         labels = [name[:14] for name in dependence.columns]
         axes.set_xticks(places, labels, rotation=45, ha="right")
