@@ -31,12 +31,15 @@ def run(folder, *arguments):
 
 
 def test_results(folder):
-    evidence = run(folder, "evidence", "a.csv", "--json")
-    assert json.loads(evidence.stdout)["log_evidence"]["value"] == pytest.approx(np.log(2 * np.pi), abs=0.3)
+    def near(estimate, truth):
+        return abs(estimate["value"] - truth) < 5 * estimate["error"]
+
+    evidence = json.loads(run(folder, "evidence", "a.csv", "--json").stdout)
+    assert near(evidence["log_evidence"], np.log(2 * np.pi))
     between = json.loads(run(folder, "information", "a.csv", "b.csv", "--json").stdout)
-    assert between["divergence"]["value"] == pytest.approx(0.25, abs=0.25)
+    assert near(between["divergence"], 0.25)
     shared = json.loads(run(folder, "information", "a.csv", "--groups", "om:s8", "--json").stdout)
-    assert shared["groups"] == [["om"], ["s8"]] and abs(shared["mutual_information"]["value"]) < 0.1
+    assert shared["groups"] == [["om"], ["s8"]] and near(shared["mutual_information"], 0.0)
     tension = run(folder, "tension", "a.csv", "c.csv", "--columns", "om", "--burn-in", "0.1", "--json")
     assert json.loads(tension.stdout)["sigmas"] < 1
     said = run(folder, "tension", "a.csv", "b.csv")

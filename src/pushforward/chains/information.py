@@ -24,6 +24,8 @@ from pushforward.support.wording import percent
 
 # A gap that is larger than this and than twice its error is told.
 LARGE_GAP = 0.1
+# So is this share of a chain beyond all samples of another.
+LARGE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -182,12 +184,21 @@ def _of_two(a: Chain, b: Chain, options: FitOptions) -> Information:
     log_ratio[inside] = log_prob(first.flow, y.x[inside]) - second.log_prob[inside]
     correction = log_mean(log_ratio, y)
     divergence = Estimate(mean.value - correction.value, math.hypot(mean.error, correction.error))
-    if correction.warnings:
+    doubts = [*_far_out(second, x), *correction.warnings]
+    if doubts:
         warnings.append(
-            f"the tails rule an error of KL(A‖B) out, since A lies too far in the tails of B: "
-            f"{', and '.join(correction.warnings)}; the true divergence may be much larger."
+            f"the tails rule an error of KL(A‖B) out, since A lies too far in the tails of B: {', and '.join(doubts)}; "
+            "the true divergence may be much larger."
         )
     return Information(first.entropy(), second.entropy(), divergence, warnings=warnings)
+
+
+def _far_out(fitted: _Fitted, others: Chain) -> list[str]:
+    """How much of another chain lies farther out in the latent space than any sample of the density's own chain."""
+    z, _ = latent_and_log_det(fitted.flow, others.x)
+    beyond = (z**2).sum(1) > (fitted.z**2).sum(1).max()
+    share = float(others.weights[beyond].sum() / others.weights.sum())
+    return [f"{percent(share)} of A is farther out than any sample of B"] if share > LARGE_SHARE else []
 
 
 def _of_groups(chain: Chain, groups: list[list[str]], options: FitOptions) -> Information:

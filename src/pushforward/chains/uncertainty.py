@@ -68,7 +68,9 @@ def mean_of(values: np.ndarray, chain: Chain) -> Mean:
     deviation = math.sqrt(count / max(count - 1, 1) * float(sums @ sums))
     factor = float(stats.t.ppf(stats.norm.cdf(1), max(count - 1, 1)))
     variance = float(weights @ (values - value) ** 2)
-    size = variance / deviation**2 if deviation > 0 else len(values)
+    # By the autocorrelation time, which is less noisy than the variance of few batches.
+    spread = float(rest @ rest) * time
+    size = variance / spread if spread > 0 else len(values)
     short = count < FEWEST_BATCHES or len(values) < 5 * FEWEST_BATCHES * time
     return Mean(value, factor * deviation, min(size, float(len(values))), short)
 
