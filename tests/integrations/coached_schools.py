@@ -1,11 +1,14 @@
 """Eight schools, its evidence, and guides fitted to it."""
 
 import numpy as np
-import pyro
+import pytest
 import torch
-from pyro import distributions as dist
-from pyro.infer import SVI, Trace_ELBO
 from scipy.special import logsumexp
+
+# This file is collected by itself, for its doctests.
+pyro = pytest.importorskip("pyro", reason="pip install 'pushforward[pyro]' brings it")
+from pyro import distributions as dist  # noqa: E402
+from pyro.infer import SVI, Trace_ELBO  # noqa: E402
 
 EFFECTS = torch.tensor([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 ERRORS = torch.tensor([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
