@@ -9,10 +9,8 @@ where Node is installed, JAX where it is.
 
 import importlib.util
 import json
-import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from importlib.resources import files
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fresh_process import milliseconds
 
 import pushforward as pf
 from pushforward import lite
@@ -99,17 +98,6 @@ def measured(name, folder):
         values, per_second = in_node(flow, x)
         found["JavaScript"] = difference(values, expected), per_second
     return found
-
-
-def milliseconds(code):
-    """Of a fresh process on its processor, the least of five."""
-    times = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", code], check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return 1000 * min(times)
 
 
 def main():

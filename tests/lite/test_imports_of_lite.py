@@ -1,7 +1,6 @@
 """What `pushforward.lite` loads, how soon, and how large it is."""
 
 import io
-import resource
 import subprocess
 import sys
 import tokenize
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import milliseconds
 
 import pushforward
 
@@ -40,17 +40,6 @@ def test_a_table_needs_no_torch_either():
     code = f"import pyarrow.parquet as pq; from pushforward import lite; m = lite.load({str(model)!r})"
     code += f"; m.log_prob(m.encode(pq.read_table({str(rows)!r})))"
     assert not loaded(code) & {"torch", "scipy", "sklearn", "lightning_fabric"}
-
-
-def milliseconds(code):
-    """What a fresh process takes of its processor, the least of five."""
-    found = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", code], check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return 1000 * min(found)
 
 
 @pytest.mark.slow

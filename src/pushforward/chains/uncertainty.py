@@ -64,7 +64,6 @@ def mean_of(values: np.ndarray, chain: Chain) -> Mean:
     batches = _batches(walks, time)
     sums = np.bincount(batches, rest)
     count = len(sums)
-    count = len(sums)
     deviation = math.sqrt(count / max(count - 1, 1) * float(sums @ sums))
     factor = float(stats.t.ppf(stats.norm.cdf(1), max(count - 1, 1)))
     variance = float(weights @ (values - value) ** 2)

@@ -44,7 +44,7 @@ def get_trained_synthesizer(
     Arguments:
         data: the table.
         metadata: of SDV, as a dictionary with `columns` or an object with `to_dict`: categorical and boolean columns
-            have levels, identifiers are numbered anew, others are learned from the values. Default none: all are.
+            have levels, identifiers are numbered from 0, others are learned from the values. Default none: all are.
         training: as for `pushforward.fit_table`, such as `max_time` and `seed`.
 
     Raises:
