@@ -28,7 +28,8 @@ def test_a_share_is_measured():
     assert 0 < history.processor_share <= 1.01
 
 
-def _work():
+def _work(begun):
+    begun.set()
     while True:
         pass
 
@@ -37,12 +38,16 @@ def _work():
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="of Linux")
 def test_a_process_that_shares_its_processor_with_three_others_has_a_quarter_of_it():
     before = os.sched_getaffinity(0)
-    busy = [multiprocessing.get_context("spawn").Process(target=_work, daemon=True) for _ in range(3)]
+    context = multiprocessing.get_context("spawn")
+    begun = [context.Event() for _ in range(3)]
+    busy = [context.Process(target=_work, args=(event,), daemon=True) for event in begun]
     os.sched_setaffinity(0, {min(before)})
     try:
         for process in busy:
             process.start()
             os.sched_setaffinity(process.pid, {min(before)})
+        # A process that still reads its modules from the disk leaves the processor to others.
+        assert all(event.wait(120) for event in begun)
         # It is to be ended by its time, however quick the processor is.
         history = pf.fit(pf.maf(4), torch.randn(2000, 4), max_time=8, patience=None, progress=False)
     finally:

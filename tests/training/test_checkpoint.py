@@ -232,6 +232,24 @@ def test_damaged_checkpoints_are_refused(begun, change):
         go_on()
 
 
+def test_every_kind_of_tensor_is_written_as_it_is(tmp_path):
+    tensors = {
+        "flag": torch.tensor(True),
+        "none": torch.empty(0, 3),
+        "bytes": torch.arange(5, dtype=torch.uint8),
+        "half": torch.randn(3).half(),
+        "brain": torch.randn(3, 1).bfloat16(),
+        "whole": torch.arange(6).reshape(2, 3),
+        "transposed": torch.randn(4, 2, dtype=torch.float64).T,
+    }
+    checkpoints.Checkpoint(tmp_path / "a.checkpoint", {}).write({**tensors, "step": 3})
+    with safe_open(tmp_path / "a.checkpoint", framework="pt") as file:
+        read = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+    assert read.keys() == tensors.keys()
+    for name, expected in tensors.items():
+        assert read[name].dtype == expected.dtype and torch.equal(read[name], expected)
+
+
 def test_a_checkpoint_of_a_newer_format_is_refused(begun):
     go_on, path = begun
     altered(path, format=99)

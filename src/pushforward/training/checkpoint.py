@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
+import functools
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -288,14 +287,28 @@ def _difference(
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write tensor by tensor: a copy of all of them as bytes takes longer than the file."""
-    path.touch()
-    mode = path.stat().st_mode
-    try:
-        save_file(tensors, path, metadata)
-    except SafetensorError as error:
-        number = re.search(r"os error ([0-9]+)", str(error))
-        code = int(number[1]) if number else errno.EIO
-        raise OSError(code, os.strerror(code)) from None
-    # Which it makes readable by its owner alone.
-    path.chmod(mode & 0o777)
+    """Write a safetensors file tensor by tensor: a copy of all of them as bytes takes longer than the file.
+
+    `save_file` of safetensors writes to a temporary file with a name of its own, which nobody would sweep up after a
+    process that was killed.
+    """
+    # In its order, larger numbers first, each tensor lies at a multiple of the size of its numbers.
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name in names:
+        start, end = end, end + tensors[name].nbytes
+        kind, shape = _dtype_name(tensors[name].dtype), list(tensors[name].shape)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            file.write(tensors[name].flatten().view(torch.uint8).numpy().data)
+
+
+@functools.cache
+def _dtype_name(dtype: torch.dtype) -> str:
+    """The name of a dtype in safetensors."""
+    return str(json.loads(to_bytes({"x": torch.empty(0, dtype=dtype)})[8:])["x"]["dtype"])
