@@ -1,5 +1,7 @@
 """A report names the fault that was planted, and finds none where there is none."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -87,7 +89,8 @@ def test_a_column_that_drifted_in_its_spread_alone_is_named(model):
     rows[:, 2] *= 1.12
     found = pf.drift(model, table(rows_of(4000, 20)), table(rows), progress=False)
     assert found.columns[0].column == "c" and found.columns[0].adjusted < 1e-3
-    assert "Columns that drifted: c." in found.sentences
+    # What Mood's test sees is not always seen by the interquartile range.
+    assert any(one.startswith("Columns that drifted: c") for one in found.sentences)
 
 
 def test_equal_tables_are_said_to_be_equal(model):
@@ -158,7 +161,9 @@ def test_a_column_that_drifted_is_named(model):
     found = pf.drift(model, table(rows_of(2000, 11)), table(rows), progress=False)
     assert found.p_value < 1e-6
     assert found.columns[0].column == "c"
-    assert "Columns that drifted: c" in found.sentences[1]
+    # A shift by 0.4 standard deviations, of a median with an error of 0.04.
+    size, words = re.fullmatch(r"Columns that drifted: c \(([0-9.]+) (.*)\)\.", found.sentences[1]).groups()
+    assert words == "standard deviations higher" and abs(float(size) - 0.4) < 0.2
 
 
 def _drawing(model, rows):

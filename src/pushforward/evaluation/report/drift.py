@@ -15,6 +15,7 @@ from scipy.stats import fisher_exact, ks_2samp
 from pushforward.errors import InputError
 from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.evaluation.report.calibration import randomized
+from pushforward.evaluation.report.changes import change_of
 from pushforward.evaluation.report.column_surprise import column_surprise, rows_within
 from pushforward.evaluation.report.comparison import check_comparable
 from pushforward.evaluation.report.contents import Estimate, OddRow, TwoSample, UnseenValues, as_json
@@ -41,6 +42,7 @@ ROWS, ROWS_OF_COLUMNS = 5000, 200
 ODD = 0.01
 TABLES = ("The first table", "The second table")
 PERMUTATIONS = 1999
+MOST_NAMED = 8
 # Of the density for the transforms of each table.
 EVALUATIONS = 500_000
 
@@ -60,6 +62,8 @@ class ColumnDrift:
             smallest of: never below that.
         nats: mean of -log p(column | all other columns) in the second table less that in the first.
         share: its part of the sum of all positive `nats`.
+        change: of the column by itself, in words, such as "0.4 standard deviations higher"; "" where nothing stands out,
+            such as where only its relation to other columns changed.
     """
 
     column: str
@@ -68,6 +72,7 @@ class ColumnDrift:
     adjusted: float
     nats: Estimate
     share: float
+    change: str
 
 
 @dataclass(frozen=True)
@@ -295,6 +300,7 @@ class _Tables:
             ColumnDrift(
                 name, statistic, p_value, float(corrected), nats,
                 max(0.0, nats.value) / total if total > 0 and math.isfinite(nats.value) else 0.0,
+                change_of(self.model, name, *self._values(name)),
             )
             for (name, statistic, p_value, nats), corrected in zip(found, adjusted, strict=True)
         ]  # fmt: skip
@@ -365,6 +371,11 @@ def _permutation_test(a: np.ndarray, b: np.ndarray, generator: np.random.Generat
     return float((1 + (others >= own - 1e-9).sum()) / (1 + PERMUTATIONS))
 
 
+def _with_change(column: ColumnDrift) -> str:
+    """The name of a column, and how it changed by itself."""
+    return f"{quoted(column.column)} ({column.change})" if column.change else quoted(column.column)
+
+
 def _sentences(
     p_value: float,
     same: str,
@@ -379,7 +390,7 @@ def _sentences(
     else:
         said = [f"The tables differ ({p_value_is(p_value)})."]
         drifted = [one for one in columns if one.adjusted < LEVEL]
-        said += [f"Columns that drifted: {', '.join(quoted(one.column) for one in drifted[:8])}."] if drifted else []
+        said += [f"Columns that drifted: {'; '.join(map(_with_change, drifted[:MOST_NAMED]))}."] if drifted else []
     if told is not None:
         said.append(f"A classifier tells them apart with an accuracy of {told.accuracy}, 1/2 expected.")
     if math.isfinite(odd.value):
