@@ -1,10 +1,15 @@
 """The process of a command answers signals from its start to its end, and says what is wrong with its environment."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from pushforward.cli import output
+from pushforward.cli.output import Terminated, command
+from pushforward.errors import InputError, TrainingError
 
 ENTER = "import os, signal, sys\nfrom pushforward.cli.main import run\nsys.argv = ['pushforward', *sys.argv[1:]]\n"
 # The signal comes while the first module of the commands is imported.
@@ -87,3 +92,34 @@ def test_launchers_whose_variables_are_no_numbers_are_bad_input(tmp_path):
     done = end("run()", "fit", str(data), "-o", str(tmp_path / "m.safetensors"), LOCAL_WORLD_SIZE="2", RANK="first")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith('Error: The environment variable RANK is "first", and not a number')
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("no such column"), TrainingError("a process has ended"), KeyboardInterrupt()]
+)
+def test_a_process_that_is_to_say_why_it_ends_says_it_before_it_is_terminated(monkeypatch, capsys, error):
+    """A launcher terminates all processes when one has ended, also the one that has just been chosen to say so."""
+
+    def chosen(**_):
+        signal.raise_signal(signal.SIGTERM)
+        return True
+
+    def terminate(*_):
+        raise Terminated
+
+    @command
+    def failing():
+        raise error
+
+    monkeypatch.setattr(output, "first_to_say", chosen)
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with pytest.raises(Terminated):
+            failing()
+        assert signal.getsignal(signal.SIGTERM) is terminate
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capsys.readouterr().err
+    assert said == (
+        "Interrupted; no result was written.\n" if isinstance(error, KeyboardInterrupt) else f"Error: {error}\n"
+    )

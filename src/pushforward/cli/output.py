@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pushforward.cli.groups import flat_signature, grouped
+from pushforward.cli.signals import postponed
 from pushforward.errors import InputError, TrainingError
 from pushforward.support.arguments import check_local
 from pushforward.support.atomic import as_before_on_failure, reason
@@ -54,7 +55,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             _drop_results()
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            say(_ended("Interrupted", options), quiet=not first_to_say(every_machine=True))
+            with postponed():
+                say(_ended("Interrupted", options), quiet=not first_to_say(every_machine=True))
             raise typer.Exit(INTERRUPTED) from None
         except Terminated:
             say(_ended("Terminated", options), quiet=not first_to_say(every_machine=True))
@@ -65,12 +67,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if options.get("verbose"):
                 traceback.print_exc()
             bad_input = isinstance(error, InputError | OSError)
-            quiet = not first_to_say(every_machine=bad_input)
-            if bad_input or isinstance(error, TrainingError):
-                say(f"Error: {_one_line(error)}", quiet)
-            else:
-                kind = type(error).__name__
-                say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.", quiet)
+            with postponed():
+                quiet = not first_to_say(every_machine=bad_input)
+                if bad_input or isinstance(error, TrainingError):
+                    say(f"Error: {_one_line(error)}", quiet)
+                else:
+                    kind = type(error).__name__
+                    say(f"Unexpected error: {kind}: {_one_line(error)}; run again with -v for the traceback.", quiet)
             if quiet:
                 # A launcher ends all processes when one has ended, the one that says why among them.
                 time.sleep(SECONDS_TO_SAY)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 _ENDED = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated"}
@@ -20,6 +21,24 @@ def raise_interrupts() -> None:
     """Let Ctrl-C raise KeyboardInterrupt again, which a command clears up after."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Do what the system asks for after the block, in which a process says why it ends.
+
+    A launcher ends all processes when one has ended. Which of the others says so is decided once, and this one must
+    then be able to say it.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    asked = []
+    signal.signal(signal.SIGTERM, lambda *of: asked.append(of))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if asked:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def ignore() -> None:

@@ -32,8 +32,10 @@ def change_of(model: TableModel, name: str, a: np.ndarray, b: np.ndarray) -> str
     """
     if not len(a) or not len(b):
         return ""
-    gaps = [float(np.isnan(part).mean()) for part in (a, b)]
-    said = [f"missing in {percent(gaps[0])}, then {percent(gaps[1])}"] if _stands_out(*gaps, len(a), len(b)) else []
+    before, after = (float(np.isnan(part).mean()) for part in (a, b))
+    said = (
+        [f"missing in {percent(before)}, then {percent(after)}"] if _stands_out(before, after, len(a), len(b)) else []
+    )
     a, b = a[~np.isnan(a)], b[~np.isnan(b)]
     kind = model.schema[name]
     if len(a) and len(b):

@@ -62,8 +62,8 @@ class ColumnDrift:
             smallest of: never below that.
         nats: mean of -log p(column | all other columns) in the second table less that in the first.
         share: its part of the sum of all positive `nats`.
-        change: of the column by itself, in words, such as "0.4 standard deviations higher"; "" where nothing stands out,
-            such as where only its relation to other columns changed.
+        change: of the column by itself, in words, such as "0.4 standard deviations higher"; "" where nothing stands
+            out, such as where only its relation to other columns changed.
     """
 
     column: str
