@@ -121,6 +121,12 @@ class Arrays:
         return xp.where((newton >= first) & (newton <= last), newton, a)
 
 
+def arrays_of(rows: Any, xp: Any) -> Arrays:
+    """Return the arrays of a namespace in the precision of rows, float64 of whole numbers."""
+    dtype = xp.asarray(rows).dtype
+    return Arrays(xp, dtype if dtype in (xp.float32, xp.float64) else xp.asarray(0.0).dtype)
+
+
 def single_steps(start: float, end: float, count: int) -> Any:
     """Return numbers at equal distances, (count,) float32, rounded as torch rounds them."""
     # Each number is rounded once, as by a fused multiplication and addition.

@@ -96,6 +96,20 @@ def _flow(config: Config, of_map: Weights, of_base: Weights) -> dict[str, Any]:
     }
 
 
+def conditionals(config: Config, w: Weights) -> dict[str, Any]:
+    """Describe a flow of any features given any others, which `pushforward.lite.conditionals` evaluates."""
+    found: dict[str, Any] = {name: config[name] for name in ("features", "circular", "bins")}
+    found |= {"marginal": _marginal(w.at("marginal")), "covariance": w["covariance"]}
+    found["circle"] = None if w.get("circle.z_knots") is None else _marginal(w.at("circle"))
+    found |= {name: w.get(name) for name in ("center", "spread")}
+    found["range"] = {name: w.at("score_range")[name] for name in ("low", "high")} if config.get("limited") else None
+    of_trend = ("mean", "deviation", "correlation", "rows")
+    found["trend"] = {name: w.at("trend")[name] for name in of_trend} if config.get("trend") else None
+    linear = {name: (w.at(name)["weight"], w.at(name)["bias"]) for name in ("first", "last")}
+    pairs = [[w.at(f"pairs.{k}.{place}") for place in (1, 3)] for k in range(config["blocks"])]
+    return {**found, **linear, "pairs": [[(one["weight"], one["bias"]) for one in pair] for pair in pairs]}
+
+
 def _base(name: str, w: Weights) -> dict[str, Any]:
     if name == "uniform":
         return {"kind": name, "low": 0.0, "high": 1.0}
