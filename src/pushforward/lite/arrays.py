@@ -125,11 +125,3 @@ def arrays_of(rows: Any, xp: Any) -> Arrays:
     """Return the arrays of a namespace in the precision of rows, float64 of whole numbers."""
     dtype = xp.asarray(rows).dtype
     return Arrays(xp, dtype if dtype in (xp.float32, xp.float64) else xp.asarray(0.0).dtype)
-
-
-def single_steps(start: float, end: float, count: int) -> Any:
-    """Return numbers at equal distances, (count,) float32, rounded as torch rounds them."""
-    # Each number is rounded once, as by a fused multiplication and addition.
-    step, place = float(numpy.float32((end - start) / max(count - 1, 1))), numpy.arange(count)
-    found = numpy.where(place < count // 2, start + step * place, end - step * (count - 1 - place))
-    return (found if count > 1 else numpy.array([start])).astype(numpy.float32)
