@@ -74,7 +74,7 @@ def test_direct_connections_are_there_only_when_needed():
 @given(width=st.integers(1, 200), lowest=st.integers(0, 1), span=st.integers(0, 100))
 def test_degrees_are_sorted_and_spread_evenly(width, lowest, span):
     highest = lowest + span
-    degrees = spread_degrees(width, lowest, highest)
+    degrees = torch.from_numpy(spread_degrees(width, lowest, highest))
     assert len(degrees) == width
     assert bool((degrees.diff() >= 0).all()) and int(degrees.min()) >= lowest and int(degrees.max()) == highest
     counts = torch.bincount(degrees - lowest, minlength=span + 1)

@@ -9,8 +9,8 @@ import numpy
 
 # Names of numpy before version 2 and the standard.
 OLDER = {"concat": "concatenate", "asinh": "arcsinh", "atan": "arctan", "cumulative_sum": "cumsum"}
-# Steps to a root where nobody can look whether it is reached.
-BLIND_STEPS, MOST_STEPS = 48, 200
+# Steps to a root, at most.
+MOST_STEPS = 200
 
 
 class Arrays:
@@ -107,23 +107,49 @@ class Arrays:
             # What is settled stays, and does not begin again.
             return (xp.where(settled, a, after), low, high, xp.where(settled, before, after - a)), settled
 
-        state = a, low, high, high - low
-        if hasattr(xp, "repeated"):  # a graph has loops of its own
-            a, *_ = xp.repeated(step, state, MOST_STEPS)
-        else:
-            for _ in range(MOST_STEPS if self.concrete else BLIND_STEPS):
-                state, settled = step(state)
-                if self.concrete and settled.all():
-                    break
-            a = state[0]
-        value, slope = function(a)
-        newton = a - value / slope
-        return xp.where((newton >= first) & (newton <= last), newton, a)
+        a, polishings = self._repeated(step, (a, low, high, high - low))
+        for _ in range(polishings):
+            value, slope = function(a)
+            newton = a - value / slope
+            a = xp.where((newton >= first) & (newton <= last), newton, a)
+        return a
+
+    def _repeated(self, step: Callable[[Any], tuple[Any, Any]], state: Any) -> tuple[Any, int]:
+        """Where steps lead that are repeated until all is settled, and how many steps give it all derivatives."""
+        if hasattr(self.xp, "repeated"):  # a graph has loops of its own
+            return self.xp.repeated(step, state, MOST_STEPS)[0], 1
+        state, settled = step(state)
+        if getattr(self.xp, "__name__", "") == "jax.numpy":
+            import jax
+
+            if any(isinstance(leaf, jax.core.Tracer) for leaf in (*state, settled)):
+                # Derivatives of the second order need a second step.
+                return _repeated_by_jax(step, state, settled), 2
+        for _ in range(MOST_STEPS):
+            if bool(self.xp.all(settled)):
+                break
+            state, settled = step(state)
+        return state[0], 1
 
 
-def single_steps(start: float, end: float, count: int) -> Any:
-    """Return numbers at equal distances, (count,) float32, rounded as torch rounds them."""
-    # Each number is rounded once, as by a fused multiplication and addition.
-    step, place = float(numpy.float32((end - start) / max(count - 1, 1))), numpy.arange(count)
-    found = numpy.where(place < count // 2, start + step * place, end - step * (count - 1 - place))
-    return (found if count > 1 else numpy.array([start])).astype(numpy.float32)
+def _repeated_by_jax(step: Callable[[Any], tuple[Any, Any]], state: Any, settled: Any) -> Any:
+    """The same as a loop that is compiled once, whose steps have no derivatives of their own."""
+    import jax
+
+    step, hidden = jax.closure_convert(step, state)
+    state, hidden = jax.lax.stop_gradient((state, hidden))
+
+    def following(loop: Any) -> Any:
+        count, state, _ = loop
+        return count + 1, *step(state, *hidden)
+
+    def unsettled(loop: Any) -> Any:
+        return (loop[0] < MOST_STEPS) & ~jax.numpy.all(loop[2])
+
+    return jax.lax.while_loop(unsettled, following, (0, state, settled))[1][0]
+
+
+def arrays_of(rows: Any, xp: Any) -> Arrays:
+    """Return the arrays of a namespace in the precision of rows, float64 of whole numbers."""
+    dtype = xp.asarray(rows).dtype
+    return Arrays(xp, dtype if dtype in (xp.float32, xp.float64) else xp.asarray(0.0).dtype)

@@ -85,11 +85,7 @@ def _parts(base: Base) -> tuple[Any, Any, Any]:
 
 
 def distribution_function(n: Arrays, base: Base, z: Any) -> tuple[Any, Any]:
-    """Return P(latent ≤ z) and P(latent > z), of z, (n,), of a density of one feature.
-
-    Raises:
-        InputError: that of Student's t, which has no short formula.
-    """
+    """Return P(latent ≤ z) and P(latent > z), of z, (n,), of a density of one feature."""
     kind = base["kind"]
     if kind == "normal":
         return ndtr(n, z), ndtr(n, -z)
@@ -99,11 +95,23 @@ def distribution_function(n: Arrays, base: Base, z: Any) -> tuple[Any, Any]:
         share = n.clip((z - base["low"]) / (base["high"] - base["low"]), 0.0, 1.0)
         return share, 1 - share
     if kind == "student_t":
-        raise InputError("A flow with a base of Student's t has no quantiles here: ask pushforward with PyTorch.")
+        nu, special = base["degrees_of_freedom"], _scipy(n)
+        return special.stdtr(nu, z), special.stdtr(nu, -z)
     weights, centers, scales = _parts(base)
     away = (z[:, None] - n(centers)) / n(scales)
     below, above = (n.sum(n(weights) * ndtr(n, side), axis=-1) for side in (away, -away))
     return below, above
+
+
+def _scipy(n: Arrays) -> Any:
+    """The functions of SciPy, for that of Student's t, which has no short formula."""
+    if not n.concrete:
+        raise InputError("Quantiles of a base of Student's t are computed by numpy and SciPy alone: leave out xp.")
+    try:
+        from scipy import special
+    except ImportError:
+        raise InputError("Quantiles of a base of Student's t need SciPy: pip install scipy.") from None
+    return special
 
 
 def quantile(n: Arrays, base: Base, level: Any) -> Any:
@@ -116,7 +124,9 @@ def quantile(n: Arrays, base: Base, level: Any) -> Any:
     if kind == "uniform":
         return base["low"] + (base["high"] - base["low"]) * level
     if kind == "student_t":
-        distribution_function(n, base, level)
+        quantile_of = _scipy(n).stdtrit
+        smaller = quantile_of(base["degrees_of_freedom"], numpy.minimum(level, 1 - level))
+        return numpy.where(level < 0.5, smaller, -smaller)
     _, centers, scales = _parts(base)
     z = probit(n, level, 1 - level)[:, None]
     ends = n(centers) + n(scales) * z

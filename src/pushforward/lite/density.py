@@ -9,7 +9,7 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.lite import bases
-from pushforward.lite.arrays import Arrays
+from pushforward.lite.arrays import Arrays, arrays_of
 from pushforward.lite.maps import apply
 from pushforward.lite.regressions import shown_more
 from pushforward.lite.special import log_ndtr, log_normal, normal_quantile
@@ -120,7 +120,7 @@ class Density:
 
     def draws_of(self, noise: Any, context: Any = None, *, xp: Any = numpy) -> Any:
         """Return the draws, (rows, D), that noise, (rows, 1 + K D), makes."""
-        n = _arrays(noise, xp)
+        n = arrays_of(noise, xp)
         noise, ends = n(noise), numpy.cumsum(self.weights)[:-1]
         _, _, given, _ = self._inputs(noise[:, 1 : 1 + self.features], context, xp)
         with numpy.errstate(all="ignore"):
@@ -175,7 +175,7 @@ class Density:
 
     def _inputs(self, rows: Any, context: Any, xp: Any) -> tuple[Arrays, Any, Any, tuple[int, ...]]:
         """Arrays of a namespace: rows, (n, D), the context, (n or 1, C), and the shape of the batch."""
-        n = _arrays(rows, xp)
+        n = arrays_of(rows, xp)
         x = n(rows)
         if x.ndim == 0 or x.shape[-1] != self.features:
             raise InputError(f"Expected rows of {self.features} numbers, got the shape {tuple(x.shape)}.")
@@ -212,14 +212,6 @@ class Density:
         if given.ndim == 0 or given.shape[-1] != expected:
             raise InputError(f"Expected contexts of {expected} numbers, got the shape {tuple(given.shape)}.")
         return given
-
-
-def _arrays(rows: Any, xp: Any) -> Arrays:
-    """The arrays of a namespace, in the precision of rows."""
-    dtype = xp.asarray(rows).dtype
-    if dtype not in (xp.float32, xp.float64):
-        dtype = xp.asarray(0.0).dtype
-    return Arrays(xp, dtype)
 
 
 def _shaped(n: Arrays, values: Any, shape: tuple[int, ...]) -> Any:

@@ -6,7 +6,9 @@ import os
 from typing import Any
 
 from pushforward.lite.density import Density
-from pushforward.lite.reading import Weights, density
+from pushforward.lite.reading import Weights, conditionals, density
+
+ANY = "arbitrary_conditional"
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -36,14 +38,19 @@ def load(path: str | os.PathLike[str]) -> Any:
     metadata = read_metadata(path)
     with opened(path) as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    found, notes = Density(density(metadata["config"], Weights(arrays))), metadata["notes"]
-    if not isinstance(notes, dict) or "schema" not in notes:
-        return found
-    from pushforward.lite.table import Table
+    config, notes, weights = metadata["config"], metadata["notes"], Weights(arrays)
+    of_table, any_conditions = isinstance(notes, dict) and "schema" in notes, config.get("architecture") == ANY
+    if not of_table:
+        return Density(density(config, weights))
+    from pushforward.lite.any_table import AnyTable
+    from pushforward.lite.table import DequantizedTable
     from pushforward.tables.columns.kinds import Continuous
     from pushforward.tables.schema.serialization import parse_schema
 
     schema = parse_schema(notes["schema"], source=f"the schema in {path}")
     # What a model of an earlier version does not name is a number.
-    names = [*notes["columns"], *notes.get("given", ())]
-    return Table(found, notes, {name: schema.get(name, Continuous(heavy=False)) for name in names})
+    names = [*notes["columns"], *notes.get("given", ()), *notes.get("errors", {}).values()]
+    schema = {name: schema.get(name, Continuous(heavy=False)) for name in names}
+    if any_conditions:
+        return AnyTable(conditionals(config, weights), notes, schema)
+    return DequantizedTable(Density(density(config, weights)), notes, schema)

@@ -209,6 +209,13 @@ def fixed_piece(n: Arrays, part: Map, inside: Any, inverse: bool) -> Pair:
     return piece(n, inside, ends, inverse)
 
 
+def circular_marginal(n: Arrays, part: Map, value: Any, inverse: bool) -> Pair:
+    """Follow fixed splines of angles, (n, D), again at every turn."""
+    turns = n.floor((value + math.pi) / (2 * math.pi)) * (2 * math.pi)
+    mapped, term = fixed_piece(n, part, n.clip(value - turns, -math.pi, math.pi), inverse)
+    return mapped + turns, term
+
+
 def each_marginal(n: Arrays, part: Map, value: Any, inverse: bool) -> Pair:
     """Follow a fixed spline of each feature, with log-derivatives, (n, D)."""
     z_knots, x_knots, slopes = (part[name] for name in ("z_knots", "x_knots", "slopes"))
@@ -261,6 +268,13 @@ def standardized(n: Arrays, part: Map, value: Any, context: Any, inverse: bool) 
     return z, term + constant + log_det + last
 
 
+def within_range(n: Arrays, limits: Map, value: Any) -> Any:
+    """Return values, (n, C), beyond the ends of their range by a margin at most."""
+    nearest = n.clip(value, limits["low"], limits["high"])
+    beyond = (value - nearest) / MARGIN
+    return nearest + MARGIN * beyond / (1 + n.abs(beyond))
+
+
 def _seen(n: Arrays, units: Map | None, context: Any) -> tuple[Any, Any, Any]:
     """What a map is shown of a context, the nearest in the range, and how far it is beyond it."""
     if units is None or context is None:
@@ -268,9 +282,7 @@ def _seen(n: Arrays, units: Map | None, context: Any) -> tuple[Any, Any, Any]:
     standard = (context - n(units["shift"])) / n(units["scale"])
     ends = standard
     if units["range"]:
-        nearest = n.clip(standard, units["range"]["low"], units["range"]["high"])
-        beyond = (standard - nearest) / MARGIN
-        ends = nearest + MARGIN * beyond / (1 + n.abs(beyond))
+        ends = within_range(n, units["range"], standard)
     if not units["features"]:
         return ends, ends, standard - ends
     shown = units["features"]

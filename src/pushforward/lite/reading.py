@@ -6,15 +6,13 @@ A flow is {"features", "context_features", "base", "bijection"}, a mixture {"fea
 
 from __future__ import annotations
 
-import itertools
 import math
-from graphlib import TopologicalSorter
 from typing import Any
 
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import single_steps
+from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency, single_steps
 
 Config = dict[str, Any]
 SMALLEST_DIAGONAL, LOG_1000, SPREAD = 1e-3, math.log(1e3), 0.2
@@ -94,6 +92,20 @@ def _flow(config: Config, of_map: Weights, of_base: Weights) -> dict[str, Any]:
         "base": _base(config.get("base", "normal"), of_base),
         "bijection": {"kind": "compose", "parts": LAYERS[name](config, of_map)},
     }
+
+
+def conditionals(config: Config, w: Weights) -> dict[str, Any]:
+    """Describe a flow of any features given any others, which `pushforward.lite.conditionals` evaluates."""
+    found: dict[str, Any] = {name: config[name] for name in ("features", "circular", "bins")}
+    found |= {"marginal": _marginal(w.at("marginal")), "covariance": w["covariance"]}
+    found["circle"] = None if w.get("circle.z_knots") is None else _marginal(w.at("circle"))
+    found |= {name: w.get(name) for name in ("center", "spread")}
+    found["range"] = {name: w.at("score_range")[name] for name in ("low", "high")} if config.get("limited") else None
+    of_trend = ("mean", "deviation", "correlation", "rows")
+    found["trend"] = {name: w.at("trend")[name] for name in of_trend} if config.get("trend") else None
+    linear = {name: (w.at(name)["weight"], w.at(name)["bias"]) for name in ("first", "last")}
+    pairs = [[w.at(f"pairs.{k}.{place}") for place in (1, 3)] for k in range(config["blocks"])]
+    return {**found, **linear, "pairs": [[(one["weight"], one["bias"]) for one in pair] for pair in pairs]}
 
 
 def _base(name: str, w: Weights) -> dict[str, Any]:
@@ -270,10 +282,11 @@ def _mlp(w: Weights, activation: str, residual: bool, count: int) -> dict[str, A
 def _autoregressive(config: Config, w: Weights, family: dict[str, Any], layer: int) -> dict[str, Any]:
     features, hidden, net = config["features"], config["hidden"], w.at("conditioner")
     if config.get("adjacency") is not None:
-        order, degrees, masks, direct = _by_adjacency(numpy.array(config["adjacency"], bool), hidden, config["context"])
+        seen = by_adjacency(checked_adjacency(config["adjacency"], features), hidden, config["context"])
     else:
         order = _order(features, layer, config.get("order", "alternating"))
-        degrees, masks, direct = _by_order(order, hidden, config.get("context", 0))
+        seen = by_order(order, hidden, config.get("context", 0))
+    order, (_, *degrees), masks, direct = seen
     biases = [net.at(f"layers.{k}") for k in range(len(masks))]
     count = len(biases[-1]["bias"]) // features
     masks[-1] = numpy.repeat(masks[-1], count, 0)
@@ -293,50 +306,6 @@ def _order(features: int, layer: int, order: Any) -> list[int]:
     if order == "same" or (order == "alternating" and layer % 2 == 0):
         return list(range(features))
     return list(range(features))[::-1] if order == "alternating" else [int(feature) for feature in order]
-
-
-def _by_order(order: list[int], hidden: list[int], context: int) -> tuple[list[Any], list[Any], Any]:
-    """Return degrees of hidden units, masks, and direct connections, as `networks.dependencies` does."""
-    features = len(order)
-    place = numpy.argsort(order) + 1
-    lowest = 0 if context or features == 1 else 1
-    degrees = [place, *(_spread(width, lowest, features - 1) for width in hidden)]
-    masks = [after[:, None] >= before for before, after in itertools.pairwise(degrees)]
-    masks.append(place[:, None] > degrees[-1])
-    narrow = any(set(one.tolist()) != set(range(lowest, features)) for one in degrees[1:])
-    return degrees[1:], masks, place[:, None] > place if narrow else None
-
-
-def _by_adjacency(adjacency: Any, hidden: list[int], context: int) -> tuple[list[int], list[Any], list[Any], Any]:
-    adjacency = adjacency & ~numpy.eye(len(adjacency), dtype=bool)
-    parents = {feature: numpy.flatnonzero(row).tolist() for feature, row in enumerate(adjacency)}
-    order = list(TopologicalSorter(parents).static_order())
-    place = numpy.argsort(order) + 1
-    sets = numpy.unique(adjacency, axis=0)
-    if not context and sets.any():
-        sets = sets[sets.any(1)]
-    of_set = (sets * place).max(1)
-    by_degree = numpy.argsort(of_set, kind="stable")
-    sets, of_set = sets[by_degree], of_set[by_degree]
-    chosen = [_spread(width, 0, len(sets) - 1) for width in hidden]
-    seen = [numpy.eye(len(order), dtype=bool), *(sets[units] for units in chosen)]
-    masks = [_contain(after, before) for before, after in itertools.pairwise(seen)]
-    masks.append(_contain(adjacency, seen[-1]))
-    narrow = any(len(numpy.unique(units)) < len(sets) for units in chosen)
-    return order, [of_set[units] for units in chosen], masks, adjacency if narrow else None
-
-
-def _contain(sets: Any, parts: Any) -> Any:
-    return (~sets).astype(float) @ parts.T.astype(float) == 0
-
-
-def _spread(width: int, lowest: int, highest: int) -> Any:
-    degrees = highest - lowest + 1
-    if width >= degrees:
-        return lowest + numpy.arange(width) * degrees // width
-    if width == 1:
-        return numpy.array([highest])
-    return highest - numpy.round(single_steps(highest - lowest, 0, width)).astype(int)
 
 
 def _amortized(w: Weights) -> dict[str, Any]:

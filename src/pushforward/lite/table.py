@@ -8,13 +8,17 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite import columns
-from pushforward.lite.arrays import Arrays
+from pushforward.lite.arrays import Arrays, arrays_of
+from pushforward.lite.columns import EDGE
 from pushforward.lite.density import Density
-from pushforward.lite.even_points import uniform_points
+from pushforward.lite.even_points import LEAST, uniform_points
+from pushforward.lite.mixed_columns import column
+from pushforward.lite.special import probit
 
 # The code of a value that the model has never seen.
 UNSEEN = numpy.inf
+# Points of the dequantizing noise, draws of the errors, and how many rows for each of them numpy evaluates at once.
+POINTS, DRAWS, MOST_AT_ONCE = 16, 128, 2**17
 
 
 class Table:
@@ -25,33 +29,29 @@ class Table:
 
     Arguments:
         density: of what the columns become on the whole line.
-        notes: of the model file: `columns`, `given`, `schema`.
+        notes: of the model file: `columns`, `given`, `errors`, `gap_values`.
         schema: the kind of each column.
 
     Attributes:
-        names: the modeled columns and the given ones: those of a matrix of codes.
+        names: the modeled columns, the given ones and those of measurement errors: those of a matrix of codes.
         columns: the modeled columns.
         given: the columns that are conditioned on.
-        density: a `Density`.
-
-    Raises:
-        InputError: a model of measurement errors, which needs PyTorch.
+        errors: {column: column of its measurement errors}, of a density of true values.
+        density: a `Density`, or `Conditionals`.
     """
 
-    def __init__(self, density: Density, notes: dict[str, Any], schema: dict[str, Any]) -> None:
-        if notes.get("errors"):
-            raise InputError("A model of columns with measurement errors cannot be read without PyTorch.")
+    # What ONNX files and pages of JavaScript have no words for, if anything.
+    refused: str | None = None
+
+    def __init__(self, density: Any, notes: dict[str, Any], schema: dict[str, Any]) -> None:
         self.density, self.schema = density, schema
         self.columns, self.given = list(notes["columns"]), list(notes.get("given", ()))
-        self.names = [*self.columns, *self.given]
+        self.errors: dict[str, str] = notes.get("errors", {})
+        self.names = [*self.columns, *self.given, *self.errors.values()]
         self.gap_values: dict[str, float] = notes.get("gap_values", {})
         self.modeled = [name for name in self.columns if schema[name].modeled]
         self.context = [name for name in self.given if schema[name].modeled]
-        self.maps = [columns.described(schema[name]) for name in self.modeled]
-        noisy = any(schema[name].has_probabilities or schema[name].recorded is not None for name in self.modeled)
-        self.points = uniform_points(len(self.modeled)) if noisy else numpy.full((1, len(self.modeled)), 0.5)
-        coded = density.context_features == len(self.context)
-        self.shown = [_shown(schema[name], coded) for name in self.context]
+        self.maps = {name: column(schema[name]) for name in self.modeled}
 
     @property
     def description(self) -> dict[str, Any]:
@@ -65,8 +65,9 @@ class Table:
         from pushforward.tables import encode, table_from_frame
 
         names = self.names if names is None else names
-        gaps = self.gap_values.keys()
-        return encode(table_from_frame(table, names), self.schema, names, source="the table", gaps=gaps, strict=False)
+        return encode(
+            table_from_frame(table, names), self.schema, names, source="the table", gaps=self._gaps, strict=False
+        )
 
     def decode(self, codes: Any, names: list[str] | None = None) -> Any:
         """Return the table of pyarrow that codes, (n, columns), stand for; default the modeled columns."""
@@ -81,26 +82,16 @@ class Table:
             codes: (n, names).
             xp: the namespace, default numpy.
         """
-        n, rows = _rows(codes, len(self.names), xp)
-        unseen, context = n.zeros_like(rows[:, 0]) > 1, None
-        for place, name in enumerate(self.names):
-            if name in self.columns or (name in self.context and name not in self.gap_values):
-                unseen = unseen | (rows[:, place] == UNSEEN)
+        n, rows = self._rows(codes, self.names, xp)
+        size = max(1, MOST_AT_ONCE // self._evaluations)
+        if n.concrete and len(rows) > size:
+            return numpy.concatenate([self.log_prob(rows[k : k + size]) for k in range(0, len(rows), size)])
+        unseen = n.zeros_like(rows[:, 0]) > 1
+        for name in (*self.columns, *self._needed):
+            unseen = unseen | (rows[:, self.names.index(name)] == UNSEEN)
         with numpy.errstate(all="ignore"):
-            if self.context:
-                context = self._shown(n, [rows[:, self.names.index(name)] for name in self.context])
-            # All points of the noise at once, one after the other for all rows.
-            count, start = len(self.points), n.zeros_like(rows[:, 0])[None, :]
-            each = []
-            for place, (name, one) in enumerate(zip(self.modeled, self.maps, strict=True)):
-                noise = n.flat(n(self.points[:, place])[:, None] + start)
-                values = n.concat([rows[:, self.names.index(name)]] * count, axis=0)
-                each.append(columns.encode(n, one, values, noise))
-            y = n.concat([part[:, None] for part, _ in each], axis=-1)
-            context = None if context is None else n.concat([context] * count, axis=0)
-            total = self.density.log_prob(y, context, xp=xp) + sum(term for _, term in each)
-            log_prob = n.logsumexp(n.reshape(total, (count, -1)), axis=0) - math.log(count)
-        return n.where(unseen | ~n.isfinite(log_prob), n(-math.inf), log_prob)
+            found = self._log_prob(n, rows)
+        return n.where(unseen | ~n.isfinite(found), n(-math.inf), found)
 
     def sample(self, count: int | None = None, given: Any = None, *, seed: int | None = None) -> Any:
         """Draw codes of the modeled columns, (n, columns).
@@ -114,16 +105,80 @@ class Table:
             raise InputError(
                 "Give a number of rows to a model without given columns, and given codes to one with them."
             )
-        rows = len(given) if count is None else count
-        codes = self.draws_of(self.density.noise(rows, seed), given)
-        return numpy.stack(
-            [self.schema[name].as_written(column) for name, column in zip(self.columns, codes.T, strict=True)], 1
-        )
+        noise = self.density.noise(len(given) if count is None else count, seed)
+        return self._as_written(self.draws_of(noise, given), self.columns)
+
+    def _as_written(self, codes: Any, names: list[str]) -> Any:
+        pairs = zip(names, codes.T, strict=True)
+        return numpy.stack([self.schema[name].as_written(codes_of) for name, codes_of in pairs], 1)
+
+    def _all_columns(self, n: Arrays, found: dict[str, Any], like: Any) -> Any:
+        """Codes of the modeled columns; that of a constant is 0."""
+        return n.concat([found.get(name, n.zeros_like(like))[:, None] for name in self.columns], axis=-1)
+
+    def _rows(self, codes: Any, names: list[str], xp: Any) -> tuple[Arrays, Any]:
+        n = arrays_of(codes, xp)
+        rows = n(codes)
+        if rows.ndim != 2 or rows.shape[1] != len(names):
+            raise InputError(f"Expected a matrix of codes of {len(names)} columns, got the shape {tuple(rows.shape)}.")
+        return n, rows
+
+    # What kinds of models do differently.
+
+    def draws_of(self, noise: Any, given: Any = None, *, xp: Any = numpy) -> Any:
+        """Return the codes, (n, columns), that noise makes, given codes, (n, given)."""
+        raise NotImplementedError
+
+    _gaps: Any = ()
+    _needed: list[str] = []
+    _evaluations = 1
+
+    def _log_prob(self, n: Arrays, rows: Any) -> Any:
+        raise NotImplementedError
+
+
+class DequantizedTable(Table):
+    """A model of one question, around a `Density`, which is averaged over noise within the cells of values.
+
+    Where columns have measurement errors, the density of true values is averaged over draws of these as well.
+    """
+
+    def __init__(self, density: Density, notes: dict[str, Any], schema: dict[str, Any]) -> None:
+        super().__init__(density, notes, schema)
+        if self.errors:
+            self.refused = "A model of columns with measurement errors cannot be exported."
+        self._gaps, self._needed = self.gap_values.keys(), [one for one in self.context if one not in self.gap_values]
+        size, coded = len(self.modeled), density.context_features == len(self.context)
+        self.shown = [None if coded else column(schema[name]) for name in self.context]
+        noisy = any(schema[name].has_probabilities or schema[name].recorded is not None for name in self.modeled)
+        points = uniform_points(POINTS, size) if noisy else numpy.full((1, size), 0.5)
+        draws = numpy.zeros((1, 0))
+        if self.errors:
+            even = numpy.clip(uniform_points(DRAWS, len(self.errors)), LEAST, 1 - LEAST)
+            draws = probit(Arrays(numpy, numpy.float64), even, 1 - even)
+        # Each point with each draw.
+        self.points = numpy.tile(points * (1 - 2 * EDGE) + EDGE, (len(draws), 1))
+        self.draws = numpy.repeat(draws, len(points), 0)
+        self._evaluations = len(self.points)
+
+    def _log_prob(self, n: Arrays, rows: Any) -> Any:
+        count, start = len(self.points), n.zeros_like(rows[:, 0])[None, :]
+        # All points of the noise at once, one after the other for all rows.
+        codes = {name: n.flat(rows[:, k] + n(numpy.zeros((count, 1)))) for k, name in enumerate(self.names)}
+        for k, (name, error) in enumerate(self.errors.items()):
+            codes[name] = codes[name] - codes[error] * n.flat(n(self.draws[:, k])[:, None] + start)
+        each = [
+            self.maps[name].encode(n, codes[name], n.flat(n(self.points[:, k])[:, None] + start))
+            for k, name in enumerate(self.modeled)
+        ]
+        y = n.concat([part[:, None] for part, _ in each], axis=-1)
+        context = self._shown(n, codes) if self.context else None
+        total = self.density.log_prob(y, context, xp=n.xp) + sum(term for _, term in each)
+        return n.logsumexp(n.reshape(total, (count, -1)), axis=0) - math.log(count)
 
     def draws_of(self, noise: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Return the codes, (n, columns), that the noise of `Density.noise` makes, given codes, (n, given)."""
-        y = self.density.draws_of(noise, self._context(given, xp), xp=xp)
-        return self._decoded(y, xp)
+        return self._decoded(self.density.draws_of(noise, self._context(given, xp), xp=xp), xp)
 
     def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
@@ -132,58 +187,25 @@ class Table:
         y = self.density.quantile(levels, self._context(given, xp), xp=xp)
         return self._decoded(y[:, None], xp)[:, self.columns.index(self.modeled[0])]
 
-    def _context(self, given: Any, xp: Any) -> Any:
-        if not self.context:
-            return None
-        n, rows = _rows(given, len(self.given), xp)
-        return self._shown(n, [rows[:, self.given.index(name)] for name in self.context])
-
     def _decoded(self, y: Any, xp: Any) -> Any:
         n = Arrays(xp, y.dtype)
         with numpy.errstate(all="ignore"):
-            codes = {
-                name: columns.decode(n, one, y[:, k])
-                for k, (name, one) in enumerate(zip(self.modeled, self.maps, strict=True))
-            }
-        return n.concat([codes.get(name, n.zeros_like(y[:, 0]))[:, None] for name in self.columns], axis=-1)
+            codes = {name: self.maps[name].decode(n, y[:, k]) for k, name in enumerate(self.modeled)}
+        return self._all_columns(n, codes, y[:, 0])
 
-    def _shown(self, n: Arrays, codes: list[Any]) -> Any:
+    def _context(self, given: Any, xp: Any) -> Any:
+        if not self.context:
+            return None
+        n, rows = self._rows(given, self.given, xp)
+        return self._shown(n, {name: rows[:, k] for k, name in enumerate(self.given)})
+
+    def _shown(self, n: Arrays, codes: dict[str, Any]) -> Any:
         """What a density is shown of given codes, with a flag beside each that may be missing."""
         parts: list[Any] = []
-        for name, values, shown in zip(self.context, codes, self.shown, strict=True):
-            missing = n.isnan(values) | (values == UNSEEN)
+        for name, shown in zip(self.context, self.shown, strict=True):
+            values, missing = codes[name], n.isnan(codes[name]) | (codes[name] == UNSEEN)
             if name in self.gap_values:
                 values = n.where(missing, n(self.gap_values[name]), values)
-            parts += shown(n, values)
+            parts += [values] if shown is None else shown.shown(n, values)
             parts += [n.where(missing, n(1.0), n(0.0))] if name in self.gap_values else []
         return n.concat([part[:, None] for part in parts], axis=-1)
-
-
-def _rows(codes: Any, width: int, xp: Any) -> tuple[Arrays, Any]:
-    rows = xp.asarray(codes)
-    n = Arrays(xp, rows.dtype if rows.dtype in (xp.float32, xp.float64) else xp.asarray(0.0).dtype)
-    if rows.ndim != 2 or rows.shape[1] != width:
-        raise InputError(f"Expected a matrix of codes of {width} columns, got the shape {tuple(rows.shape)}.")
-    return n, n(rows)
-
-
-def _shown(kind: Any, coded: bool) -> Any:
-    """A function from values of a given column to the numbers that a density is shown of them."""
-    units = (True,) if coded else kind.context_units
-    if units == (True,):
-        return lambda n, values: [values]
-    if kind.map_name == "circle":
-        turn, low = 2 * numpy.pi / kind.period, kind.low
-        return lambda n, values: [n.cos((values - low) * turn), n.sin((values - low) * turn)]
-    if units == (True, False):
-        atoms = numpy.array(kind.atom_codes, float)
-        return lambda n, values: [values, n.minimum(n.count(values[:, None] == n(atoms)), n(1.0))]
-    if kind.input_width == len(units):
-        return lambda n, values: [n.where(values == float(level), n(1.0), n(0.0)) for level in range(len(units))]
-    signs = kind.signs
-
-    def hashed(n: Arrays, values: Any) -> list[Any]:
-        rows = n.take(n(signs), n.clip(values, 0.0, len(signs) - 1.0).astype(n.int32), axis=0)
-        return [rows[:, k] for k in range(signs.shape[1])]
-
-    return hashed

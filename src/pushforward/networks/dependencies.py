@@ -1,12 +1,16 @@
-"""Which units of a masked network see which: by an order of the features, or by an adjacency of them."""
+"""Which units of a masked network see which: by an order of the features, or by an adjacency of them.
+
+In numpy, since those who read a model file without torch need it too.
+"""
+
+from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 class Dependencies(NamedTuple):
@@ -23,9 +27,9 @@ class Dependencies(NamedTuple):
     """
 
     order: list[int]
-    degrees: list[Tensor]
-    masks: list[Tensor]
-    direct: Tensor | None
+    degrees: list[np.ndarray]
+    masks: list[np.ndarray]
+    direct: np.ndarray | None
 
 
 def by_order(order: list[int], hidden: Sequence[int], context: int) -> Dependencies:
@@ -42,7 +46,7 @@ def by_order(order: list[int], hidden: Sequence[int], context: int) -> Dependenc
     features = len(order)
     if sorted(order) != list(range(features)):
         raise ValueError(f"order must hold each of 0 .. {features - 1} once, got {order}.")
-    place = torch.tensor(order).argsort() + 1
+    place = np.argsort(order) + 1
     lowest = 0 if context or features == 1 else 1
     degrees = [place, *(spread_degrees(width, lowest, features - 1) for width in hidden)]
     masks = [after[:, None] >= before for before, after in itertools.pairwise(degrees)]
@@ -52,7 +56,7 @@ def by_order(order: list[int], hidden: Sequence[int], context: int) -> Dependenc
     return Dependencies(order, degrees, masks, place[:, None] > place if narrow else None)
 
 
-def by_adjacency(adjacency: Tensor, hidden: Sequence[int], context: int) -> Dependencies:
+def by_adjacency(adjacency: np.ndarray, hidden: Sequence[int], context: int) -> Dependencies:
     """Let each feature depend directly on the features that an adjacency allows, and on no others.
 
     A hidden unit has a set of inputs that it may see, one of the rows of the adjacency. It sees units before it whose
@@ -67,22 +71,22 @@ def by_adjacency(adjacency: Tensor, hidden: Sequence[int], context: int) -> Depe
         ValueError: the adjacency has a cycle.
     """
     order = acyclic_order(adjacency)
-    place = torch.tensor(order).argsort() + 1
-    sets = adjacency.unique(dim=0)
-    if not context and bool(sets.any()):
+    place = np.argsort(order) + 1
+    sets = np.unique(adjacency, axis=0)
+    if not context and sets.any():
         sets = sets[sets.any(1)]  # without inputs and context a unit is a constant
-    of_set = (sets * place).amax(1)
-    by_degree = of_set.argsort(stable=True)
+    of_set = (sets * place).max(1)
+    by_degree = np.argsort(of_set, kind="stable")
     sets, of_set = sets[by_degree], of_set[by_degree]
     chosen = [spread_degrees(width, 0, len(sets) - 1) for width in hidden]
-    seen = [torch.eye(len(order), dtype=torch.bool), *(sets[units] for units in chosen)]
+    seen = [np.eye(len(order), dtype=bool), *(sets[units] for units in chosen)]
     masks = [_contain(after, before) for before, after in itertools.pairwise(seen)]
     masks.append(_contain(adjacency, seen[-1]))
-    narrow = any(len(units.unique()) < len(sets) for units in chosen)
+    narrow = any(len(np.unique(units)) < len(sets) for units in chosen)
     return Dependencies(order, [place, *(of_set[units] for units in chosen)], masks, adjacency if narrow else None)
 
 
-def checked_adjacency(adjacency: Tensor | Sequence[Sequence[bool]], features: int) -> Tensor:
+def checked_adjacency(adjacency: Iterable[Iterable[Any]], features: int) -> np.ndarray:
     """The adjacency as a boolean matrix whose diagonal is False.
 
     Arguments:
@@ -92,16 +96,17 @@ def checked_adjacency(adjacency: Tensor | Sequence[Sequence[bool]], features: in
     Raises:
         ValueError: it is not (D, D).
     """
-    rows = [list(row) for row in adjacency]
+    rows = [[bool(entry) for entry in row] for row in adjacency]
     if [len(row) for row in rows] != [features] * features:
         raise ValueError(
             f"adjacency must be a {features} × {features} matrix, one row for each feature; got {len(rows)} rows of "
             f"{', '.join(sorted({str(len(row)) for row in rows})) or 'no'} entries."
         )
-    return torch.tensor(rows, dtype=torch.bool).view(features, features) & ~torch.eye(features, dtype=torch.bool)
+    found: np.ndarray = np.array(rows, bool).reshape(features, features) & ~np.eye(features, dtype=bool)
+    return found
 
 
-def acyclic_order(adjacency: Tensor) -> list[int]:
+def acyclic_order(adjacency: np.ndarray) -> list[int]:
     """The features in an order in which each depends on features before it alone.
 
     Arguments:
@@ -111,10 +116,10 @@ def acyclic_order(adjacency: Tensor) -> list[int]:
         ValueError: the adjacency has a cycle; the message names one.
 
     Example:
-        >>> acyclic_order(torch.tensor([[False, False, True], [True, False, False], [False, False, False]]))
+        >>> acyclic_order(np.array([[False, False, True], [True, False, False], [False, False, False]]))
         [2, 0, 1]
     """
-    parents = {feature: row.nonzero()[:, 0].tolist() for feature, row in enumerate(adjacency)}
+    parents = {feature: np.flatnonzero(row).tolist() for feature, row in enumerate(adjacency)}
     try:
         return list(TopologicalSorter(parents).static_order())
     except CycleError as error:
@@ -124,12 +129,13 @@ def acyclic_order(adjacency: Tensor) -> list[int]:
         ) from None
 
 
-def _contain(sets: Tensor, parts: Tensor) -> Tensor:
+def _contain(sets: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """Which sets, (n, D), contain which parts, (m, D): (n, m)."""
-    return (~sets).float() @ parts.float().t() == 0
+    found: np.ndarray = (~sets).astype(np.float32) @ parts.astype(np.float32).T == 0
+    return found
 
 
-def spread_degrees(width: int, lowest: int, highest: int) -> Tensor:
+def spread_degrees(width: int, lowest: int, highest: int) -> np.ndarray:
     """Sorted degrees for `width` hidden units, spread evenly over lowest .. highest.
 
     Each degree occurs equally often, give or take one; when there are fewer units than degrees, they stand at equal
@@ -141,7 +147,20 @@ def spread_degrees(width: int, lowest: int, highest: int) -> Tensor:
     """
     degrees = highest - lowest + 1
     if width >= degrees:
-        return lowest + torch.arange(width) * degrees // width
-    return (
-        (highest - torch.linspace(highest - lowest, 0, width).round().long()) if width > 1 else torch.tensor([highest])
-    )
+        return lowest + np.arange(width) * degrees // width
+    if width == 1:
+        return np.array([highest])
+    found: np.ndarray = highest - np.round(single_steps(highest - lowest, 0, width)).astype(np.int64)
+    return found
+
+
+def single_steps(start: float, end: float, count: int) -> np.ndarray:
+    """Numbers at equal distances, (count,) float32, rounded as `torch.linspace` rounds them.
+
+    Degrees must be those of every version that wrote a model file.
+    """
+    # Each number is rounded once, as by a fused multiplication and addition.
+    step, place = float(np.float32((end - start) / max(count - 1, 1))), np.arange(count)
+    found = np.where(place < count // 2, start + step * place, end - step * (count - 1 - place))
+    single: np.ndarray = (found if count > 1 else np.array([start])).astype(np.float32)
+    return single

@@ -82,16 +82,15 @@ class MADE(nn.Module):
         self.residual = conditioner.residual
         self.skips = conditioner.skips
         self.dropout = conditioner.dropout
-        self.register_buffer(
-            "adjacency", None if adjacency is None else checked_adjacency(adjacency, features), persistent=False
-        )
-        if self.adjacency is None:
+        allowed = None if adjacency is None else checked_adjacency(adjacency, features)
+        self.register_buffer("adjacency", None if allowed is None else torch.from_numpy(allowed), persistent=False)
+        if allowed is None:
             seen = by_order(list(range(features)) if order is None else list(order), conditioner.hidden, context)
         elif order is None:
-            seen = by_adjacency(self.adjacency, conditioner.hidden, context)
+            seen = by_adjacency(allowed, conditioner.hidden, context)
         else:
             raise ValueError("Give an order or an adjacency, not both; an adjacency has its own order.")
-        self.order, self.degrees = seen.order, seen.degrees
+        self.order, self.degrees = seen.order, [torch.from_numpy(degrees) for degrees in seen.degrees]
         self.units = [torch.bincount(degrees, minlength=features).tolist() for degrees in self.degrees[1:]]
         self.activation = conditioner.activate()
         self.structure = None
@@ -100,12 +99,13 @@ class MADE(nn.Module):
         # On the device of the weights, for kernels there.
         numbers = None if self.structure is None else self.structure.numbers.int()
         self.register_buffer("numbers", numbers, persistent=False)
-        masks = [*seen.masks[:-1], seen.masks[-1].repeat_interleave(parameter_count, 0)]
+        masks = [torch.from_numpy(mask) for mask in (*seen.masks[:-1], seen.masks[-1].repeat(parameter_count, 0))]
         # With one feature no input is alive, and the first layer is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
-        direct, outputs = seen.direct, parameter_count * features
-        self.direct = None if direct is None else MaskedLinear(direct.repeat_interleave(parameter_count, 0), False)
+        outputs = parameter_count * features
+        direct = None if seen.direct is None else torch.from_numpy(seen.direct.repeat(parameter_count, 0))
+        self.direct = None if direct is None else MaskedLinear(direct, False)
         self.direct_context = nn.Linear(context, outputs, bias=False) if direct is not None and context else None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:

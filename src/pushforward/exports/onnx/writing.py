@@ -73,6 +73,8 @@ def as_onnx(model: Density | Table, function: str, precision: str, about: Any = 
     for value, what, known in ((function, "function", FUNCTIONS), (precision, "precision", PRECISIONS)):
         if value not in known:
             raise InputError(f"There is no {what} {value!r} of an ONNX file; there are {', '.join(known)}.")
+    if isinstance(model, Table) and model.refused:
+        raise InputError(model.refused)
     if importlib.util.find_spec("onnx") is None:
         raise InputError('An ONNX file needs the package onnx: install it with pip install "pushforward[onnx]".')
     from onnx import helper

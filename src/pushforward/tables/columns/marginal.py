@@ -56,7 +56,7 @@ def mixture_of(
     import torch
 
     from pushforward.bijections import MarginalSpline
-    from pushforward.tables.columns.maps.end_logarithms import EndLogarithms, end_bounds
+    from pushforward.tables.columns.maps.end_logarithms import EndLogarithms
 
     counts = rows_of_atoms + PSEUDO_ROWS
     low, high = bounds
@@ -65,7 +65,7 @@ def mixture_of(
     values, piled = torch.from_numpy(rest)[:, None], piled_ends(rest, low, high)
     if piled:
         values = EndLogarithms([OfEnds(bounds, piled)]).encode(values, values)[0]
-        low, high = end_bounds(bounds, piled)
+        low, high = piled.bounds_of_logarithms(low, high)
     spline = MarginalSpline.from_data(values, low=[low], high=[high])
     knots: dict[str, Any] = {"z": spline.z_knots, "x": spline.x_knots, "slopes": spline.slopes}
     shares: list[float] = (counts / (counts.sum() + len(rest))).tolist()

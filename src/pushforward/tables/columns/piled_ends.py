@@ -41,6 +41,19 @@ class PiledEnds(BaseModel):
             return low + math.exp(y)
         return high - math.exp(-y) if self.low is None else low + (high - low) / (1 + math.exp(-y))
 
+    def bounds_of_logarithms(self, low: float, high: float) -> tuple[float, float]:
+        """Return the bounds of y where x has some and piles up at an end, infinite at that end.
+
+        >>> PiledEnds(low=1e-9).bounds_of_logarithms(0.0, 1.0)
+        (-inf, 0.0)
+        >>> PiledEnds(low=1e-9, high=1e-9).bounds_of_logarithms(0.0, 1.0)
+        (-inf, inf)
+        """
+        if (self.low is None) == (self.high is None) or math.isinf(high - low):
+            return -math.inf, math.inf
+        furthest = math.log(high - low)
+        return (-math.inf, furthest) if self.high is None else (-furthest, math.inf)
+
 
 def piled_ends(numbers: np.ndarray, low: float, high: float) -> PiledEnds:
     """Return the ends at which numbers pile up, see `piles_up`; those on an end itself say nothing.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.tables.columns.maps.base import Map, double, within
-from pushforward.tables.columns.piled_ends import LARGEST_LOG, PiledEnds
+from pushforward.tables.columns.piled_ends import LARGEST_LOG
 
 # A row on an end itself stands for those that are nearer than any other row came, and lies in the middle of these.
 ON_END = 0.5
@@ -41,7 +41,8 @@ class EndLogarithms(Map):
 
     def bounds(self, kind: Any) -> tuple[float, float]:
         """Those of y, at the ends where values do not pile up."""
-        return end_bounds(kind.bounds, kind.piled)
+        found: tuple[float, float] = kind.piled.bounds_of_logarithms(*kind.bounds)
+        return found
 
     def encode(self, codes: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """y, and log |dy/dx|."""
@@ -61,19 +62,6 @@ class EndLogarithms(Map):
         above = torch.where(at_low, width * torch.sigmoid(-bent), (-bent).exp())
         from_low = at_low & (~at_high | (y < 0))
         return torch.where(from_low, self.low + below, self.high - above).clamp(self.low, self.high)
-
-
-def end_bounds(bounds: tuple[float, float], piled: PiledEnds) -> tuple[float, float]:
-    """Return the bounds of y where x has some and piles up at an end, infinite at that end.
-
-    >>> end_bounds((0.0, 1.0), PiledEnds(low=1e-9)), end_bounds((0.0, 1.0), PiledEnds(low=1e-9, high=1e-9))
-    ((-inf, 0.0), (-inf, inf))
-    """
-    low, high = bounds
-    if (piled.low is None) == (piled.high is None) or math.isinf(high - low):
-        return -math.inf, math.inf
-    furthest = math.log(high - low)
-    return (-math.inf, furthest) if piled.high is None else (-furthest, math.inf)
 
 
 def _distance(distance: Tensor, near: Tensor) -> Tensor:

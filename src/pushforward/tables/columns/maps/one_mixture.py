@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pushforward.bijections import MarginalSpline
 from pushforward.tables.columns.maps.base import FURTHEST, cdf, double, log_normal, probit
-from pushforward.tables.columns.maps.end_logarithms import EndLogarithms, end_bounds
+from pushforward.tables.columns.maps.end_logarithms import EndLogarithms
 from pushforward.tables.columns.marginal import OfEnds
 
 
@@ -31,7 +31,7 @@ class OneMixture(nn.Module):
     def __init__(self, kind: Any) -> None:
         super().__init__()
         (low, high), piled = kind.bounds, kind.marginal.piled
-        of_spline = end_bounds((low, high), piled) if piled else (low, high)
+        of_spline = piled.bounds_of_logarithms(low, high) if piled else (low, high)
         spline = MarginalSpline(1, len(kind.marginal.z), bounded=True).double()
         assert spline.low is not None and spline.high is not None
         for buffer, values in (
