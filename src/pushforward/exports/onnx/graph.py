@@ -27,8 +27,8 @@ class Graph:
         self._count: itertools.count[int] = itertools.count() if outer is None else outer._count
 
     def name(self, of: str) -> str:
-        """Return a name that no other value has."""
-        return f"{of}_{next(self._count)}"
+        """Return a name that no other value has, nor any column of a table."""
+        return f"/{of}/{next(self._count)}"
 
     def constant(self, array: numpy.ndarray) -> str:
         """Return the name of a constant; equal ones are kept once."""

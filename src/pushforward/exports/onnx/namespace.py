@@ -16,10 +16,15 @@ from onnx import helper, numpy_helper
 from pushforward.exports.onnx.graph import Folded, Graph, Shape, Value, broadcast, size_of
 
 LARGEST = 1e300
+# The operator set of text.
+TEXT = "ai.onnx.ml"
 
 
 class Namespace:
     """An array namespace whose arrays are values of a graph.
+
+    Arguments:
+        dtype: the precision of a file.
 
     Attributes:
         graph: to which nodes are added now.
@@ -28,8 +33,8 @@ class Namespace:
     float32, float64, int32, int64 = numpy.float32, numpy.float64, numpy.int32, numpy.int64
     finfo = staticmethod(numpy.finfo)
 
-    def __init__(self) -> None:
-        self.graph = Graph()
+    def __init__(self, dtype: Any = numpy.float64) -> None:
+        self.graph, self.dtype = Graph(), numpy.dtype(dtype)
 
     def argument(self, name: str, dtype: Any, shape: Shape) -> Value:
         """Return an input of the graph."""
@@ -205,6 +210,9 @@ class Namespace:
     def all(self, x: Value, axis: Any) -> Value:
         return self.min(self.cast(x, numpy.int32), axis) == 1
 
+    def any(self, x: Value, axis: int) -> Value:
+        return self.max(self.cast(x, numpy.int32), axis) == 1
+
     def cumulative_sum(self, x: Value, axis: int) -> Value:
         place = self.asarray(numpy.array(axis % x.ndim))
         return self.added("CumSum", lambda a, k: numpy.cumsum(a, int(k)), [x, place], x.dtype, x.shape)
@@ -301,6 +309,21 @@ class Namespace:
 
     def ones_like(self, x: Value) -> Value:
         return self.full_like(x, 1.0)
+
+    # Text, by the operators of ai.onnx.ml.
+
+    def places(self, texts: Value, levels: Sequence[str]) -> Value:
+        """Return the place of each text among levels, -1 of another."""
+        numbers = {"keys_strings": list(levels), "values_int64s": list(range(len(levels))), "default_int64": -1}
+        name = self.graph.node("LabelEncoder", [texts.name], domain=TEXT, **numbers)
+        return Value(self, name, numpy.int64, texts.shape)
+
+    def texts(self, places: Value, levels: Sequence[str]) -> Value:
+        """Return the level at each place."""
+        texts = {"keys_int64s": list(range(len(levels))), "values_strings": list(levels), "default_string": ""}
+        return Value(
+            self, self.graph.node("LabelEncoder", [places.name], domain=TEXT, **texts), numpy.str_, places.shape
+        )
 
     # Loops.
 
