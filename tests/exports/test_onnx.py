@@ -19,6 +19,7 @@ from pushforward.errors import InputError
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from named_flows import FLOWS, IN_UNITS, made, shaken  # noqa: E402
+from small_fits import small_flows  # noqa: E402
 
 from pushforward.exports.levels import levels_of  # noqa: E402
 from pushforward.exports.onnx import FUNCTIONS  # noqa: E402
@@ -217,11 +218,14 @@ def levels(tmp_path_factory):
     folder, table = tmp_path_factory.mktemp("levels"), table_with_levels()
     options = {"max_steps": 5, "flow": "maf", "schema": {"epoch": "date-category"}}
     models = {"all": {}, "given": {"columns": ["mass", "kind"], "given": ["grade", "rain", "binary", "epoch", "survey"]}}
-    for name, more in models.items():
-        pf.fit_table(table, **options, **more).model.save(folder / f"{name}.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        small_flows(patch)
+        for name, more in models.items():
+            pf.fit_table(table, **options, **more).model.save(folder / f"{name}.safetensors")
     return {name: lite.load(folder / f"{name}.safetensors") for name in models}, table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["all", "given"])
 def test_levels_are_text_and_numbers_and_functions_share_a_file(levels, name):
     table, codes = levels[0][name], levels[0][name].encode(levels[1])
@@ -244,6 +248,7 @@ def test_levels_are_text_and_numbers_and_functions_share_a_file(levels, name):
     assert set(both[1]) <= set(levels[1]["kind"].to_pylist())
 
 
+@pytest.mark.slow
 def test_a_level_that_was_never_seen_has_no_probability(levels):
     table, codes = levels[0]["all"], levels[0]["all"].encode(levels[1])[:3]
     run = session(as_onnx(table, "log_prob", "float32"))
@@ -256,6 +261,7 @@ def test_a_level_that_was_never_seen_has_no_probability(levels):
         np.testing.assert_array_equal(np.isneginf(run.run(None, changed)[0]), [False, True, False], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_column_called_as_a_result_is_refused(tmp_path):
     table = pa.table({"log_prob": np.random.default_rng(0).normal(size=50)})
     pf.fit_table(table, max_steps=1, flow="maf").model.save(tmp_path / "m.safetensors")
