@@ -18,12 +18,16 @@ class Graph:
 
     Arguments:
         outer: the graph around it, None for the outermost.
+
+    Attributes:
+        ends: of conditions, infinite where they hold and 0 elsewhere; see `Namespace.where`.
     """
 
     def __init__(self, outer: Graph | None = None) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {} if outer is None else outer.constants
         self._names: dict[tuple[Any, ...], str] = {} if outer is None else outer._names
+        self.ends: dict[tuple[Any, ...], Any] = {}
         self._count: itertools.count[int] = itertools.count() if outer is None else outer._count
 
     def name(self, of: str) -> str:
