@@ -67,7 +67,7 @@ def difference(found, expected):
 
 
 def in_node(flow, x):
-    source = str(files("pushforward.exports.javascript").joinpath("flow.js"))
+    source = str(files("pushforward.exports.javascript").joinpath("index.js"))
     given = {"source": source, "flow": flow_as_json(flow), "x": x.tolist(), "seconds": SECONDS}
     done = subprocess.run(["node", "-e", NODE], input=json.dumps(given), capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)

@@ -1,7 +1,7 @@
-/* Evaluates a flow in Node: reads {source, flow, z, x, context, draws} from standard input, writes what it finds. */
+/* Evaluates a flow in Node: reads {source, flow, z, x, context, draws, levels} from standard input, writes what it finds. */
 "use strict";
 
-const { flow: spec, source, z, x, context, draws } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const { flow: spec, source, z, x, context, draws, levels } = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const flow = require(source).read(spec);
 const at = (row) => (context === null ? null : context[row]);
 const plain = ({ value, logDet }) => ({ value: Array.from(value), log_det: logDet });
@@ -16,6 +16,7 @@ process.stdout.write(
       : [],
     log_prob: x.map((row, index) => flow.logProb(row, at(index))),
     stages: single ? flow.stages(x[0], flow.steps.length, at(0)).map((row) => Array.from(row)) : [],
+    quantiles: levels.map((level) => flow.quantile(level, at(0))),
     draws: flow.sample(draws, at(0)).map((row) => Array.from(row)),
   })
 );

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import torch
@@ -18,7 +19,10 @@ from pushforward.errors import InputError
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from named_flows import FLOWS, IN_UNITS, made, shaken  # noqa: E402
+from small_fits import small_flows  # noqa: E402
 
+from pushforward.exports.levels import levels_of  # noqa: E402
+from pushforward.exports.onnx import FUNCTIONS  # noqa: E402
 from pushforward.exports.onnx.namespace import Namespace  # noqa: E402
 from pushforward.exports.onnx.writing import as_onnx  # noqa: E402
 
@@ -33,6 +37,8 @@ QUICK = ("maf", "nsf", "realnvp")
 
 def session(made):
     onnx.checker.check_model(made, full_check=True)
+    # Otherwise it warns of each input that may be left out.
+    onnxruntime.set_default_logger_severity(3)
     return onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -90,25 +96,31 @@ def test_named_flows_in_double_precision(name, tmp_path):
     "name", ["nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf", "planar", "radial", "sylvester"]
 )
 @pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("function", ["log_prob", "to_latent", "to_data"])
 @pytest.mark.slow
-def test_tails_and_single_precision(name, precision, tmp_path):
+def test_tails_and_single_precision(name, precision, function, tmp_path):
     torch.manual_seed(0)
     flow = shaken(getattr(pf, name)(features=3))
     model = written(flow, tmp_path)
-    run = session(as_onnx(model, "log_prob", precision))
+    run = session(as_onnx(model, function, precision))
+    (key,) = (end.name for end in run.get_inputs())
     random = np.random.default_rng(0)
     middle = random.normal(size=(ROWS, 3))
     tails = (10.0 ** np.linspace(-3, 2, ROWS) * random.choice([-1, 1], ROWS))[:, None] * [1.0, 0.3, -0.7]
     for x in (middle.astype(precision), tails.astype(precision)):
+        # A root in each number takes long.
+        x = x[:: ROWS // FEWER] if name == "mixture_cdf" and function == "to_data" else x
         with torch.no_grad():
-            expected = flow.double().log_prob(torch.from_numpy(x).double()).numpy()
+            expected = getattr(flow.double(), function)(torch.from_numpy(x).double()).numpy()
             # What rounding does to this flow far out: by torch in the same precision, and of the last digit of x.
-            rounded = flow.to(getattr(torch, precision)).log_prob(torch.from_numpy(x)).double().numpy()
-            nudged = flow.double().log_prob(torch.from_numpy(np.nextafter(x, np.inf)).double()).numpy()
-        found = run.run(None, {"x": x})[0]
+            rounded = getattr(flow.to(getattr(torch, precision)), function)(torch.from_numpy(x)).double().numpy()
+            beside = torch.from_numpy(np.nextafter(x, np.inf)).double()
+            nudged = getattr(flow.double(), function)(beside).numpy()
+        found = run.run(None, {key: x})[0]
         errors, *usual = (np.abs(part - expected) / (1 + np.abs(expected)) for part in (found, rounded, nudged))
         assert np.median(errors) <= RELATIVE[precision]
         assert errors.max() <= RELATIVE[precision] + 16 * max(part.max() for part in usual)
+        np.testing.assert_allclose(run.run(None, {key: x[:1]})[0], found[:1], rtol=RELATIVE[precision])
 
 
 def test_draws_and_quantiles(tmp_path):
@@ -134,25 +146,147 @@ def in_double(model, codes):
         return density.log_prob(*model.roles.inputs(torch.from_numpy(codes))).numpy()
 
 
+def values_of(table, codes, names):
+    """The columns of an ONNX file, of codes: numbers, text, and the values of other levels."""
+    found = {}
+    for name in names:
+        column, levels = codes[:, table.names.index(name)], levels_of(table.schema[name])
+        if levels is None:
+            found[name] = column
+        else:
+            levels = np.array(levels, object if isinstance(levels[0], str) else float)
+            found[name] = levels[column.astype(int)]
+    return found
+
+
+def feeds_of(run, table, codes):
+    """The columns that a file of one function takes."""
+    names = [end.name for end in run.get_inputs() if not end.name.startswith(("sample.", "quantile."))]
+    return values_of(table, codes, names)
+
+
 # The points of the noise are those of a seed, which is the same in both.
 @pytest.mark.recorded
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_by_their_codes(name):
+def test_tables_by_their_columns(name):
     path = GOLDEN / "tables" / f"{name}.safetensors"
     model, table = pf.TableModel.load(path), lite.load(path)
     codes = table.encode(parquet.read_table(path.with_suffix(".parquet")))
     expected = in_double(model, codes)
-    inputs = {}
-    found = session(as_onnx(table, "log_prob", "float64")).run(None, {"codes": codes})[0]
+    run = session(as_onnx(table, "log_prob", "float64"))
+    found = run.run(None, feeds_of(run, table, codes))[0]
     seen = np.isfinite(found)
     assert seen.any()
     # Of averages over the points of a noise the last digits differ.
     np.testing.assert_allclose(found[seen], expected[seen], rtol=1e-8, atol=1e-8)
-    if table.given:
-        inputs["given"] = codes[:, len(table.columns) :]
-    noise = table.density.noise(len(codes), seed=0)
-    drawn = session(as_onnx(table, "sample", "float64")).run(None, {"noise": noise, **inputs})[0]
-    np.testing.assert_allclose(drawn, table.draws_of(noise, inputs.get("given")), rtol=1e-10, atol=1e-10)
+    check_draws(table, codes, session(as_onnx(table, "sample", "float64")))
+
+
+def check_draws(table, codes, run):
+    noise, given = table.density.noise(len(codes), seed=0), codes[:, len(table.columns) :] if table.given else None
+    ends = [end.name for end in run.get_outputs() if end.name.startswith("sample.")]
+    drawn = run.run(ends, {"sample.noise": noise, **values_of(table, codes, table.context)})
+    expected = values_of(table, table.draws_of(noise, given), [end.removeprefix("sample.") for end in ends])
+    for found, (name, column) in zip(drawn, expected.items(), strict=True):
+        if column.dtype == object:
+            assert found.tolist() == column.tolist(), name
+        else:
+            np.testing.assert_allclose(found, column.astype(float), rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def table_with_levels(count=300):
+    """Columns whose codes are places of text, of numbers, of booleans and of dates, and some that never vary."""
+    random = np.random.default_rng(3)
+    dates = np.array(["2019-06-02", "2021-03-07", "2022-11-30"], dtype="datetime64[D]")
+    return pa.table(
+        {
+            "mass": random.normal(size=count),
+            "kind": random.choice(["star", "planet", "Kuiper belt, \u00e9"], count),
+            "grade": random.choice([1.5, 2.5, 7.0], count),
+            "rain": np.round(np.where(random.uniform(size=count) < 0.4, 0.0, random.exponential(size=count)), 1),
+            "binary": pa.array(random.uniform(size=count) < 0.3),
+            "epoch": pa.array(random.choice(dates, count)),
+            "survey": ["one"] * count,
+            "comment": pa.nulls(count),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory):
+    """A model of all these columns, and one of two of them given the others; and their table."""
+    folder, table = tmp_path_factory.mktemp("levels"), table_with_levels()
+    options = {"max_steps": 5, "flow": "maf", "schema": {"epoch": "date-category"}}
+    models = {"all": {}, "given": {"columns": ["mass", "kind"], "given": ["grade", "rain", "binary", "epoch", "survey"]}}
+    with pytest.MonkeyPatch.context() as patch:
+        small_flows(patch)
+        for name, more in models.items():
+            pf.fit_table(table, **options, **more).model.save(folder / f"{name}.safetensors")
+    return {name: lite.load(folder / f"{name}.safetensors") for name in models}, table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["all", "given"])
+def test_levels_are_text_and_numbers_and_functions_share_a_file(levels, name):
+    table, codes = levels[0][name], levels[0][name].encode(levels[1])
+    run = session(as_onnx(table, ("log_prob", "sample"), "float64"))
+    types = {end.name: end.type for end in (*run.get_overridable_initializers(), *run.get_outputs())}
+    assert {types["kind"], types["sample.kind"]} == {"tensor(string)"} and types["mass"] == "tensor(double)"
+    assert not run.get_inputs() and "comment" not in types
+    assert ("epoch" in types and types["epoch"] == "tensor(string)") and ("survey" in types) == (name == "all")
+    rows = values_of(table, codes, [one for one in table.names if one in types])
+    (found,) = run.run(["log_prob"], rows)
+    np.testing.assert_allclose(found, table.log_prob(codes), rtol=1e-9, atol=1e-9)
+    check_draws(table, codes, run)
+    # Nothing is computed of a function whose rows are not given, and both where both are.
+    (none,) = run.run(["sample.mass"], rows)
+    assert len(none) == 0
+    noise = table.density.noise(7, seed=1)
+    of_seven = {key: value[:7] for key, value in rows.items()}
+    both = run.run(["log_prob", "sample.kind"], {**of_seven, "sample.noise": noise})
+    np.testing.assert_allclose(both[0], found[:7], rtol=1e-12, atol=1e-12)
+    assert set(both[1]) <= set(levels[1]["kind"].to_pylist())
+
+
+@pytest.mark.slow
+def test_a_level_that_was_never_seen_has_no_probability(levels):
+    table, codes = levels[0]["all"], levels[0]["all"].encode(levels[1])[:3]
+    run = session(as_onnx(table, "log_prob", "float32"))
+    rows = values_of(table, codes, [end.name for end in run.get_inputs()])
+    rows = {key: value if value.dtype == object else value.astype("float32") for key, value in rows.items()}
+    assert np.isfinite(run.run(None, rows)[0]).all()
+    for name, value in (("kind", "comet"), ("grade", 3.0), ("survey", "two"), ("epoch", "2020-01-01")):
+        changed = {**rows, name: rows[name].copy()}
+        changed[name][1] = value
+        np.testing.assert_array_equal(np.isneginf(run.run(None, changed)[0]), [False, True, False], err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_column_called_as_a_result_is_refused(tmp_path):
+    table = pa.table({"log_prob": np.random.default_rng(0).normal(size=50)})
+    pf.fit_table(table, max_steps=1, flow="maf").model.save(tmp_path / "m.safetensors")
+    with pytest.raises(InputError, match='column "log_prob" is called as a result'):
+        pf.export(tmp_path / "m.safetensors", tmp_path / "m.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_all_functions_of_a_flow_in_one_file(context, tmp_path):
+    torch.manual_seed(0)
+    flow = shaken(pf.maf(features=1, context=context, layers=1, hidden=(8,)))
+    model = written(flow, tmp_path)
+    run = session(as_onnx(model, FUNCTIONS, "float64"))
+    random, inputs = np.random.default_rng(0), {}
+    given = {"context": random.normal(size=(5, context))} if context else {}
+    for function, key in (("log_prob", "x"), ("sample", "noise"), ("to_latent", "x"), ("to_data", "z")):
+        inputs[key] = random.normal(size=(5, 1))
+        (found,) = run.run([function], {key: inputs[key], **given})
+        method = model.to_data if function == "sample" else getattr(model, function)
+        np.testing.assert_allclose(found, method(inputs[key], *given.values()), rtol=1e-12, atol=1e-12)
+    inputs["level"] = random.uniform(size=5)
+    found = run.run(["quantile", "to_data"], {**inputs, **given})
+    np.testing.assert_allclose(found[0], model.quantile(inputs["level"], *given.values()), rtol=1e-12, atol=1e-12)
+    assert all(len(part) == 0 for part in run.run(None, {}))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -183,35 +317,36 @@ def test_the_file_says_what_it_is(tmp_path):
             str(GOLDEN / "tables" / "plain.safetensors"),
             "-o",
             str(tmp_path / "m.onnx"),
-            "--function",
-            "sample",
+            "--functions",
+            "sample, log_prob",
         ],
     )
     assert result.exit_code == 0, result.stderr
     made = onnx.load(tmp_path / "m.onnx")
     about = json.loads(next(entry.value for entry in made.metadata_props if entry.key == "pushforward"))
     assert (
-        about["function"] == "sample"
+        about["functions"] == ["sample", "log_prob"]
         and about["columns"] == pf.TableModel.load(GOLDEN / "tables/plain.safetensors").columns
     )
     assert set(about["schema"]) <= set(about["columns"])
-    assert [end.name for end in (*made.graph.input, *made.graph.output)] == ["noise", "codes"]
+    assert [end.name for end in made.graph.input] == ["sample.noise", *about["columns"]]
+    assert [end.name for end in made.graph.output] == [*(f"sample.{name}" for name in about["columns"]), "log_prob"]
 
 
 def test_what_cannot_be_exported_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
     model = GOLDEN / "tables" / "plain.safetensors"
     cases = [
-        (model, {"function": "median"}, "There is no function 'median'"),
+        (model, {"functions": "median"}, "There is no function 'median'"),
         (model, {"precision": "float16"}, "There is no precision 'float16'"),
-        (model, {"function": "to_latent"}, "A model of a table has no to_latent"),
-        (model, {"function": "quantile"}, "columns has no quantiles"),
+        (model, {"functions": ["log_prob", "to_latent"]}, "A model of a table has no to_latent"),
+        (model, {"functions": "quantile"}, "columns has no quantiles"),
         (GOLDEN / "tables" / "kinds.safetensors", {}, "arbitrary_conditional"),
     ]
     for path, options, message in cases:
         with pytest.raises(InputError, match=message):
             pf.export(path, tmp_path / "m.onnx", **options)
     with pytest.raises(InputError, match="has every function"):
-        pf.export(model, tmp_path / "m.json", function="sample")
+        pf.export(model, tmp_path / "m.json", functions="sample")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install \"pushforward\[onnx\]\""):
         pf.export(model, tmp_path / "m.onnx")

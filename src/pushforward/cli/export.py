@@ -8,9 +8,12 @@ from pushforward.cli.options import Model, Quiet, Verbose
 from pushforward.cli.output import command, say
 
 Exported = Annotated[str, typer.Option("--output", "-o", help="File to write; its suffix is the form: .json or .onnx.")]
-Function = Annotated[
+Functions = Annotated[
     str | None,
-    typer.Option(help="What an ONNX file computes: log_prob (default), sample, to_latent, to_data or quantile."),
+    typer.Option(
+        help="What an ONNX file computes: log_prob (default), sample, to_latent, to_data, quantile, or several of these "
+        "with commas between them."
+    ),
 ]
 Precision = Annotated[str | None, typer.Option(help="Of an ONNX file: float64 (default) or float32.")]
 
@@ -19,7 +22,7 @@ Precision = Annotated[str | None, typer.Option(help="Of an ONNX file: float64 (d
 def export(
     model: Model,
     output: Exported,
-    function: Function = None,
+    functions: Functions = None,
     precision: Precision = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -27,5 +30,6 @@ def export(
     """Write a model for other programs: as ONNX, or as JSON for JavaScript."""
     from pushforward.exports.writing import export as write
 
-    path = write(model, output, function=function, precision=precision)
+    names = None if functions is None else [name.strip() for name in functions.split(",")]
+    path = write(model, output, functions=names, precision=precision)
     say(f"{model} was written as {path}, {path.stat().st_size / 1e6:.2f} MB.", quiet=quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def export(
     model: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    function: str | None = None,
+    functions: str | Sequence[str] | None = None,
     precision: str | None = None,
 ) -> Path:
     """Write a model in a form that other programs evaluate.
@@ -33,8 +33,8 @@ def export(
         model: a model file, as `pushforward.save` and `TableModel.save` write it.
         output: the file to write; its suffix says the form: `.json` for the module of JavaScript in
             `pushforward/exports/javascript`, `.onnx` for ONNX.
-        function: what an ONNX file computes, one of log_prob, sample, to_latent, to_data and quantile; default
-            log_prob.
+        functions: what an ONNX file computes, one or several of log_prob, sample, to_latent, to_data and quantile;
+            default log_prob.
         precision: of an ONNX file, "float32" or "float64"; default "float64".
 
     Returns:
@@ -58,7 +58,7 @@ def export(
         )
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
-    chosen = {"function": function, "precision": precision}
+    chosen = {"functions": functions, "precision": precision}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if path.suffix == ".onnx":
         notes = describe(model)["notes"]

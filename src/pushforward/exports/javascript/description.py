@@ -1,4 +1,4 @@
-"""A model as JSON, which `flow.js` beside this file evaluates in a browser or in Node."""
+"""A model as JSON, which the JavaScript beside this file evaluates in a browser or in Node."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
+from pushforward.exports.javascript.columns import described_table
+from pushforward.lite.density import Density
 from pushforward.lite.reading import Weights, density
+from pushforward.lite.table import Table
 from pushforward.support.atomic import atomic_path
 
-FORMAT, VERSION = "pushforward-flow", 1
+FORMAT, FORMAT_OF_TABLES, VERSION = "pushforward-flow", "pushforward-table", 1
+# The parts of the module that evaluate flows, in the order in which they need each other.
+PARTS = ("numbers", "normal", "networks", "families", "maps", "contexts", "steps", "clusters", "bases", "flow")
 
 
 def evaluator() -> str:
-    """The JavaScript that evaluates what `flow_as_json` returns: one file without dependencies."""
-    return files("pushforward.exports.javascript").joinpath("flow.js").read_text(encoding="utf-8")
+    """The JavaScript that evaluates what `flow_as_json` returns, as one script without dependencies."""
+    folder = files("pushforward.exports.javascript")
+    return "\n".join(folder.joinpath(f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
 
 
 def flow_as_json(flow: Any) -> dict[str, Any]:
@@ -54,9 +60,21 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
     return {"format": FORMAT, "version": VERSION, **_plain(description)}
 
 
-def write_json(model: Any, path: Path) -> None:
+def model_as_json(model: Density | Table) -> dict[str, Any]:
+    """Describe what `pushforward.lite.load` gives, a density or a model of a table, as plain JSON.
+
+    Raises:
+        InputError: a model that has no such form, by name.
+    """
+    if isinstance(model, Table):
+        table = {**described_table(model), "density": described(model.density.description)}
+        return {"format": FORMAT_OF_TABLES, "version": VERSION, **_plain(table)}
+    return described(model.description)
+
+
+def write_json(model: Density | Table, path: Path) -> None:
     """Write a model of `pushforward.lite` to a file, atomically."""
-    text = json.dumps(described(model.description), separators=(",", ":"))
+    text = json.dumps(model_as_json(model), separators=(",", ":"), allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

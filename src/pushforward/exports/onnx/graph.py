@@ -18,17 +18,21 @@ class Graph:
 
     Arguments:
         outer: the graph around it, None for the outermost.
+
+    Attributes:
+        ends: of conditions, infinite where they hold and 0 elsewhere; see `Namespace.where`.
     """
 
     def __init__(self, outer: Graph | None = None) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {} if outer is None else outer.constants
         self._names: dict[tuple[Any, ...], str] = {} if outer is None else outer._names
+        self.ends: dict[tuple[Any, ...], Any] = {}
         self._count: itertools.count[int] = itertools.count() if outer is None else outer._count
 
     def name(self, of: str) -> str:
-        """Return a name that no other value has."""
-        return f"{of}_{next(self._count)}"
+        """Return a name that no other value has, nor any column of a table."""
+        return f"/{of}/{next(self._count)}"
 
     def constant(self, array: numpy.ndarray) -> str:
         """Return the name of a constant; equal ones are kept once."""
