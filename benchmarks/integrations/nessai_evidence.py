@@ -31,9 +31,11 @@ class Target(Model):
         self.function = log_likelihood
 
     def log_prior(self, x):
+        """Of points, uniform."""
         return np.log(self.in_bounds(x), dtype=float) - self.volume
 
     def log_likelihood(self, x):
+        """Of points with a field for each parameter."""
         return self.function(np.stack([x[name] for name in self.names], -1))
 
 

@@ -2,8 +2,9 @@
 
     python benchmarks/integrations/outlier_detectors.py
 
-needs `pip install 'pushforward[pyod]'` and takes about ten minutes. Half of the rows are fitted without labels, with the
-outliers among them, one in twenty, or without; the other half, with theirs, are scored. Each detector has its own defaults.
+needs `pip install 'pushforward[pyod]'` and takes about ten minutes. Half of the rows are fitted without labels, with
+the outliers among them, one in twenty, or without; the other half, with theirs, are scored. Each detector has its own
+defaults.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Evaluations of the likelihood that the evidence of a second experiment takes, from the first posterior or from scratch.
+"""Evaluations of the likelihood that the evidence of a second experiment takes, from the first posterior or afresh.
 
     python benchmarks/integrations/second_experiment.py
 

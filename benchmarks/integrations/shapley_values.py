@@ -2,12 +2,14 @@
 
     python benchmarks/integrations/shapley_values.py
 
-needs `pip install 'pushforward[shapiq]' xgboost` and takes a few minutes. The features are those of a Gaussian and of a mixture of
-two; the model is w · x + x0 · x1, whose conditional means are in closed form. Every imputer has the same rows.
+needs `pip install 'pushforward[shapiq]' xgboost` and takes a few minutes. The features are those of a Gaussian
+and of a mixture of two; the model is w · x + x0 · x1, whose conditional means are in closed form. Every imputer has the
+same rows.
 """
 
 import json
 import time
+from functools import partial
 
 import numpy as np
 import shapiq
@@ -25,7 +27,6 @@ from pushforward.integrations.shapiq import FlowImputer
 WEIGHTS = np.array([1.0, 2.0, -1.0, 0.5])
 FEATURES = len(WEIGHTS)
 ROWS, EXPLAINED, DRAWS = 2_000, 20, 500
-COALITIONS = np.array([[bool(n >> k & 1) for k in range(FEATURES)] for n in range(2**FEATURES)])
 
 
 def covariance(correlation):
@@ -67,6 +68,11 @@ def value(parts, x, present):
     return float(weights @ means / weights.sum())
 
 
+def values(parts, x, coalitions):
+    """(n,) of coalitions, (n, D)."""
+    return np.array([value(parts, x, present) for present in coalitions])
+
+
 def shapley_values(game):
     """(D,) of a function of coalitions."""
     return shapiq.ExactComputer(game, n_players=FEATURES)("SV").get_n_order_values(1)
@@ -93,9 +99,7 @@ if __name__ == "__main__":
     for name, parts in DENSITIES.items():
         generator = np.random.default_rng(0)
         rows, explained = draws(parts, ROWS, generator), draws(parts, EXPLAINED, generator)
-        truth = np.stack(
-            [shapley_values(lambda coalitions, x=x: np.array([value(parts, x, c) for c in coalitions])) for x in explained]
-        )
+        truth = np.stack([shapley_values(partial(values, parts, x)) for x in explained])
         for kind, make in imputers(rows).items():
             began = time.process_time()
             found = np.stack([shapley_values(make(x)) for x in explained])

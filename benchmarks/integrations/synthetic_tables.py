@@ -2,8 +2,8 @@
 
     python benchmarks/integrations/synthetic_tables.py
 
-needs `pip install 'pushforward[sdmetrics]' 'sdv<2'` in an environment of its own, and takes several minutes. Rows that no
-synthesizer saw are what draws are compared with.
+needs `pip install 'pushforward[sdmetrics]' 'sdv<2'` in an environment of its own, and takes several minutes. Rows that
+no synthesizer saw are what draws are compared with.
 """
 
 import json
@@ -17,8 +17,8 @@ from sdmetrics.single_table import DCROverfittingProtection
 from sdv.metadata import Metadata
 from sdv.single_table import CTGANSynthesizer, GaussianCopulaSynthesizer, TVAESynthesizer
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import cross_val_predict
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
 
 from pushforward.integrations.sdgym import get_trained_synthesizer, sample_from_synthesizer
 
@@ -51,7 +51,7 @@ def people(rows, seed):
 
 
 def told_apart(real, drawn):
-    """The area under the curve of boosted trees that tell drawn rows from real ones, on rows that they were not fitted to."""
+    """The area under the curve of boosted trees that tell drawn rows from real ones, on rows held out of their fit."""
     both = pd.concat([real, drawn], ignore_index=True)
     both["region"] = both["region"].astype("category").cat.codes
     labels = np.repeat([0, 1], [len(real), len(drawn)])

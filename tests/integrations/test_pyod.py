@@ -51,7 +51,7 @@ def test_it_clones_and_combines_with_other_detectors(detector, rows):
 def test_scores_of_what_cannot_occur_are_finite_and_higher_than_those_of_the_fit(rows):
     X = np.hstack([rows[0], np.ones((400, 1))])
     detector = FlowDetector(flow="maf", max_steps=5, random_state=0).fit(X)
-    other = X[:3] + [0.0, 0.0, 1.0]
+    other = X[:3] + np.array([0.0, 0.0, 1.0])
     scores = detector.decision_function(other)
     assert np.isfinite(scores).all() and (scores > detector.decision_scores_.max()).all()
     assert (detector.predict(other) == 1).all()

@@ -16,8 +16,8 @@ with requires("pyod", "pyod"):
 class FlowDetector(BaseDetector):
     """`pushforward.FlowOutlierDetector` with the methods and attributes of PyOD: high scores are outliers.
 
-    Scores are finite, which PyOD's combinations of detectors need: a row of probability zero has one that is as far above
-    the highest of the fit as that is above the lowest.
+    Scores are finite, which PyOD's combinations of detectors need: a row of probability zero has one that is as far
+    above the highest of the fit as that is above the lowest.
 
     Arguments:
         contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.

@@ -100,7 +100,8 @@ class FlowRegressor(BaseProbaRegressor):
 class FlowDistribution(BaseDistribution):
     """p(y | X) of each row of X, as a distribution of skpro.
 
-    Densities, the distribution function, quantiles and draws are exact; means, variances and energies are by quadrature.
+    Densities, the distribution function, quantiles and draws are exact; means, variances and energies are by
+    quadrature.
 
     Arguments:
         estimator: a fitted `ConditionalFlowDensity` of one target, frozen.
