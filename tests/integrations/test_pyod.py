@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 
 import pushforward as pf
@@ -60,5 +61,9 @@ def test_scores_of_what_cannot_occur_are_finite_and_higher_than_those_of_the_fit
 def test_wrong_input_is_named(detector):
     with pytest.raises(ValueError, match="3 features"):
         detector.predict(np.zeros((5, 3)))
+    with pytest.raises(NotFittedError):
+        FlowDetector().decision_function(np.zeros((5, 2)))
+    with pytest.raises(pf.InputError, match=r"shape \(5,\), and rows and columns are needed"):
+        FlowDetector().fit(np.zeros(5))
     with pytest.raises(pf.InputError, match="no score 'nonsense'"):
         FlowDetector(criterion="nonsense").fit(np.random.default_rng(0).normal(size=(50, 2)))

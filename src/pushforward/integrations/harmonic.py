@@ -17,8 +17,8 @@ from pushforward.zoo.registry import build, config_of
 from pushforward.zoo.units import standardized
 
 with requires("harmonic", "harmonic"):
-    import jax.numpy as jnp
-    from harmonic.model_abstract import Model
+    from harmonic.model_abstract import Model  # isort: skip
+    from jax import numpy as jnp
 
 
 class FlowModel(Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from pushforward.estimator import FlowOutlierDetector
 from pushforward.integrations.requirement import requires
@@ -76,5 +77,6 @@ class FlowDetector(BaseDetector):
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The score of each row, (n,): the higher, the more of an outlier."""
+        check_is_fitted(self, "detector_")
         scores = -self.detector_.score_samples(X)
         return np.where(np.isposinf(scores), self._impossible, scores)
