@@ -48,9 +48,11 @@ browser: install
 		|| echo "Chromium and Node are not there and cannot be installed here: tests that need them are skipped."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
 
-# The packages that our flows work inside, but for those that ask for other versions of what the rest needs.
+# The packages that our flows work inside, but for those that ask for other versions of what the rest needs; skpro asks
+# for an older pandas, and runs with this one all the same.
 integrations: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[integrations]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps skpro scikit-base
 
 test-integrations: integrations
 	$(PYTEST) -m '' tests/integrations

@@ -68,6 +68,13 @@ def test_the_methods_of_nessai_are_those_of_the_flow():
     assert flow.sample(4).shape == (4, 3) == flow.sample_latent_distribution(4).shape
 
 
+@pytest.mark.parametrize("name", ["forward", "inverse", "log_prob", "base_distribution_log_prob"])
+def test_wrong_shapes_are_named(name):
+    flow = NessaiFlow(3, architecture={"architecture": "maf", "layers": 2})
+    with pytest.raises(pf.InputError, match=r"shape \(..., 3\), got \(5, 4\)"):
+        getattr(flow, name)(torch.zeros(5, 4))
+
+
 def test_what_is_unknown_is_named():
     with pytest.raises(pf.InputError, match='did you mean "realnvp"'):
         flow_config("realnpv")

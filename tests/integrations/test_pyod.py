@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 
 import pushforward as pf
@@ -48,8 +49,21 @@ def test_it_clones_and_combines_with_other_detectors(detector, rows):
     assert np.isfinite(standardizer(scores)).all()
 
 
+def test_scores_of_what_cannot_occur_are_finite_and_higher_than_those_of_the_fit(rows):
+    X = np.hstack([rows[0], np.ones((400, 1))])
+    detector = FlowDetector(flow="maf", max_steps=5, random_state=0).fit(X)
+    other = X[:3] + np.array([0.0, 0.0, 1.0])
+    scores = detector.decision_function(other)
+    assert np.isfinite(scores).all() and (scores > detector.decision_scores_.max()).all()
+    assert (detector.predict(other) == 1).all()
+
+
 def test_wrong_input_is_named(detector):
     with pytest.raises(ValueError, match="3 features"):
         detector.predict(np.zeros((5, 3)))
+    with pytest.raises(NotFittedError):
+        FlowDetector().decision_function(np.zeros((5, 2)))
+    with pytest.raises(pf.InputError, match=r"shape \(5,\), and rows and columns are needed"):
+        FlowDetector().fit(np.zeros(5))
     with pytest.raises(pf.InputError, match="no score 'nonsense'"):
         FlowDetector(criterion="nonsense").fit(np.random.default_rng(0).normal(size=(50, 2)))

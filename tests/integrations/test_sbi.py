@@ -96,6 +96,8 @@ def test_wrong_shapes_and_options_are_named():
         posterior_nn("nfs")
     with pytest.raises(pf.InputError, match="no option 'layer'"):
         posterior_nn("nsf", layer=2)(torch.randn(5, 2), torch.randn(5, 2))
+    with pytest.raises(pf.InputError, match=r"context of shape \(3,\); the condition has shape \(4,\)"):
+        FlowEstimator(pf.maf(features=2, context=3), (4,))
     estimator = FlowEstimator(pf.maf(features=2, context=3), (3,))
     with pytest.raises(ValueError, match="Shape of condition"):
         estimator.sample((2,), torch.zeros(5, 4))

@@ -53,6 +53,8 @@ def test_sdmetrics_finds_the_draws_valid_and_near_the_table():
 
 def test_metadata_that_does_not_fit_is_refused():
     data = people(50)
+    with pytest.raises(pf.InputError, match="a data frame of pandas, not ndarray"):
+        get_trained_synthesizer(data.to_numpy())
     with pytest.raises(pf.InputError, match='has a column "height", which the table has not'):
         get_trained_synthesizer(data, {"columns": {"height": {"sdtype": "numerical"}}})
     with pytest.raises(pf.InputError, match="the metadata has 2"):

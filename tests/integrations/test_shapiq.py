@@ -1,6 +1,7 @@
 """Conditional values of shapiq against those of a Gaussian, which are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pushforward as pf
@@ -52,3 +53,10 @@ def test_what_does_not_fit_is_refused():
     density = pf.fit_table(rows, arbitrary_conditions=True, max_steps=2).model
     with pytest.raises(pf.InputError, match=r"row of shape \(2,\), got \(3,\)"):
         FlowImputer(lambda x: x.sum(1), density, x=np.zeros(3))
+    with pytest.raises(pf.InputError, match=r"one number for each row, \(1000,\); it gave \(1000, 2\)"):
+        FlowImputer(lambda x: x, density)
+    with pytest.raises(pf.InputError, match=r"coalitions of shape \(n, 2\), got \(4, 3\)"):
+        FlowImputer(lambda x: x.sum(1), density, x=np.zeros(2)).value_function(np.ones((4, 3), dtype=bool))
+    table = pd.DataFrame(rows, columns=["x", "y"]).assign(label=["a", "b"] * 50)
+    with pytest.raises(pf.InputError, match='column "label" of the density is not of numbers'):
+        FlowImputer(lambda x: x.sum(1), pf.fit_table(table, arbitrary_conditions=True, max_steps=2).model)

@@ -93,7 +93,7 @@ def _family(own: Any, place: str) -> tuple[str, dict[str, Any]]:
         return "zuko_spline", {"bins": own.shapes[0][0], **options}
     raise InputError(
         f"from_zuko takes affine maps and rational quadratic splines; the maps of {place} are "
-        f"{getattr(univariate, '__name__', univariate)}."
+        f"{getattr(univariate, '__name__', type(univariate).__name__)}."
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.integrations.requirement import requires
+from pushforward.integrations.torch_distributions import base_of
 from pushforward.zoo.registry import build, config_of
 
 with requires("nessai", "nessai"):
@@ -103,7 +104,7 @@ class NessaiFlow(BaseFlow):
 
     def base_distribution_log_prob(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Log-density of the base in nats, (n), of z, (n, D)."""
-        return self.flow.base.log_prob(z)
+        return base_of(self.flow).log_prob(z)
 
     def forward_and_log_prob(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The latent z, (n, D), of x, (n, D), and the log-density of x, (n)."""

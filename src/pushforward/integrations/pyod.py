@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from pushforward.estimator import FlowOutlierDetector
 from pushforward.integrations.requirement import requires
@@ -15,6 +16,9 @@ with requires("pyod", "pyod"):
 
 class FlowDetector(BaseDetector):
     """`pushforward.FlowOutlierDetector` with the methods and attributes of PyOD: high scores are outliers.
+
+    Scores are finite, which PyOD's combinations of detectors need: a row of probability zero has one that is as far
+    above the highest of the fit as that is above the lowest.
 
     Arguments:
         contamination: share of outliers among the rows that are fitted, above 0 and at most 0.5, default 0.1.
@@ -64,10 +68,15 @@ class FlowDetector(BaseDetector):
         """Fit the density of X, (n, D); y is ignored."""
         self.detector_ = FlowOutlierDetector(**self.get_params()).fit(X)
         self._set_n_classes(y)
+        scores = -self.detector_.score_samples(X)
+        finite = scores[np.isfinite(scores)]
+        self._impossible = 2 * finite.max() - finite.min()
         self.decision_scores_ = self.decision_function(X)
         self._process_decision_scores()
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The score of each row, (n,): the higher, the more of an outlier."""
-        return -self.detector_.score_samples(X)
+        check_is_fitted(self, "detector_")
+        scores = -self.detector_.score_samples(X)
+        return np.where(np.isposinf(scores), self._impossible, scores)

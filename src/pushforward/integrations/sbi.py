@@ -88,6 +88,10 @@ class FlowEstimator(ConditionalDensityEstimator):
         condition_shape: of what it is conditional on.
         embedding: from that to the context, (N, C), or None.
 
+    Raises:
+        InputError: without an embedding, a condition of another shape than the flow's context; ValueError of sbi:
+            values or conditions of other shapes, when it is called.
+
     Example:
         >>> import pushforward as pf
         >>> estimator = FlowEstimator(pf.nsf(features=2, context=3), (3,))
@@ -96,6 +100,11 @@ class FlowEstimator(ConditionalDensityEstimator):
     """
 
     def __init__(self, flow: Flow, condition_shape: Sequence[int], embedding: nn.Module | None = None):
+        if embedding is None and tuple(condition_shape) != (flow.context_features,):
+            raise InputError(
+                f"The flow takes a context of shape ({flow.context_features},); the condition has shape "
+                f"{tuple(condition_shape)}."
+            )
         super().__init__(flow, torch.Size([flow.features]), torch.Size(condition_shape))
         self._embedding = embedding
 

@@ -48,7 +48,8 @@ def get_trained_synthesizer(
         training: as for `pushforward.fit_table`, such as `max_time` and `seed`.
 
     Raises:
-        InputError: metadata of several tables or of other columns, or as from `pushforward.fit_table`.
+        InputError: data that are not a data frame, metadata of several tables or of other columns, or as from
+            `pushforward.fit_table`.
 
     Example:
         >>> data = pd.DataFrame({"x": np.random.default_rng(0).normal(size=300), "label": ["a", "b", "b"] * 100})
@@ -56,6 +57,8 @@ def get_trained_synthesizer(
         >>> sample_from_synthesizer(synthesizer, 5).columns.tolist()
         ['x', 'label']
     """
+    if not isinstance(data, pd.DataFrame):
+        raise InputError(f"A synthesizer fits a data frame of pandas, not {type(data).__name__}.")
     columns = _columns_of(metadata, list(data.columns))
     identifiers = [name for name, column in columns.items() if column.get("sdtype") == "id"]
     schema = {

@@ -32,8 +32,8 @@ class FlowImputer(Imputer):
         empty_prediction: E f(x) over all rows.
 
     Raises:
-        InputError: a density that is not one of any columns given any others, or has given columns; from `fit`, a row
-            of another number of features.
+        InputError: a density that is not one of any columns given any others, or has given columns or columns of text;
+            a model that does not give one number for each row; from `fit` and a call, another number of features.
 
     Cost: sample_size draws and values of f for each coalition.
 
@@ -62,11 +62,16 @@ class FlowImputer(Imputer):
             raise InputError(
                 f'Any feature may be absent; the density is given "{density.given[0]}": fit it without given columns.'
             )
+        texts = [name for name in density.modeled if not density.schema[name].numeric]
+        if texts:
+            raise InputError(
+                f'shapiq explains rows of numbers; the column "{texts[0]}" of the density is not of numbers.'
+            )
         self._table_model = density
         features = len(density.modeled)
         super().__init__(model, np.zeros((1, features)), x, sample_size=sample_size, random_state=random_state)
         nothing = np.full((10 * sample_size, features), np.nan)
-        self.empty_prediction = float(np.mean(self.predict(self._drawn(nothing))))
+        self.empty_prediction = float(np.mean(self._predicted(nothing)))
         self.normalization_value = self.empty_prediction
 
     def fit(self, x: np.ndarray) -> FlowImputer:
@@ -78,9 +83,18 @@ class FlowImputer(Imputer):
 
     def value_function(self, coalitions: np.ndarray) -> np.ndarray:
         """The value of each coalition, (n,), of coalitions, (n, D) booleans, True where a feature is present."""
+        if coalitions.ndim != 2 or coalitions.shape[1] != self.n_features:
+            raise InputError(f"Expected coalitions of shape (n, {self.n_features}), got {coalitions.shape}.")
         rows = np.where(coalitions, self.x, np.nan).repeat(self.sample_size, axis=0)
+        values = self._predicted(rows).reshape(len(coalitions), -1).mean(1)
+        return self.insert_empty_value(values, coalitions)
+
+    def _predicted(self, rows: np.ndarray) -> np.ndarray:
+        """f of rows, (n, D), whose NaN are drawn, (n,)."""
         values = np.asarray(self.predict(self._drawn(rows)), dtype=np.float64)
-        return self.insert_empty_value(values.reshape(len(coalitions), -1).mean(1), coalitions)
+        if values.shape != (len(rows),):
+            raise InputError(f"The model must give one number for each row, ({len(rows)},); it gave {values.shape}.")
+        return values
 
     def _drawn(self, rows: np.ndarray) -> np.ndarray:
         """Rows, (n, D), whose NaN are drawn given the rest; what is present stays exactly as it is."""
