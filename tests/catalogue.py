@@ -19,16 +19,20 @@ from pushforward.bijections import (
     Bijection,
     Chain,
     Compose,
+    Convolution1x1,
     Coupling,
     ElementwiseAffine,
     Householder,
+    ImageCoupling,
     Inverse,
     MarginalSpline,
     Permutation,
+    Pixelwise,
     Planar,
     Radial,
     RationalQuadraticSpline,
     Rescaling,
+    Split,
     Standardized,
     Sylvester,
     TailTransform,
@@ -37,6 +41,7 @@ from pushforward.bijections.circular_marginal import CircularMarginal
 from pushforward.bijections.cluster_marginals import ClusterMarginals
 from pushforward.bijections.clustered import Clustered
 from pushforward.bijections.clusters import Boxes
+from pushforward.bijections.image_coupling import checkerboard
 from pushforward.networks import Conditioner
 
 HIDDEN = (16, 12)
@@ -108,6 +113,13 @@ def clustered(features: int, context: int) -> Bijection:
     return Clustered(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
 
 
+def image_coupling(features: int, context: int, odd: bool) -> Bijection:
+    """Of every other pixel of an image of one row, or its only one."""
+    shape = (1, 1, features)
+    changed = checkerboard(shape, odd) if features > 1 else torch.ones(shape, dtype=torch.bool)
+    return ImageCoupling(changed, Affine(), hidden=4, blocks=1, context=context)
+
+
 # What holds for coupling layers of three families, and for the others in autoregressive layers, holds for these.
 COUPLED_FAMILIES = [f"{name} coupling" for name in FAMILIES if name not in ("additive", "affine", "spline")]
 
@@ -146,6 +158,10 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "circular marginal": lambda d, c: CircularMarginal.from_data(
         torch.linspace(0.1, 1, 200)[:, None].sin().expand(-1, d)
     ),
+    "1x1 convolution": lambda d, c: Convolution1x1(d, pixels=1),
+    "pixelwise": lambda d, c: Pixelwise(LU(d), pixels=1),
+    "split": lambda d, c: Split(LU((d + 1) // 2), d),
+    "image couplings": lambda d, c: Compose([image_coupling(d, c, odd) for odd in (True, False)]),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,

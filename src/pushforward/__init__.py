@@ -67,13 +67,18 @@ if TYPE_CHECKING:
     from pushforward.zoo.coupling import coupling as coupling
     from pushforward.zoo.coupling import nice as nice
     from pushforward.zoo.coupling import realnvp as realnvp
+    from pushforward.zoo.dequantized import dequantized as dequantized
+    from pushforward.zoo.images import glow as glow
+    from pushforward.zoo.images import realnvp_image as realnvp_image
     from pushforward.zoo.mixtures import mixture_cdf as mixture_cdf
+    from pushforward.zoo.noised import noised as noised
     from pushforward.zoo.planar import planar as planar
     from pushforward.zoo.planar import radial as radial
     from pushforward.zoo.planar import sylvester as sylvester
     from pushforward.zoo.registry import build as build
     from pushforward.zoo.splines import nsf as nsf
     from pushforward.zoo.students import student_for as student_for
+    from pushforward.zoo.tarflow import tarflow as tarflow
     from pushforward.zoo.units import constrained as constrained
     from pushforward.zoo.units import gaussianized as gaussianized
     from pushforward.zoo.units import standardized as standardized
@@ -115,11 +120,15 @@ _HOMES = {
     "pushforward.training.variational_fit": ["VariationalFit", "evaluate_on_target"],
     "pushforward.zoo.autoregressive": ["autoregressive", "iaf", "maf"],
     "pushforward.zoo.coupling": ["coupling", "nice", "realnvp"],
+    "pushforward.zoo.dequantized": ["dequantized"],
+    "pushforward.zoo.images": ["glow", "realnvp_image"],
     "pushforward.zoo.mixtures": ["mixture_cdf"],
+    "pushforward.zoo.noised": ["noised"],
     "pushforward.zoo.planar": ["planar", "radial", "sylvester"],
     "pushforward.zoo.registry": ["build"],
     "pushforward.zoo.splines": ["nsf"],
     "pushforward.zoo.students": ["student_for"],
+    "pushforward.zoo.tarflow": ["tarflow"],
     "pushforward.zoo.units": ["constrained", "gaussianized", "standardized"],
 }
 _PACKAGES = ["bijections", "distributions", "networks", "solvers"]
