@@ -12,6 +12,7 @@ from pushforward.bijections.marginal import MarginalSpline
 from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
+from pushforward.bijections.residual import Residual
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.tails import TailTransform
@@ -58,6 +59,7 @@ __all__ = [
     "RationalQuadraticSpline",
     "RelativeAffine",
     "Rescaling",
+    "Residual",
     "SinhArcsinh",
     "Standardized",
     "SumOfSquares",
