@@ -32,6 +32,7 @@ from pushforward.bijections import (
     Radial,
     RationalQuadraticSpline,
     Rescaling,
+    Residual,
     Split,
     Standardized,
     Sylvester,
@@ -126,7 +127,7 @@ COUPLED_FAMILIES = [f"{name} coupling" for name in FAMILIES if name not in ("add
 # Several layers of the kinds above them in the catalogue.
 ARCHITECTURES = (
     *("nice", "realnvp", "maf", "iaf", "nsf", "mixture_cdf"),
-    *("planar flow", "radial flow", "sylvester flow"),
+    *("planar flow", "radial flow", "residual flow", "sylvester flow"),
 )
 
 CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
@@ -151,6 +152,8 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "planar": lambda d, c: Planar(d, context=c, hidden=(5,)),
     "planar, leaky ReLU": lambda d, c: Planar(d, "leaky_relu", 0.2, context=c, hidden=(5,)),
     "radial": lambda d, c: Radial(d, context=c, hidden=(5,)),
+    "residual": lambda d, c: Residual(d, c, hidden=(6, 5)),
+    "residual, one hidden layer": lambda d, c: Residual(d, c, hidden=(6,), activation="tanh"),
     "sylvester, rank 1": lambda d, c: Sylvester(d, 1, context=c, hidden=(5,)),
     "sylvester": lambda d, c: Sylvester(d, d, context=c, hidden=(5,)),
     "tail transform": lambda d, c: TailTransform(d),

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from pushforward.zoo.planar import radial as radial
     from pushforward.zoo.planar import sylvester as sylvester
     from pushforward.zoo.registry import build as build
+    from pushforward.zoo.residual import residual as residual
     from pushforward.zoo.splines import nsf as nsf
     from pushforward.zoo.students import student_for as student_for
     from pushforward.zoo.tarflow import tarflow as tarflow
@@ -126,6 +127,7 @@ _HOMES = {
     "pushforward.zoo.noised": ["noised"],
     "pushforward.zoo.planar": ["planar", "radial", "sylvester"],
     "pushforward.zoo.registry": ["build"],
+    "pushforward.zoo.residual": ["residual"],
     "pushforward.zoo.splines": ["nsf"],
     "pushforward.zoo.students": ["student_for"],
     "pushforward.zoo.tarflow": ["tarflow"],

@@ -17,6 +17,7 @@ from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.pixelwise import Pixelwise
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
+from pushforward.bijections.residual import Residual
 from pushforward.bijections.split import Split
 from pushforward.bijections.squeeze import squeeze
 from pushforward.bijections.standardized import Standardized
@@ -70,6 +71,7 @@ __all__ = [
     "RationalQuadraticSpline",
     "RelativeAffine",
     "Rescaling",
+    "Residual",
     "SinhArcsinh",
     "Split",
     "Standardized",

@@ -1,6 +1,15 @@
 """Numerical inverses of maps that have no closed form, or only one that goes feature by feature."""
 
+from pushforward.solvers.contraction import search_contraction, solve_contraction
 from pushforward.solvers.scalar_root import RootReport, SolverError, find_root, monotone_root
 from pushforward.solvers.sequential import solve_sequentially
 
-__all__ = ["RootReport", "SolverError", "find_root", "monotone_root", "solve_sequentially"]
+__all__ = [
+    "RootReport",
+    "SolverError",
+    "find_root",
+    "monotone_root",
+    "search_contraction",
+    "solve_contraction",
+    "solve_sequentially",
+]

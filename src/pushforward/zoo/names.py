@@ -15,6 +15,7 @@ ARCHITECTURES = {
     "planar": "pushforward.zoo.planar",
     "radial": "pushforward.zoo.planar",
     "realnvp": "pushforward.zoo.coupling",
+    "residual": "pushforward.zoo.residual",
     "sylvester": "pushforward.zoo.planar",
 }
 # Everything else that a model file may hold.
