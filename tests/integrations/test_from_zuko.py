@@ -1,5 +1,6 @@
 """Flows of zuko with their weights as flows of ours."""
 
+import copy
 from functools import partial
 
 import pytest
@@ -68,11 +69,15 @@ def test_orders_stay_orders_and_layers_may_be_inverted():
     torch.testing.assert_close(flow.log_prob(x), same().log_prob(x))
 
 
-def test_single_precision_agrees_to_one_part_in_a_million():
+def test_single_precision_is_as_near_to_double_as_that_of_zuko():
     other = zuko.flows.NSF(4, 2)
-    x, c = torch.randn(100, 4), torch.randn(100, 2)
+    x, c = torch.randn(2_000, 4), torch.randn(2_000, 2)
     flow = from_zuko(other)
-    torch.testing.assert_close(flow.log_prob(x, c), other(c).log_prob(x), rtol=2e-6, atol=2e-6)
+    truth = copy.deepcopy(other).double()(c.double()).log_prob(x.double())
+    ours, theirs = ((found - truth).square().mean().sqrt() for found in (flow.log_prob(x, c), other(c).log_prob(x)))
+    # Both round by about 2e-6 of values near 6, zuko in its own arithmetic, so that they differ by as much.
+    assert ours < 1.5 * theirs < 1e-5
+    torch.testing.assert_close(flow.double().log_prob(x.double(), c.double()), truth, rtol=1e-10, atol=1e-8)
 
 
 REFUSED = {

@@ -91,11 +91,20 @@ def test_metrics_of_skpro_judge_it_and_rows_can_be_chosen(regressor, rows):
 
 
 @pytest.mark.slow
+def test_whole_numbers_have_a_density_unless_told_otherwise():
+    X, y = table()
+    y = (10 * y).round()
+    found = FlowRegressor("maf", max_steps=50, random_state=0).fit(X, y).predict_proba(X)
+    assert np.isfinite(LogLoss()(y, found))
+    np.testing.assert_allclose(found.ppf(found.cdf(y)), y)
+
+
+@pytest.mark.slow
 def test_counts_have_probabilities():
     generator = np.random.default_rng(0)
     X = pd.DataFrame({"x": generator.uniform(size=400)})
     y = pd.DataFrame({"visits": generator.poisson(1 + 2 * X["x"])})
-    found = FlowRegressor("maf", max_steps=100, random_state=0).fit(X, y).predict_proba(X.iloc[:2])
+    found = FlowRegressor("maf", max_steps=100, kind="integer", random_state=0).fit(X, y).predict_proba(X.iloc[:2])
     mass = np.stack([found.pmf(k)["visits"] for k in range(30)])
     np.testing.assert_allclose(mass.sum(0), 1, atol=1e-3)
     np.testing.assert_allclose(found.cdf(3)["visits"], mass[:4].sum(0), atol=1e-3)

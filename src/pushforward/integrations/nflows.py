@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from pushforward.bijections.univariate.base import SLOPE_SHIFT, SMALLEST_SLOPE
 from pushforward.bijections.univariate.spline import SMALLEST_BIN
@@ -28,16 +29,17 @@ def from_nflows(flow: Any) -> Flow:
     """A flow of nflows as one of ours, with its weights and so its density.
 
     Arguments:
-        flow: an unconditional `nflows.flows.Flow` over a standard normal base, of permutations and of masked
+        flow: an `nflows.flows.Flow` over a standard normal base, of permutations, batch normalizations and of masked
             autoregressive and coupling layers with affine maps, additive ones or rational quadratic splines with linear
-            tails. The networks are residual, as they are by default, of rectifiers, SiLU or GELU, without batch
-            normalization; they become twice as wide.
+            tails. Autoregressive layers may read a context, which comes as it is. Batch normalizations are those of
+            evaluation. The networks are residual, as they are by default, of rectifiers, SiLU or GELU, without batch
+            normalization inside; they become twice as wide.
 
     Returns:
         A flow in the precision and on the device of the other, whose log_prob is the same up to rounding.
 
     Raises:
-        InputError: it has a layer, a network, a context or a base of another kind; the message names it.
+        InputError: it has a layer, a network, an embedding or a base of another kind; the message names it.
 
     Source: nflows, Durkan, Bekasov, Murray and Papamakarios 2020.
 
@@ -54,9 +56,16 @@ def from_nflows(flow: Any) -> Flow:
         raise InputError(
             f"from_nflows takes flows over a standard normal base; this one has {type(flow._distribution).__name__}."
         )
+    if not isinstance(flow._embedding_net, nn.Identity):
+        raise InputError(
+            f"from_nflows takes flows that read their context as it is; this one embeds it by a "
+            f"{type(flow._embedding_net).__name__}, which can be called before."
+        )
     features = flow._distribution._shape[0]
     layers = [_layer(part, f"layer {number}") for number, part in enumerate(_parts(flow._transform))]
-    return rebuilt(features, 0, layers, next(flow.parameters())).train(flow.training)
+    masked = [layer.network for layer in layers if layer.network is not None and layer.network.masks is not None]
+    context = max((network.weights[0][0].shape[1] - features for network in masked), default=0)
+    return rebuilt(features, context, layers, next(flow.parameters())).train(flow.training)
 
 
 def _parts(transform: Any) -> Iterator[Any]:
@@ -74,6 +83,10 @@ def _layer(part: Any, place: str) -> ReadLayer:
     if isinstance(own, transforms.Permutation):
         order = own._permutation.argsort()
         return ReadLayer(order=tuple((order.argsort() if inverse else order).tolist()))
+    if isinstance(own, transforms.BatchNorm):
+        log_scale = 0.5 * (own.running_var + own.eps).log() - own.weight.log()
+        shift = own.running_mean - own.bias * log_scale.exp()
+        return ReadLayer(affine=(shift, log_scale), inverse=inverse)
     if isinstance(own, transforms.MaskedAffineAutoregressiveTransform):
         return ReadLayer("nflows_affine", {}, _masked(own.autoregressive_net, place), inverse=inverse)
     if isinstance(own, transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform):
@@ -83,8 +96,8 @@ def _layer(part: Any, place: str) -> ReadLayer:
     if isinstance(own, CouplingTransform) and own.unconditional_transform is None:
         return _coupling(own, place)._replace(inverse=inverse)
     raise InputError(
-        "from_nflows takes permutations, and autoregressive and coupling layers with affine maps or rational quadratic "
-        f"splines; {place} is a {type(own).__name__}."
+        "from_nflows takes permutations, batch normalizations, and autoregressive and coupling layers with affine maps "
+        f"or rational quadratic splines; {place} is a {type(own).__name__}."
     )
 
 
@@ -138,13 +151,59 @@ def _with_last(network: Network, weight: Tensor, bias: Tensor) -> Network:
 
 def _masked(net: Any, place: str) -> Network:
     layers: list[Any] = list(_linear_layers(net, place))
+    if hasattr(net, "context_layer"):
+        return _masked_with_context(net, layers, _activation(net, place))
     weights = [(layer.mask * layer.weight, layer.bias) for layer in layers]
     return _doubled(Network(weights, _activation(net, place), [layer.mask for layer in layers], residual=True))
+
+
+def _masked_with_context(net: Any, layers: list[Any], activation: str) -> Network:
+    """The network with the values h of its residual layers beside -h, c and -c, c its context.
+
+    In nflows a(V c + b) is added to the first layer, and each pair reads the context too.
+    """
+    first, *pairs, last = layers
+    units, context = len(first.bias), net.context_layer.in_features
+    wide = 2 * (units + context)
+
+    def inner(weight: Tensor, bias: Tensor, of_context: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.cat([weight, torch.zeros_like(weight), of_context, -of_context], 1)
+        return pad(rows, (0, 0, 0, wide - units)), pad(bias, (0, wide - units))
+
+    def outer(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        rows = pad(torch.cat([weight, -weight]), (0, wide - units, 0, 2 * context))
+        return rows, pad(torch.cat([bias, -bias]), (0, 2 * context))
+
+    def both(mask: Tensor) -> Tensor:
+        return pad(mask.repeat(2, 2), (0, 2 * context, 0, 2 * context))
+
+    weight, eye = first.mask * first.weight, torch.eye(units).to(first.weight)
+    own = torch.block_diag(
+        torch.cat([weight, -weight]), torch.cat([torch.eye(context), -torch.eye(context)]).to(weight)
+    )
+    weights = [(own, pad(torch.cat([first.bias, -first.bias]), (0, 2 * context)))]
+    added = net.context_layer
+    weights += [inner(0 * eye, added.bias, added.weight), outer(eye, 0 * first.bias)]
+    for block in net.blocks:
+        begin, end = block.linear_layers
+        added = block.context_layer
+        weights.append(inner(begin.mask * begin.weight, begin.bias + added.bias, added.weight))
+        weights.append(outer(end.mask * end.weight, end.bias))
+    weight = last.mask * last.weight
+    weights.append((pad(torch.cat([weight, -weight], 1), (0, 2 * context)), last.bias))
+    masks = [pad(first.mask.repeat(2, 1), (0, 0, 0, 2 * context)), both(eye), both(eye)]
+    masks += [both(layer.mask) for layer in pairs]
+    return Network(weights, activation, [*masks, pad(last.mask.repeat(1, 2), (0, 2 * context))], residual=True)
 
 
 def _dense(net: Any, place: str) -> Network:
     if not isinstance(net, ResidualNet):
         raise InputError(f"from_nflows takes networks of nflows.nn.nets.ResidualNet; {place} has {type(net).__name__}.")
+    if net.context_features is not None:
+        raise InputError(
+            f"from_nflows takes coupling layers without a context; the residual blocks of {place} are gated by one, "
+            "for which networks here have no layer."
+        )
     weights = [(layer.weight, layer.bias) for layer in _linear_layers(net, place)]
     return _doubled(Network(weights, _activation(net, place), None, residual=True))
 
@@ -181,8 +240,6 @@ def _doubled(network: Network) -> Network:
 
 
 def _linear_layers(net: Any, place: str) -> Iterator[nn.Linear]:
-    if hasattr(net, "context_layer") or getattr(net, "context_features", None):
-        raise InputError(f"from_nflows takes unconditional flows; {place} reads a context.")
     yield net.initial_layer
     for block in net.blocks:
         if not hasattr(block, "linear_layers") or block.use_batch_norm:

@@ -27,6 +27,8 @@ class FlowRegressor(BaseProbaRegressor):
             regressions say of the target.
         max_time: most seconds of training; default until it stops gaining.
         max_steps: most steps of training of each flow.
+        kind: what the target is: "continuous" (default), of whole numbers too, so that it has a density as skpro's
+            scores need it; "integer" and the like for probabilities; None to learn it from the values.
         random_state: of the fit.
 
     Attributes:
@@ -61,11 +63,13 @@ class FlowRegressor(BaseProbaRegressor):
         flow: str | None = None,
         max_time: float | None = None,
         max_steps: int | None = None,
+        kind: str | None = "continuous",
         random_state: Any = None,
     ):
         self.flow = flow
         self.max_time = max_time
         self.max_steps = max_steps
+        self.kind = kind
         self.random_state = random_state
         super().__init__()
 
@@ -73,7 +77,9 @@ class FlowRegressor(BaseProbaRegressor):
         if y.shape[1] != 1:
             raise InputError(f"FlowRegressor takes one target; y has {y.shape[1]} columns.")
         self._target = y.columns
-        density = ConditionalFlowDensity(**self.get_params(deep=False))
+        options = self.get_params(deep=False)
+        kind = options.pop("kind")
+        density = ConditionalFlowDensity(kinds=None if kind is None else {0: kind}, **options)
         self.estimator_ = density.fit(_named(X), y.to_numpy(np.float64)[:, 0])
         return self
 
@@ -153,6 +159,8 @@ class FlowDistribution(BaseDistribution):
     _log_pmf, _pmf = _log_pdf, _pdf
 
     def _cdf(self, x: Any) -> np.ndarray:
+        if self.get_tag("distr:measuretype") == "continuous":
+            return self.estimator.pit(self.X, x.reshape(-1)).reshape(x.shape)
         rows, targets = self.estimator._rows_and_targets(self.X, x.reshape(-1))
         _, end = self.estimator._normal_ends(rows, targets)
         return torch.special.ndtr(end).numpy().reshape(x.shape)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from pushforward.bijections import Autoregressive, Bijection, Compose, Coupling, Inverse, Permutation
+from pushforward.bijections import ActNorm, Autoregressive, Bijection, Compose, Coupling, Inverse, Permutation
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
@@ -18,8 +18,8 @@ class Layer(BaseModel):
     """One layer, as a model file describes it.
 
     Attributes:
-        kind: "autoregressive", with an order or an adjacency; "coupling", with the features that are transformed; or
-            "permutation", with an order.
+        kind: "autoregressive", with an order or an adjacency; "coupling", with the features that are transformed;
+            "permutation", with an order; or "actnorm".
         family: of univariate maps, a name in `FAMILIES`.
         options: of the family.
         hidden: widths of the network.
@@ -33,7 +33,7 @@ class Layer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["autoregressive", "coupling", "permutation"]
+    kind: Literal["autoregressive", "coupling", "permutation", "actnorm"]
     family: str = "additive"
     options: dict[str, float | int | str] = {}
     hidden: tuple[int, ...] = ()
@@ -52,6 +52,8 @@ class Layer(BaseModel):
     def _built(self, features: int, context: int) -> Bijection:
         if self.kind == "permutation":
             return Permutation(self.order or ())
+        if self.kind == "actnorm":
+            return ActNorm(features)
         if self.family not in FAMILIES:
             raise InputError(f"imported: there is no family {self.family!r}; {nearest(self.family, FAMILIES)}")
         univariate = TypeAdapter(FAMILIES[self.family]).validate_python(self.options)

@@ -10,7 +10,7 @@ from pushforward.bijections import Inverse
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.integrations.imported.flow import Layer, imported
-from pushforward.integrations.imported.weights import Weights, fill_dense, fill_masked, seen_by, widths_for
+from pushforward.integrations.imported.weights import Weights, fill_affine, fill_dense, fill_masked, seen_by, widths_for
 from pushforward.networks.conditioner import ACTIVATIONS
 
 
@@ -36,9 +36,10 @@ class ReadLayer(NamedTuple):
     Attributes:
         family: of its univariate maps, a name in `FAMILIES`.
         options: of the family.
-        network: None for a permutation.
+        network: None for a permutation and an affine map.
         transformed: the features that a coupling layer maps.
         order: of a permutation, from latent to data.
+        affine: shift and log_scale, each (D,), of x = shift + exp(log_scale) · z.
         inverse: whether it leads from latent to data, where the others lead from data to latent.
     """
 
@@ -47,11 +48,14 @@ class ReadLayer(NamedTuple):
     network: Network | None = None
     transformed: tuple[bool, ...] | None = None
     order: tuple[int, ...] | None = None
+    affine: tuple[Tensor, Tensor] | None = None
     inverse: bool = False
 
     def described(self, features: int, context: int) -> Layer:
         """As a model file describes it."""
         network = self.network
+        if self.affine is not None:
+            return Layer(kind="actnorm", inverse=self.inverse)
         if network is None:
             return Layer(kind="permutation", order=self.order)
         common: dict[str, Any] = {
@@ -86,9 +90,11 @@ def rebuilt(features: int, context: int, layers: Sequence[ReadLayer], like: Tens
     from_latent = list(reversed(layers))
     flow = imported(features, [layer.described(features, context) for layer in from_latent], context).to(like)
     for read, built in zip(from_latent, flow.bijection, strict=True):  # type: ignore[call-overload]
+        layer: Any = built.bijection if isinstance(built, Inverse) else built
+        if read.affine is not None:
+            fill_affine(layer, *read.affine)
         if read.network is None:
             continue
-        layer: Any = built.bijection if isinstance(built, Inverse) else built
         if read.network.masks is None:
             fill_dense(layer.conditioner, read.network.weights)
         else:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.bijections import ActNorm
 from pushforward.errors import InputError
 from pushforward.networks.made import MADE
 from pushforward.networks.mlp import MLP
@@ -65,6 +66,14 @@ def fill_dense(network: MLP, weights: Weights) -> None:
         layer.bias.copy_(bias)
     if network.context is not None:
         network.context.weight.copy_(weights[0][0][:, inputs:])
+
+
+@torch.no_grad()
+def fill_affine(layer: ActNorm, shift: Tensor, log_scale: Tensor) -> None:
+    """Let an affine layer be x = shift + exp(log_scale) · z, whatever its first batch."""
+    layer.shift.copy_(shift)
+    layer.log_scale.copy_(log_scale)
+    layer.initialized.fill_(True)
 
 
 def seen_by(masks: Sequence[Tensor]) -> list[Tensor]:
