@@ -15,8 +15,8 @@ def vocode(
     like: Annotated[
         str,
         typer.Option(
-            help="Sound (.wav, .flac), or frames of another program (.npy): ln power in each mel band, not standardized, "
-            "then the pitch in Hz (0: unvoiced) if the model takes it."
+            help="Sound (.wav, .flac), or frames of another program (.npy): ln power in each mel band, not "
+            "standardized, then the pitch in Hz (0: unvoiced) if the model takes it."
         ),
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Sound file to write (.wav, .flac).")],
