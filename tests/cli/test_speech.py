@@ -142,7 +142,9 @@ def test_distil_reports_the_divergence(run, spoken):
 
 def test_a_report_is_one_page_with_everything_inside(run, spoken):
     models = [spoken / f"{name}.safetensors" for name in ("teacher", "student", "mel_teacher", "mel_student")]
-    result = run("speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--json")
+    result = run(
+        "speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--copies", 0, "--json"
+    )
     assert result.status == 0, result.err
     about = result.json()
     teacher, student, mel_teacher, mel_student = about["models"]
@@ -163,6 +165,23 @@ def test_a_report_is_one_page_with_everything_inside(run, spoken):
 def test_help(run):
     for arguments in ([], ["fit"], ["distill"], ["sample"], ["vocode"], ["report"]):
         assert run("speech", *arguments, "--help").status == 0
+
+
+def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
+    models = [spoken / f"{name}.safetensors" for name in ("teacher", "voiced_teacher", "voiced_student")]
+    result = run(
+        "speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--copies", 2, "--json"
+    )
+    assert result.status == 0, result.err
+    copies = result.json()["copies"]
+    assert list(copies) == ["voiced_teacher", "voiced_student", "Griffin-Lim", "LPC vocoder"]
+    assert all({"pitch", "voicing", "distortion"} <= set(row) for row in copies.values())
+    assert copies["Griffin-Lim"]["distortion"]["files"] == 2
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "Copies of recordings" in page and page.count("data:image/png;base64,") == 3
+    # Two recordings, each with four copies, besides the draws.
+    assert page.count("data:audio/wav;base64,") == 8 + 10
+    assert "nan" not in re.sub('base64,[^"]*', "", page)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.pitch import pitch
 from pushforward.errors import InputError
 
+# From the 16-bit samples of a recording to its copy, full scale ±1.
+System = Callable[[np.ndarray], np.ndarray]
 MEASURES = ("intelligibility", "words", "pitch", "voicing", "distortion")
 GRIFFIN_LIM, LINEAR_PREDICTION = "Griffin-Lim", "LPC vocoder"
 # The libraries of the measures that need one.
@@ -67,7 +69,7 @@ class Copies:
 
 
 def copy_recordings(
-    systems: dict[str, Callable[[np.ndarray], np.ndarray]],
+    systems: dict[str, System],
     recordings: Recordings,
     *,
     words: bool = True,
@@ -104,7 +106,7 @@ def copy_recordings(
             for original, sound, text in zip(originals, sounds[name], heard, strict=True)
         ]
         table[name] = {
-            measure: ratio(*zip(*(count[measure] for count in counts), strict=True))
+            measure: ratio([count[measure][0] for count in counts], [count[measure][1] for count in counts])
             for measure in MEASURES
             if measure in counts[0]
         }
@@ -113,7 +115,7 @@ def copy_recordings(
     return Copies(recordings.rate, names, originals, sounds, table, sorted(set(LIBRARIES.values()) - known))
 
 
-def baseline_vocoders(mel: LogMel, seed: int = 0) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def baseline_vocoders(mel: LogMel, seed: int = 0) -> dict[str, System]:
     """Return Griffin-Lim, and a vocoder of linear prediction, as systems that copy recordings from their mel frames.
 
     The latter has the pitch of the recording besides the frames.

@@ -91,7 +91,7 @@ def linear_prediction_vocoder(
 
 
 def power_of_bands(frames: Tensor, mel: LogMel) -> Tensor:
-    """Return powers of frequencies, float64 (frames, n_fft // 2 + 1), that are at least 0 and have these log-mel frames.
+    """Return powers of frequencies, float64 (frames, n_fft // 2 + 1), at least 0, that belong to log-mel frames.
 
     They start from equal powers within each band and are brought to the least squared error.
 

@@ -211,6 +211,13 @@ class SpeechModel:
                 total -= float((self.density.conditionals(x, context).log_prob(x) * scored).double().sum())
         return total / tiles.samples
 
+    def copy(self, samples: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Return a sound, full scale ±1, that follows the frames of 16-bit samples, (samples,); as long as they are."""
+        assert self.frames is not None
+        generator = torch.Generator().manual_seed(seed)
+        context = self.frames.of(samples)[None]
+        return self.density.sample((), context, length=len(samples), generator=generator)[0].double().numpy()
+
     def sample(
         self,
         seconds: float | None = None,
