@@ -14,7 +14,7 @@ from pushforward.audio.recordings.files import read_recordings, write_audio
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import mel_statistics
 from pushforward.audio.recordings.spectral import PowerLoss
-from pushforward.audio.speech.distillation import ContrastivePenalty, PowerPenalty, aligned_segments, distill_speech
+from pushforward.audio.speech.distillation import ContrastivePenalty, SpectralPenalty, aligned_segments, distill_speech
 from pushforward.audio.speech.fitting import SequenceLikelihood, fit_speech
 from pushforward.audio.speech.measurement import inexactness, measure
 from pushforward.audio.speech.model import MelFrames, SpeechModel
@@ -194,11 +194,11 @@ def test_a_divergence_of_a_known_pair_is_measured(sounds):
 def test_the_power_penalty_pairs_draws_with_the_data_of_their_context():
     data = 0.1 * torch.randn(5, 600)
     draw = Draw(data[[3, 1]].clone(), torch.zeros(2, 1, 1), torch.tensor([3, 1]), None, None)
-    assert PowerPenalty(PowerLoss(paired=True), data)(draw).abs().max() < 1e-6
+    assert SpectralPenalty(PowerLoss(paired=True), data)(draw).abs().max() < 1e-6
     shuffled = Draw(draw.x, draw.context, torch.tensor([1, 3]), None, None)
-    assert PowerPenalty(PowerLoss(paired=True), data)(shuffled).min() > 1e-3
+    assert SpectralPenalty(PowerLoss(paired=True), data)(shuffled).min() > 1e-3
     unconditional = Draw(0.1 * draw.x, None, None, None, None)
-    assert PowerPenalty(PowerLoss(), data)(unconditional).min() > 10
+    assert SpectralPenalty(PowerLoss(), data)(unconditional).min() > 10
 
 
 def test_the_contrastive_penalty_is_the_divergence_from_the_other_context():
@@ -212,3 +212,31 @@ def test_the_contrastive_penalty_is_the_divergence_from_the_other_context():
     torch.testing.assert_close(penalty, expected)
     with pytest.raises(pf.InputError, match="conditional"):
         ContrastivePenalty(teacher)(Draw(x, None, None, law, None))
+
+
+def test_loud_segments_are_chosen_as_often_as_their_volume_says(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, scale in (("quiet", 0.01), ("loud", 0.09)):
+        write_audio(tmp_path / f"{name}.wav", scale * rng.normal(size=20_000), RATE)
+    model = SpeechModel(pf.wavenet(channels=4, layers=3), RATE)
+    recordings = read_recordings([tmp_path])
+    shares = []
+    for loud in (False, True):
+        data, _ = aligned_segments(model, recordings, 500, 400, seed=0, loud=loud)
+        shares.append(float((data.std(1) > 0.03).double().mean()))
+    assert shares[0] == pytest.approx(0.5, abs=5 * 0.5 / 400**0.5)
+    # Half of the candidates are nine times as loud as the others.
+    assert shares[1] == pytest.approx(0.9, abs=5 * 0.4 / 400**0.5)
+
+
+def test_frames_with_a_pitch_are_standardized_but_for_it():
+    time = np.arange(4000) / RATE
+    samples = np.rint(8000 * np.sign(np.sin(2 * np.pi * 400 * time))).astype(np.int16)
+    mel = LogMel(RATE, 6)
+    frames = MelFrames(mel, torch.full((6,), -2.0), torch.full((6,), 3.0), pitch=True)
+    raw = frames.frames_of(samples)
+    assert raw.shape == (50, 7) and (frames.columns, frames.features) == (7, 8)
+    context = frames.of(samples)
+    torch.testing.assert_close(context[:, :6] * 3 - 2, torch.from_numpy(raw[:, :6]))
+    # 400 Hz is an octave above the reference.
+    torch.testing.assert_close(context[5:-5, 6:], torch.tensor([1.0, 1.0]).expand(40, 2), atol=0.03, rtol=0)

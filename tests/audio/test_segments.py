@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings
 from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, split_files
 from pushforward.errors import InputError
@@ -137,3 +138,25 @@ def test_a_segment_in_trouble_is_named():
     x, scored, _ = next(iter(segments))
     start = int(whole(x)[1][scored[1].bool()][0]) - 1000
     assert segments.name_rows(torch.tensor([1])) == f"0.wav from {start / 8000:.2f} s on"
+
+
+def test_what_no_model_can_be_fitted_to_is_refused():
+    rng = np.random.default_rng(0)
+    sound = np.rint(3000 * rng.normal(size=30_000)).astype(np.int16)
+
+    def recordings(*samples):
+        return Recordings(8000, [Path(f"{number}.wav") for number in range(len(samples))], list(samples))
+
+    refuse_unusable(recordings(sound, np.zeros(20_000, dtype=np.int16)))
+    # A sound may touch full scale.
+    loud = sound.copy()
+    loud[::500] = 32767
+    refuse_unusable(recordings(sound, loud))
+    clipped = np.clip(20 * sound.astype(int), -32768, 32767).astype(np.int16)
+    for samples, words in (
+        ([sound[:12_000], sound[:12_000]], "3.0 s in all"),
+        ([np.zeros(40_000, dtype=np.int16), np.ones(10_000, dtype=np.int16)], "nothing but silence"),
+        ([sound, clipped], "1.wav is clipped"),
+    ):
+        with pytest.raises(InputError, match=words):
+            refuse_unusable(recordings(*samples))

@@ -10,6 +10,7 @@ from torch import nn
 
 from pushforward.audio.recordings.spectral import (
     FeatureLoss,
+    MultiResolutionLoss,
     PowerLoss,
     log_spectral_distance,
     multi_resolution_distance,
@@ -133,3 +134,24 @@ def test_the_perceptual_hook_freezes_its_network_and_lets_gradients_reach_the_so
     # Gram matrices do not know where in the sound something happens.
     shifted = torch.roll(x, 50, 1)
     assert FeatureLoss(network)(x, shifted).max() < 0.1 * FeatureLoss(network, gram=False)(x, shifted).min()
+
+
+def test_the_multi_resolution_loss_compares_rows_with_their_own_data():
+    loss = MultiResolutionLoss((64, 256))
+    data = 0.1 * torch.randn(3, 1000, dtype=torch.float64)
+    assert loss(data.clone(), data).abs().max() < 1e-6
+    # All spectra are doubled: spectral convergence 1, and ln 2.
+    torch.testing.assert_close(loss(2 * data, data), torch.full((3,), 1 + np.log(2), dtype=torch.float64))
+    row = loss(data.roll(1, 0), data)
+    torch.testing.assert_close(row[1], loss(data[:1], data[1:2])[0])
+    assert row.min() > 0.3
+
+
+def test_the_multi_resolution_loss_has_gradients_also_for_silence():
+    data = 0.1 * torch.randn(2, 600)
+    for sound in (torch.zeros(2, 600), 1e-4 * torch.randn(2, 600), data.clone()):
+        sound.requires_grad_()
+        (gradient,) = torch.autograd.grad(MultiResolutionLoss()(sound, data).sum(), sound)
+        assert gradient.isfinite().all()
+    with pytest.raises(InputError, match="windows"):
+        MultiResolutionLoss(())

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+import torch
 from shared_folder import shared_folder
 from small_fits import speech_steps
 from typer.testing import CliRunner
 
 import pushforward as pf
+from pushforward.audio.recordings.mel import LogMel
+from pushforward.audio.recordings.pitch import pitch
+from pushforward.audio.speech.model import SpeechModel
 from pushforward.cli.app import app
 
 RATE = 8000
@@ -45,7 +49,8 @@ def fill_with_speech(folder):
         for seed in range(count):
             soundfile.write(folder / part / f"{part}{seed}.wav", recording(seed + 100 * (part == "test")), RATE)
     small = ["--channels", "8", "--layers", "5", "-q"]
-    for mel, name in (([], ""), (["--mel"], "mel_")):
+    voiced = ["--mel", "--pitch", "--bands", 12, "--frame-ms", 5]
+    for mel, name in (([], ""), (["--mel"], "mel_"), (voiced, "voiced_")):
         for command in (
             ["fit", folder / "wavs", "-o", folder / f"{name}teacher.safetensors", *mel],
             [
@@ -54,6 +59,7 @@ def fill_with_speech(folder):
                 folder / "wavs",
                 "-o",
                 folder / f"{name}student.safetensors",
+                *(["--harmonics", 7, "--spectral", 0.1, "--loud"] if mel == voiced else []),
             ],
         ):
             with pytest.MonkeyPatch.context() as patch:
@@ -99,6 +105,29 @@ def test_conditional_models_follow_a_sound(run, spoken, name):
     assert len(soundfile.read("b.flac")[0]) == 2400
 
 
+def test_vocode_takes_a_sound_or_frames_of_another_program(run, spoken):
+    """From its own frames, computed as the documentation defines them, a model makes the same sound."""
+    model, sound = spoken / "voiced_student.safetensors", spoken / "test" / "test0.wav"
+    result = run("speech", "vocode", model, "--like", sound, "-o", "a.wav", "--seed", 1, "--json")
+    assert result.status == 0 and result.json()["samples"] == 4800, result.err
+    samples, _ = soundfile.read(sound)
+    frames = np.column_stack(
+        [LogMel(RATE, 12, 40)(torch.as_tensor(samples, dtype=torch.float32)), pitch(samples, RATE, 40)]
+    )
+    np.save("frames.npy", frames)
+    assert run("speech", "vocode", model, "--like", "frames.npy", "-o", "b.wav", "--seed", 1).status == 0
+    first, second = (soundfile.read(name, dtype="int16")[0] for name in ("a.wav", "b.wav"))
+    assert np.abs(first.astype(int) - second).max() <= 1
+    run("speech", "sample", model, "--like", sound, "-o", "c.wav", "--seed", 1)
+    assert np.array_equal(soundfile.read("c.wav", dtype="int16")[0], first)
+
+
+def test_a_pitch_gives_the_student_a_voice(spoken):
+    student = SpeechModel.load(spoken / "voiced_student.safetensors")
+    assert student.frames.pitch and student.frames.hop == 40 and student.density.source.harmonics == 7
+    assert student.density.source.reference == 200 / RATE
+
+
 def test_distil_reports_the_divergence(run, spoken):
     result = run(
         *("speech", "distill", spoken / "teacher.safetensors", "-o", "s.safetensors", "--power", 0),
@@ -113,7 +142,9 @@ def test_distil_reports_the_divergence(run, spoken):
 
 def test_a_report_is_one_page_with_everything_inside(run, spoken):
     models = [spoken / f"{name}.safetensors" for name in ("teacher", "student", "mel_teacher", "mel_student")]
-    result = run("speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--json")
+    result = run(
+        "speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--copies", 0, "--json"
+    )
     assert result.status == 0, result.err
     about = result.json()
     teacher, student, mel_teacher, mel_student = about["models"]
@@ -132,8 +163,25 @@ def test_a_report_is_one_page_with_everything_inside(run, spoken):
 
 
 def test_help(run):
-    for arguments in ([], ["fit"], ["distill"], ["sample"], ["report"]):
+    for arguments in ([], ["fit"], ["distill"], ["sample"], ["vocode"], ["report"]):
         assert run("speech", *arguments, "--help").status == 0
+
+
+def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
+    models = [spoken / f"{name}.safetensors" for name in ("teacher", "voiced_teacher", "voiced_student")]
+    result = run(
+        "speech", "report", *models, spoken / "test", "-o", "page.html", "--seconds", 0.1, "--copies", 2, "--json"
+    )
+    assert result.status == 0, result.err
+    copies = result.json()["copies"]
+    assert list(copies) == ["voiced_teacher", "voiced_student", "Griffin-Lim", "LPC vocoder"]
+    assert all({"pitch", "voicing", "distortion"} <= set(row) for row in copies.values())
+    assert copies["Griffin-Lim"]["distortion"]["files"] == 2
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "Copies of recordings" in page and page.count("data:image/png;base64,") == 3
+    # Two recordings, each with four copies, besides the draws.
+    assert page.count("data:audio/wav;base64,") == 8 + 10
+    assert "nan" not in re.sub('base64,[^"]*', "", page)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +194,21 @@ def test_help(run):
         (["fit", "{wavs}", "-o", "m.pt"], [".safetensors"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--max-time", "0"], ["--max-time"]),
         (["fit", "silent1.wav", "silent2.wav", "-o", "m.safetensors", "--drop-silence"], ["silen"]),
+        (["fit", "silent1.wav", "silent2.wav", "-o", "m.safetensors"], ["nothing but silence"]),
+        (["fit", "clipped.wav", "{wavs}", "-o", "m.safetensors"], ["clipped.wav is clipped", "full scale"]),
+        (["fit", "one.wav", "two.wav", "-o", "m.safetensors"], ["last 1.2 s in all", "5 s"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--pitch"], ["--mel"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "0"], ["0 ms"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "100"], ["gaps"]),
+        (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--spectral", "1"], ["spectral", "mel frames"]),
+        (["vocode", "{teacher}", "--like", "one.wav", "-o", "a.wav"], ["takes no mel frames"]),
+        (["vocode", "{mel_teacher}", "--like", "fast.wav", "-o", "a.wav"], ["fast.wav", "this model takes 8000"]),
+        (["vocode", "{mel_teacher}", "--like", "none.npy", "-o", "a.wav"], ["There is no file none.npy"]),
+        (["vocode", "{mel_teacher}", "--like", "bad.npy", "-o", "a.wav"], ["bad.npy", "NumPy's format"]),
+        (["vocode", "{mel_teacher}", "--like", "wide.npy", "-o", "a.wav"], ["(5, 21)", "(frames, 20): 20 bands"]),
+        (["vocode", "{mel_teacher}", "--like", "empty.npy", "-o", "a.wav"], ["(0, 20)"]),
+        (["vocode", "{mel_teacher}", "--like", "nan.npy", "-o", "a.wav"], ["not finite in frame 3"]),
+        (["vocode", "{voiced_student}", "--like", "negative.npy", "-o", "a.wav"], ["pitch in Hz", "unvoiced"]),
         (["distill", "{student}", "{wavs}", "-o", "m.safetensors"], ["a student already"]),
         (["distill", "{mel_teacher}", "-o", "m.safetensors"], ["mel frames", "Name the recordings"]),
         (["distill", "{teacher}", "-o", "m.safetensors"], ["power loss", "--power 0"]),
@@ -173,11 +236,20 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arg
     (tmp_path / "bad.wav").write_text("no sound")
     soundfile.write(tmp_path / "one.wav", recording(0), RATE)
     soundfile.write(tmp_path / "fast.wav", recording(0), 2 * RATE)
+    soundfile.write(tmp_path / "two.wav", recording(1), RATE)
+    soundfile.write(tmp_path / "clipped.wav", np.clip(200 * recording(0).astype(int), -32768, 32767).astype("i2"), RATE)
+    (tmp_path / "bad.npy").write_text("no array")
+    for name, shape in (("wide", (5, 21)), ("empty", (0, 20)), ("nan", (5, 20)), ("negative", (5, 13))):
+        np.save(tmp_path / f"{name}.npy", np.full(shape, -3.0))
+    np.save(tmp_path / "nan.npy", np.where(np.arange(100).reshape(5, 20) == 47, np.nan, -3.0))
     for name in ("silent1.wav", "silent2.wav"):
-        soundfile.write(tmp_path / name, np.zeros(4000, dtype=np.int16), RATE)
+        soundfile.write(tmp_path / name, np.zeros(24000, dtype=np.int16), RATE)
     pf.save(pf.nice(features=2), tmp_path / "table.safetensors")
     places = {"{wavs}": spoken / "wavs"}
-    places |= {f"{{{name}}}": spoken / f"{name}.safetensors" for name in ("teacher", "student", "mel_teacher")}
+    places |= {
+        f"{{{name}}}": spoken / f"{name}.safetensors"
+        for name in ("teacher", "student", "mel_teacher", "voiced_student")
+    }
     before = sorted(tmp_path.rglob("*"))
     result = run("speech", *(places.get(argument, argument) for argument in arguments))
     assert result.status == 2, result.err

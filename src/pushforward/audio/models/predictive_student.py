@@ -27,9 +27,11 @@ from pushforward.audio.models.architectures import (
     make_univariate,
 )
 from pushforward.audio.models.conditionals import shifted_and_scaled
+from pushforward.audio.models.harmonic_source import HarmonicSource
 from pushforward.audio.models.sequences import Sampler
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.bijections import Univariate
+from pushforward.errors import InputError
 from pushforward.networks.wavenet import WaveNet
 from pushforward.zoo.options import Context
 from pushforward.zoo.registry import architecture
@@ -53,6 +55,7 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         scale: Scale of e where all parameters are 0; default 1.
         length: Default length of a draw; default 8000 samples.
         config: The named architecture and its options, set by `pushforward.audio.predictive_parallel_wavenet`.
+        source: A voice that is known from the context, as for `ParallelWaveNet`; default none.
 
     Cost: as for `ParallelWaveNet`, plus a recursive filter of `order` multiplications per sample; with gradients the
     filter is a convolution by fast Fourier transforms, in float64.
@@ -75,8 +78,9 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         scale: float = 1.0,
         length: int = 8000,
         config: dict[str, Any] | None = None,
+        source: HarmonicSource | None = None,
     ) -> None:
-        super().__init__(networks, univariate, base, scale, length, config)
+        super().__init__(networks, univariate, base, scale, length, config, source)
         self.register_buffer("coefficients", coefficients.detach().clone())
 
     def rsample_with_conditionals(
@@ -87,9 +91,9 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         location = predicted(x.reshape(-1, x.shape[-1]), self.coefficients).reshape(x.shape)
         return x, shifted_and_scaled(distribution, location, torch.ones_like(location))
 
-    def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        errors, log_det, stack = super()._forward(z, context)
-        return synthesized(errors, self.coefficients), log_det, stack
+    def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        errors, log_det, source, stack = super()._forward(z, context)
+        return synthesized(errors, self.coefficients), log_det, source, stack
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         rows = x.reshape(-1, x.shape[-1])
@@ -165,6 +169,8 @@ def predictive_parallel_wavenet(
     base: Literal["normal", "logistic"] = "normal",
     scale: Scale = 1.0,
     length: Length = 8000,
+    harmonics: Annotated[int, Field(ge=0, le=1_000)] = 0,
+    reference: Annotated[float, Field(gt=0, lt=0.5)] = 0.025,
 ) -> PredictiveParallelWaveNet:
     """A parallel WaveNet followed by a linear filter: `PredictiveParallelWaveNet`.
 
@@ -184,6 +190,11 @@ def predictive_parallel_wavenet(
         base: "normal" (default) or "logistic".
         scale: Scale of the prediction's errors in a new model; default 1.
         length: Default length of a draw; default 8000 samples.
+        harmonics: Of a voice whose pitch and voicing are the last two context features: `HarmonicSource`; default 0.
+        reference: Periods per sample of pitch 0; default 0.025.
+
+    Raises:
+        InputError: There are harmonics without a context of frames.
 
     Cost: sample `flows` passes and a filter; log_prob flows · T steps.
 
@@ -198,4 +209,9 @@ def predictive_parallel_wavenet(
         make_network(maps.parameter_count, channels, skip_channels, layers, stacks, kernel_size, context, hop)
         for _ in range(flows)
     ]
-    return PredictiveParallelWaveNet(networks, maps, torch.zeros(order), base, scale, length)
+    source = None
+    if harmonics:
+        if hop is None or context < 2:
+            raise InputError("harmonics follow the pitch and the voicing in the frames of a context: it needs hop=H.")
+        source = HarmonicSource(context, hop, harmonics, reference)
+    return PredictiveParallelWaveNet(networks, maps, torch.zeros(order), base, scale, length, source=source)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from pushforward.audio.models.conditionals import MappedDistribution
+from pushforward.audio.models.harmonic_source import HarmonicSource
 from pushforward.audio.models.logistic import Logistic
 from pushforward.audio.models.sequences import Sampler, SequenceDensity
 from pushforward.bijections import Affine, RelativeAffine, Univariate
@@ -35,6 +36,9 @@ class ParallelWaveNet(SequenceDensity):
 
     where shift_k is exp(log_scale_k) times the network's shift if the family is `RelativeAffine`.
 
+    With a source, the first flow takes z_0 + source(context) in place of z_0: a voice that is known from the context,
+    in units of the noise. The Jacobian determinant of this shift is 1.
+
     Arguments:
         networks: K, each with as many outputs as the family has parameters, all with the same context and hop.
         univariate: The family: `Affine` as in the papers, `RelativeAffine` or a spline.
@@ -42,10 +46,11 @@ class ParallelWaveNet(SequenceDensity):
         scale: Scale of x where all parameters are 0; default 1.
         length: Default length of a draw; default 8000 samples.
         config: The named architecture and its options, set by `pushforward.parallel_wavenet`.
+        source: Of the same context and hop as the networks; default none.
 
     Raises:
-        ValueError: There is no network, the networks do not fit the family, or the base is unknown; see also
-            `SequenceDensity`.
+        ValueError: There is no network, the networks do not fit the family, the base is unknown, or there is a source
+            and no frames; see also `SequenceDensity`.
 
     Cost: draws with their density K passes; `log_prob` and `to_latent` of any other x K · T steps.
 
@@ -70,6 +75,7 @@ class ParallelWaveNet(SequenceDensity):
         scale: float = 1.0,
         length: int = 8000,
         config: dict[str, Any] | None = None,
+        source: HarmonicSource | None = None,
     ):
         if not networks or base not in BASES:
             raise ValueError(
@@ -79,9 +85,12 @@ class ParallelWaveNet(SequenceDensity):
         super().__init__(networks, scale, length, config)
         if any(network.parameter_count != univariate.parameter_count for network in networks):
             raise ValueError(f"{univariate} needs {univariate.parameter_count} outputs of each network.")
+        if source is not None and source.hop != self.hop:
+            raise ValueError(f"A source of {source.hop} samples per frame needs frames as long, not {self.hop}.")
         self.networks: Sequence[WaveNet] = nn.ModuleList(networks)  # type: ignore[assignment]
         self.univariate = univariate
         self.base = base
+        self.source = source
 
     def wavenets(self) -> list[WaveNet]:
         """Return the network of each flow, from noise to data."""
@@ -101,7 +110,7 @@ class ParallelWaveNet(SequenceDensity):
             x, (*shape, *batch, T), and log q(x | context) in nats, (*shape, *batch).
         """
         z = self._noise(self._shape_of_draws(shape, context, length))
-        x, log_det, _ = self._forward(z, context)
+        x, log_det, _, _ = self._forward(z, context)
         return x, self._base_of(z).log_prob(z).sum(-1) - log_det
 
     def rsample_with_conditionals(
@@ -114,10 +123,10 @@ class ParallelWaveNet(SequenceDensity):
             if the flows are affine, otherwise `MappedDistribution`. Both are differentiable in weights and context.
         """
         z = self._noise(self._shape_of_draws(shape, context, length))
-        x, _, parameters = self._forward(z, context)
+        x, _, location, parameters = self._forward(z, context)
         if not self.univariate.affine:
-            return x, MappedDistribution(self._base_of(x), self.univariate, parameters, self.scale)
-        location, log_scale = torch.zeros_like(x), torch.zeros_like(x)
+            return x, MappedDistribution(self._base_of(x, location), self.univariate, parameters, self.scale)
+        log_scale = torch.zeros_like(x)
         for flow_parameters in parameters:
             location, log_derivative = self.univariate.forward(location, flow_parameters)
             log_scale = log_scale + log_derivative
@@ -143,16 +152,19 @@ class ParallelWaveNet(SequenceDensity):
         """Return the sequences x, (*batch, T), of noise z_0, (*batch, T)."""
         return self._forward(z, context)[0]
 
-    def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return x of z_0, log|det ∂x/∂z_0|, and the parameters of each flow, (*batch, T, P)."""
+    def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Return x of z_0, log|det ∂x/∂z_0|, the source, and the parameters of each flow, (*batch, T, P)."""
         value, rows, batch = self._as_rows(z, context)
+        source = self._source_of(value, rows)
+        value = value + source
         total, stack = torch.full_like(value, math.log(self.scale)), []
         for network in self.wavenets():
             parameters = network(value, rows)
             value, log_derivative = self.univariate.forward(value, parameters)
             total = total + log_derivative
             stack.append(parameters.reshape(*batch, *parameters.shape[1:]))
-        return (value * self.scale).reshape(*batch, value.shape[-1]), total.sum(-1).reshape(batch), stack
+        x, source = (part.reshape(*batch, part.shape[-1]) for part in (value * self.scale, source))
+        return x, total.sum(-1).reshape(batch), source, stack
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return z_0 of x, and log|det ∂z_0/∂x|."""
@@ -161,6 +173,7 @@ class ParallelWaveNet(SequenceDensity):
         for network in reversed(self.wavenets()):
             value, log_det = solve_in_time(network, self.univariate, value, rows)
             total = total + log_det
+        value = value - self._source_of(value, rows)
         return value.reshape(*batch, value.shape[-1]), total.reshape(batch)
 
     @torch.no_grad()
@@ -173,9 +186,17 @@ class ParallelWaveNet(SequenceDensity):
         states = [network.compiled(rows) or network.initial_state(rows) for network in self.wavenets()]
         # For each flow the last of the values that its network has seen.
         last = [self.reference.new_zeros(rows, 1)] * len(states)
+        whole: Tensor | None = None
+        time = 0
 
         def sampler(noise: Tensor, context: Tensor | None, temperature: float) -> Tensor:
+            nonlocal whole, time
             value = temperature * noise
+            if self.source is not None:
+                if whole is None:
+                    whole = self.source(context)
+                value = value + whole[:, time : time + noise.shape[1]]
+            time += noise.shape[1]
             for flow, (network, state) in enumerate(zip(self.wavenets(), states, strict=True)):
                 network.check_context(context, state.time + value.shape[1])
                 parameters = state.parameters(shifted(value, last[flow]), context)
@@ -185,9 +206,16 @@ class ParallelWaveNet(SequenceDensity):
 
         return sampler
 
-    def _base_of(self, like: Tensor) -> Distribution:
-        zero, one = torch.zeros_like(like), torch.ones_like(like)
-        return BASES[self.base](zero, one, validate_args=False)
+    def _source_of(self, like: Tensor, context: Tensor | None) -> Tensor:
+        """Return the source of rows (rows, T) with a context: (rows, T), zeros if there is none."""
+        if self.source is None:
+            return torch.zeros_like(like)
+        self.wavenets()[0].check_context(context, like.shape[1])
+        return self.source(context)[:, : like.shape[1]]
+
+    def _base_of(self, like: Tensor, location: Tensor | None = None) -> Distribution:
+        location = torch.zeros_like(like) if location is None else location
+        return BASES[self.base](location, torch.ones_like(like), validate_args=False)
 
     def _noise(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
         empty = self.reference.new_empty(tuple(shape))

@@ -6,11 +6,11 @@ import glob
 import io
 import os
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -163,29 +163,49 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
 
 
 def write_audio(path: str | os.PathLike[str], samples: ArrayLike, rate: int) -> int:
-    """Write a sound to a mono 16-bit file, atomically: the whole file or none.
+    """Write a sound, (samples,), to a mono 16-bit file as `write_chunks` does; return the number of clipped samples."""
+    return write_chunks(path, [samples], rate).clipped
+
+
+class Written(NamedTuple):
+    """The number of samples of a file, and of those beyond full scale, which were clipped."""
+
+    samples: int
+    clipped: int
+
+
+def write_chunks(path: str | os.PathLike[str], chunks: Iterable[ArrayLike], rate: int) -> Written:
+    """Write a sound that comes in chunks to a mono 16-bit file, atomically: the whole file or none.
 
     Arguments:
         path: A name that ends in .wav or .flac.
-        samples: (samples,), full scale ±1; rounded to 16 bits.
+        chunks: (samples,) each, full scale ±1; rounded to 16 bits. One of them is in memory at a time.
         rate: Samples per second.
 
     Returns:
-        The number of samples beyond full scale, which were clipped.
+        The number of samples, and of those that were clipped.
 
     Raises:
         InputError: The name has another ending, the file cannot be written, or samples are not finite.
     """
     soundfile = _soundfile()
     check_audio_path(path)
-    values = np.asarray(samples, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise InputError(f"{path} is not written: sample {int(np.argmin(np.isfinite(values))) + 1} is not finite.")
-    whole = np.rint(values / STEP)
-    clipped = _clipped(whole)
-    with atomic_path(path) as temporary:
-        soundfile.write(temporary, clipped, rate, subtype="PCM_16")
-    return int((whole != clipped).sum())
+    written = beyond = 0
+    with (
+        atomic_path(path) as temporary,
+        soundfile.SoundFile(temporary, "w", rate, channels=1, subtype="PCM_16") as file,
+    ):
+        for chunk in chunks:
+            values = np.asarray(chunk, dtype=np.float64)
+            if not np.isfinite(values).all():
+                first = written + int(np.argmin(np.isfinite(values))) + 1
+                raise InputError(f"{path} is not written: sample {first} is not finite.")
+            whole = np.rint(values / STEP)
+            clipped = _clipped(whole)
+            file.write(clipped)
+            written += len(clipped)
+            beyond += int((whole != clipped).sum())
+    return Written(written, beyond)
 
 
 def audio_bytes(samples: ArrayLike, rate: int) -> bytes:

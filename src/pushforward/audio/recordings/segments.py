@@ -68,6 +68,11 @@ def dequantized(samples: np.ndarray | Tensor, generator: torch.Generator | None 
     return (whole + noise) * STEP
 
 
+def volume(samples: np.ndarray) -> float:
+    """Return the root mean square of 16-bit samples, in full scale ±1, with that of the noise of rounding."""
+    return STEP * float(np.sqrt(np.square(samples, dtype=np.float64).mean() + 1 / 12))
+
+
 def is_silent(samples: np.ndarray) -> bool:
     """Return whether 16-bit samples are silent: their root mean square is below three steps."""
     return not len(samples) or float(np.square(samples, dtype=np.float64).mean()) < (SILENCE / STEP) ** 2

@@ -104,6 +104,48 @@ class PowerLoss(nn.Module):
         return frames.mean(1) if self.paired else frames.flatten(0, 1).mean(0, keepdim=True)
 
 
+class MultiResolutionLoss(nn.Module):
+    """The distance of short-time spectra of samples from those of data with the same context, for several windows.
+
+    With S = √power_spectrum of a row of samples, S' that of its row of data, and norms and means over frames and
+    frequencies of the row:
+
+        mean over windows of   ‖S - S'‖ / ‖S'‖ + mean |ln S - ln S'|
+
+    The first term, the spectral convergence, is about the loud, the second about the quiet parts. Short windows see
+    pulses, long ones harmonics.
+
+    Arguments:
+        n_ffts: Samples in the windows; default 64, 128, 256 and 512.
+
+    Cost: two short-time Fourier transforms for each window.
+
+    Source: Arık, Jun and Diamos, 2018, arXiv:1808.06719 (both terms); Yamamoto, Song and Kim, 2019, arXiv:1910.11480
+        (several windows).
+
+    Example:
+        >>> noise = torch.randn(4, 2000, generator=torch.Generator().manual_seed(0))
+        >>> MultiResolutionLoss()(0.5 * noise, noise).round(decimals=3)  # 0.5 + ln 2
+        tensor([1.1930, 1.1930, 1.1930, 1.1930])
+    """
+
+    def __init__(self, n_ffts: Sequence[int] = (64, 128, 256, 512)) -> None:
+        super().__init__()
+        if not n_ffts or min(n_ffts) < 4:
+            raise InputError(f"A multi-resolution loss needs windows of at least 4 samples, not {tuple(n_ffts)}.")
+        self.n_ffts = tuple(n_ffts)
+
+    def forward(self, samples: Tensor, data: Tensor) -> Tensor:
+        """Return the loss of each row, (batch,), of samples and data, (batch, time)."""
+        total = torch.zeros(len(samples), dtype=samples.dtype, device=samples.device)
+        for n_fft in self.n_ffts:
+            # The root has no derivative at 0.
+            ours, theirs = (((power_spectrum(x, n_fft) + TINY).sqrt()).flatten(1) for x in (samples, data))
+            convergence = ((ours - theirs).square().sum(1) + TINY).sqrt() / theirs.norm(dim=1)
+            total = total + convergence + (ours.log() - theirs.log()).abs().mean(1)
+        return total / len(self.n_ffts)
+
+
 class FeatureLoss(nn.Module):
     """The squared distance between features of samples and of data: the perceptual loss of Parallel WaveNet.
 

@@ -16,8 +16,9 @@ from pushforward.audio.models.architectures import Family, parallel_wavenet
 from pushforward.audio.models.predictive_student import predictive_parallel_wavenet
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.recordings.files import Recordings, read_recordings
-from pushforward.audio.recordings.segments import Segments, cut
-from pushforward.audio.recordings.spectral import PowerLoss
+from pushforward.audio.recordings.pitch import REFERENCE
+from pushforward.audio.recordings.segments import Segments, cut, volume
+from pushforward.audio.recordings.spectral import MultiResolutionLoss, PowerLoss
 from pushforward.audio.speech.model import SpeechModel
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
@@ -30,6 +31,8 @@ DEFAULT_STEPS = 2000
 DEFAULTS: TrainingOptions = {"batch_size": 4, "learning_rate": 1e-2, "average_decay": 0.995}
 # Segments of recordings that give the contexts, and the spectra with which draws are compared.
 SEGMENTS = 2048
+# Segments from which loud ones are chosen, for each of them.
+CANDIDATES = 8
 # A student is too quiet if its standard deviation is less than this fraction of the recordings'.
 SMALLEST_SPREAD = 0.5
 # New draws for the final divergence.
@@ -51,15 +54,15 @@ class SpeechDistillation:
     alarms: list[str]
 
 
-class PowerPenalty:
-    """A power loss between the draws of a step and segments of recordings, those of the same context or any.
+class SpectralPenalty:
+    """A loss between the draws of a step and segments of recordings, those of the same context or any.
 
     Arguments:
-        loss: `PowerLoss`, paired for conditional models.
+        loss: `PowerLoss`, paired for conditional models, or `MultiResolutionLoss`.
         data: Segments, (N, T), in the order of the contexts given to `distill`.
     """
 
-    def __init__(self, loss: PowerLoss, data: Tensor) -> None:
+    def __init__(self, loss: PowerLoss | MultiResolutionLoss, data: Tensor) -> None:
         self.loss = loss
         self.data = data
 
@@ -107,7 +110,10 @@ def distill_speech(
     univariate: Family = "relative_affine",
     log_scale_regularization: float = 0.0,
     power: float = 0.3,
+    spectral: float = 0.0,
     contrastive: float = 0.0,
+    harmonics: int = 20,
+    loud: bool = False,
     segment: int = 1000,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
@@ -128,7 +134,11 @@ def distill_speech(
             if it has one (`predictive_parallel_wavenet`).
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
         power: Weight of the power loss ("log_average"), in nats per sample; default 0.3, 0 for none.
+        spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default 0.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
+        harmonics: Of the student's voice (`HarmonicSource`), if the frames of the teacher hold the pitch; default 20.
+        loud: Whether to choose the segments of the recordings with probabilities proportional to their volume, so that
+            pauses have little weight in all losses, and in the divergence that is returned; default False.
         segment: Samples of a draw; default 1000. Shorter draws make more steps in the same time.
         announce: Called with lines that say what is trained, and which estimator is used.
         training: Options of the run by name, as for `pushforward.distill`. Here `batch_size` is 4, `learning_rate`
@@ -143,13 +153,15 @@ def distill_speech(
             its range.
         TrainingError: Losses or gradients were not finite too often.
     """
-    _check(teacher, sources, log_scale_regularization, power, contrastive)
+    _check(teacher, sources, log_scale_regularization, power, spectral, contrastive)
     seed = training.get("seed", 0)
     segment = -(-segment // teacher.hop) * teacher.hop
-    data, contexts = _references(teacher, sources, segment, seed)
-    penalties = _penalties(teacher, data, contexts, power * segment, contrastive)
+    data, contexts = _references(teacher, sources, segment, seed, loud)
+    penalties = _penalties(teacher, data, contexts, power * segment, spectral * segment, contrastive)
     with seeded(seed):
-        student = _student(teacher, univariate, flows=flows, channels=channels, layers=layers, length=segment)
+        student = _student(
+            teacher, univariate, harmonics, flows=flows, channels=channels, layers=layers, length=segment
+        )
     announce(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
         f"weights, on segments of {segment} samples"
@@ -178,6 +190,7 @@ def distill_speech(
     notes = {
         "teacher": teacher.notes,
         "losses": {"log_scale_regularization": log_scale_regularization, "power": power, "contrastive": contrastive},
+        "loud": loud,
         **_measured(report),
         "spread": spread,
         "segment": segment,
@@ -189,22 +202,24 @@ def distill_speech(
 
 
 def _references(
-    teacher: SpeechModel, sources: Sequence[str | os.PathLike[str]], segment: int, seed: int
+    teacher: SpeechModel, sources: Sequence[str | os.PathLike[str]], segment: int, seed: int, loud: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Segments to compare draws with, and their contexts: of recordings, or draws of the teacher without any."""
     if sources:
-        return aligned_segments(teacher, read_recordings(sources, teacher.rate), segment, SEGMENTS, seed)
+        return aligned_segments(teacher, read_recordings(sources, teacher.rate), segment, SEGMENTS, seed, loud)
     with seeded(seed):
         return teacher.density.sample((DRAWS,), length=segment), None
 
 
 def _penalties(
-    teacher: SpeechModel, data: Tensor, contexts: Tensor | None, power: float, contrastive: float
+    teacher: SpeechModel, data: Tensor, contexts: Tensor | None, power: float, spectral: float, contrastive: float
 ) -> list[tuple[float, Any]]:
     """The losses beside the divergence, with their weights; those of weight 0 are left out."""
     penalties: list[tuple[float, Any]] = []
     if power:
-        penalties.append((power, PowerPenalty(PowerLoss(paired=contexts is not None), data)))
+        penalties.append((power, SpectralPenalty(PowerLoss(paired=contexts is not None), data)))
+    if spectral:
+        penalties.append((spectral, SpectralPenalty(MultiResolutionLoss(), data)))
     if contrastive:
         penalties.append((contrastive, ContrastivePenalty(teacher.density)))
     return penalties
@@ -232,21 +247,24 @@ def _check(
     sources: Sequence[str | os.PathLike[str]],
     log_scale_regularization: float,
     power: float,
+    spectral: float,
     contrastive: float,
 ) -> None:
     if teacher.is_student:
         raise InputError("This model is a student already: distill its teacher.")
-    if min(log_scale_regularization, power, contrastive) < 0:
+    if min(log_scale_regularization, power, spectral, contrastive) < 0:
         raise InputError("The weights of losses must be 0 or more.")
     if contrastive and teacher.frames is None:
         raise InputError("The contrastive loss is for conditional models: this one takes no mel frames.")
+    if spectral and teacher.frames is None:
+        raise InputError("The spectral loss is for conditional models: this one takes no mel frames.")
     if not sources and (teacher.frames is not None or power):
         need = "its mel frames" if teacher.frames is not None else "the power loss (--power 0 leaves it out)"
         raise InputError(f"Name the recordings that the teacher was fitted to: they are needed for {need}.")
 
 
-def _student(teacher: SpeechModel, univariate: Family, **sizes: Any) -> ParallelWaveNet:
-    """Return a new student, with the teacher's linear prediction if it has one."""
+def _student(teacher: SpeechModel, univariate: Family, harmonics: int, **sizes: Any) -> ParallelWaveNet:
+    """Return a new student, with the teacher's linear prediction if it has one, and a voice if its frames have it."""
     density = teacher.density
     sizes |= {"context": density.context_features, "hop": density.hop}
     coefficients, ladder = density.prediction_coefficients, teacher.notes.get("ladder")
@@ -254,6 +272,8 @@ def _student(teacher: SpeechModel, univariate: Family, **sizes: Any) -> Parallel
         scale = float(teacher.notes.get("standard_deviation", 0.05))
         return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
     scale = math.sqrt(ladder["error_variance"])
+    if teacher.frames is not None and teacher.frames.pitch:
+        sizes |= {"harmonics": harmonics, "reference": REFERENCE / teacher.rate}
     student = predictive_parallel_wavenet(order=len(coefficients), univariate=univariate, scale=scale, **sizes)
     student.coefficients.copy_(coefficients)
     return student
@@ -279,7 +299,7 @@ def _alarms(spread: float, report: DistillationReport) -> list[str]:
 
 
 def aligned_segments(
-    model: SpeechModel, recordings: Recordings, length: int, count: int, seed: int
+    model: SpeechModel, recordings: Recordings, length: int, count: int, seed: int, loud: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """Return random segments of recordings with their contexts; each starts with a frame and lies inside its file.
 
@@ -289,6 +309,7 @@ def aligned_segments(
         length: Samples of a segment, a whole number of frames.
         count: The number of segments.
         seed: Seed of the choice and of the noise of rounding.
+        loud: Whether to choose segments with probabilities proportional to their root mean square; default False.
 
     Returns:
         Sound, (count, length), and context, (count, frames, bands) or None.
@@ -307,9 +328,14 @@ def aligned_segments(
     generator = torch.Generator().manual_seed(seed)
     starts = torch.tensor([(len(samples) - length) // hop + 1 for samples in kept.samples])
     ends = starts.cumsum(0)
-    places = torch.randint(int(ends[-1]), (count,), generator=generator)
-    files = torch.searchsorted(ends, places, right=True)
-    firsts = (places - ends[files] + starts[files]) * hop
-    x, _, context = cut(rows, list(zip(files.tolist(), firsts.tolist(), strict=True)), generator)
+    chosen = torch.randint(int(ends[-1]), (count * (CANDIDATES if loud else 1),), generator=generator)
+    files = torch.searchsorted(ends, chosen, right=True)
+    firsts = (chosen - ends[files] + starts[files]) * hop
+    places = list(zip(files.tolist(), firsts.tolist(), strict=True))
+    if loud:
+        volumes = [volume(kept.samples[file][first : first + length]) for file, first in places]
+        louder = torch.multinomial(torch.tensor(volumes), count, generator=generator)
+        places = [places[place] for place in louder.tolist()]
+    x, _, context = cut(rows, places, generator)
     frames = length // hop
     return x[:, :length].contiguous(), None if context is None else context[:, :frames].contiguous()

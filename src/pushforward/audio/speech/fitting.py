@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from pushforward.audio.models.adaptive import fit_adaptive_scale
 from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
+from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, is_silent, mel_statistics, split_files
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.model import MelFrames, SpeechModel
+from pushforward.errors import InputError
 from pushforward.support.devices import choose_device
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
@@ -105,6 +107,9 @@ def fit_speech(
     sources: Sequence[str | os.PathLike[str]],
     *,
     mel: bool = False,
+    bands: int = 20,
+    frame_ms: float = 10.0,
+    pitch: bool = False,
     channels: int = 16,
     layers: int = 7,
     stacks: int = 2,
@@ -123,7 +128,10 @@ def fit_speech(
 
     Arguments:
         sources: Mono sound files of one sample rate, folders of them, or patterns.
-        mel: Whether to condition on log-mel frames: 20 bands, a frame every 10 ms.
+        mel: Whether to condition on log-mel frames.
+        bands: Bands of a mel frame; default 20.
+        frame_ms: Milliseconds between mel frames; default 10.
+        pitch: Whether frames hold the pitch and the voicing as well; default False.
         channels: Channels of the WaveNet; default 16.
         layers: Layers of each stack; default 7.
         stacks: Stacks of layers; default 2.
@@ -145,16 +153,20 @@ def fit_speech(
         TrainingError: Losses or gradients were not finite too often.
     """
     settings = _settings(training)
+    if pitch and not mel:
+        raise InputError("The pitch is a part of mel frames: a model with a pitch needs them too (--mel).")
     seed = settings.seed
-    fitting, held_out = split_files(read_recordings(sources), held_out_fraction, seed)
-    mel_frames = _mel_frames(fitting) if mel else None
+    recordings = read_recordings(sources)
+    fitting, held_out = split_files(recordings, held_out_fraction, seed)
+    refuse_unusable(recordings)
+    mel_frames = _mel_frames(fitting, bands, frame_ms, pitch) if mel else None
     with seeded(seed):
         density = adaptive_wavenet(
             channels=channels,
             layers=layers,
             stacks=stacks,
             head=head,
-            context=0 if mel_frames is None else mel_frames.mel.bands,
+            context=0 if mel_frames is None else mel_frames.features,
             hop=None if mel_frames is None else mel_frames.hop,
             length=fitting.rate,
         )
@@ -164,10 +176,11 @@ def fit_speech(
     density.adaptive.load_state_dict(fit_adaptive_scale(sounds, from_start=False).state_dict())
     frames = model.frames_of(fitting)
     batches = Segments(fitting, segment, 0, settings.batch_size, seed, frames, model.hop, drop_silence)
+    frames_named = "" if mel_frames is None else f", {_described(mel_frames)}"
     announce(
         f"{len(fitting)} files ({fitting.seconds:.0f} s) to train on, {len(held_out)} ({held_out.seconds:.0f} s) "
         f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
-        f"receptive field {density.receptive_field} samples" + (", log-mel frames" if mel else "")
+        f"receptive field {density.receptive_field} samples{frames_named}"
     )
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
     history = _maximize_likelihood(density, batches, validation, settings)
@@ -208,10 +221,17 @@ def _settings(training: TrainingOptions) -> Settings:
     return settings_from({**training, "max_steps": steps}, **defaults)
 
 
-def _mel_frames(recordings: Recordings) -> MelFrames:
+def _mel_frames(recordings: Recordings, bands: int, frame_ms: float, pitch: bool) -> MelFrames:
     """Return mel frames standardized on recordings."""
-    mel = LogMel(recordings.rate)
-    return MelFrames(mel, *mel_statistics(mel, recordings))
+    if not 0 < frame_ms < math.inf:
+        raise InputError(f"The time between mel frames must be more than 0 ms, not {frame_ms:g}.")
+    mel = LogMel(recordings.rate, bands, max(1, round(recordings.rate * frame_ms / 1000)))
+    return MelFrames(mel, *mel_statistics(mel, recordings), pitch)
+
+
+def _described(frames: MelFrames) -> str:
+    milliseconds = 1000 * frames.hop / frames.mel.rate
+    return f"{frames.mel.bands} log-mel bands{' and the pitch' if frames.pitch else ''} every {milliseconds:g} ms"
 
 
 def _maximize_likelihood(

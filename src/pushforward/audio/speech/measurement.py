@@ -7,11 +7,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.audio.evaluation.copies import Copies, System, baseline_vocoders, copy_recordings
 from pushforward.audio.recordings.files import Recordings
 from pushforward.audio.recordings.spectral import log_spectral_distance, multi_resolution_distance
 from pushforward.audio.speech.baselines import Ladder
@@ -103,6 +106,7 @@ class SpeechReport:
         models: The figures of each model.
         data: Segments of the recordings, (rows, samples).
         draws: Draws of each model, (rows, samples), with the mel frames of these segments if it takes any.
+        copies: Copies of some recordings by the conditional models and by two vocoders, if they are wanted.
     """
 
     rate: int
@@ -113,6 +117,7 @@ class SpeechReport:
     models: list[SpeechFigures]
     data: Tensor
     draws: list[Tensor]
+    copies: Copies | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as plain numbers, for JSON, without the sounds."""
@@ -123,6 +128,7 @@ class SpeechReport:
             "threads": self.threads,
             "baselines": self.baselines,
             "models": [asdict(figures) for figures in self.models],
+            "copies": None if self.copies is None else self.copies.to_dict(),
         }
 
 
@@ -134,6 +140,7 @@ def measure(
     rows: int = 16,
     seconds: float = 1.0,
     segment: int = 2000,
+    copies: int = 0,
     seed: int = 0,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> SpeechReport:
@@ -148,6 +155,8 @@ def measure(
         rows: The number of draws of each model, and of segments of the recordings.
         seconds: Duration of each of them; less if no file is as long.
         segment: Samples of the segments whose likelihoods are compared, and of the draws for the divergence.
+        copies: The number of recordings, spread evenly over them, that the conditional models and two vocoders without
+            learning copy from their mel frames (`pushforward.audio.evaluation.copies`); default 0.
         seed: Seed of draws and noise.
         report: Called with the fraction that is done, from 0 to 1.
 
@@ -161,11 +170,12 @@ def measure(
     results: list[SpeechFigures] = []
     draws: list[Tensor] = []
     teachers: list[tuple[SpeechModel, Tensor]] = []
+    share = 0.7 if copies and any(model.frames is not None for model in models) else 0.0
     data = aligned_segments(models[0], recordings, lengths.draw, rows, seed)[0]
     for number, (model, name) in enumerate(zip(models, names, strict=True)):
 
         def done(fraction: float, number: int = number) -> None:
-            report((number + fraction) / len(models))
+            report((1 - share) * (number + fraction) / len(models))
 
         figures, drawn = _measure_one(model, name, recordings, lengths, rows, seed, teachers, done)
         if not model.is_student:
@@ -183,7 +193,36 @@ def measure(
         results,
         data,
         draws,
+        copied(models, names, recordings, copies, seed, lambda fraction: report(1 - share + share * fraction))
+        if share
+        else None,
     )
+
+
+def copied(
+    models: Sequence[SpeechModel],
+    names: Sequence[str],
+    recordings: Recordings,
+    count: int,
+    seed: int = 0,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> Copies:
+    """Copy recordings by the conditional models, and by vocoders from the mel frames of the first of them.
+
+    Arguments:
+        models: At least one of them with mel frames.
+        names: Their names.
+        recordings: That none was fitted to.
+        count: The number of recordings, spread evenly over them.
+        seed: Seed of the copies.
+        report: Called with the fraction that is done, from 0 to 1.
+    """
+    conditional = [(name, model) for name, model in zip(names, models, strict=True) if model.frames is not None]
+    systems: dict[str, System] = {name: partial(model.copy, seed=seed) for name, model in conditional}
+    if conditional and conditional[0][1].frames is not None:
+        systems |= baseline_vocoders(conditional[0][1].frames.mel, seed)
+    places = np.linspace(0, len(recordings) - 1, min(count, len(recordings))).round().astype(int)
+    return copy_recordings(systems, recordings.take(sorted(set(places.tolist()))), report=report)
 
 
 class _Lengths(NamedTuple):
@@ -247,7 +286,7 @@ def _measure_one(
     done(0.8)
     if model.is_student:
         for teacher, drawn_by_teacher in teachers:
-            if (teacher.frames is None) == (model.frames is None):
+            if teacher.density.context_features == model.density.context_features:
                 _compare(figures, model, teacher, lengths.segment, short_context, seed)
                 figures.spread_of_teacher = figures.standard_deviation / float(drawn_by_teacher.std())
                 break

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.audio.recordings.files import STEP, Recordings, read_recordings
 from pushforward.audio.recordings.mel import LogMel
+from pushforward.audio.recordings.pitch import pitch, pitch_features
 from pushforward.audio.recordings.segments import Tiles
 from pushforward.errors import InputError
 from pushforward.store.description import describe
@@ -26,33 +28,90 @@ from pushforward.support.seeding import seed_or_random
 # enough for the slowest average of the adaptive scale to forget its start.
 ROW, LOOK_BACK = 8000, 2048
 ROWS_AT_A_TIME = 8
+# The ending of files with frames.
+FRAMES = ".npy"
 # Samples of a draw between reports of progress.
 CHUNK = 1024
 
 
 @dataclass
 class MelFrames:
-    """Standardized log-mel frames: the context of a conditional model.
+    """Log-mel frames, with or without the pitch: from them the context of a conditional model, of order one.
+
+    A frame holds the bands of `LogMel` and, with the pitch, the pitch in Hz, 0 where it is unvoiced. In the context,
+    bands are standardized, and the pitch is replaced by the two features of `pitch_features`.
 
     Attributes:
         mel: Computes the frames.
         mean: Mean of each band over the training files, (bands,).
         deviation: Standard deviation of each band, (bands,).
+        pitch: Whether frames hold the pitch.
     """
 
     mel: LogMel
     mean: Tensor
     deviation: Tensor
+    pitch: bool = False
 
     @property
     def hop(self) -> int:
         """Samples per frame."""
         return self.mel.hop
 
+    @property
+    def columns(self) -> int:
+        """Numbers in a frame."""
+        return self.mel.bands + self.pitch
+
+    @property
+    def features(self) -> int:
+        """Numbers in a frame of the context."""
+        return self.mel.bands + 2 * self.pitch
+
     def of(self, samples: np.ndarray) -> Tensor:
-        """Return the frames, (frames, bands), of 16-bit samples, (samples,)."""
-        sound = torch.from_numpy(samples.astype(np.float32)) * STEP
-        return (self.mel(sound) - self.mean) / self.deviation
+        """Return the context, (frames, features), of 16-bit samples, (samples,)."""
+        return self.context_of(self.frames_of(samples))
+
+    def frames_of(self, samples: np.ndarray) -> np.ndarray:
+        """Return the frames, float32 (frames, columns), of 16-bit samples, (samples,)."""
+        frames = self.mel(torch.from_numpy(samples.astype(np.float32)) * STEP).numpy()
+        if not self.pitch:
+            return frames
+        return np.column_stack([frames, pitch(samples, self.mel.rate, self.hop)]).astype(np.float32)
+
+    def context_of(self, frames: np.ndarray) -> Tensor:
+        """Return the context, (frames, features), of frames (frames, columns)."""
+        bands = (torch.from_numpy(frames[:, : self.mel.bands]) - self.mean) / self.deviation
+        return torch.cat([bands, pitch_features(frames[:, -1])], 1) if self.pitch else bands
+
+    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
+        """Read frames that another program has computed.
+
+        Arguments:
+            path: A .npy file of numbers (frames, columns): for each hop the natural logarithm of the power in each band
+                as `LogMel` defines it, not standardized, and with the pitch, in the last column, the pitch in Hz, 0
+                where unvoiced.
+
+        Raises:
+            InputError: The file cannot be read, or does not contain such frames.
+        """
+        expected = f"(frames, {self.columns}): {self.mel.bands} bands" + (" and the pitch in Hz" if self.pitch else "")
+        try:
+            with open(path, "rb") as file:
+                frames = np.lib.format.read_array(file, allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError(f"There is no file {path}.") from None
+        except (OSError, ValueError, EOFError):
+            raise InputError(f"{path} cannot be read as an array of numbers in NumPy's format.") from None
+        if frames.dtype.kind not in "fiu" or frames.ndim != 2 or frames.shape[1] != self.columns or not len(frames):
+            raise InputError(f"{path} has {frames.dtype} numbers of shape {frames.shape}, but must have {expected}.")
+        frames = frames.astype(np.float32)
+        if not np.isfinite(frames).all():
+            row = int(np.argmin(np.isfinite(frames).all(1))) + 1
+            raise InputError(f"{path} has a number that is not finite in frame {row}.")
+        if self.pitch and not ((frames[:, -1] == 0) | (frames[:, -1] > 1)).all():
+            raise InputError(f"{path} must have the pitch in Hz in its last column, 0 where it is unvoiced.")
+        return frames
 
 
 @dataclass
@@ -88,6 +147,7 @@ class SpeechModel:
             mel = self.frames.mel
             frames = {"bands": mel.bands, "hop": mel.hop, "n_fft": mel.n_fft}
             frames |= {"mean": self.frames.mean.tolist(), "deviation": self.frames.deviation.tolist()}
+            frames["pitch"] = self.frames.pitch
         save(self.density, path, speech={"rate": self.rate, "frames": frames}, fit=self.notes)
 
     @classmethod
@@ -106,10 +166,12 @@ class SpeechModel:
             rate, frames = int(speech["rate"]), None
             if (stored := speech["frames"]) is not None:
                 mel = LogMel(rate, stored["bands"], stored["hop"], stored["n_fft"])
-                frames = MelFrames(mel, *(torch.tensor(stored[key]) for key in ("mean", "deviation")))
+                mean, deviation = (torch.tensor(stored[key]) for key in ("mean", "deviation"))
+                # Files from before there was a pitch do not mention it.
+                frames = MelFrames(mel, mean, deviation, bool(stored.get("pitch", False)))
                 if frames.mean.shape != (mel.bands,) or frames.deviation.shape != (mel.bands,):
                     raise ValueError
-            expected = (0, None) if frames is None else (frames.mel.bands, frames.hop)
+            expected = (0, None) if frames is None else (frames.features, frames.hop)
             if (density.context_features, density.hop) != expected:
                 raise ValueError
         except (KeyError, TypeError, ValueError) as error:
@@ -149,6 +211,13 @@ class SpeechModel:
                 total -= float((self.density.conditionals(x, context).log_prob(x) * scored).double().sum())
         return total / tiles.samples
 
+    def copy(self, samples: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Return a sound, full scale ±1, that follows the frames of 16-bit samples, (samples,); as long as they are."""
+        assert self.frames is not None
+        generator = torch.Generator().manual_seed(seed)
+        context = self.frames.of(samples)[None]
+        return self.density.sample((), context, length=len(samples), generator=generator)[0].double().numpy()
+
     def sample(
         self,
         seconds: float | None = None,
@@ -158,16 +227,28 @@ class SpeechModel:
         temperature: float = 1.0,
         report: Callable[[float], None] = lambda fraction: None,
     ) -> np.ndarray:
-        """Draw a sound.
+        """Draw a sound, float32, (samples,), full scale ±1: see `stream`."""
+        return np.concatenate(list(self.stream(seconds, like=like, seed=seed, temperature=temperature, report=report)))
+
+    def stream(
+        self,
+        seconds: float | None = None,
+        *,
+        like: str | os.PathLike[str] | None = None,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        report: Callable[[float], None] = lambda fraction: None,
+    ) -> Iterator[np.ndarray]:
+        """Draw a sound in chunks.
 
         Arguments:
-            seconds: Duration; for a conditional model at most, and by default, that of the sound it follows.
-            like: Sound file whose mel frames a conditional model follows.
+            seconds: Duration; for a conditional model at most, and by default, that of what it follows.
+            like: Sound file, or .npy file of frames (`MelFrames.read`), that a conditional model follows.
             seed: Seed of the draw; default a new draw every time.
             temperature: Factor on the noise; default 1, an exact draw.
             report: Called with the fraction that is done, from 0 to 1.
 
-        Returns:
+        Yields:
             float32, (samples,), full scale ±1.
 
         Raises:
@@ -186,18 +267,35 @@ class SpeechModel:
         if self.frames is not None:
             if like is None:
                 raise InputError("This model follows the mel frames of a sound: give a sound file (--like).")
+            context, length = self._followed(like, length)
+        assert length is not None
+        return self._chunks(context, length, temperature, seed, report)
+
+    def _followed(self, like: str | os.PathLike[str], length: int | None) -> tuple[Tensor, int]:
+        """Return the context of one draw, and its length."""
+        assert self.frames is not None
+        if Path(like).suffix.lower() == FRAMES:
+            frames = self.frames.read(like)
+            available = len(frames) * self.hop
+        else:
             samples = read_recordings([like], self.rate).samples[0]
-            if length is not None and length > len(samples):
-                raise InputError(f"{like} lasts {len(samples) / self.rate:.2f} s, less than the requested {seconds} s.")
-            length = len(samples) if length is None else length
-            context = self.frames.of(samples[:length])[None]
+            available = len(samples)
+            frames = self.frames.frames_of(samples[:length])
+        if length is not None and length > available:
+            raise InputError(
+                f"{like} lasts {available / self.rate:.2f} s, less than the requested {length / self.rate:g} s."
+            )
+        return self.frames.context_of(frames)[None], available if length is None else length
+
+    def _chunks(
+        self, context: Tensor | None, length: int, temperature: float, seed: int | None, report: Callable[[float], None]
+    ) -> Iterator[np.ndarray]:
         generator = torch.Generator().manual_seed(seed_or_random(seed))
         shape = () if context is not None else (1,)
-        chunks: list[Tensor] = []
-        assert length is not None
+        done = 0
         for chunk in self.density.stream(
             shape, context, length=length, temperature=temperature, generator=generator, chunk=CHUNK
         ):
-            chunks.append(chunk[0])
-            report(min(1.0, len(chunks) * CHUNK / length))
-        return torch.cat(chunks).float().numpy()
+            yield chunk[0].float().numpy()
+            done += chunk.shape[-1]
+            report(done / length)

@@ -8,8 +8,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from pushforward.audio.evaluation.copies import Copies
+from pushforward.audio.evaluation.intervals import Estimate
 from pushforward.audio.recordings.files import audio_bytes
 from pushforward.audio.speech.measurement import SpeechFigures, SpeechReport
 from pushforward.audio.speech.pictures import average_spectra, png, spectrograms
@@ -68,6 +71,7 @@ def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
         "need not resemble any recording.</p>",
         _image(png(spectrograms(shown, rate)), "spectrograms"),
         _sounds(shown, rate),
+        *([] if report.copies is None else _copies(report.copies)),
         "<h2>Average spectra</h2>",
         _image(png(average_spectra(report.data, list(zip(names, report.draws, strict=True)), rate)), "average spectra"),
     ]
@@ -78,6 +82,59 @@ def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
     )
     with atomic_path(path) as temporary:
         temporary.write_text(document, encoding="utf-8")
+
+
+# Of each measure its name, the factor on it, and its unit.
+COLUMNS = {
+    "intelligibility": ("intelligibility (STOI)", 1, ""),
+    "words": ("words heard again", 100, " %"),
+    "pitch": ("pitch within half a semitone", 100, " %"),
+    "voicing": ("same voicing", 100, " %"),
+    "distortion": ("mel cepstral distortion", 1, " dB"),
+}
+
+
+def _copies(copies: Copies) -> list[str]:
+    """The section on copies of recordings: the table, spectrograms of the first, and players."""
+    shown: list[tuple[str, Tensor]] = []
+    for number, (name, recording) in enumerate(zip(copies.names[:SHOWN], copies.recordings, strict=False)):
+        sounds = {"recording": recording, **{system: made[number] for system, made in copies.sounds.items()}}
+        shown += [(f"{name}: {system}", torch.from_numpy(sound)) for system, sound in sounds.items()]
+    measures = list(next(iter(copies.table.values())))
+    head = "".join(f"<th>{COLUMNS[measure][0]}</th>" for measure in measures)
+    rows = "".join(
+        f'<tr><td class="name">{html.escape(system)}</td>'
+        + "".join(f"<td>{_interval(row[measure], *COLUMNS[measure][1:])}</td>" for measure in measures)
+        + "</tr>"
+        for system, row in copies.table.items()
+    )
+    missing = (
+        f'<p class="note">Not installed, and not measured: {", ".join(copies.missing)} '
+        "(pip install 'pushforward[speech-evaluation]').</p>"
+        if copies.missing
+        else ""
+    )
+    return [
+        "<h2>Copies of recordings</h2>",
+        f"<p>{len(copies.names)} recordings, copied from their mel frames. In brackets 95 % confidence intervals over "
+        "the files.</p>",
+        f"<table><tr><th>system</th>{head}</tr>{rows}</table>",
+        '<p class="note">STOI compares spectral envelopes over 0.4 s; 1 is perfect. Words heard again: of the words '
+        "that a recognizer (PocketSphinx) hears in the recordings, those that it hears in the copies. Pitch: of the "
+        "voiced frames of the recordings. Griffin-Lim and the LPC vocoder, which has the pitch of the recording, have "
+        "learned nothing.</p>" + missing,
+        _image(png(spectrograms(shown[: len(copies.sounds) + 1], copies.rate)), "spectrograms of copies"),
+        _sounds(shown, copies.rate),
+    ]
+
+
+def _interval(estimate: Estimate, factor: float, unit: str) -> str:
+    if not estimate.files:
+        return ""
+    value, low, high = (factor * part for part in (estimate.value, estimate.low, estimate.high))
+    digits = 0 if factor == 100 else 2
+    interval = "" if low != low else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:.{digits}f}{unit}{interval}"
 
 
 def _likelihoods(report: SpeechReport) -> str:

@@ -31,6 +31,11 @@ def distill(
     contrastive: Annotated[
         float, typer.Option(help="Weight of the contrastive loss, for mel frames; 0 leaves it out.")
     ] = 0.0,
+    spectral: Annotated[
+        float, typer.Option(help="Weight of the multi-resolution spectral loss, for mel frames; 0 leaves it out.")
+    ] = 0.0,
+    harmonics: Annotated[int, typer.Option(help="Harmonics of the student's voice, for mel frames with a pitch.")] = 20,
+    loud: Annotated[bool, typer.Option("--loud", help="Choose segments by their volume: pauses count little.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
     json: Json = False,
@@ -54,6 +59,9 @@ def distill(
             power=power,
             log_scale_regularization=regularization,
             contrastive=contrastive,
+            spectral=spectral,
+            harmonics=harmonics,
+            loud=loud,
             max_time=max_time,
             seed=seed,
             **reports,

@@ -21,6 +21,11 @@ def fit(
     ],
     output: ModelOutput,
     mel: Annotated[bool, typer.Option("--mel", help="Condition on log-mel frames: p(sound | frames).")] = False,
+    bands: Annotated[int, typer.Option(min=1, help="Bands of a mel frame.")] = 20,
+    frame_ms: Annotated[float, typer.Option(help="Milliseconds between mel frames.")] = 10.0,
+    pitch: Annotated[
+        bool, typer.Option("--pitch", help="Put pitch and voicing into the mel frames: students get a voice.")
+    ] = False,
     channels: Annotated[int, typer.Option(help="Channels of the WaveNet.")] = 16,
     layers: Annotated[int, typer.Option(help="Layers of each of its two stacks.")] = 7,
     mixture: Annotated[
@@ -42,6 +47,9 @@ def fit(
         result = fit_speech(
             wavs,
             mel=mel,
+            bands=bands,
+            frame_ms=frame_ms,
+            pitch=pitch,
             channels=channels,
             layers=layers,
             head="logistic_mixture" if mixture else "gaussian",

@@ -22,6 +22,12 @@ def report(
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Page to write (.html).")],
     seconds: Annotated[float, typer.Option(help="Length in seconds of the sounds to generate.")] = 1.0,
+    copies: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Recordings that conditional models copy from their mel frames, to be measured; 0: none."
+        ),
+    ] = 5,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -42,7 +48,15 @@ def report(
     models = [SpeechModel.load(name) for name in names]
     recordings = read_recordings(wavs, models[0].rate)
     with progress("measuring", quiet) as tell:
-        figures = measure(models, [Path(n).stem for n in names], recordings, seconds=seconds, seed=seed, report=tell)
+        figures = measure(
+            models,
+            [Path(name).stem for name in names],
+            recordings,
+            seconds=seconds,
+            copies=copies,
+            seed=seed,
+            report=tell,
+        )
     write_page(figures, output)
     if json:
         print_json({"page": output, **figures.to_dict()}, output)

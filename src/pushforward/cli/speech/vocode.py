@@ -1,0 +1,45 @@
+"""pushforward speech vocode MODEL --like SOUND|FRAMES -o SOUND"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
+from pushforward.cli.output import command, print_json, progress, say
+from pushforward.errors import InputError
+
+
+@command
+def vocode(
+    model: Model,
+    like: Annotated[
+        str,
+        typer.Option(
+            help="Sound (.wav, .flac), or frames of another program (.npy): ln power in each mel band, not "
+            "standardized, then the pitch in Hz (0: unvoiced) if the model takes it."
+        ),
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="Sound file to write (.wav, .flac).")],
+    temperature: Annotated[float, typer.Option(help="Factor on the noise; 1 samples from the density.")] = 1.0,
+    seed: SeedOfDraws = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Turn the mel frames of a sound, or of another program, into sound, written as it is generated."""
+    from pushforward.audio.recordings.files import check_audio_path, write_chunks
+    from pushforward.audio.speech.model import SpeechModel
+
+    check_audio_path(output)
+    speech = SpeechModel.load(model)
+    if speech.frames is None:
+        raise InputError(f"{model} takes no mel frames: fit a model with --mel.")
+    with progress("vocoding", quiet) as report:
+        chunks = speech.stream(like=like, seed=seed, temperature=temperature, report=report)
+        samples, clipped = write_chunks(output, chunks, speech.rate)
+    length = samples / speech.rate
+    if json:
+        figures = {"samples": samples, "rate": speech.rate, "seconds": length, "clipped": clipped}
+        print_json({"output": output, **figures}, output)
+    beyond = f"; {clipped} samples beyond full scale were clipped" if clipped else ""
+    say(f"{length:.2f} s of sound in {output}{beyond}", quiet)
