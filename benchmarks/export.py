@@ -164,10 +164,12 @@ def main():
         text += table_of(f"Rows per second, {what}:", found, lambda _, speed: f"{speed:,.0f}")
         text += table_of(f"Largest difference from PyTorch in float64, {what}:", found, lambda apart, _: f"{apart:.0e}")
     bare, of_numpy, whole = (milliseconds(code) for code in ("pass", "import numpy", "import pushforward.lite"))
-    text += f"`python benchmarks/export.py`: {FEATURES} features, the defaults of each architecture, one thread, float64\n"
-    text += f"unless it says otherwise, {ROWS} rows at a time, one row at a time in JavaScript. Differences are relative\n"
-    text += f"to 1 + |number|. A fresh process takes {bare:.0f} ms of its processor, with `import numpy` {of_numpy:.0f} ms\n"
-    text += f"and with `import pushforward.lite` {whole:.0f} ms.\n"
+    text += (
+        f"`python benchmarks/export.py`: {FEATURES} features, the defaults of each architecture, one thread, float64\n"
+        f"unless it says otherwise, {ROWS} rows at a time, one row at a time in JavaScript. Differences are relative\n"
+        f"to 1 + |number|. A fresh process takes {bare:.0f} ms of its processor, with `import numpy` {of_numpy:.0f} ms\n"
+        f"and with `import pushforward.lite` {whole:.0f} ms.\n"
+    )
     (Path(__file__).parent / "export.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -120,7 +120,7 @@ def test_files_that_are_no_models_leave_nothing(form, content, tmp_path):
     if content is None:
         # The layers that the config names are not those of the weights.
         shutil.copy(GOLDEN / "flows" / "maf.safetensors", source)
-        source.write_bytes(source.read_bytes().replace(rb'\"layers\": 2', rb'\"layers\": 9'))
+        source.write_bytes(source.read_bytes().replace(rb"\"layers\": 2", rb"\"layers\": 9"))
         if form == "card":
             return
     else:
