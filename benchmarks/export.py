@@ -1,12 +1,14 @@
-"""How nearly, and how quickly, numpy, JAX and JavaScript evaluate a model file, beside PyTorch.
+"""How nearly, and how quickly, ONNX, numpy, JAX and JavaScript evaluate a model file, beside PyTorch.
 
-    python benchmarks/export.py
+    python benchmarks/export.py [--flows maf nsf ...] [--seconds 2]
 
-Writes benchmarks/export.md: of each architecture the largest difference of log-densities from PyTorch in float64,
-relative to 1 + |log p|, and the rates in rows per second on one thread, of 4,096 rows at a time. JavaScript is measured
-where Node is installed, JAX where it is.
+Writes benchmarks/export.md. Of each architecture, for log-densities and for draws of given latents: the largest
+difference from PyTorch in float64, relative to 1 + |number|, and the rates in rows per second on one thread, of 4,096
+rows at a time, in float64, and of PyTorch and ONNX in float32 as well. JavaScript takes one row after the other, in
+Node. A program that is not installed is not measured.
 """
 
+import argparse
 import importlib.util
 import json
 import shutil
@@ -24,12 +26,12 @@ import pushforward as pf
 from pushforward import lite
 from pushforward.exports.javascript import flow_as_json
 
-ROWS, FEATURES, SECONDS = 4096, 6, 1.0
+ROWS, FEATURES = 4096, 6
 FLOWS = {
+    "nice": lambda: pf.nice(FEATURES),
+    "realnvp": lambda: pf.realnvp(FEATURES),
     "maf": lambda: pf.maf(FEATURES),
     "iaf": lambda: pf.iaf(FEATURES),
-    "realnvp": lambda: pf.realnvp(FEATURES),
-    "nice": lambda: pf.nice(FEATURES),
     "nsf": lambda: pf.nsf(FEATURES, linear="lu"),
     "nsf, coupling": lambda: pf.nsf(FEATURES, kind="coupling"),
     "mixture_cdf": lambda: pf.mixture_cdf(FEATURES),
@@ -37,28 +39,30 @@ FLOWS = {
     "radial": lambda: pf.radial(FEATURES),
     "sylvester": lambda: pf.sylvester(FEATURES),
 }
-# Compiling the roots of these takes minutes.
-NOT_COMPILED = ("planar", "sylvester")
+FUNCTIONS = {"log_prob": "x", "to_data": "z"}
+PROGRAMS = ("PyTorch", "ONNX", "numpy", "JAX", "JavaScript", "PyTorch, float32", "ONNX, float32")
 NODE = """
-const { source, flow: spec, x, seconds } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const { source, flow: spec, rows, name, seconds } = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const flow = require(source).read(spec);
-const found = x.slice(0, 256).map((row) => flow.logProb(row));
+const call = name === "log_prob" ? (x) => flow.logProb(x) : (z) => Array.from(flow.forward(z).value);
+const found = rows.slice(0, 256).map(call);
 const start = process.hrtime.bigint();
-let rows = 0;
+let count = 0;
 const passed = () => Number(process.hrtime.bigint() - start) / 1e9;
-while (passed() < seconds) flow.logProb(x[rows++ % x.length]);
-console.log(JSON.stringify({ found, rate: rows / passed() }));
+while (passed() < seconds) call(rows[count++ % rows.length]);
+console.log(JSON.stringify({ found, rate: count / passed() }));
 """
 
 
-def rate(work):
-    """Rows per second of calls of ROWS rows, after one that is not counted."""
+def rate(work, seconds):
+    """Rows per second in the quickest of the calls of some seconds, after one that is not counted."""
     work()
-    start, calls = time.perf_counter(), 0
-    while time.perf_counter() - start < SECONDS:
+    best, end = np.inf, time.monotonic() + seconds
+    while time.monotonic() < end:
+        start = time.perf_counter()
         work()
-        calls += 1
-    return calls * ROWS / (time.perf_counter() - start)
+        best = min(best, time.perf_counter() - start)
+    return ROWS / best
 
 
 def difference(found, expected):
@@ -66,62 +70,108 @@ def difference(found, expected):
     return float((np.abs(found - expected) / (1 + np.abs(expected))).max())
 
 
-def in_node(flow, x):
+def in_node(flow, rows, name, seconds):
     source = str(files("pushforward.exports.javascript").joinpath("index.js"))
-    given = {"source": source, "flow": flow_as_json(flow), "x": x.tolist(), "seconds": SECONDS}
+    given = {"source": source, "flow": flow_as_json(flow), "rows": rows.tolist(), "name": name, "seconds": seconds}
     done = subprocess.run(["node", "-e", NODE], input=json.dumps(given), capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     return found["found"], found["rate"]
 
 
+def in_onnx(model, name, precision):
+    """A call of onnxruntime in one thread."""
+    import onnxruntime
+
+    from pushforward.exports.onnx.writing import as_onnx
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    made = as_onnx(model, name, precision).SerializeToString()
+    session = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
+    return lambda rows: session.run(None, {FUNCTIONS[name]: rows})[0]
+
+
 @torch.no_grad()
-def measured(name, folder):
-    """Of one architecture, {program: (difference, rate)}."""
-    torch.manual_seed(0)
-    flow = FLOWS[name]()
-    for parameter in flow.parameters():
-        parameter.add_(0.05 * torch.randn_like(parameter))
-    flow = flow.double().eval()
-    path = Path(folder) / "flow.safetensors"
-    pf.save(flow, path)
-    model, x = lite.load(path), torch.randn(ROWS, FEATURES, dtype=torch.float64)
-    rows, expected = x.numpy(), flow.log_prob(x).numpy()
-    found = {"PyTorch": (0.0, rate(lambda: flow.log_prob(x)))}
-    found["numpy"] = difference(model.log_prob(rows), expected), rate(lambda: model.log_prob(rows))
-    if importlib.util.find_spec("jax") is not None and name not in NOT_COMPILED:
+def measured(flow, model, name, seconds):
+    """Of one function of a flow, {program: (difference, rate)}."""
+    rows = np.random.default_rng(0).normal(size=(ROWS, FEATURES))
+    single, double = rows.astype(np.float32), torch.from_numpy(rows)
+    call = getattr(flow.double(), name)
+    expected = call(double).numpy()
+    found = {"PyTorch": (0.0, rate(lambda: call(double), seconds))}
+    ours = getattr(model, name)
+    found["numpy"] = difference(ours(rows), expected), rate(lambda: ours(rows), seconds)
+    if importlib.util.find_spec("jax") is not None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
-        compiled = jax.jit(lambda rows: model.log_prob(rows, xp=jax.numpy))
-        found["JAX"] = difference(compiled(rows), expected), rate(lambda: compiled(rows).block_until_ready())
+        compiled = jax.jit(lambda rows: ours(rows, xp=jax.numpy))
+        found["JAX"] = difference(compiled(rows), expected), rate(lambda: compiled(rows).block_until_ready(), seconds)
     if shutil.which("node"):
-        values, per_second = in_node(flow, x)
+        values, per_second = in_node(flow, rows, name, seconds)
         found["JavaScript"] = difference(values, expected), per_second
+    call = getattr(flow.float(), name)
+    of_single = torch.from_numpy(single)
+    found["PyTorch, float32"] = (
+        difference(call(of_single).double().numpy(), expected), rate(lambda: call(of_single), seconds),
+    )  # fmt: skip
+    if importlib.util.find_spec("onnx") is not None and importlib.util.find_spec("onnxruntime") is not None:
+        for key, precision, values in (("ONNX", "float64", rows), ("ONNX, float32", "float32", single)):
+            run = in_onnx(model, name, precision)
+            found[key] = difference(run(values), expected), rate(lambda run=run, values=values: run(values), seconds)
     return found
 
 
+def made(name, folder):
+    """A flow with weights that are not zero, and the same as the file of it is read without PyTorch."""
+    torch.manual_seed(0)
+    flow = FLOWS[name]()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    path = Path(folder) / "flow.safetensors"
+    # In single precision, so that both precisions have the same weights.
+    pf.save(flow.eval(), path)
+    return flow, lite.load(path)
+
+
+def table_of(title, results, shown):
+    """A table of markdown with a line for each flow."""
+    lines = [f"{title}\n", f"| flow | {' | '.join(PROGRAMS)} |", "|---" * (len(PROGRAMS) + 1) + "|"]
+    for name, found in results.items():
+        cells = [shown(*found[one]) if one in found else "not measured" for one in PROGRAMS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n\n"
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--flows", nargs="*", default=list(FLOWS), choices=FLOWS)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
-    programs = ["PyTorch", "numpy", "JAX", "JavaScript"]
-    titles = [*(f"{one}: rows/s" for one in programs), *(f"{one}: difference" for one in programs[1:])]
-    lines = [f"| flow | {' | '.join(titles)} |"]
-    lines.append("|---" * (2 * len(programs)) + "|")
+    text = __doc__.split("\n")[0] + "\n\n"
+    results = {name: {} for name in FUNCTIONS}
     with tempfile.TemporaryDirectory() as folder:
-        for name in FLOWS:
-            found = measured(name, folder)
-            rates = [f"{found[one][1]:,.0f}" if one in found else "not measured" for one in programs]
-            apart = [f"{found[one][0]:.0e}" if one in found else "not measured" for one in programs[1:]]
-            lines.append(f"| {name} | " + " | ".join([*rates, *apart]) + " |")
-            print(lines[-1], flush=True)
+        for name in asked.flows:
+            flow, model = made(name, folder)
+            for function in FUNCTIONS:
+                results[function][name] = measured(flow, model, function, asked.seconds)
+                rates = ", ".join(f"{one} {speed:,.0f}" for one, (_, speed) in results[function][name].items())
+                print(f"{name}, {function}: {rates} rows/s", flush=True)
+    for function, what in (("log_prob", "log-densities"), ("to_data", "draws of given latents")):
+        found = results[function]
+        text += table_of(f"Rows per second, {what}:", found, lambda _, speed: f"{speed:,.0f}")
+        text += table_of(f"Largest difference from PyTorch in float64, {what}:", found, lambda apart, _: f"{apart:.0e}")
     bare, of_numpy, whole = (milliseconds(code) for code in ("pass", "import numpy", "import pushforward.lite"))
-    text = __doc__.split("\n")[0] + "\n\n" + "\n".join(lines) + "\n\n"
     text += (
-        f"`python benchmarks/export.py`: log_prob of {FEATURES} features in float64 on one thread, {ROWS} rows at a\n"
+        f"`python benchmarks/export.py`: {FEATURES} features, the defaults of each architecture, one thread, float64\n"
+        f"unless it says otherwise, {ROWS} rows at a time, one row at a time in JavaScript. Differences are relative\n"
+        f"to 1 + |number|. A fresh process takes {bare:.0f} ms of its processor, with `import numpy` {of_numpy:.0f} ms\n"
+        f"and with `import pushforward.lite` {whole:.0f} ms.\n"
     )
-    text += "time, one row at a time in JavaScript. Differences are relative to 1 + |log p|.\n\n"
-    text += f"A fresh process takes {bare:.0f} ms of its processor, with `import numpy` {of_numpy:.0f} ms and with\n"
-    text += f"`import pushforward.lite` {whole:.0f} ms.\n"
     (Path(__file__).parent / "export.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -224,9 +224,7 @@ def test_steps_by_the_clocks_of_a_zone_are_refused_by_name(tmp_path, monkeypatch
     days = pa.array(np.datetime64("2024-01-01T00:00:00") + np.arange(300).astype("timedelta64[D]"))
     days = pa.compute.assume_timezone(days, "Europe/Berlin")
     table = pa.table({"day": days, "size": np.random.default_rng(0).normal(size=300)})
-    pf.fit_table(table, columns=["day", "size"], max_steps=1, flow="maf").model.save(
-        tmp_path / "m.safetensors"
-    )
+    pf.fit_table(table, columns=["day", "size"], max_steps=1, flow="maf").model.save(tmp_path / "m.safetensors")
     with pytest.raises(pf.InputError, match='column "day" are counted by the clocks of Europe/Berlin'):
         pf.export(tmp_path / "m.safetensors", tmp_path / "m.json")
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]

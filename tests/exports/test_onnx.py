@@ -217,7 +217,8 @@ def levels(tmp_path_factory):
     """A model of all these columns, and one of two of them given the others; and their table."""
     folder, table = tmp_path_factory.mktemp("levels"), table_with_levels()
     options = {"max_steps": 5, "flow": "maf", "schema": {"epoch": "date-category"}}
-    models = {"all": {}, "given": {"columns": ["mass", "kind"], "given": ["grade", "rain", "binary", "epoch", "survey"]}}
+    given = ["grade", "rain", "binary", "epoch", "survey"]
+    models = {"all": {}, "given": {"columns": ["mass", "kind"], "given": given}}
     with pytest.MonkeyPatch.context() as patch:
         small_flows(patch)
         for name, more in models.items():

@@ -11,8 +11,8 @@ Exported = Annotated[str, typer.Option("--output", "-o", help="File to write; it
 Functions = Annotated[
     str | None,
     typer.Option(
-        help="What an ONNX file computes: log_prob (default), sample, to_latent, to_data, quantile, or several of these "
-        "with commas between them."
+        help="What an ONNX file computes: log_prob (default), sample, to_latent, to_data, quantile, or several with "
+        "commas between them."
     ),
 ]
 Precision = Annotated[str | None, typer.Option(help="Of an ONNX file: float64 (default) or float32.")]

@@ -21,6 +21,7 @@ from pushforward.store.limits import AtMost
 from pushforward.support.arguments import path_of
 from pushforward.support.atomic import atomic_path
 from pushforward.support.devices import usable_device
+from pushforward.support.own_parts import own_parts
 from pushforward.version import __version__
 from pushforward.zoo.registry import build
 
@@ -69,8 +70,8 @@ def save(flow: Saveable, path: str | os.PathLike[str], **notes: Any) -> None:
     # A module of the user's own may have no config at all.
     if getattr(flow, "config", None) is None:
         raise InputError(
-            "This flow has no config to rebuild it from: only flows made by the named architectures can be saved "
-            "(for others, save flow.state_dict() with torch)."
+            f"This flow{own_parts(flow)} has no config to rebuild it from: only flows made by the named architectures "
+            "can be saved (for others, save flow.state_dict() with torch)."
         )
     # Safetensors refuses tied weights and views: each tensor is copied.
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}

@@ -320,7 +320,5 @@
     return spec.kind === "mixture" ? roundedMixture(map, spec.recorded) : rounded(map, spec.recorded, spec.bounds);
   }
 
-  const noiseOf = (point) => point * (1 - 2 * EDGE) + EDGE;
-
-  Object.assign(root.pushforward.parts, { columnMap, noiseOf, nearest, remainder });
+  Object.assign(root.pushforward.parts, { columnMap, nearest, remainder });
 })(globalThis);

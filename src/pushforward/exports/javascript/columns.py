@@ -10,6 +10,7 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.exports.levels import levels_of
+from pushforward.lite.columns import EDGE
 from pushforward.lite.table import Table
 from pushforward.tables.arrow import pa
 
@@ -33,7 +34,8 @@ def described_table(table: Table) -> Described:
         }
         for name in table.context
     ]
-    return {"columns": columns, "given": given, "points": table.points}
+    # Noise lies within the cells of values, and not on their ends.
+    return {"columns": columns, "given": given, "points": table.points * (1 - 2 * EDGE) + EDGE}
 
 
 def _column(name: str, kind: Any) -> Described:

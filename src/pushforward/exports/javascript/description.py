@@ -16,6 +16,7 @@ from pushforward.lite.density import Density
 from pushforward.lite.reading import Weights, density
 from pushforward.lite.table import Table
 from pushforward.support.atomic import atomic_path
+from pushforward.support.own_parts import own_parts
 
 FORMAT, FORMAT_OF_TABLES, VERSION = "pushforward-flow", "pushforward-table", 1
 # The parts of the module that evaluate flows, in the order in which they need each other.
@@ -48,8 +49,8 @@ def flow_as_json(flow: Any) -> dict[str, Any]:
     """
     if getattr(flow, "config", None) is None:
         raise InputError(
-            f"JavaScript cannot evaluate a {type(flow).__name__} of your own: only flows of the named architectures, "
-            "and mixtures of them, whose config says what they are."
+            f"JavaScript cannot evaluate a {type(flow).__name__} of your own{own_parts(flow)}: only flows of the named "
+            "architectures, and mixtures of them, whose config says what they are."
         )
     arrays = {key: value.detach().cpu().double().numpy() for key, value in flow.state_dict().items()}
     return described(density(flow.config, Weights(arrays)))

@@ -6,8 +6,7 @@
 (function (root) {
   "use strict";
 
-  const { numbers, logSumExp, tickOf, isoOf, Calendar, columnMap, noiseOf, nearest, remainder } =
-    root.pushforward.parts;
+  const { numbers, logSumExp, tickOf, isoOf, Calendar, columnMap, nearest, remainder } = root.pushforward.parts;
 
   // The code of a value that the model has never seen.
   const UNSEEN = Infinity;
@@ -127,9 +126,7 @@
       this.modeled = this.columns.filter((column) => column.map);
       const size = this.modeled.length;
       const points = numbers(spec.points);
-      this.points = Array.from({ length: points.length / size }, (_, k) => {
-        return points.slice(k * size, (k + 1) * size).map(noiseOf);
-      });
+      this.points = Array.from({ length: points.length / size }, (_, k) => points.slice(k * size, (k + 1) * size));
     }
 
     /** The code of a value, NaN where there is none. */

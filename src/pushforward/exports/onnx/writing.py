@@ -34,9 +34,9 @@ def write_onnx(
     A function is called as its results are, and takes any number of rows. Of a density: log_prob and to_latent take x,
     (rows, D); to_data z, (rows, D); sample noise, draws of the base, (rows, D), or of a mixture of K flows,
     (rows, 1 + K D), a uniform number and draws of each base; and, of one feature, quantile takes level, (rows,). A
-    conditional density takes a context, (rows, C), as well. Of a table: log_prob takes each column by its name, (rows,);
-    sample takes sample.noise, quantile takes quantile.level, both with the columns that are conditioned on, and the
-    results are the columns sample.NAME, or quantile.NAME.
+    conditional density takes a context, (rows, C), as well. Of a table: log_prob takes each column by its name,
+    (rows,); sample takes sample.noise, quantile takes quantile.level, both with the columns that are conditioned on,
+    and the results are the columns sample.NAME, or quantile.NAME.
 
     With several functions no input is required: a function gives as many rows as its first input has, none without it.
 
@@ -73,11 +73,11 @@ def as_onnx(
 
     from pushforward.exports.onnx.tracing import traced
 
-    known = functions_of(model)
+    offered = functions_of(model)
     for name in names:
-        if name not in known:
-            raise InputError(f"A model of a table has no {name} in ONNX; it has {', '.join(known)}.")
-    graph, operators = traced([known[name] for name in names], precision, "_".join([PRODUCER, *names]))
+        if name not in offered:
+            raise InputError(f"A model of a table has no {name} in ONNX; it has {', '.join(offered)}.")
+    graph, operators = traced([offered[name] for name in names], precision, "_".join([PRODUCER, *names]))
     made = helper.make_model(graph, opset_imports=operators, ir_version=FORMAT, producer_name=PRODUCER)
     made.producer_version = __version__
     helper.set_model_props(made, {PRODUCER: json.dumps({"functions": names, **_described(model), **(about or {})})})
