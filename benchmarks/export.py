@@ -37,8 +37,6 @@ FLOWS = {
     "radial": lambda: pf.radial(FEATURES),
     "sylvester": lambda: pf.sylvester(FEATURES),
 }
-# Compiling the roots of these takes minutes.
-NOT_COMPILED = ("planar", "sylvester")
 NODE = """
 const { source, flow: spec, x, seconds } = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const flow = require(source).read(spec);
@@ -88,7 +86,7 @@ def measured(name, folder):
     rows, expected = x.numpy(), flow.log_prob(x).numpy()
     found = {"PyTorch": (0.0, rate(lambda: flow.log_prob(x)))}
     found["numpy"] = difference(model.log_prob(rows), expected), rate(lambda: model.log_prob(rows))
-    if importlib.util.find_spec("jax") is not None and name not in NOT_COMPILED:
+    if importlib.util.find_spec("jax") is not None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
