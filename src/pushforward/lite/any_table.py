@@ -76,6 +76,10 @@ class AnyTable(Table):
             found = self.density.fill(n, self._codes(n, values, noise[:, 0]), noise)
         return self._all_columns(n, {name: found[:, k] for k, name in enumerate(self.features)}, noise[:, 0])
 
+    def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
+        """Refused: rows of codes say what is given; see `quantiles`."""
+        raise InputError("A model of any columns given any others has `quantiles` of one of them, given codes of rows.")
+
     def quantiles(self, codes: Any, name: str, levels: Any, *, xp: Any = numpy) -> Any:
         """Return quantiles of p(column | other present values), (n, levels), as codes.
 

@@ -134,6 +134,10 @@ class Table:
         """Return the codes, (n, columns), that noise makes, given codes, (n, given)."""
         raise NotImplementedError
 
+    def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
+        """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
+        raise InputError(f"A density over {len(self.modeled)} columns has no quantiles.")
+
     def _log_prob(self, n: Arrays, rows: Any) -> Any:
         raise NotImplementedError
 
@@ -184,7 +188,7 @@ class DequantizedTable(Table):
     def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
         if len(self.modeled) != 1:
-            raise InputError(f"A density over {len(self.modeled)} columns has no quantiles.")
+            return super().quantile(levels, given, xp=xp)
         y = self.density.quantile(levels, self._context(given, xp), xp=xp)
         return self._decoded(y[:, None], xp)[:, self.columns.index(self.modeled[0])]
 
