@@ -14,7 +14,7 @@ from pushforward import lite
 from pushforward.zoo.flow_mixture import FlowMixture
 
 # Of rows whose log-density is a number; both round differently.
-TOLERANCE = 1e-9
+TOLERANCE = 1e-10
 
 
 def loaded(flow, folder):

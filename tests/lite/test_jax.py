@@ -1,6 +1,9 @@
 """The methods that take a namespace run under jax: compiled, in both precisions, and with gradients."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from named_flows import FLOWS, IN_UNITS, made
@@ -9,10 +12,11 @@ from test_tables import rows_of_kinds
 
 import pushforward as pf
 from pushforward import lite
+from pushforward.lite.arrays import Arrays
 
 jax = pytest.importorskip("jax", reason="jax is not installed: pip install jax", exc_type=ImportError)
 jax.config.update("jax_enable_x64", True)
-# Each kind of map once: compiling takes a second or more for each of the roots.
+# Each kind of map once: compiling takes up to a second for each layer with a root, and longer on a busy machine.
 FEW = ["maf", "nsf with a regression", "clusters"]
 SEVERAL = [
     *("iaf with a context", "nsf of coupling layers", "circular", "radial", "residual maf", "adjacency"),
@@ -78,3 +82,30 @@ def test_log_densities_of_a_table_are_compiled_from_codes(tmp_path):
     codes = read.encode(table)
     found = jax.jit(lambda rows: read.log_prob(rows, xp=jax.numpy))(codes)
     np.testing.assert_allclose(found, read.log_prob(codes), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["errors", "any_given_gaps"])
+def test_errors_and_gaps_of_tables_are_compiled_too(name):
+    folder = Path(__file__).parent.parent / "golden" / "tables"
+    read = lite.load(folder / f"{name}.safetensors")
+    codes = read.encode(pq.read_table(folder / f"{name}.parquet"))[:20]
+    found = jax.jit(lambda rows: read.log_prob(rows, xp=jax.numpy))(codes)
+    np.testing.assert_allclose(found, read.log_prob(codes), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("slope", [1.0, 4.0])
+def test_derivatives_of_a_root_are_those_of_the_inverse_to_the_second_order(slope):
+    n = Arrays(jax.numpy, jax.numpy.float64)
+
+    def root(y):
+        return n.root(
+            lambda x: (jax.numpy.sinh(slope * x) - y, slope * jax.numpy.cosh(slope * x)), 0 * y - 9, 0 * y + 9
+        )
+
+    y = jax.numpy.asarray(0.7)
+    for derivative, expected in (
+        (jax.grad(root), jax.grad(lambda y: jax.numpy.arcsinh(y) / slope)),
+        (jax.grad(jax.grad(root)), jax.grad(jax.grad(lambda y: jax.numpy.arcsinh(y) / slope))),
+    ):
+        np.testing.assert_allclose(jax.jit(derivative)(y), expected(y), rtol=1e-10)

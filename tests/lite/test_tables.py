@@ -17,7 +17,8 @@ from pushforward.support import even_points
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 READ = sorted(path.stem for path in (GOLDEN / "tables").glob("*.safetensors"))
-TOLERANCE = 1e-8
+# Rounding of a cell whose ends are nearly equal: relative to its length.
+TOLERANCE = 1e-9
 
 
 def rows_of_kinds(count=400, seed=0):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays
+from pushforward.lite.arrays import Arrays, arrays_of
 from pushforward.lite.conditionals import Conditionals
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.table import UNSEEN, Table
@@ -27,19 +27,21 @@ class AnyTable(Table):
         self.features = [*self.modeled, *self.context]
         self.density = Conditionals(flow, [self.maps[name] for name in self.features])
 
-    def _codes(self, n: Arrays, rows: Any, names: list[str]) -> Any:
-        """Codes of the features; conditions that were never seen are not known, and neither are columns not named."""
-        missing, found = n.like(rows[:, 0], math.nan), []
-        for name in self.features:
-            values = rows[:, names.index(name)] if name in names else missing
-            found.append(n.where(values == UNSEEN, missing, values) if name in self.given else values)
-        return n.concat([one[:, None] for one in found], axis=-1)
+    def _codes(self, n: Arrays, values: dict[str, Any], like: Any) -> Any:
+        """Codes of the features, NaN where none is given; conditions that were never seen are not known."""
+        missing = n.like(like, math.nan)
+        found = {name: values.get(name, missing) for name in self.features}
+        found |= {name: n.where(found[name] == UNSEEN, missing, found[name]) for name in self.context}
+        return n.concat([one[:, None] for one in found.values()], axis=-1)
+
+    def _of_rows(self, n: Arrays, rows: Any) -> Any:
+        return self._codes(n, {name: rows[:, k] for k, name in enumerate(self.names)}, rows[:, 0])
 
     def _log_prob(self, n: Arrays, rows: Any, known: Any = None) -> Any:
         if known is None:
             known = numpy.broadcast_to([name in self.given for name in self.names], rows.shape)
         places = [self.names.index(name) for name in self.features]
-        return self.density.log_prob(n, self._codes(n, rows, self.names), n.xp.asarray(known)[:, places])
+        return self.density.log_prob(n, self._of_rows(n, rows), n.xp.asarray(known)[:, places])
 
     def log_prob_given(self, codes: Any, known: Any, *, xp: Any = numpy) -> Any:
         """Return log p(other present values | known present values) in nats, (n,).
@@ -52,24 +54,31 @@ class AnyTable(Table):
         n, rows = self._rows(codes, self.names, xp)
         with numpy.errstate(all="ignore"):
             found = self._log_prob(n, rows, known)
-        return n.where(n.any(rows == UNSEEN, axis=-1) | ~n.isfinite(found), n(-math.inf), found)
+        return self._where_seen(n, rows, found)
 
     def fill(self, codes: Any, *, seed: int | None = None) -> Any:
         """Return codes, (n, names), with missing values drawn from p(missing | present)."""
         n, rows = self._rows(codes, self.names, numpy)
         with numpy.errstate(all="ignore"):
-            found = self.density.fill(n, self._codes(n, rows, self.names), self.density.noise(len(rows), seed))
+            found = self.density.fill(n, self._of_rows(n, rows), self.density.noise(len(rows), seed))
         filled = dict(zip(self.features, found.T, strict=True))
         codes = [filled.get(name, n.zeros_like(rows[:, 0]))[:, None] for name in self.names]
         return self._as_written(n.concat(codes, axis=-1), self.names)
 
     def draws_of(self, noise: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Return the codes, (n, columns), that the noise of `Conditionals.noise` makes, given codes, (n, given)."""
-        n, rows = self._rows(numpy.empty((len(noise), 0)) if given is None else given, self.given, xp)
-        start = n.zeros_like(n(noise)[:, :1])
+        n = arrays_of(noise, xp)
+        noise, values = n(noise), {}
+        if given is not None:
+            n, rows = self._rows(given, self.given, xp)
+            values = {name: rows[:, k] for k, name in enumerate(self.given)}
         with numpy.errstate(all="ignore"):
-            found = self.density.fill(n, self._codes(n, n.concat([start, rows], axis=-1), ["", *self.given]), n(noise))
-        return self._all_columns(n, {name: found[:, k] for k, name in enumerate(self.features)}, start[:, 0])
+            found = self.density.fill(n, self._codes(n, values, noise[:, 0]), noise)
+        return self._all_columns(n, {name: found[:, k] for k, name in enumerate(self.features)}, noise[:, 0])
+
+    def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
+        """Refused: rows of codes say what is given; see `quantiles`."""
+        raise InputError("A model of any columns given any others has `quantiles` of one of them, given codes of rows.")
 
     def quantiles(self, codes: Any, name: str, levels: Any, *, xp: Any = numpy) -> Any:
         """Return quantiles of p(column | other present values), (n, levels), as codes.
@@ -83,7 +92,7 @@ class AnyTable(Table):
         if name not in self.features:
             raise InputError(f'Column "{name}" does not vary, or is not of this model: it has no quantiles.')
         n, rows = self._rows(codes, self.names, xp)
-        codes, place = self._codes(n, rows, self.names), self.features.index(name)
+        codes, place = self._of_rows(n, rows), self.features.index(name)
         with numpy.errstate(all="ignore"):
             found = [self.density.quantile(n, codes, place, float(level))[:, None] for level in levels]
         return n.concat(found, axis=-1)

@@ -57,6 +57,10 @@ class Column:
         """Return codes in the support of the column."""
         return n.clip(y, *self.support)
 
+    def of_line(self, n: Arrays, y: Any) -> Any:
+        """Return the same of y as `intervals` gives it, of angles in radians."""
+        return self.decode(n, y)
+
     def intervals(self, n: Arrays, codes: Any) -> tuple[Any, Any, Any]:
         """Return the ends of the intervals of values, the same for a density, and what adds to log q(y) of that."""
         y, term = self.encode(n, codes, 0.5 + n.zeros_like(codes))
@@ -165,8 +169,7 @@ class Steps(Column):
     def __init__(self, kind: Any) -> None:
         self.step, self.offset = map(float, kind.lattice)
         low, high = ((end - self.offset) / self.step for end in kind.bounds)
-        self.low, self.high = (round_(end) if math.isfinite(end) else end
-                               for round_, end in ((math.ceil, low), (math.floor, high)))  # fmt: skip
+        self.low, self.high = float(numpy.ceil(low)), float(numpy.floor(high))
         self.bounds = self.low, self.high + 1
 
     def encode(self, n: Arrays, codes: Any, noise: Any) -> Pair:
@@ -200,9 +203,8 @@ class Levels(Column):
 
     def _part(self, n: Arrays, codes: Any) -> tuple[Pair, Pair]:
         mask = n.round((codes - self.first) / self.step)[:, None] == n(numpy.arange(len(self.below) - 1))
-        low, high = ([n.pick(n(table[part]), mask) for table in (self.below, self.above)]
-                     for part in (slice(-1), slice(1, None)))  # fmt: skip
-        return (low[0], low[1]), (high[0], high[1])
+        low = n.pick(n(self.below[:-1]), mask), n.pick(n(self.above[:-1]), mask)
+        return low, (n.pick(n(self.below[1:]), mask), n.pick(n(self.above[1:]), mask))
 
     def encode(self, n: Arrays, codes: Any, noise: Any) -> Pair:
         """Return a point of the interval, and the log of its width over the normal density there."""
@@ -269,10 +271,14 @@ class Circle(Column):
 
     def decode(self, n: Arrays, y: Any) -> Any:
         """Return the angle, or the atom in whose part it is."""
-        return self.of_turn(n, ndtr(n, y))
+        return self._of_turn(n, ndtr(n, y))
 
-    def of_turn(self, n: Arrays, whole: Any) -> Any:
-        """Return the value at a fraction of the turn."""
+    def of_line(self, n: Arrays, y: Any) -> Any:
+        """Return the same of an angle in radians."""
+        return self._of_turn(n, n.remainder(y / (2 * math.pi) + 0.5, n(1.0)))
+
+    def _of_turn(self, n: Arrays, whole: Any) -> Any:
+        """The value at a fraction of the turn."""
         within, atom = n.zeros_like(whole), n.like(whole, math.nan)
         for code, share, _, jump in self.atoms:
             part = n.clip(whole - float(jump), 0.0, float(share))

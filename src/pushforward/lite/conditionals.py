@@ -57,6 +57,7 @@ class Conditionals:
         self.flow, self.columns, self.features = flow, columns, len(columns)
         self.family = {"bins": flow["bins"], "bound": BOUND, "tails": "identity"}
         self.of_angles = {"bins": flow["bins"], "bound": math.pi, "tails": "circular"}
+        self.fixed = [self._fixed(d) for d in range(self.features)]
 
     def noise(self, rows: int, seed: int | None = None) -> Any:
         """Return what draws are made of, (rows, D): normal numbers, and angles."""
@@ -105,8 +106,7 @@ class Conditionals:
         y, beyond = self._of_score(n, self._to_score(n, line, latent, d), d), self._beyond(n, values, known, d, line)
         if beyond is not None:
             y = n.where(beyond[0], beyond[1].quantile(ndtr(n, latent)), y)
-        column: Any = self.columns[d]
-        return column.of_turn(n, n.remainder(y / (2 * math.pi) + 0.5, n(1.0))) if column.circular else column.decode(n, y)
+        return self.columns[d].of_line(n, y)
 
     def _values(self, n: Arrays, codes: Any, d: int) -> Values:
         column, present = self.columns[d], ~n.isnan(codes)
@@ -115,7 +115,7 @@ class Conditionals:
         middle = n(self.flow["marginal"]["x_knots"][d, self.flow["marginal"]["x_knots"].shape[1] // 2])
         for end in (low, high):
             inside = n.where(n.isfinite(end), end, middle)
-            score, slope = self._score(n, inside, d)
+            score, slope = (part[:, 0] for part in self.fixed[d](n, inside[:, None], True))
             scores.append(n.where(n.isfinite(end), score, end))
             points.append(inside if column.circular else scores[-1])
         # Of a step too short for the difference of two scores the probability is its length times the density in it.
@@ -123,34 +123,25 @@ class Conditionals:
         short = mass & (log_length + slope < LOG_SHORTEST)
         mass, term = mass & ~short, term + n.where(short, log_length, n(0.0))
         half = 0.5 * (ndtr(n, points[0]) + ndtr(n, points[1]))
-        shown = n.clip(n.where(points[1] > points[0], probit(n, half, 1 - half), points[0]), -FURTHEST_END, FURTHEST_END)
+        shown = n.where(points[1] > points[0], probit(n, half, 1 - half), points[0])
+        shown = n.zeros_like(shown) if column.circular else n.clip(shown, -FURTHEST_END, FURTHEST_END)
         beside = column.beside(n, n.where(present, codes, n(0.0)), 0.5 * (points[0] + points[1]))
-        shown = n.zeros_like(shown) if column.circular else shown
         high = n.where(short, scores[0], scores[1])
         return Values(interval, scores[0], high, n.where(mass, term, term + slope), mass, shown, beside, present)
 
-    def _of_feature(self, d: int) -> tuple[Any, Any]:
-        """The fixed map of a column from scores to y, as a function and its numbers; None where there is none."""
+    def _fixed(self, d: int) -> Any:
+        """The fixed map of a column from scores to y, a function of arrays, values, (n, 1), and the direction."""
         if not self.columns[d].circular:
             part, function, place = self.flow["marginal"], each_marginal, d
+        elif self.flow["circle"] is None:
+            return lambda n, value, inverse: (value, n.zeros_like(value))
         else:
             part, function, place = self.flow["circle"], circular_marginal, self.flow["circular"].index(d)
-        if part is None:
-            return None, None
-        return function, {
-            key: value[place : place + 1] if isinstance(value, numpy.ndarray) else value for key, value in part.items()
-        }
-
-    def _score(self, n: Arrays, y: Any, d: int) -> tuple[Any, Any]:
-        function, part = self._of_feature(d)
-        if function is None:
-            return y, n.zeros_like(y)
-        score, slope = function(n, part, y[:, None], True)
-        return score[:, 0], slope[:, 0]
+        own = {name: value[place : place + 1] for name, value in part.items() if value is not None and name != "kind"}
+        return lambda n, value, inverse: function(n, {"low": None, **own}, value, inverse)
 
     def _of_score(self, n: Arrays, score: Any, d: int) -> Any:
-        function, part = self._of_feature(d)
-        return score if function is None else function(n, part, score[:, None], False)[0][:, 0]
+        return self.fixed[d](n, score[:, None], False)[0][:, 0]
 
     def _parameters(self, n: Arrays, values: list[Values], known: Any, d: int) -> tuple[Any, Any, Any]:
         """What a network gives of a column, (n, P), and mean and log-deviation of the Gaussian, (n,)."""
@@ -167,8 +158,8 @@ class Conditionals:
             mean, deviation = n.zeros_like(scores), n.ones_like(scores)
         else:
             mean, deviation, distance, _ = conditional_moments(n, flow["covariance"], scores, known)
-        each = [part if limits is None else within_range(n, limits, part) for part in (
-            n.where(known, scores, n(0.0)), mean, distance)]  # fmt: skip
+        each = [n.where(known, scores, n(0.0)), mean, distance]
+        each = each if limits is None else [within_range(n, limits, part) for part in each]
         owner = [k for k, own in enumerate(values) for _ in own.beside]
         shown = [n.where(known[:, k, None], part, n(0.0)) for k, part in zip(owner, beside, strict=True)]
         parts = [each[0], *shown, each[1], n.log(deviation), each[2]]
@@ -219,7 +210,7 @@ class Conditionals:
         for end, apart in ((low, -1.0), (high, 1.0)):
             inside = n.clip(n.where(narrow, n(apart), end), -FURTHEST_END, FURTHEST_END)
             ends.append(n.where(n.isfinite(end), self._map(n, line, inside, d, True)[0], n(apart * INFINITE_END)))
-        of_wide = log_between(n, *ends, 1e-6)
+        of_wide = log_between(n, ends[0], ends[1], 1e-6)
         if self.columns[d].circular:
             of_wide = n.log((ends[1] - ends[0]) / (2 * math.pi))
         return n.where(own.mass, n.where(narrow, of_narrow, of_wide), density) + own.term
@@ -238,9 +229,9 @@ class Conditionals:
             middles.append((0.5 * (low + high))[:, None])
             scores.append(own.score[:, None])
         known, every = known & n.xp.asarray(trend["rows"] > 0), n.concat(scores, axis=-1)
-        low, high = (limits[name] + sign * ROUNDING * numpy.maximum(numpy.abs(limits[name]), 1)
-                     for name, sign in (("low", -1), ("high", 1)))  # fmt: skip
-        rows = n.any(((every < n(low)) | (every > n(high))) & known, axis=-1)
+        room = {name: ROUNDING * numpy.maximum(numpy.abs(end), 1) for name, end in limits.items()}
+        low, high = n(limits["low"] - room["low"]), n(limits["high"] + room["high"])
+        rows = n.any(((every < low) | (every > high)) & known, axis=-1)
         if n.concrete and not rows.any():
             return None
         mean, deviation = predicted(n, trend, n.concat(middles, axis=-1), known, d)

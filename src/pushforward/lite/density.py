@@ -176,42 +176,35 @@ class Density:
     def _inputs(self, rows: Any, context: Any, xp: Any) -> tuple[Arrays, Any, Any, tuple[int, ...]]:
         """Arrays of a namespace: rows, (n, D), the context, (n or 1, C), and the shape of the batch."""
         n = arrays_of(rows, xp)
-        x = n(rows)
+        x, given = n(rows), None if context is None else n(context)
+        wrong = "Expected {} of {} numbers, got the shape {}."
         if x.ndim == 0 or x.shape[-1] != self.features:
-            raise InputError(f"Expected rows of {self.features} numbers, got the shape {tuple(x.shape)}.")
-        given, batch = self._checked(n, context), x.shape[:-1]
-        if given is not None and given.ndim > 1 and (x.ndim, given.ndim) != (2, 2):
-            try:
-                batch = numpy.broadcast_shapes(batch, given.shape[:-1])
-            except ValueError:
-                shapes = tuple(x.shape), tuple(given.shape)
-                raise InputError(f"Rows and context do not broadcast: {shapes[0]} and {shapes[1]}.") from None
-            x, given = (n.broadcast_to(part, (*batch, part.shape[-1])) for part in (x, given))
-        x = x if x.ndim == 2 else n.reshape(x, (-1, self.features))
-        if given is not None:
-            given = shown_more(n, self.regressions, n.reshape(given, (-1, self.context_features)))
-            x, batch = self._together(n, x, given, batch)
-        return n, x, given, batch
-
-    def _together(self, n: Arrays, x: Any, given: Any, batch: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
-        counts = x.shape[0], given.shape[0]
-        if n.concrete and counts[0] != counts[1] and 1 not in counts:
-            raise InputError(f"Rows and context do not broadcast: there are {counts[0]} and {counts[1]} of them.")
-        # One row of the two stands for as many as the other has.
-        return x + n.zeros_like(given[:, :1]), given.shape[:1] if batch == (1,) else batch
-
-    def _checked(self, n: Arrays, context: Any) -> Any:
-        expected = self.context_features
-        if context is None:
-            if expected:
-                raise InputError(f"This density is conditional: it needs a context of {expected} numbers for each row.")
-            return None
-        given = n(context)
-        if not expected:
+            raise InputError(wrong.format("rows", self.features, tuple(x.shape)))
+        batch, width = x.shape[:-1], self.context_features
+        if given is None and width:
+            raise InputError(f"This density is conditional: it needs a context of {width} numbers for each row.")
+        if given is not None and not width:
             raise InputError("This density takes no context.")
-        if given.ndim == 0 or given.shape[-1] != expected:
-            raise InputError(f"Expected contexts of {expected} numbers, got the shape {tuple(given.shape)}.")
-        return given
+        if given is None:
+            return n, x if x.ndim == 2 else n.reshape(x, (-1, self.features)), None, batch
+        if given.ndim == 0 or given.shape[-1] != width:
+            raise InputError(wrong.format("contexts", width, tuple(given.shape)))
+        if (x.ndim, given.ndim) != (2, 2) and given.ndim > 1:
+            batch = _broadcast(batch, given.shape[:-1])
+            x, given = (n.broadcast_to(part, (*batch, part.shape[-1])) for part in (x, given))
+        elif n.concrete and x.ndim == given.ndim == 2:
+            batch = _broadcast(batch, given.shape[:-1])
+        x, given = n.reshape(x, (-1, self.features)), n.reshape(given, (-1, width))
+        # One row of the two stands for as many as the other has.
+        batch = given.shape[:1] if batch == (1,) else batch
+        return n, x + n.zeros_like(given[:, :1]), shown_more(n, self.regressions, given), batch
+
+
+def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return numpy.broadcast_shapes(one, other)
+    except ValueError:
+        raise InputError(f"Rows and context do not broadcast: there are {one} and {other} of them.") from None
 
 
 def _shaped(n: Arrays, values: Any, shape: tuple[int, ...]) -> Any:

@@ -10,7 +10,7 @@ import numpy
 
 from pushforward.errors import InputError
 
-# The first direction numbers of Joe and Kuo 2008, doi:10.1137/070709359, (dimensions, 7), are in a file beside this one.
+# The first direction numbers of Joe and Kuo 2008, doi:10.1137/070709359, (dimensions, 7), are in a file beside this.
 MOST_DIMENSIONS, BITS, LEAST = 1024, 30, 1e-9
 
 

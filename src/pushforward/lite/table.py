@@ -40,8 +40,10 @@ class Table:
         density: a `Density`, or `Conditionals`.
     """
 
-    # What ONNX files and pages of JavaScript have no words for, if anything.
+    # Why it cannot be exported, if so; the columns that may have gaps; passes for each row.
     refused: str | None = None
+    _gaps: Any = ()
+    _evaluations = 1
 
     def __init__(self, density: Any, notes: dict[str, Any], schema: dict[str, Any]) -> None:
         self.density, self.schema = density, schema
@@ -52,6 +54,8 @@ class Table:
         self.modeled = [name for name in self.columns if schema[name].modeled]
         self.context = [name for name in self.given if schema[name].modeled]
         self.maps = {name: column(schema[name]) for name in self.modeled}
+        # The given columns whose values must be known.
+        self._needed: list[str] = []
 
     @property
     def description(self) -> dict[str, Any]:
@@ -86,12 +90,8 @@ class Table:
         size = max(1, MOST_AT_ONCE // self._evaluations)
         if n.concrete and len(rows) > size:
             return numpy.concatenate([self.log_prob(rows[k : k + size]) for k in range(0, len(rows), size)])
-        unseen = n.zeros_like(rows[:, 0]) > 1
-        for name in (*self.columns, *self._needed):
-            unseen = unseen | (rows[:, self.names.index(name)] == UNSEEN)
         with numpy.errstate(all="ignore"):
-            found = self._log_prob(n, rows)
-        return n.where(unseen | ~n.isfinite(found), n(-math.inf), found)
+            return self._where_seen(n, rows, self._log_prob(n, rows))
 
     def sample(self, count: int | None = None, given: Any = None, *, seed: int | None = None) -> Any:
         """Draw codes of the modeled columns, (n, columns).
@@ -108,6 +108,13 @@ class Table:
         noise = self.density.noise(len(given) if count is None else count, seed)
         return self._as_written(self.draws_of(noise, given), self.columns)
 
+    def _where_seen(self, n: Arrays, rows: Any, found: Any) -> Any:
+        """Log-densities of rows, -inf where a value that matters was never seen."""
+        seen = n.isfinite(found)
+        for name in (*self.columns, *self._needed):
+            seen = seen & (rows[:, self.names.index(name)] != UNSEEN)
+        return n.where(seen, found, n(-math.inf))
+
     def _as_written(self, codes: Any, names: list[str]) -> Any:
         pairs = zip(names, codes.T, strict=True)
         return numpy.stack([self.schema[name].as_written(codes_of) for name, codes_of in pairs], 1)
@@ -123,15 +130,13 @@ class Table:
             raise InputError(f"Expected a matrix of codes of {len(names)} columns, got the shape {tuple(rows.shape)}.")
         return n, rows
 
-    # What kinds of models do differently.
-
     def draws_of(self, noise: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Return the codes, (n, columns), that noise makes, given codes, (n, given)."""
         raise NotImplementedError
 
-    _gaps: Any = ()
-    _needed: list[str] = []
-    _evaluations = 1
+    def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
+        """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
+        raise InputError(f"A density over {len(self.modeled)} columns has no quantiles.")
 
     def _log_prob(self, n: Arrays, rows: Any) -> Any:
         raise NotImplementedError
@@ -183,7 +188,7 @@ class DequantizedTable(Table):
     def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
         if len(self.modeled) != 1:
-            raise InputError(f"A density over {len(self.modeled)} columns has no quantiles.")
+            return super().quantile(levels, given, xp=xp)
         y = self.density.quantile(levels, self._context(given, xp), xp=xp)
         return self._decoded(y[:, None], xp)[:, self.columns.index(self.modeled[0])]
 
