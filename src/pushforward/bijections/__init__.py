@@ -5,6 +5,7 @@ from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.compose import Compose, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
+from pushforward.bijections.continuous import Continuous
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling
 from pushforward.bijections.linear import LU, Householder
@@ -44,6 +45,7 @@ __all__ = [
     "Chain",
     "Compose",
     "Constrained",
+    "Continuous",
     "Cost",
     "Coupling",
     "Elementwise",
