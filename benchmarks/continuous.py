@@ -31,10 +31,7 @@ from pushforward.evaluation.targets import many_well
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "continuous.json", HERE / "continuous.md"
 BOARD = ("POWER", "GAIA", "COADS", "APPLIANCES", "GALAXY", "PATCHES")
-# A density of a row takes an equation to solve: so many test rows are judged.
-TEST_ROWS = 10_000
 MATCHING = {"batch_size": 1024, "learning_rate": 2e-3, "patience": None, "progress": False}
-DRAWS = 20_000
 
 
 def matched(train: Tensor, validation: Tensor, options: argparse.Namespace, objective: str) -> tuple[pf.Flow, Any]:
@@ -54,10 +51,11 @@ def matched(train: Tensor, validation: Tensor, options: argparse.Namespace, obje
     return flow, history
 
 
-def split_of(name: str) -> tuple[Tensor, Tensor, Tensor]:
+def split_of(name: str, options: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor]:
     split = quality.load_split(name)
     parts = [torch.from_numpy(part) for part in (split.train, split.validation, split.test)]
-    return parts[0], parts[1], parts[2][:TEST_ROWS]
+    # A density of a row takes an equation to solve: not all test rows are judged.
+    return parts[0], parts[1], parts[2][: options.draws // 2]
 
 
 def scored(flow: Any, x: Tensor) -> dict[str, float]:
@@ -78,7 +76,7 @@ def plane(options: argparse.Namespace) -> list[dict]:
     """Each planar density by flow matching, with and without pairing, and by the default."""
     rows = []
     for name in options.sets or list(toys.TOYS):
-        train, validation, test = split_of(name)
+        train, validation, test = split_of(name, options)
         for objective in ("flow_matching", "optimal_transport"):
             flow, history = matched(train, validation, options, objective)
             rows.append({"set": name, "by": objective, "steps": history.steps, **scored(flow, test)})
@@ -93,7 +91,7 @@ def board(options: argparse.Namespace) -> list[dict]:
     """Each table of the scoreboard by flow matching, and by the default, in the same seconds."""
     rows = []
     for name in options.sets or BOARD:
-        train, validation, test = split_of(name)
+        train, validation, test = split_of(name, options)
         flow, history = matched(train, validation, options, "flow_matching")
         rows.append({"set": name, "by": "flow_matching", "steps": history.steps, **scored(flow, test)})
         show(rows[-1])
@@ -110,14 +108,15 @@ def default(name: str, options: argparse.Namespace) -> Any:
 
 def errors(options: argparse.Namespace) -> list[dict]:
     """A trained flow at several tolerances: errors claimed, measured, and the integral over the plane."""
-    train, validation, test = split_of("pinwheel")
+    train, validation, test = split_of("pinwheel", options)
     flow, _ = matched(train, validation, options, "flow_matching")
     solver = flow.bijection.inner
-    test = test[:2000].double()
+    test = test[: options.draws // 10].double()
     solver.tolerance = 1e-10
     flow.double()
     truth = pf.evaluate(flow, test)
-    axis = torch.linspace(-6, 6, 301, dtype=torch.float64)
+    side = math.isqrt(4 * options.draws)
+    axis = torch.linspace(-6, 6, side, dtype=torch.float64)
     rows = []
     for tolerance in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5):
         solver.tolerance = tolerance
@@ -125,7 +124,7 @@ def errors(options: argparse.Namespace) -> list[dict]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             coarse = (pf.evaluate(flow, test) - truth).abs()
-            density = pf.evaluate(flow, torch.cartesian_prod(axis, axis)).exp().view(301, 301)
+            density = pf.evaluate(flow, torch.cartesian_prod(axis, axis)).exp().view(side, side)
         rows.append(
             {
                 "tolerance": tolerance,
@@ -150,13 +149,19 @@ def chain(options: argparse.Namespace) -> list[dict]:
             x = many_well_draws(60_000, 8, options.seed)
             parts = (x[:50_000], x[50_000:55_000], x[55_000:])
         else:
-            parts, target = split_of(name), None
+            parts, target = split_of(name, options), None
         teacher, _ = matched(parts[0], parts[1], options, "flow_matching")
         teacher.float()
         start = time.perf_counter()
         student = taught(teacher, parts[0], options)
         report = pf.distill(
-            teacher, student, estimator="joint", max_time=options.seconds, batch_size=256, draws=DRAWS, progress=False
+            teacher,
+            student,
+            estimator="joint",
+            max_time=options.seconds,
+            batch_size=256,
+            draws=options.draws,
+            progress=False,
         )
         row = {
             "set": name,
@@ -169,7 +174,7 @@ def chain(options: argparse.Namespace) -> list[dict]:
             "distillation_seconds": time.perf_counter() - start,
             "times_faster": report.speed.teacher_seconds / report.speed.student_seconds if report.speed else math.nan,
         }
-        rows.append(row | expectations(teacher, student, parts[2], target))
+        rows.append(row | expectations(teacher, student, target, options.draws))
         show(rows[-1])
     return rows
 
@@ -180,29 +185,29 @@ def taught(teacher: pf.Flow, train: Tensor, options: argparse.Namespace) -> pf.F
     torch.manual_seed(options.seed)
     student = pf.nsf(features, kind="coupling", layers=6, hidden=(128, 128), linear="lu")
     with torch.no_grad():
-        x = torch.cat([teacher.sample((5_000,)) for _ in range(10)]).float()
+        x = torch.cat([teacher.sample((5_000,)) for _ in range(max(options.draws // 2_000, 1))]).float()
     student = pf.gaussianized(student, x.double())
     pf.fit(student, x, max_time=options.seconds, seed=options.seed, progress=False)
     return student.float()
 
 
-def expectations(teacher: pf.Flow, student: pf.Flow, test: Tensor, target: Any) -> dict[str, float]:
+def expectations(teacher: pf.Flow, student: pf.Flow, target: Any, draws: int) -> dict[str, float]:
     """Means and squares by weighted draws of the student, in their own standard errors from what is known."""
 
     def moments(x: Tensor) -> Tensor:
         return torch.cat([x, x.square()], -1)
 
-    weighted = pf.reweight(teacher, student, DRAWS)
+    weighted = pf.reweight(teacher, student, draws)
     mean, error = weighted.expectation(moments)
     with torch.no_grad():
-        plain = moments(teacher.sample((DRAWS,)).double())
-    difference = (mean - plain.mean(0)) / torch.hypot(error, plain.std(0) / DRAWS**0.5)
+        plain = moments(teacher.sample((draws,)).double())
+    difference = (mean - plain.mean(0)) / torch.hypot(error, plain.std(0) / draws**0.5)
     found = {"expectations_off": float(difference.abs().max())}
     if target is not None:
         # The target itself in place of the teacher: the weights then correct both.
-        exact = pf.reweight(_Unnormalized(target), student, DRAWS)
+        exact = pf.reweight(_Unnormalized(target), student, draws)
         mean, error = exact.expectation()
-        found["target_effective_share"] = exact.effective_sample_size / DRAWS
+        found["target_effective_share"] = exact.effective_sample_size / draws
         found["target_means_off"] = float(((mean - target.mean) / error).abs().max())
     return found
 
@@ -262,6 +267,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each training")
     parser.add_argument("--sets", type=lambda text: text.split(","), help="some of the sets, with commas")
     parser.add_argument("--width", type=int, default=256, help="of the two hidden layers")
+    parser.add_argument("--draws", type=int, default=20_000, help="to judge students and integrals by")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--try", dest="trial", action="store_true", help="store nothing")

@@ -124,10 +124,12 @@ def test_every_objective_finds_the_density(objective):
     truth = torch.distributions.MultivariateNormal(torch.tensor([3.0, -1.0]), torch.tensor([[1.0, 0.8], [0.8, 1.0]]))
     x = truth.sample((2000,))
     flow = pf.standardized(pf.continuous(2, hidden=(32, 32), steps=8), x)
-    history = pf.fit(flow, x, objective=objective, max_steps=400, learning_rate=5e-3, average_decay=0.98)
-    new = truth.sample((2000,))
+    # Steps through the equation are slow and learn more, and so are large batches to pair.
+    options = {"max_steps": 100 if objective == "likelihood" else 400, "batch_size": 128}
+    history = pf.fit(flow, x, objective=objective, learning_rate=5e-3, average_decay=0.95, **options)
+    new = truth.sample((1000,))
     difference = truth.log_prob(new) - pf.evaluate(flow, new)
-    assert float(difference.mean()) < 0.1 + 5 * float(difference.std()) / 2000**0.5
+    assert float(difference.mean()) < 0.1 + 5 * float(difference.std()) / 1000**0.5
     # The held-out value is a log-likelihood whatever is minimized.
     assert abs(history.best_held_out - float(truth.log_prob(new).mean())) < 0.5
 
