@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from pushforward.training.distillation.reweighting import reweight as reweight
     from pushforward.training.history import History as History
     from pushforward.training.likelihood import evaluate as evaluate
+    from pushforward.training.likelihood import log_prob_with_error as log_prob_with_error
     from pushforward.training.maximum_likelihood import fit as fit
     from pushforward.training.settings import TrainingOptions as TrainingOptions
     from pushforward.training.variational import fit_to_target as fit_to_target
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from pushforward.zoo.autoregressive import autoregressive as autoregressive
     from pushforward.zoo.autoregressive import iaf as iaf
     from pushforward.zoo.autoregressive import maf as maf
+    from pushforward.zoo.continuous import continuous as continuous
     from pushforward.zoo.coupling import coupling as coupling
     from pushforward.zoo.coupling import nice as nice
     from pushforward.zoo.coupling import realnvp as realnvp
@@ -114,12 +116,13 @@ _HOMES = {
     "pushforward.training.distillation": ["DistillationReport", "distill", "evaluate_student"],
     "pushforward.training.distillation.reweighting": ["Chains", "Reweighted", "independence_metropolis", "reweight"],
     "pushforward.training.history": ["History"],
-    "pushforward.training.likelihood": ["evaluate"],
+    "pushforward.training.likelihood": ["evaluate", "log_prob_with_error"],
     "pushforward.training.maximum_likelihood": ["fit"],
     "pushforward.training.settings": ["TrainingOptions"],
     "pushforward.training.variational": ["fit_to_target"],
     "pushforward.training.variational_fit": ["VariationalFit", "evaluate_on_target"],
     "pushforward.zoo.autoregressive": ["autoregressive", "iaf", "maf"],
+    "pushforward.zoo.continuous": ["continuous"],
     "pushforward.zoo.coupling": ["coupling", "nice", "realnvp"],
     "pushforward.zoo.dequantized": ["dequantized"],
     "pushforward.zoo.images": ["glow", "realnvp_image"],

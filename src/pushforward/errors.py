@@ -1,4 +1,4 @@
-"""The exceptions that the library raises by design."""
+"""The exceptions that the library raises by design, and a warning."""
 
 
 class InputError(ValueError):
@@ -14,3 +14,7 @@ class TrainingError(RuntimeError):
 
     The message says where; the flow keeps its best weights.
     """
+
+
+class AccuracyWarning(RuntimeWarning):
+    """Log-densities whose numerical errors are above 0.01 nats."""

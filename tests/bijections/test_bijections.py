@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pushforward.evaluation import contracts
 
-# What holds for layers holds for their compositions, which are in the slow tier.
-COMPOSED = {*ARCHITECTURES, *COUPLED_FAMILIES}
+# What holds for layers holds for their compositions, which are in the slow tier, and so are equations to solve.
+COMPOSED = {*ARCHITECTURES, *COUPLED_FAMILIES, "continuous"}
 EVERY = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in COMPOSED else []) for name in CATALOGUE]
 )

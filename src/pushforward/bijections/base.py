@@ -37,6 +37,7 @@ class Bijection(nn.Module):
         features: D, the length of an event.
         context_features: C, the length of a context, 0 when the map is unconditional.
         cost: what each direction costs.
+        estimates: whether log_det is a random estimate, default False.
 
     Example:
         >>> import torch
@@ -54,6 +55,7 @@ class Bijection(nn.Module):
 
     features: int
     context_features: int = 0
+    estimates: bool = False
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map latent to data.
@@ -158,6 +160,18 @@ class Bijection(nn.Module):
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
         return torch.zeros_like(context, dtype=torch.bool)
+
+    @property
+    def inner(self) -> "Bijection":
+        """The map in its own units, where this one standardizes values and contexts around it; else this one."""
+        return self
+
+    def to_inner(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """x, (*batch, D), and its context as the inverse of `inner` is given them."""
+        return x, context
+
+    def refine(self) -> None:
+        """Be more accurate from now on; a closed form, or a root to the last float, is so already."""
 
     @property
     def trains_compiled(self) -> bool:

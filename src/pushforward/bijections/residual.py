@@ -79,7 +79,7 @@ class Residual(Bijection):
         self.features = features
         self.context_features = context
         self.lipschitz = lipschitz
-        self.exact = log_det == "exact" or (log_det == "auto" and features <= EXACT_FEATURES)
+        self.estimates = log_det == "series" or (log_det == "auto" and features > EXACT_FEATURES)
         self.network = LinearizedMLP(features, hidden, activation, context)
         # The slopes of the activations count as well.
         self.steepest = STEEPEST[activation]
@@ -88,11 +88,6 @@ class Residual(Bijection):
     def cost(self) -> Cost:
         """A fixed point from z to x, 1 pass from x to z."""
         return Cost("fixed point", "1 pass")
-
-    @property
-    def estimates(self) -> bool:
-        """Whether log_det is a random estimate."""
-        return not self.exact
 
     @in_full_precision
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -124,7 +119,7 @@ class Residual(Bijection):
         """
         linearization = self.network.linearized(x, self._conditions(context), self._weights())[1]
         like = x if context is None else torch.broadcast_tensors(x, context[..., :1])[0]
-        if self.exact:
+        if not self.estimates:
             exact = self._log_det(linearization, like)
             return exact, torch.zeros_like(exact)
         estimates = torch.stack([self._log_det(linearization, like) for _ in range(repeats)])
@@ -141,7 +136,7 @@ class Residual(Bijection):
 
     def _log_det(self, linearization: Linearization, like: Tensor) -> Tensor:
         """log|det(1 + J)|, or an estimate of it, in the batch of a value (*batch, D)."""
-        if not self.exact:
+        if self.estimates:
             return series_estimate(linearization, like, self.lipschitz)
         jacobian = linearization.matrix()
         one = torch.eye(self.features, dtype=jacobian.dtype, device=jacobian.device)

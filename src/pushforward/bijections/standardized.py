@@ -112,6 +112,16 @@ class Standardized(Bijection):
         return y.to(dtype), self.standardized_context(context, dtype), constant
 
     @property
+    def inner(self) -> Bijection:
+        """That of f."""
+        return self.bijection.inner
+
+    def to_inner(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """x and its context in standardized units, as far as f does not standardize them in turn."""
+        y, context, _ = self.standardize(x, context)
+        return self.bijection.to_inner(y, context)
+
+    @property
     def cost(self) -> Cost:
         """The cost of f."""
         return self.bijection.cost

@@ -37,7 +37,8 @@ def solve_contraction(function: Contraction, x: Tensor, lipschitz: float, *, new
         z, (*batch, D). A row of x that is not finite gives NaN.
 
     Raises:
-        SolverError: a row did not converge: g does not contract there, or is not finite. The message names the first one.
+        SolverError: a row did not converge: g does not contract there, or is not finite. The message names the
+            first one.
 
     Cost: 3 to 8 Newton steps, or log(eps) / log(lipschitz) steps of the fixed point.
 

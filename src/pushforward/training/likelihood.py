@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import InputError
+from pushforward.bijections.base import Bijection
+from pushforward.errors import AccuracyWarning, InputError
 from pushforward.support.modules import device_of, frozen
+from pushforward.support.seeding import seeded
 from pushforward.training.rows import Rows, as_matrix, check_shapes, in_dtype_of
 
 if TYPE_CHECKING:
     from pushforward.flow import Density
 
 CHUNK_ROWS = 4096
+# Two solutions of an equation may agree at a row by chance, as one in so many of its batch does.
+CHANCE = 100
 
 
 def evaluate(flow: Density, x: Any, context: Any = None, *, batch_size: int = CHUNK_ROWS) -> Tensor:
@@ -48,6 +54,61 @@ def evaluate(flow: Density, x: Any, context: Any = None, *, batch_size: int = CH
     with frozen(flow), torch.no_grad():
         parts = [flow.log_prob(*(t.to(device) for t in batch)) for batch in Rows(x, context).chunks(batch_size)]
     return torch.cat(parts).to(x.device) if parts else x.new_empty(0)
+
+
+def log_prob_with_error(
+    flow: Density, x: Any, context: Any = None, *, batch_size: int = CHUNK_ROWS, repeats: int = 16
+) -> tuple[Tensor, Tensor]:
+    """Return the log-density of each row with an error bar, without gradients and in eval mode.
+
+    Maps that solve an equation to a tolerance solve it once more, to a finer one, whose value is returned: see
+    `Bijection.refine`. The error is the difference of the two at the row, and a hundredth of the largest one of its
+    batch, since both may agree at a row by chance. Where a log-determinant is a random estimate, values are means of
+    `repeats` estimates, whose standard error is added in quadrature. Other flows have no error but rounding: theirs is
+    0.
+
+    Arguments:
+        flow: The density, a module.
+        x: Rows (n, features): a tensor, an array or a data frame.
+        context: Context rows (n, context features) of a conditional flow.
+        batch_size: Rows evaluated at a time.
+        repeats: Estimates of a random log-determinant, at least two.
+
+    Returns:
+        log p(x | context) and its error in nats, (n,) each, on the device of x.
+
+    Raises:
+        InputError: As for `evaluate`; fewer than two repeats.
+
+    Cost: Two to four times that of `evaluate`, and `repeats` times as much for random estimates.
+
+    >>> import pushforward
+    >>> value, error = log_prob_with_error(pushforward.maf(features=2), torch.zeros(5, 2))
+    >>> value.shape, float(error.max())
+    (torch.Size([5]), 0.0)
+    """
+    if repeats < 2:
+        raise InputError(f"repeats must be at least 2; it is {repeats}.")
+    finer: Any = copy.deepcopy(flow)
+    maps = [module for module in finer.modules() if isinstance(module, Bijection)]
+    for bijection in maps:
+        bijection.refine()
+    estimates = any(bijection.estimates for bijection in maps)
+    seeds = range(repeats if estimates else 1)
+
+    def evaluated(one: Density, seed: int) -> Tensor:
+        with seeded(seed, device_of(one)), warnings.catch_warnings():
+            # Errors are measured here, row by row.
+            warnings.simplefilter("ignore", AccuracyWarning)
+            return evaluate(one, x, context, batch_size=batch_size)
+
+    values = torch.stack([evaluated(finer, seed) for seed in seeds])
+    difference = (values[0] - evaluated(flow, 0)).abs()
+    if len(difference):
+        largest = torch.cat([part.amax().expand(len(part)) for part in difference.split(batch_size)])
+        difference = difference + largest / CHANCE
+    spread = values.std(0) / repeats**0.5 if estimates else torch.zeros_like(difference)
+    return values.mean(0), torch.hypot(difference, spread)
 
 
 class HeldOut:

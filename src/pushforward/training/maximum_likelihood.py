@@ -10,10 +10,9 @@ from pushforward.support.modules import check_module, device_of
 from pushforward.training.batches import ShuffledBatches, StreamedBatches, StreamedRows
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.data import data_with_validation, split_data, streamed_data
+from pushforward.training.flow_matching import check_objective, held_out_for, objective_for
 from pushforward.training.history import History
-from pushforward.training.likelihood import HeldOut
 from pushforward.training.loop import train
-from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.range_check import contexts_compared, warn_of_tails
 from pushforward.training.rows import Rows, column_of
 from pushforward.training.settings import Settings, TrainingOptions, settings_from
@@ -44,6 +43,7 @@ def fit(
     validation_weights: Any = None,
     validation_fraction: float = 0.1,
     split: tuple[Tensor, Tensor] | None = None,
+    objective: str = "likelihood",
     **training: Unpack[TrainingOptions],
 ) -> History:
     """Fit a flow to the rows of x by maximum likelihood, in place, and leave it with the best weights in eval mode.
@@ -72,6 +72,10 @@ def fit(
             farther from the others than ten times their range are always trained on. Copies of a row stand on one side,
             and count once among the held-out rows: see `pushforward.training.copies`.
         split: Indices of the rows of x to train on, and of those to hold out, in place of a random share.
+        objective: "likelihood" (default). For flows in continuous time also "flow_matching", which fits the velocity to
+            straight paths from latent points to rows and solves no equation, or "optimal_transport", the same with
+            latent points paired with the rows of a batch: see `pushforward.training.flow_matching`. The held-out value
+            is a log-likelihood all the same, of at most 1024 rows; training values are minus the matching loss.
         training: Options of the run by name: see `pushforward.training.TrainingOptions`.
 
     Returns:
@@ -89,6 +93,7 @@ def fit(
     ((450, 50), 'finished')
     """
     check_module(flow, "fit", "a flow, such as pushforward.maf(features=2)", "log_prob")
+    check_objective(objective, flow)
     # Options that cannot be used are refused before they are.
     settings_from({**training, "evaluate_every": 1, "max_steps": 1})
     beside = (validation, validation_context, validation_weights)
@@ -108,7 +113,8 @@ def fit(
     # The first change to the flow: by now nothing can be wrong with the call.
     if settings.precision == "64-true":
         flow.double()
-    checkpoint = checkpoint_for(flow, data.origin, settings, device, validation_fraction=validation_fraction)
+    choices = {"validation_fraction": validation_fraction} | _unless_likelihood(objective)
+    checkpoint = checkpoint_for(flow, data.origin, settings, device, **choices)
     rows, held_out = data.ready_for(flow, device)
     _check_ranges(flow, rows)
 
@@ -122,14 +128,19 @@ def fit(
         batches = StreamedBatches(x, settings.batch_size, settings.seed, rows.x.dtype, *processes)
     else:
         batches = ShuffledBatches(rows, settings.batch_size, settings.seed, *processes)
-    objective = MaximumLikelihood(flow)
-    evaluate = HeldOut(objective, held_out, fabric.device)
+    minimized = objective_for(objective, flow, rows)
+    evaluate = held_out_for(minimized, flow, held_out, fabric.device)
     with contexts_compared(flow, None if isinstance(x, StreamedRows) else rows):
         history = train(
-            fabric, objective, batches, evaluate, settings, name_rows=batches.name_rows, checkpoint=checkpoint
+            fabric, minimized, batches, evaluate, settings, name_rows=batches.name_rows, checkpoint=checkpoint
         )
     history.rows = data.counts
     return history
+
+
+def _unless_likelihood(objective: str) -> dict[str, str]:
+    """What a checkpoint compares beyond the choices of a fit by likelihood, which those of earlier versions are."""
+    return {} if objective == "likelihood" else {"objective": objective}
 
 
 def _complete(options: TrainingOptions, rows: int, held_out_rows: int) -> Settings:

@@ -1,0 +1,105 @@
+"""Solutions of ordinary differential equations, by torchdiffeq, to a tolerance for each row."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.solvers.scalar_root import SolverError
+
+# ∂state/∂t from t, a number, and the state, (*batch, S).
+Rate = Callable[[Tensor, Tensor], Tensor]
+
+# Below this tolerance a method of order 8 takes fewer evaluations than one of order 5.
+TOLERANCE_OF_ORDER_8 = 1e-7
+# No tolerance is below this many roundings: no step could be short enough.
+ROUNDINGS = 16
+FIRST_STEP, MOST_STEPS = 0.05, 10_000
+
+
+def integrate(
+    rate: Rate,
+    state: Tensor,
+    start: float,
+    end: float,
+    *,
+    tolerance: float = 1e-5,
+    steps: int | None = None,
+    adjoint: Sequence[Tensor] | None = None,
+) -> Tensor:
+    """The state at the end of an ordinary differential equation ∂state/∂t = rate(t, state).
+
+    Steps of a Runge-Kutta method of order 5 (or 8, for small tolerances) are as long as the estimated error of each row
+    of the state, relative to tolerance · (1 + |state|), allows in every row: rows of one batch share their steps. The
+    last step ends at `end`; the rate is never asked beyond it.
+
+    Arguments:
+        rate: of the state, differentiable.
+        state: (*batch, S), at the start; at least one row, finite.
+        start: time.
+        end: time, before or after the start.
+        tolerance: of the error of each step, default 1e-5; at least 16 roundings of the state's precision.
+        steps: this many equal steps of order 4 in place of adaptive ones; rows are then independent of each other.
+        adjoint: tensors that the rate depends on. Gradients then come from the adjoint equation, solved backward from
+            the end, in place of those through the steps: they need no memory for each step, are right within the
+            tolerance, and have no gradients in turn.
+
+    Returns:
+        (*batch, S).
+
+    Raises:
+        InputError: torchdiffeq is not installed.
+        SolverError: no step is short enough, or the state is not finite.
+
+    Cost: 6 evaluations a step (12 of order 8, 4 of equal steps).
+
+    Source: Dormand and Prince 1980, doi:10.1016/0771-050X(80)90013-3; Chen et al. 2018 (adjoint), arXiv:1806.07366.
+
+    Example:
+        >>> import pytest; _ = pytest.importorskip("torchdiffeq")
+        >>> decayed = integrate(lambda t, state: -state, torch.ones(1, 1, dtype=torch.float64), 0, 1, tolerance=1e-10)
+        >>> abs(float(decayed) - 0.36787944117) < 1e-9
+        True
+    """
+    solve: Any
+    try:
+        from torchdiffeq import odeint, odeint_adjoint
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "Flows in continuous time need torchdiffeq; pip install 'pushforward[ode]' brings it."
+        ) from error
+    options: dict[str, Any] = {"tolerance": max(tolerance, ROUNDINGS * torch.finfo(state.dtype).eps)}
+    times = torch.tensor([start, end], dtype=state.dtype, device=state.device)
+    both = [_options(options["tolerance"], steps, target, state) for target in (end, start)]
+    keywords = {"rtol": options["tolerance"], "atol": options["tolerance"], **both[0]}
+    try:
+        if adjoint is None:
+            solve = odeint(rate, state, times, **keywords)
+        else:
+            both[1]["options"].pop("norm", None)
+            solve = odeint_adjoint(
+                rate, state, times, **keywords, adjoint_params=adjoint, adjoint_options=both[1]["options"]
+            )
+    except AssertionError as error:
+        raise SolverError(
+            f"The differential equation was not solved from {start:g} to {end:g} ({str(error).splitlines()[0]:.60}): "
+            "its field is too steep, or not finite; raise the tolerance, or use float64."
+        ) from error
+    return solve[1]
+
+
+def _options(tolerance: float, steps: int | None, target: float, state: Tensor) -> dict[str, Any]:
+    """The method, and how it steps toward a time."""
+    if steps is not None:
+        return {"method": "rk4", "options": {"step_size": 1 / steps}}
+    method = "dopri8" if tolerance < TOLERANCE_OF_ORDER_8 else "dopri5"
+    ends = torch.tensor([target], dtype=torch.float64, device=state.device)
+    stepping = {"step_t": ends, "first_step": FIRST_STEP, "max_num_steps": MOST_STEPS, "norm": worst_row}
+    return {"method": method, "options": stepping}
+
+
+def worst_row(error: Tensor) -> Tensor:
+    """The root mean square of the row of (*batch, S) that has the largest one."""
+    return error.square().mean(-1).amax().sqrt()

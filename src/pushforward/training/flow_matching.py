@@ -1,0 +1,123 @@
+"""Flow matching: fit the velocity of a continuous flow to straight paths from latent points to rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+from pushforward.flow import Flow
+from pushforward.training.likelihood import HeldOut
+from pushforward.training.objectives import MaximumLikelihood
+
+if TYPE_CHECKING:
+    from pushforward.flow import Density
+    from pushforward.training.rows import Rows
+
+OBJECTIVES = ("likelihood", "flow_matching", "optimal_transport")
+# Held-out log-densities take an equation to solve: those of so many rows choose the best weights.
+HELD_OUT_ROWS = 1024
+
+
+@runtime_checkable
+class VelocityField(Protocol):
+    """A map that moves points with a velocity from time 0, latent, to 1."""
+
+    def velocity(self, x: Tensor, time: Tensor, context: Tensor | None = None) -> Tensor:
+        """v, (*batch, D), of x, (*batch, D), at times, (*batch), given contexts, (*batch, C)."""
+        ...
+
+
+class FlowMatching(nn.Module):
+    """|v((1 - t) z + t x, t; context) - (x - z)|² / D of each row, with t uniform and z from the base.
+
+    Its minimum over all fields v is the mean velocity of the paths through each point, which moves the base to the
+    density of the rows. No equation is solved. Rows x are those that the continuous map itself is given, in
+    standardized units if the flow standardizes them.
+
+    Arguments:
+        flow: A flow whose map moves points with a velocity, in standardized units or not; `.flow` afterwards.
+        optimal_transport: Whether latent points are paired with the rows of a batch such that the sum of their squared
+            distances is least. Paths then cross less, and solutions take fewer steps.
+
+    Raises:
+        InputError: The flow is none in continuous time.
+
+    Cost: A step takes one pass of the network and its backward pass; pairing the rows of a batch takes more than that
+        for some hundred rows.
+
+    Source: Lipman et al. 2022, arXiv:2210.02747; pairing: Tong et al. 2023, arXiv:2302.00482, Pooladian et al. 2023,
+    arXiv:2304.14772.
+    """
+
+    def __init__(self, flow: Flow, optimal_transport: bool = False) -> None:
+        super().__init__()
+        self.flow = flow
+        self.optimal_transport = optimal_transport
+
+    def forward(self, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
+        """Return the loss of each row, (batch,), times its weight."""
+        field = self.flow.bijection.inner
+        assert isinstance(field, VelocityField)
+        x, context = self.flow.bijection.to_inner(x, context)
+        with torch.no_grad():
+            z = self.flow.base.sample(tuple(x.shape[:-1])).to(x)
+            if self.optimal_transport:
+                z = z[paired(z, x)]
+            time = torch.rand_like(x[..., 0])
+        velocity = field.velocity(torch.lerp(z, x, time[..., None]), time, context)
+        losses = (velocity - (x - z)).square().mean(-1)
+        return losses if weights is None else losses * weights
+
+
+def paired(z: Tensor, x: Tensor) -> Tensor:
+    """The numbers of points z, (n, D), one for each row of x, (n, D), with the least sum of squared distances.
+
+    Example:
+        >>> paired(torch.tensor([[0.0], [5.0]]), torch.tensor([[6.0], [1.0]]))
+        tensor([1, 0])
+    """
+    # Imported here: it brings scipy, which other objectives do without.
+    from scipy.optimize import linear_sum_assignment
+
+    # |x - z|² without |x|² and |z|², which are the same for every pairing.
+    cost = -(x @ z.t())
+    return torch.as_tensor(linear_sum_assignment(cost.cpu().double().numpy())[1], device=z.device)
+
+
+def objective_for(name: str, flow: Density, rows: Rows) -> nn.Module:
+    """The objective of a fit by its name, for these rows.
+
+    Raises:
+        InputError: An unknown objective, or one that does not fit the flow or the rows.
+    """
+    check_objective(name, flow)
+    if name == "likelihood":
+        return MaximumLikelihood(flow)
+    if name == "optimal_transport" and (rows.context is not None or rows.weights is not None):
+        raise InputError(
+            "objective='optimal_transport' takes neither a context nor weights: pairing rows of different contexts "
+            "gives each the latent points near it, not those of the base; use objective='flow_matching'."
+        )
+    return FlowMatching(flow, name == "optimal_transport")  # type: ignore[arg-type]
+
+
+def check_objective(name: str, flow: Density) -> None:
+    """Refuse an objective that is unknown, or needs another flow."""
+    if name not in OBJECTIVES:
+        raise InputError(f"objective must be one of {', '.join(OBJECTIVES)}; it is {name!r}.")
+    if name != "likelihood" and not (isinstance(flow, Flow) and isinstance(flow.bijection.inner, VelocityField)):
+        raise InputError(
+            f"objective={name!r} trains flows in continuous time, such as pushforward.continuous(features=2), in "
+            "standardized units or not; this one is none."
+        )
+
+
+def held_out_for(objective: nn.Module, flow: Density, rows: Rows, device: torch.device) -> HeldOut:
+    """The mean log-likelihood of held-out rows: of all of them, or of some where each takes an equation to solve."""
+    if isinstance(objective, FlowMatching):
+        step = -(-len(rows) // HELD_OUT_ROWS)
+        return HeldOut(MaximumLikelihood(flow), rows.with_rows(rows.rows[::step]), device)
+    return HeldOut(objective, rows, device)
