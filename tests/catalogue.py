@@ -19,16 +19,20 @@ from pushforward.bijections import (
     Bijection,
     Chain,
     Compose,
+    Convolution1x1,
     Coupling,
     ElementwiseAffine,
     Householder,
+    ImageCoupling,
     Inverse,
     MarginalSpline,
     Permutation,
+    Pixelwise,
     Planar,
     Radial,
     RationalQuadraticSpline,
     Rescaling,
+    Split,
     Standardized,
     Sylvester,
     TailTransform,
@@ -37,6 +41,7 @@ from pushforward.bijections.circular_marginal import CircularMarginal
 from pushforward.bijections.cluster_marginals import ClusterMarginals
 from pushforward.bijections.clustered import Clustered
 from pushforward.bijections.clusters import Boxes
+from pushforward.bijections.image_coupling import checkerboard
 from pushforward.networks import Conditioner
 
 HIDDEN = (16, 12)
@@ -108,6 +113,11 @@ def clustered(features: int, context: int) -> Bijection:
     return Clustered(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
 
 
+def every_other(features: int) -> torch.Tensor:
+    """Every other pixel of an image of one row, or its only one."""
+    return checkerboard((1, 1, features)) if features > 1 else torch.ones(1, 1, 1, dtype=torch.bool)
+
+
 # What holds for coupling layers of three families, and for the others in autoregressive layers, holds for these.
 COUPLED_FAMILIES = [f"{name} coupling" for name in FAMILIES if name not in ("additive", "affine", "spline")]
 
@@ -146,6 +156,10 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "circular marginal": lambda d, c: CircularMarginal.from_data(
         torch.linspace(0.1, 1, 200)[:, None].sin().expand(-1, d)
     ),
+    "1 × 1 convolution": lambda d, c: Convolution1x1(d, pixels=1),
+    "pixelwise": lambda d, c: Pixelwise(ActNorm(1), pixels=d),
+    "split": lambda d, c: Split(coupling(Affine())((d + 1) // 2, c), d),
+    "image coupling": lambda d, c: ImageCoupling(every_other(d), Affine(), hidden=4, blocks=1, context=c),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,

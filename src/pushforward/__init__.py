@@ -67,6 +67,9 @@ if TYPE_CHECKING:
     from pushforward.zoo.coupling import coupling as coupling
     from pushforward.zoo.coupling import nice as nice
     from pushforward.zoo.coupling import realnvp as realnvp
+    from pushforward.zoo.dequantized import dequantized as dequantized
+    from pushforward.zoo.images import glow as glow
+    from pushforward.zoo.images import realnvp_image as realnvp_image
     from pushforward.zoo.mixtures import mixture_cdf as mixture_cdf
     from pushforward.zoo.planar import planar as planar
     from pushforward.zoo.planar import radial as radial
@@ -115,6 +118,8 @@ _HOMES = {
     "pushforward.training.variational_fit": ["VariationalFit", "evaluate_on_target"],
     "pushforward.zoo.autoregressive": ["autoregressive", "iaf", "maf"],
     "pushforward.zoo.coupling": ["coupling", "nice", "realnvp"],
+    "pushforward.zoo.dequantized": ["dequantized"],
+    "pushforward.zoo.images": ["glow", "realnvp_image"],
     "pushforward.zoo.mixtures": ["mixture_cdf"],
     "pushforward.zoo.planar": ["planar", "radial", "sylvester"],
     "pushforward.zoo.registry": ["build"],

@@ -5,13 +5,19 @@ from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.compose import Compose, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
+from pushforward.bijections.convolution import Convolution1x1
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling
+from pushforward.bijections.image_coupling import ImageCoupling
+from pushforward.bijections.intensities import Intensities
 from pushforward.bijections.linear import LU, Householder
 from pushforward.bijections.marginal import MarginalSpline
 from pushforward.bijections.permutation import Permutation
+from pushforward.bijections.pixelwise import Pixelwise
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
+from pushforward.bijections.split import Split
+from pushforward.bijections.squeeze import squeeze
 from pushforward.bijections.standardized import Standardized
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.tails import TailTransform
@@ -43,22 +49,27 @@ __all__ = [
     "Chain",
     "Compose",
     "Constrained",
+    "Convolution1x1",
     "Cost",
     "Coupling",
     "Elementwise",
     "ElementwiseAffine",
     "Householder",
+    "ImageCoupling",
+    "Intensities",
     "Inverse",
     "LogisticMixture",
     "MarginalSpline",
     "MonotoneNetwork",
     "Permutation",
+    "Pixelwise",
     "Planar",
     "Radial",
     "RationalQuadraticSpline",
     "RelativeAffine",
     "Rescaling",
     "SinhArcsinh",
+    "Split",
     "Standardized",
     "SumOfSquares",
     "Sylvester",
@@ -66,4 +77,5 @@ __all__ = [
     "Univariate",
     "ordered",
     "soft_bound",
+    "squeeze",
 ]

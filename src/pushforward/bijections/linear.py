@@ -60,11 +60,20 @@ class LU(Bijection):
         root = torch.linalg.cholesky(matrix.double())
         diagonal = root.diagonal()
         # matrix = root rootᵀ, root = L diag(diagonal): so U = diag(diagonal) rootᵀ.
-        lower, upper = root / diagonal, diagonal[:, None] * root.t()
+        self.start_at_factors(root / diagonal, diagonal[:, None] * root.t())
+        self.shift.copy_(shift)
+
+    @torch.no_grad()
+    def start_at_factors(self, lower: Tensor, upper: Tensor) -> None:
+        """Let the matrix be the product of two triangles, until training.
+
+        Arguments:
+            lower: L, (D, D), with ones on its diagonal.
+            upper: U, (D, D), its diagonal above 1e-3.
+        """
         one = math.log(math.expm1(1 - SMALLEST_DIAGONAL))
         free = torch.log(torch.expm1(upper.diagonal() - SMALLEST_DIAGONAL)) - one
         self.factors.copy_(lower.tril(-1) + upper.triu(1) + free.diag())
-        self.shift.copy_(shift)
 
     @in_full_precision
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

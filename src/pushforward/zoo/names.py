@@ -21,13 +21,16 @@ ARCHITECTURES = {
 OTHERS = {
     "adaptive_wavenet": "pushforward.audio.models.adaptive_wavenet",
     "arbitrary_conditional": "pushforward.table_models.arbitrary_conditional_flow",
+    "dequantized": "pushforward.zoo.dequantized",
     "flow_mixture": "pushforward.zoo.flow_mixture",
     "gaussianized": "pushforward.zoo.units",
+    "glow": "pushforward.zoo.images",
     "imported": "pushforward.integrations.imported.flow",
     "kernel_density": "pushforward.zoo.kernel_density",
     "normal_mixture": "pushforward.zoo.normal_mixture",
     "parallel_wavenet": "pushforward.audio.models.architectures",
     "predictive_parallel_wavenet": "pushforward.audio.models.predictive_student",
+    "realnvp_image": "pushforward.zoo.images",
     "standardized": "pushforward.zoo.units",
     "wavenet": "pushforward.audio.models.architectures",
 }

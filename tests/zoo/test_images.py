@@ -1,0 +1,210 @@
+"""Flows of images and their dequantized densities: against quadrature, simpler densities, files and fits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+import pushforward as pf
+from pushforward.evaluation.contracts import randomized
+
+SMALL = {
+    "glow": lambda **options: pf.glow((1, 4, 4), steps=2, hidden=6, **options),
+    "realnvp_image": lambda **options: pf.realnvp_image((1, 4, 4), couplings=1, hidden=6, blocks=1, **options),
+    "glow of splines": lambda **options: pf.glow((1, 4, 4), steps=1, hidden=6, univariate="spline", bins=4, **options),
+}
+EVERY = pytest.mark.parametrize("name", SMALL)
+
+
+def pixels(rows, features=16, levels=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(levels, (rows, features), generator=generator).float()
+
+
+@EVERY
+@pytest.mark.parametrize("context", [0, 3])
+def test_a_model_file_holds_the_same_density(name, context, tmp_path):
+    flow = randomized(SMALL[name](context=context), scale=0.5).float()
+    model = pf.dequantized(flow, pixels(50), levels=5).eval()
+    given = torch.randn(7, context) if context else None
+    pf.save(model, tmp_path / "model.safetensors")
+    loaded = pf.load(tmp_path / "model.safetensors")
+    assert loaded.config == model.config
+    assert torch.equal(loaded.log_prob(pixels(7), given), model.log_prob(pixels(7), given))
+    torch.manual_seed(3)
+    drawn = model.sample((2,), given)
+    torch.manual_seed(3)
+    assert torch.equal(loaded.sample((2,), given), drawn)
+    assert drawn.shape == ((2, 7, 16) if context else (2, 16))
+    assert set(drawn.unique().tolist()) <= set(range(5))
+
+
+@EVERY
+def test_a_flow_itself_is_saved_and_built_from_its_config(name, tmp_path):
+    flow = randomized(SMALL[name](context=2), scale=0.5)
+    pf.save(flow, tmp_path / "flow.safetensors")
+    x, context = torch.randn(4, 16, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
+    assert torch.equal(pf.load(tmp_path / "flow.safetensors").log_prob(x, context), flow.log_prob(x, context))
+    assert pf.build(flow.config).config == flow.config
+
+
+@EVERY
+def test_the_density_that_comes_with_a_draw_is_that_of_the_draw(name):
+    flow = randomized(SMALL[name](context=2), scale=0.5)
+    x, log_prob = flow.sample_with_log_prob((3,), torch.randn(5, 2, dtype=torch.float64).expand(5, 2))
+    assert x.shape == (3, 5, 16)
+
+
+def test_probabilities_of_all_images_of_two_pixels_add_up_to_one():
+    """P(x) = ∫ p(x + v) dv: their sum, by quadrature, is the share of draws within the range, nearly 1."""
+    flow = randomized(pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1), scale=0.5)
+    model = pf.dequantized(flow, pixels(50, 2, 3), levels=3).double().eval()
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    line = torch.tensor(np.concatenate([k + (nodes + 1) / 2 for k in range(3)]))
+    weight = torch.tensor(np.tile(weights / 2, 3))
+    points = torch.cartesian_prod(line, line)
+    mass = (model.flow.log_prob(points).exp() * torch.cartesian_prod(weight, weight).prod(1)).sum()
+    draws = model.flow.sample((20_000,))
+    inside = float(((draws >= 0) & (draws < 3)).all(1).double().mean())
+    assert inside > 0.95
+    assert abs(float(mass.detach()) - inside) < 5 * (max(inside * (1 - inside), 1e-4) / 20_000) ** 0.5 + 1e-3
+
+
+def test_log_prob_is_a_bound_on_the_probability_on_average():
+    """E over v of log p(x + v) ≤ log P(x), the latter by quadrature, for every image of two pixels."""
+    flow = randomized(pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1), scale=0.5)
+    model = pf.dequantized(flow, pixels(50, 2, 3), levels=3).double()
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    line, weight = torch.tensor((nodes + 1) / 2), torch.tensor(weights / 2)
+    points, weight = torch.cartesian_prod(line, line), torch.cartesian_prod(weight, weight).prod(1)
+    # New noise at every call, from layers that no batch initializes.
+    model.eval().training = True
+    for image in torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)).double():
+        log_probs = model.flow.log_prob(image + points).detach()
+        exact, bound = (log_probs.exp() * weight).sum().log(), (log_probs * weight).sum()
+        drawn = model.log_prob(image.expand(4000, 2)).detach()
+        assert abs(float(drawn.mean() - bound)) < 5 * float(drawn.std()) / 4000**0.5
+        assert bound <= exact
+
+
+def test_noise_is_new_in_training_and_a_function_of_the_image_in_evaluation():
+    model = pf.dequantized(SMALL["glow"](), levels=5)
+    x = pixels(6)
+    assert not torch.equal(model.train().log_prob(x), model.log_prob(x))
+    model.eval()
+    assert torch.equal(model.log_prob(x), model.log_prob(x))
+    torch.testing.assert_close(model.log_prob(x[2:3]), model.log_prob(x)[2:3])
+    noise = model.noise_of(pixels(2000, seed=1))
+    assert len(noise.unique(dim=0)) == 2000 and float(noise.min()) >= 0 and float(noise.max()) < 1
+    # Uniform and, from image to image, uncorrelated: five standard errors.
+    assert float((noise.mean(0) - 0.5).abs().max()) < 5 * (1 / 12 / 2000) ** 0.5
+    assert float((noise.var(0) - 1 / 12).abs().max()) < 5 * (1 / 180 / 2000) ** 0.5
+    off = torch.corrcoef(noise.t()) - torch.eye(16)
+    assert float(off.abs().max()) < 5 / 2000**0.5
+
+
+def test_bits_per_dim_of_an_untrained_model_are_those_of_the_histogram_of_all_pixels():
+    """At the identity a standard normal base takes the place of the logistic one: the difference is their KL."""
+    x = (torch.rand(400, 16, generator=torch.Generator().manual_seed(0)) ** 3 * 5).floor()
+    model = pf.dequantized(SMALL["realnvp_image"](), x, levels=5).double().eval()
+    shares = torch.bincount(x.flatten().long(), minlength=5).double() / x.numel()
+    entropy = float(-(shares * shares.log2()).sum())
+    z = torch.distributions.TransformedDistribution(
+        torch.distributions.Uniform(torch.tensor(0.0, dtype=torch.float64), 1.0),
+        [torch.distributions.SigmoidTransform().inv],
+    )
+    nodes = torch.linspace(-30, 30, 20001, dtype=torch.float64)
+    density = z.log_prob(nodes).exp()
+    normal = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
+    divergence = float(torch.trapezoid(density * (z.log_prob(nodes) - normal.log_prob(nodes)), nodes)) / math.log(2)
+    bits = model.bits_per_dim(x.double()).detach()
+    error = float(bits.std()) / len(bits) ** 0.5
+    assert abs(float(bits.mean()) - entropy - divergence) < 5 * error
+
+
+def test_images_in_parts_have_the_values_of_all_at_once(monkeypatch):
+    model = pf.dequantized(randomized(SMALL["glow"](context=2), scale=0.5), levels=5).double().eval()
+    x, context = pixels(7).double(), torch.randn(7, 2, dtype=torch.float64)
+    at_once = model.log_prob(x, context)
+    monkeypatch.setattr("pushforward.zoo.dequantized.NUMBERS_AT_A_TIME", 40)
+    torch.testing.assert_close(model.log_prob(x, context), at_once)
+    assert model.log_prob(x[:0], context[:0]).shape == (0,)
+    torch.testing.assert_close(model.log_prob(x, context[0]), model.log_prob(x, context[:1].expand(7, 2)))
+
+
+@pytest.mark.parametrize(
+    ("x", "match"),
+    [
+        (torch.full((1, 16), 5.0), "from 0 to 4; these lie between 5 and 5"),
+        (torch.full((1, 16), -1.0), "lie between -1"),
+        (torch.full((1, 16), 0.5), "are not whole"),
+        (torch.full((1, 16), math.nan), "Pixels are whole numbers"),
+    ],
+)
+def test_what_is_no_level_is_refused(x, match):
+    model = pf.dequantized(SMALL["glow"](), levels=5)
+    with pytest.raises(pf.InputError, match=match):
+        model.log_prob(x)
+    with pytest.raises(pf.InputError, match=match):
+        pf.dequantized(SMALL["glow"](), x, levels=5)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Training and validation images of the digits of scikit-learn, and their classes."""
+    data = load_digits()
+    x = torch.tensor(data.data, dtype=torch.float32)
+    classes = torch.nn.functional.one_hot(torch.tensor(data.target)).float()
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    training, validation = order[:1400], order[1400:]
+    return x[training], classes[training], x[validation], classes[validation]
+
+
+def independent_pixels(x, validation, levels=17):
+    """Bits per dimension of one histogram for each pixel, one image more for each level."""
+    bits = 0.0
+    for pixel, held_out in zip(x.t().long(), validation.t().long(), strict=True):
+        shares = torch.bincount(pixel, minlength=levels).double() + 1
+        bits -= float((shares / shares.sum()).log2()[held_out].mean())
+    return bits / x.shape[1]
+
+
+def gaussian(x, validation):
+    """Bits per dimension of a Gaussian of the pixels with noise."""
+    generator = torch.Generator().manual_seed(1)
+    filled = x.double() + torch.rand(x.shape, generator=generator, dtype=torch.float64)
+    normal = torch.distributions.MultivariateNormal(filled.mean(0), filled.t().cov())
+    held_out = validation.double() + torch.rand(validation.shape, generator=generator, dtype=torch.float64)
+    return -float(normal.log_prob(held_out).mean()) / math.log(2) / x.shape[1]
+
+
+@pytest.mark.slow
+def test_glow_of_digits_beats_independent_pixels_and_a_gaussian(digits):
+    x, classes, validation, validation_classes = digits
+    torch.manual_seed(0)
+    flow = pf.glow((1, 8, 8), context=10, steps=4, univariate="spline", bins=8)
+    model = pf.dequantized(flow, x, levels=17)
+    pf.fit(
+        model, x, classes, validation=validation, validation_context=validation_classes,
+        max_steps=600, batch_size=64, progress=False,
+    )  # fmt: skip
+    bits = float(model.bits_per_dim(validation, validation_classes).detach().mean())
+    assert bits < independent_pixels(x, validation) - 0.2
+    assert bits < gaussian(x, validation) - 0.2
+    # The class that makes an image likeliest is its own, mostly.
+    every = torch.stack([model.log_prob(validation, one.expand(len(validation), -1)) for one in torch.eye(10)])
+    assert float((every.argmax(0) == validation_classes.argmax(1)).float().mean()) > 0.8
+    # A draw of a class looks like that class to the same density's rule.
+    drawn = model.sample((10,), torch.eye(10)).reshape(-1, 64)
+    labels = torch.stack([model.log_prob(drawn, one.expand(100, -1)) for one in torch.eye(10)]).argmax(0)
+    assert float((labels.view(10, 10) == torch.arange(10)).float().mean()) > 0.8
+
+
+def test_a_fit_improves_digits(digits):
+    x, _, validation, _ = digits
+    model = pf.dequantized(pf.glow((1, 8, 8), steps=1, hidden=8, blocks=0), x, levels=17)
+    before = float(model.eval().bits_per_dim(validation).detach().mean())
+    pf.fit(model, x, validation=validation, max_steps=60, batch_size=64, learning_rate=3e-3, progress=False)
+    assert float(model.bits_per_dim(validation).detach().mean()) < before - 0.2
