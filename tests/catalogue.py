@@ -113,9 +113,11 @@ def clustered(features: int, context: int) -> Bijection:
     return Clustered(inner, data, ElementwiseAffine(scale=torch.full((context,), 3.0)) if context else None)
 
 
-def every_other(features: int) -> torch.Tensor:
-    """Every other pixel of an image of one row, or its only one."""
-    return checkerboard((1, 1, features)) if features > 1 else torch.ones(1, 1, 1, dtype=torch.bool)
+def image_coupling(features: int, context: int, odd: bool) -> Bijection:
+    """Of every other pixel of an image of one row, or its only one."""
+    shape = (1, 1, features)
+    changed = checkerboard(shape, odd) if features > 1 else torch.ones(shape, dtype=torch.bool)
+    return ImageCoupling(changed, Affine(), hidden=4, blocks=1, context=context)
 
 
 # What holds for coupling layers of three families, and for the others in autoregressive layers, holds for these.
@@ -157,9 +159,9 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
         torch.linspace(0.1, 1, 200)[:, None].sin().expand(-1, d)
     ),
     "1 × 1 convolution": lambda d, c: Convolution1x1(d, pixels=1),
-    "pixelwise": lambda d, c: Pixelwise(ActNorm(1), pixels=d),
-    "split": lambda d, c: Split(coupling(Affine())((d + 1) // 2, c), d),
-    "image coupling": lambda d, c: ImageCoupling(every_other(d), Affine(), hidden=4, blocks=1, context=c),
+    "pixelwise": lambda d, c: Pixelwise(LU(d), pixels=1),
+    "split": lambda d, c: Split(LU((d + 1) // 2), d),
+    "image couplings": lambda d, c: Compose([image_coupling(d, c, odd) for odd in (True, False)]),
     "inverse": lambda d, c: Inverse(autoregressive(Affine())(d, c)),
     "compose": lambda d, c: Compose([coupling(Affine())(d, c), Permutation(torch.arange(d).flip(0)), Rescaling(d)]),
     "standardized": standardized,

@@ -52,9 +52,10 @@ def test_a_flow_itself_is_saved_and_built_from_its_config(name, tmp_path):
 
 @EVERY
 def test_the_density_that_comes_with_a_draw_is_that_of_the_draw(name):
-    flow = randomized(SMALL[name](context=2), scale=0.5)
-    x, log_prob = flow.sample_with_log_prob((3,), torch.randn(5, 2, dtype=torch.float64).expand(5, 2))
+    flow, context = randomized(SMALL[name](context=2), scale=0.5), torch.randn(5, 2, dtype=torch.float64)
+    x, log_prob = flow.sample_with_log_prob((3,), context)
     assert x.shape == (3, 5, 16)
+    torch.testing.assert_close(flow.log_prob(x, context), log_prob)
 
 
 def test_probabilities_of_all_images_of_two_pixels_add_up_to_one():

@@ -60,7 +60,7 @@ class ImageCoupling(Bijection):
         self.register_buffer("changed", changed, persistent=False)
         self.register_buffer("seen", seen.nonzero()[:, 0], persistent=False)
         self.register_buffer("mapped", mapped.nonzero()[:, 0], persistent=False)
-        shape = (len(self.seen), *self.shape[1:])
+        shape = (len(self.seen), self.shape[1], self.shape[2])
         self.network = ResidualImages(shape, len(self.mapped), univariate.parameter_count, hidden, blocks, context)
 
     @property

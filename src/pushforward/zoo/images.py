@@ -36,7 +36,8 @@ class _Layers:
         return ImageCoupling(changed, self.univariate, self.hidden, self.blocks, self.context)
 
     def normalized(self, changed: Tensor) -> list[Bijection]:
-        return [_normalization(tuple(changed.shape)), self.coupling(changed)]
+        count, height, width = changed.shape
+        return [_normalization((count, height, width)), self.coupling(changed)]
 
     def glow_step(self, shape: Shape) -> list[Bijection]:
         pixels = shape[1] * shape[2]
@@ -85,7 +86,7 @@ def realnvp_image(
         torch.Size([2, 64])
     """
     layers = _Layers(UNIVARIATES[univariate](**family), hidden, blocks, context)
-    bijection = _realnvp(tuple(shape), _scales(shape, scales, "realnvp_image"), couplings, layers)
+    bijection = _realnvp(shape, _scales(shape, scales, "realnvp_image"), couplings, layers)
     return Flow(bijection, BASES["normal"](bijection.features))
 
 
@@ -129,7 +130,7 @@ def glow(
         raise InputError(f"glow squeezes images, and an image of {shape[1]} × {shape[2]} pixels has an odd side.")
     scales = max(_scales(shape, scales, "glow"), 1)
     layers = _Layers(UNIVARIATES[univariate](**family), hidden, blocks, context)
-    bijection = _glow(tuple(shape), scales, steps, layers)
+    bijection = _glow(shape, scales, steps, layers)
     return Flow(bijection, BASES["normal"](bijection.features))
 
 
