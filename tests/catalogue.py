@@ -158,7 +158,7 @@ CATALOGUE: dict[str, Callable[[int, int], Bijection]] = {
     "circular marginal": lambda d, c: CircularMarginal.from_data(
         torch.linspace(0.1, 1, 200)[:, None].sin().expand(-1, d)
     ),
-    "1 × 1 convolution": lambda d, c: Convolution1x1(d, pixels=1),
+    "1x1 convolution": lambda d, c: Convolution1x1(d, pixels=1),
     "pixelwise": lambda d, c: Pixelwise(LU(d), pixels=1),
     "split": lambda d, c: Split(LU((d + 1) // 2), d),
     "image couplings": lambda d, c: Compose([image_coupling(d, c, odd) for odd in (True, False)]),

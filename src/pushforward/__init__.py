@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from pushforward.zoo.registry import build as build
     from pushforward.zoo.splines import nsf as nsf
     from pushforward.zoo.students import student_for as student_for
+    from pushforward.zoo.tarflow import tarflow as tarflow
     from pushforward.zoo.units import constrained as constrained
     from pushforward.zoo.units import gaussianized as gaussianized
     from pushforward.zoo.units import standardized as standardized
@@ -125,6 +126,7 @@ _HOMES = {
     "pushforward.zoo.registry": ["build"],
     "pushforward.zoo.splines": ["nsf"],
     "pushforward.zoo.students": ["student_for"],
+    "pushforward.zoo.tarflow": ["tarflow"],
     "pushforward.zoo.units": ["constrained", "gaussianized", "standardized"],
 }
 _PACKAGES = ["bijections", "distributions", "networks", "solvers"]

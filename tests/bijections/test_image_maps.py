@@ -10,6 +10,7 @@ from pushforward.bijections import (
     Convolution1x1,
     ImageCoupling,
     Intensities,
+    PatchAutoregressive,
     Pixelwise,
     Split,
     squeeze,
@@ -21,15 +22,20 @@ from pushforward.evaluation.contracts import randomized
 MAPS = {
     "squeeze": lambda: squeeze((2, 4, 2)),
     "activation normalization": lambda: Pixelwise(ActNorm(3), 4),
-    "1 × 1 convolution": lambda: Convolution1x1(3, 4),
+    "1x1 convolution": lambda: Convolution1x1(3, 4),
     "split": lambda: Split(Convolution1x1(2, 4), 12),
     "checkerboard": lambda: ImageCoupling(checkerboard((2, 3, 2)), UNIVARIATES["affine"](), 6, 1, context=2),
     "channels": lambda: ImageCoupling(channels((3, 2, 2)), UNIVARIATES["spline"](bins=4), 6, 2),
     "first channels": lambda: ImageCoupling(channels((3, 2, 2), first=True), UNIVARIATES["affine"](), 6, 0, context=1),
     "scalar roots": lambda: ImageCoupling(channels((2, 2, 2)), UNIVARIATES["logistic_mixture"](components=3), 4, 1),
+    "patches": lambda: PatchAutoregressive((1, 4, 4), 2, UNIVARIATES["affine"](), 8, 1, 2, context=3),
+    "patches, the last first": lambda: PatchAutoregressive(
+        (2, 2, 4), 2, UNIVARIATES["spline"](bins=4), 8, 2, 4, reverse=True
+    ),
     "glow": lambda: pf.glow((1, 4, 4), steps=2, hidden=6, context=2).bijection,
     "glow of colors": lambda: pf.glow((3, 2, 2), steps=2, hidden=6).bijection,
     "realnvp_image": lambda: pf.realnvp_image((1, 4, 2), couplings=2, hidden=6, blocks=1, context=1).bijection,
+    "tarflow": lambda: pf.tarflow((1, 4, 2), context=2, patch=2, layers=2, width=8, depth=1, heads=2).bijection,
     "realnvp_image of odd sides": lambda: pf.realnvp_image((2, 3, 1), couplings=2, hidden=6, blocks=1).bijection,
 }
 
@@ -86,6 +92,35 @@ def test_a_coupling_keeps_what_it_keeps_and_its_network_does_not_see_what_it_cha
     assert float((jacobian[flat][:, ~flat] != 0).double().mean()) > 0.5
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_patches_depend_on_those_before_them_alone(reverse):
+    """The patches of an image of 4 × 6 pixels, by hand: rows first."""
+    layer = randomized(PatchAutoregressive((2, 4, 6), 2, UNIVARIATES["affine"](), 8, 1, 2, reverse=reverse))
+    row, column = torch.meshgrid(torch.arange(4) // 2, torch.arange(6) // 2, indexing="ij")
+    patch = (3 * row + column).expand(2, -1, -1).flatten()
+    z = torch.randn(48, dtype=torch.float64)
+    before = patch[:, None] < patch if reverse else patch[:, None] > patch
+    expected = before | torch.eye(48, dtype=torch.bool)
+    for direction in contracts.DIRECTIONS:
+        jacobian = torch.func.jacrev(lambda v, d=direction: contracts.apply(layer, d, v)[0])(z)
+        assert bool(((jacobian != 0) == expected).all())
+
+
+def test_sampling_with_kept_keys_and_values_is_exact_to_the_pass_over_all_patches():
+    layer = randomized(PatchAutoregressive((1, 8, 8), 2, UNIVARIATES["affine"](), 16, 3, 4, context=2))
+    z, context = torch.randn(5, 64, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    x, log_det = layer(z, context)
+    back, log_det_back = layer.inverse(x, context)
+    assert float((back - z).detach().abs().max()) < 1e-10
+    assert float((log_det + log_det_back).detach().abs().max()) < 1e-10
+    # Patch by patch with the pass over all of them, which sees what is not known yet as zeros.
+    patches, known = layer._patches_of(z), torch.zeros(5, 16, 4, dtype=torch.float64)
+    for number in range(16):
+        parameters = layer.network(known, context)[:, number]
+        known[:, number] = layer.univariate.forward(patches[:, number], parameters)[0].detach()
+    assert float((layer._image_of(known) - x).detach().abs().max()) < 1e-10
+
+
 def test_all_numbers_are_changed_in_turn():
     for shape in ((1, 3, 3), (2, 1, 4)):
         assert bool((checkerboard(shape) ^ checkerboard(shape, odd=False)).all())
@@ -106,6 +141,12 @@ def test_what_cannot_be_is_refused_in_a_sentence():
         pf.glow((1, 7, 8))
     with pytest.raises(pf.InputError, match="halved 2 times, not 3"):
         pf.glow((1, 12, 12), scales=3)
+    with pytest.raises(pf.InputError, match="does not consist of patches of 3 × 3"):
+        pf.tarflow((1, 8, 8), patch=3)
+    with pytest.raises(pf.InputError, match="at least two patches"):
+        pf.tarflow((1, 8, 8), patch=8)
+    with pytest.raises(pf.InputError, match="multiple of the 3 heads"):
+        pf.tarflow((1, 8, 8), heads=3)
     with pytest.raises(pf.InputError, match="glow has no option 'step'"):
         pf.glow((1, 8, 8), step=3)
 

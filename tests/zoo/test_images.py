@@ -13,6 +13,7 @@ from pushforward.evaluation.contracts import randomized
 SMALL = {
     "glow": lambda **options: pf.glow((1, 4, 4), steps=2, hidden=6, **options),
     "realnvp_image": lambda **options: pf.realnvp_image((1, 4, 4), couplings=1, hidden=6, blocks=1, **options),
+    "tarflow": lambda **options: pf.tarflow((1, 4, 4), patch=2, layers=2, width=8, depth=1, heads=2, **options),
     "glow of splines": lambda **options: pf.glow((1, 4, 4), steps=1, hidden=6, univariate="spline", bins=4, **options),
 }
 EVERY = pytest.mark.parametrize("name", SMALL)

@@ -12,6 +12,7 @@ from pushforward.bijections.image_coupling import ImageCoupling
 from pushforward.bijections.intensities import Intensities
 from pushforward.bijections.linear import LU, Householder
 from pushforward.bijections.marginal import MarginalSpline
+from pushforward.bijections.patches import PatchAutoregressive
 from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.pixelwise import Pixelwise
 from pushforward.bijections.planar import Planar
@@ -61,6 +62,7 @@ __all__ = [
     "LogisticMixture",
     "MarginalSpline",
     "MonotoneNetwork",
+    "PatchAutoregressive",
     "Permutation",
     "Pixelwise",
     "Planar",

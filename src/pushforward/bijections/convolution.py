@@ -41,8 +41,8 @@ class Convolution1x1(Bijection):
         self.lu = LU(channels)
         rotation = torch.linalg.qr(torch.randn(channels, channels, dtype=torch.float64)).Q
         permutation, lower, upper = torch.linalg.lu(rotation)
-        # Columns of the other sign leave the matrix orthogonal, and make the diagonal of U positive. Where that would be
-        # tiny, the matrix is only nearly orthogonal.
+        # Columns of the other sign leave the matrix orthogonal, and make the diagonal of U positive. Where that would
+        # be tiny, the matrix is only nearly orthogonal.
         upper = upper * upper.diagonal().sign()
         upper = upper.triu(1) + upper.diagonal().clamp_min(SMALLEST_START).diag()
         self.lu.start_at_factors(lower, upper)

@@ -32,6 +32,7 @@ OTHERS = {
     "predictive_parallel_wavenet": "pushforward.audio.models.predictive_student",
     "realnvp_image": "pushforward.zoo.images",
     "standardized": "pushforward.zoo.units",
+    "tarflow": "pushforward.zoo.tarflow",
     "wavenet": "pushforward.audio.models.architectures",
 }
 

