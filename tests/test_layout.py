@@ -20,6 +20,7 @@ ORDER += [
     "evaluation",
     "chains",
     "audio",
+    "images",
 ]
 ORDER += ["integrations", "cli"]
 FILES = {

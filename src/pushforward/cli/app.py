@@ -11,6 +11,7 @@ from pushforward.cli.drift import drift
 from pushforward.cli.evidence import evidence
 from pushforward.cli.export import export
 from pushforward.cli.fit import fit
+from pushforward.cli.image import app as image
 from pushforward.cli.impute import impute
 from pushforward.cli.info import info
 from pushforward.cli.information import information
@@ -38,6 +39,7 @@ OF_CHAINS = (evidence, information, tension)
 for function in (*OF_TABLES, *OF_CHAINS):
     app.command()(function)
 app.add_typer(speech, name="speech")
+app.add_typer(image, name="image")
 
 
 def _print_version(wanted: bool) -> None:

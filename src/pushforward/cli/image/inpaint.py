@@ -1,0 +1,51 @@
+"""pushforward image inpaint MODEL IMAGE --mask MASK -o PICTURE"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.image.options import OfClass, Picture, Size, size_of
+from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
+from pushforward.cli.output import command, print_json, progress, say
+
+
+@command
+def inpaint(
+    model: Model,
+    image: Annotated[str, typer.Argument(help="Image.", metavar="IMAGE", show_default=False)],
+    mask: Annotated[str, typer.Option(help="Image of the same size, white where pixels are to be drawn.")],
+    output: Picture,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the chain on the exact density.")] = 200,
+    of_class: OfClass = None,
+    size: Size = None,
+    seed: SeedOfDraws = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw some pixels of an image given the others, by steps of Langevin on the exact density."""
+    from pushforward.images.files import check_image_path, read_images, write_image
+    from pushforward.images.model import ImageModel
+    from pushforward.images.painting import inpaint as painted
+
+    check_image_path(output)
+    known, wanted = ImageModel.load(model), size_of(size)
+    pixels = known.check(read_images(image, wanted), image).pixels[0]
+    hidden = read_images(mask, wanted)
+    unknown = hidden.pixels[0].max(0) >= hidden.levels // 2
+    with progress("inpainting", quiet) as report:
+        found = painted(
+            known,
+            pixels,
+            unknown,
+            steps=steps,
+            context=known.context_of(of_class, 1),
+            seed=seed,
+            report=report,
+        )
+    write_image(output, found.pixels)
+    before, after = found.log_probs
+    if json:
+        figures = {"accepted": found.accepted, "log_prob_before": before, "log_prob_after": after}
+        print_json({"output": output, "pixels": int(unknown.sum()), **figures}, output)
+    say(f"{int(unknown.sum())} pixels drawn, {found.accepted:.0%} of {steps} steps accepted; in {output}", quiet)

@@ -1,0 +1,42 @@
+"""pushforward image sample MODEL -n N -o PICTURE"""
+
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.image.options import OfClass
+from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
+from pushforward.cli.output import command, print_json, progress, say
+
+
+@command
+def sample(
+    model: Model,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Picture of all draws (.png), or an array of them (.npz).")
+    ],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of images.")] = 100,
+    of_class: OfClass = None,
+    seed: SeedOfDraws = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw images; of a model that knows classes, each class in turn."""
+    from pushforward.images.files import check_image_path, grid, write_array, write_image
+    from pushforward.images.model import ImageModel
+
+    as_array = output.endswith(".npz")
+    if not as_array:
+        check_image_path(output)
+    known = ImageModel.load(model)
+    with progress("sampling", quiet) as report:
+        drawn = known.sample(number, of_class, seed, report)
+    if as_array:
+        write_array(output, drawn)
+    else:
+        columns = len(known.classes) if known.classes and of_class is None and len(known.classes) <= number else None
+        write_image(output, grid(drawn, columns))
+    if json:
+        print_json({"output": output, "images": number, "shape": list(known.shape)}, output)
+    say(f"{number} images in {output}", quiet)

@@ -1,0 +1,148 @@
+"""Fit a flow to images by maximum likelihood."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.images.files import Images
+from pushforward.images.model import ImageModel
+from pushforward.support.progress import Announce, silent
+from pushforward.support.seeding import seeded
+from pushforward.training.history import History
+from pushforward.training.maximum_likelihood import fit
+from pushforward.training.settings import TrainingOptions
+from pushforward.zoo.dequantized import dequantized
+from pushforward.zoo.registry import build
+
+FEWEST_IMAGES = 10
+HELD_OUT_SHARE = 0.1
+FLOWS = ("glow", "realnvp_image", "tarflow")
+# Splines know the sharp edges of dequantized levels, at little cost beside the networks.
+SPLINES = {"univariate": "spline", "bins": 8}
+OPTIONS: dict[str, dict[str, Any]] = {"glow": SPLINES, "realnvp_image": SPLINES, "tarflow": {}}
+BATCH_SIZE = 64
+
+
+@dataclass
+class ImageFit:
+    """A fitted model of images, and its comparison with a baseline.
+
+    Attributes:
+        model: the model.
+        history: the course of the training; log-likelihoods in nats per image.
+        bits: bits per dimension of the held-out images, and their standard error.
+        independent: the same of pixels that know nothing of each other, one histogram for each.
+    """
+
+    model: ImageModel
+    history: History
+    bits: tuple[float, float]
+    independent: float
+
+
+def fit_images(
+    images: Images,
+    *,
+    flow: str | None = None,
+    by_class: bool = False,
+    announce: Announce = silent,
+    options: dict[str, Any] | None = None,
+    **training: Unpack[TrainingOptions],
+) -> ImageFit:
+    """Fit P(image), or P(image | class), to images of whole numbers.
+
+    A tenth of the images, chosen by the seed, is held out: it decides which weights are kept, and gives the bits per
+    dimension. Images that are the same stand on one side.
+
+    Arguments:
+        images: of one size.
+        flow: "glow" (default where both sides are even), "realnvp_image" (default elsewhere) or "tarflow".
+        by_class: whether to condition on the classes of the images.
+        announce: called with a line that says what is fitted to what.
+        options: of the flow, in place of its defaults.
+        training: options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` is 64.
+
+    Raises:
+        InputError: too few images, no classes to condition on, or an unknown flow or option.
+        TrainingError: losses or gradients were not finite too often.
+    """
+    if len(images) < FEWEST_IMAGES:
+        raise InputError(f"A fit needs at least {FEWEST_IMAGES} images, and there are {len(images)}.")
+    if by_class and images.labels is None:
+        raise InputError(
+            "There are no classes to condition on: put the images of each class into a folder of its own, or a vector "
+            "of whole numbers beside the images of an array."
+        )
+    even = images.shape[1] % 2 == 0 and images.shape[2] % 2 == 0
+    flow = ("glow" if even else "realnvp_image") if flow is None else flow
+    if flow not in FLOWS:
+        raise InputError(f"There is no flow of images {flow!r}; there are {', '.join(FLOWS)}.")
+    seed = training.get("seed", 0)
+    x, context = images.rows(), _one_hot(images) if by_class else None
+    split = _split(images.pixels, seed)
+    with seeded(seed):
+        config = {"architecture": flow, "shape": images.shape, **OPTIONS[flow], **(options or {})}
+        made = build({**config, "context": 0 if context is None else context.shape[1]})
+    density = dequantized(made, x[split[0]], images.levels)
+    announce(
+        f"fitting {flow}, {sum(p.numel() for p in density.parameters())} parameters, to {len(split[0])} images of "
+        f"{' × '.join(map(str, images.shape))} numbers"
+    )
+    training.setdefault("batch_size", BATCH_SIZE)
+    history = fit(density, x, context, split=split, **training)
+    model = ImageModel(density, images.shape, images.classes if by_class else [])
+    held_out = Images(images.pixels[split[1]], [images.names[number] for number in split[1]])
+    bits = model.bits_per_dim(held_out, None if context is None else context[split[1]])
+    independent = _independent(images.pixels, split, images.levels)
+    fitted = ImageFit(model, history, _mean(bits), independent)
+    model.notes = {
+        "images": len(images),
+        "held_out_images": len(held_out),
+        "bits_per_dim": fitted.bits[0],
+        "bits_per_dim_error": fitted.bits[1],
+        "bits_per_dim_independent_pixels": independent,
+        "steps": history.steps,
+        "seconds": history.total_seconds,
+        "seed": seed,
+    }
+    return fitted
+
+
+def _one_hot(images: Images) -> Tensor:
+    assert images.labels is not None
+    return torch.nn.functional.one_hot(torch.from_numpy(images.labels), len(images.classes)).float()
+
+
+def _split(pixels: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
+    """The numbers of the images to train on and of those held out, copies of one image on one side."""
+    names: dict[bytes, int] = {}
+    groups = np.array([names.setdefault(image.tobytes(), len(names)) for image in pixels])
+    if len(names) < 2:
+        raise InputError("All images are the same.")
+    count = max(1, round(HELD_OUT_SHARE * len(names)))
+    held_out = np.isin(groups, np.random.default_rng(seed).permutation(len(names))[:count])
+    return torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
+
+
+def _independent(pixels: np.ndarray, split: tuple[Tensor, Tensor], levels: int) -> float:
+    """Bits per dimension of one histogram for each number of an image, with the histogram of all as one more image."""
+    training, held_out = (pixels.reshape(len(pixels), -1)[part.numpy()] for part in split)
+    shares = (np.bincount(training.ravel(), minlength=levels) + 1.0) / (training.size + levels)
+    found = 0.0
+    for column, wanted in zip(training.T, held_out.T, strict=True):
+        counts = np.bincount(column, minlength=levels) + shares
+        found -= float(np.log2(counts[wanted] / (len(column) + 1)).mean())
+    return found / training.shape[1]
+
+
+def _mean(bits: Tensor) -> tuple[float, float]:
+    values = bits.double()
+    error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(values.mean()), error

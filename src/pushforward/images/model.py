@@ -1,0 +1,154 @@
+"""A model of images: their density, their size and the names of their classes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.images.files import LEVELS, Images
+from pushforward.store.description import describe
+from pushforward.store.model_file import load, save
+from pushforward.support.seeding import seed_or_random, seeded
+from pushforward.support.suggestions import nearest
+from pushforward.training.likelihood import evaluate
+from pushforward.zoo.dequantized import Dequantized
+
+# Scored at a time between reports of progress.
+ROWS = 64
+
+
+@dataclass
+class ImageModel:
+    """P(image), or P(image | class), of images of one size.
+
+    Attributes:
+        density: of images as vectors of whole numbers.
+        shape: (C, H, W).
+        classes: the names of the classes of a conditional model, else none.
+        notes: figures and settings of the fit.
+    """
+
+    density: Dequantized
+    shape: tuple[int, int, int]
+    classes: list[str] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one `.safetensors` file, atomically."""
+        save(self.density, path, image={"shape": list(self.shape), "classes": self.classes}, fit=self.notes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ImageModel:
+        """Read a file written by `save`.
+
+        Raises:
+            InputError: the file is not a model, or not a model of images.
+        """
+        notes = describe(path)["notes"]
+        image = notes.get("image") if isinstance(notes, dict) else None
+        density = load(path)
+        if not isinstance(image, dict) or not isinstance(density, Dequantized):
+            raise InputError(f"{path} is not a model of images: fit one with pushforward image fit.")
+        try:
+            channels, height, width = (int(side) for side in image["shape"])
+            classes = [str(name) for name in image["classes"]]
+            if channels * height * width != density.features or len(classes) != density.context_features:
+                raise ValueError
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} has a damaged description of its images: it cannot be loaded.") from error
+        return cls(density, (channels, height, width), classes, notes.get("fit", {}))
+
+    def check(self, images: Images, source: str) -> Images:
+        """The images as the model takes them, gray ones in color if it is a model of colors.
+
+        Raises:
+            InputError: another size, color in place of gray, or other bits.
+        """
+        channels, height, width = self.shape
+        found, pixels = images.shape, images.pixels
+        if found[1:] != (height, width):
+            raise InputError(
+                f"The images of {source} have {found[1]} × {found[2]} pixels, those of the model {height} × {width}; "
+                f"resize them with --size {height}x{width}."
+            )
+        if images.levels != self.density.levels:
+            raise InputError(
+                f"The images of {source} have {images.levels} levels, those of the model {self.density.levels}."
+            )
+        if found[0] == 1 and channels > 1:
+            pixels = np.repeat(pixels, channels, 1)
+        elif found[0] != channels:
+            raise InputError(f"The images of {source} have {found[0]} channels, those of the model {channels}.")
+        return Images(pixels, images.names, images.labels, images.classes)
+
+    def context_of(self, name: str | None, count: int) -> Tensor | None:
+        """The context of some images of one class, (count, C), or None if the model takes none.
+
+        Raises:
+            InputError: a class that is missing, unknown, or given to a model without classes.
+        """
+        if not self.classes:
+            if name is not None:
+                raise InputError("This model knows no classes; fit with --by-class for one that does.")
+            return None
+        if name is None:
+            raise InputError(f"This model needs a class: name one with --class ({', '.join(self.classes)}).")
+        if name not in self.classes:
+            raise InputError(f"The model has no class {name!r}; {nearest(name, self.classes, most=len(self.classes))}")
+        row = torch.nn.functional.one_hot(torch.tensor(self.classes.index(name)), len(self.classes))
+        return row.to(self.density.reference).expand(count, -1)
+
+    def contexts_of(self, images: Images) -> Tensor | None:
+        """The context of images whose classes are known, (n, C), or None if the model takes none."""
+        if not self.classes:
+            return None
+        if images.labels is None:
+            raise InputError(f"This model needs classes: name one with --class ({', '.join(self.classes)}).")
+        names = [images.classes[label] for label in images.labels]
+        return torch.cat([self.context_of(name, 1) for name in names])  # type: ignore[misc]
+
+    def bits_per_dim(self, images: Images, context: Tensor | None = None, report: Any = None) -> Tensor:
+        """The bits of each number, (n,), of images that `check` has passed; a share that is done goes to `report`."""
+        rows, found = images.rows(), []
+        for start in range(0, len(rows), ROWS):
+            part = slice(start, start + ROWS)
+            scored = evaluate(self.density, rows[part], None if context is None else context[part], batch_size=ROWS)
+            found.append(scored / (-np.log(2) * self.density.features))
+            if report is not None:
+                report(min(start + ROWS, len(rows)) / len(rows))
+        return torch.cat(found)
+
+    def sample(self, count: int, name: str | None = None, seed: int | None = None, report: Any = None) -> np.ndarray:
+        """Draws, (count, C, H, W), of whole numbers.
+
+        Arguments:
+            count: how many.
+            name: of their class, for a model of classes; None for each class in turn.
+            seed: of the draws; None for one that differs from call to call.
+            report: takes the share that is done.
+        """
+        if self.classes and name is None:
+            context = torch.eye(len(self.classes)).to(self.density.reference)[torch.arange(count) % len(self.classes)]
+        else:
+            context = self.context_of(name, count)
+        parts = []
+        with seeded(seed_or_random(seed), self.density.reference.device):
+            for start in range(0, count, ROWS):
+                size = min(ROWS, count - start)
+                given = None if context is None else context[start : start + size]
+                parts.append(self.density.sample((size,) if given is None else (), given))
+                if report is not None:
+                    report((start + size) / count)
+        return self.pixels(torch.cat(parts))
+
+    def pixels(self, rows: Tensor) -> np.ndarray:
+        """Images, (n, C, H, W), uint8 or uint16, of vectors of levels, (n, D)."""
+        kind = next(kind for kind, levels in LEVELS.items() if self.density.levels <= levels)
+        found: np.ndarray = rows.detach().cpu().numpy().astype(kind.type)
+        return found.reshape(-1, *self.shape)
