@@ -18,7 +18,7 @@ from pushforward.support.atomic import atomic_path
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 ARRAYS = (".npy", ".npz")
-LEVELS = {np.dtype(np.uint8): 256, np.dtype(np.uint16): 65536}
+LEVELS: dict[Any, int] = {np.dtype(np.uint8): 256, np.dtype(np.uint16): 65536}
 # Of the head of a PNG file: its first bytes, and where the bits of a channel are.
 PNG, BITS_OF_PNG = b"\x89PNG\r\n\x1a\n", 24
 

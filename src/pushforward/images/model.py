@@ -133,6 +133,7 @@ class ImageModel:
             seed: of the draws; None for one that differs from call to call.
             report: takes the share that is done.
         """
+        context: Tensor | None
         if self.classes and name is None:
             context = torch.eye(len(self.classes)).to(self.density.reference)[torch.arange(count) % len(self.classes)]
         else:

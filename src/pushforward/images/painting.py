@@ -16,9 +16,9 @@ from pushforward.support.modules import frozen
 from pushforward.support.seeding import seed_or_random, seeded
 
 # Draws of which the likeliest, with the known pixels put in, is where a chain starts.
-STARTS = 64
+STARTS = 16
 # The share of accepted steps at which the chain of Langevin is the most efficient, and how fast its step adapts.
-ACCEPTANCE, RATE = 0.574, 0.1
+ACCEPTANCE, RATE = 0.574, 0.3
 
 
 def interpolate(
@@ -57,12 +57,12 @@ def interpolate(
 
 @dataclass
 class Inpainted:
-    """An image with pixels drawn given the others.
+    """Images with pixels drawn given the others.
 
     Attributes:
-        pixels: (C, H, W).
-        accepted: share of the accepted steps of the chain.
-        log_probs: log-density before and after, in nats.
+        pixels: (count, C, H, W).
+        accepted: share of the accepted steps of the chains.
+        log_probs: mean log-density before and after, in nats.
     """
 
     pixels: np.ndarray
@@ -74,96 +74,107 @@ def inpaint(
     model: ImageModel,
     image: np.ndarray,
     unknown: np.ndarray,
+    count: int = 1,
     *,
     steps: int = 200,
     context: Tensor | None = None,
     seed: int | None = None,
     report: Callable[[float], None] | None = None,
 ) -> Inpainted:
-    """Draw the unknown pixels of an image given the known ones, by a chain on the exact density.
+    """Draw the unknown pixels of an image given the known ones, by chains on the exact density.
 
     Steps of Langevin, which follow the gradient of the log-density with noise, each accepted or refused by the rule of
-    Metropolis, so that the chain leaves the density of the unknown pixels given the others as it is. It runs where
-    intensities are the whole real line, and its step adapts in the first half.
+    Metropolis, so that a chain leaves the density of the unknown pixels given the others as it is. It runs where
+    intensities are the whole real line; its step adapts in the first half. Known pixels keep the dequantizing noise
+    that they are given at the start.
 
     Arguments:
         model: of images.
         image: (C, H, W); what it holds at unknown pixels does not matter.
         unknown: (H, W) boolean.
-        steps: of the chain, default 200.
-        context: (1, C) of the image, for a conditional model.
+        count: chains, each of which gives an image, default 1.
+        steps: of each chain, default 200.
+        context: (count, C), for a conditional model.
         seed: of the draws; None for one that differs from call to call.
         report: takes the share that is done.
 
     Raises:
         InputError: a mask of another size, or one that hides nothing.
 
-    Cost: a gradient of log_prob for each step.
+    Cost: a gradient of log_prob for each step and image.
 
     Source: the task, Dinh, Krueger and Bengio 2014, arXiv:1410.8516, section 5.2; Roberts and Tweedie 1996,
     doi:10.2307/3318418.
     """
     if unknown.shape != image.shape[1:]:
-        raise InputError(f"The mask has {unknown.shape} pixels, the image {image.shape[1:]}.")
+        sizes = [" × ".join(map(str, shape)) for shape in (unknown.shape, image.shape[1:])]
+        raise InputError(f"The mask has {sizes[0]} pixels, the image {sizes[1]}.")
     if not unknown.any():
         raise InputError("The mask hides no pixel of the image: there is nothing to draw.")
     hidden = torch.from_numpy(np.broadcast_to(unknown, image.shape).reshape(-1).copy())
+    images = torch.from_numpy(image.reshape(1, -1).astype(np.float64)).expand(count, -1)
     with frozen(model.density), seeded(seed_or_random(seed), model.density.reference.device):
-        chain = _Chain(model, torch.from_numpy(image.reshape(1, -1).astype(np.float64)), hidden, context)
-        before = chain.log_prob
-        accepted = 0
+        chains = _Chains(model, images, hidden, context)
+        before, accepted = float(chains.log_prob.mean()), 0.0
         for step in range(steps):
-            accepted += chain.move(adapt=step < steps // 2)
+            accepted += chains.move(adapt=step < steps // 2) / steps
             if report is not None:
                 report((step + 1) / steps)
-        x = torch.where(hidden, model.density.quantized(chain.intensities()), chain.image)
-    return Inpainted(model.pixels(x)[0], accepted / max(steps, 1), (before, chain.log_prob))
+        x = torch.where(hidden, model.density.quantized(chains.intensities()), images)
+    return Inpainted(model.pixels(x), accepted, (before, float(chains.log_prob.mean())))
 
 
-class _Chain:
-    """The state of a chain over the unknown intensities of an image, as logits."""
+class _Chains:
+    """The states of chains over the unknown intensities of images, as numbers of the whole real line."""
 
-    def __init__(self, model: ImageModel, image: Tensor, hidden: Tensor, context: Tensor | None):
-        self.image, self.hidden, self.context = image, hidden, context
+    def __init__(self, model: ImageModel, images: Tensor, hidden: Tensor, context: Tensor | None):
+        self.hidden, self.context = hidden, context
         self.density = model.density
         standardized: Any = self.density.flow.bijection
         self.units, self.inner, self.base = standardized.data, standardized.bijection, self.density.flow.base
-        dtype = self.density.reference.dtype
-        draws = self.density.flow.sample((STARTS,), context).reshape(STARTS, -1)
-        known = (image + torch.rand_like(image)).expand(STARTS, -1)
-        starts = self.units.inverse(torch.where(hidden, draws.to(known), known))[0].to(dtype)
-        with torch.no_grad():
-            values = self._log_prob(starts)
-        self.y = starts[int(values.argmax())][None]
+        self.y = self._starts(images + torch.rand_like(images))
         self.step = 0.1
         self.log_prob, self.gradient = self._evaluated(self.y)
 
-    def intensities(self) -> Tensor:
-        """The image, (1, D), with the intensities that the chain has now."""
-        return self.units(self.y.double())[0]
+    @torch.no_grad()
+    def _starts(self, known: Tensor) -> Tensor:
+        """The likeliest of some draws with the known pixels put in."""
+        given = self.units.inverse(known)[0].to(self.density.reference)
+        draws = [self.inner(self.base.sample((len(known),)), self.context)[0] for _ in range(STARTS)]
+        starts = torch.stack([torch.where(self.hidden, draw, given) for draw in draws])
+        values = torch.stack([self._log_prob(start) for start in starts])
+        return starts[values.argmax(0), torch.arange(len(known))]
 
-    def move(self, adapt: bool) -> bool:
-        """Take or refuse a step; return whether it was taken."""
+    def intensities(self) -> Tensor:
+        """The images, (count, D), with the intensities that the chains have now."""
+        found: Tensor = self.units(self.y.double())[0]
+        return found
+
+    def move(self, adapt: bool) -> float:
+        """Take or refuse a step in each chain; return the share of those taken."""
         noise = torch.randn_like(self.y) * self.hidden
         ahead = self.y + self.step**2 / 2 * self.gradient + self.step * noise
         log_prob, gradient = self._evaluated(ahead)
-        back = (self.y - ahead - self.step**2 / 2 * gradient)[:, self.hidden] / self.step
-        log_ratio = log_prob - self.log_prob - float(back.square().sum() - noise.square().sum()) / 2
-        chance = float(np.exp(min(log_ratio, 0.0))) if np.isfinite(log_ratio) else 0.0
+        back = (self.y - ahead - self.step**2 / 2 * gradient) * self.hidden / self.step
+        log_ratio = log_prob - self.log_prob - (back.square() - noise.square()).sum(1).double() / 2
+        chance = log_ratio.nan_to_num(-torch.inf).clamp(max=0.0).exp()
+        taken = torch.rand_like(chance) < chance
+        self.y = torch.where(taken[:, None], ahead, self.y)
+        self.gradient = torch.where(taken[:, None], gradient, self.gradient)
+        self.log_prob = torch.where(taken, log_prob, self.log_prob)
         if adapt:
-            self.step *= float(np.exp(RATE * (chance - ACCEPTANCE)))
-        taken = float(torch.rand(())) < chance
-        if taken:
-            self.y, self.log_prob, self.gradient = ahead, log_prob, gradient
-        return taken
+            self.step *= float(np.exp(RATE * (float(chance.mean()) - ACCEPTANCE)))
+        return float(taken.double().mean())
 
-    def _evaluated(self, y: Tensor) -> tuple[float, Tensor]:
+    def _evaluated(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """log p of the states, (count,), and its gradient in what is unknown."""
         y = y.detach().requires_grad_()
         with torch.enable_grad():
-            log_prob = self._log_prob(y).sum()
-            (gradient,) = torch.autograd.grad(log_prob, y)
-        return float(log_prob.detach()), gradient * self.hidden
+            log_prob = self._log_prob(y)
+            (gradient,) = torch.autograd.grad(log_prob.sum(), y)
+        return log_prob.detach().double(), gradient * self.hidden
 
     def _log_prob(self, y: Tensor) -> Tensor:
         z, log_det = self.inner.inverse(y, self.context)
-        return self.base.log_prob(z) + log_det
+        value: Tensor = self.base.log_prob(z) + log_det
+        return value

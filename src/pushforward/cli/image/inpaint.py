@@ -15,6 +15,7 @@ def inpaint(
     image: Annotated[str, typer.Argument(help="Image.", metavar="IMAGE", show_default=False)],
     mask: Annotated[str, typer.Option(help="Image of the same size, white where pixels are to be drawn.")],
     output: Picture,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of images, drawn side by side.")] = 1,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the chain on the exact density.")] = 200,
     of_class: OfClass = None,
     size: Size = None,
@@ -24,7 +25,7 @@ def inpaint(
     verbose: Verbose = False,
 ) -> None:
     """Draw some pixels of an image given the others, by steps of Langevin on the exact density."""
-    from pushforward.images.files import check_image_path, read_images, write_image
+    from pushforward.images.files import check_image_path, grid, read_images, write_image
     from pushforward.images.model import ImageModel
     from pushforward.images.painting import inpaint as painted
 
@@ -38,12 +39,13 @@ def inpaint(
             known,
             pixels,
             unknown,
+            number,
             steps=steps,
-            context=known.context_of(of_class, 1),
+            context=known.context_of(of_class, number),
             seed=seed,
             report=report,
         )
-    write_image(output, found.pixels)
+    write_image(output, found.pixels[0] if number == 1 else grid(found.pixels))
     before, after = found.log_probs
     if json:
         figures = {"accepted": found.accepted, "log_prob_before": before, "log_prob_after": after}

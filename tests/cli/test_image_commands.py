@@ -1,0 +1,134 @@
+"""The commands for images, on made-up ones: a bright bar on black, upright or lying, by class."""
+
+import json
+
+import numpy as np
+import pyarrow.csv
+import pytest
+from shared_folder import shared_folder
+from typer.testing import CliRunner
+
+import pushforward as pf
+from pushforward.cli.app import app
+from pushforward.images.files import read_images, write_image
+from pushforward.images.fitting import OPTIONS
+
+pytest.importorskip("PIL.Image")
+# Steps of the fits of these tests.
+STEPS = 40
+
+
+def bar(seed):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(30, size=(1, 8, 8))
+    place, level = rng.integers(1, 7), rng.integers(150, 256)
+    image[0, place] = level
+    return (image if seed % 2 else image.swapaxes(1, 2)).astype(np.uint8)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["image", *map(str, arguments)])
+
+
+def result_of(*arguments):
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def fill(folder):
+    for number in range(60):
+        name = folder / "bars" / ("lying" if number % 2 else "upright")
+        name.mkdir(parents=True, exist_ok=True)
+        write_image(name / f"{number:02}.png", bar(number))
+    mask = np.zeros((1, 8, 8), np.uint8)
+    mask[:, 4:] = 255
+    write_image(folder / "mask.png", mask)
+    write_image(folder / "large.png", np.zeros((1, 10, 8), np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 1)
+        patch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", STEPS)
+        patch.setitem(OPTIONS, "glow", {"steps": 2, "hidden": 12, "univariate": "spline", "bins": 4})
+        fitted = run("fit", folder / "bars", "-o", folder / "model.safetensors", "--by-class", "--json")
+    assert fitted.exit_code == 0, fitted.stderr
+    (folder / "fitted.json").write_text(fitted.stdout)
+
+
+@pytest.fixture(scope="session")
+def bars(tmp_path_factory):
+    """A folder with bars/, a mask, a model of bars by class, and what its fit printed."""
+    return shared_folder(tmp_path_factory, "bars", fill)
+
+
+def test_a_fit_states_bits_below_those_of_independent_pixels(bars):
+    figures = json.loads((bars / "fitted.json").read_text())
+    assert figures["images"] == 60 and figures["held_out_images"] == 6
+    assert 0 < figures["bits_per_dim"] < 12 and figures["bits_per_dim_independent_pixels"] > 0
+    assert (bars / "model.metrics.csv").exists()
+
+
+def test_draws_repeat_with_their_seed(bars, tmp_path):
+    for name in ("a", "b"):
+        drawn = result_of("sample", bars / "model.safetensors", "-n", 5, "-o", tmp_path / f"{name}.npz", "--seed", 3)
+        assert drawn["images"] == 5 and drawn["shape"] == [1, 8, 8]
+    first, again = (read_images(tmp_path / f"{name}.npz").pixels for name in ("a", "b"))
+    assert np.array_equal(first, again) and first.shape == (5, 1, 8, 8)
+    result_of("sample", bars / "model.safetensors", "-n", 4, "-o", tmp_path / "page.png", "--class", "lying")
+    assert read_images(tmp_path / "page.png").shape == (1, 19, 19)
+
+
+def test_scores_are_those_of_the_density(bars, tmp_path):
+    scored = result_of("score", bars / "model.safetensors", bars / "bars", "-o", tmp_path / "scores.csv")
+    table = pyarrow.csv.read_csv(tmp_path / "scores.csv")
+    assert table.column_names == ["image", "log_prob", "bits_per_dim"] and len(table) == 60
+    assert table["image"][0].as_py() == "lying/01.png"
+    images, model = read_images(bars / "bars"), pf.load(bars / "model.safetensors")
+    context = np.eye(2)[images.labels]
+    expected = pf.evaluate(model, images.rows(), context.astype(np.float32)).numpy()
+    np.testing.assert_allclose(table["log_prob"], expected, rtol=1e-4)
+    np.testing.assert_allclose(scored["bits_per_dim"], -expected.mean() / np.log(2) / 64, rtol=1e-4)
+
+
+def test_pictures_between_two_and_inside_one(bars, tmp_path):
+    model, image = bars / "model.safetensors", bars / "bars" / "lying" / "01.png"
+    other = bars / "bars" / "lying" / "03.png"
+    result_of("interpolate", model, image, other, "--class", "lying", "--steps", 4, "-o", tmp_path / "way.png")
+    way = read_images(tmp_path / "way.png").pixels[0, 0]
+    assert way.shape == (10, 37) and np.array_equal(way[1:9, 1:9], read_images(image).pixels[0, 0])
+    options = ["--mask", bars / "mask.png", "--class", "lying", "--steps", 3, "-o", tmp_path / "filled.png"]
+    filled = result_of("inpaint", model, image, *options)
+    assert filled["pixels"] == 32 and 0 <= filled["accepted"] <= 1
+    assert np.array_equal(read_images(tmp_path / "filled.png").pixels[0, 0, :4], read_images(image).pixels[0, 0, :4])
+    result_of("inpaint", model, image, *options, "-n", 3)
+    assert read_images(tmp_path / "filled.png").shape == (1, 19, 19)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sample", "MODEL", "-o", "x.jpg"], "ends in .png, x.jpg does not"),
+        (["sample", "MODEL", "-o", "x.png", "--class", "lyign"], "no class 'lyign'; did you mean \"lying\""),
+        (["score", "MODEL", "bars/lying", "-o", "x.csv"], "This model needs classes: name one with --class"),
+        (["score", "MODEL", "large.png", "-o", "x.csv", "--class", "lying"], "10 × 8 pixels, those of the model 8 × 8"),
+        (["score", "mask.png", "bars", "-o", "x.csv"], "mask.png"),
+        (["fit", "bars/lying", "-o", "x.safetensors", "--by-class"], "There are no classes to condition on"),
+        (["fit", "mask.png", "-o", "x.safetensors"], "at least 10 images, and there are 1"),
+        (["fit", "bars", "-o", "x.safetensors", "--flow", "glwo"], "There is no flow of images 'glwo'"),
+        (["fit", "bars", "-o", "x.safetensors", "--size", "8"], "--size takes HEIGHTxWIDTH"),
+        (["fit", "nowhere", "-o", "x.safetensors"], "There is no file or folder nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence(bars, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(bars)
+    result = run(*(str(bars / "model.safetensors") if part == "MODEL" else part for part in arguments))
+    assert result.exit_code == 2, result.stderr
+    assert sentence in result.stderr and result.stderr.count("\n") == 1
+    assert not list(bars.glob("x.*"))
+
+
+def test_without_pillow_a_sentence_says_how_to_install_it(bars, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    result = run("fit", bars / "bars", "-o", bars / "y.safetensors")
+    assert result.exit_code == 2 and "pip install 'pushforward[images]'" in result.stderr

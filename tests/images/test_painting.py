@@ -1,0 +1,71 @@
+"""Interpolations between images, and chains of Langevin against the conditional density by quadrature."""
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.evaluation.contracts import randomized
+from pushforward.images.model import ImageModel
+from pushforward.images.painting import inpaint, interpolate
+
+
+def small_model(shape, levels=256, context=0, seed=0):
+    torch.manual_seed(seed)
+    flow = randomized(pf.realnvp_image(shape, context=context, couplings=2, hidden=4, blocks=1), seed, 0.7)
+    return ImageModel(pf.dequantized(flow, levels=levels, margin=0.05).double().eval(), shape)
+
+
+@pytest.mark.slow
+def test_drawn_pixels_follow_their_density_given_the_others():
+    """One pixel of two, of 3 levels: its levels in 1000 chains against their probabilities."""
+    model = small_model((1, 1, 2), levels=3)
+    image = np.array([[[1, 0]]], dtype=np.uint8)
+    count = 1000
+    found = inpaint(model, image, np.array([[False, True]]), count, steps=100, seed=3)
+    assert (found.pixels[:, 0, 0, 0] == 1).all() and 0.4 < found.accepted < 0.9 and np.isfinite(found.log_probs).all()
+    # The density of the unknown number given the known one and its noise, which is uniform.
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    inside, weight = torch.tensor((nodes + 1) / 2), torch.tensor(weights / 2)
+    wide = torch.linspace(-0.15, 3.15, 3301, dtype=torch.float64)
+    points = torch.stack(torch.broadcast_tensors((1 + inside)[:, None], wide), -1)
+    with torch.no_grad():
+        density = model.density.flow.log_prob(points.reshape(-1, 2)).exp().view(40, -1).nan_to_num()
+    conditional = (density / density.sum(1, keepdim=True) * weight[:, None]).sum(0)
+    levels = wide.floor().clamp(0, 2).long()
+    expected = torch.zeros(3, dtype=torch.float64).index_add(0, levels, conditional).numpy()
+    shares = np.bincount(found.pixels[:, 0, 0, 1], minlength=3) / count
+    assert np.all(np.abs(shares - expected) < 5 * np.sqrt(expected * (1 - expected) / count) + 0.01)
+
+
+def test_known_pixels_stay_and_a_seed_repeats():
+    model = small_model((1, 4, 4))
+    image = np.random.default_rng(0).integers(256, size=(1, 4, 4), dtype=np.uint8)
+    unknown = np.zeros((4, 4), bool)
+    unknown[2:] = True
+    first, again = (inpaint(model, image, unknown, 3, steps=5, seed=1) for _ in range(2))
+    other = inpaint(model, image, unknown, 3, steps=5, seed=2)
+    assert np.array_equal(first.pixels, again.pixels) and not np.array_equal(first.pixels, other.pixels)
+    assert (first.pixels[:, :, ~unknown] == image[:, ~unknown]).all()
+    assert not np.array_equal(first.pixels[0], first.pixels[1])
+
+
+def test_an_interpolation_begins_and_ends_with_its_images():
+    model = small_model((1, 4, 4), context=2)
+    ends = np.random.default_rng(0).integers(256, size=(2, 1, 4, 4), dtype=np.uint8)
+    context = torch.eye(2, dtype=torch.float64)
+    between = interpolate(model, ends[0], ends[1], 5, context)
+    assert between.shape == (5, 1, 4, 4)
+    assert np.array_equal(between[0], ends[0]) and np.array_equal(between[-1], ends[1])
+    same = interpolate(model, ends[0], ends[0], 3, context[:1].expand(2, 2))
+    assert np.array_equal(same[1], ends[0])
+
+
+@pytest.mark.parametrize(
+    ("unknown", "match"), [(np.zeros((4, 4), bool), "hides no pixel"), (np.ones((4, 5), bool), "4 × 5 pixels")]
+)
+def test_masks_that_cannot_be(unknown, match):
+    with pytest.raises(pf.InputError, match=match):
+        inpaint(small_model((1, 4, 4)), np.zeros((1, 4, 4), np.uint8), unknown)
+    with pytest.raises(pf.InputError, match="at least 2 steps"):
+        interpolate(small_model((1, 4, 4)), *np.zeros((2, 1, 4, 4), np.uint8), steps=1)

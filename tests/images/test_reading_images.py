@@ -1,0 +1,168 @@
+"""Images from files, folders and arrays: what is read is what Pillow wrote, and what cannot be read gets a sentence."""
+
+import numpy as np
+import pytest
+
+import pushforward as pf
+from pushforward.images.files import grid, read_images, write_array, write_image
+
+pillow = pytest.importorskip("PIL.Image")
+
+
+def gray(seed=0, height=4, width=6):
+    return np.random.default_rng(seed).integers(256, size=(height, width), dtype=np.uint8)
+
+
+def color(seed=0):
+    return np.random.default_rng(seed).integers(256, size=(4, 6, 3), dtype=np.uint8)
+
+
+def save(folder, **arrays):
+    for name, array in arrays.items():
+        pillow.fromarray(array).save(folder / f"{name}.png")
+
+
+def test_gray_images_of_a_folder_in_the_order_of_their_names(tmp_path):
+    save(tmp_path, b=gray(1), a=gray(0))
+    (tmp_path / "notes.txt").write_text("not an image")
+    images = read_images(tmp_path)
+    assert images.names == ["a.png", "b.png"] and images.shape == (1, 4, 6) and images.levels == 256
+    assert np.array_equal(images.pixels[:, 0], [gray(0), gray(1)]) and images.labels is None
+    assert np.array_equal(images.rows().numpy(), images.pixels.reshape(2, -1))
+
+
+def test_folders_of_folders_are_classes(tmp_path):
+    for number, name in enumerate(("cats", "dogs")):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name, one=gray(number), two=gray(10 + number))
+    images = read_images(tmp_path)
+    assert images.classes == ["cats", "dogs"] and images.labels.tolist() == [0, 0, 1, 1]
+    assert np.array_equal(images.pixels[2, 0], gray(1))
+
+
+def test_gray_among_colors_is_color(tmp_path):
+    save(tmp_path, a=gray(), b=color())
+    images = read_images(tmp_path)
+    assert images.shape == (3, 4, 6)
+    assert np.array_equal(images.pixels[0], [gray()] * 3) and np.array_equal(
+        images.pixels[1], color().transpose(2, 0, 1)
+    )
+
+
+def test_images_of_16_bits_keep_them(tmp_path):
+    array = np.random.default_rng(0).integers(65536, size=(4, 6), dtype=np.uint16)
+    save(tmp_path, a=array)
+    images = read_images(tmp_path)
+    assert images.levels == 65536 and np.array_equal(images.pixels[0, 0], array)
+    assert read_images(tmp_path, (2, 3)).pixels.dtype == np.uint16
+
+
+def test_an_opaque_alpha_channel_and_a_palette_lose_nothing(tmp_path):
+    opaque = np.concatenate([color(), np.full((4, 6, 1), 255, np.uint8)], -1)
+    pillow.fromarray(opaque).save(tmp_path / "a.png")
+    few = (color() // 128) * 255
+    pillow.fromarray(few).quantize(8).save(tmp_path / "b.png")
+    pillow.fromarray(gray() > 127).save(tmp_path / "c.png")
+    images = read_images(tmp_path)
+    assert np.array_equal(images.pixels[0], color().transpose(2, 0, 1))
+    assert np.array_equal(images.pixels[1], few.transpose(2, 0, 1))
+    assert np.array_equal(images.pixels[2, 0], (gray() > 127) * np.uint8(255))
+
+
+def test_images_are_resized_on_demand(tmp_path):
+    save(tmp_path, a=gray(), b=gray(1, 8, 8))
+    assert read_images(tmp_path, (2, 4)).shape == (1, 2, 4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_written_is_read_again(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(256, size=(5, channels, 4, 6), dtype=np.uint8)
+    write_image(tmp_path / "one.png", pixels[0])
+    assert np.array_equal(read_images(tmp_path / "one.png").pixels[0], pixels[0])
+    write_array(tmp_path / "all.npz", pixels)
+    assert np.array_equal(read_images(tmp_path / "all.npz").pixels, pixels)
+    page = grid(pixels, columns=3)
+    assert page.shape == (channels, 11, 22)
+    assert np.array_equal(page[:, 6:10, 8:14], pixels[4])
+
+
+def test_an_array_with_its_classes(tmp_path):
+    images = np.random.default_rng(0).integers(17, size=(5, 4, 4))
+    np.savez(tmp_path / "digits.npz", images=images, target=np.array([3, 1, 3, 7, 1]))
+    read = read_images(tmp_path / "digits.npz")
+    assert read.pixels.dtype == np.uint8 and np.array_equal(read.pixels[:, 0], images)
+    assert read.classes == ["1", "3", "7"] and read.labels.tolist() == [1, 0, 1, 2, 0]
+
+
+def transparent(folder):
+    pillow.fromarray(np.zeros((4, 6, 4), np.uint8)).save(folder / "clear.png")
+
+
+def truncated(folder):
+    save(folder, half=gray(0, 64, 64))
+    (folder / "half.png").write_bytes((folder / "half.png").read_bytes()[:500])
+
+
+def no_image(folder):
+    (folder / "text.png").write_text("not an image")
+
+
+def animated(folder):
+    frames = [pillow.fromarray(gray(seed)) for seed in range(2)]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
+
+
+def of_two_sizes(folder):
+    save(folder, a=gray(), b=gray(1, 5, 6))
+
+
+def of_two_depths(folder):
+    save(folder, a=gray(), b=np.full((4, 6), 1000, np.uint16))
+
+
+def of_real_numbers(folder):
+    pillow.fromarray(np.zeros((4, 6), np.float32)).save(folder / "real.tif")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (transparent, r"clear\.png is transparent in places"),
+        (truncated, r"half\.png cannot be read as an image"),
+        (no_image, r"text\.png cannot be read as an image"),
+        (animated, r"film\.gif holds 2 images"),
+        (of_two_sizes, r"a\.png has 4 × 6 pixels and .*b\.png 5 × 6; .* --size 4x6"),
+        (of_two_depths, r"a\.png has 8 bits and .*b\.png 16"),
+        (of_real_numbers, r"real\.tif holds floating-point numbers"),
+        (lambda folder: None, "There is no image"),
+    ],
+)
+def test_folders_that_cannot_be_read(tmp_path, make, sentence):
+    make(tmp_path)
+    with pytest.raises(pf.InputError, match=sentence):
+        read_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"x": np.zeros((4, 4))}, "must hold one array of images"),
+        ({"x": np.zeros((4, 4, 4)), "y": np.zeros((4, 4, 4))}, "must hold one array of images"),
+        ({"x": np.zeros((4, 4, 4))}, "holds float64"),
+        ({"x": np.full((4, 4, 4), -1)}, "numbers from -1 to -1"),
+        ({"x": np.zeros((4, 4, 4, 9), np.uint8)}, "holds no images"),
+        ({"x": np.zeros((0, 4, 4), np.uint8)}, "holds no images"),
+        ({"x": np.array([["a"]], dtype=object)}, "cannot be read as an array"),
+    ],
+)
+def test_arrays_that_hold_no_images(tmp_path, arrays, sentence):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(pf.InputError, match=sentence):
+        read_images(tmp_path / "x.npz")
+
+
+def test_names_that_no_image_can_have(tmp_path):
+    with pytest.raises(pf.InputError, match=r"ends in \.png"):
+        write_image(tmp_path / "x.jpg", np.zeros((1, 2, 2), np.uint8))
+    with pytest.raises(pf.InputError, match="There is no file or folder"):
+        read_images(tmp_path / "nowhere")
