@@ -57,6 +57,8 @@ class ImageCoupling(Bijection):
         # Where all are changed, the network sees zeros, and parameters depend on the context and the place alone.
         seen = kept.flatten(1).any(1) if bool(kept.any()) else torch.ones(self.shape[0], dtype=torch.bool)
         mapped = changed.flatten(1).any(1)
+        # Whole channels need no mask within them.
+        self.of_channels = not bool((changed != mapped[:, None, None]).any())
         self.register_buffer("changed", changed, persistent=False)
         self.register_buffer("seen", seen.nonzero()[:, 0], persistent=False)
         self.register_buffer("mapped", mapped.nonzero()[:, 0], persistent=False)
@@ -82,15 +84,19 @@ class ImageCoupling(Bijection):
         """The image, (*batch, C, H, W), and the parameters of its maps, (*batch, mapped, H, W, P)."""
         self.check_event(value)
         image = value.unflatten(-1, self.shape)
-        kept = image.masked_fill(self.changed, 0.0).index_select(-3, self.seen)
-        return image, self.network(kept.flatten(-3), context)
+        # Of whole channels the network sees those that are kept, if there are any.
+        split = self.of_channels and len(self.mapped) < self.shape[0]
+        seen = (image if split else image.masked_fill(self.changed, 0.0)).index_select(-3, self.seen)
+        return image, self.network(seen.flatten(-3), context)
 
     def _joined(self, image: Tensor, mapped: Tensor, log_derivative: Tensor) -> tuple[Tensor, Tensor]:
         """The image with its changed numbers, and log_det."""
         image = image.expand(*mapped.shape[:-3], *self.shape).to(mapped.dtype)
-        changed = self.changed.index_select(0, self.mapped)
-        joined = torch.where(self.changed, image.index_copy(-3, self.mapped, mapped), image)
-        return joined.flatten(-3), torch.where(changed, log_derivative, 0.0).flatten(-3).sum(-1)
+        joined = image.index_copy(-3, self.mapped, mapped)
+        if not self.of_channels:
+            joined = torch.where(self.changed, joined, image)
+            log_derivative = torch.where(self.changed.index_select(0, self.mapped), log_derivative, 0.0)
+        return joined.flatten(-3), log_derivative.flatten(-3).sum(-1)
 
 
 def checkerboard(shape: tuple[int, int, int], odd: bool = True) -> Tensor:
