@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     images_of_training = pixels("train")
     x, validation = images_of_training[:-VALIDATION], images_of_training[-VALIDATION:]
     torch.manual_seed(options.seed)
-    flow = pf.build({"architecture": options.flow, "shape": SHAPE, **CHOSEN.get(options.flow, {}), **options.options})
+    flow = pf.build({"architecture": options.flow, "shape": SHAPE, **_chosen(options), **options.options})
     model = pf.dequantized(flow, x, LEVELS)
     # Few images are enough to choose weights between, and leave the time to the training.
     began, chosen_by = time.perf_counter(), validation[: options.held_out]
@@ -79,6 +79,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "validation": bits(model, validation),
     }
     return result if options.validation else result | {"test": bits(model, pixels("t10k"))}
+
+
+def _chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """The chosen options of the flow, without those of its family if another one is asked for."""
+    chosen = CHOSEN.get(options.flow, {})
+    if "univariate" not in options.options:
+        return chosen
+    return {name: value for name, value in chosen.items() if name not in ("univariate", "bins")}
 
 
 def _option(text: str) -> tuple[str, Any]:

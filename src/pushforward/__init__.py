@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from pushforward.zoo.images import glow as glow
     from pushforward.zoo.images import realnvp_image as realnvp_image
     from pushforward.zoo.mixtures import mixture_cdf as mixture_cdf
+    from pushforward.zoo.noised import noised as noised
     from pushforward.zoo.planar import planar as planar
     from pushforward.zoo.planar import radial as radial
     from pushforward.zoo.planar import sylvester as sylvester
@@ -122,6 +123,7 @@ _HOMES = {
     "pushforward.zoo.dequantized": ["dequantized"],
     "pushforward.zoo.images": ["glow", "realnvp_image"],
     "pushforward.zoo.mixtures": ["mixture_cdf"],
+    "pushforward.zoo.noised": ["noised"],
     "pushforward.zoo.planar": ["planar", "radial", "sylvester"],
     "pushforward.zoo.registry": ["build"],
     "pushforward.zoo.splines": ["nsf"],

@@ -19,6 +19,10 @@ SMALL = {
 EVERY = pytest.mark.parametrize("name", SMALL)
 
 
+def normal(features):
+    return pf.distributions.StandardNormal(features)
+
+
 def pixels(rows, features=16, levels=5, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(levels, (rows, features), generator=generator).float()
@@ -130,7 +134,7 @@ def test_images_in_parts_have_the_values_of_all_at_once(monkeypatch):
     model = pf.dequantized(randomized(SMALL["glow"](context=2), scale=0.5), levels=5).double().eval()
     x, context = pixels(7).double(), torch.randn(7, 2, dtype=torch.float64)
     at_once = model.log_prob(x, context)
-    monkeypatch.setattr("pushforward.zoo.dequantized.NUMBERS_AT_A_TIME", 40)
+    monkeypatch.setattr("pushforward.zoo.levels.NUMBERS_AT_A_TIME", 40)
     torch.testing.assert_close(model.log_prob(x, context), at_once)
     assert model.log_prob(x[:0], context[:0]).shape == (0,)
     torch.testing.assert_close(model.log_prob(x, context[0]), model.log_prob(x, context[:1].expand(7, 2)))
@@ -151,6 +155,31 @@ def test_what_is_no_level_is_refused(x, match):
         model.log_prob(x)
     with pytest.raises(pf.InputError, match=match):
         pf.dequantized(SMALL["glow"](), x, levels=5)
+
+
+def test_denoising_is_the_mean_given_the_noisy_image(tmp_path):
+    """Of normal images x ~ N(m, s²) with noise of width w: E[x | y] = m + s² / (s² + w²) · (y - m)."""
+    flow = pf.Flow(pf.bijections.ElementwiseAffine(torch.full((4,), 0.2), torch.full((4,), 0.5)), normal(4))
+    model = pf.noised(flow, levels=256, deviation=0.3).double().eval()
+    half, width = 127.5, model.width
+    mean, variance = half * 1.2, (half * 0.5) ** 2 - width**2
+    y = torch.tensor([[0.0, 50.0, 128.0, 255.0]], dtype=torch.float64)
+    expected = mean + variance / (variance + width**2) * (y - mean)
+    torch.testing.assert_close(model.denoised(y), expected)
+
+
+def test_a_noised_model_is_saved_and_draws_levels(tmp_path):
+    flow = randomized(SMALL["tarflow"](context=2), scale=0.5).float()
+    model, context = pf.noised(flow, levels=5, deviation=0.1).eval(), torch.randn(3, 2)
+    pf.save(model, tmp_path / "model.safetensors")
+    loaded = pf.load(tmp_path / "model.safetensors")
+    assert torch.equal(loaded.log_prob(pixels(3), context), model.log_prob(pixels(3), context))
+    drawn = loaded.sample((4,), context)
+    assert drawn.shape == (4, 3, 16) and set(drawn.unique().tolist()) <= set(range(5))
+    noise = model.with_noise(torch.zeros(2000, 16, dtype=torch.float64), torch.rand(2000, 16, dtype=torch.float64))
+    assert abs(float(noise.std()) / model.width - 1) < 5 / (2 * 32_000) ** 0.5
+    with pytest.raises(pf.InputError, match="deviation must be positive"):
+        pf.noised(flow, deviation=0.0)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ OTHERS = {
     "imported": "pushforward.integrations.imported.flow",
     "kernel_density": "pushforward.zoo.kernel_density",
     "normal_mixture": "pushforward.zoo.normal_mixture",
+    "noised": "pushforward.zoo.noised",
     "parallel_wavenet": "pushforward.audio.models.architectures",
     "predictive_parallel_wavenet": "pushforward.audio.models.predictive_student",
     "realnvp_image": "pushforward.zoo.images",

@@ -1,0 +1,116 @@
+"""What densities of images of whole numbers have in common: a flow of the images with noise."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+from pushforward.flow import Flow
+from pushforward.support.modules import check_tensor
+
+# Numbers of images that are mapped at once: the networks hold some hundred times as many.
+NUMBERS_AT_A_TIME = 2**20
+# An image is hashed to fewer than this many numbers, by sums of whole numbers that are exact below 2⁵³.
+HASHES, LARGEST_SUM = 2**26, 2**52
+
+
+class OfLevels(nn.Module):
+    """A density of images x of whole numbers from 0 to levels - 1: that of a flow at x with noise.
+
+    In training mode noise is new at every call. In evaluation mode it is a function of the image: an image always has
+    the same value. A density of your own defines `with_noise`.
+
+    Arguments:
+        flow: of images as vectors of intensities.
+        levels: how many a pixel may have.
+        config: how to build this density again.
+
+    Raises:
+        InputError: in `log_prob`: a number that is not a level.
+    """
+
+    allows_gaps = False
+    context_allows_gaps = False
+
+    def __init__(self, flow: Flow, levels: int, config: dict[str, Any] | None = None):
+        super().__init__()
+        self.flow = flow
+        self.levels = levels
+        self.config = config
+
+    def with_noise(self, x: Tensor, v: Tensor) -> Tensor:
+        """Images, (*batch, D), with the noise that v, uniform in [0, 1), stands for; both float64."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what noise its images get.")
+
+    @property
+    def features(self) -> int:
+        """D, the number of numbers of an image."""
+        return self.flow.features
+
+    @property
+    def context_features(self) -> int:
+        """C, the length of a context."""
+        return self.flow.context_features
+
+    @property
+    def reference(self) -> Tensor:
+        """A tensor of the precision and on the device of the flow."""
+        return self.flow.reference
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The same as `log_prob`."""
+        return self.log_prob(x, context)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The log-density at images with noise, in nats, (*batch).
+
+        Arguments:
+            x: (*batch, D), whole numbers from 0 to levels - 1.
+            context: (*batch, C).
+        """
+        check_tensor(x, "x")
+        check_levels(x, self.levels)
+        v = torch.rand_like(x, dtype=torch.float64) if self.training else self.noise_of(x)
+        noisy = self.with_noise(x.double(), v)
+        if self.training or x.dim() != 2 or (context is not None and len(context) != len(x)):
+            return self.flow.log_prob(noisy, context).to(x.dtype)
+        rows = max(1, NUMBERS_AT_A_TIME // self.features)
+        contexts = [None] * -(-len(x) // rows) if context is None else context.split(rows)
+        parts = [self.flow.log_prob(*part) for part in zip(noisy.split(rows), contexts, strict=True)]
+        return torch.cat(parts).to(x.dtype) if len(x) else x.sum(-1)
+
+    def noise_of(self, x: Tensor) -> Tensor:
+        """Noise in [0, 1), (*batch, D), float64, which is a function of the images x, (*batch, D)."""
+        generator = torch.Generator().manual_seed(0)
+        largest = min(HASHES, LARGEST_SUM // (self.features * self.levels))
+        weights = torch.randint(largest, (self.features,), generator=generator).double()
+        steps, start = torch.rand(2, self.features, generator=generator, dtype=torch.float64)
+        # A multiple of an irrational step is nearly uniform.
+        hashed = (x.detach().cpu().double() @ weights) % HASHES
+        return ((start + hashed[..., None] * steps) % 1.0).to(x.device)
+
+    def quantized(self, x: Tensor) -> Tensor:
+        """The levels that intensities x have."""
+        return x.floor().clamp(0, self.levels - 1)
+
+    def beyond_range(self, context: Tensor) -> Tensor:
+        """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
+        return self.flow.beyond_range(context)
+
+
+def check_levels(x: Tensor, levels: int) -> None:
+    """Refuse images, (*batch, D), that do not consist of whole numbers from 0 to levels - 1.
+
+    Raises:
+        InputError: they hold another number; the message says what.
+    """
+    if not x.numel():
+        return
+    low, high = (float(end) for end in x.detach().aminmax())
+    within = low >= 0 and high <= levels - 1
+    if not within or not bool((x == x.floor()).all()):
+        raise InputError(
+            f"Pixels are whole numbers from 0 to {levels - 1}; these lie between {low:g} and {high:g}"
+            + (" and are not whole." if within else ".")
+        )
