@@ -5,7 +5,6 @@ from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.compose import Compose, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
-from pushforward.bijections.continuous import Continuous
 from pushforward.bijections.convolution import Convolution1x1
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling
@@ -18,7 +17,6 @@ from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.pixelwise import Pixelwise
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
-from pushforward.bijections.residual import Residual
 from pushforward.bijections.split import Split
 from pushforward.bijections.squeeze import squeeze
 from pushforward.bijections.standardized import Standardized
@@ -52,7 +50,6 @@ __all__ = [
     "Chain",
     "Compose",
     "Constrained",
-    "Continuous",
     "Convolution1x1",
     "Cost",
     "Coupling",

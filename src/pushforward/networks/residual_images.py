@@ -12,7 +12,7 @@ from pushforward.networks.mlp import batch_of, checked_context
 class ResidualImages(nn.Module):
     """Parameters for every number of some channels, from the numbers of others and a context.
 
-    h = W x + position, then `blocks` times h = h + W₂ a(W₁ a(h + V context)), at last W a(h), with the activation a,
+    h = W x + position + V context, then `blocks` times h = h + W₂ a(W₁ a(h)), at last W a(h), with the activation a,
     z · sigmoid(z), and every W a convolution of 3 × 3. `position` holds a number for each unit and pixel, so that what
     is drawn may depend on where it is. The last convolution starts at zero, and so do all parameters.
 
@@ -49,7 +49,8 @@ class ResidualImages(nn.Module):
         self.parameters_of = (outputs, parameter_count)
         self.first = nn.Conv2d(channels, hidden, 3, padding=1)
         self.position = nn.Parameter(torch.zeros(hidden, height, width))
-        self.blocks = nn.ModuleList(_Block(hidden, context) for _ in range(blocks))
+        self.context = nn.Linear(context, hidden, bias=False) if context else None
+        self.blocks = nn.ModuleList(_Block(hidden) for _ in range(blocks))
         self.last = nn.Conv2d(hidden, outputs * parameter_count, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         assert self.last.bias is not None
@@ -59,29 +60,29 @@ class ResidualImages(nn.Module):
         """Parameters, (*batch, outputs, H, W, parameter_count), from x, (*batch, channels · H · W), and context."""
         batch = batch_of(x, context, self.context_features)
         images = x.expand(*batch, -1).reshape(math.prod(batch), *self.shape)
-        rows = None
-        if self.context_features:
-            rows = checked_context(context, self.context_features)
-            # One row serves the whole batch.
-            rows = rows.reshape(1, -1) if rows.numel() == rows.shape[-1] else rows.expand(*batch, -1).flatten(0, -2)
         hidden = self.first(images) + self.position
+        if self.context is not None:
+            added = self.context(checked_context(context, self.context_features))
+            # One row serves the whole batch.
+            one = added.numel() == added.shape[-1]
+            rows = added.reshape(1, -1) if one else added.expand(*batch, -1).flatten(0, -2)
+            hidden = hidden + rows[..., None, None]
         for block in self.blocks:
-            hidden = block(hidden, rows)
+            hidden = block(hidden)
         # Under autocast only the network is rounded, not the maps that it parametrizes.
         flat = self.last(functional.silu(hidden)).to(x.dtype)
         return flat.view(*batch, *self.parameters_of, *self.shape[1:]).movedim(-3, -1)
 
 
 class _Block(nn.Module):
-    """h + W₂ a(W₁ a(h + V context))."""
+    """h + W₂ a(W₁ a(h))."""
 
-    def __init__(self, hidden: int, context: int):
+    def __init__(self, hidden: int):
         super().__init__()
         self.first = nn.Conv2d(hidden, hidden, 3, padding=1)
         self.second = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.context = nn.Linear(context, hidden, bias=False) if context else None
 
-    def forward(self, h: Tensor, context: Tensor | None) -> Tensor:
-        """The same shape as h, (n, hidden, H, W), given rows of the context, (n or 1, C)."""
-        seen = h if self.context is None else h + self.context(context)[..., None, None]
-        return h + self.second(functional.silu(self.first(functional.silu(seen))))
+    def forward(self, h: Tensor) -> Tensor:
+        """The same shape as h, (n, hidden, H, W)."""
+        found: Tensor = h + self.second(functional.silu(self.first(functional.silu(h))))
+        return found
