@@ -5,6 +5,7 @@ from pushforward.bijections.autoregressive import Autoregressive
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.bijections.compose import Compose, Inverse
 from pushforward.bijections.constrained import Constrained, ordered
+from pushforward.bijections.continuous import Continuous
 from pushforward.bijections.convolution import Convolution1x1
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Elementwise, ElementwiseAffine, Rescaling
@@ -17,6 +18,7 @@ from pushforward.bijections.permutation import Permutation
 from pushforward.bijections.pixelwise import Pixelwise
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
+from pushforward.bijections.residual import Residual
 from pushforward.bijections.split import Split
 from pushforward.bijections.squeeze import squeeze
 from pushforward.bijections.standardized import Standardized
@@ -50,6 +52,7 @@ __all__ = [
     "Chain",
     "Compose",
     "Constrained",
+    "Continuous",
     "Convolution1x1",
     "Cost",
     "Coupling",

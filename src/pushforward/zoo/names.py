@@ -22,6 +22,7 @@ ARCHITECTURES = {
 OTHERS = {
     "adaptive_wavenet": "pushforward.audio.models.adaptive_wavenet",
     "arbitrary_conditional": "pushforward.table_models.arbitrary_conditional_flow",
+    "continuous": "pushforward.zoo.continuous",
     "dequantized": "pushforward.zoo.dequantized",
     "flow_mixture": "pushforward.zoo.flow_mixture",
     "gaussianized": "pushforward.zoo.units",
