@@ -122,6 +122,7 @@ def glow(
     Source: Kingma and Dhariwal 2018, arXiv:1807.03039; residual networks in place of its three convolutions.
 
     Example:
+        >>> import torch
         >>> flow = glow((3, 4, 4), steps=2, hidden=8, context=10)
         >>> flow.sample((2,), context=torch.eye(10)).shape
         torch.Size([2, 10, 48])
