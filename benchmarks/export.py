@@ -167,8 +167,8 @@ def main():
     text += (
         f"`python benchmarks/export.py`: {FEATURES} features, the defaults of each architecture, one thread, float64\n"
         f"unless it says otherwise, {ROWS} rows at a time, one row at a time in JavaScript. Differences are relative\n"
-        f"to 1 + |number|. A fresh process takes {bare:.0f} ms of its processor, with `import numpy`\n"
-        f"{of_numpy:.0f} ms and with `import pushforward.lite` {whole:.0f} ms.\n"
+        f"to 1 + |number|. A fresh process takes {bare:.0f} ms of its processor, {of_numpy:.0f} ms with\n"
+        f"`import numpy` and {whole:.0f} ms with `import pushforward.lite`.\n"
     )
     (Path(__file__).parent / "export.md").write_text(text, encoding="utf-8")
     print(text)

@@ -10,14 +10,13 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.exports.levels import levels_of
-from pushforward.lite.columns import EDGE
-from pushforward.lite.table import Table
+from pushforward.lite.table import DequantizedTable
 from pushforward.tables.arrow import pa
 
 Described = dict[str, Any]
 
 
-def described_table(table: Table) -> Described:
+def described_table(table: DequantizedTable) -> Described:
     """Describe a model of a table, but for its density.
 
     Raises:
@@ -34,8 +33,7 @@ def described_table(table: Table) -> Described:
         }
         for name in table.context
     ]
-    # Noise lies within the cells of values, and not on their ends.
-    return {"columns": columns, "given": given, "points": table.points * (1 - 2 * EDGE) + EDGE}
+    return {"columns": columns, "given": given, "points": table.points}
 
 
 def _column(name: str, kind: Any) -> Described:
@@ -160,20 +158,12 @@ def _mixture(kind: Any) -> Described:
     marginal, (low, high) = kind.marginal, kind.bounds
     piled = marginal.piled
     if piled:
-        low, high = _bounds_of_logarithms(low, high, piled)
+        low, high = piled.bounds_of_logarithms(low, high)
     knots = {"z_knots": marginal.z, "x_knots": marginal.x, "slopes": marginal.slopes}
     spline: Described = {key: numpy.array([values], float) for key, values in knots.items()}
     spline |= {"low": numpy.array([low], float), "high": numpy.array([high], float)}
     atoms = {"atoms": kind.atom_codes, "shares": list(kind.shares)}
     return {"spline": spline, "piled": [piled.low, piled.high] if piled else None, **atoms}
-
-
-def _bounds_of_logarithms(low: float, high: float, piled: Any) -> tuple[float, float]:
-    """The bounds of the logarithm of the distance from one end, where there is another."""
-    if (piled.low is None) == (piled.high is None) or math.isinf(high - low):
-        return -math.inf, math.inf
-    furthest = math.log(high - low)
-    return (-math.inf, furthest) if piled.high is None else (-furthest, math.inf)
 
 
 MAPS: dict[str, Callable[[Any], Described]] = {

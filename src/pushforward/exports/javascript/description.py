@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.exports.javascript.columns import described_table
 from pushforward.lite.density import Density
 from pushforward.lite.reading import Weights, density
-from pushforward.lite.table import Table
+from pushforward.lite.table import DequantizedTable, Table
 from pushforward.support.atomic import atomic_path
 from pushforward.support.own_parts import own_parts
 
@@ -67,7 +67,9 @@ def model_as_json(model: Density | Table) -> dict[str, Any]:
     Raises:
         InputError: a model that has no such form, by name.
     """
-    if isinstance(model, Table):
+    if isinstance(model, Table) and model.refused:
+        raise InputError(model.refused)
+    if isinstance(model, DequantizedTable):
         table = {**described_table(model), "density": described(model.density.description)}
         return {"format": FORMAT_OF_TABLES, "version": VERSION, **_plain(table)}
     return described(model.description)
