@@ -66,7 +66,8 @@ class FlowModel(Model):
         rows = self._rows(X)
         if not self.fitted:
             self.flow = standardized(self.flow, rows)
-        fit(self.flow, rows, **{"progress": False, **training})
+        options: TrainingOptions = {"progress": False, **training}
+        fit(self.flow, rows, **options)
         self.fitted = True
 
     def predict(self, x: Any) -> Any:
