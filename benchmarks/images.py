@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--flow", default="glow", help="name of the flow")
     parser.add_argument("--option", type=_option, action="append", default=[], help="of the flow, name=value")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--weight-decay", type=float, default=1e-6)
     parser.add_argument("--held-out", type=int, default=2000, help="validation images that choose the weights")
     parser.add_argument("--seed", type=int, default=0)

@@ -94,7 +94,9 @@ def test_pictures_between_two_and_inside_one(bars, tmp_path):
     other = bars / "bars" / "lying" / "03.png"
     result_of("interpolate", model, image, other, "--class", "lying", "--steps", 4, "-o", tmp_path / "way.png")
     way = read_images(tmp_path / "way.png").pixels[0, 0]
-    assert way.shape == (10, 37) and np.array_equal(way[1:9, 1:9], read_images(image).pixels[0, 0])
+    assert way.shape == (10, 37)
+    # In float32 a level may be rounded to the next.
+    np.testing.assert_allclose(way[1:9, 1:9].astype(int), read_images(image).pixels[0, 0].astype(int), atol=1)
     options = ["--mask", bars / "mask.png", "--class", "lying", "--steps", 3, "-o", tmp_path / "filled.png"]
     filled = result_of("inpaint", model, image, *options)
     assert filled["pixels"] == 32 and 0 <= filled["accepted"] <= 1

@@ -10,9 +10,8 @@ from pushforward.images.model import ImageModel
 from pushforward.images.painting import inpaint, interpolate
 
 
-def small_model(shape, levels=256, context=0, seed=0):
-    torch.manual_seed(seed)
-    flow = randomized(pf.realnvp_image(shape, context=context, couplings=2, hidden=4, blocks=1), seed, 0.7)
+def small_model(shape, levels=256, context=0, scale=0.7):
+    flow = randomized(pf.realnvp_image(shape, context=context, couplings=2, hidden=4, blocks=1), scale=scale)
     return ImageModel(pf.dequantized(flow, levels=levels, margin=0.05).double().eval(), shape)
 
 
@@ -51,7 +50,8 @@ def test_known_pixels_stay_and_a_seed_repeats():
 
 
 def test_an_interpolation_begins_and_ends_with_its_images():
-    model = small_model((1, 4, 4), context=2)
+    # A random map that is too steep loses the digits of what comes back.
+    model = small_model((1, 4, 4), context=2, scale=0.3)
     ends = np.random.default_rng(0).integers(256, size=(2, 1, 4, 4), dtype=np.uint8)
     context = torch.eye(2, dtype=torch.float64)
     between = interpolate(model, ends[0], ends[1], 5, context)
