@@ -93,16 +93,17 @@ def linear_prediction_vocoder(
 def power_of_bands(frames: Tensor, mel: LogMel) -> Tensor:
     """Return powers of frequencies, float64 (frames, n_fft // 2 + 1), at least 0, that belong to log-mel frames.
 
-    They start from equal powers within each band and are brought to the least squared error.
+    They start from equal powers within each band, and are brought to the smallest Kullback-Leibler divergence of bands,
+    which weighs quiet and loud ones alike.
 
-    Source: Lee and Seung, 2001 (multiplicative updates).
+    Source: Lee and Seung, 2001, Algorithms for non-negative matrix factorization (multiplicative updates).
     """
     # A power spectrum of `LogMel` has the weight of the window in its filters.
     filters = mel.filters * mel.window.square().sum()
-    bands = (frames.double().exp() - FLOOR).clamp_min(0)
+    bands = (frames.double().exp() - FLOOR).clamp_min(1e-3 * FLOOR)
     power = bands @ (filters / filters.sum(1, keepdim=True)) / filters.sum(0).clamp_min(1e-3) + FLOOR
     for _ in range(UPDATES):
-        power = power * (bands @ filters + 1e-30) / (power @ (filters.mT @ filters) + 1e-30)
+        power = power * ((bands / (power @ filters.mT + 1e-30)) @ filters) / filters.sum(0).clamp_min(1e-3)
     return power
 
 

@@ -189,7 +189,13 @@ def distill_speech(
     spread = _spread(student, data, contexts, seed)
     notes = {
         "teacher": teacher.notes,
-        "losses": {"log_scale_regularization": log_scale_regularization, "power": power, "contrastive": contrastive},
+        "losses": {
+            "log_scale_regularization": log_scale_regularization,
+            "power": power,
+            "spectral": spectral,
+            "contrastive": contrastive,
+        },
+        "harmonics": 0 if student.source is None else student.source.harmonics,
         "loud": loud,
         **_measured(report),
         "spread": spread,
