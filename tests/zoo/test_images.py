@@ -31,7 +31,7 @@ def pixels(rows, features=16, levels=5, seed=0):
 @EVERY
 @pytest.mark.parametrize("context", [0, 3])
 def test_a_model_file_holds_the_same_density(name, context, tmp_path):
-    flow = randomized(SMALL[name](context=context), scale=0.5).float()
+    flow = randomized(SMALL[name](context=context), scale=0.3).float()
     model = pf.dequantized(flow, pixels(50), levels=5).eval()
     given = torch.randn(7, context) if context else None
     pf.save(model, tmp_path / "model.safetensors")
@@ -48,7 +48,7 @@ def test_a_model_file_holds_the_same_density(name, context, tmp_path):
 
 @EVERY
 def test_a_flow_itself_is_saved_and_built_from_its_config(name, tmp_path):
-    flow = randomized(SMALL[name](context=2), scale=0.5)
+    flow = randomized(SMALL[name](context=2), scale=0.3)
     pf.save(flow, tmp_path / "flow.safetensors")
     x, context = torch.randn(4, 16, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
     assert torch.equal(pf.load(tmp_path / "flow.safetensors").log_prob(x, context), flow.log_prob(x, context))
@@ -57,7 +57,7 @@ def test_a_flow_itself_is_saved_and_built_from_its_config(name, tmp_path):
 
 @EVERY
 def test_the_density_that_comes_with_a_draw_is_that_of_the_draw(name):
-    flow, context = randomized(SMALL[name](context=2), scale=0.5), torch.randn(5, 2, dtype=torch.float64)
+    flow, context = randomized(SMALL[name](context=2), scale=0.3), torch.randn(5, 2, dtype=torch.float64)
     x, log_prob = flow.sample_with_log_prob((3,), context)
     assert x.shape == (3, 5, 16)
     torch.testing.assert_close(flow.log_prob(x, context), log_prob)
@@ -65,7 +65,7 @@ def test_the_density_that_comes_with_a_draw_is_that_of_the_draw(name):
 
 def test_probabilities_of_all_images_of_two_pixels_add_up_to_one():
     """P(x) = ∫ p(x + v) dv: their sum, by quadrature, is the share of draws within the range, nearly 1."""
-    flow = randomized(pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1), scale=0.5)
+    flow = randomized(pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1), scale=0.3)
     model = pf.dequantized(flow, pixels(50, 2, 3), levels=3).double().eval()
     nodes, weights = np.polynomial.legendre.leggauss(60)
     line = torch.tensor(np.concatenate([k + (nodes + 1) / 2 for k in range(3)]))
@@ -80,7 +80,7 @@ def test_probabilities_of_all_images_of_two_pixels_add_up_to_one():
 
 def test_log_prob_is_a_bound_on_the_probability_on_average():
     """E over v of log p(x + v) ≤ log P(x), the latter by quadrature, for every image of two pixels."""
-    flow = randomized(pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1), scale=0.5)
+    flow = randomized(pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1), scale=0.3)
     model = pf.dequantized(flow, pixels(50, 2, 3), levels=3).double()
     nodes, weights = np.polynomial.legendre.leggauss(40)
     line, weight = torch.tensor((nodes + 1) / 2), torch.tensor(weights / 2)
@@ -131,7 +131,7 @@ def test_bits_per_dim_of_an_untrained_model_are_those_of_the_histogram_of_all_pi
 
 
 def test_images_in_parts_have_the_values_of_all_at_once(monkeypatch):
-    model = pf.dequantized(randomized(SMALL["glow"](context=2), scale=0.5), levels=5).double().eval()
+    model = pf.dequantized(randomized(SMALL["glow"](context=2), scale=0.3), levels=5).double().eval()
     x, context = pixels(7).double(), torch.randn(7, 2, dtype=torch.float64)
     at_once = model.log_prob(x, context)
     monkeypatch.setattr("pushforward.zoo.levels.NUMBERS_AT_A_TIME", 40)
@@ -169,7 +169,7 @@ def test_denoising_is_the_mean_given_the_noisy_image(tmp_path):
 
 
 def test_a_noised_model_is_saved_and_draws_levels(tmp_path):
-    flow = randomized(SMALL["tarflow"](context=2), scale=0.5).float()
+    flow = randomized(SMALL["tarflow"](context=2), scale=0.3).float()
     model, context = pf.noised(flow, levels=5, deviation=0.1).eval(), torch.randn(3, 2)
     pf.save(model, tmp_path / "model.safetensors")
     loaded = pf.load(tmp_path / "model.safetensors")
