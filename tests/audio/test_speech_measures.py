@@ -131,7 +131,7 @@ def test_a_recognizer_understands_speech_the_same_each_time_and_less_of_it_in_no
 
 def test_an_interval_covers_the_true_ratio_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    inside, trials = 0, 200
+    inside, trials = 0, 100
     for trial in range(trials):
         sizes = rng.integers(5, 50, size=60)
         estimate = ratio(rng.binomial(sizes, 0.7), sizes, seed=trial)
