@@ -18,8 +18,10 @@ from pushforward.support.autocast import in_full_precision
 EXACT_FEATURES = 100
 FREQUENCIES = 1
 GRADIENTS = ("direct", "adjoint")
-# A finer solution, to compare with, has a tolerance this many times smaller, or this many times as many steps.
+# A finer solution, to compare with, has a tolerance this many times smaller, and at least this many times as many steps
+# as another one has at least: two solutions with a loose tolerance would otherwise take the same steps.
 FINER, MORE_STEPS = 100, 4
+LARGEST_STEP = 0.25
 # Rows that are checked in every evaluation, and the error in nats from which it warns.
 CHECKED_ROWS, LARGEST_ERROR = 16, 0.01
 
@@ -85,6 +87,7 @@ class Continuous(Bijection):
         self.features = features
         self.context_features = context
         self.tolerance = tolerance
+        self.largest_step = LARGEST_STEP
         self.steps = steps
         self.gradient = gradient
         self.network = LinearizedMLP(features, hidden, activation, context + 1 + 2 * FREQUENCIES)
@@ -108,8 +111,9 @@ class Continuous(Bijection):
         return self.network(x, self._conditions(time, context))
 
     def refine(self) -> None:
-        """Solve to a tolerance 100 times smaller from now on, or in four times as many steps."""
+        """Solve to a tolerance 100 times smaller and in steps four times smaller at most, or in four times as many."""
         self.tolerance /= FINER
+        self.largest_step /= MORE_STEPS
         self.steps = None if self.steps is None else self.steps * MORE_STEPS
 
     def _conditions(self, time: Tensor, context: Tensor | None) -> Tensor:
@@ -149,6 +153,7 @@ class Continuous(Bijection):
         state = torch.cat([value, torch.zeros_like(value[..., :1])], -1)
         state = integrate(
             rate, state, start, end, tolerance=self.tolerance / (FINER if fine else 1),
+            largest_step=self.largest_step / (MORE_STEPS if fine else 1),
             steps=None if self.steps is None else self.steps * (MORE_STEPS if fine else 1), adjoint=adjoint,
         )  # fmt: skip
         return state[..., :-1], state[..., -1]

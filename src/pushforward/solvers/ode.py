@@ -26,6 +26,7 @@ def integrate(
     end: float,
     *,
     tolerance: float = 1e-5,
+    largest_step: float = 0.25,
     steps: int | None = None,
     adjoint: Sequence[Tensor] | None = None,
 ) -> Tensor:
@@ -41,6 +42,7 @@ def integrate(
         start: time.
         end: time, before or after the start.
         tolerance: of the error of each step, default 1e-5; at least 16 roundings of the state's precision.
+        largest_step: no step is longer, however loose the tolerance, default 0.25.
         steps: this many equal steps of order 4 in place of adaptive ones; rows are then independent of each other.
         adjoint: tensors that the rate depends on. Gradients then come from the adjoint equation, solved backward from
             the end, in place of those through the steps: they need no memory for each step, are right within the
@@ -70,17 +72,17 @@ def integrate(
         raise InputError(
             "Flows in continuous time need torchdiffeq; pip install 'pushforward[ode]' brings it."
         ) from error
-    options: dict[str, Any] = {"tolerance": max(tolerance, ROUNDINGS * torch.finfo(state.dtype).eps)}
+    tolerance = max(tolerance, ROUNDINGS * torch.finfo(state.dtype).eps)
     times = torch.tensor([start, end], dtype=state.dtype, device=state.device)
-    both = [_options(options["tolerance"], steps, target, state) for target in (end, start)]
-    keywords = {"rtol": options["tolerance"], "atol": options["tolerance"], **both[0]}
+    there, back = (_options(tolerance, largest_step, steps, target, state) for target in (end, start))
+    keywords = {"rtol": tolerance, "atol": tolerance, **there}
     try:
         if adjoint is None:
             solve = odeint(rate, state, times, **keywords)
         else:
-            both[1]["options"].pop("norm", None)
+            back["options"].pop("norm", None)
             solve = odeint_adjoint(
-                rate, state, times, **keywords, adjoint_params=adjoint, adjoint_options=both[1]["options"]
+                rate, state, times, **keywords, adjoint_params=adjoint, adjoint_options=back["options"]
             )
     except AssertionError as error:
         raise SolverError(
@@ -90,13 +92,14 @@ def integrate(
     return solve[1]
 
 
-def _options(tolerance: float, steps: int | None, target: float, state: Tensor) -> dict[str, Any]:
+def _options(tolerance: float, largest_step: float, steps: int | None, target: float, state: Tensor) -> dict[str, Any]:
     """The method, and how it steps toward a time."""
     if steps is not None:
         return {"method": "rk4", "options": {"step_size": 1 / steps}}
     method = "dopri8" if tolerance < TOLERANCE_OF_ORDER_8 else "dopri5"
     ends = torch.tensor([target], dtype=torch.float64, device=state.device)
-    stepping = {"step_t": ends, "first_step": FIRST_STEP, "max_num_steps": MOST_STEPS, "norm": worst_row}
+    stepping: dict[str, Any] = {"step_t": ends, "first_step": min(FIRST_STEP, largest_step), "max_step": largest_step}
+    stepping |= {"max_num_steps": MOST_STEPS, "norm": worst_row}
     return {"method": method, "options": stepping}
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OBJECTIVES = ("likelihood", "flow_matching", "optimal_transport")
 # Held-out log-densities take an equation to solve: those of so many rows choose the best weights.
 HELD_OUT_ROWS = 1024
+# What the equation of a row takes, about, in passes of the network.
+PASSES_OF_A_DENSITY = 100
 
 
 @runtime_checkable
@@ -121,3 +123,8 @@ def held_out_for(objective: nn.Module, flow: Density, rows: Rows, device: torch.
         step = -(-len(rows) // HELD_OUT_ROWS)
         return HeldOut(MaximumLikelihood(flow), rows.with_rows(rows.rows[::step]), device)
     return HeldOut(objective, rows, device)
+
+
+def cost_of_held_out(objective: str, rows: int) -> int:
+    """What an evaluation of so many held-out rows takes, in rows of one pass each."""
+    return rows if objective == "likelihood" else min(rows, HELD_OUT_ROWS) * PASSES_OF_A_DENSITY

@@ -10,7 +10,7 @@ from pushforward.support.modules import check_module, device_of
 from pushforward.training.batches import ShuffledBatches, StreamedBatches, StreamedRows
 from pushforward.training.checkpoint import checkpoint_for
 from pushforward.training.data import data_with_validation, split_data, streamed_data
-from pushforward.training.flow_matching import check_objective, held_out_for, objective_for
+from pushforward.training.flow_matching import check_objective, cost_of_held_out, held_out_for, objective_for
 from pushforward.training.history import History
 from pushforward.training.loop import train
 from pushforward.training.range_check import contexts_compared, warn_of_tails
@@ -108,7 +108,7 @@ def fit(
         raise InputError(f"{name} was given without validation.")
     else:
         data = split_data(flow, x, context, weights, validation_fraction, training.get("seed", Settings.seed), split)
-    settings = _complete(training, *data.counts)
+    settings = _complete(training, data.counts[0], cost_of_held_out(objective, data.counts[1]))
     device = choose_device(settings.device)
     # The first change to the flow: by now nothing can be wrong with the call.
     if settings.precision == "64-true":
