@@ -23,6 +23,7 @@ from mnist import SIDE, VALIDATION, images
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.images.model import ImageModel
 
 SHAPE, LEVELS = (1, SIDE, SIDE), 256
 # Chosen by the validation images.
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         resume=options.resume,
     )
     if options.save:
-        pf.save(model, options.save, benchmark="images")
+        ImageModel(model, SHAPE).save(options.save)
     result = {
         "machine": machine(),
         "threads": torch.get_num_threads(),
