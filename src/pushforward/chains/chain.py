@@ -15,6 +15,8 @@ from pushforward.support.wording import counted
 # A correlation matrix with a smaller eigenvalue belongs to columns that are linear functions of each other.
 LEAST_EIGENVALUE = 1e-11
 FEWEST_ROWS = 100
+# Squares of larger values and of smaller differences leave the range of float64.
+LARGEST_VALUE, LEAST_SPREAD = 1e100, 1e-100
 # The blocks of one Markov chain that are dealt out to the fit and to the estimates, at least.
 BLOCKS = 20
 
@@ -33,6 +35,7 @@ class Chain:
         walks: (n,) the number of the Markov chain of each row, ascending.
         independent: whether rows are independent of each other, as those of nested samplers, and in no order.
         notes: what is to be known about them, in sentences.
+        doubts: why less is known from them than from so many rows, in sentences.
     """
 
     names: list[str]
@@ -44,6 +47,7 @@ class Chain:
     walks: np.ndarray
     independent: bool = False
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -103,11 +107,31 @@ class Chain:
             InputError: the parameter is named.
         """
         if len(self) < FEWEST_ROWS:
-            raise InputError(f"The chain has {len(self)} rows; at least {FEWEST_ROWS} are needed.")
+            raise InputError(f"The chain has {counted(len(self), 'row')}; at least {FEWEST_ROWS} are needed.")
+        self.check_columns("the chain")
+
+    def check_columns(self, where: str) -> None:
+        """Refuse constants, linear functions of others, and numbers without squares.
+
+        Raises:
+            InputError: the parameter is named, and where it is so.
+        """
         spread = np.ptp(self.x, axis=0)
         if (spread == 0).any():
             name = self.names[int((spread == 0).argmax())]
-            raise InputError(f"The parameter {quoted(name)} is constant in the chain; leave it out with columns.")
+            raise InputError(f"The parameter {quoted(name)} is constant in {where}; leave it out with columns.")
+        largest = np.abs(self.x).max(axis=0)
+        if (beyond := (largest > LARGEST_VALUE) | (spread < LEAST_SPREAD)).any():
+            place = int(beyond.argmax())
+            what = (
+                f"values as large as {largest[place]:.2g}"
+                if largest[place] > LARGEST_VALUE
+                else (f"values that differ by {spread[place]:.2g} at most")
+            )
+            raise InputError(
+                f"The parameter {quoted(self.names[place])} has {what}, of which float64 has no squares; give it in "
+                "other units."
+            )
         values, vectors = np.linalg.eigh(np.atleast_2d(np.corrcoef(self.x, rowvar=False)))
         if values[0] < LEAST_EIGENVALUE:
             name = self.names[int(np.abs(vectors[:, 0]).argmax())]

@@ -60,6 +60,7 @@ def fit_density(chain: Chain, rows: np.ndarray, **options: Unpack[FitOptions]) -
         InputError: a parameter has no density, or a Gaussian is asked for within bounds.
     """
     name, seed = options.get("flow"), options.get("seed", 0)
+    chain.rows(rows).check_columns("the rows of the fit, half of the chain")
     if name == GAUSSIAN:
         return _gaussian(chain.rows(rows))
     training, held_out = (_distinct(chain, part) for part in chain.training_parts(rows, seed))

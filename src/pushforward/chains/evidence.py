@@ -13,6 +13,7 @@ import torch
 
 from pushforward.chains.chain import Chain
 from pushforward.chains.density import draws, fit_density, latent_and_log_det, log_normal
+from pushforward.chains.doubts import doubts_of
 from pushforward.chains.options import Options, split_options
 from pushforward.chains.reading import read_chain
 from pushforward.chains.uncertainty import effective_size, mean_of
@@ -20,6 +21,7 @@ from pushforward.chains.weighing import LogEstimate, log_mean, tail_shape
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import Estimate, as_json
 from pushforward.flow import Flow
+from pushforward.support.wording import counted
 
 # The variances by which the base is scaled, of which rows that are not trained on choose one; from this Pareto k on
 # weights have no variance.
@@ -67,10 +69,12 @@ class Evidence:
             found: LogEstimate | None = getattr(self, name)
             if found is not None:
                 said.append(
-                    f"{name}: {Estimate(found.value, found.error)}, {found.effective_size:,.0f} effective samples, "
+                    f"{name}: {Estimate(found.value, found.error)}, "
+                    f"{counted(round(found.effective_size), 'effective sample')}, "
                     f"Pareto k {found.pareto_k:.2f}."
                 )
-        said.append(f"The chain's {self.rows[0]:,} rows are worth {self.effective_size:,.0f} independent samples.")
+        worth = counted(round(self.effective_size), "independent sample")
+        said.append(f"The chain's {counted(self.rows[0], 'row')} are worth {worth}.")
         return [*said, *(f"Warning: {one}" for one in self.warnings), *self.notes]
 
     def to_json(self) -> str:
@@ -130,7 +134,7 @@ def evidence(
     estimated = whole.rows(second)
     temperature = _temperature(flow, whole.rows(whole.training_parts(first, seed)[1]))
     reciprocal = log_mean(_log_ratio(flow, estimated, temperature), estimated, sign=-1)
-    warnings = _leaks(flow, whole, temperature, seed)
+    warnings = [*doubts_of(whole, "the chain"), *_leaks(flow, whole, temperature, seed)]
     importance = bridge = None
     if log_density is not None:
         importance, bridge = _with_target(flow, estimated, log_density, seed)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pushforward.chains.chain import Chain
+from pushforward.chains.copies import LARGEST_SHARE, copies, resampled
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest, quoted
+from pushforward.support.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,27 @@ class RawChain:
         known = None if log_posterior is None else log_posterior[order]
         none = np.full(len(self.sampled), np.inf)
         chain = Chain(self.sampled, x[order], weights[order], known, -none, none, walks[order], notes=self.notes)
+        chain = self._without_copies(chain, order)
         return chain.within({name: ends for name, ends in self.bounds.items() if name in self.sampled})
+
+    def _without_copies(self, chain: Chain, order: np.ndarray) -> Chain:
+        """The chain with the weights of copies added up, where rows were drawn again; else with a doubt of copies."""
+        # By all columns: those that are asked for may be few and rounded.
+        rows = self.x[order].astype(np.float64)
+        if chain.log_posterior is not None:
+            rows = np.column_stack([rows, chain.log_posterior])
+        number, count = copies(rows)
+        if count <= LARGEST_SHARE * len(rows):
+            return chain
+        said = f"{counted(count, 'row')} of {len(rows):,} {'is a copy' if count == 1 else 'are copies'} of others"
+        if not resampled(rows, number):
+            return dataclasses.replace(chain, doubts=(f"{said} elsewhere in it, so that errors may be too small.",))
+        _, firsts = np.unique(number, return_index=True)
+        merged = dataclasses.replace(chain, weights=np.bincount(number, chain.weights)[number]).rows(np.sort(firsts))
+        note = f"{said}, as resampling leaves them: each distinct row counts once, with their weights, independent."
+        return dataclasses.replace(
+            merged, walks=np.zeros(len(merged), dtype=int), independent=True, notes=(*chain.notes, note)
+        )
 
     def _check(self, bad: np.ndarray, what: str) -> None:
         if bad.any():
