@@ -118,3 +118,29 @@ def test_the_same_samples_are_told():
         assert any("A and B are the same samples: they are not of independent data" in w for w in between.warnings)
     half = pa.table({name: column[:1000] for name, column in table.items()})
     assert any("50% of the rows of A" in one for one in pf.information(pa.table(table), half, flow="gaussian").warnings)
+
+
+def target(x):
+    return -0.5 * x.square().sum(1)
+
+
+def test_a_constant_between_target_and_log_posterior_is_told():
+    table = pa.table(normal())
+    moved = pf.evidence(table, log_density=lambda x: target(x) - 3.25, flow="gaussian")
+    assert any("differs from the log-posterior of the samples by −3.250 nats, a constant" in w for w in moved.warnings)
+    other = pf.evidence(table, log_density=lambda x: 2 * target(x), flow="gaussian")
+    assert any("not by a constant" in one for one in other.warnings)
+    assert not pf.evidence(table, log_density=target, flow="gaussian").warnings
+
+
+def test_a_log_posterior_that_is_not_that_of_the_samples_is_told():
+    table = normal()
+    for density, says in (
+        (np.zeros(2000), "correlation 0.00); is it that of these samples"),
+        (-table["log_posterior"], "−1.00); is its sign the right one?"),
+    ):
+        found = pf.evidence(pa.table({**table, "log_posterior": density}), flow="gaussian")
+        assert any(says in one for one in found.warnings)
+    uniform = np.random.default_rng(0).uniform(size=(2000, 2))
+    flat = pa.table({"a": uniform[:, 0], "b": uniform[:, 1], "log_posterior": np.zeros(2000)})
+    assert not any("rise and fall" in one for one in pf.evidence(flat, flow="gaussian").warnings)

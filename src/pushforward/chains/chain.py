@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from pushforward.support.wording import counted
 # A correlation matrix with a smaller eigenvalue belongs to columns that are linear functions of each other.
 LEAST_EIGENVALUE = 1e-11
 FEWEST_ROWS = 100
+LEAVE_OUT = "choose the others with --columns (columns= in Python)"
 # Squares of larger values and of smaller differences leave the range of float64.
 LARGEST_VALUE, LEAST_SPREAD = 1e100, 1e-100
 # The blocks of one Markov chain that are dealt out to the fit and to the estimates, at least.
@@ -74,17 +76,16 @@ class Chain:
         """The chain with bounds of some parameters, (low, high), None for none.
 
         Raises:
-            InputError: there is no such parameter, or a value lies beyond them.
+            InputError: no such parameter, bounds that are not two ascending numbers, or a value beyond them.
         """
         low, high = self.low.copy(), self.high.copy()
-        for name, (least, most) in bounds.items():
+        for name, ends in bounds.items():
             if name not in self.names:
                 raise InputError(
                     f"The chain has no parameter {quoted(name)} to have bounds; {nearest(name, self.names)}"
                 )
             place = self.names.index(name)
-            low[place] = -np.inf if least is None else least
-            high[place] = np.inf if most is None else most
+            low[place], high[place] = _ends(name, ends)
             outside = (self.x[:, place] < low[place]) | (self.x[:, place] > high[place])
             if outside.any():
                 raise InputError(
@@ -119,7 +120,7 @@ class Chain:
         spread = np.ptp(self.x, axis=0)
         if (spread == 0).any():
             name = self.names[int((spread == 0).argmax())]
-            raise InputError(f"The parameter {quoted(name)} is constant in {where}; leave it out with columns.")
+            raise InputError(f"The parameter {quoted(name)} is constant in {where}; {LEAVE_OUT}.")
         largest = np.abs(self.x).max(axis=0)
         if (beyond := (largest > LARGEST_VALUE) | (spread < LEAST_SPREAD)).any():
             place = int(beyond.argmax())
@@ -137,7 +138,7 @@ class Chain:
             name = self.names[int(np.abs(vectors[:, 0]).argmax())]
             raise InputError(
                 f"The parameter {quoted(name)} is a linear function of the others, so that they have no density "
-                "together; leave derived parameters out with columns."
+                f"together; {LEAVE_OUT}."
             )
 
     def halves(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -163,3 +164,22 @@ class Chain:
         parts = -(-BLOCKS // len(sizes))
         each = [np.arange(size) * parts // size for size in sizes]
         return np.concatenate([number * parts + own for number, own in enumerate(each)])
+
+
+def _ends(name: str, ends: Any) -> tuple[float, float]:
+    """The bounds of a parameter, infinite for none.
+
+    Raises:
+        InputError: they are not two numbers, of which the first is below the second.
+    """
+    try:
+        low, high = (float(side if end is None else end) for end, side in zip(ends, (-np.inf, np.inf), strict=True))
+    except (TypeError, ValueError):
+        raise InputError(
+            f"The bounds of the parameter {quoted(name)} are two numbers, (low, high), None for none, not {ends!r}."
+        ) from None
+    if not low < high:
+        raise InputError(
+            f"The lower bound of the parameter {quoted(name)}, {low:g}, is not below the upper one, {high:g}."
+        )
+    return low, high

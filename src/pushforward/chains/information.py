@@ -148,6 +148,8 @@ def information(
         return _of_two(*both_alike(a, b, **reading), fitting)
     if b is not None:
         raise InputError("Groups are those of one chain; leave out the second chain, or the groups.")
+    if isinstance(groups, str) or any(isinstance(group, str) for group in groups):
+        raise InputError('groups is a list of lists of parameters, such as [["a", "b"], ["c"]].')
     return _of_groups(read_chain(a, **reading), [list(group) for group in groups], fitting)
 
 

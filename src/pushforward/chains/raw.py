@@ -47,7 +47,7 @@ class RawChain:
             if name not in self.names:
                 raise InputError(f"{self.source} has no parameter {quoted(name)}; {nearest(name, self.names)}")
         if len(set(columns)) < len(columns) or not columns:
-            raise InputError("columns names each parameter once, and at least one.")
+            raise InputError("--columns (columns= in Python) names each parameter once, and at least one.")
         known = self.log_posterior if set(columns) == set(self.sampled) else None
         return dataclasses.replace(self, sampled=list(columns), log_posterior=known)
 
@@ -104,4 +104,6 @@ class RawChain:
         if bad.any():
             more = int(bad.sum()) - 1
             rest = f" ({more:,} more such rows)" if more else ""
-            raise InputError(f"{self.source} has {what} in row {int(bad.argmax()) + 1}{rest}; correct or remove it.")
+            raise InputError(
+                f"{self.source} has {what} in row {int(bad.argmax()) + 1}{rest}; correct it or remove the row."
+            )

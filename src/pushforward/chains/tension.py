@@ -58,7 +58,10 @@ class Tension:
         else:
             between = f"{self.sigmas_low:.2f} to {self.sigmas_high:.2f}"
             said = [f"The posteriors differ by {self.sigmas:.2f} sigmas ({between}), P(shift) = {self.probability}."]
-        said.append(f"As Gaussians they would differ by {self.gaussian_sigmas:.2f} sigmas.")
+        if math.isfinite(self.gaussian_sigmas):
+            said.append(f"As Gaussians they would differ by {self.gaussian_sigmas:.2f} sigmas.")
+        else:
+            said.append("As Gaussians they would differ by more sigmas than float64 can tell, above 37.")
         return [*said, *(f"Warning: {one}" for one in self.warnings), *self.notes]
 
     def to_json(self) -> str:
