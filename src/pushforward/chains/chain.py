@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from pushforward.support.wording import counted
 # A correlation matrix with a smaller eigenvalue belongs to columns that are linear functions of each other.
 LEAST_EIGENVALUE = 1e-11
 FEWEST_ROWS = 100
+LEAVE_OUT = "choose the others with --columns (columns= in Python)"
+# Squares of larger values and of smaller differences leave the range of float64.
+LARGEST_VALUE, LEAST_SPREAD = 1e100, 1e-100
 # The blocks of one Markov chain that are dealt out to the fit and to the estimates, at least.
 BLOCKS = 20
 
@@ -33,6 +37,7 @@ class Chain:
         walks: (n,) the number of the Markov chain of each row, ascending.
         independent: whether rows are independent of each other, as those of nested samplers, and in no order.
         notes: what is to be known about them, in sentences.
+        doubts: why less is known from them than from so many rows, in sentences.
     """
 
     names: list[str]
@@ -44,6 +49,7 @@ class Chain:
     walks: np.ndarray
     independent: bool = False
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -70,17 +76,16 @@ class Chain:
         """The chain with bounds of some parameters, (low, high), None for none.
 
         Raises:
-            InputError: there is no such parameter, or a value lies beyond them.
+            InputError: no such parameter, bounds that are not two ascending numbers, or a value beyond them.
         """
         low, high = self.low.copy(), self.high.copy()
-        for name, (least, most) in bounds.items():
+        for name, ends in bounds.items():
             if name not in self.names:
                 raise InputError(
                     f"The chain has no parameter {quoted(name)} to have bounds; {nearest(name, self.names)}"
                 )
             place = self.names.index(name)
-            low[place] = -np.inf if least is None else least
-            high[place] = np.inf if most is None else most
+            low[place], high[place] = _ends(name, ends)
             outside = (self.x[:, place] < low[place]) | (self.x[:, place] > high[place])
             if outside.any():
                 raise InputError(
@@ -103,17 +108,37 @@ class Chain:
             InputError: the parameter is named.
         """
         if len(self) < FEWEST_ROWS:
-            raise InputError(f"The chain has {len(self)} rows; at least {FEWEST_ROWS} are needed.")
+            raise InputError(f"The chain has {counted(len(self), 'row')}; at least {FEWEST_ROWS} are needed.")
+        self.check_columns("the chain")
+
+    def check_columns(self, where: str) -> None:
+        """Refuse constants, linear functions of others, and numbers without squares.
+
+        Raises:
+            InputError: the parameter is named, and where it is so.
+        """
         spread = np.ptp(self.x, axis=0)
         if (spread == 0).any():
             name = self.names[int((spread == 0).argmax())]
-            raise InputError(f"The parameter {quoted(name)} is constant in the chain; leave it out with columns.")
+            raise InputError(f"The parameter {quoted(name)} is constant in {where}; {LEAVE_OUT}.")
+        largest = np.abs(self.x).max(axis=0)
+        if (beyond := (largest > LARGEST_VALUE) | (spread < LEAST_SPREAD)).any():
+            place = int(beyond.argmax())
+            what = (
+                f"values as large as {largest[place]:.2g}"
+                if largest[place] > LARGEST_VALUE
+                else (f"values that differ by {spread[place]:.2g} at most")
+            )
+            raise InputError(
+                f"The parameter {quoted(self.names[place])} has {what}, of which float64 has no squares; give it in "
+                "other units."
+            )
         values, vectors = np.linalg.eigh(np.atleast_2d(np.corrcoef(self.x, rowvar=False)))
         if values[0] < LEAST_EIGENVALUE:
             name = self.names[int(np.abs(vectors[:, 0]).argmax())]
             raise InputError(
                 f"The parameter {quoted(name)} is a linear function of the others, so that they have no density "
-                "together; leave derived parameters out with columns."
+                f"together; {LEAVE_OUT}."
             )
 
     def halves(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -139,3 +164,22 @@ class Chain:
         parts = -(-BLOCKS // len(sizes))
         each = [np.arange(size) * parts // size for size in sizes]
         return np.concatenate([number * parts + own for number, own in enumerate(each)])
+
+
+def _ends(name: str, ends: Any) -> tuple[float, float]:
+    """The bounds of a parameter, infinite for none.
+
+    Raises:
+        InputError: they are not two numbers, of which the first is below the second.
+    """
+    try:
+        low, high = (float(side if end is None else end) for end, side in zip(ends, (-np.inf, np.inf), strict=True))
+    except (TypeError, ValueError):
+        raise InputError(
+            f"The bounds of the parameter {quoted(name)} are two numbers, (low, high), None for none, not {ends!r}."
+        ) from None
+    if not low < high:
+        raise InputError(
+            f"The lower bound of the parameter {quoted(name)}, {low:g}, is not below the upper one, {high:g}."
+        )
+    return low, high

@@ -60,13 +60,14 @@ def fit_density(chain: Chain, rows: np.ndarray, **options: Unpack[FitOptions]) -
         InputError: a parameter has no density, or a Gaussian is asked for within bounds.
     """
     name, seed = options.get("flow"), options.get("seed", 0)
+    chain.rows(rows).check_columns("the rows of the fit, half of the chain")
     if name == GAUSSIAN:
         return _gaussian(chain.rows(rows))
     training, held_out = (_distinct(chain, part) for part in chain.training_parts(rows, seed))
     x, weights = training
     recipe = choose_recipe(len(x), x.shape[1], max_time=options.get("max_time"))
     if name is not None:
-        recipe = Recipe(config_of(name), recipe.knots, {}, ())
+        recipe = Recipe(_config_of(name), recipe.knots, {}, ())
     for line in recipe.reasons:
         options.get("announce", silent)(line)
     ends = {"low": chain.low.tolist(), "high": chain.high.tolist()}
@@ -122,6 +123,13 @@ def _distinct(chain: Chain, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, inverse = np.unique(chain.x[rows], axis=0, return_inverse=True)
     weights = np.bincount(inverse.reshape(-1), chain.weights[rows])
     return x, weights / weights.mean()
+
+
+def _config_of(name: str) -> dict[str, Any]:
+    try:
+        return config_of(name)
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')}, and {GAUSSIAN}.") from None
 
 
 def _gaussian(chain: Chain) -> Flow:

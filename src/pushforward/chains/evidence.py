@@ -13,6 +13,7 @@ import torch
 
 from pushforward.chains.chain import Chain
 from pushforward.chains.density import draws, fit_density, latent_and_log_det, log_normal
+from pushforward.chains.doubts import doubts_of
 from pushforward.chains.options import Options, split_options
 from pushforward.chains.reading import read_chain
 from pushforward.chains.uncertainty import effective_size, mean_of
@@ -20,6 +21,7 @@ from pushforward.chains.weighing import LogEstimate, log_mean, tail_shape
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import Estimate, as_json
 from pushforward.flow import Flow
+from pushforward.support.wording import counted, nats, option, with_minus
 
 # The variances by which the base is scaled, of which rows that are not trained on choose one; from this Pareto k on
 # weights have no variance.
@@ -28,6 +30,10 @@ LARGEST_TAIL = 0.5
 DRAWS = 20_000
 # Draws that look for probability beyond all samples, and the share of it that is told.
 LEAKING_DRAWS, LARGEST_LEAK = 5_000, 0.01
+# A density that varies by less, in nats for each square root of a parameter, may be uniform; a Gaussian has 0.71.
+LEAST_VARIED, LEAST_CORRELATION = 0.5, 0.3
+# Rows at which the target is compared with the log-posterior, and the difference in nats that is told.
+COMPARED_ROWS, SMALL_DIFFERENCE = 1000, 0.1
 ITERATIONS, TOLERANCE = 1000, 1e-10
 
 
@@ -67,10 +73,12 @@ class Evidence:
             found: LogEstimate | None = getattr(self, name)
             if found is not None:
                 said.append(
-                    f"{name}: {Estimate(found.value, found.error)}, {found.effective_size:,.0f} effective samples, "
-                    f"Pareto k {found.pareto_k:.2f}."
+                    f"{name}: {Estimate(found.value, found.error)}, "
+                    f"{counted(round(found.effective_size), 'effective sample')}, "
+                    f"Pareto k {with_minus(f'{found.pareto_k:.2f}')}."
                 )
-        said.append(f"The chain's {self.rows[0]:,} rows are worth {self.effective_size:,.0f} independent samples.")
+        worth = counted(round(self.effective_size), "independent sample")
+        said.append(f"The chain's {counted(self.rows[0], 'row')} are worth {worth}.")
         return [*said, *(f"Warning: {one}" for one in self.warnings), *self.notes]
 
     def to_json(self) -> str:
@@ -103,7 +111,7 @@ def evidence(
     Raises:
         InputError: a chain that cannot be read, without a log-posterior, or of fewer than 100 rows.
 
-    Cost: one fit of a flow; the target at half of the draws of the chain at most.
+    Cost: one fit of a flow; the target at as many points as half of the rows, and at 1,000 of these.
 
     Source: Polanska et al. 2023, arXiv:2307.00048, of the reciprocal estimator (harmonic; McEwen et al. 2021,
     arXiv:2111.12720); Meng and Wong 1996 of bridge sampling.
@@ -122,7 +130,7 @@ def evidence(
     if whole.log_posterior is None:
         raise InputError(
             "An evidence needs the log-posterior of every sample, of all parameters together: name its column with "
-            "log_posterior, or those of log_likelihood and log_prior."
+            f"{option('log_posterior')}, or those of its parts with --log-likelihood and --log-prior."
         )
     whole.check_density()
     first, second = whole.halves(seed)
@@ -130,9 +138,10 @@ def evidence(
     estimated = whole.rows(second)
     temperature = _temperature(flow, whole.rows(whole.training_parts(first, seed)[1]))
     reciprocal = log_mean(_log_ratio(flow, estimated, temperature), estimated, sign=-1)
-    warnings = _leaks(flow, whole, temperature, seed)
+    warnings = [*doubts_of(whole, "the chain"), *_leaks(flow, whole, temperature, seed), *_follows(flow, estimated)]
     importance = bridge = None
     if log_density is not None:
+        warnings += _differs(log_density, estimated)
         importance, bridge = _with_target(flow, estimated, log_density, seed)
     best, method = (reciprocal, "reciprocal") if bridge is None else (bridge, "bridge")
     if best.warnings:
@@ -183,16 +192,59 @@ def _leaks(flow: Flow, chain: Chain, temperature: float, seed: int) -> list[str]
     ]
 
 
+def _follows(flow: Flow, chain: Chain) -> list[str]:
+    """A warning where the log-posterior does not rise and fall with the density of the samples."""
+    assert chain.log_posterior is not None
+    log_q = _log_ratio(flow, chain, 1.0) + chain.log_posterior
+    both = np.cov(log_q, chain.log_posterior, aweights=chain.weights)
+    deviations = np.sqrt(both.diagonal())
+    # Samples of nearly equal density, as of a uniform one, say nothing of it.
+    if deviations[0] < LEAST_VARIED * math.sqrt(chain.x.shape[1]):
+        return []
+    correlation = both[0, 1] / (deviations[0] * deviations[1]) if deviations[1] > 0 else 0.0
+    if correlation >= LEAST_CORRELATION:
+        return []
+    sign = "; is its sign the right one" if correlation < -LEAST_CORRELATION else "; is it that of these samples"
+    return [
+        "the log-posterior does not rise and fall with the density of the samples (correlation "
+        f"{with_minus(f'{correlation:.2f}')}){sign}?"
+    ]
+
+
+def _called(log_density: Callable[[torch.Tensor], Any], x: np.ndarray) -> np.ndarray:
+    """The target at points."""
+    with torch.no_grad():
+        found = np.asarray(log_density(torch.from_numpy(x)), dtype=np.float64)
+    if found.shape != (len(x),):
+        raise InputError(f"log_density gave an array of shape {found.shape} for {len(x)} points; it gives ({len(x)},).")
+    return found
+
+
+def _differs(log_density: Callable[[torch.Tensor], Any], chain: Chain) -> list[str]:
+    """A warning where the target and the log-posterior of the samples differ, by a constant or not."""
+    rows = chain.rows(np.unique(np.linspace(0, len(chain) - 1, COMPARED_ROWS).astype(int)))
+    assert rows.log_posterior is not None
+    difference = _called(log_density, rows.x) - rows.log_posterior
+    if not np.isfinite(difference).all():
+        count = int((~np.isfinite(difference)).sum())
+        return [f"log_density is not a finite number at {counted(count, 'sample')} of {len(rows):,}."]
+    low, middle, high = np.quantile(difference, [0.05, 0.5, 0.95])
+    if high - low > max(SMALL_DIFFERENCE, SMALL_DIFFERENCE * abs(middle)):
+        said = f"by {nats(low)} to {nats(high)} nats, not by a constant: it is another density"
+    elif abs(middle) > SMALL_DIFFERENCE:
+        said = f"by {nats(middle)} nats, a constant that log Z of the reciprocal estimator does not have"
+    else:
+        return []
+    return [f"log_density differs from the log-posterior of the samples {with_minus(said)}."]
+
+
 def _with_target(
     flow: Flow, chain: Chain, log_density: Callable[[torch.Tensor], Any], seed: int
 ) -> tuple[LogEstimate, LogEstimate]:
     """The importance and the bridge estimate."""
     count = min(DRAWS, max(len(chain), 1000))
     x, log_q = draws(flow, count, seed)
-    with torch.no_grad():
-        target = np.asarray(log_density(torch.from_numpy(x)), dtype=np.float64)
-    if target.shape != (count,):
-        raise InputError(f"log_density gave an array of shape {target.shape} for {count} points; it gives ({count},).")
+    target = _called(log_density, x)
     if np.isnan(target).any() or (target == np.inf).any():
         raise InputError("log_density is NaN or infinite at a draw; where the density is 0 its logarithm is -inf.")
     importance = log_mean(target - log_q, None)

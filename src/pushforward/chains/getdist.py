@@ -10,6 +10,8 @@ import numpy as np
 
 from pushforward.chains.raw import RawChain
 from pushforward.errors import InputError
+from pushforward.support.suggestions import shortened
+from pushforward.support.wording import counted
 
 
 def find_root(path: Path) -> Path | None:
@@ -30,6 +32,17 @@ def find_root(path: Path) -> Path | None:
     return roots[0] if roots else None
 
 
+def root_of(file: Path) -> Path | None:
+    """The root of the chains that a file is one of; None if it is of none, or has no names."""
+    root = file.with_name(re.sub(r"([._]\d+)?\.(txt|paramnames|ranges)$", "", file.name))
+    if root.name in ("", file.name) or not _files(root):
+        return None
+    try:
+        return root if _names(root, _files(root)[0])[0] else None
+    except (InputError, UnicodeDecodeError):
+        return None
+
+
 def read_root(root: Path) -> RawChain:
     """The chains of a root: weights, minus the log-posterior, and the parameters.
 
@@ -45,8 +58,8 @@ def read_root(root: Path) -> RawChain:
     widths = {part.shape[1] for part in parts}
     if widths != {len(names) + 2}:
         raise InputError(
-            f"{files[0]} has {parts[0].shape[1]} columns, but a weight, a log-posterior and {len(names)} parameters "
-            "are named."
+            f"{files[0]} has {parts[0].shape[1]} columns, but a weight, a log-posterior and "
+            f"{counted(len(names), 'parameter')} are named."
         )
     rows = np.concatenate(parts)
     walks = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -74,10 +87,26 @@ def _numbers(file: Path) -> np.ndarray:
             warnings.simplefilter("ignore")  # of an empty file, which is refused below
             rows = np.loadtxt(file, ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not a chain of numbers: {error}.") from error
+        raise InputError(f"{file} is not a chain of numbers: {_first_fault(file)}.") from error
     if not rows.size or rows.shape[1] < 3:
         raise InputError(f"{file} has no rows of a weight, minus a log-posterior, and parameters.")
     return rows
+
+
+def _first_fault(file: Path) -> str:
+    """The first line of a file that is not of as many numbers as the lines before."""
+    columns = None
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+        cells = line.split("#")[0].split()
+        for cell in cells:
+            try:
+                float(cell)
+            except ValueError:
+                return f'line {number} has "{shortened(cell)}"'
+        if cells and columns not in (None, len(cells)):
+            return f"line {number} has {counted(len(cells), 'number')} after lines of {columns}"
+        columns = len(cells) or columns
+    return "it is not text"
 
 
 def _names(root: Path, first: Path) -> tuple[list[str], set[str]]:
@@ -110,4 +139,9 @@ def _ranges(root: Path) -> dict[str, tuple[float, float]]:
                 )
             except ValueError:
                 raise InputError(f"{file} has a bound of {name} that is neither a number nor N.") from None
+            low, high = found[name]
+            if not low < high:
+                raise InputError(
+                    f"{file} has the lower bound {low:g} of {name}, which is not below the upper, {high:g}."
+                )
     return found  # type: ignore[return-value]

@@ -11,6 +11,7 @@ from pushforward.chains.objects import of_groups, of_steps
 from pushforward.chains.raw import RawChain
 from pushforward.errors import InputError
 
+OF_HDF5 = (".h5", ".hdf5", ".nc")
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -26,13 +27,22 @@ def read_hdf5(path: Path) -> RawChain:
     """The chain in a file of emcee or ArviZ.
 
     Raises:
-        InputError: h5py is not installed, or the file is of neither.
+        InputError: h5py is not installed, or the file is damaged or of neither.
     """
     try:
         import h5py
     except ImportError as error:
         raise InputError(f"Reading {path} needs h5py; pip install 'pushforward[chains]' brings it.") from error
-    with h5py.File(path, "r") as file:
+    try:
+        return _of_file(h5py.File, path)
+    except InputError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path} begins as a file of HDF5 but cannot be read: it is damaged or incomplete.") from error
+
+
+def _of_file(opened: Any, path: Path) -> RawChain:
+    with opened(path, "r") as file:
         if "posterior" in file:
             posterior = _arrays(file["posterior"])
             stats = _arrays(file["sample_stats"]) if "sample_stats" in file else {}

@@ -11,6 +11,7 @@ import numpy as np
 
 from pushforward.chains.chain import Chain
 from pushforward.chains.density import FitOptions, fit_density, latent_and_log_det, log_normal, log_prob
+from pushforward.chains.doubts import LARGE_SHARE, doubts_of, notes_of, shared_share
 from pushforward.chains.neighbors import latent_gap
 from pushforward.chains.options import Options, split_options
 from pushforward.chains.reading import both_alike, read_chain
@@ -24,8 +25,6 @@ from pushforward.support.wording import percent
 
 # A gap that is larger than this and than twice its error is told.
 LARGE_GAP = 0.1
-# So is this share of a chain beyond all samples of another.
-LARGE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,12 @@ class Information:
         entropy: of the first chain.
         entropy_b: of the second chain; None if there is none.
         divergence: KL(A‖B), a lower bound with its error; None without a second chain.
+        divergence_is_bound: whether it is; else it is E_A[log q_A - log q_B], of the fitted densities.
         mutual_information: of the groups, Σ H(group) - H(all); None without groups.
         mutual_information_gap: how much too small it may be: the gap of the joint density less those of the groups.
         groups: of the parameters.
         warnings: why a number is not to be trusted, in sentences.
+        notes: of the sources of the chains.
     """
 
     entropy: Entropy
@@ -61,7 +62,9 @@ class Information:
     mutual_information: Estimate | None = None
     mutual_information_gap: Estimate | None = None
     groups: list[list[str]] = field(default_factory=list)
+    divergence_is_bound: bool = True
     warnings: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -75,14 +78,23 @@ class Information:
                     f"neighbors it is {seen} {one.gap}."
                 )
         if self.divergence is not None:
-            said.append(f"KL(A‖B) = {self.divergence} nats, a lower bound where the densities miss something.")
+            said.append(f"KL(A‖B) = {self.divergence} nats{self._what_divergence()}.")
         if self.mutual_information is not None:
             between = " and ".join(", ".join(map(quoted, group)) for group in self.groups)
             said.append(
                 f"The mutual information of {between} is {self.mutual_information} nats; by nearest "
                 f"neighbors it is too small by {self.mutual_information_gap}."
             )
-        return [*said, *(f"Warning: {one}" for one in self.warnings)]
+        return [*said, *(f"Warning: {one}" for one in self.warnings), *self.notes]
+
+    def _what_divergence(self) -> str:
+        """What kind of a number the divergence is."""
+        assert self.divergence is not None
+        if self.divergence.value == 0 or math.isinf(self.divergence.value):
+            return ""
+        if self.divergence_is_bound:
+            return ", a lower bound where the densities miss something"
+        return ", the mean difference of the two fitted log-densities over A, which is not a bound"
 
     def to_json(self) -> str:
         """The result as JSON; numbers that JSON does not know become null."""
@@ -99,8 +111,9 @@ def information(
     """Entropy, and the divergence from another chain or the mutual information of groups of parameters.
 
     Densities q are fitted to one half of a chain and evaluated on the other: H(p) ≤ E_p[-log q], by KL(p‖q); KL(A‖B) ≥
-    E_A[T] - log E_B[exp T] with T = log q_A - log q_B, equal where both are exact; and I = E[log q(all) - Σ log
-    q(group)]. Errors are those of the means, with the autocorrelation of the chains; errors of the densities enter in
+    E_A[T] - log E_B[exp T] with T = log q_A - log q_B, equal where both are exact (where weights exp T of the samples
+    of B are not usable, the divergence is E_A[T], not a bound); and I = E[log q(all) - Σ log q(group)]. Errors are
+    those of the means, with the autocorrelation of the chains; errors of the densities enter in
     the second order. What a fitted density misses is estimated by the gap: KL(p‖q) is that of latent points from the
     normal density, which nearest neighbors see where a bias of theirs cancels.
 
@@ -131,10 +144,12 @@ def information(
     if groups is None:
         if b is None:
             fitted = _Fitted(read_chain(a, **reading), fitting)
-            return Information(fitted.entropy(), warnings=fitted.warnings("A"))
+            return Information(fitted.entropy(), warnings=fitted.warnings("the chain"), notes=fitted.chain.notes)
         return _of_two(*both_alike(a, b, **reading), fitting)
     if b is not None:
         raise InputError("Groups are those of one chain; leave out the second chain, or the groups.")
+    if isinstance(groups, str) or any(isinstance(group, str) for group in groups):
+        raise InputError('groups is a list of lists of parameters, such as [["a", "b"], ["c"]].')
     return _of_groups(read_chain(a, **reading), [list(group) for group in groups], fitting)
 
 
@@ -143,6 +158,7 @@ class _Fitted:
 
     def __init__(self, chain: Chain, options: FitOptions) -> None:
         chain.check_density()
+        self.chain = chain
         self.seed = options.get("seed", 0)
         first, second = chain.halves(self.seed)
         self.flow: Flow = fit_density(chain, first, **options)
@@ -159,7 +175,7 @@ class _Fitted:
 
     def warnings(self, name: str) -> list[str]:
         """What of the fit is not to be trusted."""
-        said = []
+        said = doubts_of(self.chain, name)
         if self.gap.value > max(LARGE_GAP, 2 * self.gap.error):
             said.append(f"the density fitted to {name} misses {self.gap} nats; give it more time or rows.")
         if self.short:
@@ -168,29 +184,46 @@ class _Fitted:
 
 
 def _of_two(a: Chain, b: Chain, options: FitOptions) -> Information:
-    first, second = _Fitted(a, options), _Fitted(b, options)
+    first = _Fitted(a, options)
+    shared = shared_share(a, b)
+    if shared == 1 and shared_share(b, a) == 1:
+        return Information(
+            first.entropy(), first.entropy(), Estimate(0.0, 0.0),
+            warnings=[*first.warnings("A"), "A and B are the same samples, so that KL(A‖B) is 0."], notes=a.notes,
+        )  # fmt: skip
+    second = _Fitted(b, options)
     warnings = [*first.warnings("A"), *second.warnings("B")]
-    x, y = first.held_out, second.held_out
-    beyond = ~((x.x > b.low) & (x.x < b.high)).all(1)
+    if shared > LARGE_SHARE:
+        warnings.append(f"{percent(shared)} of the rows of A are rows of B, too: errors are those of separate chains.")
+    divergence, is_bound, doubts = _divergence(first, second)
+    return Information(
+        first.entropy(), second.entropy(), divergence, divergence_is_bound=is_bound, warnings=[*warnings, *doubts],
+        notes=notes_of(a, b),
+    )  # fmt: skip
+
+
+def _divergence(a: _Fitted, b: _Fitted) -> tuple[Estimate, bool, list[str]]:
+    """KL(A‖B), whether it is a lower bound, and why not."""
+    x, y = a.held_out, b.held_out
+    beyond = ~((x.x > b.chain.low) & (x.x < b.chain.high)).all(1)
     if beyond.any():
-        warnings.append(
-            f"{percent(float(beyond.mean()))} of the rows of A lie beyond the bounds of B: KL(A‖B) is infinite."
-        )
-        return Information(first.entropy(), second.entropy(), Estimate(math.inf, math.nan), warnings=warnings)
-    mean = mean_of(first.log_prob - log_prob(second.flow, x.x), x)
+        said = f"{percent(float(beyond.mean()))} of the rows of A lie beyond the bounds of B: KL(A‖B) is infinite."
+        return Estimate(math.inf, math.nan), True, [said]
+    mean = mean_of(a.log_prob - log_prob(b.flow, x.x), x)
     # Beyond the bounds of A, where B may have rows, q_A is 0.
-    inside = ((y.x > a.low) & (y.x < a.high)).all(1)
+    inside = ((y.x > a.chain.low) & (y.x < a.chain.high)).all(1)
     log_ratio = np.full(len(y), -np.inf)
-    log_ratio[inside] = log_prob(first.flow, y.x[inside]) - second.log_prob[inside]
+    log_ratio[inside] = log_prob(a.flow, y.x[inside]) - b.log_prob[inside]
     correction = log_mean(log_ratio, y)
-    divergence = Estimate(mean.value - correction.value, math.hypot(mean.error, correction.error))
-    doubts = [*_far_out(second, x), *correction.warnings]
-    if doubts:
-        warnings.append(
-            f"the tails rule an error of KL(A‖B) out, since A lies too far in the tails of B: {', and '.join(doubts)}; "
-            "the true divergence may be much larger."
-        )
-    return Information(first.entropy(), second.entropy(), divergence, warnings=warnings)
+    doubts = [*_far_out(b, x), *correction.warnings]
+    if not doubts:
+        return Estimate(mean.value - correction.value, math.hypot(mean.error, correction.error)), True, []
+    # An estimate of log E_B[exp T] from weights without a variance is too low, and the bound with it too high.
+    said = (
+        f"A lies in the tails of B, where the samples of B do not say how dense it is: {', and '.join(doubts)}; "
+        "KL(A‖B) may be much larger or smaller."
+    )
+    return Estimate(mean.value, mean.error), False, [said]
 
 
 def _far_out(fitted: _Fitted, others: Chain) -> list[str]:
@@ -217,5 +250,5 @@ def _of_groups(chain: Chain, groups: list[list[str]], options: FitOptions) -> In
                 for line in part.warnings(", ".join(map(quoted, group)))]  # fmt: skip
     return Information(
         joint.entropy(), mutual_information=Estimate(found.value, found.error),
-        mutual_information_gap=Estimate(gap, error), groups=groups, warnings=warnings,
+        mutual_information_gap=Estimate(gap, error), groups=groups, warnings=warnings, notes=chain.notes,
     )  # fmt: skip

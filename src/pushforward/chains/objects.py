@@ -21,7 +21,11 @@ def of_object(source: Any) -> RawChain | None:
     if hasattr(source, "paramNames") and hasattr(source, "loglikes"):
         return _of_getdist(source)
     if hasattr(source, "get_chain") and hasattr(source, "get_log_prob"):
-        return of_steps(source.get_chain(), source.get_log_prob(), "the sampler")
+        try:
+            chain, density = source.get_chain(), source.get_log_prob()
+        except AttributeError as error:
+            raise InputError("The sampler of emcee has no samples: call its run_mcmc first.") from error
+        return of_steps(chain, density, "the sampler")
     groups = getattr(source, "posterior", None)
     if groups is None or not hasattr(groups, "data_vars"):
         return None

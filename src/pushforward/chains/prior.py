@@ -92,7 +92,12 @@ class Prior:
         return found.reshape(np.shape(x)[:-1])
 
     def _rows(self, points: Any, name: str) -> np.ndarray:
-        rows = np.asarray(points, dtype=np.float64)
+        try:
+            rows = np.asarray(points, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{name} is an array of numbers; it is {type(points).__name__} of something else."
+            ) from error
         if rows.ndim not in (1, 2) or rows.shape[-1] != self.features:
             raise InputError(
                 f"{name} has shape {rows.shape}; the prior of {', '.join(self.names)} takes ({self.features},) or "

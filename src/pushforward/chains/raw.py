@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pushforward.chains.chain import Chain
+from pushforward.chains.copies import LARGEST_SHARE, copies, resampled
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest, quoted
+from pushforward.support.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class RawChain:
             if name not in self.names:
                 raise InputError(f"{self.source} has no parameter {quoted(name)}; {nearest(name, self.names)}")
         if len(set(columns)) < len(columns) or not columns:
-            raise InputError("columns names each parameter once, and at least one.")
+            raise InputError("--columns (columns= in Python) names each parameter once, and at least one.")
         known = self.log_posterior if set(columns) == set(self.sampled) else None
         return dataclasses.replace(self, sampled=list(columns), log_posterior=known)
 
@@ -76,10 +78,32 @@ class RawChain:
         known = None if log_posterior is None else log_posterior[order]
         none = np.full(len(self.sampled), np.inf)
         chain = Chain(self.sampled, x[order], weights[order], known, -none, none, walks[order], notes=self.notes)
+        chain = self._without_copies(chain, order)
         return chain.within({name: ends for name, ends in self.bounds.items() if name in self.sampled})
+
+    def _without_copies(self, chain: Chain, order: np.ndarray) -> Chain:
+        """The chain with the weights of copies added up, where rows were drawn again; else with a doubt of copies."""
+        # By all columns: those that are asked for may be few and rounded.
+        rows = self.x[order].astype(np.float64)
+        if chain.log_posterior is not None:
+            rows = np.column_stack([rows, chain.log_posterior])
+        number, count = copies(rows)
+        if count <= LARGEST_SHARE * len(rows):
+            return chain
+        said = f"{counted(count, 'row')} of {len(rows):,} {'is a copy' if count == 1 else 'are copies'} of others"
+        if not resampled(rows, number):
+            return dataclasses.replace(chain, doubts=(f"{said} elsewhere in it, so that errors may be too small.",))
+        _, firsts = np.unique(number, return_index=True)
+        merged = dataclasses.replace(chain, weights=np.bincount(number, chain.weights)[number]).rows(np.sort(firsts))
+        note = f"{said}, as resampling leaves them: each distinct row counts once, with their weights, independent."
+        return dataclasses.replace(
+            merged, walks=np.zeros(len(merged), dtype=int), independent=True, notes=(*chain.notes, note)
+        )
 
     def _check(self, bad: np.ndarray, what: str) -> None:
         if bad.any():
             more = int(bad.sum()) - 1
             rest = f" ({more:,} more such rows)" if more else ""
-            raise InputError(f"{self.source} has {what} in row {int(bad.argmax()) + 1}{rest}; correct or remove it.")
+            raise InputError(
+                f"{self.source} has {what} in row {int(bad.argmax()) + 1}{rest}; correct it or remove the row."
+            )

@@ -11,13 +11,15 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from pushforward.chains.chain import Chain
-from pushforward.chains.getdist import find_root, read_root
-from pushforward.chains.hdf5 import is_hdf5, read_hdf5
+from pushforward.chains.getdist import find_root, read_root, root_of
+from pushforward.chains.hdf5 import OF_HDF5, is_hdf5, read_hdf5
 from pushforward.chains.objects import of_object
 from pushforward.chains.raw import RawChain
 from pushforward.chains.tables import read_chain_table
 from pushforward.errors import InputError
 from pushforward.support.suggestions import quoted
+from pushforward.support.wording import option
+from pushforward.tables.files.formats import has_format
 
 
 class ChainOptions(TypedDict, total=False):
@@ -110,7 +112,10 @@ def both_alike(a: Any, b: Any, **options: Unpack[ChainOptions]) -> tuple[Chain, 
             for who, few in zip("AB", lacking, strict=True)
             if few
         ]
-        raise InputError(f"The chains differ in their parameters: {'; '.join(said)}; choose shared ones with columns.")
+        raise InputError(
+            f"The chains differ in their parameters: {'; '.join(said)}; choose shared ones with "
+            "--columns (columns= in Python)."
+        )
     return first, second.only(first.names)
 
 
@@ -119,19 +124,36 @@ def _raw(source: Any, options: ChainOptions) -> RawChain:
     if not isinstance(source, str | os.PathLike):
         found = of_object(source)
         return read_chain_table(source, **of_table) if found is None else _without(found, of_table)
-    root = find_root(Path(source))
+    path = Path(source)
+    root = find_root(path)
     if root is not None:
         return _without(read_root(root), of_table)
-    if is_hdf5(Path(source)):
-        return _without(read_hdf5(Path(source)), of_table)
+    if is_hdf5(path):
+        return _without(read_hdf5(path), of_table)
+    if path.is_file() and not has_format(os.fspath(source)):
+        raise InputError(_unknown(path))
     return read_chain_table(source, **of_table)
+
+
+def _unknown(path: Path) -> str:
+    """Why a file that is neither of HDF5 nor a table is not read."""
+    root = root_of(path)
+    if root is not None:
+        return f"{path} is a part of the chains of {root}: give this root of their names, {root}."
+    if path.suffix.lower() in OF_HDF5:
+        return f"{path} is not a file of HDF5, as emcee (.h5) and netCDF 4 (.nc, of ArviZ) are: write it again."
+    return (
+        f"{path} is none of the files that are read: chains of GetDist or Cobaya with a line or a file of names, "
+        "emcee's .h5, ArviZ's .nc, or a table that ends in .csv, .tsv, .jsonl, .parquet, .feather or .arrow."
+    )
 
 
 def _without(raw: RawChain, of_table: dict[str, Any]) -> RawChain:
     """A chain that says itself what its columns are."""
     if of_table:
         name = next(iter(of_table))
-        raise InputError(f"{raw.source} says itself what its columns are; leave out the name of the {name} column.")
+        spelled = option("chain", "walk") if name == "walk" else option(name)
+        raise InputError(f"{raw.source} says itself what its columns are; leave out {spelled}.")
     return raw
 
 

@@ -12,11 +12,13 @@ from scipy import stats
 
 from pushforward.chains.chain import Chain
 from pushforward.chains.density import fit_density, log_prob
+from pushforward.chains.doubts import LARGE_SHARE, doubts_of, notes_of, shared_share
 from pushforward.chains.options import Options, split_options
 from pushforward.chains.reading import both_alike
 from pushforward.chains.uncertainty import effective_size, mean_of
 from pushforward.evaluation.report.contents import Estimate, as_json
 from pushforward.flow import Flow
+from pushforward.support.wording import percent
 
 # Differences that a density is fitted to, and those of which it is asked whether they are denser than no shift.
 MOST_PAIRS, MOST_COMPARED, PARTNERS = 20_000, 100_000, 20
@@ -36,6 +38,7 @@ class Tension:
         gaussian_sigmas: the same of Gaussians with the means and covariances of the chains, for comparison.
         effective_sizes: how many independent samples each chain is worth.
         warnings: why a number is not to be trusted, in sentences.
+        notes: of the sources of the chains.
     """
 
     probability: Estimate
@@ -45,6 +48,7 @@ class Tension:
     gaussian_sigmas: float
     effective_sizes: tuple[float, float]
     warnings: list[str]
+    notes: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -54,8 +58,11 @@ class Tension:
         else:
             between = f"{self.sigmas_low:.2f} to {self.sigmas_high:.2f}"
             said = [f"The posteriors differ by {self.sigmas:.2f} sigmas ({between}), P(shift) = {self.probability}."]
-        said.append(f"As Gaussians they would differ by {self.gaussian_sigmas:.2f} sigmas.")
-        return [*said, *(f"Warning: {one}" for one in self.warnings)]
+        if math.isfinite(self.gaussian_sigmas):
+            said.append(f"As Gaussians they would differ by {self.gaussian_sigmas:.2f} sigmas.")
+        else:
+            said.append("As Gaussians they would differ by more sigmas than float64 can tell, above 37.")
+        return [*said, *(f"Warning: {one}" for one in self.warnings), *self.notes]
 
     def to_json(self) -> str:
         """The result as JSON; numbers that JSON does not know become null."""
@@ -116,14 +123,21 @@ def tension(a: Any, b: Any, **options: Unpack[Options]) -> Tension:
     sizes = effective_size(first), effective_size(second)
     least = 1 - NONE_SEEN / min(sizes) if probability >= 1 else probability - error
     most = 1.0 if probability >= 1 else min(probability + error, 1.0)
-    warnings = []
+    warnings = [*doubts_of(first, "A"), *doubts_of(second, "B")]
+    if (shared := shared_share(first, second)) > LARGE_SHARE:
+        whole = (
+            "A and B are the same samples"
+            if shared == 1 == shared_share(second, first)
+            else (f"{percent(shared)} of the rows of A are rows of B, too")
+        )
+        warnings.append(f"{whole}: they are not of independent data, and P(shift) says nothing.")
     if probability >= 1:
-        warnings.append("no difference is less dense than none: the chains can only tell a lower limit.")
+        warnings.append("every difference seen is denser than a difference of 0: the sigmas are a lower limit.")
     elif error > 0.5 * (1 - probability):
-        warnings.append("few differences are less dense than none: the interval of the sigmas is rough.")
+        warnings.append("few differences seen are less dense than a difference of 0: the interval is rough.")
     return Tension(
         Estimate(probability, error), sigmas_of(probability), sigmas_of(max(least, 0.0)), sigmas_of(most),
-        _gaussian_sigmas(first, second), sizes, warnings,
+        _gaussian_sigmas(first, second), sizes, warnings, notes_of(first, second),
     )  # fmt: skip
 
 

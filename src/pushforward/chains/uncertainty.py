@@ -43,6 +43,8 @@ def mean_of(values: np.ndarray, chain: Chain) -> Mean:
         values: (n,) of the rows.
         chain: with their weights and order.
 
+    The size is that by the influence of the rows on this mean, at most that of Kish by the autocorrelation time.
+
     Source: Flegal and Jones 2010, doi:10.1214/09-AOS735.
 
     Example:
@@ -53,8 +55,10 @@ def mean_of(values: np.ndarray, chain: Chain) -> Mean:
         (True, True)
     """
     weights = chain.weights / chain.weights.sum()
-    value = float(weights @ values)
-    rest = weights * (values - value)
+    # In two steps: the first mean has rounding errors, which are all that a nearly constant column would have.
+    start = float(weights @ values)
+    value = start + float(weights @ (values - start))
+    rest = weights * ((values - start) - float(weights @ (values - start)))
     if chain.independent:
         order = np.random.default_rng(0).permutation(len(rest))
         rest, walks, time = rest[order], np.zeros(len(rest), dtype=int), 1.0
@@ -69,7 +73,7 @@ def mean_of(values: np.ndarray, chain: Chain) -> Mean:
     variance = float(weights @ (values - value) ** 2)
     # By the autocorrelation time, which is less noisy than the variance of few batches.
     spread = float(rest @ rest) * time
-    size = variance / spread if spread > 0 else len(values)
+    size = min(variance / spread if spread > 0 else len(values), kish_size(chain.weights) / time)
     short = count < FEWEST_BATCHES or len(values) < 5 * FEWEST_BATCHES * time
     return Mean(value, factor * deviation, min(size, float(len(values))), short)
 
@@ -100,6 +104,19 @@ def autocorrelation_time(values: np.ndarray, walks: np.ndarray) -> float:
     times = 2 * np.cumsum(products / products[0]) - 1
     ends = np.flatnonzero(np.arange(longest) >= WINDOW * times)
     return float(max(times[ends[0] if len(ends) else -1], 1.0))
+
+
+def kish_size(weights: np.ndarray) -> float:
+    """(Σ w)² / Σ w²: how many samples of equal weight independent ones of these weights are worth.
+
+    Source: Kish 1965, Survey Sampling.
+
+    Example:
+        >>> kish_size(np.array([3.0, 3.0, 3.0])), kish_size(np.array([1e200, 1.0, 1.0]))
+        (3.0, 1.0)
+    """
+    scaled = weights / weights.max()
+    return float(scaled.sum() ** 2 / (scaled @ scaled))
 
 
 def effective_size(chain: Chain) -> float:

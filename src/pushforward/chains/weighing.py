@@ -59,7 +59,8 @@ def log_mean(log_weights: np.ndarray, chain: Chain | None, sign: int = 1) -> Log
     else:
         found = mean_of(weights, chain)
         mean, error, short, of_rows = found.value, found.error, found.short, np.log(chain.weights)
-        share = (chain.weights @ weights) ** 2 / (chain.weights.sum() * (chain.weights @ weights**2))
+        of_chain = chain.weights / chain.weights.sum()
+        share = (of_chain @ weights) ** 2 / (of_chain @ weights**2)
         size = float(share * found.size)
     shape = tail_shape(log_weights + of_rows)
     relative = error / mean

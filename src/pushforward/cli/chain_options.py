@@ -15,6 +15,8 @@ CHAIN = (
     "(.csv, .parquet, ...)."
 )
 
+BOUNDS = "parameter=low:high"
+
 
 @dataclass(frozen=True)
 class ChainChoices:
@@ -63,7 +65,7 @@ class ChainChoices:
             "log_likelihood": self.log_likelihood,
             "log_prior": self.log_prior,
             "walk": self.walk,
-            "bounds": {name: _ends(name, text) for name, text in pairs(self.bounds, "--bounds").items()},
+            "bounds": {name: _ends(name, text) for name, text in pairs(self.bounds, "--bounds", BOUNDS).items()},
             "burn_in": self.burn_in,
             "independent": self.independent,
             "flow": self.flow,
@@ -80,5 +82,5 @@ def _ends(name: str, text: str) -> tuple[float | None, float | None]:
     try:
         low, high = (float(part) if part.strip() else None for part in parts)
     except ValueError:
-        raise InputError(f"--bounds takes parameter=low:high, such as {name}=0:1, not {name}={text}.") from None
+        raise InputError(f"--bounds takes {BOUNDS}, such as {name}=0:1, not {name}={text}.") from None
     return low, high

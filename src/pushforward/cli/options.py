@@ -67,13 +67,13 @@ def column(text: str | None, names: Names = tuple) -> str | None:
     return cells[0] if len(cells) == 1 else text
 
 
-def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+def pairs(texts: list[str] | None, option: str, form: str = "column=column") -> dict[str, str]:
     """The names in "x=y", one pair for each text."""
     found: dict[str, str] = {}
     for text in texts or ():
         cells = _cells(text, "=")
         if len(cells) != 2 or not all(cells) or cells[0] in found:
-            raise InputError(f"{option} takes column=column, once for each column, not {text!r}.")
+            raise InputError(f"{option} takes {form}, once for each {form.split('=')[0]}, not {text!r}.")
         found[cells[0]] = cells[1]
     return found
 

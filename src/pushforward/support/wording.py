@@ -13,6 +13,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def option(name: str, in_python: str | None = None) -> str:
+    """An option of commands that is an argument in Python as well, maybe of another name.
+
+    Example:
+        >>> option("log_prior"), option("chain", "walk")
+        ('--log-prior (log_prior= in Python)', '--chain (walk= in Python)')
+    """
+    return f"--{name.replace('_', '-')} ({in_python or name}= in Python)"
+
+
 def percent(share: float) -> str:
     """A share with two digits that count, of what is left to the whole where that is less.
 
