@@ -104,7 +104,8 @@ def test_whole_numbers_of_any_kind_are_shapes_of_draws(shape):
 
 @pytest.mark.parametrize("call", [pf.load, pf.describe, pf.TableModel.load, lambda path: pf.save(flow(), path)])
 def test_a_name_of_a_file_that_is_none(call):
-    for path, found in ((3, r"3 \(int\)"), (None, r"None \(NoneType\)"), (b"m", r"b'm' \(bytes\)")):
+    numbers = ((3, r"3 \(int\)"), (None, r"None \(NoneType\)"), (b"m", r"b'm' \(bytes\)"))
+    for path, found in (*numbers, (flow(), "an object of the type Flow")):
         with pytest.raises(pf.InputError, match=rf"^The name of a file is text or a pathlib.Path, not {found}\.$"):
             call(path)
 

@@ -85,9 +85,10 @@ def path_of(path: object) -> Path:
     except TypeError:
         name = None
     if not isinstance(name, str):
-        raise InputError(
-            f"The name of a file is text or a pathlib.Path, not {str(path)[:100]} ({type(path).__name__})."
-        )
+        shown, kind = str(path), type(path).__name__
+        # A model says much of itself.
+        found = f"{shown} ({kind})" if len(shown) <= 50 and "\n" not in shown else f"an object of the type {kind}"
+        raise InputError(f"The name of a file is text or a pathlib.Path, not {found}.")
     check_local(name, "models")
     return Path(name)
 
