@@ -5,10 +5,11 @@ import torch
 from catalogue import CATALOGUE, make
 from other_device import Elsewhere, moved
 
-# A search for roots ends when all are found: it waits once a step, and once at its end. Others never wait.
+# A search for roots or a fixed point ends when all are found: it waits once a step, and once at its end. A continuous
+# flow compares the errors of some rows with a limit. Others never wait.
 SEARCHED = {
     *("bernstein", "logistic_mixture", "monotone_network", "sum_of_squares"),
-    *("planar", "sylvester", "mixture_cdf"),
+    *("planar", "sylvester", "mixture_cdf", "residual", "continuous"),
 }
 # The others of the catalogue take a while.
 QUICK = {"lu", "marginal spline", "affine coupling", "affine autoregressive, narrow", "spline autoregressive"}

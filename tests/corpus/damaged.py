@@ -428,6 +428,12 @@ def _models(folder: Path) -> Iterator[Case]:
         {"architecture": "nsf", "features": 10**5, "linear": "lu", "hidden": [1]},
         {"architecture": "nsf", "features": 10**4, "linear": "householder", "hidden": [1]},
         {"architecture": "mixture_cdf", "features": 1000, "components": 10**7},
+        {"architecture": "iaf", "features": 10**5, "hidden": [2]},
+        {"architecture": "residual", "features": 10**5, "layers": 1000},
+        {"architecture": "continuous", "features": 10**5, "hidden": [10**5]},
+        {"architecture": "glow", "shape": [3, 4096, 4096]},
+        {"architecture": "realnvp_image", "shape": [4096, 64, 64], "hidden": 1000},
+        {"architecture": "tarflow", "shape": [1, 4096, 4096], "patch": 2},
     ]
     for index, other in enumerate(others):
         yield Case(

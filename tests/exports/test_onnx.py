@@ -118,9 +118,12 @@ def test_tails_and_single_precision(name, precision, function, tmp_path):
             nudged = getattr(flow.double(), function)(beside).numpy()
         found = run.run(None, {key: x})[0]
         errors, *usual = (np.abs(part - expected) / (1 + np.abs(expected)) for part in (found, rounded, nudged))
+        largest = RELATIVE[precision] + 16 * max(part.max() for part in usual)
         assert np.median(errors) <= RELATIVE[precision]
-        assert errors.max() <= RELATIVE[precision] + 16 * max(part.max() for part in usual)
-        np.testing.assert_allclose(run.run(None, {key: x[:1]})[0], found[:1], rtol=RELATIVE[precision])
+        assert errors.max() <= largest
+        # A batch of one may round in another order, and be as far from the truth as the rows of a whole one.
+        single = run.run(None, {key: x[:1]})[0]
+        assert (np.abs(single - expected[:1]) / (1 + np.abs(expected[:1]))).max() <= largest
 
 
 def test_draws_and_quantiles(tmp_path):

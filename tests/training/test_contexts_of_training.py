@@ -5,6 +5,7 @@ import torch
 
 import pushforward as pf
 from pushforward.training import likelihood, maximum_likelihood
+from pushforward.training.objectives import MaximumLikelihood
 from pushforward.training.rows import Rows
 from pushforward.zoo.flow_mixture import FlowMixture
 
@@ -52,7 +53,7 @@ def test_held_out_contexts_beyond_the_range_follow_the_trend():
     x, context = rows()
     flow, away = conditional().double().eval(), context + 3
     expected = flow.log_prob(x, away).mean().detach()
-    objective = maximum_likelihood.MaximumLikelihood(flow)
+    objective = MaximumLikelihood(flow)
     for module in flow.modules():
         if hasattr(module, "holds_training"):
             module.holds_training = True

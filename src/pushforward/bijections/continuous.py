@@ -197,7 +197,9 @@ def divergence(linearization: Linearization, signs: Tensor | None) -> Tensor:
 
 
 def _rows_to_check(rows: Tensor) -> Tensor:
-    """The numbers of some rows of (n, D): half of them the farthest from the origin, half evenly spaced."""
-    farthest = rows.abs().amax(-1).topk(min(CHECKED_ROWS // 2, len(rows))).indices
-    spaced = torch.arange(0, len(rows), max(len(rows) // (CHECKED_ROWS // 2), 1), device=rows.device)
-    return torch.cat([farthest, spaced[: CHECKED_ROWS // 2]]).unique()
+    """The numbers of all rows of few, (n, D), or of some: half the farthest from the origin, half evenly spaced."""
+    if len(rows) <= CHECKED_ROWS:
+        return torch.arange(len(rows), device=rows.device)
+    farthest = rows.abs().amax(-1).topk(CHECKED_ROWS // 2).indices
+    spaced = torch.arange(0, len(rows), len(rows) // (CHECKED_ROWS // 2), device=rows.device)
+    return torch.cat([farthest, spaced[: CHECKED_ROWS // 2]])

@@ -1,5 +1,6 @@
 """MADE: a masked network whose output d sees only the inputs that come before d."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +83,7 @@ class MADE(nn.Module):
         self.residual = conditioner.residual
         self.skips = conditioner.skips
         self.dropout = conditioner.dropout
+        _announce(features, conditioner.hidden, parameter_count)
         allowed = None if adjacency is None else checked_adjacency(adjacency, features)
         self.register_buffer("adjacency", None if allowed is None else torch.from_numpy(allowed), persistent=False)
         if allowed is None:
@@ -99,12 +101,13 @@ class MADE(nn.Module):
         # On the device of the weights, for kernels there.
         numbers = None if self.structure is None else self.structure.numbers.int()
         self.register_buffer("numbers", numbers, persistent=False)
-        masks = [torch.from_numpy(mask) for mask in (*seen.masks[:-1], seen.masks[-1].repeat(parameter_count, 0))]
+        masks = [torch.from_numpy(mask) for mask in seen.masks]
+        masks[-1] = masks[-1].repeat_interleave(parameter_count, 0)
         # With one feature no input is alive, and the first layer is its bias.
         self.layers = nn.ModuleList(MaskedLinear(mask) if mask.any() else Bias(len(mask)) for mask in masks)
         self.context = nn.Linear(context, len(masks[0]), bias=False) if context else None
         outputs = parameter_count * features
-        direct = None if seen.direct is None else torch.from_numpy(seen.direct.repeat(parameter_count, 0))
+        direct = None if seen.direct is None else torch.from_numpy(seen.direct).repeat_interleave(parameter_count, 0)
         self.direct = None if direct is None else MaskedLinear(direct, False)
         self.direct_context = nn.Linear(context, outputs, bias=False) if direct is not None and context else None
 
@@ -210,3 +213,17 @@ class MaskedLinear(nn.Module):
         """Show the sizes and the share of weights that are alive."""
         outputs, inputs = self.mask.shape
         return f"{inputs} → {outputs}, alive: {self.mask.mean().item():.0%}"
+
+
+def _announce(features: int, hidden: Sequence[int], parameter_count: int) -> None:
+    """Say to torch how large masks will be, before numpy makes them.
+
+    Who reads the file of a stranger counts what torch makes, and refuses a network far larger than the file.
+    """
+    widths = [features, *hidden, features * parameter_count]
+    pairs = [*itertools.pairwise(widths), *((width, features) for width in hidden)]
+    if min(hidden, default=0) < features - 1:
+        pairs.append((features, features * parameter_count))
+    for before, after in pairs:
+        # Expanded tensors of one number take no memory.
+        torch.broadcast_tensors(torch.empty(()).expand(after, 1), torch.empty(()).expand(1, before))
