@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.output import command, progress
+from pushforward.cli.speech.written import say_written
 
 
 @command
@@ -31,9 +32,4 @@ def sample(
     with progress("sampling", quiet) as report:
         drawn = speech.sample(seconds, like=like, seed=seed, temperature=temperature, report=report)
     clipped = write_audio(output, drawn, speech.rate)
-    length = len(drawn) / speech.rate
-    if json:
-        figures = {"samples": len(drawn), "rate": speech.rate, "seconds": length, "clipped": clipped}
-        print_json({"output": output, **figures}, output)
-    beyond = f"; {clipped} samples beyond full scale were clipped" if clipped else ""
-    say(f"{length:.2f} s of sound in {output}{beyond}", quiet)
+    say_written(output, len(drawn), clipped, speech.rate, json, quiet)

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.output import command, progress
+from pushforward.cli.speech.written import say_written
 from pushforward.errors import InputError
 
 
@@ -37,9 +38,4 @@ def vocode(
     with progress("vocoding", quiet) as report:
         chunks = speech.stream(like=like, seed=seed, temperature=temperature, report=report)
         samples, clipped = write_chunks(output, chunks, speech.rate)
-    length = samples / speech.rate
-    if json:
-        figures = {"samples": samples, "rate": speech.rate, "seconds": length, "clipped": clipped}
-        print_json({"output": output, **figures}, output)
-    beyond = f"; {clipped} samples beyond full scale were clipped" if clipped else ""
-    say(f"{length:.2f} s of sound in {output}{beyond}", quiet)
+    say_written(output, samples, clipped, speech.rate, json, quiet)
