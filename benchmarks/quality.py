@@ -2,13 +2,14 @@
 
     python benchmarks/quality.py PEERS_PYTHON [--sets A,B] [--seconds 90] [--seeds 3] [--ours-only | --peers-only]
     python benchmarks/quality.py --toys [--sets moons,rings] [--seconds 60]
-    python benchmarks/quality.py --curve FILE --sets POWER --seconds 1200
+    python benchmarks/quality.py --curve FILE --sets POWER --seconds 1200 [--threads 2]
 
 PEERS_PYTHON is the interpreter of a virtual environment with benchmarks/requirements.txt (`make quality` makes it).
 Every run has its own process with two threads; runs follow one another. The clock runs from data in memory to the end
 of training, including construction, compilation and validation but not imports. Test rows are scored once, afterwards.
 Ours runs for SECONDS and for a third of them. Results are stored in benchmarks/quality.json and not measured again
-without --again; benchmarks/quality.md is made from them. --curve is one long run of ours; its course is in FILE.
+without --again; benchmarks/quality.md is made from them. --curve is one long run of ours; its course is in FILE, and it
+resumes from a checkpoint beside FILE if it was interrupted.
 """
 
 import argparse
@@ -79,10 +80,13 @@ def fit_ours(split: Split, seconds: float, seed: int, log_path: Path | None = No
         flow,
         train,
         validation=validation,
-        max_time=seconds - (time.perf_counter() - start),
+        # A run that resumes must ask for the same time.
+        max_time=seconds if log_path else seconds - (time.perf_counter() - start),
         seed=seed,
         progress=False,
         log_path=log_path,
+        checkpoint=log_path and log_path.with_suffix(".checkpoint"),
+        resume=log_path is not None,
         **recipe.training,
     )
     return flow, history, recipe.reasons[0].removeprefix("chosen: ")
@@ -96,14 +100,14 @@ def load_split(name: str) -> Split:
     return Split(*parts, columns=("x1", "x2"), standardized=False)
 
 
-def run_ours(name: str, seconds: float, seed: int, log_path: Path | None) -> dict:
+def run_ours(name: str, seconds: float, seed: int, log_path: Path | None, threads: int) -> dict:
     """Train for that many seconds, then judge on the test rows."""
     import torch
 
     import pushforward as pf
     from pushforward.training import fabric  # noqa: F401 (imports come before the clock)
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     # The first optimizer imports the compiler.
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     split = load_split(name)
@@ -118,6 +122,7 @@ def run_ours(name: str, seconds: float, seed: int, log_path: Path | None) -> dic
     return {
         **judged(log_prob(split.validation), log_prob(split.test)),
         "steps": history.steps,
+        "threads": threads,
         "elapsed": elapsed,
         "chosen": chosen,
         "version": f"pushforward {pf.__version__}, torch {torch.__version__}",
@@ -245,7 +250,7 @@ def measure(options: argparse.Namespace, results: dict[str, dict]) -> list[str]:
             if method in PEERS:
                 result = run_peer(name, method, seconds, seed, options.python)
             elif method == OURS:
-                result = alone(run_ours, name, seconds, seed, options.curve)
+                result = alone(run_ours, name, seconds, seed, options.curve, options.threads)
             else:
                 result = alone(run_reference, name, method)
         except datasets.DataError as error:
@@ -430,6 +435,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="runs of ours; default 3, with --toys 1")
     parser.add_argument("--toys", action="store_true", help="ours on the two-dimensional densities")
     parser.add_argument("--curve", type=Path, metavar="FILE", help="one run of ours on one set, its course in FILE")
+    parser.add_argument("--threads", type=int, default=THREADS, help="of the long run of --curve; default 2")
     parser.add_argument("--again", action="store_true", help="measure again what was measured before")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--ours-only", action="store_true")
@@ -444,6 +450,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"there is no set {unknown[0]!r}: there are {', '.join(known)}")
     if options.curve and len(options.sets) != 1:
         parser.error("--curve is for one set: name it with --sets")
+    if options.threads != THREADS and not options.curve:
+        parser.error("--threads is for --curve: runs of the boards have two")
     if not (options.python or options.ours_only or options.toys or options.curve):
         parser.error("the peers need PEERS_PYTHON; without it there are --ours-only, --toys and --curve")
     return options
@@ -453,7 +461,7 @@ def main() -> None:
     """Measure what is missing and write the tables."""
     options = parse()
     # Before any library starts its threads; processes inherit it.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS))
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
     results: dict[str, dict] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     failed = measure(options, results)
     text = tables(results)
