@@ -1,10 +1,13 @@
 """Images from files, folders and arrays: what is read is what Pillow wrote, and what cannot be read gets a sentence."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
 import pushforward as pf
-from pushforward.images.files import grid, read_images, write_array, write_image
+from pushforward.images.files import grid, is_array_path, read_image, read_images, write_array, write_image
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -150,7 +153,7 @@ def test_folders_that_cannot_be_read(tmp_path, make, sentence):
         ({"x": np.zeros((4, 4, 4)), "y": np.zeros((4, 4, 4))}, "must hold one array of images"),
         ({"x": np.zeros((4, 4, 4))}, "holds float64"),
         ({"x": np.full((4, 4, 4), -1)}, "numbers from -1 to -1"),
-        ({"x": np.zeros((4, 4, 4, 9), np.uint8)}, "holds no images"),
+        ({"x": np.zeros((4, 4, 4, 9), np.uint8)}, "images are .n, H, W. of gray"),
         ({"x": np.zeros((0, 4, 4), np.uint8)}, "holds no images"),
         ({"x": np.array([["a"]], dtype=object)}, "cannot be read as an array"),
     ],
@@ -166,3 +169,96 @@ def test_names_that_no_image_can_have(tmp_path):
         write_image(tmp_path / "x.jpg", np.zeros((1, 2, 2), np.uint8))
     with pytest.raises(pf.InputError, match="There is no file or folder"):
         read_images(tmp_path / "nowhere")
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).integers(0, 255, (20, 8, 8)).astype(np.uint8))
+    whole = path.read_bytes()
+    for damaged in (whole[:300], whole[:100] + bytes(200) + whole[300:], b"PK" + whole[2:-40] + bytes(40)):
+        path.write_bytes(damaged)
+        with pytest.raises(pf.InputError, match=r"x\.npz cannot be read as an array"):
+            read_images(path)
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((4, 4, 4, 2), np.uint8), r"has the shape \(4, 4, 4, 2\); images are"),
+        (np.zeros((4, 4, 4, 4), np.uint8), "images are .* of color"),
+        (np.zeros((9, 3, 8, 8), np.uint8), "put the channels last"),
+        (np.zeros((9, 8, 8, 3), np.uint16), "colors of 16 bits"),
+    ],
+)
+def test_arrays_that_no_picture_could_show(tmp_path, array, sentence):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(pf.InputError, match=sentence):
+        read_images(tmp_path / "x.npy")
+
+
+def _color_of_16_bits(kind):
+    samples = np.full((2, 3, 3), 40_000, np.uint16)
+    if kind == "ppm":
+        return b"P6\n3 2\n65535\n" + samples.astype(">u2").tobytes()
+    if kind == "png":
+        lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+        head = struct.pack(">IIBBBBB", 3, 2, 16, 2, 0, 0, 0)
+        chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+        framed = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+    entries = [
+        (256, 3, 1, 3), (257, 3, 1, 2), (258, 3, 3, 122), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 128),
+        (277, 3, 1, 3), (278, 3, 1, 2), (279, 4, 1, samples.nbytes),
+    ]  # fmt: skip
+    directory = struct.pack("<H", 9) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    return (
+        (b"II*\0" + struct.pack("<I", 8) + directory).ljust(122, b"\0")
+        + struct.pack("<3H", 16, 16, 16)
+        + (samples.astype("<u2").tobytes())
+    )
+
+
+@pytest.mark.parametrize("kind", ["png", "ppm", "tif"])
+def test_colors_of_16_bits_are_refused_in_every_format(tmp_path, kind):
+    (tmp_path / f"deep.{kind}").write_bytes(_color_of_16_bits(kind))
+    with pytest.raises(pf.InputError, match=rf"deep\.{kind} holds 16 bits for each color"):
+        read_images(tmp_path)
+
+
+def test_no_image_is_left_out_without_a_word(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save(tmp_path / folder, one=gray())
+    save(tmp_path, stray=gray())
+    with pytest.raises(pf.InputError, match=r"holds images, such as stray\.png, and folders of images, such as a;"):
+        read_images(tmp_path)
+    (tmp_path / "stray.png").unlink()
+    (tmp_path / "c" / "inner").mkdir(parents=True)
+    save(tmp_path / "c" / "inner", one=gray())
+    with pytest.raises(pf.InputError, match="c holds no image, but folders of images"):
+        read_images(tmp_path)
+
+
+def test_one_image_is_one(tmp_path):
+    save(tmp_path, a=gray())
+    assert len(read_image(tmp_path)) == 1
+    save(tmp_path, b=gray(1))
+    with pytest.raises(pf.InputError, match="holds 2 images where one is wanted"):
+        read_image(tmp_path)
+
+
+def test_names_of_classes_stand_beside_an_array(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((3, 2, 2), np.uint8), kind=np.array(["cat", "dog", "cat"]))
+    images = read_images(tmp_path / "x.npz")
+    assert images.classes == ["cat", "dog"] and images.labels.tolist() == [0, 1, 0]
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path):
+    assert is_array_path(tmp_path / "x.NPZ") and not is_array_path(tmp_path / "x.png")
+    with pytest.raises(pf.InputError, match=r"to a picture, \.png, or to an array, \.npz, not to .*x\.npy"):
+        is_array_path(tmp_path / "x.npy")
+    for name in ("x.npz", "x.png"):
+        with pytest.raises(pf.InputError, match="nowhere does not exist; create it first"):
+            is_array_path(tmp_path / "nowhere" / name)
+    write_array(tmp_path / "x.NPZ", np.zeros((1, 1, 2, 2), np.uint8))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.NPZ"]

@@ -6,6 +6,7 @@ from catalogue import randomize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pushforward as pf
 from pushforward.networks import MADE, Conditioner
 from pushforward.networks.dependencies import spread_degrees
 from pushforward.networks.made import MaskedLinear
@@ -96,3 +97,19 @@ def test_hidden_units_are_sorted_so_masks_are_block_triangular():
 def test_a_bad_order_is_refused():
     with pytest.raises(ValueError, match=r"order must hold each of 0 \.\. 2 once"):
         MADE(3, 1, order=[0, 0, 2])
+
+
+@pytest.mark.parametrize(("architecture", "direction"), [("maf", "inverse"), ("iaf", "forward")])
+def test_a_flow_of_more_features_than_units_starts_as_tame_as_its_base(architecture, direction):
+    flow = pf.build({"architecture": architecture, "features": 150, "hidden": (32, 32)})
+    with torch.no_grad():
+        mapped, log_det = getattr(flow.bijection, direction)(torch.randn(20, 150))
+    # Of random connections both are beyond 1e8.
+    assert float(mapped.abs().max()) < 1e4 and float(log_det.abs().max()) < 1e3
+
+
+def test_direct_connections_start_at_zero_and_learn():
+    made = MADE(features=6, parameter_count=2, conditioner=Conditioner(hidden=(2,)), context=3)
+    assert not made.direct.weight.any() and not made.direct_context.weight.any()
+    made(torch.randn(50, 6), torch.randn(50, 3)).square().sum().backward()
+    assert (made.direct.weight.grad != 0).equal(made.direct.mask != 0) and made.direct_context.weight.grad.all()

@@ -239,3 +239,24 @@ def test_a_fit_improves_digits(digits):
     before = float(model.eval().bits_per_dim(validation).detach().mean())
     pf.fit(model, x, validation=validation, max_steps=60, batch_size=64, learning_rate=3e-3, progress=False)
     assert float(model.bits_per_dim(validation).detach().mean()) < before - 0.2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize("make", [pf.dequantized, pf.noised])
+def test_levels_of_any_dtype_have_the_same_density(make, dtype):
+    density = make(pf.realnvp_image((1, 2, 2), hidden=8), levels=3).eval()
+    levels = torch.tensor([[0, 1, 1, 0], [0, 0, 0, 1]])
+    with torch.no_grad():
+        expected, found = density.log_prob(levels.double()), density.log_prob(levels.to(dtype))
+        assert found.dtype == (dtype if dtype.is_floating_point else torch.float32)
+        torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=1e-5)
+        assert density.log_prob(levels[:0].to(dtype)).shape == (0,)
+        assert density.train().log_prob(levels.to(dtype)).abs().max() < 100
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch"), [((1, 8, 8), 4), ((1, 9, 6), 3), ((3, 7, 5), 1), ((1, 4, 4), 2), ((1, 3, 3), 1)]
+)
+def test_patches_fit_the_sides_of_an_image(shape, patch):
+    flow = pf.tarflow(shape, layers=1, width=8, depth=1)
+    assert flow.bijection.bijections[0].patch == patch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +16,13 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.support.atomic import atomic_path
+from pushforward.support.atomic import atomic_path, check_writable
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 ARRAYS = (".npy", ".npz")
 LEVELS: dict[Any, int] = {np.dtype(np.uint8): 256, np.dtype(np.uint16): 65536}
-# Of the head of a PNG file: its first bytes, and where the bits of a channel are.
-PNG, BITS_OF_PNG = b"\x89PNG\r\n\x1a\n", 24
+# Gray, and red, green and blue.
+CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def read_images(source: str | os.PathLike[str], size: tuple[int, int] | None = N
     Arguments:
         source: an image, a folder of images, a folder of such folders, whose names are then the classes, or an array
             (.npy, .npz) of whole numbers, (n, H, W) or (n, H, W, channels); in an .npz file a vector of n whole numbers
-            beside it holds the classes.
+            or names beside it holds the classes.
         size: (H, W) to which images are resized, default none.
 
     Returns:
@@ -88,6 +90,20 @@ def read_images(source: str | os.PathLike[str], size: tuple[int, int] | None = N
     return Images(pixels, names, None if labels is None else np.array(labels), classes)
 
 
+def read_image(source: str | os.PathLike[str], size: tuple[int, int] | None = None) -> Images:
+    """Read an image, as `read_images` does, from a source that holds no more than one.
+
+    Raises:
+        InputError: those of `read_images`, or there are several.
+    """
+    images = read_images(source, size)
+    if len(images) > 1:
+        raise InputError(
+            f"{os.fspath(source)} holds {len(images)} images where one is wanted: name a file of one image."
+        )
+    return images
+
+
 def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     """Write one image, (C, H, W) of uint8 or uint16, as a PNG file, atomically."""
     check_image_path(path)
@@ -100,15 +116,32 @@ def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
 def write_array(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     """Write images, (n, C, H, W), as the array "images" of an .npz file, (n, H, W) or (n, H, W, C), atomically."""
     array = pixels[:, 0] if pixels.shape[1] == 1 else np.moveaxis(pixels, 1, -1)
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, images=array)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        # Of a name, numpy would write another one if it ends in .NPZ.
+        np.savez_compressed(file, images=array)
 
 
 def check_image_path(path: str | os.PathLike[str]) -> None:
-    """Raise an InputError if an image cannot have this name, before the work is done."""
+    """Raise an InputError if an image cannot be written under this name, before the work is done."""
     if Path(path).suffix.lower() != ".png":
         raise InputError(f"The name of an image to write ends in .png, {os.fspath(path)} does not.")
+    check_writable(path)
     _pillow()
+
+
+def is_array_path(path: str | os.PathLike[str]) -> bool:
+    """Whether images are to be written as an array, .npz, under this name, rather than as a picture, .png.
+
+    Raises:
+        InputError: neither can be written under this name.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in (".png", ".npz"):
+        raise InputError(f"Images are written to a picture, .png, or to an array, .npz, not to {os.fspath(path)}.")
+    if ending == ".png":
+        check_image_path(path)
+    check_writable(path)
+    return ending == ".npz"
 
 
 def grid(pixels: np.ndarray, columns: int | None = None) -> np.ndarray:
@@ -135,17 +168,31 @@ def _files_of(path: Path) -> tuple[list[Path], list[int] | None, list[str]]:
         return [path], None, []
     if not path.is_dir():
         raise InputError(f"There is no file or folder {path}.")
-    within = sorted(file for file in path.iterdir() if _is_image(file))
+    within = _images_in(path)
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    by_class = [(folder.name, sorted(file for file in folder.iterdir() if _is_image(file))) for folder in folders]
+    by_class = [(folder.name, _images_in(folder)) for folder in folders]
     by_class = [(name, files) for name, files in by_class if files]
+    if within and by_class:
+        raise InputError(
+            f"{path} holds images, such as {within[0].name}, and folders of images, such as {by_class[0][0]}; it is "
+            "not known whether folders are classes: move the images into a folder, or name one folder."
+        )
     if within:
         return within, None, []
+    for folder in folders:
+        if not _images_in(folder) and any(_images_in(inner) for inner in folder.iterdir() if inner.is_dir()):
+            raise InputError(
+                f"{folder} holds no image, but folders of images: only folders in {path} itself are classes."
+            )
     if not by_class:
         raise InputError(f"There is no image ({', '.join(ENDINGS)}) in {path}, and none in the folders in it.")
     files = [file for _, found in by_class for file in found]
     labels = [number for number, (_, found) in enumerate(by_class) for _ in found]
     return files, labels, [name for name, _ in by_class]
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if _is_image(file))
 
 
 def _is_image(path: Path) -> bool:
@@ -170,8 +217,13 @@ def _read(path: Path, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def _check_bits(path: Path, image: Any) -> None:
-    head = path.read_bytes()[: BITS_OF_PNG + 1] if image.format == "PNG" else b""
-    if head.startswith(PNG) and head[BITS_OF_PNG] == 16 and not image.mode.startswith("I"):
+    """Refuse colors of 16 bits, of which Pillow would keep 8."""
+    coding = image.tile[0][3] if image.tile else ()
+    parts = coding if isinstance(coding, tuple) else (coding,)
+    # Pillow tells the bits of a file by the name of its raw mode, or by the largest number of a PPM file.
+    deep = any(isinstance(part, str) and ";16" in part for part in parts)
+    deep |= image.format == "PPM" and any(isinstance(part, int) and part > 255 for part in parts)
+    if deep and not image.mode.startswith("I"):
         raise InputError(f"{path} holds 16 bits for each color, of which 8 would be lost; save it with 8 bits.")
 
 
@@ -224,7 +276,7 @@ def _of_array(path: Path) -> Images:
     try:
         stored = np.load(path, allow_pickle=False)
         arrays = {"": stored} if isinstance(stored, np.ndarray) else {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as an array: {error}.") from error
     images = {name: array for name, array in arrays.items() if array.ndim in (3, 4)}
     if len(images) != 1:
@@ -233,11 +285,19 @@ def _of_array(path: Path) -> Images:
             f"{path} must hold one array of images, (n, H, W) or (n, H, W, channels); its arrays are {listed}."
         )
     (pixels,) = images.values()
-    labels = [array for array in arrays.values() if array.shape == pixels.shape[:1] and array.dtype.kind in "iub"]
+    labels = [array for array in arrays.values() if array.shape == pixels.shape[:1] and array.dtype.kind in "iubU"]
     pixels = _whole(path, pixels)
     pixels = pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, -1, 1)
-    if not pixels.size or pixels.shape[1] > 4:
-        raise InputError(f"{path} holds no images: its array has the shape {next(iter(images.values())).shape}.")
+    shape = next(iter(images.values())).shape
+    if not pixels.size:
+        raise InputError(f"{path} holds no images: its array has the shape {shape}.")
+    if pixels.shape[1] not in CHANNELS:
+        first = "; put the channels last" if shape[1] in CHANNELS else ""
+        raise InputError(
+            f"The array of {path} has the shape {shape}; images are (n, H, W) of gray, or (n, H, W, 3) of color{first}."
+        )
+    if pixels.shape[1] > 1 and pixels.dtype == np.uint16:
+        raise InputError(f"{path} holds colors of 16 bits, which no picture could show; store them with 8 bits.")
     if len(labels) != 1:
         return Images(pixels, [str(number) for number in range(len(pixels))])
     classes, numbers = np.unique(labels[0], return_inverse=True)

@@ -75,11 +75,15 @@ def fit_images(
     """
     if len(images) < FEWEST_IMAGES:
         raise InputError(f"A fit needs at least {FEWEST_IMAGES} images, and there are {len(images)}.")
+    if images.shape[1] * images.shape[2] < 2:
+        raise InputError("Images of one pixel are rows of a table: write them as one, and use pushforward fit.")
     if by_class and images.labels is None:
         raise InputError(
             "There are no classes to condition on: put the images of each class into a folder of its own, or a vector "
-            "of whole numbers beside the images of an array."
+            "of whole numbers or names, one for each image, beside the images of an array."
         )
+    if by_class and len(images.classes) < 2:
+        raise InputError(f"There is one class, {images.classes[0]!r}; to condition on classes needs at least two.")
     even = images.shape[1] % 2 == 0 and images.shape[2] % 2 == 0
     flow = ("glow" if even else "realnvp_image") if flow is None else flow
     if flow not in FLOWS:

@@ -31,6 +31,8 @@ class MADE(nn.Module):
 
     Hidden layers too narrow to hold every degree, or every set, are supplemented by a masked product straight from
     inputs and context to outputs (the direct connections of the paper), so that **no allowed dependency is ever lost**.
+    These start at 0: nothing bounds a product without hidden units, and layer upon layer of random ones would let
+    values grow beyond any float.
 
     Arguments:
         features: D; D = 1 is allowed.
@@ -110,6 +112,9 @@ class MADE(nn.Module):
         direct = None if seen.direct is None else torch.from_numpy(seen.direct).repeat_interleave(parameter_count, 0)
         self.direct = None if direct is None else MaskedLinear(direct, False)
         self.direct_context = nn.Linear(context, outputs, bias=False) if direct is not None and context else None
+        for connection in (self.direct, self.direct_context):
+            if connection is not None:
+                nn.init.zeros_(connection.weight)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters, (*batch, D, P), from x, (*batch, D), and context, (*batch, C)."""

@@ -35,6 +35,32 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Refuse a name under which no file can be written, before the work.
+
+    Arguments:
+        path: the name of a file.
+
+    Returns:
+        The file behind symbolic links.
+
+    Raises:
+        InputError: the name is empty or an address, the folder is missing, or the name belongs to a folder, a device or
+            a write-protected file.
+    """
+    check_local(os.fspath(path), "results")
+    final = Path(os.path.realpath(path))
+    if final.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; give the name of a file.")
+    if final.exists() and not final.is_file():
+        raise InputError(f"cannot write {path}: it is not an ordinary file; give the name of a file.")
+    if final.exists() and not os.access(final, os.W_OK):
+        raise InputError(f"cannot write {path}: it is write-protected; give another name.")
+    if not final.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {final.parent} does not exist; create it first.")
+    return final
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path, whose file is given the final name only if the block ends without an exception.
@@ -60,16 +86,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     (Path(folder) / "note.txt").read_text()
         'done'
     """
-    check_local(os.fspath(path), "results")
-    final = Path(os.path.realpath(path))
-    if final.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder; give the name of a file.")
-    if final.exists() and not final.is_file():
-        raise InputError(f"cannot write {path}: it is not an ordinary file; give the name of a file.")
-    if final.exists() and not os.access(final, os.W_OK):
-        raise InputError(f"cannot write {path}: it is write-protected; give another name.")
-    if not final.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {final.parent} does not exist; create it first.")
+    final = check_writable(path)
     # The ending is kept because many writers choose their format by it.
     temporary = final.with_name(f".{final.stem[:100]}.{secrets.token_hex(6)}.unfinished{final.suffix}")
     _sweep(final)

@@ -66,19 +66,23 @@ class OfLevels(nn.Module):
         """The log-density at images with noise, in nats, (*batch).
 
         Arguments:
-            x: (*batch, D), whole numbers from 0 to levels - 1.
+            x: (*batch, D), whole numbers from 0 to levels - 1, of any dtype.
             context: (*batch, C).
+
+        Returns:
+            (*batch), in the precision of x, or of the flow if x has a dtype of whole numbers.
         """
         check_tensor(x, "x")
         check_levels(x, self.levels)
         v = torch.rand_like(x, dtype=torch.float64) if self.training else self.noise_of(x)
         noisy = self.with_noise(x.double(), v)
-        if self.training or x.dim() != 2 or (context is not None and len(context) != len(x)):
-            return self.flow.log_prob(noisy, context).to(x.dtype)
+        dtype = x.dtype if x.is_floating_point() else self.reference.dtype
+        if self.training or x.dim() != 2 or not len(x) or (context is not None and len(context) != len(x)):
+            return self.flow.log_prob(noisy, context).to(dtype)
         rows = max(1, NUMBERS_AT_A_TIME // self.features)
         contexts = [None] * -(-len(x) // rows) if context is None else context.split(rows)
         parts = [self.flow.log_prob(*part) for part in zip(noisy.split(rows), contexts, strict=True)]
-        return torch.cat(parts).to(x.dtype) if len(x) else x.sum(-1)
+        return torch.cat(parts).to(dtype)
 
     def noise_of(self, x: Tensor) -> Tensor:
         """Noise in [0, 1), (*batch, D), float64, which is a function of the images x, (*batch, D)."""
@@ -109,7 +113,8 @@ def check_levels(x: Tensor, levels: int) -> None:
         return
     low, high = (float(end) for end in x.detach().aminmax())
     within = low >= 0 and high <= levels - 1
-    if not within or not bool((x == x.floor()).all()):
+    whole = not x.is_floating_point() or bool((x == x.floor()).all())
+    if not within or not whole:
         raise InputError(
             f"Pixels are whole numbers from 0 to {levels - 1}; these lie between {low:g} and {high:g}"
             + (" and are not whole." if within else ".")

@@ -13,13 +13,14 @@ from pushforward.zoo.options import Context, Layers
 from pushforward.zoo.registry import architecture
 
 Width = Annotated[int, Field(ge=1, le=100_000)]
+LARGEST_PATCH = 4
 
 
 @architecture
 def tarflow(
     shape: Shape,
     context: Context = 0,
-    patch: Count = 4,
+    patch: Count | None = None,
     layers: Layers = 4,
     width: Width = 128,
     depth: Count = 2,
@@ -36,7 +37,8 @@ def tarflow(
     Arguments:
         shape: (C, H, W), both sides multiples of the patch.
         context: number of context features, default 0.
-        patch: side of a patch in pixels, default 4.
+        patch: side of a patch in pixels, default the largest of 4, 3, 2 and 1 that both sides are multiples of and that
+            leaves at least two patches.
         layers: number of autoregressive layers, default 4.
         width: numbers of a token, a multiple of `heads`, default 128.
         depth: layers of each transformer, default 2.
@@ -55,8 +57,15 @@ def tarflow(
         torch.Size([2, 64])
     """
     made = UNIVARIATES[univariate](**family)
+    patch = _patch_of(shape) if patch is None else patch
     parts = [
         PatchAutoregressive(shape, patch, made, width, depth, heads, context, reverse=number % 2 == 1)
         for number in reversed(range(layers))
     ]
     return Flow(Compose(parts), BASES["normal"](parts[0].features))
+
+
+def _patch_of(shape: Shape) -> int:
+    _, height, width = shape
+    sides = (side for side in range(LARGEST_PATCH, 1, -1) if not (height % side or width % side))
+    return next((side for side in sides if height * width > side**2), 1)

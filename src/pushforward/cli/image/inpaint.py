@@ -25,14 +25,14 @@ def inpaint(
     verbose: Verbose = False,
 ) -> None:
     """Draw some pixels of an image given the others, by steps of Langevin on the exact density."""
-    from pushforward.images.files import check_image_path, grid, read_images, write_image
+    from pushforward.images.files import check_image_path, grid, read_image, write_image
     from pushforward.images.model import ImageModel
     from pushforward.images.painting import inpaint as painted
 
     check_image_path(output)
     known, wanted = ImageModel.load(model), size_of(size)
-    pixels = known.check(read_images(image, wanted), image).pixels[0]
-    hidden = read_images(mask, wanted)
+    pixels = known.check(read_image(image, wanted), image).pixels[0]
+    hidden = read_image(mask, wanted)
     unknown = hidden.pixels[0].max(0) >= hidden.levels // 2
     with progress("inpainting", quiet) as report:
         found = painted(

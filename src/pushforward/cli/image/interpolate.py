@@ -23,13 +23,13 @@ def interpolate(
     verbose: Verbose = False,
 ) -> None:
     """Draw the way from one image to another, along an arc between their latent features."""
-    from pushforward.images.files import check_image_path, grid, read_images, write_image
+    from pushforward.images.files import check_image_path, grid, read_image, write_image
     from pushforward.images.model import ImageModel
     from pushforward.images.painting import interpolate as between
 
     check_image_path(output)
     known = ImageModel.load(model)
-    one, other = (known.check(read_images(name, size_of(size)), name).pixels[0] for name in (first, last))
+    one, other = (known.check(read_image(name, size_of(size)), name).pixels[0] for name in (first, last))
     drawn = between(known, one, other, steps, known.context_of(of_class, 2))
     write_image(output, grid(drawn, columns=steps))
     if json:

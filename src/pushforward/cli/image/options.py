@@ -1,5 +1,6 @@
 """The options that the commands for images share, and the values that their texts stand for."""
 
+import math
 import re
 from typing import Annotated
 
@@ -12,6 +13,16 @@ Source = Annotated[str, typer.Argument(help=f"Images: {IMAGES}.", metavar="IMAGE
 Size = Annotated[str | None, typer.Option(help="Resize images to HEIGHTxWIDTH pixels.")]
 Picture = Annotated[str, typer.Option("--output", "-o", help="Picture to write (.png).")]
 OfClass = Annotated[str | None, typer.Option("--class", help="Class of the images, of a model that knows classes.")]
+
+
+def with_error(mean: float, error: float) -> str:
+    """A mean and its standard error, which a single image does not have.
+
+    Example:
+        >>> with_error(1.5, 0.25), with_error(1.5, float("nan"))
+        ('1.500 ± 0.250', '1.500')
+    """
+    return f"{mean:.3f}" + ("" if math.isnan(error) else f" ± {error:.3f}")
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import typer
 
 from pushforward.cli.image.options import OfClass
 from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
-from pushforward.cli.output import command, print_json, progress, say
+from pushforward.cli.output import command, counted, print_json, progress, say
 
 
 @command
@@ -23,12 +23,10 @@ def sample(
     verbose: Verbose = False,
 ) -> None:
     """Draw images; of a model that knows classes, each class in turn."""
-    from pushforward.images.files import check_image_path, grid, write_array, write_image
+    from pushforward.images.files import grid, is_array_path, write_array, write_image
     from pushforward.images.model import ImageModel
 
-    as_array = output.endswith(".npz")
-    if not as_array:
-        check_image_path(output)
+    as_array = is_array_path(output)
     known = ImageModel.load(model)
     with progress("sampling", quiet) as report:
         drawn = known.sample(number, of_class, seed, report)
@@ -39,4 +37,4 @@ def sample(
         write_image(output, grid(drawn, columns))
     if json:
         print_json({"output": output, "images": number, "shape": list(known.shape)}, output)
-    say(f"{number} images in {output}", quiet)
+    say(f"{counted(number, 'image')} in {output}", quiet)

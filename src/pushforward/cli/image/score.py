@@ -2,9 +2,9 @@
 
 import math
 
-from pushforward.cli.image.options import OfClass, Size, Source, size_of
+from pushforward.cli.image.options import OfClass, Size, Source, size_of, with_error
 from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
-from pushforward.cli.output import command, place, print_json, progress, say
+from pushforward.cli.output import command, counted, place, print_json, progress, say
 
 
 @command
@@ -40,4 +40,7 @@ def score(
     if json:
         result = {"output": output, "images": len(bits), "bits_per_dim": mean, "bits_per_dim_error": error}
         print_json({**result, "log_prob": float(log_prob.mean())}, output)
-    say(f"{len(bits)} images: {mean:.3f} ± {error:.3f} bits per dimension, at most; table {place(output)}", quiet)
+    say(
+        f"{counted(len(bits), 'image')}: {with_error(mean, error)} bits per dimension, at most; table {place(output)}",
+        quiet,
+    )
