@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import math
 import os
 import sys
 import time
@@ -46,6 +47,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**options: Any) -> None:
         try:
+            _check_numbers(options)
             _check_output(options)
             function(**grouped(function, options))
             with _explained():
@@ -81,6 +83,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     run.__signature__ = flat_signature(function)  # type: ignore[attr-defined]
     return run
+
+
+def _check_numbers(options: dict[str, Any]) -> None:
+    """Refuse what is not a number: it lies within every range."""
+    for name, value in options.items():
+        values = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(number, float) and math.isnan(number) for number in values):
+            raise InputError(f"--{name.replace('_', '-')} takes a number, not nan.")
 
 
 def _check_output(options: dict[str, Any]) -> None:
