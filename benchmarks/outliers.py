@@ -166,13 +166,25 @@ def table(results: list[dict[str, Any]], folder: Path, peers: list[dict[str, Any
         sizes = f"{own[0]['rows']:,} | {own[0]['columns']:,}"
         yield f"| {name} | {sizes} | {len(own)} | {' | '.join(cells)} | {seconds:.1f} |"
     for measure, (words, _) in MEASURES.items():
-        yield from ("", *summary(means[measure], known[measure], words))
+        near = {
+            name: statistics.fmean(peer[measure] for peer in peers if peer["set"] == name)
+            for name in names
+            if any(peer["set"] == name for peer in peers)
+        }
+        yield from ("", *summary(means[measure], near, known[measure], words))
 
 
-def summary(ours: dict[str, float], known: dict[str, dict[str, float]], words: str) -> Iterator[str]:
-    """The methods by their mean ranks, over the sets that have published figures."""
+def summary(
+    ours: dict[str, float], near: dict[str, float], known: dict[str, dict[str, float]], words: str
+) -> Iterator[str]:
+    """Ours beside nearest neighbors in the same splits, and methods by mean ranks over sets with published figures."""
     figures = {name: {**known[name], OURS: value} for name, value in ours.items() if name in known}
-    yield f"Mean {words} of ours over {len(ours)} sets: {statistics.fmean(ours.values()):.2f}"
+    line = f"Mean {words} of ours over {len(ours)} sets: {statistics.fmean(ours.values()):.2f}"
+    if near:
+        ahead = sum(ours[name] > value for name, value in near.items())
+        line += f"; of the nearest neighbors in the same splits {statistics.fmean(near.values()):.2f}"
+        line += f", and ours is ahead of them on {ahead} of {len(near)}"
+    yield line
     if not figures:
         return
     yield from ("", f"| method | mean {words} of {len(figures)} sets | mean rank |", "|---|---|---|")

@@ -42,6 +42,8 @@ def test_a_fit_finds_outliers_and_the_table_ranks_it(folder, monkeypatch):
     assert peer["auroc"] > 99
     lines = list(outliers.table([{**result, "auroc": 95.0}], folder, [{**peer, "auroc": 97.0}]))
     assert any(line.startswith("| made |") and "| 95.0 | 97.0 | 90.0 | 100.0 LOF | 2 |" in line for line in lines)
+    beside = "of the nearest neighbors in the same splits 97.00, and ours is ahead of them on 0 of 1"
+    assert f"Mean AUROC of ours over 1 sets: 95.00; {beside}" in lines
     assert "| pushforward | 95.00 | 2.00 |" in lines and "| LOF | 100.00 | 1.00 |" in lines
 
 

@@ -100,6 +100,24 @@ def test_shortest_intervals_hold_their_share_beside_an_atom():
     np.testing.assert_allclose(held, 0.5, atol=0.01)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_shortest_intervals_of_counts_end_at_counts_and_hold_their_share(share):
+    counts = RANDOM.poisson(50, (20, 1024)).astype(float)
+    forecast = Forecast.of(counts, np.full(1024, 1 / 1024))
+    begin = forecast.begin_of_shortest(share, discrete=True)
+    low, high = forecast.at(np.stack([begin, begin + share], 1), discrete=True).T
+    assert (low == np.round(low)).all() and (high == np.round(high)).all()
+    assert (((low[:, None] <= counts) & (counts <= high[:, None])).mean(1) >= share).all()
+    tails = np.tile([0.5 - share / 2, 0.5 + share / 2], (20, 1))
+    assert (high - low <= np.diff(forecast.at(tails, discrete=True))[:, 0] + 1).all()
+
+
+@pytest.mark.slow
+def test_shortest_intervals_of_many_counts_end_at_counts():
+    intervals = fitted("counts without an end").predict_interval(X[:20], 0.8, "highest-density")
+    np.testing.assert_array_equal(intervals, np.round(intervals))
+
+
 def test_weights_of_each_row_are_sorted_with_its_values():
     forecast = Forecast.of(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([[0.25, 0.75], [0.25, 0.75]]))
     assert np.array_equal(forecast.values, [[1, 2], [1, 2]])

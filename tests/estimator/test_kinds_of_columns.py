@@ -220,6 +220,8 @@ def test_quantiles_of_several_targets_are_among_their_values():
     found = density.predict_quantiles(X[:4], [0.1, 0.5])
     assert found.shape == (4, 2, 2) and np.isin(found[..., 1], [1, 2, 3, 4, 5]).all()
     assert np.isin(density.sample(X[:4], 6, random_state=0)[..., 1], [1, 2, 3, 4, 5]).all()
+    shortest = density.predict_interval(X[:100], 0.5, kind="highest-density")
+    assert np.isin(shortest[..., 1], [1, 2, 3, 4, 5]).all() and (shortest[:, 0, 0] < shortest[:, 1, 0]).all()
 
 
 def test_the_probabilities_of_all_values_sum_to_one():

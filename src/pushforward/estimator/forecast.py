@@ -94,15 +94,26 @@ class Forecast:
         equal: np.ndarray = (self.weights * (self.values == y[:, None])).sum(1)
         return below + 0.5 * equal
 
-    def begin_of_shortest(self, coverage: float) -> np.ndarray:
-        """The probability below the shortest interval that holds a probability, (n,)."""
+    def at(self, levels: np.ndarray, *, discrete: bool = False) -> np.ndarray:
+        """The quantiles of each row at levels of its own, (n, L): between two points, or one of them if `discrete`.
+
+        Example:
+            >>> forecast = Forecast.of(np.array([[0.0, 1.0]]), np.array([0.5, 0.5]))
+            >>> forecast.at(np.array([[0.5]])), forecast.at(np.array([[0.5]]), discrete=True)
+            (array([[0.5]]), array([[0.]]))
+        """
+        up_to = self.weights.cumsum(1)
+        if discrete:
+            places = np.stack([np.searchsorted(row, some) for row, some in zip(up_to, levels, strict=True)])
+            found: np.ndarray = np.take_along_axis(self.values, places.clip(max=up_to.shape[1] - 1), 1)
+            return found
+        middles = up_to - 0.5 * self.weights
+        return np.stack([np.interp(*row) for row in zip(levels, middles, self.values, strict=True)])
+
+    def begin_of_shortest(self, coverage: float, *, discrete: bool = False) -> np.ndarray:
+        """The probability below the shortest interval that holds a probability, (n,); `discrete` as for `at`."""
         begin = np.linspace(0, 1, BEGINNINGS + 2)[1:-1] * (1 - coverage)
-        middles = self.weights.cumsum(1) - 0.5 * self.weights
-        lengths = np.stack(
-            [
-                np.interp(begin + coverage, middle, values) - np.interp(begin, middle, values)
-                for middle, values in zip(middles, self.values, strict=True)
-            ]
-        )
-        found: np.ndarray = begin[lengths.argmin(1)]
+        levels = np.tile(np.append(begin, begin + coverage), (len(self.values), 1))
+        low, high = np.split(self.at(levels, discrete=discrete), 2, axis=1)
+        found: np.ndarray = begin[(high - low).argmin(1)]
         return found

@@ -118,12 +118,13 @@ class Forecasting(PredictivePoints):
         if kind != "highest-density":
             raise InputError(f'kind is "equal-tailed" or "highest-density", not {kind!r}.')
         rows = self._checked_rows(X)
+        discrete = np.zeros(self.n_outputs_, dtype=bool)
+        discrete[self._columns.places] = self._kinds.discrete
 
         def ends(forecast: Forecast, part: slice, k: int) -> np.ndarray:
-            begin = forecast.begin_of_shortest(share)
-            middle = forecast.weights.cumsum(1) - 0.5 * forecast.weights
-            levels = np.stack([begin, begin + share], 1)
-            return np.stack([np.interp(*row) for row in zip(levels, middle, forecast.values, strict=True)])
+            # Those of values with probabilities are two of them.
+            begin = forecast.begin_of_shortest(share, discrete=discrete[k])
+            return forecast.at(np.stack([begin, begin + share], 1), discrete=discrete[k])
 
         return self._of_each(rows, ends)
 
