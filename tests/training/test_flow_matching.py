@@ -12,6 +12,9 @@ from pushforward.training.flow_matching import FlowMatching, paired
 pytest.importorskip("torchdiffeq")
 
 
+ONE_STEP = {"max_steps": 1, "progress": False}
+
+
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
@@ -85,6 +88,20 @@ def test_rows_are_matched_in_the_units_of_the_field():
     outside = FlowMatching(flow)(x, context)
     torch.manual_seed(3)
     torch.testing.assert_close(outside, FlowMatching(inner)(y, seen))
+
+
+def test_rows_behind_maps_of_their_columns_are_matched_as_the_points_they_become():
+    codes = torch.randint(5, (30, 2)).double()
+    found = pf.fit_table({"a": codes[:, 0].numpy(), "b": codes[:, 1].numpy()}, flow="continuous", **ONE_STEP)
+    density = found.model.density
+    torch.manual_seed(3)
+    losses = FlowMatching(density)(codes)
+    torch.manual_seed(3)
+    points, context = density.noised_points(codes)
+    assert context is None and not torch.equal(points, density.noised_points(codes)[0])
+    torch.manual_seed(3)
+    points, _ = density.noised_points(codes)
+    torch.testing.assert_close(losses, FlowMatching(density.flow)(points))
 
 
 @pytest.mark.parametrize(

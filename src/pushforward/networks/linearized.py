@@ -11,23 +11,23 @@ from torch.nn import functional
 
 from pushforward.support.suggestions import nearest
 
-# a(h), with a'(h) for the Jacobian; both are smooth, so that the Jacobian has gradients in turn.
-Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-
-def silu(h: Tensor) -> tuple[Tensor, Tensor]:
-    """h σ(h), and its slope, which lies between -0.1 and 1.1."""
+def slope_of_silu(h: Tensor, value: Tensor) -> Tensor:
+    """The slope of h σ(h), the value, which lies between -0.1 and 1.1."""
     sigmoid = h.sigmoid()
-    return h * sigmoid, sigmoid * (1 + h * (1 - sigmoid))
+    return sigmoid + value * (1 - sigmoid)
 
 
-def tanh(h: Tensor) -> tuple[Tensor, Tensor]:
-    """The hyperbolic tangent, and its slope, which lies between 0 and 1."""
-    value = h.tanh()
-    return value, 1 - value.square()
+def slope_of_tanh(h: Tensor, value: Tensor) -> Tensor:
+    """The slope of the hyperbolic tangent of h, the value, which lies between 0 and 1."""
+    return 1 - value.square()
 
 
-SMOOTH: dict[str, Activation] = {"silu": silu, "tanh": tanh}
+# a(h), and a'(h) for the Jacobian; both are smooth, so that the Jacobian has gradients in turn.
+Activation = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
+SMOOTH: dict[str, Activation] = {"silu": (functional.silu, slope_of_silu), "tanh": (torch.tanh, slope_of_tanh)}
+# A matrix is squared so many times before its entries are of size 1 again.
+SQUARINGS_OF_A_SCALE = 3
 # No slope of an activation is above this.
 STEEPEST = {"silu": 1.1, "tanh": 1.0}
 
@@ -116,7 +116,7 @@ class LinearizedMLP(nn.Module):
 
     def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         """g, (*batch, D), at x, (*batch, D), and conditions, (*batch, conditions)."""
-        return self.linearized(x, conditions)[0]
+        return self._layers(x, conditions, self.weights())[0]
 
     def linearized(
         self, x: Tensor, conditions: Tensor | None = None, weights: list[Tensor] | None = None
@@ -129,18 +129,22 @@ class LinearizedMLP(nn.Module):
             weights: in place of `weights()`.
         """
         weights = self.weights() if weights is None else weights
-        activate: Any = SMOOTH[self.activation]
-        value = x
-        slopes: list[Tensor] = []
-        for k, (layer, weight) in enumerate(zip(self.layers, weights, strict=True)):
-            h = functional.linear(value, weight, layer.bias)  # type: ignore[arg-type]
-            if k == len(weights) - 1:
-                return h, Linearization(weights, slopes)
-            if conditions is not None:
-                h = h + self.shifts[k](conditions)
-            value, slope = activate(h)
-            slopes.append(slope)
-        raise AssertionError("A network has a last layer.")
+        value, hidden = self._layers(x, conditions, weights)
+        slope = SMOOTH[self.activation][1]
+        return value, Linearization(weights, [slope(h, activated) for h, activated in hidden])
+
+    def _layers(
+        self, x: Tensor, conditions: Tensor | None, weights: list[Tensor]
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """g, and of each hidden layer h and a(h)."""
+        activate, hidden, value = SMOOTH[self.activation][0], [], x
+        biases: list[Any] = [layer.bias for layer in self.layers]
+        for k, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
+            h = functional.linear(value, weight, bias)
+            h = h if conditions is None else h + self.shifts[k](conditions)
+            value = activate(h)
+            hidden.append((h, value))
+        return functional.linear(value, weights[-1], biases[-1]), hidden
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
@@ -164,19 +168,19 @@ def norm_bound(matrix: Tensor, squarings: int = 5) -> Tensor:
         >>> round(float(norm_bound(torch.diag(torch.tensor([3.0, 1.0])))), 5)
         3.0
     """
-    # A matrix of zeros stays one. No entry of the others is above 1, and the result is the same for every scale.
+    # No entry is above 1: the result is the same for every scale. A matrix of zeros takes another one's way, and is 0.
     largest = matrix.detach().abs().amax()
     zero = largest == 0
     largest = torch.where(zero, 1.0, largest)
-    matrix = matrix / largest
-    gram = matrix @ matrix.t() if matrix.shape[0] <= matrix.shape[1] else matrix.t() @ matrix
-    # gram^(2^k) = exp(2^k · log_size) · power, whose entries stay of size 1.
-    size = torch.where(zero, 1.0, torch.linalg.matrix_norm(gram))
-    power, log_size = gram / size, size.log()
-    for k in range(squarings):
-        power = power @ power
-        size = torch.where(zero, 1.0, torch.linalg.matrix_norm(power))
-        power, log_size = power / size, log_size + size.log() / 2 ** (k + 1)
+    matrix = torch.where(zero, 1.0, matrix / largest)
+    power = matrix @ matrix.t() if matrix.shape[0] <= matrix.shape[1] else matrix.t() @ matrix
+    # gram^(2^k) = exp(2^k · log_size) · power. Three squarings of a matrix of norm 1 leave one of at least rank^-4.
+    log_size = 0.0
+    for k in range(squarings + 1):
+        if k % SQUARINGS_OF_A_SCALE == 0 or k == squarings:
+            size = torch.linalg.matrix_norm(power)
+            power, log_size = power / size, log_size + size.log() / 2**k
+        power = power @ power if k < squarings else power
     return torch.where(zero, 0.0, largest * (log_size / 2).exp())
 
 
