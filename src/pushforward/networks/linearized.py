@@ -175,7 +175,7 @@ def norm_bound(matrix: Tensor, squarings: int = 5) -> Tensor:
     matrix = torch.where(zero, 1.0, matrix / largest)
     power = matrix @ matrix.t() if matrix.shape[0] <= matrix.shape[1] else matrix.t() @ matrix
     # gram^(2^k) = exp(2^k · log_size) · power. Three squarings of a matrix of norm 1 leave one of at least rank^-4.
-    log_size = 0.0
+    log_size = torch.zeros_like(largest)
     for k in range(squarings + 1):
         if k % SQUARINGS_OF_A_SCALE == 0 or k == squarings:
             size = torch.linalg.matrix_norm(power)
