@@ -16,6 +16,8 @@ from pushforward.solvers import SolverError, integrate
 from pushforward.zoo.flow_mixture import FlowMixture
 
 pytest.importorskip("torchdiffeq")
+# Many solutions here are loose on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::pushforward.errors.AccuracyWarning")
 
 
 def normal(*shape, seed=0):

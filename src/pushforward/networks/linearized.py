@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,21 +11,27 @@ from torch.nn import functional
 
 from pushforward.support.suggestions import nearest
 
+# a(h) with a'(h) for the Jacobian; both are smooth, so that the Jacobian has gradients in turn.
+Linearized = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-def slope_of_silu(h: Tensor, value: Tensor) -> Tensor:
-    """The slope of h σ(h), the value, which lies between -0.1 and 1.1."""
+
+def silu(h: Tensor) -> tuple[Tensor, Tensor]:
+    """h σ(h), and its slope, which lies between -0.1 and 1.1."""
     sigmoid = h.sigmoid()
-    return sigmoid + value * (1 - sigmoid)
+    return h * sigmoid, sigmoid * (1 + h * (1 - sigmoid))
 
 
-def slope_of_tanh(h: Tensor, value: Tensor) -> Tensor:
-    """The slope of the hyperbolic tangent of h, the value, which lies between 0 and 1."""
-    return 1 - value.square()
+def tanh(h: Tensor) -> tuple[Tensor, Tensor]:
+    """The hyperbolic tangent, and its slope, which lies between 0 and 1."""
+    value = h.tanh()
+    return value, 1 - value.square()
 
 
-# a(h), and a'(h) for the Jacobian; both are smooth, so that the Jacobian has gradients in turn.
-Activation = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
-SMOOTH: dict[str, Activation] = {"silu": (functional.silu, slope_of_silu), "tanh": (torch.tanh, slope_of_tanh)}
+# Each alone, as torch computes it fastest, and with its slope.
+SMOOTH: dict[str, tuple[Callable[[Tensor], Tensor], Linearized]] = {
+    "silu": (functional.silu, silu),
+    "tanh": (torch.tanh, tanh),
+}
 # A matrix is squared so many times before its entries are of size 1 again.
 SQUARINGS_OF_A_SCALE = 3
 # No slope of an activation is above this.
@@ -116,7 +122,10 @@ class LinearizedMLP(nn.Module):
 
     def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         """g, (*batch, D), at x, (*batch, D), and conditions, (*batch, conditions)."""
-        return self._layers(x, conditions, self.weights())[0]
+        activate, value, weights = SMOOTH[self.activation][0], x, self.weights()
+        for k, weight in enumerate(weights[:-1]):
+            value = activate(self._hidden(k, value, conditions, weight))
+        return self._last(value, weights)
 
     def linearized(
         self, x: Tensor, conditions: Tensor | None = None, weights: list[Tensor] | None = None
@@ -129,22 +138,20 @@ class LinearizedMLP(nn.Module):
             weights: in place of `weights()`.
         """
         weights = self.weights() if weights is None else weights
-        value, hidden = self._layers(x, conditions, weights)
-        slope = SMOOTH[self.activation][1]
-        return value, Linearization(weights, [slope(h, activated) for h, activated in hidden])
+        activate, value = SMOOTH[self.activation][1], x
+        slopes: list[Tensor] = []
+        for k, weight in enumerate(weights[:-1]):
+            value, slope = activate(self._hidden(k, value, conditions, weight))
+            slopes.append(slope)
+        return self._last(value, weights), Linearization(weights, slopes)
 
-    def _layers(
-        self, x: Tensor, conditions: Tensor | None, weights: list[Tensor]
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """g, and of each hidden layer h and a(h)."""
-        activate, hidden, value = SMOOTH[self.activation][0], [], x
-        biases: list[Any] = [layer.bias for layer in self.layers]
-        for k, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
-            h = functional.linear(value, weight, bias)
-            h = h if conditions is None else h + self.shifts[k](conditions)
-            value = activate(h)
-            hidden.append((h, value))
-        return functional.linear(value, weights[-1], biases[-1]), hidden
+    def _hidden(self, k: int, value: Tensor, conditions: Tensor | None, weight: Tensor) -> Tensor:
+        """h of the hidden layer k."""
+        h = functional.linear(value, weight, self.layers[k].bias)  # type: ignore[arg-type]
+        return h if conditions is None else h + self.shifts[k](conditions)
+
+    def _last(self, value: Tensor, weights: list[Tensor]) -> Tensor:
+        return functional.linear(value, weights[-1], self.layers[-1].bias)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
