@@ -104,7 +104,7 @@ class Residual(Bijection):
         """x, (*batch, D), as `forward` finds it, without gradients, and how the search for it converged.
 
         The report has, for each row, whether it converged, how many evaluations of g it took, and its residual
-        |x + g(x) - z|; a row that did not converge is no error here.
+        |x + g(x) - z|; it raises nothing where a row did not converge.
         """
         z, conditions, weights = self._given(z, context)
         step = self._step(conditions, weights)
