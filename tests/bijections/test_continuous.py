@@ -16,6 +16,8 @@ from pushforward.solvers import SolverError, integrate
 from pushforward.zoo.flow_mixture import FlowMixture
 
 pytest.importorskip("torchdiffeq")
+# Many solutions here are loose on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::pushforward.errors.AccuracyWarning")
 
 
 def normal(*shape, seed=0):
@@ -116,6 +118,17 @@ def test_adjoint_and_direct_gradients_agree(direction):
         assert bool((one != 0).any())
 
 
+def test_gradients_by_the_adjoint_equation_are_right_and_have_none_in_turn():
+    map_ = moving(2, 1, hidden=(3,), tolerance=1e-9, gradient="adjoint")
+    value, context = normal(1, 2).requires_grad_(), normal(1, 1, seed=1).requires_grad_()
+    for direction in (map_.forward, map_.inverse):
+        assert torch.autograd.gradcheck(direction, (value, context), eps=1e-4, atol=1e-5)
+    # Beside other terms, second derivatives would be there and wrong: the record leaves the equation out.
+    mapped, log_det = map_.inverse(value, context)
+    with pytest.raises(pf.InputError, match=r'have no gradients in turn \(create_graph\); use gradient="direct"'):
+        torch.autograd.grad(mapped.square().sum() + log_det.sum() + value.square().sum(), value, create_graph=True)
+
+
 @pytest.mark.parametrize("context", [0, 1])
 def test_the_density_integrates_to_one(context):
     flow = random_flow(context=context, tolerance=1e-6, scale=1.0)
@@ -168,10 +181,12 @@ def test_an_inaccurate_density_warns_when_it_is_evaluated():
     x = 2 * normal(50, 2)
     with pytest.warns(AccuracyWarning, match=r"errors of up to [\d.e+-]+ nats among 1\d rows .* lower its tolerance"):
         pf.evaluate(flow, x)
+    with pytest.warns(AccuracyWarning, match="errors of up to"):
+        flow.log_prob(x)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Neither where there are gradients nor where the errors are known.
-        flow.log_prob(x)
+        # Neither where gradients by x are wanted nor where the errors are known.
+        flow.log_prob(x.clone().requires_grad_())
         pf.log_prob_with_error(flow, x)
         flow.bijection.tolerance = 1e-6
         pf.evaluate(flow, x)
@@ -187,6 +202,21 @@ def test_an_estimated_divergence_has_no_bias_and_states_its_error():
     value, error = pf.log_prob_with_error(flow, normal(6, 4), repeats=100)
     assert float(((value - pf.evaluate(exact, normal(6, 4))) / error).abs().max()) < 5 and float(error.min()) > 0
     assert Continuous(101, hidden=(4, 4, 4)).estimates and not Continuous(101, hidden=(4, 4)).estimates
+
+
+@pytest.mark.slow
+def test_beyond_a_hundred_features_the_estimate_is_within_its_error():
+    flow = randomized(pf.continuous(features=101, hidden=(6, 6, 6), steps=4), scale=0.3)
+    exact = copy.deepcopy(flow)
+    exact.bijection.estimates = False
+    exact.bijection.refine()
+    assert flow.bijection.estimates
+    x = normal(8, 101)
+    value, error = pf.log_prob_with_error(flow, x, repeats=64)
+    difference = value - pf.evaluate(exact, x)
+    assert float((difference / error).abs().max()) < 5 and float(error.min()) > 0
+    again = pf.log_prob_with_error(flow, x, repeats=64)
+    assert torch.equal(again[0], value) and torch.equal(again[1], error)
 
 
 def test_rows_that_are_not_numbers_leave_the_others_alone():

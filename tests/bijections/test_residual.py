@@ -99,6 +99,17 @@ def test_the_search_reports_its_steps():
     assert int(quick[1].steps.max()) < int(slow[1].steps.max())
 
 
+def test_a_layer_says_how_its_inverse_converged():
+    map_ = layer(3, context=1, scale=2.0)
+    z, context = normal(6, 3), normal(6, 1, seed=1)
+    z[2, 1] = torch.nan
+    x, report = map_.forward_with_report(z, context)
+    assert bool(report.converged.all()) and bool(x[2].isnan().all())
+    assert float(report.residual[~z.isnan().any(-1)].max()) < 1e-14 and int(report.steps.max()) < 60
+    rows = ~z.isnan().any(-1)
+    torch.testing.assert_close(x[rows], map_(z[rows], context[rows])[0].detach(), rtol=1e-13, atol=1e-13)
+
+
 def test_what_is_no_contraction_is_an_error_that_names_the_row():
     def steep(z):
         return 3 * (7 * z).sin(), lambda: torch.diag_embed(21 * (7 * z).cos())

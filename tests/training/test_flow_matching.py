@@ -87,6 +87,19 @@ def test_rows_are_matched_in_the_units_of_the_field():
     torch.testing.assert_close(outside, FlowMatching(inner)(y, seen))
 
 
+def test_rows_behind_maps_of_their_columns_are_matched_as_the_points_they_become():
+    codes = torch.randint(5, (30, 2)).double()
+    density = pf.fit_table(codes, flow="continuous", max_steps=1, progress=False).model.density
+    torch.manual_seed(3)
+    losses = FlowMatching(density)(codes)
+    torch.manual_seed(3)
+    points, context = density.noised_points(codes)
+    assert context is None and not torch.equal(points, density.noised_points(codes)[0])
+    torch.manual_seed(3)
+    points, _ = density.noised_points(codes)
+    torch.testing.assert_close(losses, FlowMatching(density.flow)(points))
+
+
 @pytest.mark.parametrize(
     ("flow", "options", "match"),
     [
@@ -146,6 +159,7 @@ def test_a_context_moves_the_density():
         assert abs(float(draws.mean()) - 2 * given) < 0.15 and abs(float(draws.std()) - 0.3) < 0.15
 
 
+@pytest.mark.filterwarnings("ignore::pushforward.errors.AccuracyWarning")
 def test_a_student_of_a_continuous_teacher_gives_its_expectations():
     teacher = gaussian(steps=8)
     student = pf.iaf(2, layers=1, hidden=(), order="same").double()

@@ -12,13 +12,13 @@ import pushforward as pf
 from pushforward.bijections import UNIVARIATES, Univariate
 from pushforward.bijections.univariate import univariate
 from pushforward.zoo import registry
-from pushforward.zoo.names import ARCHITECTURES, OTHERS, univariate_names
+from pushforward.zoo.names import ARCHITECTURES, IN_CONTINUOUS_TIME, OTHERS, univariate_names
 from pushforward.zoo.registry import config_of
 
 MAF = {"architecture": "maf", "features": 2}
 
 
-@pytest.mark.parametrize(("name", "module"), (ARCHITECTURES | OTHERS).items())
+@pytest.mark.parametrize(("name", "module"), (ARCHITECTURES | IN_CONTINUOUS_TIME | OTHERS).items())
 def test_a_name_is_registered_by_its_module(name, module):
     importlib.import_module(module)
     assert registry._MAKERS[name].__module__ == module

@@ -38,6 +38,8 @@ class Bijection(nn.Module):
         context_features: C, the length of a context, 0 when the map is unconditional.
         cost: what each direction costs.
         estimates: whether log_det is a random estimate, default False.
+        approximates: whether values and log_det solve an equation to a tolerance only, which `refine` lowers, default
+            False.
 
     Example:
         >>> import torch
@@ -56,6 +58,7 @@ class Bijection(nn.Module):
     features: int
     context_features: int = 0
     estimates: bool = False
+    approximates: bool = False
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map latent to data.

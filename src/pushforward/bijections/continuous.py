@@ -35,9 +35,9 @@ class Continuous(Bijection):
     the same at all times (Hutchinson), without bias.
 
     The equation is solved to a tolerance. Both directions are then inverses of each other, and log_det is that of the
-    map, to about this tolerance. In evaluation mode and without gradients, log_dets of some rows, the farthest ones
-    among them, are compared with those of a finer solution, and an `AccuracyWarning` says if they differ by more than
-    0.01 nats: `pushforward.log_prob_with_error` gives the error of every row.
+    map, to about this tolerance. In evaluation mode, unless gradients by x are wanted, log_dets of some rows, the
+    farthest ones among them, are compared with those of a finer solution, and an `AccuracyWarning` says if they differ
+    by more than 0.01 nats: `pushforward.log_prob_with_error` gives the error of every row.
 
     Arguments:
         features: D.
@@ -66,6 +66,8 @@ class Continuous(Bijection):
         >>> torch.allclose(map_(z)[0], x, atol=1e-8)
         True
     """
+
+    approximates = True
 
     def __init__(
         self,
@@ -134,8 +136,9 @@ class Continuous(Bijection):
             return value, value.sum(-1)
         known = value.isfinite().all(-1)
         mapped, log_det = self._solved(torch.where(known[..., None], value, 0.0), context, start, end, fine=False)
-        if not (self.training or derivatives_wanted()) and is_untransformed():
-            self._warn_if_inaccurate(value, context, (start, end), (mapped, log_det), known)
+        if not (self.training or carries_gradients(value, context)) and is_untransformed():
+            with torch.no_grad():
+                self._warn_if_inaccurate(value, context, (start, end), (mapped, log_det), known)
         return torch.where(known[..., None], mapped, torch.nan), torch.where(known, log_det, torch.nan)
 
     def _solved(
@@ -194,6 +197,11 @@ class Continuous(Bijection):
 def divergence(linearization: Linearization, signs: Tensor | None) -> Tensor:
     """tr J, (*batch), or its estimate by random signs, (*batch, D)."""
     return linearization.trace() if signs is None else (linearization.times(signs) * signs).sum(-1)
+
+
+def carries_gradients(*tensors: Tensor | None) -> bool:
+    """Whether what is computed of tensors is to be differentiated by them: such calls repeat, and are not checked."""
+    return derivatives_wanted() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def _rows_to_check(rows: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.networks.linearized import STEEPEST, Linearization, LinearizedMLP, bounded
 from pushforward.networks.mlp import checked_context
-from pushforward.solvers.contraction import solve_contraction
+from pushforward.solvers.contraction import Contraction, search_contraction, solve_contraction
+from pushforward.solvers.scalar_root import RootReport
 from pushforward.support.autocast import in_full_precision
 
 # Up to this many features the log-determinant is that of the Jacobian itself, and a step of the inverse is Newton's.
@@ -33,7 +34,8 @@ class Residual(Bijection):
     of the chances taken (Russian roulette). Terms shrink as fast as chances, so that the variance is finite.
     `log_det_with_error` repeats it and gives the standard error.
 
-    The other direction solves x + g(x) = z, to the last float: see `solve_contraction`.
+    The other direction solves x + g(x) = z, to the last float: see `solve_contraction`. `forward_with_report` says how
+    the search converged.
 
     Arguments:
         features: D.
@@ -92,17 +94,21 @@ class Residual(Bijection):
     @in_full_precision
     def forward(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve x + g(x) = z."""
-        self.check_event(z)
-        conditions, weights = self._conditions(context), self._weights()
-        if conditions is not None:
-            z, _ = torch.broadcast_tensors(z, conditions[..., :1])
-
-        def step(x: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
-            value, linearization = self.network.linearized(x, conditions, weights)
-            return value, linearization.matrix
-
+        z, conditions, weights = self._given(z, context)
+        step = self._step(conditions, weights)
         x = solve_contraction(step, z, self.lipschitz, newton=self.features <= EXACT_FEATURES)
         return x, -self._log_det(self.network.linearized(x, conditions, weights)[1], x)
+
+    @in_full_precision
+    def forward_with_report(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, RootReport]:
+        """x, (*batch, D), as `forward` finds it, without gradients, and how the search for it converged.
+
+        The report has, for each row, whether it converged, how many evaluations of g it took, and its residual
+        |x + g(x) - z|; it raises nothing where a row did not converge.
+        """
+        z, conditions, weights = self._given(z, context)
+        step = self._step(conditions, weights)
+        return search_contraction(step, z, self.lipschitz, newton=self.features <= EXACT_FEATURES)
 
     @in_full_precision
     def inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -124,6 +130,23 @@ class Residual(Bijection):
             return exact, torch.zeros_like(exact)
         estimates = torch.stack([self._log_det(linearization, like) for _ in range(repeats)])
         return estimates.mean(0), estimates.std(0) / repeats**0.5
+
+    def _given(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """z in the whole batch, and the conditions and weights of g."""
+        self.check_event(z)
+        conditions = self._conditions(context)
+        if conditions is not None:
+            z, _ = torch.broadcast_tensors(z, conditions[..., :1])
+        return z, conditions, self._weights()
+
+    def _step(self, conditions: Tensor | None, weights: list[Tensor]) -> Contraction:
+        """g, with its Jacobian."""
+
+        def step(x: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+            value, linearization = self.network.linearized(x, conditions, weights)
+            return value, linearization.matrix
+
+        return step
 
     def _conditions(self, context: Tensor | None) -> Tensor | None:
         return checked_context(context, self.context_features) if self.context_features else None

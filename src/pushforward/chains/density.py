@@ -16,8 +16,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.progress import Announce, silent
 from pushforward.training import fit
-from pushforward.zoo.recipe import Recipe, choose_recipe
-from pushforward.zoo.registry import config_of
+from pushforward.zoo.recipe import Recipe, choose_recipe, named_recipe
 
 GAUSSIAN = "gaussian"
 # Rows of which log-densities are computed at a time.
@@ -67,7 +66,7 @@ def fit_density(chain: Chain, rows: np.ndarray, **options: Unpack[FitOptions]) -
     x, weights = training
     recipe = choose_recipe(len(x), x.shape[1], max_time=options.get("max_time"))
     if name is not None:
-        recipe = Recipe(_config_of(name), recipe.knots, {}, ())
+        recipe = _named(name, len(x))
     for line in recipe.reasons:
         options.get("announce", silent)(line)
     ends = {"low": chain.low.tolist(), "high": chain.high.tolist()}
@@ -76,7 +75,7 @@ def fit_density(chain: Chain, rows: np.ndarray, **options: Unpack[FitOptions]) -
     limits = {key: given[key] for key in ("max_time", "max_steps") if given.get(key) is not None}
     chosen = {key: value for key, value in recipe.training.items() if not (limits and key == "max_steps")}
     fit(
-        flow, x, weights=weights, validation=held_out[0], validation_weights=held_out[1],
+        flow, x, weights=weights, validation=held_out[0], validation_weights=held_out[1], objective=recipe.objective,
         **{**chosen, **limits, "seed": seed, "progress": options.get("progress")},
     )  # fmt: skip
     return flow.double().eval()
@@ -125,9 +124,9 @@ def _distinct(chain: Chain, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x, weights / weights.mean()
 
 
-def _config_of(name: str) -> dict[str, Any]:
+def _named(name: str, rows: int) -> Recipe:
     try:
-        return config_of(name)
+        return named_recipe(name, rows)
     except InputError as error:
         raise InputError(f"{str(error).rstrip('.')}, and {GAUSSIAN}.") from None
 

@@ -26,15 +26,15 @@ from pushforward.cli.options import (
 from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say, say_shortage
 from pushforward.cli.reading import TABLES, Reading
 from pushforward.support.processes import processes
-from pushforward.zoo.names import ARCHITECTURES, univariate_names
+from pushforward.zoo.names import ARCHITECTURES, IN_CONTINUOUS_TIME, univariate_names
 
 if TYPE_CHECKING:
     from pushforward.table_models.fitting import Fit
 
 FLOWS = (
-    f"Architecture: {', '.join(sorted(ARCHITECTURES))}; or autoregressive layers of a univariate family: "
-    f"{', '.join(univariate_names())}. By default architecture, size and training are chosen from the table and the "
-    "time."
+    f"Architecture: {', '.join(sorted(ARCHITECTURES | IN_CONTINUOUS_TIME))}; or autoregressive layers of a univariate "
+    f"family: {', '.join(univariate_names())}. By default architecture, size and training are chosen from the table "
+    "and the time."
 )
 
 

@@ -91,6 +91,7 @@ def _as_json(scores: "Scores", model: "TableModel") -> dict[str, Any]:
         "standard_deviation": scores.standard_deviation,
         "smallest": scores.smallest,
         "largest": scores.largest,
+        **({} if scores.mean_error is None else {"error": scores.mean_error, "largest_error": scores.largest_error}),
         **scores.strange.as_json(),
         "log_prob": model.meaning,
         "held_out_rows": None if model.calibration is None else model.calibration.rows,
@@ -110,6 +111,11 @@ def _summary(scores: "Scores", model: "TableModel", output: str) -> list[str]:
     )
     found = found if scores.seen else "none of which has a density"
     lines = [f"{counted(scores.rows, 'row')}, {found}; scores {place(output)}"]
+    if scores.mean_error is not None and scores.largest_error is not None:
+        lines.append(
+            f"log_prob_error: {scores.mean_error:.2g} nats on average, {scores.largest_error:.2g} at most, of solved "
+            "equations and random estimates"
+        )
     lines += scores.strange.lines()
     if not model.roles.plain:
         lines.append(f"log_prob is that of {model.meaning}")

@@ -21,8 +21,7 @@ from pushforward.table_models.stacking import seconds_of_flow
 from pushforward.training.folds import FoldedRows
 from pushforward.training.history import History
 from pushforward.training.settings import TrainingOptions
-from pushforward.zoo.recipe import Recipe, choose_recipe, knots_for
-from pushforward.zoo.registry import config_of
+from pushforward.zoo.recipe import Recipe, choose_recipe, named_recipe
 
 
 class FlowTraining:
@@ -105,7 +104,7 @@ class FlowTraining:
         if self.flow is None:
             recipe = choose_recipe(count, rows.codes.shape[1], context, max_time, flows)
         else:
-            recipe = Recipe(config_of(self.flow), knots_for(count), {}, ())
+            recipe = named_recipe(self.flow, count)
         of_context = [] if rows.given is None else self._context_columns.describe()
         self._announce([*self._kinds.describe(), *of_context, *recipe.reasons])
         return recipe, self._training_options(recipe, seed, max_time)

@@ -78,5 +78,13 @@ def train(
     flow = recipe.make(points, context, seed, weights=weights, **of_context, **kinds.flow_options())
     density = kinds.density(flow, POINTS_IN_TRAINING)
     of_rows = None if rows.weights is None else rows.weights.numpy()
-    history = fit(density, rows.codes, rows.given, weights=of_rows, split=split, **{**options, "seed": seed})
+    history = fit(
+        density,
+        rows.codes,
+        rows.given,
+        weights=of_rows,
+        split=split,
+        objective=recipe.objective,
+        **{**options, "seed": seed},
+    )
     return flow, history

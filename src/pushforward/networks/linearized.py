@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from pushforward.support.suggestions import nearest
 
-# a(h), with a'(h) for the Jacobian; both are smooth, so that the Jacobian has gradients in turn.
-Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
+# a(h) with a'(h) for the Jacobian; both are smooth, so that the Jacobian has gradients in turn.
+Linearized = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def silu(h: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,7 +27,13 @@ def tanh(h: Tensor) -> tuple[Tensor, Tensor]:
     return value, 1 - value.square()
 
 
-SMOOTH: dict[str, Activation] = {"silu": silu, "tanh": tanh}
+# Each alone, as torch computes it fastest, and with its slope.
+SMOOTH: dict[str, tuple[Callable[[Tensor], Tensor], Linearized]] = {
+    "silu": (functional.silu, silu),
+    "tanh": (torch.tanh, tanh),
+}
+# A matrix is squared so many times before its entries are of size 1 again.
+SQUARINGS_OF_A_SCALE = 3
 # No slope of an activation is above this.
 STEEPEST = {"silu": 1.1, "tanh": 1.0}
 
@@ -116,7 +122,10 @@ class LinearizedMLP(nn.Module):
 
     def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         """g, (*batch, D), at x, (*batch, D), and conditions, (*batch, conditions)."""
-        return self.linearized(x, conditions)[0]
+        activate, value, weights = SMOOTH[self.activation][0], x, self.weights()
+        for k, weight in enumerate(weights[:-1]):
+            value = activate(self._hidden(k, value, conditions, weight))
+        return self._last(value, weights)
 
     def linearized(
         self, x: Tensor, conditions: Tensor | None = None, weights: list[Tensor] | None = None
@@ -129,18 +138,20 @@ class LinearizedMLP(nn.Module):
             weights: in place of `weights()`.
         """
         weights = self.weights() if weights is None else weights
-        activate: Any = SMOOTH[self.activation]
-        value = x
+        activate, value = SMOOTH[self.activation][1], x
         slopes: list[Tensor] = []
-        for k, (layer, weight) in enumerate(zip(self.layers, weights, strict=True)):
-            h = functional.linear(value, weight, layer.bias)  # type: ignore[arg-type]
-            if k == len(weights) - 1:
-                return h, Linearization(weights, slopes)
-            if conditions is not None:
-                h = h + self.shifts[k](conditions)
-            value, slope = activate(h)
+        for k, weight in enumerate(weights[:-1]):
+            value, slope = activate(self._hidden(k, value, conditions, weight))
             slopes.append(slope)
-        raise AssertionError("A network has a last layer.")
+        return self._last(value, weights), Linearization(weights, slopes)
+
+    def _hidden(self, k: int, value: Tensor, conditions: Tensor | None, weight: Tensor) -> Tensor:
+        """h of the hidden layer k."""
+        h = functional.linear(value, weight, self.layers[k].bias)  # type: ignore[arg-type]
+        return h if conditions is None else h + self.shifts[k](conditions)
+
+    def _last(self, value: Tensor, weights: list[Tensor]) -> Tensor:
+        return functional.linear(value, weights[-1], self.layers[-1].bias)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
@@ -164,19 +175,19 @@ def norm_bound(matrix: Tensor, squarings: int = 5) -> Tensor:
         >>> round(float(norm_bound(torch.diag(torch.tensor([3.0, 1.0])))), 5)
         3.0
     """
-    # A matrix of zeros stays one. No entry of the others is above 1, and the result is the same for every scale.
+    # No entry is above 1: the result is the same for every scale. A matrix of zeros takes another one's way, and is 0.
     largest = matrix.detach().abs().amax()
     zero = largest == 0
     largest = torch.where(zero, 1.0, largest)
-    matrix = matrix / largest
-    gram = matrix @ matrix.t() if matrix.shape[0] <= matrix.shape[1] else matrix.t() @ matrix
-    # gram^(2^k) = exp(2^k · log_size) · power, whose entries stay of size 1.
-    size = torch.where(zero, 1.0, torch.linalg.matrix_norm(gram))
-    power, log_size = gram / size, size.log()
-    for k in range(squarings):
-        power = power @ power
-        size = torch.where(zero, 1.0, torch.linalg.matrix_norm(power))
-        power, log_size = power / size, log_size + size.log() / 2 ** (k + 1)
+    matrix = torch.where(zero, 1.0, matrix / largest)
+    power = matrix @ matrix.t() if matrix.shape[0] <= matrix.shape[1] else matrix.t() @ matrix
+    # gram^(2^k) = exp(2^k · log_size) · power. Three squarings of a matrix of norm 1 leave one of at least rank^-4.
+    log_size = torch.zeros_like(largest)
+    for k in range(squarings + 1):
+        if k % SQUARINGS_OF_A_SCALE == 0 or k == squarings:
+            size = torch.linalg.matrix_norm(power)
+            power, log_size = power / size, log_size + size.log() / 2**k
+        power = power @ power if k < squarings else power
     return torch.where(zero, 0.0, largest * (log_size / 2).exp())
 
 

@@ -46,13 +46,13 @@ def integrate(
         steps: this many equal steps of order 4 in place of adaptive ones; rows are then independent of each other.
         adjoint: tensors that the rate depends on. Gradients then come from the adjoint equation, solved backward from
             the end, in place of those through the steps: they need no memory for each step, are right within the
-            tolerance, and have no gradients in turn.
+            tolerance, and have no gradients in turn, which is an error where these are asked for.
 
     Returns:
         (*batch, S).
 
     Raises:
-        InputError: torchdiffeq is not installed.
+        InputError: torchdiffeq is not installed; in a backward pass with `create_graph`, gradients of `adjoint`.
         SolverError: no step is short enough, or the state is not finite.
 
     Cost: 6 evaluations a step (12 of order 8, 4 of equal steps).
@@ -65,13 +65,11 @@ def integrate(
         >>> abs(float(decayed) - 0.36787944117) < 1e-9
         True
     """
+    check_installed()
+    # Imported here: only these flows need it.
+    from torchdiffeq import odeint, odeint_adjoint
+
     solve: Any
-    try:
-        from torchdiffeq import odeint, odeint_adjoint
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "Flows in continuous time need torchdiffeq; pip install 'pushforward[ode]' brings it."
-        ) from error
     tolerance = max(tolerance, ROUNDINGS * torch.finfo(state.dtype).eps)
     times = torch.tensor([start, end], dtype=state.dtype, device=state.device)
     there, back = (_options(tolerance, largest_step, steps, target, state) for target in (end, start))
@@ -89,7 +87,33 @@ def integrate(
             f"The differential equation was not solved from {start:g} to {end:g} ({str(error).splitlines()[0]:.60}): "
             "its field is too steep, or not finite; raise the tolerance, or use float64."
         ) from error
-    return solve[1]
+    ended: Tensor = solve[1]
+    if adjoint is not None and ended.requires_grad:
+        ended.register_hook(_refuse_second_derivatives)
+    return ended
+
+
+def check_installed() -> None:
+    """Say what to install where the package that solves these equations is missing.
+
+    Raises:
+        InputError: it is.
+    """
+    try:
+        import torchdiffeq  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "Flows in continuous time need torchdiffeq; pip install 'pushforward[ode]' brings it."
+        ) from error
+
+
+def _refuse_second_derivatives(gradient: Tensor) -> None:
+    """Refuse a backward pass that is recorded: the adjoint equation would leave its own part of the record out."""
+    if torch.is_grad_enabled():
+        raise InputError(
+            'Gradients by the adjoint equation have no gradients in turn (create_graph); use gradient="direct", or '
+            "integrate without adjoint, for second derivatives."
+        )
 
 
 def _options(tolerance: float, largest_step: float, steps: int | None, target: float, state: Tensor) -> dict[str, Any]:

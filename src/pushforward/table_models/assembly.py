@@ -11,6 +11,7 @@ import torch
 from pushforward.bijections import MarginalSpline
 from pushforward.bijections.circular_marginal import CircularMarginal
 from pushforward.bijections.cross_fitting import straight_features
+from pushforward.errors import InputError
 from pushforward.flow import Density, Flow
 from pushforward.support.seeding import seeded, uniform_noise
 from pushforward.table_models.arbitrary_conditional import ArbitraryConditionalDensity, learn_scores
@@ -19,8 +20,7 @@ from pushforward.table_models.deconvolved import DeconvolvedDensity
 from pushforward.table_models.dequantized import POINTS_IN_TRAINING, DequantizedDensity
 from pushforward.table_models.preparation import Prepared
 from pushforward.tables.columns.columns import Columns
-from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, knots_for
-from pushforward.zoo.registry import config_of
+from pushforward.zoo.recipe import Recipe, choose_arbitrary_conditional, choose_recipe, named_recipe
 
 # Numbers of the context, of all rows together, from which the maps of a flow are found.
 MOST_SHOWN = 2**25
@@ -51,13 +51,22 @@ def choose(prepared: Prepared, architecture: str | None, max_time: float | None,
         architecture: a name, or None.
         max_time: seconds of training allowed for one flow, or None.
         flows: how many are trained, default 1.
+
+    Raises:
+        InputError: there is no such architecture, or it does not fit columns with measurement errors.
     """
     rows, roles = prepared.rows.training_rows, prepared.roles
     if roles.allows_gaps:
         return choose_arbitrary_conditional(rows, len(roles.features), max_time)
     if architecture is None:
         return choose_recipe(rows, len(roles.features), len(roles.context), max_time, flows)
-    return Recipe(config_of(architecture), knots_for(rows), {}, ())
+    recipe = named_recipe(architecture, rows)
+    if roles.errors and recipe.objective != "likelihood":
+        raise InputError(
+            f'The flow "{architecture}" is fitted to values as they were measured, without their errors: leave the '
+            "errors or the flow out."
+        )
+    return recipe
 
 
 def assemble(prepared: Prepared, recipe: Recipe, seed: int, straight: bool = False) -> Assembled:

@@ -90,6 +90,10 @@ class DequantizedDensity(nn.Module):
         bounds = [self._bound(codes, context, noise) for noise in self.points]
         return torch.stack(bounds).logsumexp(0) - math.log(len(bounds)) if len(bounds) > 1 else bounds[0]
 
+    def noised_points(self, codes: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """y of codes, (n, D), with new noise at every call, and what the flow is shown of a context, (n, C)."""
+        return self.columns.encode(codes, torch.rand_like(codes))[0], self._shown(context)
+
     def beyond_range(self, conditions: Tensor) -> Tensor:
         """Which conditions, (n, C), lie beyond the range of the training rows."""
         if self.shown is None:

@@ -193,6 +193,7 @@ def _train(
         weights=rows.data_weights,
         validation_fraction=VALIDATION_FRACTION,
         split=rows.parts,
+        objective=recipe.objective,
         **options,
     )
     if free:

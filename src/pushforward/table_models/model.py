@@ -106,6 +106,9 @@ class TableModel(CodedDensity):
         probability of a value that has one. It is that of the column by itself: exact for one modeled column and for a
         model of any columns given any others, over 256 latent points for several.
 
+        Where log-densities solve an equation or are random estimates, `log_prob_error` stands beside them, in nats, as
+        `pushforward.log_prob_with_error` gives it.
+
         Arguments:
             data: table outside memory with the model's columns: a path, a list of paths, or what `open_table` gives;
                 other columns are copied as they are.
@@ -126,7 +129,7 @@ class TableModel(CodedDensity):
 
         Raises:
             InputError: a missing column, a value that is not a finite number, a column that is already called log_prob,
-                p_value, unseen or pit_NAME, shares of a model that has none; nothing is written then.
+                log_prob_error, p_value, unseen or pit_NAME, shares of a model that has none; nothing is written then.
         """
         options: dict[str, Any] = {
             "shares": shares,

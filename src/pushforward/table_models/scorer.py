@@ -21,9 +21,8 @@ from pushforward.table_models.arbitrary_conditional import required_density
 from pushforward.table_models.density import TableDensity
 from pushforward.table_models.imputation import DRAW, RowImputer
 from pushforward.table_models.model import TableModel
-from pushforward.table_models.pit import PIT
 from pushforward.table_models.sampling import RowDrawer, draw_rows
-from pushforward.table_models.scoring import BATCH_ROWS, LOG_PROB, P_VALUE, SHARE, BlockOfRows, RowScorer
+from pushforward.table_models.scoring import BATCH_ROWS, LOG_PROB, P_VALUE, SHARE, WITH_GAPS, BlockOfRows, RowScorer
 from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import check_columns, table_from_frame
 from pushforward.tables.checks import FRAME
@@ -50,10 +49,10 @@ def scorer(
 
     Arguments:
         path: a model file, which every worker must be able to read.
-        what: "score" (default) adds log_prob, p_value, unseen and, with given columns, pit_NAME, as `pushforward score`
-            does; "log_prob", "p_value" or "shares" (share_NAME for each modeled column) add only those; "impute" fills
-            missing values; "sample" adds the modeled columns, drawn given the given columns of each row. A batch that
-            has a column that would be added is refused.
+        what: "score" (default) adds log_prob, p_value, unseen, with given columns pit_NAME, and log_prob_error where
+            log-densities have errors, as `pushforward score` does; "log_prob", "p_value" or "shares" (share_NAME for
+            each modeled column) add only those; "impute" fills missing values; "sample" adds the modeled columns, drawn
+            given the given columns of each row. A batch that has a column that would be added is refused.
         draws: how many times "impute" writes each row, with a column `draw` that counts from 1 and missing values drawn
             jointly; default once, with medians and likeliest levels.
         row_number: a column of whole numbers, each of one row in the whole table. By it draws repeat, and do not depend
@@ -185,7 +184,7 @@ class Scorer:
             parts.append(score(BlockOfRows(table.slice(start, BATCH_ROWS), start + 1)).added)
         for name in self._added(model):
             values = np.concatenate([part[name] for part in parts])
-            table = table.append_column(name, pa.array(values, from_pandas=name.startswith(PIT)))
+            table = table.append_column(name, pa.array(values, from_pandas=name.startswith(WITH_GAPS)))
         return table
 
     def _sample(self, table: pa.Table) -> pa.Table:

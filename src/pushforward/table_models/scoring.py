@@ -25,11 +25,14 @@ from pushforward.table_models.strangeness import Strangeness
 from pushforward.tables import TableReader, TableWriter, table_format
 from pushforward.tables.columns.values import UNSEEN
 from pushforward.tables.files.opening import Data
+from pushforward.training.likelihood import has_error, log_prob_with_error
 
 # Large enough that a pass is all arithmetic, small enough that its activations stay in the processor's cache.
 BATCH_ROWS = 4096
 IN_PROCESS = InProcess()
-LOG_PROB, P_VALUE, NEVER_SEEN, SHARE = "log_prob", "p_value", "unseen", "share_"
+LOG_PROB, ERROR, P_VALUE, NEVER_SEEN, SHARE = "log_prob", "log_prob_error", "p_value", "unseen", "share_"
+# Columns, or how their names begin, that have no value in some rows.
+WITH_GAPS = (PIT, ERROR)
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Scores:
         pooled: how many rows have a pattern of gaps and atoms too rare for p-values of its own.
         strange: the values that the model has never seen, and conditions beyond the range of its training.
         pit: of a conditional model, a summary of the probability integral transforms of each target.
+        mean_error: of the log-densities, in nats, where they solve an equation or are random estimates; else None.
+        largest_error: the largest of these errors, or None.
     """
 
     rows: int = 0
@@ -56,12 +61,15 @@ class Scores:
     pooled: int = 0
     strange: Strangeness = field(default_factory=Strangeness)
     pit: dict[str, PitOfColumn] = field(default_factory=dict)
+    mean_error: float | None = None
+    largest_error: float | None = None
     _squares: float = 0.0
 
-    def add(self, log_prob: np.ndarray) -> None:
-        """Include the log-densities of more rows, (n,)."""
+    def add(self, log_prob: np.ndarray, error: np.ndarray | None = None) -> None:
+        """Include the log-densities of more rows, (n,), and their errors, (n,), if they have some."""
         self.rows += len(log_prob)
-        log_prob = log_prob[np.isfinite(log_prob)]
+        finite = np.isfinite(log_prob)
+        log_prob = log_prob[finite]
         if not len(log_prob):
             return
         # Chan's update: sums of squares of huge values would lose the spread.
@@ -69,6 +77,10 @@ class Scores:
         difference, total = mean - self.mean, self.seen + rows
         self._squares += float(((log_prob - mean) ** 2).sum()) + difference**2 * self.seen * rows / total
         self.mean += difference * rows / total
+        if error is not None:
+            earlier = self.mean_error or 0.0
+            self.mean_error = earlier + (float(error[finite].mean()) - earlier) * rows / total
+            self.largest_error = max(self.largest_error or 0.0, float(error[finite].max()))
         self.seen = total
         self.smallest = min(self.smallest, float(log_prob.min()))
         self.largest = max(self.largest, float(log_prob.max()))
@@ -92,20 +104,46 @@ def log_prob_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -
         roles: of the columns.
         codes: float64, (n, names), as `ColumnRoles.known` gives them.
     """
-    log_prob = codes.new_full((len(codes),), -torch.inf)
+    return _of_rows(_log_prob_of, density, roles, codes)[0]
+
+
+@torch.inference_mode()
+def log_prob_with_error_of_rows(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-density of rows and its error in nats, (n,) each, float64, as `pushforward.log_prob_with_error` gives them.
+
+    Arguments and rows without a density as for `log_prob_of_rows`; these have no error, NaN.
+    """
+    log_prob, error = _of_rows(_log_prob_with_error_of, density, roles, codes)
+    return log_prob, torch.where(log_prob.isfinite(), error, torch.nan)
+
+
+def _of_rows(
+    find: Callable[[TableDensity, ColumnRoles, Tensor], Tensor],
+    density: TableDensity,
+    roles: ColumnRoles,
+    codes: Tensor,
+) -> Tensor:
+    """What `find` gives of the rows that the model has seen, (k, n), log-densities first; minus infinity of others."""
     seen = (codes != UNSEEN).all(1).nonzero()[:, 0]
-    if len(seen):
-        found = _log_prob_of(density, roles, codes[seen])
-        bad = (~found.isfinite()).nonzero()[:, 0]
-        if len(bad):
-            found[bad] = _log_prob_of(copy.deepcopy(density).double(), roles, codes[seen[bad]])
-        log_prob[seen] = torch.where(found.isfinite(), found, -torch.inf)
-    return log_prob
+    if not len(seen):
+        return codes.new_full((2, len(codes)), -torch.inf)
+    found = find(density, roles, codes[seen])
+    bad = (~found.isfinite().all(0)).nonzero()[:, 0]
+    if len(bad):
+        found[:, bad] = find(copy.deepcopy(density).double(), roles, codes[seen[bad]])
+    every = codes.new_full((len(found), len(codes)), -torch.inf)
+    every[:, seen] = torch.where(found.isfinite().all(0), found, -torch.inf)
+    return every
 
 
 def _log_prob_of(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
-    """Log-density of rows, float64, computed where the density is."""
-    return density.log_prob(*roles.inputs(codes.to(device_of(density)))).double().cpu()
+    """Log-density of rows, (1, n), float64, computed where the density is."""
+    return density.log_prob(*roles.inputs(codes.to(device_of(density)))).double().cpu()[None]
+
+
+def _log_prob_with_error_of(density: TableDensity, roles: ColumnRoles, codes: Tensor) -> Tensor:
+    """Log-density of rows and its error, (2, n), float64."""
+    return torch.stack(log_prob_with_error(density, *roles.inputs(codes), batch_size=BATCH_ROWS)).double().cpu()
 
 
 @torch.inference_mode()
@@ -186,13 +224,21 @@ class RowScorer:
     @property
     def added(self) -> list[str]:
         """The names of the columns."""
+        error = [ERROR] if has_error(self.density) else []
         p_value = [] if self.calibration is None else [P_VALUE]
         pit = [PIT + name for name in self.roles.modeled] if self._with_pit else []
-        return [LOG_PROB, *p_value, NEVER_SEEN, *pit, *(SHARE + name for name in self.roles.modeled if self.shares)]
+        shares = [SHARE + name for name in self.roles.modeled] if self.shares else []
+        return [LOG_PROB, *error, *p_value, NEVER_SEEN, *pit, *shares]
 
     @property
     def _with_pit(self) -> bool:
         return self.pit and bool(self.roles.given)
+
+    def _densities(self, codes: Tensor) -> list[np.ndarray]:
+        """Log-densities, and their errors if they have some, (n,) each."""
+        if has_error(self.density):
+            return [part.numpy() for part in log_prob_with_error_of_rows(self.density, self.roles, codes)]
+        return [log_prob_of_rows(self.density, self.roles, codes).numpy()]
 
     def __call__(self, block: BlockOfRows) -> ScoredRows:
         """Score some rows."""
@@ -200,8 +246,8 @@ class RowScorer:
         options: dict[str, Any] = {"strict": self.strict, "written": self.written}
         found = roles.encode(block.rows, roles.names, self.source, block.first_row, **options)
         codes = roles.known(found, roles.names)
-        log_prob = log_prob_of_rows(density, roles, torch.from_numpy(codes)).numpy()
-        strange, pooled, values = Strangeness(), 0, [log_prob]
+        values = self._densities(torch.from_numpy(codes))
+        log_prob, strange, pooled = values[0], Strangeness(), 0
         strange.add(density, roles, found, codes, log_prob)
         if self.calibration is not None:
             p_values, pooled = p_values_of_rows(self.calibration, roles, codes, log_prob)
@@ -287,11 +333,11 @@ def score_table(
                 watch(scored.block.first_row, scored.codes, log_prob, batch)
                 for name, column in scored.added.items():
                     # Without a value, and not NaN.
-                    batch = batch.append_column(name, pa.array(column, from_pandas=name.startswith(PIT)))
+                    batch = batch.append_column(name, pa.array(column, from_pandas=name.startswith(WITH_GAPS)))
                 writer.write(batch)
                 scores.strange.include(scored.strange)
                 scores.pooled += scored.pooled
-                scores.add(log_prob)
+                scores.add(log_prob, scored.added.get(ERROR))
                 if scored.ends is not None:
                     summarize(scored.ends, scored.codes, scores.pit, roles)
                 report(scored.block.progress)

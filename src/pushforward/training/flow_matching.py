@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.solvers.ode import check_installed
 from pushforward.training.likelihood import HeldOut
 from pushforward.training.objectives import MaximumLikelihood
 
@@ -32,15 +33,27 @@ class VelocityField(Protocol):
         ...
 
 
+@runtime_checkable
+class BehindMaps(Protocol):
+    """A density of rows whose flow is given what maps of their columns make of them."""
+
+    flow: Flow
+
+    def noised_points(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Points, (*batch, D), of rows x, (*batch, D), with new noise where there is any, and the flow's context."""
+        ...
+
+
 class FlowMatching(nn.Module):
     """|v((1 - t) z + t x, t; context) - (x - z)|² / D of each row, with t uniform and z from the base.
 
     Its minimum over all fields v is the mean velocity of the paths through each point, which moves the base to the
-    density of the rows. No equation is solved. Rows x are those that the continuous map itself is given, in
-    standardized units if the flow standardizes them.
+    density of the rows. No equation is solved. Rows x are those that the continuous map itself is given: what maps of
+    columns make of them, in standardized units if the flow standardizes them.
 
     Arguments:
-        flow: A flow whose map moves points with a velocity, in standardized units or not; `.flow` afterwards.
+        density: A flow whose map moves points with a velocity, in standardized units or not, or such a flow behind maps
+            of columns; `.density` afterwards.
         optimal_transport: Whether latent points are paired with the rows of a batch such that the sum of their squared
             distances is least. Paths then cross less, and solutions take fewer steps.
 
@@ -54,18 +67,22 @@ class FlowMatching(nn.Module):
     arXiv:2304.14772.
     """
 
-    def __init__(self, flow: Flow, optimal_transport: bool = False) -> None:
+    def __init__(self, density: Flow | BehindMaps, optimal_transport: bool = False) -> None:
         super().__init__()
-        self.flow = flow
+        self.density = density
         self.optimal_transport = optimal_transport
 
     def forward(self, x: Tensor, context: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
         """Return the loss of each row, (batch,), times its weight."""
-        field = self.flow.bijection.inner
+        flow = self.density
+        if isinstance(flow, BehindMaps):
+            x, context = flow.noised_points(x, context)
+            flow = flow.flow
+        field = flow.bijection.inner
         assert isinstance(field, VelocityField)
-        x, context = self.flow.bijection.to_inner(x, context)
+        x, context = flow.bijection.to_inner(x, context)
         with torch.no_grad():
-            z = self.flow.base.sample(tuple(x.shape[:-1])).to(x)
+            z = flow.base.sample(tuple(x.shape[:-1])).to(x)
             if self.optimal_transport:
                 z = z[paired(z, x)]
             time = torch.rand_like(x[..., 0])
@@ -110,11 +127,15 @@ def check_objective(name: str, flow: Density) -> None:
     """Refuse an objective that is unknown, or needs another flow."""
     if name not in OBJECTIVES:
         raise InputError(f"objective must be one of {', '.join(OBJECTIVES)}; it is {name!r}.")
+    flow = flow.flow if isinstance(flow, BehindMaps) else flow
     if name != "likelihood" and not (isinstance(flow, Flow) and isinstance(flow.bijection.inner, VelocityField)):
         raise InputError(
             f"objective={name!r} trains flows in continuous time, such as pushforward.continuous(features=2), in "
             "standardized units or not; this one is none."
         )
+    if name != "likelihood":
+        # Its held-out rows take the solver.
+        check_installed()
 
 
 def held_out_for(objective: nn.Module, flow: Density, rows: Rows, device: torch.device) -> HeldOut:

@@ -56,6 +56,16 @@ def evaluate(flow: Density, x: Any, context: Any = None, *, batch_size: int = CH
     return torch.cat(parts).to(x.device) if parts else x.new_empty(0)
 
 
+def has_error(flow: Any) -> bool:
+    """Whether log-densities of a flow, a module, have errors beyond rounding: of a solver, or of random estimates.
+
+    >>> import pushforward
+    >>> has_error(pushforward.maf(features=2)), has_error(pushforward.continuous(features=2))
+    (False, True)
+    """
+    return any(bijection.approximates or bijection.estimates for bijection in _maps_of(flow))
+
+
 def log_prob_with_error(
     flow: Density, x: Any, context: Any = None, *, batch_size: int = CHUNK_ROWS, repeats: int = 16
 ) -> tuple[Tensor, Tensor]:
@@ -90,10 +100,9 @@ def log_prob_with_error(
     if repeats < 2:
         raise InputError(f"repeats must be at least 2; it is {repeats}.")
     finer: Any = copy.deepcopy(flow)
-    maps = [module for module in finer.modules() if isinstance(module, Bijection)]
-    for bijection in maps:
+    for bijection in _maps_of(finer):
         bijection.refine()
-    estimates = any(bijection.estimates for bijection in maps)
+    estimates = any(bijection.estimates for bijection in _maps_of(finer))
     seeds = range(repeats if estimates else 1)
 
     def evaluated(one: Density, seed: int) -> Tensor:
@@ -109,6 +118,10 @@ def log_prob_with_error(
         difference = difference + largest / CHANCE
     spread = values.std(0) / repeats**0.5 if estimates else torch.zeros_like(difference)
     return values.mean(0), torch.hypot(difference, spread)
+
+
+def _maps_of(flow: nn.Module) -> list[Bijection]:
+    return [module for module in flow.modules() if isinstance(module, Bijection)]
 
 
 class HeldOut:

@@ -18,11 +18,12 @@ ARCHITECTURES = {
     "residual": "pushforward.zoo.residual",
     "sylvester": "pushforward.zoo.planar",
 }
+# Densities whose rows each take an equation to solve, to a tolerance; pip install 'pushforward[ode]' brings the solver.
+IN_CONTINUOUS_TIME = {"continuous": "pushforward.zoo.continuous"}
 # Everything else that a model file may hold.
 OTHERS = {
     "adaptive_wavenet": "pushforward.audio.models.adaptive_wavenet",
     "arbitrary_conditional": "pushforward.table_models.arbitrary_conditional_flow",
-    "continuous": "pushforward.zoo.continuous",
     "dequantized": "pushforward.zoo.dequantized",
     "flow_mixture": "pushforward.zoo.flow_mixture",
     "gaussianized": "pushforward.zoo.units",

@@ -12,12 +12,14 @@ from pushforward.bijections import LU, Standardized
 from pushforward.bijections.clusters import Boxes, find_clusters
 from pushforward.bijections.cross_fitting import straight_features
 from pushforward.flow import Flow
+from pushforward.solvers.ode import check_installed
 from pushforward.support.seeding import seeded
 from pushforward.support.wording import counted
 from pushforward.zoo.covariance import covariance_of_scores
 from pushforward.zoo.gaussian import MOST_COLUMNS
 from pushforward.zoo.linear_regression import regress
-from pushforward.zoo.registry import build
+from pushforward.zoo.names import IN_CONTINUOUS_TIME
+from pushforward.zoo.registry import build, config_of
 from pushforward.zoo.units import behind_splines, in_clusters, takes_clusters
 
 # Chosen on validation rows of tables of 5 to 63 columns and 300 to 1.7 million rows: see benchmarks/notes.md.
@@ -30,6 +32,8 @@ ROWS_FOR_FINE, FINE_FEATURES = 20_000, 2
 BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
 ARBITRARY_CONDITIONAL_LEARNING_RATE = 2e-3
+# The loss of flow matching varies more from row to row than a log-likelihood does.
+MATCHING_BATCH_ROWS, MATCHING_LEARNING_RATE = 1024, 2e-3
 # Up to this many rows a network memorizes them without dropout; larger networks are no better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # Knots of the splines that make columns nearly normal: one for 40 rows, from 8 to 12, which remove skew and heavy
@@ -52,12 +56,14 @@ class Recipe:
         knots: of the spline that makes each column nearly normal.
         training: options of `pushforward.fit`.
         reasons: lines for people: what was chosen, and why.
+        objective: of `pushforward.fit`.
     """
 
     flow: dict[str, Any]
     knots: int
     training: dict[str, Any]
     reasons: tuple[str, ...]
+    objective: str = "likelihood"
 
     def make(self, x: Tensor, context: Tensor | None = None, seed: int = 0, **of_data: Any) -> Flow:
         """The flow with fresh weights behind splines that make each column of its training rows nearly normal.
@@ -195,6 +201,36 @@ def choose_recipe(rows: int, features: int, context: int = 0, max_time: float | 
             f"chosen: columns made nearly normal by splines of {knots} knots (by the number of rows, "
             f"{FEWEST_KNOTS} to {MOST_KNOTS}); AdamW at {LEARNING_RATE:g} on batches of {batch}, {limit}",
         ),
+    )
+
+
+def named_recipe(name: str, rows: int) -> Recipe:
+    """A named architecture, or autoregressive layers of a univariate family, with its own defaults.
+
+    Flows in continuous time are trained by flow matching.
+
+    Arguments:
+        name: as `pushforward.zoo.registry.config_of` takes it.
+        rows: rows to train on.
+
+    Raises:
+        InputError: there is no such name, or a package that its flows need is not installed.
+
+    Example:
+        >>> named_recipe("maf", rows=5_000).objective
+        'likelihood'
+    """
+    config, knots = config_of(name), knots_for(rows)
+    if name not in IN_CONTINUOUS_TIME:
+        return Recipe(config, knots, {}, ())
+    check_installed()
+    batch = min(MATCHING_BATCH_ROWS, max(32, rows // 8))
+    line = (
+        f"{name}: trained by flow matching, AdamW at {MATCHING_LEARNING_RATE:g} on batches of {batch}; each density "
+        "takes an equation to solve, and so does each draw"
+    )
+    return Recipe(
+        config, knots, {"batch_size": batch, "learning_rate": MATCHING_LEARNING_RATE}, (line,), "flow_matching"
     )
 
 

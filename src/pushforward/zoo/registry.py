@@ -18,7 +18,7 @@ from torch import Tensor
 from pushforward.bijections import UNIVARIATES
 from pushforward.errors import InputError
 from pushforward.support.suggestions import nearest
-from pushforward.zoo.names import ARCHITECTURES, OTHERS
+from pushforward.zoo.names import ARCHITECTURES, IN_CONTINUOUS_TIME, OTHERS
 
 # A univariate family with more parameters for each feature is a mistake, or an attack on the memory.
 MOST_PARAMETERS = 10_000
@@ -86,12 +86,12 @@ def build(config: dict[str, Any]) -> Any:
     """
     options = dict(config)
     name = str(options.pop("architecture", None))
-    module = (ARCHITECTURES | OTHERS).get(name)
+    module = (ARCHITECTURES | IN_CONTINUOUS_TIME | OTHERS).get(name)
     if module is not None:
         importlib.import_module(module)
     if name not in _MAKERS:
         # A user's own architectures are among them.
-        known = sorted(ARCHITECTURES | _MAKERS)
+        known = sorted(ARCHITECTURES | IN_CONTINUOUS_TIME | _MAKERS)
         raise InputError(f"There is no architecture {name!r}; {nearest(name, known, most=len(known))}")
     return _MAKERS[name](**options)
 
@@ -108,11 +108,11 @@ def config_of(name: str) -> dict[str, Any]:
         >>> config_of("maf"), config_of("bernstein")
         ({'architecture': 'maf'}, {'architecture': 'autoregressive', 'univariate': 'bernstein'})
     """
-    if name in ARCHITECTURES or name in _MAKERS:
+    if name in ARCHITECTURES or name in IN_CONTINUOUS_TIME or name in _MAKERS:
         return {"architecture": name}
     if name in UNIVARIATES:
         return {"architecture": "autoregressive", "univariate": name}
-    known = sorted(ARCHITECTURES) + sorted(UNIVARIATES)
+    known = sorted(ARCHITECTURES | IN_CONTINUOUS_TIME) + sorted(UNIVARIATES)
     if not isinstance(name, str):
         raise InputError(f'An architecture is chosen by its name, such as "maf", not by a {type(name).__name__}.')
     raise InputError(f"There is no architecture or univariate family {name!r}; {nearest(name, known, most=len(known))}")
