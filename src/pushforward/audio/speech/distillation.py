@@ -23,6 +23,7 @@ from pushforward.audio.speech.model import SpeechModel
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.training.checkpoint import asked_with, line_of_checkpoint
 from pushforward.training.distillation import DistillationReport, distill
 from pushforward.training.distillation.divergence import Draw
 from pushforward.training.settings import TrainingOptions
@@ -65,6 +66,8 @@ class SpectralPenalty:
     def __init__(self, loss: PowerLoss | MultiResolutionLoss, data: Tensor) -> None:
         self.loss = loss
         self.data = data
+        # By which a checkpoint knows it.
+        self.__name__ = type(loss).__name__
 
     def __call__(self, draw: Draw) -> Tensor:
         """Return the loss of each draw, (rows,)."""
@@ -149,14 +152,15 @@ def distill_speech(
         The student and the report of its divergence.
 
     Raises:
-        InputError: The teacher is a student, recordings are missing or do not fit, or an option is unknown or out of
-            its range.
+        InputError: The teacher is a student, recordings are missing or do not fit, an option is unknown or out of its
+            range, or the checkpoint is damaged or of another distillation.
         TrainingError: Losses or gradients were not finite too often.
     """
     _check(teacher, sources, log_scale_regularization, power, spectral, contrastive)
     seed = training.get("seed", 0)
     segment = -(-segment // teacher.hop) * teacher.hop
-    data, contexts = _references(teacher, sources, segment, seed, loud)
+    recordings = read_recordings(sources, teacher.rate) if sources else None
+    data, contexts = _references(teacher, recordings, segment, seed, loud)
     penalties = _penalties(teacher, data, contexts, power * segment, spectral * segment, contrastive)
     with seeded(seed):
         student = _student(
@@ -166,10 +170,16 @@ def distill_speech(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
         f"weights, on segments of {segment} samples"
     )
+    for line in line_of_checkpoint(training):
+        announce(line)
+    losses = {"power": power, "spectral": spectral, "contrastive": contrastive}
+    losses["log_scale_regularization"] = log_scale_regularization
+    sizes = {"flows": flows, "channels": channels, "layers": layers, "univariate": univariate, "harmonics": harmonics}
     options: TrainingOptions = {**DEFAULTS, **training}
     if options.get("max_time") is None and options.get("max_steps") is None:
         options["max_steps"] = DEFAULT_STEPS
-    with warnings.catch_warnings():
+    asked = {**sizes, **losses, "loud": loud, "segment": segment, **training}
+    with warnings.catch_warnings(), asked_with(asked):
         # Spreads of single samples and importance weights of whole segments say little; the alarms here judge loudness.
         warnings.filterwarnings("ignore", "The student has collapsed|The importance weights", RuntimeWarning)
         report = distill(
@@ -181,6 +191,8 @@ def distill_speech(
             draws=DRAWS,
             reference=data,
             timing_rows=0,
+            # Contexts may differ in the last digit from those before an interruption.
+            digest=None if recordings is None else f"{recordings.digest}{' loud' * loud}",
             announce=announce,
             **options,
         )
@@ -189,12 +201,7 @@ def distill_speech(
     spread = _spread(student, data, contexts, seed)
     notes = {
         "teacher": teacher.notes,
-        "losses": {
-            "log_scale_regularization": log_scale_regularization,
-            "power": power,
-            "spectral": spectral,
-            "contrastive": contrastive,
-        },
+        "losses": losses,
         "harmonics": 0 if student.source is None else student.source.harmonics,
         "loud": loud,
         **_measured(report),
@@ -208,11 +215,11 @@ def distill_speech(
 
 
 def _references(
-    teacher: SpeechModel, sources: Sequence[str | os.PathLike[str]], segment: int, seed: int, loud: bool
+    teacher: SpeechModel, recordings: Recordings | None, segment: int, seed: int, loud: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Segments to compare draws with, and their contexts: of recordings, or draws of the teacher without any."""
-    if sources:
-        return aligned_segments(teacher, read_recordings(sources, teacher.rate), segment, SEGMENTS, seed, loud)
+    if recordings is not None:
+        return aligned_segments(teacher, recordings, segment, SEGMENTS, seed, loud)
     with seeded(seed):
         return teacher.density.sample((DRAWS,), length=segment), None
 
@@ -245,7 +252,8 @@ def _course(report: DistillationReport) -> dict[str, Any]:
     """What they say about the training."""
     if report.history is None:
         return {}
-    return {"steps": report.history.steps, "seconds": round(report.history.total_seconds, 3)}
+    history = report.history
+    return {"steps": history.steps, "seconds": round(history.total_seconds, 3), "stopped": history.stopped}
 
 
 def _check(

@@ -25,13 +25,14 @@ from pushforward.errors import InputError
 from pushforward.support.devices import choose_device
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.training.checkpoint import Checkpoint, asked_with, checkpoint_for, line_of_checkpoint
 from pushforward.training.history import History
 from pushforward.training.loop import train
 from pushforward.training.settings import Settings, TrainingOptions, refuse, settings_from
 
 # Steps of a fit without limits.
 DEFAULT_STEPS = 4000
-REFUSED = ("epochs", "precision", "checkpoint", "resume")
+REFUSED = ("epochs", "precision")
 EVALUATE_EVERY = 500
 # Seconds of held-out sound that decide which weights are kept; the final figure comes from all held-out files.
 VALIDATION_SECONDS = 30
@@ -143,13 +144,14 @@ def fit_speech(
         announce: Called with a line that says what is fitted to what.
         training: Options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` is 4,
             `learning_rate` 4e-3, `average_decay` 0.998, `patience` None (never stop early), and `max_steps` 4000 if
-            neither it nor `max_time` is given. `epochs`, `precision`, `checkpoint` and `resume` are not taken.
+            neither it nor `max_time` is given. `epochs` and `precision` are not taken.
 
     Returns:
         The model, the history, the held-out figure and the baselines.
 
     Raises:
-        InputError: The sounds cannot be used, or an option is unknown or out of its range.
+        InputError: The sounds cannot be used, an option is unknown or out of its range, or the checkpoint is damaged or
+            of other data or options.
         TrainingError: Losses or gradients were not finite too often.
     """
     settings = _settings(training)
@@ -182,8 +184,16 @@ def fit_speech(
         f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
         f"receptive field {density.receptive_field} samples{frames_named}"
     )
+    choices = {"mel": mel, "bands": bands, "frame_ms": frame_ms, "pitch": pitch, "segment": segment}
+    choices |= {"held_out_fraction": held_out_fraction, "drop_silence": drop_silence}
+    sizes = {"channels": channels, "layers": layers, "stacks": stacks, "head": head}
+    with asked_with({**choices, **sizes, **training}):
+        origin = {"recordings": recordings.digest}
+        checkpoint = checkpoint_for(density, origin, settings, choose_device(settings.device), **choices)
+    for line in line_of_checkpoint(training):
+        announce(line)
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
-    history = _maximize_likelihood(density, batches, validation, settings)
+    history = _maximize_likelihood(density, batches, validation, settings, checkpoint)
     held_out_nats = model.negative_log_likelihood(held_out, seed, drop_silence)
     ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
     baselines = ladder.score(with_noise(_without_silence(held_out) if drop_silence else held_out, seed))
@@ -235,7 +245,11 @@ def _described(frames: MelFrames) -> str:
 
 
 def _maximize_likelihood(
-    density: AutoregressiveWaveNet, batches: Segments, validation: Tiles, settings: Settings
+    density: AutoregressiveWaveNet,
+    batches: Segments,
+    validation: Tiles,
+    settings: Settings,
+    checkpoint: Checkpoint | None,
 ) -> History:
     """Train a density, on the device of the settings; leave it on the CPU."""
     # Imported here: it takes seconds, which `import pushforward` should not.
@@ -250,6 +264,7 @@ def _maximize_likelihood(
         HeldOutSamples(density, validation),
         settings,
         name_rows=batches.name_rows,
+        checkpoint=checkpoint,
     )
     density.to("cpu")
     return history

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, reporting, say_shortage
+from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
+from pushforward.cli.output import checkpoint_path, command, reporting, say_shortage
 from pushforward.cli.speech.summary import summarize
 
 
@@ -34,6 +34,7 @@ def fit(
     drop_silence: Annotated[bool, typer.Option("--drop-silence", help="Leave out silent segments.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -56,6 +57,8 @@ def fit(
             drop_silence=drop_silence,
             max_time=max_time,
             seed=seed,
+            checkpoint=checkpoint_path(output),
+            resume=resume,
             **reports,
         )
         result.model.save(output)
