@@ -1,6 +1,6 @@
-"""Copies of held-out recordings from their mel frames: a teacher, students with and without a voice, and baselines.
+"""Copies of held-out recordings from their mel frames: a teacher, its students, one without a teacher, and baselines.
 
-    python examples/speech/voice.py                          # an hour for each of one teacher and four students
+    python examples/speech/voice.py                          # an hour for each of one teacher and five students
     python examples/speech/voice.py --minutes 1 --files 5 --directory /tmp/speech --seeds 0
     python examples/speech/voice.py --only teacher_0 voice_0
 
@@ -73,8 +73,10 @@ class Voices:
             "resume": checkpoint.exists(),
             "announce": partial(self.log, name),
         }
-        if kind == "teacher":
-            model = fit_speech(self.training.paths, **TEACHER, **self.sizes["teacher"], **common).model
+        if kind in ("teacher", "likelihood"):
+            parallel = kind == "likelihood"
+            options = {**TEACHER, **self.sizes[kind], **common}
+            model = fit_speech(self.training.paths, parallel=parallel, **options).model
         else:
             teacher = SpeechModel.load(self.model(f"teacher_{seed}"))
             distilled = distill_speech(
@@ -150,9 +152,10 @@ def main() -> None:
     sizes = {
         "teacher": {"channels": options.channels, "layers": options.layers},
         "student": {"channels": half, "layers": options.layers, "segment": 2000},
+        "likelihood": {"channels": half, "layers": options.layers},
     }
     voices = Voices(options.directory / "voices", fetch(options.directory), options.minutes, sizes)
-    steps = [f"{kind}_{seed}" for seed in options.seeds for kind in ("teacher", *STUDENTS)]
+    steps = [f"{kind}_{seed}" for seed in options.seeds for kind in ("teacher", *STUDENTS, "likelihood")]
     unknown = set(options.only or ()) - set(steps)
     if unknown:
         raise SystemExit(f"Unknown steps: {', '.join(sorted(unknown))}; known steps: {', '.join(steps)}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,13 +12,12 @@ import torch
 from torch import Tensor
 
 from pushforward.audio.models.architectures import Family, parallel_wavenet
-from pushforward.audio.models.predictive_student import predictive_parallel_wavenet
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.recordings.files import Recordings, read_recordings
-from pushforward.audio.recordings.pitch import REFERENCE
 from pushforward.audio.recordings.segments import Segments, cut, volume
 from pushforward.audio.recordings.spectral import MultiResolutionLoss, PowerLoss
 from pushforward.audio.speech.model import SpeechModel
+from pushforward.audio.speech.students import predictive_student
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
@@ -280,17 +278,15 @@ def _check(
 def _student(teacher: SpeechModel, univariate: Family, harmonics: int, **sizes: Any) -> ParallelWaveNet:
     """Return a new student, with the teacher's linear prediction if it has one, and a voice if its frames have it."""
     density = teacher.density
-    sizes |= {"context": density.context_features, "hop": density.hop}
     coefficients, ladder = density.prediction_coefficients, teacher.notes.get("ladder")
     if coefficients is None or not ladder:
         scale = float(teacher.notes.get("standard_deviation", 0.05))
+        sizes |= {"context": density.context_features, "hop": density.hop}
         return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
-    scale = math.sqrt(ladder["error_variance"])
-    if teacher.frames is not None and teacher.frames.pitch:
-        sizes |= {"harmonics": harmonics, "reference": REFERENCE / teacher.rate}
-    student = predictive_parallel_wavenet(order=len(coefficients), univariate=univariate, scale=scale, **sizes)
-    student.coefficients.copy_(coefficients)
-    return student
+    variance = ladder["error_variance"]
+    return predictive_student(
+        coefficients, variance, teacher.frames, teacher.rate, harmonics, univariate=univariate, **sizes
+    )
 
 
 def _spread(student: ParallelWaveNet, data: Tensor, contexts: Tensor | None, seed: int) -> float:

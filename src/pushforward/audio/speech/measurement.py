@@ -38,7 +38,7 @@ class SpeechFigures:
         kind: "teacher" or "student".
         conditional: Whether it takes mel frames.
         weights: Number of weights.
-        nll: Negative log-likelihood of all samples of the recordings, in nats per sample; for teachers.
+        nll: Negative log-likelihood of all samples of the recordings, in nats per sample.
         segment_nll: The same for some segments, scored from their first sample. A student is scored through its slow
             inverse; it can be compared with its teacher here.
         kl: KL(student || teacher) in nats per sample, from new draws.
@@ -276,8 +276,7 @@ def _measure_one(
     figures.log_spectral_distance = log_spectral_distance(drawn, sounds)
     if context is not None:
         figures.spectral_convergence = multi_resolution_distance(drawn, sounds)[0]
-    if not model.is_student:
-        figures.nll = model.negative_log_likelihood(recordings, seed)
+    figures.nll = model.negative_log_likelihood(recordings, seed)
     done(0.6)
     short_context = None if context is None else context[:, : lengths.segment // lengths.hop]
     with torch.inference_mode():

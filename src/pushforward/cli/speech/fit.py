@@ -26,8 +26,11 @@ def fit(
     pitch: Annotated[
         bool, typer.Option("--pitch", help="Put pitch and voicing into the mel frames: students get a voice.")
     ] = False,
+    parallel: Annotated[
+        bool, typer.Option("--parallel", help="Fit a parallel WaveNet, which generates all samples at once.")
+    ] = False,
     channels: Annotated[int, typer.Option(help="Channels of the WaveNet.")] = 16,
-    layers: Annotated[int, typer.Option(help="Layers of each of its two stacks.")] = 7,
+    layers: Annotated[int, typer.Option(help="Layers of each of its two stacks, or flows.")] = 7,
     mixture: Annotated[
         bool, typer.Option("--mixture", help="Use mixtures of logistics instead of normal distributions.")
     ] = False,
@@ -51,6 +54,7 @@ def fit(
             bands=bands,
             frame_ms=frame_ms,
             pitch=pitch,
+            parallel=parallel,
             channels=channels,
             layers=layers,
             head="logistic_mixture" if mixture else "gaussian",
