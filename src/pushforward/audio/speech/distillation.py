@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward.audio.models.architectures import Family, parallel_wavenet
 from pushforward.audio.models.student import ParallelWaveNet
+from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
 from pushforward.audio.recordings.segments import Segments, cut, volume
 from pushforward.audio.recordings.spectral import MultiResolutionLoss, PowerLoss
@@ -158,6 +159,8 @@ def distill_speech(
     seed = training.get("seed", 0)
     segment = -(-segment // teacher.hop) * teacher.hop
     recordings = read_recordings(sources, teacher.rate) if sources else None
+    if recordings is not None:
+        refuse_unusable(recordings)
     data, contexts = _references(teacher, recordings, segment, seed, loud)
     penalties = _penalties(teacher, data, contexts, power * segment, spectral * segment, contrastive)
     with seeded(seed):
