@@ -193,7 +193,7 @@ def pause_after(seconds: float) -> float:
 
 def checkpoint_for(
     flow: Density | nn.Module,
-    data: dict[str, Tensor | str | None],
+    data: Mapping[str, Tensor | str | None],
     settings: Settings,
     device: torch.device,
     **options: Any,

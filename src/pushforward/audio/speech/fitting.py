@@ -177,12 +177,21 @@ def fit_speech(
     sounds = with_noise(fitting, seed)
     ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
     sizes = {"channels": channels, "layers": layers, "stacks": stacks, "head": head}
+    density: AutoregressiveWaveNet | ParallelWaveNet
     with seeded(seed):
         if parallel:
             density = _parallel(fitting.rate, mel_frames, ladder, channels, layers, stacks)
         else:
             density = _autoregressive(fitting.rate, mel_frames, sounds, **sizes)
     model = SpeechModel(density, fitting.rate, mel_frames)
+    choices = {"mel": mel, "bands": bands, "frame_ms": frame_ms, "pitch": pitch, "segment": segment}
+    choices |= {"held_out_fraction": held_out_fraction, "drop_silence": drop_silence}
+    with asked_with({**choices, "parallel": parallel, **sizes, **training}):
+        origin = {"recordings": recordings.digest}
+        checkpoint = checkpoint_for(density, origin, settings, choose_device(settings.device), **choices)
+    if checkpoint is not None:
+        # Another training is refused before anything is computed or said.
+        checkpoint.read_if_wanted()
     frames = model.frames_of(fitting)
     batches = Segments(fitting, segment, 0, settings.batch_size, seed, frames, model.hop, drop_silence)
     frames_named = "" if mel_frames is None else f", {_described(mel_frames)}"
@@ -191,11 +200,6 @@ def fit_speech(
         f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
         f"receptive field {density.receptive_field} samples{frames_named}"
     )
-    choices = {"mel": mel, "bands": bands, "frame_ms": frame_ms, "pitch": pitch, "segment": segment}
-    choices |= {"held_out_fraction": held_out_fraction, "drop_silence": drop_silence}
-    with asked_with({**choices, "parallel": parallel, **sizes, **training}):
-        origin = {"recordings": recordings.digest}
-        checkpoint = checkpoint_for(density, origin, settings, choose_device(settings.device), **choices)
     for line in line_of_checkpoint(training):
         announce(line)
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
@@ -240,7 +244,7 @@ def _autoregressive(
     rate: int, frames: MelFrames | None, sounds: list[np.ndarray], **sizes: Any
 ) -> AutoregressiveWaveNet:
     """Return a new WaveNet with the adaptive scale of sounds."""
-    context = {} if frames is None else {"context": frames.features, "hop": frames.hop}
+    context: dict[str, Any] = {} if frames is None else {"context": frames.features, "hop": frames.hop}
     density = adaptive_wavenet(length=rate, **context, **sizes)
     # Segments start anywhere in a file, so their first sample has the average power.
     density.adaptive.load_state_dict(fit_adaptive_scale(sounds, from_start=False).state_dict())

@@ -123,8 +123,7 @@ def distill(
         if estimator == "auto":
             announce(f"estimator {name}: {reason}")
         conditions = None if rows is None or digest is not None else content(rows)
-        data: dict[str, Tensor | str | None] = {"teacher": content_of_module(teacher), "context": conditions}
-        data["source"] = digest
+        data = {"teacher": content_of_module(teacher), "context": conditions, "source": digest}
         checkpoint = checkpoint_for(student, data, settings, device, **_choices(objective))
         history = _minimize(objective, rows, device, settings, checkpoint)
     report = measure(teacher, student, rows, draws, reference, timing_rows, settings.seed + 2)
