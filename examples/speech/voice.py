@@ -1,13 +1,14 @@
-"""Copies of held-out recordings from their mel frames: a teacher, students with and without a voice, and baselines.
+"""Copies of held-out recordings from their mel frames: a teacher, its students, one without a teacher, and baselines.
 
-    python examples/speech/voice.py                          # an hour for each of one teacher and four students
+    python examples/speech/voice.py                          # an hour for each of one teacher and five students
     python examples/speech/voice.py --minutes 1 --files 5 --directory /tmp/speech --seeds 0
     python examples/speech/voice.py --only teacher_0 voice_0
 
 The script downloads the recordings as experiment.py does, holds out the same tenth of the files, and runs its steps one
 after another. Each step leaves a model, a log and the course of its training in the results folder and is not run
-again, so that the script continues an interrupted run from the step that was interrupted. At the end it writes
-copies.json and copies.md (the measures of all models on the held-out files), copies.html (players) and copies.png.
+again. An interrupted script continues where it was: the step that was interrupted resumes from the checkpoint beside
+its model, and its minutes count those before. At the end it writes copies.json and copies.md (the measures of all
+models on the held-out files), copies.html (players) and copies.png.
 """
 
 import argparse
@@ -61,15 +62,21 @@ class Voices:
             return
         kind, _, seed = name.rpartition("_")
         started = time.monotonic()
-        self.log(name, f"started, {self.minutes:g} minutes, {torch.get_num_threads()} threads")
+        checkpoint = self.model(name).with_suffix(".checkpoint")
+        begun = "resumed" if checkpoint.exists() else "started"
+        self.log(name, f"{begun}, {self.minutes:g} minutes, {torch.get_num_threads()} threads")
         common = {
             "max_time": 60 * self.minutes,
             "seed": int(seed),
             "log_path": self.folder / f"{name}.metrics.csv",
+            "checkpoint": checkpoint,
+            "resume": checkpoint.exists(),
             "announce": partial(self.log, name),
         }
-        if kind == "teacher":
-            model = fit_speech(self.training.paths, **TEACHER, **self.sizes["teacher"], **common).model
+        if kind in ("teacher", "likelihood"):
+            parallel = kind == "likelihood"
+            options = {**TEACHER, **self.sizes[kind], **common}
+            model = fit_speech(self.training.paths, parallel=parallel, **options).model
         else:
             teacher = SpeechModel.load(self.model(f"teacher_{seed}"))
             distilled = distill_speech(
@@ -80,7 +87,10 @@ class Voices:
                 self.log(name, f"Alarm: {alarm}")
         notes = {key: value for key, value in model.notes.items() if key not in ("ladder", "teacher")}
         self.log(name, json.dumps(notes))
+        if notes["stopped"] == "interrupted":
+            raise SystemExit(f"Interrupted: the same command continues {name}.")
         model.save(self.model(name))
+        checkpoint.unlink(missing_ok=True)
         self.log(name, f"done in {time.monotonic() - started:.0f} s")
 
     def log(self, name: str, line: str) -> None:
@@ -142,9 +152,10 @@ def main() -> None:
     sizes = {
         "teacher": {"channels": options.channels, "layers": options.layers},
         "student": {"channels": half, "layers": options.layers, "segment": 2000},
+        "likelihood": {"channels": half, "layers": options.layers},
     }
     voices = Voices(options.directory / "voices", fetch(options.directory), options.minutes, sizes)
-    steps = [f"{kind}_{seed}" for seed in options.seeds for kind in ("teacher", *STUDENTS)]
+    steps = [f"{kind}_{seed}" for seed in options.seeds for kind in ("teacher", *STUDENTS, "likelihood")]
     unknown = set(options.only or ()) - set(steps)
     if unknown:
         raise SystemExit(f"Unknown steps: {', '.join(sorted(unknown))}; known steps: {', '.join(steps)}.")

@@ -149,7 +149,7 @@ def test_a_report_is_one_page_with_everything_inside(run, spoken):
     about = result.json()
     teacher, student, mel_teacher, mel_student = about["models"]
     assert about["files"] == 3 and len(about["baselines"]) == 3
-    assert teacher["nll"] < about["baselines"]["independent"] and student["nll"] is None
+    assert teacher["nll"] < about["baselines"]["independent"] and np.isfinite(student["nll"])
     for figures in (student, mel_student):
         assert figures["kl"] > 0 and figures["kl_of_segment"] == pytest.approx(figures["kl"] * figures["segment"])
         assert figures["inexactness"] < 1e-9 and figures["real_time_factor"] > 0
@@ -160,6 +160,32 @@ def test_a_report_is_one_page_with_everything_inside(run, spoken):
     assert page.count("data:image/png;base64,") == 2 and page.count("data:audio/wav;base64,") == 10
     assert not re.search(r'(?:src|href)="(?!data:)', page) and page.rstrip().endswith("</html>")
     assert "adaptive scale" in page and "times real time" in page
+
+
+def test_a_parallel_model_is_fitted_without_a_teacher(run, spoken):
+    small = ("--channels", 6, "--layers", 4, "--mel", "--pitch", "--bands", 12)
+    result = run("speech", "fit", spoken / "wavs", "-o", "p.safetensors", "--parallel", *small, "--json")
+    assert result.status == 0, result.err
+    about = result.json()
+    assert about["held_out_nats_per_sample"] < about["baselines"]["independent"]
+    model = SpeechModel.load("p.safetensors")
+    assert model.is_student and len(model.density.networks) == 2 and model.density.source.harmonics == 20
+    sound = spoken / "test" / "test0.wav"
+    assert run("speech", "vocode", "p.safetensors", "--like", sound, "-o", "a.wav").status == 0
+    assert run("speech", "distill", "p.safetensors", spoken / "wavs", "-o", "q.safetensors").status == 2
+
+
+def test_a_killed_fit_is_resumed(run, spoken, monkeypatch):
+    fit = ("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--channels", 4, "--layers", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(SpeechModel, "save", lambda *_: (_ for _ in ()).throw(pf.InputError("Full.")))
+        assert run(*fit).status == 2
+    assert Path("m.checkpoint").exists() and not Path("m.safetensors").exists()
+    refused = run(*fit, "--resume", "--seed", 1)
+    assert refused.status == 2 and "seed 0, and now it is 1" in refused.err and refused.err.count("\n") == 1
+    assert run(*fit, "--resume").status == 0
+    assert Path("m.safetensors").exists() and not Path("m.checkpoint").exists()
+    assert "there is no m.checkpoint to resume from" in run(*fit, "--resume").err
 
 
 def test_help(run):
@@ -198,6 +224,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         (["fit", "clipped.wav", "{wavs}", "-o", "m.safetensors"], ["clipped.wav is clipped", "full scale"]),
         (["fit", "one.wav", "two.wav", "-o", "m.safetensors"], ["last 1.2 s in all", "5 s"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--pitch"], ["--mel"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--parallel", "--mixture"], ["--mixture", "--parallel"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "0"], ["0 ms"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "100"], ["gaps"]),
         (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--spectral", "1"], ["spectral", "mel frames"]),
@@ -213,6 +240,10 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         (["distill", "{mel_teacher}", "-o", "m.safetensors"], ["mel frames", "Name the recordings"]),
         (["distill", "{teacher}", "-o", "m.safetensors"], ["power loss", "--power 0"]),
         (["distill", "{teacher}", "fast.wav", "-o", "m.safetensors"], ["fast.wav", "this model takes 8000"]),
+        (["distill", "{teacher}", "silent1.wav", "silent2.wav", "-o", "m.safetensors"], ["nothing but silence"]),
+        (["distill", "{teacher}", "clipped.wav", "{wavs}", "-o", "m.safetensors"], ["clipped.wav is clipped"]),
+        (["distill", "{teacher}", "one.wav", "two.wav", "-o", "m.safetensors"], ["last 1.2 s in all", "5 s"]),
+        (["report", "{teacher}", "silent1.wav", "-o", "p.html"], ["nothing but silence"]),
         (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--contrastive", "0.3"], ["contrastive"]),
         (["sample", "{teacher}", "-o", "a.wav"], ["--seconds"]),
         (["sample", "{teacher}", "-o", "a.mp3", "--seconds", "1"], ["a.mp3"]),

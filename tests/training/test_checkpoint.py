@@ -1,46 +1,26 @@
 """Runs that are broken off and go on; in processes of their own: tests/cli/test_resume.py."""
 
 import json
-import math
 
 import pytest
 import torch
+from killed_runs import Killed, killer, save_after_every_step
 from models import AffineGaussian, gaussian_rows
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 import pushforward as pf
 from pushforward.training import checkpoint as checkpoints
-from pushforward.training import steps
-
-
-class Killed(BaseException):
-    """Not an Exception: nothing in the library may catch it."""
 
 
 @pytest.fixture(autouse=True)
 def after_every_step(monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", math.inf)
+    save_after_every_step(monkeypatch)
 
 
 @pytest.fixture
 def kill(monkeypatch):
-    """Make the loop die when it has taken so many steps; None lets it live."""
-    take = steps.Stepper.take
-    at: list[int | None] = [None]
-
-    def step(stepper, *arguments):
-        if stepper.step == at[0]:
-            raise Killed
-        return take(stepper, *arguments)
-
-    monkeypatch.setattr(steps.Stepper, "take", step)
-
-    def choose(step):
-        at[0] = step
-
-    return choose
+    return killer(monkeypatch)
 
 
 FLOWS = {

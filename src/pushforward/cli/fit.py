@@ -16,6 +16,7 @@ from pushforward.cli.options import (
     ModelOutput,
     Names,
     Quiet,
+    Resume,
     Seed,
     Verbose,
     Workers,
@@ -23,7 +24,16 @@ from pushforward.cli.options import (
     columns,
     pairs,
 )
-from pushforward.cli.output import command, counted, metrics_path, print_json, reporting, say, say_shortage
+from pushforward.cli.output import (
+    checkpoint_path,
+    command,
+    counted,
+    metrics_path,
+    print_json,
+    reporting,
+    say,
+    say_shortage,
+)
 from pushforward.cli.reading import TABLES, Reading
 from pushforward.support.processes import processes
 from pushforward.zoo.names import ARCHITECTURES, IN_CONTINUOUS_TIME, univariate_names
@@ -85,9 +95,6 @@ DateFormat = Annotated[
     str | None, typer.Option(help='Order of dates in text, such as "%d/%m/%Y", where the text does not decide.')
 ]
 Precision = Annotated[str, typer.Option(help="32-true, 64-true or bf16-mixed.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Resume from MODEL.checkpoint, which a killed fit leaves behind.")
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +130,7 @@ class Options:
     @property
     def checkpoint(self) -> Path:
         """The file beside the model to which a killed fit returns."""
-        return Path(self.output).with_suffix(".checkpoint")
+        return checkpoint_path(self.output)
 
 
 @command

@@ -35,6 +35,10 @@ SeedOfDraws = Annotated[
     int | None,
     typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws; by default every run draws different ones."),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Resume from the .checkpoint beside the output, of a killed training."),
+]
 Device = Annotated[str, typer.Option(help="Where to train: auto, cpu, cuda or mps.")]
 Engine = Annotated[
     str | None,

@@ -140,6 +140,11 @@ def metrics_path(output: str) -> Path:
     return Path(output).with_suffix(".metrics.csv")
 
 
+def checkpoint_path(output: str) -> Path:
+    """The file beside a model to which its training returns after it was killed."""
+    return Path(output).with_suffix(".checkpoint")
+
+
 @contextlib.contextmanager
 def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
     """The options by which training reports its course: in the metrics, in a bar and in lines for people.

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Density
@@ -192,8 +192,8 @@ def pause_after(seconds: float) -> float:
 
 
 def checkpoint_for(
-    flow: Density,
-    data: dict[str, Tensor | str | None],
+    flow: Density | nn.Module,
+    data: Mapping[str, Tensor | str | None],
     settings: Settings,
     device: torch.device,
     **options: Any,
@@ -216,7 +216,8 @@ def checkpoint_for(
     shapes = {name: f"{value.dtype} {tuple(value.shape)}" for name, value in weights.items()}
     origin = {
         "data": {name: content(part) if isinstance(part, Tensor) else part for name, part in data.items()},
-        "flow": json.loads(json.dumps(flow.config)),
+        # A student need not be a density.
+        "flow": json.loads(json.dumps(getattr(flow, "config", None))),
         "weights": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
         "device": device.type,
         **{name: value for name, value in asdict(settings).items() if name not in SHOWN},
@@ -229,9 +230,17 @@ def checkpoint_for(
 def content(matrix: Tensor) -> str:
     """Return a hash of a matrix: of its numbers, dtype and shape."""
     digest = hashlib.sha256(f"{matrix.dtype} {tuple(matrix.shape)}".encode())
-    for part in matrix.split(2**16):
+    for part in torch.atleast_1d(matrix).split(2**16):
         digest.update(part.contiguous().cpu().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def content_of_module(module: object) -> str | None:
+    """Return a hash of the weights and buffers of a module; None for anything else."""
+    if not isinstance(module, nn.Module):
+        return None
+    parts = {name: content(value) for name, value in module.state_dict().items() if isinstance(value, Tensor)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def line_of_checkpoint(options: Mapping[str, Any]) -> list[str]:

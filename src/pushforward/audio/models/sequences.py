@@ -22,7 +22,7 @@ class SequenceDensity(nn.Module):
     """p(x | context) of sequences x, (*batch, T) for any T: log p(x) = Σ_t log p(x[t] | x[before t], context).
 
     A sequence is drawn block by block; each block is a function of new noise and of the blocks before it. A subclass
-    implements `log_prob`, `wavenets`, `round_trip_error`, `_noise` and `_sampler`.
+    implements `log_prob`, `scored_log_prob`, `wavenets`, `round_trip_error`, `_noise` and `_sampler`.
 
     Arguments:
         networks: At least one, all with the same context and hop.
@@ -111,6 +111,19 @@ class SequenceDensity(nn.Module):
 
         Returns:
             log p(x | context) in nats, (*batch); divide by T for nats per sample.
+        """
+        raise NotImplementedError
+
+    def scored_log_prob(self, x: Tensor, scored: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return Σ_t scored[t] log p(x[t] | x[before t], context), the log-density of a part of the samples.
+
+        Arguments:
+            x: (rows, T).
+            scored: The weight of each sample, (rows, T).
+            context: (rows, C), or with a hop (rows, frames, C).
+
+        Returns:
+            In nats, (rows,), with first derivatives by the weights of the model.
         """
         raise NotImplementedError
 

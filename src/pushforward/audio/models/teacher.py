@@ -63,6 +63,10 @@ class AutoregressiveWaveNet(SequenceDensity):
         """Return log p(x | context), (*batch), from the `conditionals` of all samples; as for `SequenceDensity`."""
         return self.conditionals(x, context).log_prob(x).sum(-1)
 
+    def scored_log_prob(self, x: Tensor, scored: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return Σ_t scored[t] log p(x[t] | x[before t], context), (rows,); as for `SequenceDensity`."""
+        return (self.conditionals(x, context).log_prob(x) * scored).sum(-1)
+
     def conditionals(self, x: Tensor, context: Tensor | None = None) -> Distribution:
         """Return the distributions of all x[t] given x[before t], of batch shape (*batch, T); as for `log_prob`.
 

@@ -29,8 +29,7 @@ def refuse_unusable(recordings: Recordings) -> None:
             f"The recordings last {recordings.seconds:.1f} s in all: a model of sound needs at least "
             f"{LEAST_SECONDS:g} s, and minutes to be of use."
         )
-    if all(is_silent(samples) for samples in recordings.samples):
-        raise InputError("The recordings contain nothing but silence: a model cannot be fitted to them.")
+    refuse_silence(recordings)
     for path, samples in zip(recordings.paths, recordings.samples, strict=True):
         share = clipped_share(samples)
         if share > MOST_CLIPPED:
@@ -38,6 +37,12 @@ def refuse_unusable(recordings: Recordings) -> None:
                 f"{path} is clipped, {share:.1%} of its samples are cut off at full scale: leave it out, or record it "
                 "again at a lower level."
             )
+
+
+def refuse_silence(recordings: Recordings) -> None:
+    """Raise an InputError if none of the recordings is louder than the noise of rounding."""
+    if all(is_silent(samples) for samples in recordings.samples):
+        raise InputError("The recordings contain nothing but silence: name some that contain sound.")
 
 
 def clipped_share(samples: np.ndarray) -> float:

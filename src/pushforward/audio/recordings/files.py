@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import io
 import os
 import wave
@@ -47,6 +48,15 @@ class Recordings:
     def seconds(self) -> float:
         """The total duration."""
         return sum(map(len, self.samples)) / self.rate
+
+    @property
+    def digest(self) -> str:
+        """A hash of the sample rate and of the samples of each file, for checkpoints."""
+        digest = hashlib.sha256(str(self.rate).encode())
+        for samples in self.samples:
+            digest.update(f" {len(samples)} ".encode())
+            digest.update(np.ascontiguousarray(samples).data)
+        return digest.hexdigest()
 
     def take(self, indices: Sequence[int]) -> Recordings:
         """Return the files with these indices."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -143,6 +144,14 @@ class Segments:
         for _ in range(len(self)):
             self._last = [self._draw() for _ in range(self.batch_size)]
             yield cut(self, self._last, self._generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the random numbers after the batch yielded last, on which alone the later ones depend."""
+        return {"random": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue after the batch that was yielded last when the state was saved."""
+        self._generator.set_state(state["random"])
 
     def name_rows(self, positions: Tensor) -> str:
         """Describe the first of the segments at these positions in the last batch."""

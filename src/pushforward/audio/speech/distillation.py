@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,16 +12,17 @@ import torch
 from torch import Tensor
 
 from pushforward.audio.models.architectures import Family, parallel_wavenet
-from pushforward.audio.models.predictive_student import predictive_parallel_wavenet
 from pushforward.audio.models.student import ParallelWaveNet
+from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
-from pushforward.audio.recordings.pitch import REFERENCE
 from pushforward.audio.recordings.segments import Segments, cut, volume
 from pushforward.audio.recordings.spectral import MultiResolutionLoss, PowerLoss
 from pushforward.audio.speech.model import SpeechModel
+from pushforward.audio.speech.students import predictive_student
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.training.checkpoint import asked_with, line_of_checkpoint
 from pushforward.training.distillation import DistillationReport, distill
 from pushforward.training.distillation.divergence import Draw
 from pushforward.training.settings import TrainingOptions
@@ -65,6 +65,8 @@ class SpectralPenalty:
     def __init__(self, loss: PowerLoss | MultiResolutionLoss, data: Tensor) -> None:
         self.loss = loss
         self.data = data
+        # By which a checkpoint knows it.
+        self.__name__ = type(loss).__name__
 
     def __call__(self, draw: Draw) -> Tensor:
         """Return the loss of each draw, (rows,)."""
@@ -149,14 +151,17 @@ def distill_speech(
         The student and the report of its divergence.
 
     Raises:
-        InputError: The teacher is a student, recordings are missing or do not fit, or an option is unknown or out of
-            its range.
+        InputError: The teacher is a student, recordings are missing or do not fit, an option is unknown or out of its
+            range, or the checkpoint is damaged or of another distillation.
         TrainingError: Losses or gradients were not finite too often.
     """
     _check(teacher, sources, log_scale_regularization, power, spectral, contrastive)
     seed = training.get("seed", 0)
     segment = -(-segment // teacher.hop) * teacher.hop
-    data, contexts = _references(teacher, sources, segment, seed, loud)
+    recordings = read_recordings(sources, teacher.rate) if sources else None
+    if recordings is not None:
+        refuse_unusable(recordings)
+    data, contexts = _references(teacher, recordings, segment, seed, loud)
     penalties = _penalties(teacher, data, contexts, power * segment, spectral * segment, contrastive)
     with seeded(seed):
         student = _student(
@@ -166,10 +171,16 @@ def distill_speech(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
         f"weights, on segments of {segment} samples"
     )
+    for line in line_of_checkpoint(training):
+        announce(line)
+    losses = {"power": power, "spectral": spectral, "contrastive": contrastive}
+    losses["log_scale_regularization"] = log_scale_regularization
+    sizes = {"flows": flows, "channels": channels, "layers": layers, "univariate": univariate, "harmonics": harmonics}
     options: TrainingOptions = {**DEFAULTS, **training}
     if options.get("max_time") is None and options.get("max_steps") is None:
         options["max_steps"] = DEFAULT_STEPS
-    with warnings.catch_warnings():
+    asked = {**sizes, **losses, "loud": loud, "segment": segment, **training}
+    with warnings.catch_warnings(), asked_with(asked):
         # Spreads of single samples and importance weights of whole segments say little; the alarms here judge loudness.
         warnings.filterwarnings("ignore", "The student has collapsed|The importance weights", RuntimeWarning)
         report = distill(
@@ -181,6 +192,8 @@ def distill_speech(
             draws=DRAWS,
             reference=data,
             timing_rows=0,
+            # Contexts may differ in the last digit from those before an interruption.
+            digest=None if recordings is None else f"{recordings.digest}{' loud' * loud}",
             announce=announce,
             **options,
         )
@@ -189,12 +202,7 @@ def distill_speech(
     spread = _spread(student, data, contexts, seed)
     notes = {
         "teacher": teacher.notes,
-        "losses": {
-            "log_scale_regularization": log_scale_regularization,
-            "power": power,
-            "spectral": spectral,
-            "contrastive": contrastive,
-        },
+        "losses": losses,
         "harmonics": 0 if student.source is None else student.source.harmonics,
         "loud": loud,
         **_measured(report),
@@ -208,11 +216,11 @@ def distill_speech(
 
 
 def _references(
-    teacher: SpeechModel, sources: Sequence[str | os.PathLike[str]], segment: int, seed: int, loud: bool
+    teacher: SpeechModel, recordings: Recordings | None, segment: int, seed: int, loud: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Segments to compare draws with, and their contexts: of recordings, or draws of the teacher without any."""
-    if sources:
-        return aligned_segments(teacher, read_recordings(sources, teacher.rate), segment, SEGMENTS, seed, loud)
+    if recordings is not None:
+        return aligned_segments(teacher, recordings, segment, SEGMENTS, seed, loud)
     with seeded(seed):
         return teacher.density.sample((DRAWS,), length=segment), None
 
@@ -245,7 +253,8 @@ def _course(report: DistillationReport) -> dict[str, Any]:
     """What they say about the training."""
     if report.history is None:
         return {}
-    return {"steps": report.history.steps, "seconds": round(report.history.total_seconds, 3)}
+    history = report.history
+    return {"steps": history.steps, "seconds": round(history.total_seconds, 3), "stopped": history.stopped}
 
 
 def _check(
@@ -272,17 +281,15 @@ def _check(
 def _student(teacher: SpeechModel, univariate: Family, harmonics: int, **sizes: Any) -> ParallelWaveNet:
     """Return a new student, with the teacher's linear prediction if it has one, and a voice if its frames have it."""
     density = teacher.density
-    sizes |= {"context": density.context_features, "hop": density.hop}
     coefficients, ladder = density.prediction_coefficients, teacher.notes.get("ladder")
     if coefficients is None or not ladder:
         scale = float(teacher.notes.get("standard_deviation", 0.05))
+        sizes |= {"context": density.context_features, "hop": density.hop}
         return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
-    scale = math.sqrt(ladder["error_variance"])
-    if teacher.frames is not None and teacher.frames.pitch:
-        sizes |= {"harmonics": harmonics, "reference": REFERENCE / teacher.rate}
-    student = predictive_parallel_wavenet(order=len(coefficients), univariate=univariate, scale=scale, **sizes)
-    student.coefficients.copy_(coefficients)
-    return student
+    variance = ladder["error_variance"]
+    return predictive_student(
+        coefficients, variance, teacher.frames, teacher.rate, harmonics, univariate=univariate, **sizes
+    )
 
 
 def _spread(student: ParallelWaveNet, data: Tensor, contexts: Tensor | None, seed: int) -> float:

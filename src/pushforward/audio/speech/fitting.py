@@ -1,4 +1,4 @@
-"""Fit a WaveNet to recordings by maximum likelihood."""
+"""Fit a WaveNet, or a parallel one, to recordings by maximum likelihood."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from pushforward.audio.models.adaptive import fit_adaptive_scale
 from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
+from pushforward.audio.models.sequences import SequenceDensity
+from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
@@ -21,22 +23,26 @@ from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, is_silent, mel_statistics, split_files
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.model import MelFrames, SpeechModel
+from pushforward.audio.speech.students import predictive_student
 from pushforward.errors import InputError
 from pushforward.support.devices import choose_device
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.training.checkpoint import Checkpoint, asked_with, checkpoint_for, line_of_checkpoint
 from pushforward.training.history import History
 from pushforward.training.loop import train
 from pushforward.training.settings import Settings, TrainingOptions, refuse, settings_from
 
 # Steps of a fit without limits.
 DEFAULT_STEPS = 4000
-REFUSED = ("epochs", "precision", "checkpoint", "resume")
+REFUSED = ("epochs", "precision")
 EVALUATE_EVERY = 500
 # Seconds of held-out sound that decide which weights are kept; the final figure comes from all held-out files.
 VALIDATION_SECONDS = 30
 # Linear prediction needs no more, and all of it is in memory at once.
 SECONDS_FOR_PREDICTION = 1200
+# Of the voice of a parallel WaveNet.
+HARMONICS = 20
 
 
 @dataclass
@@ -60,29 +66,29 @@ class SequenceLikelihood(nn.Module):
     """The negative log-likelihood of each row's scored samples, in nats per sample.
 
     Arguments:
-        density: A teacher.
+        density: Of sound.
         samples: The average number of scored samples per row.
     """
 
-    def __init__(self, density: AutoregressiveWaveNet, samples: float) -> None:
+    def __init__(self, density: SequenceDensity, samples: float) -> None:
         super().__init__()
         self.density = density
         self.samples = samples
 
     def forward(self, x: Tensor, scored: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the losses, (batch,), of rows x, given which samples are scored, (batch, time), and their context."""
-        return -(self.density.conditionals(x, context).log_prob(x) * scored).sum(-1) / self.samples
+        return -self.density.scored_log_prob(x, scored, context) / self.samples
 
 
 class HeldOutSamples:
     """The mean log-likelihood of held-out samples, in nats per sample.
 
     Arguments:
-        density: A teacher.
+        density: Of sound.
         tiles: Rows of held-out files.
     """
 
-    def __init__(self, density: AutoregressiveWaveNet, tiles: Tiles) -> None:
+    def __init__(self, density: SequenceDensity, tiles: Tiles) -> None:
         self.density = density
         self.tiles = tiles
 
@@ -94,10 +100,10 @@ class HeldOutSamples:
         """
         device = next(self.density.parameters()).device
         total = 0.0
-        for x, scored, context in self.tiles:
-            on_device = [None if part is None else part.to(device) for part in (x, context)]
-            log_prob = self.density.conditionals(*on_device).log_prob(on_device[0])  # type: ignore[arg-type]
-            total += float((log_prob * scored.to(device)).double().sum())
+        for batch in self.tiles:
+            x, scored, context = (None if part is None else part.to(device) for part in batch)
+            assert x is not None and scored is not None
+            total += float(self.density.scored_log_prob(x, scored, context).double().sum())
         if not math.isfinite(total):
             raise FloatingPointError("held-out sounds have no finite likelihood")
         return total / self.tiles.samples
@@ -110,6 +116,7 @@ def fit_speech(
     bands: int = 20,
     frame_ms: float = 10.0,
     pitch: bool = False,
+    parallel: bool = False,
     channels: int = 16,
     layers: int = 7,
     stacks: int = 2,
@@ -122,6 +129,9 @@ def fit_speech(
 ) -> SpeechFit:
     """Fit p(sound), or p(sound | mel frames), to recordings: `pushforward.audio.models.adaptive_wavenet`.
 
+    With `parallel`, fit a model that generates all samples at once, `predictive_parallel_wavenet`, without a teacher.
+    Its likelihood is found step by step in compiled code, and its gradient by the implicit function theorem.
+
     A fraction of the files, chosen by the seed, is held out: part of it decides which weights are kept, all of it gives
     the held-out figure. The noise of 16-bit rounding is restored, with new noise at every step; the model is a density
     of sound in full scale ±1, not a distribution of 16-bit values.
@@ -132,9 +142,10 @@ def fit_speech(
         bands: Bands of a mel frame; default 20.
         frame_ms: Milliseconds between mel frames; default 10.
         pitch: Whether frames hold the pitch and the voicing as well; default False.
+        parallel: Whether to fit a parallel WaveNet; default False.
         channels: Channels of the WaveNet; default 16.
         layers: Layers of each stack; default 7.
-        stacks: Stacks of layers; default 2.
+        stacks: Stacks of layers; default 2. Of a parallel WaveNet each is a flow.
         head: "gaussian" (default; students are then distilled in closed form) or "logistic_mixture".
         segment: Samples of a training row; default 2000.
         held_out_fraction: Fraction of the files to hold out; default 0.1.
@@ -143,37 +154,44 @@ def fit_speech(
         announce: Called with a line that says what is fitted to what.
         training: Options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` is 4,
             `learning_rate` 4e-3, `average_decay` 0.998, `patience` None (never stop early), and `max_steps` 4000 if
-            neither it nor `max_time` is given. `epochs`, `precision`, `checkpoint` and `resume` are not taken.
+            neither it nor `max_time` is given. `epochs` and `precision` are not taken.
 
     Returns:
         The model, the history, the held-out figure and the baselines.
 
     Raises:
-        InputError: The sounds cannot be used, or an option is unknown or out of its range.
+        InputError: The sounds cannot be used, an option is unknown or out of its range, or the checkpoint is damaged or
+            of other data or options.
         TrainingError: Losses or gradients were not finite too often.
     """
     settings = _settings(training)
     if pitch and not mel:
         raise InputError("The pitch is a part of mel frames: a model with a pitch needs them too (--mel).")
+    if parallel and head != "gaussian":
+        raise InputError("A parallel WaveNet has no mixtures: leave out --mixture or --parallel.")
     seed = settings.seed
     recordings = read_recordings(sources)
     fitting, held_out = split_files(recordings, held_out_fraction, seed)
     refuse_unusable(recordings)
     mel_frames = _mel_frames(fitting, bands, frame_ms, pitch) if mel else None
-    with seeded(seed):
-        density = adaptive_wavenet(
-            channels=channels,
-            layers=layers,
-            stacks=stacks,
-            head=head,
-            context=0 if mel_frames is None else mel_frames.features,
-            hop=None if mel_frames is None else mel_frames.hop,
-            length=fitting.rate,
-        )
-    model = SpeechModel(density, fitting.rate, mel_frames)
     sounds = with_noise(fitting, seed)
-    # Segments start anywhere in a file, so their first sample has the average power.
-    density.adaptive.load_state_dict(fit_adaptive_scale(sounds, from_start=False).state_dict())
+    ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
+    sizes = {"channels": channels, "layers": layers, "stacks": stacks, "head": head}
+    density: AutoregressiveWaveNet | ParallelWaveNet
+    with seeded(seed):
+        if parallel:
+            density = _parallel(fitting.rate, mel_frames, ladder, channels, layers, stacks)
+        else:
+            density = _autoregressive(fitting.rate, mel_frames, sounds, **sizes)
+    model = SpeechModel(density, fitting.rate, mel_frames)
+    choices = {"mel": mel, "bands": bands, "frame_ms": frame_ms, "pitch": pitch, "segment": segment}
+    choices |= {"held_out_fraction": held_out_fraction, "drop_silence": drop_silence}
+    with asked_with({**choices, "parallel": parallel, **sizes, **training}):
+        origin = {"recordings": recordings.digest}
+        checkpoint = checkpoint_for(density, origin, settings, choose_device(settings.device), **choices)
+    if checkpoint is not None:
+        # Another training is refused before anything is computed or said.
+        checkpoint.read_if_wanted()
     frames = model.frames_of(fitting)
     batches = Segments(fitting, segment, 0, settings.batch_size, seed, frames, model.hop, drop_silence)
     frames_named = "" if mel_frames is None else f", {_described(mel_frames)}"
@@ -182,10 +200,11 @@ def fit_speech(
         f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
         f"receptive field {density.receptive_field} samples{frames_named}"
     )
+    for line in line_of_checkpoint(training):
+        announce(line)
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
-    history = _maximize_likelihood(density, batches, validation, settings)
+    history = _maximize_likelihood(density, batches, validation, settings, checkpoint)
     held_out_nats = model.negative_log_likelihood(held_out, seed, drop_silence)
-    ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
     baselines = ladder.score(with_noise(_without_silence(held_out) if drop_silence else held_out, seed))
     model.notes = {
         "mel": mel,
@@ -221,6 +240,26 @@ def _settings(training: TrainingOptions) -> Settings:
     return settings_from({**training, "max_steps": steps}, **defaults)
 
 
+def _autoregressive(
+    rate: int, frames: MelFrames | None, sounds: list[np.ndarray], **sizes: Any
+) -> AutoregressiveWaveNet:
+    """Return a new WaveNet with the adaptive scale of sounds."""
+    context: dict[str, Any] = {} if frames is None else {"context": frames.features, "hop": frames.hop}
+    density = adaptive_wavenet(length=rate, **context, **sizes)
+    # Segments start anywhere in a file, so their first sample has the average power.
+    density.adaptive.load_state_dict(fit_adaptive_scale(sounds, from_start=False).state_dict())
+    return density
+
+
+def _parallel(
+    rate: int, frames: MelFrames | None, ladder: Ladder, channels: int, layers: int, stacks: int
+) -> ParallelWaveNet:
+    """Return a new parallel WaveNet with the linear prediction of the baselines."""
+    coefficients = ladder.adaptive.coefficients.float()
+    options = {"flows": stacks, "channels": channels, "layers": layers, "univariate": "relative_affine"}
+    return predictive_student(coefficients, ladder.error_variance, frames, rate, HARMONICS, length=rate, **options)
+
+
 def _mel_frames(recordings: Recordings, bands: int, frame_ms: float, pitch: bool) -> MelFrames:
     """Return mel frames standardized on recordings."""
     if not 0 < frame_ms < math.inf:
@@ -235,7 +274,11 @@ def _described(frames: MelFrames) -> str:
 
 
 def _maximize_likelihood(
-    density: AutoregressiveWaveNet, batches: Segments, validation: Tiles, settings: Settings
+    density: SequenceDensity,
+    batches: Segments,
+    validation: Tiles,
+    settings: Settings,
+    checkpoint: Checkpoint | None,
 ) -> History:
     """Train a density, on the device of the settings; leave it on the CPU."""
     # Imported here: it takes seconds, which `import pushforward` should not.
@@ -250,6 +293,7 @@ def _maximize_likelihood(
         HeldOutSamples(density, validation),
         settings,
         name_rows=batches.name_rows,
+        checkpoint=checkpoint,
     )
     density.to("cpu")
     return history

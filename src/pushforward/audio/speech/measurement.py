@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pushforward.audio.evaluation.copies import Copies, System, baseline_vocoders, copy_recordings
+from pushforward.audio.recordings.checks import refuse_silence
 from pushforward.audio.recordings.files import Recordings
 from pushforward.audio.recordings.spectral import log_spectral_distance, multi_resolution_distance
 from pushforward.audio.speech.baselines import Ladder
@@ -38,7 +39,7 @@ class SpeechFigures:
         kind: "teacher" or "student".
         conditional: Whether it takes mel frames.
         weights: Number of weights.
-        nll: Negative log-likelihood of all samples of the recordings, in nats per sample; for teachers.
+        nll: Negative log-likelihood of all samples of the recordings, in nats per sample.
         segment_nll: The same for some segments, scored from their first sample. A student is scored through its slow
             inverse; it can be compared with its teacher here.
         kl: KL(student || teacher) in nats per sample, from new draws.
@@ -164,7 +165,7 @@ def measure(
         All figures, and the sounds from which they were computed.
 
     Raises:
-        InputError: There is no model, or models or recordings have different sample rates.
+        InputError: There is no model, models or recordings have different sample rates, or there is no sound in them.
     """
     lengths = _lengths(models, names, recordings, seconds, segment)
     results: list[SpeechFigures] = []
@@ -242,6 +243,7 @@ def _lengths(
     for model, name in zip(models, names, strict=True):
         if model.rate != recordings.rate:
             raise InputError(f"{name} has {model.rate} samples per second, but the recordings have {recordings.rate}.")
+    refuse_silence(recordings)
     hop = max(model.hop for model in models)
     if any(model.frames is not None and model.hop != hop for model in models):
         raise InputError("All conditional models of a report must have mel frames of the same length.")
@@ -276,8 +278,7 @@ def _measure_one(
     figures.log_spectral_distance = log_spectral_distance(drawn, sounds)
     if context is not None:
         figures.spectral_convergence = multi_resolution_distance(drawn, sounds)[0]
-    if not model.is_student:
-        figures.nll = model.negative_log_likelihood(recordings, seed)
+    figures.nll = model.negative_log_likelihood(recordings, seed)
     done(0.6)
     short_context = None if context is None else context[:, : lengths.segment // lengths.hop]
     with torch.inference_mode():

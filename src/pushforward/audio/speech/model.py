@@ -183,32 +183,32 @@ class SpeechModel:
         return None if self.frames is None else [self.frames.of(samples) for samples in recordings.samples]
 
     def tiles(self, recordings: Recordings, seed: int = 0, drop_silence: bool = False) -> Tiles:
-        """Return all samples of recordings in the rows that `negative_log_likelihood` scores."""
-        history = LOOK_BACK + self.density.receptive_field
+        """Return all samples of recordings in the rows that `negative_log_likelihood` scores.
+
+        Those of a student are whole files: its noise, found from the sound, depends on all samples before it.
+        """
+        row, history = ROW, LOOK_BACK + self.density.receptive_field
+        if self.is_student:
+            row, history = max(map(len, recordings.samples)), 0
         context = self.frames_of(recordings)
-        return Tiles(recordings, ROW, history, ROWS_AT_A_TIME, seed, context, self.hop, drop_silence)
+        return Tiles(recordings, row, history, ROWS_AT_A_TIME, seed, context, self.hop, drop_silence)
 
     def negative_log_likelihood(self, recordings: Recordings, seed: int = 0, drop_silence: bool = False) -> float:
         """Return the mean of -log p(sample | those before it) over recordings, in nats per sample; lower is better.
 
-        Rounding noise is added, the same for every model. Only teachers have a density that takes one pass; for
-        students, see `pushforward.audio.speech.measurement.measure`.
+        Rounding noise is added, of the same seed for every model. That of a student is found step by step, in compiled
+        code at many times real time.
 
         Arguments:
             recordings: Files of the model's sample rate.
             seed: Seed of the noise.
-            drop_silence: Leave out silent rows; default False.
-
-        Raises:
-            InputError: The model is a student.
+            drop_silence: Leave out silent rows, of a student silent files; default False.
         """
-        if not isinstance(self.density, AutoregressiveWaveNet):
-            raise InputError("The density of a student takes a step per sample: score its teacher instead.")
         tiles = self.tiles(recordings, seed, drop_silence)
         total = 0.0
         with torch.inference_mode():
             for x, scored, context in tiles:
-                total -= float((self.density.conditionals(x, context).log_prob(x) * scored).double().sum())
+                total -= float(self.density.scored_log_prob(x, scored, context).double().sum())
         return total / tiles.samples
 
     def copy(self, samples: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, reporting, say_shortage
+from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Resume, Seed, Verbose
+from pushforward.cli.output import checkpoint_path, command, reporting, say_shortage
 from pushforward.cli.speech.summary import summarize
 
 
@@ -38,6 +38,7 @@ def distill(
     loud: Annotated[bool, typer.Option("--loud", help="Choose segments by their volume: pauses count little.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,6 +65,8 @@ def distill(
             loud=loud,
             max_time=max_time,
             seed=seed,
+            checkpoint=checkpoint_path(output),
+            resume=resume,
             **reports,
         )
         result.model.save(output)

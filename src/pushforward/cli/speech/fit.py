@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, reporting, say_shortage
+from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
+from pushforward.cli.output import checkpoint_path, command, reporting, say_shortage
 from pushforward.cli.speech.summary import summarize
 
 
@@ -26,14 +26,18 @@ def fit(
     pitch: Annotated[
         bool, typer.Option("--pitch", help="Put pitch and voicing into the mel frames: students get a voice.")
     ] = False,
+    parallel: Annotated[
+        bool, typer.Option("--parallel", help="Fit a parallel WaveNet, which generates all samples at once.")
+    ] = False,
     channels: Annotated[int, typer.Option(help="Channels of the WaveNet.")] = 16,
-    layers: Annotated[int, typer.Option(help="Layers of each of its two stacks.")] = 7,
+    layers: Annotated[int, typer.Option(help="Layers of each of its two stacks, or flows.")] = 7,
     mixture: Annotated[
         bool, typer.Option("--mixture", help="Use mixtures of logistics instead of normal distributions.")
     ] = False,
     drop_silence: Annotated[bool, typer.Option("--drop-silence", help="Leave out silent segments.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -50,12 +54,15 @@ def fit(
             bands=bands,
             frame_ms=frame_ms,
             pitch=pitch,
+            parallel=parallel,
             channels=channels,
             layers=layers,
             head="logistic_mixture" if mixture else "gaussian",
             drop_silence=drop_silence,
             max_time=max_time,
             seed=seed,
+            checkpoint=checkpoint_path(output),
+            resume=resume,
             **reports,
         )
         result.model.save(output)

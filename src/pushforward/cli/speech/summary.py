@@ -2,14 +2,22 @@
 
 from typing import TYPE_CHECKING
 
-from pushforward.cli.output import metrics_path, print_json, say
+from pushforward.cli.output import checkpoint_path, metrics_path, print_json, say
 
 if TYPE_CHECKING:
     from pushforward.audio.speech.model import SpeechModel
 
 
 def summarize(model: "SpeechModel", output: str, lines: list[str], json: bool, quiet: bool) -> None:
-    """Print the notes of a model that was saved, as JSON if they are wanted, and its summary."""
+    """Print the notes of a model that was saved, as JSON if they are wanted, and its summary.
+
+    The checkpoint of its training is no longer needed, unless it was interrupted.
+    """
+    checkpoint = checkpoint_path(output)
+    if model.notes["stopped"] != "interrupted":
+        checkpoint.unlink(missing_ok=True)
+    elif checkpoint.exists():
+        lines = [*lines, f"interrupted: {output} has the best weights until then; --resume continues from {checkpoint}"]
     if json:
         # The two left out are long, and in the file.
         notes = {name: value for name, value in model.notes.items() if name not in ("ladder", "teacher")}

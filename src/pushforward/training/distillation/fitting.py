@@ -15,6 +15,7 @@ from pushforward.support.devices import choose_device
 from pushforward.support.modules import device_of, frozen, tensors
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.training.checkpoint import Checkpoint, checkpoint_for, content, content_of_module
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
 from pushforward.training.distillation.measurement import context_rows, measure
@@ -24,7 +25,7 @@ from pushforward.training.loop import train
 from pushforward.training.settings import Settings, TrainingOptions, settings_for_draws
 
 DEFAULT_STEPS = 5000
-REFUSED = ("epochs", "precision", "checkpoint", "resume")
+REFUSED = ("epochs", "precision")
 # Numbers (rows times dimensions) that the held-out value rests on, and the limits of its rows.
 HELD_OUT_NUMBERS, FEWEST_HELD_OUT, MOST_HELD_OUT = 2**17, 16, 4096
 HELD_OUT_CHUNK_NUMBERS = 2**16
@@ -42,6 +43,7 @@ def distill(
     draws: int = 20_000,
     reference: Any = None,
     timing_rows: int = 1000,
+    digest: str | None = None,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> DistillationReport:
@@ -72,11 +74,14 @@ def distill(
         draws: fresh draws for the figures returned.
         reference: rows (M, D) whose spread the student's is compared with, in place of draws from the teacher.
         timing_rows: draws at a time in the measurement of speed; 0 for none.
+        digest: a hash of the data from which context and penalties were computed, which a checkpoint compares in place
+            of the rows of the context; default that of these rows.
         announce: called with a line that says which estimator "auto" has picked.
         training: options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` counts
             draws, `max_steps` is 5000 if neither it nor `max_time` is given, `weight_decay` is 0, `evaluate_every` is
             100 and `patience` is None (never stop early); the values in the log are minus the loss. Student and teacher
-            are moved to `device` and stay there. `epochs`, `precision`, `checkpoint` and `resume` are not taken.
+            are moved to `device` and stay there. `epochs` and `precision` are not taken. A checkpoint compares a
+            teacher that is a module by its weights, and penalties by their weights and names.
 
     Returns:
         KL in nats with its standard error, for an event and per dimension, effective sample size, largest weight,
@@ -84,7 +89,7 @@ def distill(
 
     Raises:
         InputError: an option is out of range, an estimator that teacher and student do not allow, a student that shares
-            weights with its teacher.
+            weights with its teacher, a checkpoint that is damaged or of another distillation.
         TrainingError: losses or gradients were not finite too often.
 
     Cost: a step takes one forward of the student, one log_prob of the teacher, and their backward passes; "path" one
@@ -117,7 +122,10 @@ def distill(
             raise InputError(f"log_scale_regularization compares conditionals in one order, and {error}.") from None
         if estimator == "auto":
             announce(f"estimator {name}: {reason}")
-        history = _minimize(objective, rows, device, settings)
+        conditions = None if rows is None or digest is not None else content(rows)
+        data = {"teacher": content_of_module(teacher), "context": conditions, "source": digest}
+        checkpoint = checkpoint_for(student, data, settings, device, **_choices(objective))
+        history = _minimize(objective, rows, device, settings, checkpoint)
     report = measure(teacher, student, rows, draws, reference, timing_rows, settings.seed + 2)
     for alarm in report.alarms:
         warnings.warn(alarm, DistillationAlarm, stacklevel=2)
@@ -145,7 +153,25 @@ def _check(
         raise InputError("Student and teacher share weights: give the student its own copies (copy.deepcopy).")
 
 
-def _minimize(objective: Divergence, context: Tensor | None, device: torch.device, settings: Settings) -> History:
+def _choices(objective: Divergence) -> dict[str, Any]:
+    """What a checkpoint compares of a loss."""
+    return {
+        "estimator": objective.estimator,
+        "inner_samples": objective.inner_samples,
+        "log_scale_regularization": objective.log_scale_regularization,
+        "penalties": [
+            [weight, getattr(penalty, "__name__", type(penalty).__name__)] for weight, penalty in objective.penalties
+        ],
+    }
+
+
+def _minimize(
+    objective: Divergence,
+    context: Tensor | None,
+    device: torch.device,
+    settings: Settings,
+    checkpoint: Checkpoint | None,
+) -> History:
     """Train the student of an objective on draws with contexts from the rows given."""
     seed = settings.seed
     dimensions = _dimensions(objective, None if context is None else context[:1], seed)
@@ -159,6 +185,7 @@ def _minimize(objective: Divergence, context: Tensor | None, device: torch.devic
         Draws(settings.batch_size, context, settings.evaluate_every, seed),
         HeldOutDraws(objective, context, dimensions, seed + 1),
         settings,
+        checkpoint=checkpoint,
     )
 
 
@@ -184,6 +211,14 @@ class Draws:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for _ in range(self.steps):
             yield _batch(self.count, self.context, self._generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the choice of contexts after the batch yielded last."""
+        return {"random": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue after the batch that was yielded last when the state was saved."""
+        self._generator.set_state(state["random"])
 
 
 class HeldOutDraws:

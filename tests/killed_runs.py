@@ -1,0 +1,33 @@
+"""Runs that die between two steps, with a checkpoint of every step."""
+
+import math
+
+from pushforward.training import checkpoint, steps
+
+
+class Killed(BaseException):
+    """Not an Exception: nothing in the library may catch it."""
+
+
+def save_after_every_step(patch):
+    """Let runs write their checkpoints after every step."""
+    patch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
+    patch.setattr(checkpoint, "LARGEST_SHARE", math.inf)
+
+
+def killer(patch):
+    """Return a function that makes the loop die when it has taken so many steps; None lets it live."""
+    take = steps.Stepper.take
+    at: list[int | None] = [None]
+
+    def step(stepper, *arguments):
+        if stepper.step == at[0]:
+            raise Killed
+        return take(stepper, *arguments)
+
+    patch.setattr(steps.Stepper, "take", step)
+
+    def choose(step):
+        at[0] = step
+
+    return choose
