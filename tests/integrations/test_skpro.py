@@ -130,5 +130,5 @@ def test_several_targets_and_other_columns_are_refused():
     X, y = table(20)
     with pytest.raises(pf.InputError, match="one target; y has 2 columns"):
         FlowRegressor().fit(X, y.assign(width=y["height"] ** 2))
-    with pytest.raises(ValueError, match="columns in fit were .*'noise'"):
+    with pytest.raises(ValueError, match=r"columns in fit were .*'noise'"):
         FlowRegressor("maf", max_steps=2).fit(X, y).predict(X[["x"]])
