@@ -8,6 +8,22 @@ from typer.testing import CliRunner
 
 from pushforward.cli.app import app
 
+FUNCTIONS = """
+number = 1
+
+
+def target(x):
+    return -0.5 * x.square().sum(-1)
+
+
+def short(x):
+    return x[0]
+
+
+def fails(x):
+    return x.no
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -22,9 +38,7 @@ def folder(tmp_path_factory):
         ("gap.csv", "om,s8", [np.where(np.arange(400)[:, None] == 6, np.nan, x)]),
     ):
         np.savetxt(place / name, np.column_stack(columns), delimiter=",", header=header, comments="")
-    (place / "target.py").write_text(
-        "number = 1\n\ndef target(x):\n    return -0.5 * x.square().sum(-1)\n\ndef short(x):\n    return x[0]\n"
-    )
+    (place / "target.py").write_text(FUNCTIONS)
     (place / "broken.py").write_text("import nothing_of_this_name\n")
     return place
 
@@ -72,6 +86,7 @@ def test_results(folder):
         (["evidence", "a.csv", "--log-density", "none.py:target"], "none.py does not exist"),
         (["evidence", "a.csv", "--log-density", "target.py:number"], "target.py has no function number"),
         (["evidence", "a.csv", "--log-density", "target.py:short"], "log_density gave an array of shape (2,)"),
+        (["evidence", "a.csv", "--log-density", "target.py:fails"], "target.py ended with AttributeError"),
         (["evidence", "a.csv", "--log-density", "broken.py:target"], "cannot be run: ModuleNotFoundError"),
         (["evidence", "a.csv", "--bounds", "om=0:"], "beyond its bounds"),
         (["information", "gap.csv"], "row 7"),

@@ -16,7 +16,8 @@ def function_of(text: str, option: str) -> Callable[..., Any]:
         option: that has it, for messages.
 
     Raises:
-        InputError: another form, a file that does not exist or cannot be run, or nothing of that name to call.
+        InputError: another form, a file that does not exist or cannot be run, or nothing of that name to call; from a
+            call, whatever the function raises.
     """
     file, _, name = text.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
@@ -33,4 +34,11 @@ def function_of(text: str, option: str) -> Callable[..., Any]:
     found = getattr(module, name, None)
     if not callable(found):
         raise InputError(f"{option}: {file} has no function {name}.")
-    return found
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return found(*arguments)
+        except Exception as error:
+            raise InputError(f"{option}: {name} of {file} ended with {type(error).__name__}: {error}.") from error
+
+    return called
