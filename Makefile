@@ -48,11 +48,15 @@ browser: install
 		|| echo "Chromium and Node are not there and cannot be installed here: tests that need them are skipped."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
 
-# The packages that our flows work inside, but for those that ask for other versions of what the rest needs; skpro asks
-# for an older pandas, and runs with this one all the same.
+# The packages that our flows work inside. UltraNest is compiled, which takes less than a minute, once. harmonic asks for
+# the setuptools that builds it and skpro for an older pandas: both run with those of the others all the same, and what
+# they import is installed beside them. The tests of a package that is missing are skipped, so that each is looked for.
 integrations: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[integrations]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps skpro scikit-base
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[integrations,ultranest]' \
+		cloudpickle colorlog distrax flax getdist tqdm
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps harmonic skpro scikit-base
+	$(BIN)/python -c 'import dynesty, harmonic, lampe.inference, nessai, nflows, pocomc, pyod, pyro, sbi.inference, sdmetrics, \
+		shapiq, skpro, ultranest, zuko'
 
 test-integrations: integrations
 	$(PYTEST) -m '' tests/integrations

@@ -10,6 +10,7 @@ means that the classifier cannot tell them apart.
 
 import bz2
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,13 +28,31 @@ from sklearn.neural_network import MLPClassifier
 
 from pushforward.integrations.sbi import posterior_nn
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "integrations"))
-from simulators import slcp, two_moons
-
 COUNT = 1_000
 OBSERVATIONS = (1, 2, 3)
-TASKS = {"two moons": ("two_moons", two_moons, 2, 1.0), "SLCP": ("slcp", slcp, 5, 3.0)}
 SIZES = {"layers": 5, "hidden": (50, 50), "bins": 10}
+
+
+def two_moons(theta):
+    """x = (r cos a + 1/4, r sin a) + (-|θ1 + θ2|, θ2 - θ1) / √2."""
+    a = (torch.rand(len(theta)) - 0.5) * math.pi
+    r = 0.1 + 0.01 * torch.randn(len(theta))
+    first, second = theta.unbind(1)
+    shift = torch.stack([-(first + second).abs(), second - first], 1) / math.sqrt(2)
+    return torch.stack([r * a.cos() + 0.25, r * a.sin()], 1) + shift
+
+
+def slcp(theta):
+    """Four draws from a Gaussian of means θ1, θ2, variances θ3⁴, θ4⁴ and correlation tanh θ5."""
+    first, second = theta[:, 2, None] ** 2, theta[:, 3, None] ** 2
+    rho = theta[:, 4, None].tanh()
+    u, v = torch.randn(2, len(theta), 4)
+    x = theta[:, 0, None] + first * u
+    y = theta[:, 1, None] + second * (rho * u + (1 - rho**2).sqrt() * v)
+    return torch.stack([x, y], 2).flatten(1)
+
+
+TASKS = {"two moons": ("two_moons", two_moons, 2, 1.0), "SLCP": ("slcp", slcp, 5, 3.0)}
 
 
 def downloaded_sbibm(folder):

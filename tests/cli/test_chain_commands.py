@@ -8,6 +8,22 @@ from typer.testing import CliRunner
 
 from pushforward.cli.app import app
 
+FUNCTIONS = """
+number = 1
+
+
+def target(x):
+    return -0.5 * x.square().sum(-1)
+
+
+def short(x):
+    return x[0]
+
+
+def fails(x):
+    return x.no
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -22,11 +38,13 @@ def folder(tmp_path_factory):
         ("gap.csv", "om,s8", [np.where(np.arange(400)[:, None] == 6, np.nan, x)]),
     ):
         np.savetxt(place / name, np.column_stack(columns), delimiter=",", header=header, comments="")
+    (place / "target.py").write_text(FUNCTIONS)
+    (place / "broken.py").write_text("import nothing_of_this_name\n")
     return place
 
 
 def run(folder, *arguments):
-    paths = [str(folder / one) if one.endswith(".csv") else one for one in arguments]
+    paths = [str(folder / one) if one.partition(":")[0].endswith((".csv", ".py")) else one for one in arguments]
     return CliRunner().invoke(app, [*paths, "--flow", "gaussian"])
 
 
@@ -35,7 +53,10 @@ def test_results(folder):
         return abs(estimate["value"] - truth) < 5 * estimate["error"]
 
     evidence = json.loads(run(folder, "evidence", "a.csv", "--json").stdout)
-    assert near(evidence["log_evidence"], np.log(2 * np.pi))
+    assert near(evidence["log_evidence"], np.log(2 * np.pi)) and evidence["bridge"] is None
+    evidence = json.loads(run(folder, "evidence", "a.csv", "--log-density", "target.py:target", "--json").stdout)
+    assert evidence["method"] == "bridge"
+    assert near(evidence["bridge"], np.log(2 * np.pi)) and near(evidence["importance"], np.log(2 * np.pi))
     between = json.loads(run(folder, "information", "a.csv", "b.csv", "--json").stdout)
     assert near(between["divergence"], 0.25)
     shared = json.loads(run(folder, "information", "a.csv", "--groups", "om:s8", "--json").stdout)
@@ -61,6 +82,12 @@ def test_results(folder):
         ),
         (["evidence", "a.csv", "--log-likelihood", "om", "--log-prior", "om"], "named by --log-likelihood"),
         (["evidence", "b.csv"], "--log-posterior"),
+        (["evidence", "a.csv", "--log-density", "target"], "--log-density takes FILE.py:FUNCTION, not target"),
+        (["evidence", "a.csv", "--log-density", "none.py:target"], "none.py does not exist"),
+        (["evidence", "a.csv", "--log-density", "target.py:number"], "target.py has no function number"),
+        (["evidence", "a.csv", "--log-density", "target.py:short"], "log_density gave an array of shape (2,)"),
+        (["evidence", "a.csv", "--log-density", "target.py:fails"], "target.py ended with AttributeError"),
+        (["evidence", "a.csv", "--log-density", "broken.py:target"], "cannot be run: ModuleNotFoundError"),
         (["evidence", "a.csv", "--bounds", "om=0:"], "beyond its bounds"),
         (["information", "gap.csv"], "row 7"),
         (["information", "a.csv", "--groups", "om:om"], "twice"),

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.integrate import trapezoid
+from significance import is_mean_of
 
 import pushforward as pf
 
@@ -59,7 +61,10 @@ def test_the_distribution_is_that_of_the_estimator(regressor, rows):
     np.testing.assert_allclose(crps["energy"], estimator.crps(X, truth), rtol=2e-3)
     quantiles = regressor.predict_quantiles(X, [0.1, 0.9])
     assert list(quantiles.columns) == [("height", 0.1), ("height", 0.9)]
-    assert (regressor.predict_interval(X, 0.8).to_numpy() == quantiles.to_numpy()).all()
+    interval = regressor.predict_interval(X, 0.8)
+    assert (interval.to_numpy() == quantiles.to_numpy()).all()
+    np.testing.assert_allclose(interval, estimator.predict_interval(X, 0.8))
+    np.testing.assert_allclose(regressor.predict(X)["height"], estimator.predict(X, statistic="mean"))
 
 
 @pytest.mark.slow
@@ -74,9 +79,19 @@ def test_densities_integrate_to_one_and_moments_are_theirs(regressor, rows):
     assert found.mean().iloc[0, 0] == pytest.approx(mean, abs=5e-3)
     assert found.var().iloc[0, 0] == pytest.approx(trapezoid((grid - mean) ** 2 * density, grid), rel=2e-2)
     draws = found.sample(4_000)["height"]
-    assert abs(draws.mean() - mean) < 5 * draws.std() / 4_000**0.5
-    # The law that the rows follow is known: a Gaussian of deviation 0.5.
-    assert found.var().iloc[0, 0] ** 0.5 == pytest.approx(0.5, abs=0.15)
+    assert is_mean_of(draws.to_numpy(), mean)
+
+
+@pytest.mark.slow
+def test_new_rows_are_likelier_than_by_what_ignores_the_columns_and_not_than_by_the_truth(regressor):
+    X, y = table(2_000, seed=2)
+    height = y["height"].to_numpy()
+    found = regressor.predict_proba(X).log_pdf(y)["height"].to_numpy()
+    # The law that the rows follow is known, a Gaussian of deviation 0.5; without the columns it is 2 x plus that.
+    truth = stats.norm.logpdf(height, 2 * X["x"], 0.5)
+    blind = np.log(stats.norm.cdf((height + 2) / 0.5) - stats.norm.cdf((height - 2) / 0.5)) - np.log(4)
+    for gain, least in ((found - blind, 5), (truth - found, -5)):
+        assert gain.mean() > least * gain.std() / len(gain) ** 0.5
 
 
 @pytest.mark.slow
@@ -111,7 +126,9 @@ def test_counts_have_probabilities():
     assert (found.pdf(1) == 0).all(axis=None)
 
 
-def test_several_targets_are_refused():
+def test_several_targets_and_other_columns_are_refused():
     X, y = table(20)
     with pytest.raises(pf.InputError, match="one target; y has 2 columns"):
         FlowRegressor().fit(X, y.assign(width=y["height"] ** 2))
+    with pytest.raises(ValueError, match=r"columns in fit were .*'noise'"):
+        FlowRegressor("maf", max_steps=2).fit(X, y).predict(X[["x"]])
