@@ -17,7 +17,6 @@ from pushforward.lite.table import UNSEEN, Table
 class AnyTable(Table):
     """p(any columns | any others), exact: NaN stands for a value that is missing, and is marginalized or drawn."""
 
-    refused = "A model of any columns given any others (arbitrary_conditional) cannot be exported."
     _gaps = True
 
     def __init__(self, flow: dict[str, Any], notes: dict[str, Any], schema: dict[str, Any]) -> None:
@@ -39,9 +38,9 @@ class AnyTable(Table):
 
     def _log_prob(self, n: Arrays, rows: Any, known: Any = None) -> Any:
         if known is None:
-            known = numpy.broadcast_to([name in self.given for name in self.names], rows.shape)
+            known = numpy.array([[name in self.given for name in self.names]])
         places = [self.names.index(name) for name in self.features]
-        return self.density.log_prob(n, self._of_rows(n, rows), n.xp.asarray(known)[:, places])
+        return self.density.log_prob(n, self._of_rows(n, rows), n.columns(n.xp.asarray(known), places))
 
     def log_prob_given(self, codes: Any, known: Any, *, xp: Any = numpy) -> Any:
         """Return log p(other present values | known present values) in nats, (n,).
@@ -78,7 +77,7 @@ class AnyTable(Table):
 
     def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Refused: rows of codes say what is given; see `quantiles`."""
-        raise InputError("A model of any columns given any others has `quantiles` of one of them, given codes of rows.")
+        raise InputError("Of a model of any columns given any others `quantiles` of one column are asked, given rows.")
 
     def quantiles(self, codes: Any, name: str, levels: Any, *, xp: Any = numpy) -> Any:
         """Return quantiles of p(column | other present values), (n, levels), as codes.

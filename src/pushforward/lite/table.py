@@ -40,8 +40,7 @@ class Table:
         density: a `Density`, or `Conditionals`.
     """
 
-    # Why it cannot be exported, if so; the columns that may have gaps; passes for each row.
-    refused: str | None = None
+    # The columns that may have gaps; passes for each row.
     _gaps: Any = ()
     _evaluations = 1
 
@@ -150,8 +149,6 @@ class DequantizedTable(Table):
 
     def __init__(self, density: Density, notes: dict[str, Any], schema: dict[str, Any]) -> None:
         super().__init__(density, notes, schema)
-        if self.errors:
-            self.refused = "A model of columns with measurement errors cannot be exported."
         self._gaps, self._needed = self.gap_values.keys(), [one for one in self.context if one not in self.gap_values]
         size, coded = len(self.modeled), density.context_features == len(self.context)
         self.shown = [None if coded else column(schema[name]) for name in self.context]
