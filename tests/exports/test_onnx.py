@@ -286,6 +286,28 @@ def test_a_level_that_was_never_seen_has_no_probability(levels):
 
 
 @pytest.mark.slow
+def test_gaps_of_given_columns_are_empty_text_and_no_number(tmp_path, monkeypatch):
+    small_flows(monkeypatch)
+    random = np.random.default_rng(0)
+    kind, grade = random.integers(0, 3, 200), random.integers(0, 4, 200)
+    table = pa.table(
+        {
+            "mass": random.normal(size=200),
+            "kind": [["star", "planet", None][k] for k in kind],
+            "grade": [[1.5, 2.5, 7.0, None][k] for k in grade],
+            "size": pa.array(np.where(grade == 0, np.nan, random.normal(size=200)), from_pandas=True),
+        }
+    )
+    fit = pf.fit_table(table, columns=["mass"], given=["kind", "grade", "size"], max_steps=3, flow="maf")
+    fit.model.save(tmp_path / "m.safetensors")
+    read = lite.load(tmp_path / "m.safetensors")
+    codes, run = read.encode(table), session(as_onnx(read, "log_prob", "float64"))
+    feeds = feeds_of(run, read, codes)
+    assert set(read.gap_values) == {"kind", "grade", "size"} and "" in feeds["kind"] and np.isnan(feeds["grade"]).any()
+    close(run.run(None, feeds)[0], read.log_prob(codes), "float64")
+
+
+@pytest.mark.slow
 def test_a_column_called_as_a_result_is_refused(tmp_path):
     table = pa.table({"log_prob": np.random.default_rng(0).normal(size=50)})
     pf.fit_table(table, max_steps=1, flow="maf").model.save(tmp_path / "m.safetensors")
@@ -352,7 +374,8 @@ def test_the_file_says_what_it_is(tmp_path):
         about["functions"] == ["sample", "log_prob"]
         and about["columns"] == pf.TableModel.load(GOLDEN / "tables/plain.safetensors").columns
     )
-    assert set(about["schema"]) <= set(about["columns"])
+    assert about["schema"] == pf.describe(GOLDEN / "tables/plain.safetensors")["notes"]["schema"]
+    assert {kind["kind"] for kind in about["schema"].values()} >= {"continuous"}
     assert [end.name for end in made.graph.input] == ["sample.noise", *about["columns"]]
     assert [end.name for end in made.graph.output] == [*(f"sample.{name}" for name in about["columns"]), "log_prob"]
 

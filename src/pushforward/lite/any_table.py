@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws
 from pushforward.lite.conditionals import Conditionals
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.table import UNSEEN, Table
@@ -51,12 +51,15 @@ class AnyTable(Table):
             xp: the namespace, default numpy.
         """
         n, rows = self._rows(codes, self.names, xp)
+        if numpy.shape(known)[-1:] != (len(self.names),):
+            raise InputError(f"Expected known of {len(self.names)} columns, got the shape {numpy.shape(known)}.")
         with numpy.errstate(all="ignore"):
             found = self._log_prob(n, rows, known)
         return self._where_seen(n, rows, found)
 
     def fill(self, codes: Any, *, seed: int | None = None) -> Any:
         """Return codes, (n, names), with missing values drawn from p(missing | present)."""
+        check_draws(None, seed)
         n, rows = self._rows(codes, self.names, numpy)
         with numpy.errstate(all="ignore"):
             found = self.density.fill(n, self._of_rows(n, rows), self.density.noise(len(rows), seed))

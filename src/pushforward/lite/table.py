@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws
 from pushforward.lite.columns import EDGE
 from pushforward.lite.density import Density
 from pushforward.lite.even_points import LEAST, uniform_points
@@ -56,13 +56,6 @@ class Table:
         # The given columns whose values must be known.
         self._needed: list[str] = []
 
-    @property
-    def description(self) -> dict[str, Any]:
-        """Refused: the description of a density says nothing of columns."""
-        raise InputError(
-            "A model of a table has columns, which this form has no words for: only flows are exported to it."
-        )
-
     def encode(self, table: Any, names: list[str] | None = None) -> Any:
         """Return the codes of columns, default `names`, of a data frame or a table of pyarrow; as `TableModel`."""
         from pushforward.tables import encode, table_from_frame
@@ -104,6 +97,7 @@ class Table:
             raise InputError(
                 "Give a number of rows to a model without given columns, and given codes to one with them."
             )
+        check_draws(count, seed)
         noise = self.density.noise(len(given) if count is None else count, seed)
         return self._as_written(self.draws_of(noise, given), self.columns)
 
