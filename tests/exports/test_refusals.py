@@ -104,6 +104,15 @@ def test_models_without_such_a_form_are_refused_by_name(form, path, name, tmp_pa
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["residual", "continuous"])
+def test_flows_of_steps_without_an_end_are_refused_by_name(form, name, tmp_path):
+    pf.save(getattr(pf, name)(features=2), tmp_path / "flow.safetensors")
+    with pytest.raises(InputError, match=f"architecture '{name}'"):
+        pf.export(tmp_path / "flow.safetensors", tmp_path / f"flow.{form}")
+    assert [path.name for path in tmp_path.iterdir()] == ["flow.safetensors"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_file_is_left_as_it_was_where_the_new_one_is_refused(form, tmp_path):
     target = tmp_path / f"model.{form}"
     target.write_bytes(b"as it was")
