@@ -249,7 +249,7 @@ class Namespace:
         """The inverses of positive definite matrices, (n, D, D), by exchanging one unknown after another."""
         if x.constant is not None:
             return self.asarray(numpy.linalg.inv(x.constant))
-        size = x.shape[-1]
+        size = int(x.shape[-1])  # type: ignore[arg-type]
         following = self.asarray(numpy.eye(size, k=1, dtype=x.dtype))
 
         def exchange(state: Sequence[Value]) -> tuple[Sequence[Value], Value]:
