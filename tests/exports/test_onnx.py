@@ -305,6 +305,11 @@ def test_gaps_of_given_columns_are_empty_text_and_no_number(tmp_path, monkeypatc
     feeds = feeds_of(run, read, codes)
     assert set(read.gap_values) == {"kind", "grade", "size"} and "" in feeds["kind"] and np.isnan(feeds["grade"]).any()
     close(run.run(None, feeds)[0], read.log_prob(codes), "float64")
+    # Quantiles of the one column given the others, gaps and all.
+    run, level = session(as_onnx(read, "quantile", "float64")), np.linspace(0.01, 0.99, len(codes))
+    given = values_of(read, codes, read.context)
+    (found,) = run.run(["quantile.mass"], {"quantile.level": level, **given})
+    close(found, read.quantile(level, codes[:, 1:]), "float64")
 
 
 @pytest.mark.slow

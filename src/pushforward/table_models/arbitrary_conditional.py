@@ -230,7 +230,7 @@ def required_density(model: TableModel) -> ArbitraryConditionalDensity:
     """Return the density of a model of any columns given any others.
 
     Raises:
-        InputError: the model is not one, or is no model of a table.
+        InputError: the model is not one, or something else than the model of a table.
     """
     if not hasattr(model, "arbitrary_conditions"):
         raise InputError(
