@@ -62,7 +62,7 @@ test-integrations: integrations
 	$(PYTEST) -m '' tests/integrations
 
 test-browser: browser
-	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/exports/test_javascript_flows.py
+	$(PYTEST) -m '' tests/evaluation/test_report_in_browser.py tests/evaluation/test_gallery_in_browser.py tests/exports/test_javascript_flows.py tests/exports/test_javascript_tables.py
 
 # GetDist, emcee and ArviZ, whose chains the tests read; without them these tests are skipped.
 samplers: install

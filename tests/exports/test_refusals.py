@@ -86,14 +86,14 @@ def test_a_family_of_a_users_own_is_refused_by_name(form, own_family):
 
 
 REFUSED = [
-    ("sound/adaptive_wavenet.safetensors", "architecture 'adaptive_wavenet'"),
-    ("tables/kinds.safetensors", "any columns given any others|arbitrary_conditional"),
-    ("tables/errors.safetensors", "measurement errors"),
+    ("onnx", "sound/adaptive_wavenet.safetensors", "architecture 'adaptive_wavenet'"),
+    ("json", "sound/adaptive_wavenet.safetensors", "architecture 'adaptive_wavenet'"),
+    ("json", "tables/kinds.safetensors", "any columns given any others: export it to .onnx"),
+    ("json", "tables/errors.safetensors", "measurement errors: export it to .onnx"),
 ]
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("path", "name"), REFUSED)
+@pytest.mark.parametrize(("form", "path", "name"), REFUSED)
 def test_models_without_such_a_form_are_refused_by_name(form, path, name, tmp_path):
     target = tmp_path / f"model.{form}"
     result = CliRunner().invoke(app, ["export", str(GOLDEN / path), "-o", str(target)])
@@ -104,11 +104,20 @@ def test_models_without_such_a_form_are_refused_by_name(form, path, name, tmp_pa
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["residual", "continuous"])
+def test_flows_of_steps_without_an_end_are_refused_by_name(form, name, tmp_path):
+    pf.save(getattr(pf, name)(features=2), tmp_path / "flow.safetensors")
+    with pytest.raises(InputError, match=f"architecture '{name}'"):
+        pf.export(tmp_path / "flow.safetensors", tmp_path / f"flow.{form}")
+    assert [path.name for path in tmp_path.iterdir()] == ["flow.safetensors"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_file_is_left_as_it_was_where_the_new_one_is_refused(form, tmp_path):
     target = tmp_path / f"model.{form}"
     target.write_bytes(b"as it was")
     with pytest.raises(InputError):
-        pf.export(GOLDEN / "tables" / "errors.safetensors", target)
+        pf.export(GOLDEN / "sound" / "adaptive_wavenet.safetensors", target)
     assert target.read_bytes() == b"as it was"
 
 

@@ -74,6 +74,7 @@ def test_single_precision_stays_single(tmp_path):
         np.testing.assert_allclose(found[:10], model.log_prob(x.numpy())[:10], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_log_densities_of_a_table_are_compiled_from_codes(tmp_path):
     table = rows_of_kinds(100)
     model = pf.fit_table(table, max_steps=3, flow="nice").model

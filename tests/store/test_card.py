@@ -38,6 +38,11 @@ def test_every_model_has_a_card_and_is_read_from_its_folder(model, tmp_path):
     assert all(f"| {name} | given |" in text for name in table_model.given)
     held_out = table_model.notes.get("held_out_nats")
     assert held_out is None or f"{held_out:.4f} nats per held-out row" in text
+    limits = text.partition("## Limits")[2].partition("## Origin")[0]
+    assert "such as a new level, has log-density -inf" in limits and "complete them before you publish" in limits
+    assert ("Beyond the range of the given columns" in limits) == bool(table_model.given)
+    origin = table_model.notes.get("record", {}).get("origin", {})
+    assert all(str(origin[key]) in text.partition("## Origin")[2] for key in ("data_hash", "started") if key in origin)
     config = json.loads((folder / "config.json").read_text())
     assert config["config"] == pf.describe(model)["config"] and config["columns"] == table_model.columns
     assert run("info", folder).stdout == run("info", model).stdout

@@ -47,6 +47,9 @@ class NessaiFlow(BaseFlow):
         architecture: the config of the flow, without its number of features.
         options: nessai's other settings of its own flows, which do not count here.
 
+    Raises:
+        InputError: an architecture that is not a config, or has unknown options; a base beside it.
+
     Example:
         >>> import torch
         >>> flow = NessaiFlow(2, None, None, None, architecture={"architecture": "maf", "layers": 2})
@@ -69,6 +72,10 @@ class NessaiFlow(BaseFlow):
         if "distribution" in options:
             raise InputError(
                 'The base of the flow is an option of its architecture: flow_config("nsf", base="normal").'
+            )
+        if not isinstance(architecture, dict):
+            raise InputError(
+                f"The architecture of a flow is a config as flow_config makes it, not {type(architecture).__name__}."
             )
         self.flow: Flow = build(architecture | {"features": features})
 

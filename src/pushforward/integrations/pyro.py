@@ -5,7 +5,7 @@ from torch.distributions import constraints
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.integrations.requirement import requires
+from pushforward.integrations.requirement import required_flow, requires
 from pushforward.integrations.torch_distributions import FlowTransform, as_transform
 
 with requires("pyro", "pyro"):
@@ -21,7 +21,7 @@ class PyroTransform(TransformModule):
             the score of a draw needs no inverse; 0 does not.
 
     Raises:
-        InputError: the flow is conditional.
+        InputError: the flow is conditional, or something else than a flow.
 
     Cost: that of the flow's bijection, in each direction. A guide draws and scores its own draws, which is one forward:
     flows of one pass from z to x are quick there, such as `pushforward.iaf`.
@@ -38,6 +38,7 @@ class PyroTransform(TransformModule):
     bijective = True
 
     def __init__(self, flow: Flow, cache_size: int = 1):
+        flow = required_flow(flow, "PyroTransform")
         if flow.context_features:
             raise InputError(
                 f"This flow needs a context of shape (..., {flow.context_features}): use PyroConditionalTransform."
@@ -68,7 +69,7 @@ class PyroConditionalTransform(ConditionalTransformModule):
         flow: the flow, conditional.
 
     Raises:
-        InputError: the flow takes no context.
+        InputError: the flow takes no context, or is something else than a flow.
 
     Example:
         >>> import torch, pyro.distributions as dist, pushforward as pf
@@ -84,6 +85,7 @@ class PyroConditionalTransform(ConditionalTransformModule):
     bijective = True
 
     def __init__(self, flow: Flow):
+        flow = required_flow(flow, "PyroConditionalTransform")
         if not flow.context_features:
             raise InputError("This flow takes no context: use PyroTransform.")
         super().__init__()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
-from pushforward.integrations.requirement import requires
+from pushforward.integrations.requirement import required_flow, requires
 from pushforward.zoo.registry import build, config_of
 from pushforward.zoo.units import standardized
 
@@ -89,8 +89,8 @@ class FlowEstimator(ConditionalDensityEstimator):
         embedding: from that to the context, (N, C), or None.
 
     Raises:
-        InputError: without an embedding, a condition of another shape than the flow's context; ValueError of sbi:
-            values or conditions of other shapes, when it is called.
+        InputError: something else than a flow, or, without an embedding, a condition of another shape than the flow's
+            context; ValueError of sbi: values or conditions of other shapes, when it is called.
 
     Example:
         >>> import pushforward as pf
@@ -100,6 +100,7 @@ class FlowEstimator(ConditionalDensityEstimator):
     """
 
     def __init__(self, flow: Flow, condition_shape: Sequence[int], embedding: nn.Module | None = None):
+        flow = required_flow(flow, "FlowEstimator")
         if embedding is None and tuple(condition_shape) != (flow.context_features,):
             raise InputError(
                 f"The flow takes a context of shape ({flow.context_features},); the condition has shape "

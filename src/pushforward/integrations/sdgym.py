@@ -80,7 +80,14 @@ def sample_from_synthesizer(synthesizer: Synthesizer, n_samples: int, seed: int 
 
     Returns:
         A table with the columns of the fit, in their order and types.
+
+    Raises:
+        InputError: something else than a fitted synthesizer, or a number of rows that is none.
     """
+    if not isinstance(synthesizer, Synthesizer):
+        raise InputError(
+            f"sample_from_synthesizer takes what get_trained_synthesizer returns, not {type(synthesizer).__name__}."
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "draws.parquet"
         synthesizer.model.sample(path, rows=n_samples, seed=seed)

@@ -11,6 +11,7 @@ from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
 from pushforward.errors import InputError
 from pushforward.flow import Flow, check_context
+from pushforward.integrations.requirement import required_flow
 from pushforward.support.broadcasting import broadcast_shapes
 
 
@@ -92,7 +93,8 @@ def as_transform(flow: Flow, context: Tensor | None = None) -> FlowTransform:
         context: (*batch, C), which stays fixed, or None for an unconditional flow.
 
     Raises:
-        InputError: a context that is missing, of another shape, or given to an unconditional flow.
+        InputError: something else than a flow, or a context that is missing, of another shape, or given to an
+            unconditional flow.
 
     Cost: transform(z) one forward of the bijection, transform.inv(x) one inverse; log_abs_det_jacobian is then known.
 
@@ -104,6 +106,7 @@ def as_transform(flow: Flow, context: Tensor | None = None) -> FlowTransform:
         >>> torch.allclose(density.log_prob(x), flow.log_prob(x), atol=1e-5)
         True
     """
+    flow = required_flow(flow, "as_transform")
     check_context(context, flow.context_features)
     return FlowTransform(flow.bijection, context)
 
@@ -115,12 +118,15 @@ def base_of(flow: Flow, batch_shape: tuple[int, ...] = ()) -> "BaseDistribution"
         flow: the flow.
         batch_shape: of independent copies, default none.
 
+    Raises:
+        InputError: something else than a flow.
+
     Example:
         >>> import pushforward as pf
         >>> base_of(pf.maf(features=3)).sample((7,)).shape
         torch.Size([7, 3])
     """
-    return BaseDistribution(flow.base, batch_shape)
+    return BaseDistribution(required_flow(flow, "base_of").base, batch_shape)
 
 
 class BaseDistribution(Distribution):

@@ -5,7 +5,7 @@ from torch import Tensor
 from pushforward.bijections.base import Bijection
 from pushforward.distributions import Base
 from pushforward.flow import Flow, check_context
-from pushforward.integrations.requirement import requires
+from pushforward.integrations.requirement import required_flow, requires
 from pushforward.integrations.torch_distributions import BaseDistribution, FlowTransform
 
 with requires("zuko", "zuko"):
@@ -22,7 +22,8 @@ def as_zuko(flow: Flow) -> lazy.Flow:
         flow: the flow.
 
     Raises:
-        InputError: when it is called: a context that is missing, of another shape, or given to an unconditional flow.
+        InputError: something else than a flow; when it is called, a context that is missing, of another shape, or given
+            to an unconditional flow.
 
     Cost: that of the flow; sampling with its density takes one pass too.
 
@@ -36,6 +37,7 @@ def as_zuko(flow: Flow) -> lazy.Flow:
         >>> x.shape, log_prob.shape, z.shape
         (torch.Size([5, 2]), torch.Size([5]), torch.Size([5, 2]))
     """
+    flow = required_flow(flow, "as_zuko")
     return lazy.Flow(_DataToLatent(flow.bijection), _ZukoBase(flow.base))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws
 from pushforward.lite.conditionals import Conditionals
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.table import UNSEEN, Table
@@ -17,7 +17,6 @@ from pushforward.lite.table import UNSEEN, Table
 class AnyTable(Table):
     """p(any columns | any others), exact: NaN stands for a value that is missing, and is marginalized or drawn."""
 
-    refused = "A model of any columns given any others (arbitrary_conditional) cannot be exported."
     _gaps = True
 
     def __init__(self, flow: dict[str, Any], notes: dict[str, Any], schema: dict[str, Any]) -> None:
@@ -39,9 +38,9 @@ class AnyTable(Table):
 
     def _log_prob(self, n: Arrays, rows: Any, known: Any = None) -> Any:
         if known is None:
-            known = numpy.broadcast_to([name in self.given for name in self.names], rows.shape)
+            known = numpy.array([[name in self.given for name in self.names]])
         places = [self.names.index(name) for name in self.features]
-        return self.density.log_prob(n, self._of_rows(n, rows), n.xp.asarray(known)[:, places])
+        return self.density.log_prob(n, self._of_rows(n, rows), n.columns(n.xp.asarray(known), places))
 
     def log_prob_given(self, codes: Any, known: Any, *, xp: Any = numpy) -> Any:
         """Return log p(other present values | known present values) in nats, (n,).
@@ -52,12 +51,15 @@ class AnyTable(Table):
             xp: the namespace, default numpy.
         """
         n, rows = self._rows(codes, self.names, xp)
+        if numpy.shape(known)[-1:] != (len(self.names),):
+            raise InputError(f"Expected known of {len(self.names)} columns, got the shape {numpy.shape(known)}.")
         with numpy.errstate(all="ignore"):
             found = self._log_prob(n, rows, known)
         return self._where_seen(n, rows, found)
 
     def fill(self, codes: Any, *, seed: int | None = None) -> Any:
         """Return codes, (n, names), with missing values drawn from p(missing | present)."""
+        check_draws(None, seed)
         n, rows = self._rows(codes, self.names, numpy)
         with numpy.errstate(all="ignore"):
             found = self.density.fill(n, self._of_rows(n, rows), self.density.noise(len(rows), seed))
@@ -78,7 +80,7 @@ class AnyTable(Table):
 
     def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Refused: rows of codes say what is given; see `quantiles`."""
-        raise InputError("A model of any columns given any others has `quantiles` of one of them, given codes of rows.")
+        raise InputError("Of a model of any columns given any others `quantiles` of one column are asked, given rows.")
 
     def quantiles(self, codes: Any, name: str, levels: Any, *, xp: Any = numpy) -> Any:
         """Return quantiles of p(column | other present values), (n, levels), as codes.

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy
 
+from pushforward.errors import InputError
+from pushforward.support.arguments import check_seed, is_whole
+
 # Names of numpy before version 2 and the standard.
 OLDER = {"concat": "concatenate", "asinh": "arcsinh", "atan": "arctan", "cumulative_sum": "cumsum"}
 # Steps to a root, at most.
@@ -149,7 +152,28 @@ def _repeated_by_jax(step: Callable[[Any], tuple[Any, Any]], state: Any, settled
     return jax.lax.while_loop(unsettled, following, (0, state, settled))[1][0]
 
 
+def check_numbers(values: Any, xp: Any, what: str) -> None:
+    """Refuse what numpy makes no array of numbers of."""
+    if xp is numpy:
+        try:
+            array = numpy.asarray(values)
+            if array.dtype.kind not in "biuf":
+                array.astype(numpy.float64)
+        except (TypeError, ValueError):
+            kind = type(values).__name__
+            raise InputError(f"Expected an array of numbers as {what}, got {kind} of something else.") from None
+
+
 def arrays_of(rows: Any, xp: Any) -> Arrays:
     """Return the arrays of a namespace in the precision of rows, float64 of whole numbers."""
+    check_numbers(rows, xp, "rows")
     dtype = xp.asarray(rows).dtype
     return Arrays(xp, dtype if dtype in (xp.float32, xp.float64) else xp.asarray(0.0).dtype)
+
+
+def check_draws(count: Any, seed: Any) -> None:
+    """Refuse a number of draws, or a seed, that is none; None stands for no choice of either."""
+    if count is not None and not (is_whole(count) and count >= 0):
+        raise InputError(f"The number of draws is a whole number of at least 0; it is {count!r}.")
+    if seed is not None:
+        check_seed(seed)

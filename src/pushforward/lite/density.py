@@ -9,7 +9,7 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.lite import bases
-from pushforward.lite.arrays import Arrays, arrays_of
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_numbers
 from pushforward.lite.maps import apply
 from pushforward.lite.regressions import shown_more
 from pushforward.lite.special import log_ndtr, log_normal, normal_quantile
@@ -106,6 +106,7 @@ class Density:
             context: (*batch, C), for a conditional density.
             seed: makes the draws repeat; default new ones.
         """
+        check_draws(count, seed)
         batch = () if context is None else numpy.shape(context)[:-1]
         noise = self.noise(count * math.prod(batch), seed)
         given = None if context is None else numpy.broadcast_to(context, (count, *numpy.shape(context)))
@@ -176,6 +177,8 @@ class Density:
     def _inputs(self, rows: Any, context: Any, xp: Any) -> tuple[Arrays, Any, Any, tuple[int, ...]]:
         """Arrays of a namespace: rows, (n, D), the context, (n or 1, C), and the shape of the batch."""
         n = arrays_of(rows, xp)
+        if context is not None:
+            check_numbers(context, xp, "a context")
         x, given = n(rows), None if context is None else n(context)
         wrong = "Expected {} of {} numbers, got the shape {}."
         if x.ndim == 0 or x.shape[-1] != self.features:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws
 from pushforward.lite.columns import EDGE
 from pushforward.lite.density import Density
 from pushforward.lite.even_points import LEAST, uniform_points
@@ -40,8 +40,7 @@ class Table:
         density: a `Density`, or `Conditionals`.
     """
 
-    # Why it cannot be exported, if so; the columns that may have gaps; passes for each row.
-    refused: str | None = None
+    # The columns that may have gaps; passes for each row.
     _gaps: Any = ()
     _evaluations = 1
 
@@ -56,13 +55,6 @@ class Table:
         self.maps = {name: column(schema[name]) for name in self.modeled}
         # The given columns whose values must be known.
         self._needed: list[str] = []
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """Refused: the description of a density says nothing of columns."""
-        raise InputError(
-            "A model of a table has columns, which this form has no words for: only flows are exported to it."
-        )
 
     def encode(self, table: Any, names: list[str] | None = None) -> Any:
         """Return the codes of columns, default `names`, of a data frame or a table of pyarrow; as `TableModel`."""
@@ -105,6 +97,7 @@ class Table:
             raise InputError(
                 "Give a number of rows to a model without given columns, and given codes to one with them."
             )
+        check_draws(count, seed)
         noise = self.density.noise(len(given) if count is None else count, seed)
         return self._as_written(self.draws_of(noise, given), self.columns)
 
@@ -150,8 +143,6 @@ class DequantizedTable(Table):
 
     def __init__(self, density: Density, notes: dict[str, Any], schema: dict[str, Any]) -> None:
         super().__init__(density, notes, schema)
-        if self.errors:
-            self.refused = "A model of columns with measurement errors cannot be exported."
         self._gaps, self._needed = self.gap_values.keys(), [one for one in self.context if one not in self.gap_values]
         size, coded = len(self.modeled), density.context_features == len(self.context)
         self.shown = [None if coded else column(schema[name]) for name in self.context]

@@ -230,8 +230,13 @@ def required_density(model: TableModel) -> ArbitraryConditionalDensity:
     """Return the density of a model of any columns given any others.
 
     Raises:
-        InputError: the model is not one.
+        InputError: the model is not one, or something else than the model of a table.
     """
+    if not hasattr(model, "arbitrary_conditions"):
+        raise InputError(
+            "This takes the model of a table, as pushforward.fit_table(..., arbitrary_conditions=True).model or "
+            f"pushforward.TableModel.load gives it, not an object of the type {type(model).__name__}."
+        )
     if not model.arbitrary_conditions:
         raise InputError(
             "This model answers one question only, the one that it was fitted for; fit again with "

@@ -108,13 +108,13 @@ def config_of(name: str) -> dict[str, Any]:
         >>> config_of("maf"), config_of("bernstein")
         ({'architecture': 'maf'}, {'architecture': 'autoregressive', 'univariate': 'bernstein'})
     """
+    if not isinstance(name, str):
+        raise InputError(f'An architecture is chosen by its name, such as "maf", not by a {type(name).__name__}.')
     if name in ARCHITECTURES or name in IN_CONTINUOUS_TIME or name in _MAKERS:
         return {"architecture": name}
     if name in UNIVARIATES:
         return {"architecture": "autoregressive", "univariate": name}
     known = sorted(ARCHITECTURES | IN_CONTINUOUS_TIME) + sorted(UNIVARIATES)
-    if not isinstance(name, str):
-        raise InputError(f'An architecture is chosen by its name, such as "maf", not by a {type(name).__name__}.')
     raise InputError(f"There is no architecture or univariate family {name!r}; {nearest(name, known, most=len(known))}")
 
 

@@ -67,8 +67,12 @@ def model_as_json(model: Density | Table) -> dict[str, Any]:
     Raises:
         InputError: a model that has no such form, by name.
     """
-    if isinstance(model, Table) and model.refused:
-        raise InputError(model.refused)
+    if isinstance(model, Table) and (model.errors or not isinstance(model, DequantizedTable)):
+        what = "of columns with measurement errors" if model.errors else "of any columns given any others"
+        raise InputError(
+            f"JavaScript cannot evaluate a model {what}: export it to .onnx, read it with pushforward.lite, or fit one "
+            "without these."
+        )
     if isinstance(model, DequantizedTable):
         table = {**described_table(model), "density": described(model.density.description)}
         return {"format": FORMAT_OF_TABLES, "version": VERSION, **_plain(table)}

@@ -6,6 +6,7 @@ as text, other levels and numbers as numbers, and a moment as the number of step
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pushforward.exports.onnx.graph import Value
     from pushforward.exports.onnx.namespace import Namespace
 
+MISSING_TEXT = ""
 FUNCTIONS = ("log_prob", "sample", "to_latent", "to_data", "quantile")
 
 
@@ -81,6 +83,7 @@ def _of_table(table: Table) -> dict[str, Function]:
     modeled = [column for column in columns if column.name in table.columns and column.known]
     # What a density is shown of a condition that never varies is nothing.
     given = [column for column in columns if column.name in table.context]
+    errors = [column for column in columns if column.name in table.errors.values()]
 
     def codes_of(space: Namespace, names: Sequence[str], some: Sequence[_Column], values: Sequence[Value]) -> Value:
         codes = {column.name: column.encoded(space, value) for column, value in zip(some, values, strict=True)}
@@ -91,7 +94,7 @@ def _of_table(table: Table) -> dict[str, Function]:
         return [codes_of(space, table.given, given, values)] if given else []
 
     def log_prob(space: Namespace, values: Sequence[Value]) -> dict[str, Value]:
-        codes = codes_of(space, table.names, [*modeled, *given], values)
+        codes = codes_of(space, table.names, [*modeled, *given, *errors], values)
         return {"log_prob": _of_rows(table.log_prob(codes, xp=space), codes[:, 0])}
 
     def sample(space: Namespace, values: Sequence[Value]) -> dict[str, Value]:
@@ -104,10 +107,10 @@ def _of_table(table: Table) -> dict[str, Function]:
         column = next(column for column in modeled if column.name in table.modeled)
         return {f"quantile.{column.name}": column.decoded(space, found)}
 
-    noise = 1 + len(table.density.flows) * table.density.features
+    noise = table.density.noise(1, seed=0).shape[1]
     conditions = [column.input for column in given]
     return {
-        "log_prob": Function([column.input for column in (*modeled, *given)], log_prob),
+        "log_prob": Function([column.input for column in (*modeled, *given, *errors)], log_prob),
         "sample": Function([Input("sample.noise", noise), *conditions], sample),
         "quantile": Function([Input("quantile.level"), *conditions], quantile),
     }
@@ -132,16 +135,21 @@ class _Column:
         self.input = Input(name, text=self.text)
 
     def encoded(self, space: Namespace, value: Value) -> Value:
-        """Return the codes of values, that of a value without a probability where one is not among the levels."""
+        """Return the codes of values: that of a value without a probability where one is not among the levels, and NaN
+        where it is missing.
+        """
         if self.levels is None:
             return value
+        count = len(self.levels)
         if self.text:
-            place = space.places(value, self.levels)
-            return space.where(place < 0, UNSEEN, space.cast(place, space.dtype))
+            # The place of a missing value follows those of the levels.
+            known = self.levels if MISSING_TEXT in self.levels else [*self.levels, MISSING_TEXT]
+            place = space.cast(space.places(value, known), space.dtype)
+            return space.where(place == count, math.nan, space.where(place < 0, UNSEEN, place))
         levels = space.asarray(numpy.array(self.levels, space.dtype))
         same = space.cast(value[:, None] == levels, space.dtype)
-        place = space.sum(same * space.asarray(numpy.arange(len(self.levels), dtype=space.dtype)), -1)
-        return space.where(space.sum(same, -1) > 0, place, UNSEEN)
+        place = space.sum(same * space.asarray(numpy.arange(count, dtype=space.dtype)), -1)
+        return space.where(space.isnan(value), math.nan, space.where(space.sum(same, -1) > 0, place, UNSEEN))
 
     def decoded(self, space: Namespace, codes: Value) -> Value:
         """Return the values that codes stand for."""

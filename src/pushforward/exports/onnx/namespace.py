@@ -241,6 +241,27 @@ class Namespace:
             return self.sum(a, -1, keepdims=True) + self.asarray(numpy.zeros(b.shape[-1], a.dtype))
         return self.added("MatMul", numpy.matmul, [a, b], a.dtype, shape)
 
+    @property
+    def linalg(self) -> Namespace:
+        return self
+
+    def inv(self, x: Value) -> Value:
+        """The inverses of positive definite matrices, (n, D, D), by exchanging one unknown after another."""
+        if x.constant is not None:
+            return self.asarray(numpy.linalg.inv(x.constant))
+        size = int(x.shape[-1])  # type: ignore[arg-type]
+        following = self.asarray(numpy.eye(size, k=1, dtype=x.dtype))
+
+        def exchange(state: Sequence[Value]) -> tuple[Sequence[Value], Value]:
+            a, place = state
+            row, column = self.sum(a * place[:, :, None], 1), self.sum(a * place[:, None, :], 2)
+            pivot = self.sum(row * place, -1)[:, None, None]
+            after = a - (column - place)[:, :, None] * (row + place)[:, None, :] / pivot
+            rest = self.matmul(place, following)
+            return (after, rest), self.sum(rest, -1) == 0
+
+        return self.repeated(exchange, (x, self.asarray(numpy.eye(1, size, dtype=x.dtype))), size)[0]
+
     # Shapes.
 
     def concat(self, values: Sequence[Value], axis: int) -> Value:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import InputError
 from pushforward.exports.onnx.functions import FUNCTIONS, functions_of
+from pushforward.lite.any_table import AnyTable
 from pushforward.lite.density import Density
 from pushforward.lite.table import Table
 from pushforward.support.atomic import atomic_path
@@ -65,8 +66,6 @@ def as_onnx(
             raise InputError(f"There is no {what} {value!r} of an ONNX file; there are {', '.join(known)}.")
     if not names:
         raise InputError(f"An ONNX file needs a function: one or several of {', '.join(FUNCTIONS)}.")
-    if isinstance(model, Table) and model.refused:
-        raise InputError(model.refused)
     if importlib.util.find_spec("onnx") is None:
         raise InputError('An ONNX file needs the package onnx: install it with pip install "pushforward[onnx]".')
     from onnx import helper
@@ -86,6 +85,9 @@ def as_onnx(
 
 def _described(model: Density | Table) -> dict[str, Any]:
     """What a reader of the file needs to know of the model."""
+    if isinstance(model, AnyTable):
+        noise = ["angle" if column.circular else "normal" for column in model.density.columns]
+        return {"columns": model.columns, "given": model.given, "noise": noise}
     density = model.density if isinstance(model, Table) else model
     bases = [flow["base"]["kind"] for flow in density.flows]
     about = {"features": density.features, "context_features": density.context_features, "bases": bases}
