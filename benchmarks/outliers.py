@@ -166,12 +166,12 @@ def table(results: list[dict[str, Any]], folder: Path, peers: list[dict[str, Any
         sizes = f"{own[0]['rows']:,} | {own[0]['columns']:,}"
         yield f"| {name} | {sizes} | {len(own)} | {' | '.join(cells)} | {seconds:.1f} |"
     for measure, (words, _) in MEASURES.items():
-        near = {
+        neighbors = {
             name: statistics.fmean(peer[measure] for peer in peers if peer["set"] == name)
             for name in names
             if any(peer["set"] == name for peer in peers)
         }
-        yield from ("", *summary(means[measure], near, known[measure], words))
+        yield from ("", *summary(means[measure], neighbors, known[measure], words))
 
 
 def summary(
