@@ -103,7 +103,7 @@ def test_runs_that_are_stored_are_not_measured_again(tmp_path, monkeypatch):
     assert list(stored) == list(results) == ["COADS | pushforward | 30 s | seed 0"]
     asked.clear()
     quality.measure(options, stored)
-    assert asked == [("COADS", 90.0, 0, None)]
+    assert asked == [("COADS", 90.0, 0, None, 2)]
     asked.clear()
     quality.measure(quality.parse(["--sets", "COADS", "--ours-only", "--seeds", "1", "--again"]), stored)
     assert [arguments[1] for arguments in asked] == [30.0, 90.0]

@@ -108,7 +108,7 @@ def test_pictures_between_two_and_inside_one(bars, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["sample", "MODEL", "-o", "x.jpg"], "ends in .png, x.jpg does not"),
+        (["sample", "MODEL", "-o", "x.jpg"], "or to an array, .npz, not to x.jpg"),
         (["sample", "MODEL", "-o", "x.png", "--class", "lyign"], "no class 'lyign'; did you mean \"lying\""),
         (["score", "MODEL", "bars/lying", "-o", "x.csv"], "This model needs classes: name one with --class"),
         (["score", "MODEL", "large.png", "-o", "x.csv", "--class", "lying"], "10 × 8 pixels, those of the model 8 × 8"),
