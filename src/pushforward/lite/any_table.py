@@ -80,7 +80,10 @@ class AnyTable(Table):
 
     def quantile(self, levels: Any, given: Any = None, *, xp: Any = numpy) -> Any:
         """Refused: rows of codes say what is given; see `quantiles`."""
-        raise InputError("Of a model of any columns given any others `quantiles` of one column are asked, given rows.")
+        raise InputError(
+            "A model of any columns given any others has no single quantile: pushforward.lite has `quantiles` of one "
+            "column, given rows."
+        )
 
     def quantiles(self, codes: Any, name: str, levels: Any, *, xp: Any = numpy) -> Any:
         """Return quantiles of p(column | other present values), (n, levels), as codes.
