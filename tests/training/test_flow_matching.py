@@ -173,7 +173,7 @@ def test_a_student_of_a_continuous_teacher_gives_its_expectations():
         draws=1000,
         timing_rows=10,
     )
-    assert report.kl < 0.02 and report.speed.teacher_seconds > 0
+    assert report.kl < 0.02 + 5 * report.kl_error and report.speed.teacher_seconds > 0
     mean, error = pf.reweight(teacher, student, 4000).expectation(lambda x: torch.stack([x, x.square()], 1))
     expected = torch.tensor([[1.0, 1.0], [1.25, 1.25]], dtype=torch.float64)
     # Eight steps solve the equation to 1e-3.
