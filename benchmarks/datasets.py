@@ -37,6 +37,7 @@ PIP_VERSIONS = {
     "scikit-learn": "1.9.1",
 }
 DEBIAN_VERSIONS = {
+    "dataset-fashion-mnist": "0.0~git20200523.55506a9-1",
     "ferret-datasets": "7.6.0-5",
     "lomiri-wallpapers-16.04": "20.04.0-2",
     "mate-backgrounds": "1.26.0-1",

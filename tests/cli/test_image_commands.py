@@ -128,6 +128,59 @@ def test_bad_input_is_one_sentence(bars, monkeypatch, arguments, sentence):
     assert not list(bars.glob("x.*"))
 
 
+def save_with(folder, arrays):
+    pillow = pytest.importorskip("PIL.Image")
+    for number, array in enumerate(arrays):
+        pillow.fromarray(array).save(folder / f"{number:02}.png")
+
+
+def transparent(shape, alpha):
+    image = np.zeros((*shape, 4), np.uint8)
+    image[..., 3] = 255
+    image[0, 0, 3] = alpha
+    return image
+
+
+@pytest.mark.parametrize(
+    ("odd_one", "sentence"),
+    [
+        (np.zeros((8, 10), np.uint8), "00.png has 8 × 8 pixels and"),
+        (np.zeros((8, 8), np.uint16), "00.png has 8 bits and"),
+        (transparent((8, 8), 7), "11.png is transparent in places"),
+    ],
+)
+def test_images_that_do_not_fit_together_are_one_sentence(tmp_path, odd_one, sentence):
+    save_with(tmp_path, [np.full((8, 8), number, np.uint8) for number in range(11)] + [odd_one])
+    result = run("fit", tmp_path, "-o", tmp_path / "x.safetensors")
+    assert result.exit_code == 2 and sentence in result.stderr and result.stderr.count("\n") == 1
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "levels", "shape"),
+    [
+        (lambda number: np.full((8 + number % 2, 8), 20 * number, np.uint8), ["--size", "4x4"], 256, [1, 4, 4]),
+        (lambda number: transparent((4, 4), 255) + np.uint8(number) * np.uint8([1, 1, 1, 0]), [], 256, [3, 4, 4]),
+        (lambda number: np.full((4, 4), 5000 * number, np.uint16), [], 65536, [1, 4, 4]),
+    ],
+    ids=["resized", "opaque alpha channel", "16 bits"],
+)
+def test_images_of_several_sizes_of_alpha_channels_and_of_16_bits_are_fitted(
+    tmp_path, monkeypatch, make, options, levels, shape
+):
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 1)
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", 2)
+    monkeypatch.setitem(OPTIONS, "glow", {"steps": 1, "hidden": 4, "blocks": 0})
+    save_with(tmp_path, [make(number) for number in range(12)])
+    fitted = result_of("fit", tmp_path, "-o", tmp_path / "model.safetensors", *options)
+    assert fitted["held_out_images"] == 1
+    assert pf.load(tmp_path / "model.safetensors").levels == levels
+    drawn = result_of("sample", tmp_path / "model.safetensors", "-n", 2, "-o", tmp_path / "drawn.npz")
+    assert drawn["shape"] == shape and read_images(tmp_path / "drawn.npz").levels == levels
+    scored = result_of("score", tmp_path / "model.safetensors", tmp_path, "-o", tmp_path / "s.csv", *options)
+    assert scored["images"] == 12 and np.isfinite(scored["bits_per_dim"])
+
+
 def test_without_pillow_a_sentence_says_how_to_install_it(bars, monkeypatch):
     import sys
 

@@ -95,6 +95,91 @@ def test_log_prob_is_a_bound_on_the_probability_on_average():
         assert bound <= exact
 
 
+def by_quadrature(model, image):
+    """log P(image) and the weights and points of the quadrature over the noise, for images of two pixels."""
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    line, weight = torch.tensor((nodes + 1) / 2), torch.tensor(weights / 2)
+    points, weight = torch.cartesian_prod(line, line), torch.cartesian_prod(weight, weight).prod(1)
+    return (model.flow.log_prob(image + points).detach().exp() * weight).sum().log()
+
+
+def of_two_pixels(context=0):
+    """A density of images of two pixels of three levels, with noise from a flow."""
+    flow = pf.realnvp_image((1, 1, 2), couplings=2, hidden=4, blocks=1, context=context)
+    noise = pf.maf(features=2, context=2 + context, layers=2, hidden=(8, 8))
+    images = pf.dequantized(randomized(flow, scale=0.3), pixels(50, 2, 3), 3, noise=randomized(noise, scale=0.3))
+    model = images.double().eval()
+    # New noise at every call, from layers that no batch initializes.
+    model.training = True
+    return model
+
+
+def test_with_noise_from_a_flow_log_prob_is_a_bound_and_importance_sampling_closes_it():
+    """E log p(x + v) - log q(v | x) ≤ log P(x) = log E p(x + v) / q(v | x), with log P(x) by quadrature."""
+    torch.manual_seed(1)
+    model = of_two_pixels()
+    gaps, variances = 0.0, 0.0
+    for image in torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)).double():
+        exact = float(by_quadrature(model, image))
+        one, one_error = mean_and_error(model.log_prob(image.expand(4000, 2)))
+        assert one < exact + 5 * one_error
+        gaps, variances = gaps + exact - one, variances + one_error**2
+        weight, weight_error = mean_and_error((model.log_prob(image.expand(4000, 2)) - exact).exp())
+        assert abs(weight - 1) < 5 * weight_error
+        # Of more draws, a bound again, and a closer one.
+        many, many_error = mean_and_error(model.log_prob_by_importance(image.expand(500, 2), draws=32))
+        assert one - 5 * one_error < many < exact + 5 * many_error
+        assert exact - many < (exact - one) / 4 + 5 * many_error
+    assert gaps > 5 * variances**0.5
+
+
+def mean_and_error(values):
+    """The mean of some values and its standard error."""
+    values = values.detach()
+    return float(values.mean()), float(values.std()) / len(values) ** 0.5
+
+
+def test_the_log_density_of_the_noise_is_that_of_its_map():
+    """q(v | x, context) integrates to one, and is 1 / |∂v/∂w| at the w, uniform, of which v is made."""
+    model = of_two_pixels(context=1)
+    x, context = torch.tensor([1.0, 2.0]).double(), torch.tensor([0.7]).double()
+    w = torch.rand(2, dtype=torch.float64) * 0.8 + 0.1
+    jacobian = torch.func.jacrev(lambda w: model.with_noise(x, w, context)[0])(w)
+    torch.testing.assert_close(model.with_noise(x, w, context)[1], -jacobian.det().abs().log(), atol=1e-9, rtol=0)
+
+
+def test_a_flow_of_the_noise_starts_as_uniform_noise_and_is_fitted_with_the_images():
+    noise = pf.realnvp_image((1, 4, 4), context=16, scales=0, couplings=1, hidden=6, blocks=0)
+    flow, x = SMALL["glow"](), pixels(200)
+    uniform, variational = pf.dequantized(flow, x, levels=5), pf.dequantized(flow, x, levels=5, noise=noise)
+    x = x[:7]
+    torch.testing.assert_close(variational.eval().log_prob(x), uniform.eval().log_prob(x), atol=1e-2, rtol=1e-4)
+    model = of_two_pixels(context=3)
+    (-model.log_prob(pixels(20, 2, 3).double(), torch.randn(20, 3, dtype=torch.float64)).mean()).backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert any(float(parameter.grad.abs().max()) > 0 for parameter in model.noise.parameters())
+    # One image beside several contexts, and several images beside one.
+    contexts, images = torch.randn(4, 3, dtype=torch.float64), pixels(4, 2, 3).double()
+    assert model.log_prob(images[0], contexts).shape == model.log_prob(images, contexts[0]).shape == (4,)
+
+
+def test_a_model_with_noise_from_a_flow_is_saved(tmp_path):
+    noise = randomized(pf.glow((1, 4, 4), context=18, steps=1, hidden=6), scale=0.3).float()
+    model = pf.dequantized(SMALL["glow"](context=2), pixels(50), levels=5, noise=noise).eval()
+    pf.save(model, tmp_path / "model.safetensors")
+    loaded = pf.load(tmp_path / "model.safetensors").eval()
+    x, context = pixels(3), torch.randn(3, 2)
+    assert loaded.config == model.config
+    assert torch.equal(loaded.log_prob(x, context), model.log_prob(x, context))
+    with pytest.raises(pf.InputError, match="16 features and a context of 16, the image and its own context; it has"):
+        pf.dequantized(SMALL["glow"](), levels=5, noise=noise)
+    logistic = pf.Flow(noise.bijection, pf.distributions.Logistic(16))
+    with pytest.raises(pf.InputError, match="standard normal base"):
+        pf.dequantized(SMALL["glow"](context=2), levels=5, noise=logistic)
+    with pytest.raises(pf.InputError, match="at least one draw, got 0"):
+        model.log_prob_by_importance(x, context, draws=0)
+
+
 def test_noise_is_new_in_training_and_a_function_of_the_image_in_evaluation():
     model = pf.dequantized(SMALL["glow"](), levels=5)
     x = pixels(6)
@@ -176,7 +261,7 @@ def test_a_noised_model_is_saved_and_draws_levels(tmp_path):
     assert torch.equal(loaded.log_prob(pixels(3), context), model.log_prob(pixels(3), context))
     drawn = loaded.sample((4,), context)
     assert drawn.shape == (4, 3, 16) and set(drawn.unique().tolist()) <= set(range(5))
-    noise = model.with_noise(torch.zeros(2000, 16, dtype=torch.float64), torch.rand(2000, 16, dtype=torch.float64))
+    noise, _ = model.with_noise(torch.zeros(2000, 16, dtype=torch.float64), torch.rand(2000, 16, dtype=torch.float64))
     assert abs(float(noise.std()) / model.width - 1) < 5 / (2 * 32_000) ** 0.5
     with pytest.raises(pf.InputError, match="deviation must be positive"):
         pf.noised(flow, deviation=0.0)

@@ -54,7 +54,7 @@ class Convolution1x1(Bijection):
         lower, upper, log_det = self.lu.triangles()
         matrix = (lower @ upper).index_select(0, self.source)
         pixels = self._channels(z)
-        x = matrix @ pixels + self.lu.shift[:, None]
+        x = _times(matrix, pixels) + self.lu.shift[:, None]
         return x.flatten(-2), (pixels.shape[-1] * log_det).expand(z.shape[:-1])
 
     @in_full_precision
@@ -66,9 +66,16 @@ class Convolution1x1(Bijection):
         inverse = solve_triangular(lower, permutation.t(), upper=False, unitriangular=True)
         inverse = solve_triangular(upper, inverse, upper=True)
         pixels = self._channels(x)
-        z = inverse @ (pixels - self.lu.shift[:, None])
+        z = _times(inverse, pixels - self.lu.shift[:, None])
         return z.flatten(-2), -(pixels.shape[-1] * log_det).expand(x.shape[:-1])
 
     def _channels(self, value: Tensor) -> Tensor:
         self.check_event(value)
         return value.unflatten(-1, (len(self.source), -1))
+
+
+def _times(matrix: Tensor, pixels: Tensor) -> Tensor:
+    """matrix @ pixels, (*batch, C, P)."""
+    images = pixels.reshape(-1, *pixels.shape[-2:])
+    # As many products as images: their gradients take a fifth of the time of those of one broadcast product.
+    return torch.bmm(matrix.expand(len(images), -1, -1), images).view(pixels.shape)

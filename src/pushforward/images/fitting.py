@@ -102,7 +102,8 @@ def fit_images(
     training.setdefault("batch_size", BATCH_SIZE)
     history = fit(density, x, context, split=split, **training)
     model = ImageModel(density, images.shape, images.classes if by_class else [])
-    held_out = Images(images.pixels[split[1]], [images.names[number] for number in split[1]])
+    # Numpy takes a tensor of one number for a number.
+    held_out = Images(images.pixels[split[1].numpy()], [images.names[number] for number in split[1]])
     bits = model.bits_per_dim(held_out, None if context is None else context[split[1]])
     independent = _independent(images.pixels, split, images.levels)
     fitted = ImageFit(model, history, _mean(bits), independent)

@@ -41,7 +41,7 @@ def interpolate(
     density = model.density
     x = torch.from_numpy(np.stack([first, last]).reshape(2, -1).astype(np.float64))
     with frozen(density), torch.no_grad():
-        latents = density.flow.to_latent(x + density.noise_of(x), context)
+        latents = density.flow.to_latent(density.with_noise(x, density.noise_of(x), context)[0], context)
         shares = torch.linspace(0, 1, steps, dtype=latents.dtype)[:, None]
         lengths = latents.norm(dim=1)
         units = latents / lengths[:, None]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.kernels.eligibility import is_untransformed
+from pushforward.networks import narrow_convolutions
 from pushforward.networks.mlp import batch_of, checked_context
 
 
@@ -60,7 +62,8 @@ class ResidualImages(nn.Module):
         """Parameters, (*batch, outputs, H, W, parameter_count), from x, (*batch, channels · H · W), and context."""
         batch = batch_of(x, context, self.context_features)
         images = x.expand(*batch, -1).reshape(math.prod(batch), *self.shape)
-        hidden = self.first(images) + self.position
+        narrow = is_untransformed() and narrow_convolutions.are_quicker(images, self.first, self.last)
+        hidden = (narrow_convolutions.widen if narrow else _convolved)(self.first, images, self.position)
         if self.context is not None:
             added = self.context(checked_context(context, self.context_features))
             # One row serves the whole batch.
@@ -70,8 +73,9 @@ class ResidualImages(nn.Module):
         for block in self.blocks:
             hidden = block(hidden)
         # Under autocast only the network is rounded, not the maps that it parametrizes.
-        flat = self.last(functional.silu(hidden)).to(x.dtype)
-        return flat.view(*batch, *self.parameters_of, *self.shape[1:]).movedim(-3, -1)
+        activated = functional.silu(hidden)
+        flat = narrow_convolutions.narrow(self.last, activated) if narrow else self.last(activated)
+        return flat.to(x.dtype).view(*batch, *self.parameters_of, *self.shape[1:]).movedim(-3, -1)
 
 
 class _Block(nn.Module):
@@ -86,3 +90,8 @@ class _Block(nn.Module):
         """The same shape as h, (n, hidden, H, W)."""
         found: Tensor = h + self.second(functional.silu(self.first(functional.silu(h))))
         return found
+
+
+def _convolved(layer: nn.Conv2d, images: Tensor, added: Tensor) -> Tensor:
+    found: Tensor = layer(images) + added
+    return found

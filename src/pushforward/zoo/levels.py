@@ -39,8 +39,17 @@ class OfLevels(nn.Module):
         self.levels = levels
         self.config = config
 
-    def with_noise(self, x: Tensor, v: Tensor) -> Tensor:
-        """Images, (*batch, D), with the noise that v, uniform in [0, 1), stands for; both float64."""
+    def with_noise(self, x: Tensor, v: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """Images with the noise that v, uniform in [0, 1), stands for, and what its law takes from their log-density.
+
+        Arguments:
+            x: (*batch, D), float64.
+            v: (*batch, D), float64.
+            context: (*batch, C).
+
+        Returns:
+            The images, (*batch, D), float64, and the log-density of their noise, (*batch), 0 if that does not count.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say what noise its images get.")
 
     @property
@@ -75,14 +84,16 @@ class OfLevels(nn.Module):
         check_tensor(x, "x")
         check_levels(x, self.levels)
         v = torch.rand_like(x, dtype=torch.float64) if self.training else self.noise_of(x)
-        noisy = self.with_noise(x.double(), v)
-        dtype = x.dtype if x.is_floating_point() else self.reference.dtype
         if self.training or x.dim() != 2 or not len(x) or (context is not None and len(context) != len(x)):
-            return self.flow.log_prob(noisy, context).to(dtype)
+            return self._log_prob(x, v, context)
         rows = max(1, NUMBERS_AT_A_TIME // self.features)
         contexts = [None] * -(-len(x) // rows) if context is None else context.split(rows)
-        parts = [self.flow.log_prob(*part) for part in zip(noisy.split(rows), contexts, strict=True)]
-        return torch.cat(parts).to(dtype)
+        return torch.cat([self._log_prob(*part) for part in zip(x.split(rows), v.split(rows), contexts, strict=True)])
+
+    def _log_prob(self, x: Tensor, v: Tensor, context: Tensor | None) -> Tensor:
+        noisy, log_noise = self.with_noise(x.double(), v, context)
+        dtype = x.dtype if x.is_floating_point() else self.reference.dtype
+        return (self.flow.log_prob(noisy, context) - log_noise).to(dtype)
 
     def noise_of(self, x: Tensor) -> Tensor:
         """Noise in [0, 1), (*batch, D), float64, which is a function of the images x, (*batch, D)."""

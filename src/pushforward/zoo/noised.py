@@ -36,9 +36,9 @@ class Noised(OfLevels):
         super().__init__(flow, levels, config)
         self.width = width
 
-    def with_noise(self, x: Tensor, v: Tensor) -> Tensor:
-        """x + width · ε, ε the normal quantile of v."""
-        return x + self.width * torch.special.ndtri(v.clamp(LEAST, 1 - LEAST))
+    def with_noise(self, x: Tensor, v: Tensor, context: Tensor | None = None) -> tuple[Tensor, float]:
+        """x + width · ε, ε the normal quantile of v, and 0."""
+        return x + self.width * torch.special.ndtri(v.clamp(LEAST, 1 - LEAST)), 0.0
 
     @torch.no_grad()
     def sample(self, shape: int | tuple[int, ...] = (), context: Tensor | None = None) -> Tensor:
