@@ -160,3 +160,13 @@ def test_what_no_model_can_be_fitted_to_is_refused():
     ):
         with pytest.raises(InputError, match=words):
             refuse_unusable(recordings(*samples))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_held_out_files_last_half_of_their_share_at_least(seed):
+    files = recordings(40, 16_000, 16_000, 17_000, 200_000)
+    train, held_out = split_files(files, 0.2, seed)
+    assert sorted(map(len, train.samples + held_out.samples)) == sorted(map(len, files.samples))
+    assert held_out.seconds >= 0.1 * files.seconds and len(train) >= 1
+    # The longest file is held out only if it was chosen at random, alone.
+    assert len(held_out) == 1 or max(map(len, held_out.samples)) < 200_000

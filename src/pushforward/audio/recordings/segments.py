@@ -16,12 +16,17 @@ from pushforward.training.splitting import split_rows
 
 # A segment is silent if its root mean square is below three 16-bit steps.
 SILENCE = 3 * STEP
+# Of the sound that a fraction of the files lasts on average, what those held out last at least.
+LEAST_SHARE = 0.5
 # Draws of silent segments in a row after which the recordings count as silent.
 MOST_REDRAWS = 1000
 
 
 def split_files(recordings: Recordings, fraction: float = 0.1, seed: int = 0) -> tuple[Recordings, Recordings]:
     """Hold out whole files, since segments of the same file are too similar.
+
+    Files are chosen at random. Where those last less than half of their share of the sound, such as a single file of a
+    few milliseconds, more are held out, the shortest ones first.
 
     Arguments:
         recordings: At least two files.
@@ -39,8 +44,13 @@ def split_files(recordings: Recordings, fraction: float = 0.1, seed: int = 0) ->
             f"{recordings.paths[0]} is the only file: at least 2 are needed, one to train on and one to hold out; "
             "cut it in two at a pause."
         )
-    training, held_out = split_rows(len(recordings), fraction, seed)
-    return recordings.take(sorted(training.tolist())), recordings.take(held_out.tolist())
+    training, held_out = (part.tolist() for part in split_rows(len(recordings), fraction, seed))
+    lengths = [len(samples) for samples in recordings.samples]
+    least = LEAST_SHARE * fraction * sum(lengths)
+    training.sort(key=lengths.__getitem__, reverse=True)
+    while len(training) > 1 and sum(lengths[number] for number in held_out) < least:
+        held_out.append(training.pop())
+    return recordings.take(sorted(training)), recordings.take(held_out)
 
 
 def dequantized(samples: np.ndarray | Tensor, generator: torch.Generator | None = None) -> Tensor:
