@@ -113,7 +113,7 @@ def test_contexts_beyond_the_range_go_on_along_the_trend_of_python():
 
 
 @needs_node
-@pytest.mark.parametrize("base", ["normal", "logistic", "uniform", "mixture"])
+@pytest.mark.parametrize("base", ["normal", "logistic", "uniform", "mixture", "student_t"])
 @pytest.mark.parametrize("context", [0, 2])
 def test_quantiles_of_flows_and_mixtures_of_one_feature(base, context):
     torch.manual_seed(0)

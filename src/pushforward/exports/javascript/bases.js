@@ -4,6 +4,7 @@
 
   const {
     LOG_2PI, TINY, numbers, clamp, softplus, logSumExp, increasingRoot, ndtr, logNormal, probit,
+    studentSides, studentQuantile,
   } = root.pushforward.parts;
 
   /** Of a distribution function where it is flat. */
@@ -181,7 +182,8 @@
         return [share, 1 - share];
       },
       student_t: () => {
-        throw new Error("A flow with a base of Student's t has no quantiles here: ask Python.");
+        const [nu] = numbers(base.degrees_of_freedom);
+        return (z) => studentSides(nu, z);
       },
     };
     if (kinds[base.kind]) return kinds[base.kind]();
@@ -202,9 +204,11 @@
     if (base.kind === "normal") return probit(level, 1 - level);
     if (base.kind === "logistic") return Math.log(level) - Math.log1p(-level);
     if (base.kind === "uniform") return base.low + (base.high - base.low) * level;
+    if (base.kind === "student_t") return studentQuantile(numbers(base.degrees_of_freedom)[0], level);
     const of = distribution(base);
     const logProb = BASES[base.kind](base);
     const normal = probit(level, 1 - level);
+    if (!Number.isFinite(normal)) return normal;
     const ends = partsOf(base).map(({ center, scale }) => center + scale * normal);
     return increasingRoot(
       (z) => [overLevel(of(z), level), Math.max(Math.exp(logProb([z])), LEAST_SLOPE)],

@@ -33,7 +33,7 @@ def described_table(table: DequantizedTable) -> Described:
         }
         for name in table.context
     ]
-    return {"columns": columns, "given": given, "points": table.points}
+    return {"columns": columns, "given": given, "conditional": bool(table.given), "points": table.points}
 
 
 def _column(name: str, kind: Any) -> Described:

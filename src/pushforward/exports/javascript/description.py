@@ -20,7 +20,10 @@ from pushforward.support.own_parts import own_parts
 
 FORMAT, FORMAT_OF_TABLES, VERSION = "pushforward-flow", "pushforward-table", 1
 # The parts of the module that evaluate flows, in the order in which they need each other.
-PARTS = ("numbers", "normal", "networks", "families", "maps", "contexts", "steps", "clusters", "bases", "flow")
+PARTS = (
+    "numbers", "inputs", "normal", "student", "networks", "families", "maps", "contexts", "steps", "clusters", "bases",
+    "flow",
+)  # fmt: skip
 
 
 def evaluator() -> str:

@@ -3,28 +3,11 @@
   "use strict";
 
   const {
-    numbers, logSumExp, increasingRoot, stepsOf, REGRESSIONS, BASES, DRAWS, choice, baseQuantile, distribution,
-    overLevel, LEAST_SLOPE,
+    numbers, numbersOf, contextOf, checkCount, checkLevel, logSumExp, increasingRoot, stepsOf, REGRESSIONS, BASES, DRAWS,
+    choice, baseQuantile, distribution, overLevel, LEAST_SLOPE,
   } = root.pushforward.parts;
 
   const VERSION = 1;
-
-  /** A row, as a copy that a step may change. */
-  function rowOf(values, features) {
-    if (values.length !== features) throw new Error(`Expected a row of ${features} numbers, got ${values.length}.`);
-    return Float64Array.from(values);
-  }
-
-  /** A context as an array that nobody changes, since steps remember what they found of it. */
-  function contextOf(context, size) {
-    if (!size) {
-      if (context) throw new Error("This density takes no context.");
-      return null;
-    }
-    if (!context) throw new Error(`This density needs a context of ${size} numbers.`);
-    if (context.length !== size) throw new Error(`Expected a context of ${size} numbers, got ${context.length}.`);
-    return Float64Array.from(context);
-  }
 
   function checkOneFeature(features) {
     if (features > 1) throw new Error(`A density over ${features} features has no quantiles.`);
@@ -42,10 +25,16 @@
     /**
      * Move a row in place from stage to stage: 0 is the latent space, `steps.length` the data; returns log_det.
      *
-     * Steps remember what they found of a context: give a new array for another one.
+     * Steps remember what they found of a context: give a new array for another one. Of NaN, and of a context that is
+     * not finite, all is NaN.
      */
     through(row, from, to, context = null) {
       if (this.contextFeatures && !context) contextOf(context, this.contextFeatures);
+      // A comparison takes NaN for a number on one of its sides, and would go on with finite ones.
+      if (row.some(Number.isNaN) || (context && !context.every(Number.isFinite))) {
+        row.fill(NaN);
+        return NaN;
+      }
       const ahead = to > from;
       let logDet = 0;
       for (let stage = from; stage !== to; stage += ahead ? 1 : -1) {
@@ -57,14 +46,14 @@
 
     /** {value, logDet} of the data that a latent row becomes. */
     forward(z, context = null) {
-      const value = rowOf(z, this.features);
+      const value = numbersOf(z, this.features, "row");
       const logDet = this.through(value, 0, this.steps.length, contextOf(context, this.contextFeatures));
       return { value, logDet };
     }
 
     /** {value, logDet} of the latent row of data. */
     inverse(x, context = null) {
-      const value = rowOf(x, this.features);
+      const value = numbersOf(x, this.features, "row");
       const logDet = this.through(value, this.steps.length, 0, contextOf(context, this.contextFeatures));
       return { value, logDet };
     }
@@ -77,6 +66,7 @@
 
     /** Draws, as rows; `random` gives uniform numbers from 0 to 1, as Math.random does. */
     sample(count, context = null, random = Math.random) {
+      checkCount(count);
       const given = contextOf(context, this.contextFeatures);
       return Array.from({ length: count }, () => {
         const row = Float64Array.from(DRAWS[this.base.kind](this.base, this.features, random));
@@ -88,6 +78,7 @@
     /** The x below which a share of a density of one feature lies. */
     quantile(level, context = null) {
       checkOneFeature(this.features);
+      checkLevel(level);
       return this.forward([baseQuantile(this.base, level)], context).value[0];
     }
 
@@ -129,6 +120,7 @@
 
     /** Draws, as rows; `random` gives uniform numbers from 0 to 1, as Math.random does. */
     sample(count, context = null, random = Math.random) {
+      checkCount(count);
       const seen = this.seen(context);
       return Array.from({ length: count }, () => {
         return this.flows[choice(this.weights, random)].sample(1, seen, random)[0];
@@ -138,8 +130,12 @@
     /** The x below which a share of a density of one feature lies. */
     quantile(level, context = null) {
       checkOneFeature(this.features);
+      checkLevel(level);
       const seen = this.seen(context);
       const ends = this.flows.map((flow) => flow.quantile(level, seen));
+      // There is nothing between infinite ends: those of the levels 0 and 1, and of NaN.
+      const beyond = ends.find((end) => !Number.isFinite(end));
+      if (beyond !== undefined) return beyond;
       const sides = this.flows.map((flow) => distribution(flow.base));
       const excess = (x) => {
         const sums = [0, 0];
@@ -157,12 +153,20 @@
 
   /** Read what `pushforward export MODEL -o model.json` writes: a flow, a mixture of flows, or a model of a table. */
   function read(spec) {
-    const known = spec.format === "pushforward-flow" || spec.format === "pushforward-table";
-    if (!known || spec.version > VERSION) {
-      throw new Error(`This is no model of pushforward, or one of a later version than ${VERSION}.`);
+    const { format, version } = spec === null || typeof spec !== "object" ? {} : spec;
+    const known = format === "pushforward-flow" || format === "pushforward-table";
+    if (!known || !Number.isInteger(version) || version < 1 || version > VERSION) {
+      throw new Error(`This is not a model of pushforward, or it is one of a later version than ${VERSION}.`);
     }
-    if (spec.format === "pushforward-table") return new root.pushforward.Table(spec);
-    return spec.flows ? new Mixture(spec) : new Flow(spec);
+    const [made, parts] =
+      format === "pushforward-table"
+        ? [root.pushforward.Table, ["density", "columns", "given", "points"]]
+        : spec.flows
+          ? [Mixture, ["features", "context_features", "weights", "flows", "regressions"]]
+          : [Flow, ["features", "context_features", "bijection", "base"]];
+    const lacking = parts.find((part) => spec[part] === undefined);
+    if (lacking) throw new Error(`This model of pushforward is damaged: it has no "${lacking}".`);
+    return new made(spec);
   }
 
   Object.assign(root.pushforward, { read, Flow, Mixture, logSumExp });

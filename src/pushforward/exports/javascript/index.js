@@ -2,7 +2,9 @@
 "use strict";
 
 require("./numbers.js");
+require("./inputs.js");
 require("./normal.js");
+require("./student.js");
 require("./networks.js");
 require("./families.js");
 require("./maps.js");

@@ -1,6 +1,8 @@
 /* The same as an ES module, for browsers, bundlers and Node: import { read } from "pushforward". */
 import "./numbers.js";
+import "./inputs.js";
 import "./normal.js";
+import "./student.js";
 import "./networks.js";
 import "./families.js";
 import "./maps.js";

@@ -26,7 +26,10 @@
 
   /** Nanoseconds since 1970 of a Date, or of text in ISO 8601; `zoned` columns have times with an offset from UTC. */
   function tickOf(value, zoned, what) {
-    if (value instanceof Date) return BigInt(value.getTime()) * 1000000n;
+    if (value instanceof Date) {
+      if (Number.isNaN(value.getTime())) throw new Error(`${what} has an invalid Date.`);
+      return BigInt(value.getTime()) * 1000000n;
+    }
     const found = typeof value === "string" ? WRITTEN.exec(value.trim()) : null;
     if (!found) throw new Error(`${what} needs a Date, or text such as 2024-02-29 or 2024-02-29T13:05:00.`);
     const [, year, month, day, hour = "0", minute = "0", second = "0", fraction = "", offset] = found;
@@ -36,8 +39,9 @@
     const days = dayOf(Number(year), Number(month) - 1, Number(day));
     const shown = new Date(Number(days) * 86400000);
     const parts = [shown.getUTCMonth() + 1, shown.getUTCDate()];
-    if (parts[0] !== Number(month) || parts[1] !== Number(day) || Number(hour) > 23 || Number(minute) > 59) {
-      throw new Error(`"${value}" is not a date of the calendar.`);
+    const ofDay = Number(hour) < 24 && Number(minute) < 60 && Number(second) < 60;
+    if (parts[0] !== Number(month) || parts[1] !== Number(day) || !ofDay) {
+      throw new Error(`${what} has "${value}", which is not a date of the calendar.`);
     }
     const seconds = BigInt(hour) * 3600n + BigInt(minute) * 60n + BigInt(second);
     const ticks = days * DAY + seconds * 1000000000n + BigInt(fraction.padEnd(9, "0"));

@@ -6,13 +6,30 @@
 (function (root) {
   "use strict";
 
-  const { numbers, logSumExp, tickOf, isoOf, Calendar, columnMap, nearest, remainder } = root.pushforward.parts;
+  const { numbers, shown, checkCount, logSumExp, tickOf, isoOf, Calendar, columnMap, nearest, remainder } = root.pushforward.parts;
 
   // The code of a value that the model has never seen.
   const UNSEEN = Infinity;
   const whole = (x, step, offset) => (x - offset) % step === 0;
   // A multiple of a step has the rounding of a product: 3 * 0.1 is not 0.3, but with fifteen digits it is.
   const clean = (x) => Number(x.toPrecision(15));
+
+  /** The number that a value is. */
+  function numberOf(value, what) {
+    const x = typeof value === "bigint" ? Number(value) : value;
+    if (typeof x !== "number") throw new Error(`${what} needs a number, and got ${shown(value)}.`);
+    if (!Number.isFinite(x)) throw new Error(`${what} needs a finite number, and got ${shown(value)}.`);
+    return x;
+  }
+
+  /** A row, or what is given: an object that may have any column. */
+  function rowOf(row) {
+    if (typeof row === "object" && row !== null && !Array.isArray(row)) return row;
+    throw new Error(`A row is an object, {column: value}, and not ${shown(row)}.`);
+  }
+
+  /** A value of a row, which is not what every object has, such as __proto__ and toString. */
+  const valueOf = (row, name) => (name in Object.prototype && !Object.hasOwn(row, name) ? null : row[name]);
 
   /* ---- what the values of a column are: encode(value) gives a code, decode(code) a value ---- */
 
@@ -54,8 +71,7 @@
   function plain({ low, high, open, step, offset, snapped, atoms, written, recorded }, what) {
     return {
       encode(value) {
-        const x = typeof value === "bigint" ? Number(value) : value;
-        if (typeof x !== "number") throw new Error(`${what} needs a number, and got ${JSON.stringify(value)}.`);
+        const x = numberOf(value, what);
         if (atoms.includes(x)) return x;
         const outside = (low !== null && (open ? x <= low : x < low)) || (high !== null && x > high);
         if (outside || (step !== null && !whole(x, step, offset))) return UNSEEN;
@@ -81,8 +97,7 @@
   function angles({ low, period, step, strict, atoms }, what) {
     return {
       encode(value) {
-        if (typeof value !== "number") throw new Error(`${what} needs a number, and got ${JSON.stringify(value)}.`);
-        const turned = low + remainder(value - low, period);
+        const turned = low + remainder(numberOf(value, what) - low, period);
         const code = turned >= low + period ? low : turned;
         if (!step || atoms.includes(code)) return code;
         const near = low + nearest((code - low) / step) * step;
@@ -123,6 +138,8 @@
         const values = VALUES[column.values.kind](column.values, what);
         return { name: column.name, what, values, gap: column.gap, shown: SHOWN[column.shown.kind](column.shown) };
       });
+      // Given columns that do not vary are not among these.
+      this.conditional = this.given.length > 0 || Boolean(spec.conditional);
       this.modeled = this.columns.filter((column) => column.map);
       const size = this.modeled.length;
       const points = numbers(spec.points);
@@ -131,15 +148,15 @@
 
     /** The code of a value, NaN where there is none. */
     code(column, row) {
-      const value = row[column.name];
+      const value = valueOf(row, column.name);
       if (value === null || value === undefined || Number.isNaN(value)) return NaN;
       return column.values ? column.values.encode(value) : UNSEEN;
     }
 
-    /** What the density is shown of the given columns of a row, null where there are none; and whether all were seen. */
+    /** What the density is shown of the given columns of a row, null where there are none; and which was never seen. */
     context(row) {
-      if (!this.given.length) return { context: null, seen: true };
-      let seen = true;
+      if (!this.given.length) return { context: null, unseen: null };
+      let unseen = null;
       const context = this.given.flatMap((column) => {
         const code = this.code(column, row);
         const missing = Number.isNaN(code) || code === UNSEEN;
@@ -147,21 +164,21 @@
           return [...column.shown(missing ? column.gap : code), missing ? 1 : 0];
         }
         if (Number.isNaN(code)) throw new Error(`${column.what} has no value, and none of the training rows lacked it.`);
-        seen = seen && code !== UNSEEN;
+        if (code === UNSEEN) unseen = unseen || column;
         return column.shown(code);
       });
-      return { context, seen };
+      return { context, unseen };
     }
 
     /** log p(columns | given) in nats; -Infinity for a value that the model has never seen. */
     logProb(row) {
-      const { context, seen } = this.context(row);
+      const { context, unseen } = this.context(rowOf(row));
       const codes = this.columns.map((column) => this.code(column, row));
       this.columns.forEach((column, k) => {
         if (!column.map || !Number.isNaN(codes[k])) return;
         throw new Error(`${column.what} has no value, and none of the training rows lacked it.`);
       });
-      if (!seen || codes.includes(UNSEEN)) return -Infinity;
+      if (unseen || codes.includes(UNSEEN)) return -Infinity;
       const own = codes.filter((_, k) => this.columns[k].map);
       const terms = this.points.map((point) => {
         let sum = 0;
@@ -178,6 +195,7 @@
 
     /** Draws, as rows; of a model with given columns all given one row of these. */
     sample(count, given = {}, random = Math.random) {
+      checkCount(count);
       const context = this.conditions(given);
       return this.density.sample(count, context, random).map((y) => this.decoded(y));
     }
@@ -189,20 +207,26 @@
     }
 
     conditions(given) {
-      const { context, seen } = this.context(given);
-      if (!seen) throw new Error("A given column has a value that the model has never seen.");
+      const row = rowOf(given ?? {});
+      const [name] = Object.keys(row);
+      if (name !== undefined && !this.conditional) {
+        const all = this.columns.map((column) => column.name).join(", ");
+        throw new Error(`This model is p(${all}), without given columns: leave out "${name}".`);
+      }
+      const { context, unseen } = this.context(row);
+      if (unseen) throw new Error(`${unseen.what} has ${shown(row[unseen.name])}, which the model has never seen.`);
       return context;
     }
 
     /** The row that numbers on the whole line stand for. */
     decoded(y) {
-      const row = {};
       let place = 0;
-      for (const column of this.columns) {
+      const entries = this.columns.map((column) => {
         const code = column.map ? column.map.decode(y[place++]) : 0;
-        row[column.name] = column.values ? column.values.decode(code) : null;
-      }
-      return row;
+        return [column.name, column.values ? column.values.decode(code) : null];
+      });
+      // Not by assignment, which a column __proto__ would not survive.
+      return Object.fromEntries(entries);
     }
   }
 
