@@ -10,8 +10,10 @@ from targets import banana_rows
 from walks import gaussian_chain
 
 import pushforward as pf
+from pushforward.chains.information import Entropy, Information
 from pushforward.chains.neighbors import latent_gap
 from pushforward.chains.reading import read_chain
+from pushforward.evaluation.report.contents import Estimate
 
 REPETITIONS = 100
 ROOT = np.array([[1.0, 0.0, 0.0], [0.6, 0.9, 0.0], [-0.3, 0.5, 1.2]])
@@ -120,6 +122,32 @@ def test_rows_beyond_the_bounds_of_the_other_have_an_infinite_divergence():
     bounded = read_chain(b, bounds={"a": (0.0, 1.0)})
     found = pf.information(a, bounded, flow="nsf", max_steps=2, progress=False)
     assert found.divergence.value == math.inf and any("bounds of B" in one for one in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("gap", "says", "of_groups"),
+    [
+        (0.05, "by nearest neighbors it is lower by about 0.050 ± 0.010", "too small by about 0.050 ± 0.010"),
+        (0.015, "nearest neighbors see no difference from it beyond their error (0.015 ± 0.010)", None),
+        (-0.015, "nearest neighbors see no difference from it beyond their error (−0.015 ± 0.010)", None),
+        (-0.05, None, "too large by about 0.050 ± 0.010"),
+    ],
+)
+def test_sentences_of_gaps(gap, says, of_groups):
+    """No gap is called an error, and no number is too small by less than none."""
+    bound, found = Estimate(1.0, 0.1), Estimate(gap, 0.01)
+    groups = {"mutual_information": bound, "mutual_information_gap": found, "groups": [["a"], ["b"]]}
+    of_entropy, of_information = Information(Entropy(bound, found), **groups).sentences
+    assert says is None or says in of_entropy
+    assert (of_groups or says) in of_information
+
+
+def test_warnings_of_groups_name_the_chain_and_stand_once():
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(400, 2)), 0)
+    said = pf.information(walk, groups=[["0"], ["1"]], flow="gaussian").warnings
+    assert len(said) == len(set(said))
+    assert any(one.startswith("for the mean of ") and "the chain is worth only" in one for one in said)
+    assert "the chain is short for its autocorrelation; errors are too small." in said
 
 
 @pytest.mark.parametrize(

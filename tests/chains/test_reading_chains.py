@@ -117,6 +117,83 @@ def test_parameters_without_a_density_are_named():
         read_chain(pa.table({"a": x[:, 0], "b": x[:, 1], "c": x.sum(1)})).check_density()
 
 
+def test_fewer_rows_than_parameters_are_no_linear_function():
+    """Of independent columns, and of few rows that are drawn again and again."""
+    few = np.random.default_rng(0).normal(size=(110, 120))
+    says = "There are 110 different rows for 120 parameters in the chain; a density of these needs more"
+    for x in (few, np.concatenate([few, few[:50]])):
+        with pytest.raises(pf.InputError, match=says):
+            read_chain(x).check_density()
+    with pytest.raises(
+        pf.InputError, match="different rows for 90 parameters in the rows of the fit, half of the chain;"
+    ):
+        pf.information(few[:, :90], flow="gaussian")
+
+
+def walk(count=4000):
+    """One correlated chain, as a table."""
+    noise = np.random.default_rng(0).normal(size=count + 400)
+    return {"a": np.convolve(noise, 0.98 ** np.arange(400))[400 : count + 400], "log_posterior": np.zeros(count)}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        (np.arange(4000), "Each of the 4,000 rows is a Markov chain of its own"),
+        ([f"row {k}" for k in range(4000)], "Each of the 4,000 rows is a Markov chain of its own"),
+        (np.random.default_rng(0).normal(size=4000), "The column chain of the chain has the value .* in row 1"),
+        ([1.5, *[0.0] * 3999], "has the value 1.5 in row 1, but numbers the Markov chain of each row"),
+        ([None, *[0] * 3999], "has no value in row 1"),
+        ([0.0, np.nan, *[0.0] * 3998], "has no value in row 2"),
+        ([*["a"] * 3999, " "], "has no value in row 4000"),
+    ],
+)
+def test_a_column_that_does_not_number_markov_chains_is_refused(numbers, says):
+    with pytest.raises(pf.InputError, match=says):
+        read_chain(pa.table(walk() | {"chain": pa.array(numbers)}))
+
+
+def test_markov_chains_too_short_for_their_autocorrelation_are_told():
+    def said(numbers, **options):
+        return read_chain(pa.table(walk() | {"chain": numbers}), **options).doubts
+
+    (doubt,) = said(np.arange(4000) // 4)
+    assert doubt.startswith("100% of the rows are in 1,000 Markov chains of fewer than 20 rows")
+    # A chain that is read again says it once.
+    chain = read_chain(pa.table(walk() | {"chain": np.arange(4000) // 4}))
+    assert read_chain(chain).doubts == chain.doubts == (doubt,)
+    assert said(np.arange(4000) // 100) == said(np.zeros(4000)) == said(["first"] * 2000 + ["second"] * 2000) == ()
+    # Few rows that are left of a chain are not many; of independent rows nothing is to be seen.
+    assert said(np.where(np.arange(4000) < 5, 1, 0)) == said(np.arange(4000), independent=True) == ()
+
+
+@pytest.mark.parametrize("name", [".", "..", "run", "run/", "{}"])
+def test_a_folder_is_read_by_any_of_its_names(tmp_path, monkeypatch, name):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    write_root(folder)
+    (folder / "below").mkdir()
+    monkeypatch.chdir({".": folder, "..": folder / "below"}.get(name, tmp_path))
+    np.testing.assert_array_equal(read_chain(name.format(folder)).x, read_chain(folder / "run").x)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (".", r"The folder \. has no chains"),
+        ("..", r"The folder \.\. has no chains"),
+        ("/", "The folder / has no chains"),
+        ("", "The name of the chain is empty"),
+        (["A.csv", "B.csv"], "one file or folder, not a list of them"),
+    ],
+)
+def test_a_folder_without_chains_and_an_empty_name_are_refused(tmp_path, monkeypatch, name, says):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(pf.InputError, match=says):
+        read_chain(name)
+
+
 def test_objects_of_getdist(tmp_path):
     getdist = pytest.importorskip("getdist")
     write_root(tmp_path)

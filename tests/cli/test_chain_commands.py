@@ -72,7 +72,11 @@ def test_results(folder):
     [
         (["evidence", "b.csv"], "needs the log-posterior"),
         (["evidence", "a.csv", "--weight", "w"], "no weight column w"),
-        (["evidence", "a.csv", "--columns", "om"], "needs the log-posterior"),
+        (["evidence", "a.csv", "--columns", "om"], "is of om, s8 together, not of om: leave out --columns"),
+        (["evidence", "/"], "The folder / has no chains"),
+        (["information", ""], "The name of the chain is empty"),
+        (["tension", "", "a.csv"], "The name of the chain is empty"),
+        (["tension", "a.csv", "/"], "The folder / has no chains"),
         (["evidence", "a.csv", "--bounds", "om=0"], "--bounds takes parameter=low:high"),
         (["evidence", "a.csv", "--bounds", "om=a:1"], "--bounds takes parameter=low:high"),
         (["evidence", "a.csv", "--bounds", "om=1:0"], "lower bound of the parameter om, 1, is not below"),

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from named_flows import FLOWS, IN_UNITS, made
 from scipy import special
 from small_fits import small_flows
@@ -165,8 +164,9 @@ def test_quantiles_of_students_t_are_those_of_scipy(degrees):
         expected[level] = smaller if level < 0.5 else -smaller
     calls = [f"pushforward.parts.studentQuantile({degrees!r}, {level!r})" for level in LEVELS]
     np.testing.assert_allclose(asked(None, calls), list(expected.values()), rtol=1e-10, atol=1e-15)
-    calls = [f"pushforward.parts.studentSides({degrees!r}, {t!r})" for t in (-1e3, -2.0, -0.1, 0.0, 0.7, 5.0, 1e6)]
-    sides = np.array([[special.stdtr(degrees, t), special.stdtr(degrees, -t)] for t in (-1e3, -2, -0.1, 0, 0.7, 5, 1e6)])
+    points = (-1e3, -2.0, -0.1, 0.0, 0.7, 5.0, 1e6)
+    calls = [f"pushforward.parts.studentSides({degrees!r}, {t!r})" for t in points]
+    sides = np.array([[special.stdtr(degrees, t), special.stdtr(degrees, -t)] for t in points])
     np.testing.assert_allclose(asked(None, calls), sides, rtol=1e-10, atol=0)
     ends = [f"pushforward.parts.studentQuantile({degrees!r}, {level})" for level in (0, 1)]
     assert asked(None, ends) == ["-Infinity", "Infinity"]
@@ -218,11 +218,11 @@ def test_values_of_a_table_that_cannot_be_are_refused_by_the_name_of_their_colum
         "toString: undefined": 'Error: The column "toString" has no value, and none of the training rows lacked it.',
     }
     calls = {f"model.logProb({{ ...{row}, {change} }})": answer for change, answer in expected.items()}
-    without = "({ __proto__: _, ...rest }) => rest"
+    without = f"(({{ __proto__: _, ...rest }}) => rest)({row})"
+    lacking = 'Error: The column "__proto__" has no value, and none of the training rows lacked it.'
     calls |= {
         f"Number.isFinite(model.logProb({row}))": True,
-        f"model.logProb(({without})({row}))": 'Error: The column "__proto__" has no value, and none of the training rows '
-        "lacked it.",
+        f"model.logProb({without})": lacking,
         "model.logProb()": "Error: A row is an object, {column: value}, and not undefined.",
         "model.logProb(null)": "Error: A row is an object, {column: value}, and not null.",
         'model.logProb("star")': 'Error: A row is an object, {column: value}, and not "star".',

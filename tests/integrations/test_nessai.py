@@ -1,5 +1,6 @@
 """Nested sampling of nessai with flows of ours: a known evidence."""
 
+import importlib
 import math
 
 import numpy as np
@@ -14,6 +15,8 @@ from nessai.flowsampler import FlowSampler
 from nessai.model import Model
 
 from pushforward.integrations.nessai import NessaiFlow, flow_config
+from pushforward.zoo.names import OTHERS
+from pushforward.zoo.registry import build
 
 DEVIATION = 0.5
 
@@ -50,6 +53,43 @@ def test_the_evidence_of_a_gaussian_is_found(name, tmp_path):
     sampler.run(plot=False, save=False)
     assert abs(sampler.log_evidence - math.log(1 / 100)) < 5 * sampler.log_evidence_error
     assert isinstance(sampler.ns.proposal.flow.model, NessaiFlow)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("nsf", {"zz": 1}, "nsf has no option 'zz'"),
+        ("nsf", {"layers": -1}, "nsf: option layers cannot be -1"),
+        ("nsf", {"hidden": (0,)}, r"nsf: option hidden.0 cannot be 0"),
+        ("nsf", {"features": 3}, "leave out the option 'features'"),
+        ("arbitrary_conditional", {}, "arbitrary_conditional needs the option"),
+        ("wavenet", {}, "wavenet is not a flow that can be made here"),
+        ("bernstein", {"degree": 0}, "option degree cannot be 0"),
+        ("autoregressive", {}, "autoregressive needs the option 'univariate'"),
+        ("nsff", {}, "nsff"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_at_once(name, options, says):
+    if name in ("arbitrary_conditional", "wavenet"):
+        # Known by name once their modules are imported.
+        importlib.import_module(OTHERS[name])
+    with pytest.raises(pf.InputError, match=says):
+        flow_config(name, **options)
+
+
+def test_every_option_of_an_architecture_may_be_given():
+    state = torch.get_rng_state()
+    for name, options in (
+        ("nsf", {"layers": 2, "hidden": (8, 8), "bins": 4, "kind": "coupling"}),
+        ("maf", {"order": (2, 0, 1), "base": "logistic"}),
+        ("sylvester", {"rank": 3}),
+        ("bernstein", {"degree": 4, "hidden": [8]}),
+    ):
+        config = flow_config(name, **options)
+        assert build(config["architecture"] | {"features": 3}).features == 3
+        torch.set_rng_state(state)
+    flow_config("nsf", layers=2)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_the_methods_of_nessai_are_those_of_the_flow():

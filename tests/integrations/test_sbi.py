@@ -85,6 +85,21 @@ def test_the_estimator_keeps_the_shapes_of_sbi_and_the_density_of_the_flow():
     assert draws.shape == (7, 5, 2) == estimator.sample((7,), condition).shape
 
 
+@pytest.mark.parametrize(
+    ("value", "says"), [(0.0, "is constant"), (torch.nan, "not finite"), (torch.inf, "not finite")]
+)
+def test_columns_without_units_are_called_as_sbi_calls_them(value, says):
+    good, bad = torch.randn(50, 2), torch.randn(50, 2)
+    bad[:, 1] = value
+    for builder in (posterior_nn, likelihood_nn):
+        with pytest.raises(pf.InputError, match=f"Column 1 of the parameters .*{says}"):
+            builder("maf", layers=1)(bad, good)
+        with pytest.raises(pf.InputError, match=f"Column 1 of the observations .*{says}"):
+            builder("maf", layers=1)(good, bad)
+    with pytest.raises(pf.InputError, match=f"Column 1 of the embedding .*{says}"):
+        posterior_nn("maf", embedding=torch.nn.Identity(), layers=1)(good, bad)
+
+
 def test_wrong_shapes_and_options_are_named():
     with pytest.raises(pf.InputError, match=r"parameters of shape \(N, D\), got \(5,\)"):
         posterior_nn()(torch.randn(5), torch.randn(5, 2))
@@ -94,8 +109,15 @@ def test_wrong_shapes_and_options_are_named():
         posterior_nn(embedding=torch.nn.Identity())(torch.randn(5, 2), torch.randn(5, 2, 3))
     with pytest.raises(pf.InputError, match='did you mean "nsf"'):
         posterior_nn("nfs")
-    with pytest.raises(pf.InputError, match="no option 'layer'"):
-        posterior_nn("nsf", layer=2)(torch.randn(5, 2), torch.randn(5, 2))
+    for builder in (posterior_nn, likelihood_nn):
+        with pytest.raises(pf.InputError, match="no option 'layer'"):
+            builder("nsf", layer=2)
+        with pytest.raises(pf.InputError, match="option layers cannot be -1"):
+            builder("nsf", layers=-1)
+        with pytest.raises(pf.InputError, match="leave out the option 'context'"):
+            builder("nsf", context=3)
+    with pytest.raises(pf.InputError, match="An embedding is a module of torch, not an object of type int"):
+        posterior_nn("nsf", embedding=5)
     with pytest.raises(pf.InputError, match=r"context of shape \(3,\); the condition has shape \(4,\)"):
         FlowEstimator(pf.maf(features=2, context=3), (4,))
     estimator = FlowEstimator(pf.maf(features=2, context=3), (3,))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from small_fits import small_flows
 
 import pushforward as pf
 
@@ -59,3 +60,23 @@ def test_metadata_that_does_not_fit_is_refused():
         get_trained_synthesizer(data, {"columns": {"height": {"sdtype": "numerical"}}})
     with pytest.raises(pf.InputError, match="the metadata has 2"):
         get_trained_synthesizer(data, {"tables": {"a": {}, "b": {}}})
+    known = {name: {"sdtype": "unknown"} for name in data.columns}
+    name = data.columns[0]
+    for metadata in ({}, {"columns": {}}, {"columns": {key: known[key] for key in data.columns[1:]}}):
+        with pytest.raises(pf.InputError, match=f'lacks the column "{name}" of the table'):
+            get_trained_synthesizer(data, metadata)
+    with pytest.raises(pf.InputError, match="or a dictionary like it, not int"):
+        get_trained_synthesizer(data, 5)
+    for column in ({"sdtype": "zz"}, {"sdtype": "email"}, {"sdtype": "categorical", "pii": True}):
+        with pytest.raises(pf.InputError, match=f'column "{name}" is of the sdtype "{column["sdtype"]}".*real values'):
+            get_trained_synthesizer(data, {"columns": known | {name: column}})
+
+
+def test_numbers_of_rows(monkeypatch):
+    small_flows(monkeypatch)
+    synthesizer = get_trained_synthesizer(people(100), max_steps=1, flow="maf")
+    none = sample_from_synthesizer(synthesizer, 0)
+    assert len(none) == 0 and none.dtypes.equals(people(100).dtypes)
+    for count in (-1, 1.5, "3", None, True):
+        with pytest.raises(pf.InputError, match="n_samples is a whole number of at least 0"):
+            sample_from_synthesizer(synthesizer, count)

@@ -55,6 +55,9 @@ def test_what_does_not_fit_is_refused():
         FlowImputer(lambda x: x.sum(1), density, x=np.zeros(3))
     with pytest.raises(pf.InputError, match=r"one number for each row, \(1000,\); it gave \(1000, 2\)"):
         FlowImputer(lambda x: x, density)
+    for size in (0, -1, 1.5, None):
+        with pytest.raises(pf.InputError, match="sample_size is the number of draws for each coalition, at least 1"):
+            FlowImputer(lambda x: x.sum(1), density, sample_size=size)
     with pytest.raises(pf.InputError, match=r"coalitions of shape \(n, 2\), got \(4, 3\)"):
         FlowImputer(lambda x: x.sum(1), density, x=np.zeros(2)).value_function(np.ones((4, 3), dtype=bool))
     table = pd.DataFrame(rows, columns=["x", "y"]).assign(label=["a", "b"] * 50)

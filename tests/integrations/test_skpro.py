@@ -59,6 +59,9 @@ def test_the_distribution_is_that_of_the_estimator(regressor, rows):
     np.testing.assert_allclose(found.ppf(0.3)["height"], estimator.predict_quantiles(X, [0.3])[:, 0])
     crps = found.energy(y) - 0.5 * found.energy()
     np.testing.assert_allclose(crps["energy"], estimator.crps(X, truth), rtol=2e-3)
+    for count in (0, -1):
+        with pytest.raises(pf.InputError, match=f"n_samples is a whole number of at least 1.*; it is {count}"):
+            found.sample(count)
     quantiles = regressor.predict_quantiles(X, [0.1, 0.9])
     assert list(quantiles.columns) == [("height", 0.1), ("height", 0.9)]
     interval = regressor.predict_interval(X, 0.8)

@@ -114,6 +114,24 @@ def test_wrong_shapes_are_refused_by_what_was_expected(make):
         base_of(make()).log_prob(torch.zeros(5, 4))
 
 
+@pytest.mark.parametrize(
+    "values", [torch.zeros(5, 3, dtype=torch.float64), torch.zeros(5, 3, dtype=torch.int64), [[0.0] * 3]]
+)
+def test_another_precision_is_named_in_both_directions(values):
+    """As by the methods of a flow; and so is that of a context."""
+    flow = pf.nsf(features=3, layers=1, hidden=(8,))
+    transform = as_transform(flow)
+    says = "is (float64|int64), the flow float32: convert|A flow takes tensors"
+    for ask in (transform, transform.inv, lambda x: transform.log_abs_det_jacobian(x, x), flow.log_prob):
+        with pytest.raises(pf.InputError, match=says):
+            ask(values)
+    conditional = pf.nsf(features=3, context=2, layers=1, hidden=(8,))
+    with pytest.raises(pf.InputError, match="context is float64, the flow float32"):
+        as_transform(conditional, torch.zeros(2, dtype=torch.float64))(torch.zeros(5, 3))
+    with pytest.raises(pf.InputError, match="A flow takes tensors, and value"):
+        base_of(flow).log_prob([[0.0] * 3])
+
+
 def test_a_missing_package_names_the_extra_and_another_missing_module_itself():
     with (
         pytest.raises(MissingPackageError, match=r"pip install 'pushforward\[things\]'"),

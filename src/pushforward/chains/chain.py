@@ -38,6 +38,7 @@ class Chain:
         independent: whether rows are independent of each other, as those of nested samplers, and in no order.
         notes: what is to be known about them, in sentences.
         doubts: why less is known from them than from so many rows, in sentences.
+        density_of: the parameters whose log-posterior the source has, where these are others and it is not known.
     """
 
     names: list[str]
@@ -50,6 +51,7 @@ class Chain:
     independent: bool = False
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    density_of: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -67,9 +69,10 @@ class Chain:
             return self
         places = [self.names.index(name) for name in columns]
         known = self.log_posterior if set(columns) == set(self.names) else None
+        of = self.density_of if known is self.log_posterior else tuple(self.names)
         return dataclasses.replace(
             self, names=list(columns), x=self.x[:, places], log_posterior=known, low=self.low[places],
-            high=self.high[places],
+            high=self.high[places], density_of=of,
         )  # fmt: skip
 
     def within(self, bounds: Mapping[str, tuple[float | None, float | None]]) -> Chain:
@@ -112,7 +115,7 @@ class Chain:
         self.check_columns("the chain")
 
     def check_columns(self, where: str) -> None:
-        """Refuse constants, linear functions of others, and numbers without squares.
+        """Refuse constants, linear functions of others, fewer rows than parameters, and numbers without squares.
 
         Raises:
             InputError: the parameter is named, and where it is so.
@@ -135,6 +138,13 @@ class Chain:
             )
         values, vectors = np.linalg.eigh(np.atleast_2d(np.corrcoef(self.x, rowvar=False)))
         if values[0] < LEAST_EIGENVALUE:
+            distinct = len(np.unique(self.x, axis=0))
+            if distinct <= len(self.names):
+                raise InputError(
+                    f"There are {counted(distinct, 'different row')} for {counted(len(self.names), 'parameter')} in "
+                    f"{where}; a density of these needs more: give more rows, or "
+                    "choose fewer parameters with --columns (columns= in Python)."
+                )
             name = self.names[int(np.abs(vectors[:, 0]).argmax())]
             raise InputError(
                 f"The parameter {quoted(name)} is a linear function of the others, so that they have no density "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -21,6 +21,7 @@ from pushforward.chains.weighing import LogEstimate, log_mean, tail_shape
 from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import Estimate, as_json
 from pushforward.flow import Flow
+from pushforward.support.suggestions import quoted
 from pushforward.support.wording import counted, nats, option, with_minus
 
 # The variances by which the base is scaled, of which rows that are not trained on choose one; from this Pareto k on
@@ -127,6 +128,11 @@ def evidence(
     reading, fitting = split_options(options)
     seed = fitting.get("seed", 0)
     whole = read_chain(chain, **reading)
+    if whole.log_posterior is None and whole.density_of:
+        raise InputError(
+            "An evidence needs the log-posterior of every sample, and that of the chain is of "
+            f"{_listed(whole.density_of)} together, not of {_listed(whole.names)}: leave out {option('columns')}."
+        )
     if whole.log_posterior is None:
         raise InputError(
             "An evidence needs the log-posterior of every sample, of all parameters together: name its column with "
@@ -152,6 +158,10 @@ def evidence(
         Estimate(best.value, best.error), method, reciprocal, importance, bridge, temperature,
         (len(whole), len(first), len(second)), effective_size(whole), warnings, whole.notes,
     )  # fmt: skip
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(map(quoted, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def _log_ratio(flow: Flow, chain: Chain, temperature: float) -> np.ndarray:

@@ -68,6 +68,8 @@ def read_root(root: Path) -> RawChain:
 
 
 def _files(root: Path) -> list[Path]:
+    if not root.name:  # of a folder such as . and /
+        return []
     pattern = re.compile(re.escape(root.name) + r"[._](\d+)\.txt")
     folder = root.parent
     found = sorted(
@@ -78,7 +80,7 @@ def _files(root: Path) -> list[Path]:
         return [file for _, file in found]
     single = root.with_name(f"{root.name}.txt")
     named = root.with_name(f"{root.name}.paramnames")
-    return [single] if root.name and single.is_file() and named.is_file() else []
+    return [single] if single.is_file() and named.is_file() else []
 
 
 def _numbers(file: Path) -> np.ndarray:

@@ -72,19 +72,17 @@ class Information:
         said = []
         for name, one in (("", self.entropy), (" of B", self.entropy_b)):
             if one is not None:
-                seen = "lower by about" if one.gap.value > 2 * one.gap.error else "not lower by more than the error of"
-                said.append(
-                    f"The entropy{name} is at most {one.bound} nats (cross-entropy of held-out rows); by nearest "
-                    f"neighbors it is {seen} {one.gap}."
-                )
+                seen = f"by nearest neighbors it is lower by about {one.gap}" if _seen(one.gap) else _unseen(one.gap)
+                said.append(f"The entropy{name} is at most {one.bound} nats (cross-entropy of held-out rows); {seen}.")
         if self.divergence is not None:
             said.append(f"KL(A‖B) = {self.divergence} nats{self._what_divergence()}.")
         if self.mutual_information is not None:
             between = " and ".join(", ".join(map(quoted, group)) for group in self.groups)
-            said.append(
-                f"The mutual information of {between} is {self.mutual_information} nats; by nearest "
-                f"neighbors it is too small by {self.mutual_information_gap}."
-            )
+            gap = self.mutual_information_gap
+            assert gap is not None
+            far = f"by nearest neighbors it is too {'small' if gap.value > 0 else 'large'} by about"
+            seen = f"{far} {Estimate(abs(gap.value), gap.error)}" if _seen(gap) else _unseen(gap)
+            said.append(f"The mutual information of {between} is {self.mutual_information} nats; {seen}.")
         return [*said, *(f"Warning: {one}" for one in self.warnings), *self.notes]
 
     def _what_divergence(self) -> str:
@@ -99,6 +97,15 @@ class Information:
     def to_json(self) -> str:
         """The result as JSON; numbers that JSON does not know become null."""
         return as_json(self)
+
+
+def _seen(gap: Estimate) -> bool:
+    """Whether a gap is more than its error makes of none."""
+    return abs(gap.value) > 2 * gap.error
+
+
+def _unseen(gap: Estimate) -> str:
+    return f"nearest neighbors see no difference from it beyond their error ({gap})"
 
 
 def information(
@@ -174,10 +181,14 @@ class _Fitted:
         return Entropy(Estimate(found.value, found.error), self.gap)
 
     def warnings(self, name: str) -> list[str]:
-        """What of the fit is not to be trusted."""
-        said = doubts_of(self.chain, name)
+        """What of the chain and of the fit is not to be trusted."""
+        return [*doubts_of(self.chain, name), *self.warnings_of_fit(name, name)]
+
+    def warnings_of_fit(self, name: str, parameters: str) -> list[str]:
+        """What of the density fitted to some parameters of a chain is not to be trusted."""
+        said = []
         if self.gap.value > max(LARGE_GAP, 2 * self.gap.error):
-            said.append(f"the density fitted to {name} misses {self.gap} nats; give it more time or rows.")
+            said.append(f"the density fitted to {parameters} misses {self.gap} nats; give it more time or rows.")
         if self.short:
             said.append(f"{name} is short for its autocorrelation; errors are too small.")
         return said
@@ -246,8 +257,11 @@ def _of_groups(chain: Chain, groups: list[list[str]], options: FitOptions) -> In
     found = mean_of(joint.log_prob - np.sum([part.log_prob for part in parts], axis=0), joint.held_out)
     gap = joint.gap.value - sum(part.gap.value for part in parts)
     error = math.hypot(joint.gap.error, *(part.gap.error for part in parts))
-    warnings = [line for part, group in zip([joint, *parts], [names, *groups], strict=True)
-                for line in part.warnings(", ".join(map(quoted, group)))]  # fmt: skip
+    # What is to be said of the parameters of a group is said of all of them together.
+    warnings = joint.warnings("the chain")
+    for part, group in zip(parts, groups, strict=True):
+        warnings += part.warnings_of_fit("the chain", ", ".join(map(quoted, group)))
+    warnings = list(dict.fromkeys(warnings))
     return Information(
         joint.entropy(), mutual_information=Estimate(found.value, found.error),
         mutual_information_gap=Estimate(gap, error), groups=groups, warnings=warnings, notes=chain.notes,

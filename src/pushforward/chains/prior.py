@@ -186,6 +186,11 @@ def _of_table(model: Any) -> Prior:
         raise InputError(f"as_prior takes one density of all columns; this model is one {what}; fit it without.")
     for name in roles.features:
         kind = roles.schema[name]
+        if not kind.numeric:
+            raise InputError(
+                f'as_prior takes columns with densities; values of "{name}" are not numbers ({kind.describe()}): fit '
+                "without it."
+            )
         if kind.has_probabilities or kind.recorded is not None:
             raise InputError(
                 f'as_prior takes columns with densities; values of "{name}" have probabilities ({kind.describe()}); '

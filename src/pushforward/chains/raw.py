@@ -29,6 +29,7 @@ class RawChain:
         walks: (n,) any numbers or texts that tell Markov chains apart; None for one.
         bounds: {parameter: its lower and upper bound}.
         notes: what is to be known, in sentences.
+        density_of: the parameters whose log-posterior the source has, where the sampled ones are others.
     """
 
     source: str
@@ -40,6 +41,7 @@ class RawChain:
     walks: np.ndarray | None = None
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    density_of: tuple[str, ...] = ()
 
     def with_columns(self, columns: Sequence[str]) -> RawChain:
         """The chain of some columns, which may be derived ones; the log-posterior is that of all sampled ones."""
@@ -49,7 +51,8 @@ class RawChain:
         if len(set(columns)) < len(columns) or not columns:
             raise InputError("--columns (columns= in Python) names each parameter once, and at least one.")
         known = self.log_posterior if set(columns) == set(self.sampled) else None
-        return dataclasses.replace(self, sampled=list(columns), log_posterior=known)
+        of = () if known is self.log_posterior else tuple(self.sampled)
+        return dataclasses.replace(self, sampled=list(columns), log_posterior=known, density_of=of)
 
     def checked(self) -> Chain:
         """The chain, with Markov chains one after the other, without rows of weight 0.
@@ -77,7 +80,10 @@ class RawChain:
         order = order[np.argsort(walks[order], kind="stable")]
         known = None if log_posterior is None else log_posterior[order]
         none = np.full(len(self.sampled), np.inf)
-        chain = Chain(self.sampled, x[order], weights[order], known, -none, none, walks[order], notes=self.notes)
+        chain = Chain(
+            self.sampled, x[order], weights[order], known, -none, none, walks[order], notes=self.notes,
+            density_of=self.density_of,
+        )  # fmt: skip
         chain = self._without_copies(chain, order)
         return chain.within({name: ends for name, ends in self.bounds.items() if name in self.sampled})
 

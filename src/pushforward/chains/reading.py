@@ -18,7 +18,7 @@ from pushforward.chains.raw import RawChain
 from pushforward.chains.tables import read_chain_table
 from pushforward.errors import InputError
 from pushforward.support.suggestions import quoted
-from pushforward.support.wording import option
+from pushforward.support.wording import counted, option, percent
 from pushforward.tables.files.formats import has_format
 
 
@@ -50,6 +50,8 @@ class ChainOptions(TypedDict, total=False):
     independent: bool
 
 
+# Shorter Markov chains do not show their autocorrelation; it is told where they have more than this share of the rows.
+FEWEST_STEPS, LARGE_SHARE = 20, 0.1
 OF_TABLES = ("weight", "log_posterior", "log_likelihood", "log_prior", "walk")
 
 
@@ -68,7 +70,8 @@ def read_chain(source: Any, **options: Unpack[ChainOptions]) -> Chain:
 
     Raises:
         InputError: a source that cannot be read, a column that it has not, a value that is not a finite number, a
-            negative weight; one sentence names the file, the column and the row.
+            negative weight, Markov chains of one row each that are not called independent; one sentence names the
+            file, the column and the row.
 
     Example:
         >>> import pyarrow as pa
@@ -94,6 +97,8 @@ def read_chain(source: Any, **options: Unpack[ChainOptions]) -> Chain:
         chain = dataclasses.replace(chain, independent=True)
     if burn_in:
         chain = _after(chain, burn_in)
+    if not chain.independent:
+        chain = _with_seen_walks(chain)
     columns = options.get("columns")
     return chain if columns is None else chain.only(columns)
 
@@ -121,13 +126,24 @@ def both_alike(a: Any, b: Any, **options: Unpack[ChainOptions]) -> tuple[Chain, 
 
 def _raw(source: Any, options: ChainOptions) -> RawChain:
     of_table = {name: options[name] for name in OF_TABLES if options.get(name) is not None}  # type: ignore[literal-required]
+    if isinstance(source, list | tuple) and any(isinstance(one, str | os.PathLike) for one in source):
+        raise InputError(
+            "A chain is one file or folder, not a list of them: give the root of their names, or put their "
+            'rows into one table with a column "chain".'
+        )
     if not isinstance(source, str | os.PathLike):
         found = of_object(source)
         return read_chain_table(source, **of_table) if found is None else _without(found, of_table)
+    if not os.fspath(source):
+        raise InputError("The name of the chain is empty: give a file, or a folder or root of files.")
     path = Path(source)
     root = find_root(path)
     if root is not None:
         return _without(read_root(root), of_table)
+    if path.is_dir():
+        raise InputError(
+            f"The folder {path} has no chains of GetDist, CosmoMC or Cobaya, root.1.txt or root_1.txt: name a file."
+        )
     if is_hdf5(path):
         return _without(read_hdf5(path), of_table)
     if path.is_file() and not has_format(os.fspath(source)):
@@ -155,6 +171,29 @@ def _without(raw: RawChain, of_table: dict[str, Any]) -> RawChain:
         spelled = option("chain", "walk") if name == "walk" else option(name)
         raise InputError(f"{raw.source} says itself what its columns are; leave out {spelled}.")
     return raw
+
+
+def _with_seen_walks(chain: Chain) -> Chain:
+    """The chain, with a doubt where its Markov chains are too short to show their autocorrelation.
+
+    Raises:
+        InputError: each row is a Markov chain of its own.
+    """
+    _, sizes = np.unique(chain.walks, return_counts=True)
+    if len(sizes) > 1 and sizes.max() == 1:
+        raise InputError(
+            f"Each of the {len(sizes):,} rows is a Markov chain of its own, so that their autocorrelation is not seen: "
+            f"number the rows of one chain alike, or say {option('independent')} of independent rows."
+        )
+    short = sizes[sizes < FEWEST_STEPS]
+    share = float(short.sum() / len(chain))
+    if len(sizes) == 1 or share <= LARGE_SHARE:
+        return chain
+    doubt = (
+        f"{percent(share)} of the rows are in {counted(len(short), 'Markov chain')} of fewer than {FEWEST_STEPS} rows, "
+        "too short to show their autocorrelation: errors may be too small."
+    )
+    return dataclasses.replace(chain, doubts=tuple(dict.fromkeys((*chain.doubts, doubt))))
 
 
 def _after(chain: Chain, burn_in: float) -> Chain:

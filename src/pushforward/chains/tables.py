@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,28 @@ def read_chain_table(
     if density is None and likelihood is not None and prior is not None:
         density = _numbers(table, likelihood, source) + _numbers(table, prior, source)
     x = numeric_matrix(table, parameters, source=source)
-    of_walk = None if walks is None else np.asarray(table.column(walks).to_pylist(), dtype=str)
+    of_walk = None if walks is None else _walks(table, walks, source)
     return RawChain(source, parameters, x, parameters, numbers(weights), density, of_walk)
+
+
+def _walks(table: pa.Table, name: str, source: str) -> np.ndarray:
+    """The numbers, or the names, of the Markov chain of each row, (n,) texts.
+
+    Raises:
+        InputError: a row without one, or with a fraction.
+    """
+    values = table.column(name).to_pylist()
+    for row, value in enumerate(values, 1):
+        text = str(value).strip()
+        missing = value is None or text in ("", "nan", "NaN")
+        if not missing and not (isinstance(value, float | Decimal) and value % 1 != 0):
+            continue
+        what = "no value" if missing else f"the value {text}"
+        raise InputError(
+            f"The column {quoted(name)} of {source} has {what} in row {row}, but numbers the Markov chain of each row: "
+            f"name the column that does with {_spelled('walk')}, and give a parameter another name."
+        )
+    return np.asarray(values, dtype=str)
 
 
 def _check_purposes(named: dict[str, str | None]) -> None:

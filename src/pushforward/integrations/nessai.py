@@ -10,7 +10,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.integrations.requirement import requires
 from pushforward.integrations.torch_distributions import base_of
-from pushforward.zoo.registry import build, config_of
+from pushforward.zoo.registry import build, check_config, config_of
 
 with requires("nessai", "nessai"):
     from nessai.flows.base import BaseFlow
@@ -27,7 +27,7 @@ def flow_config(flow: str = "nsf", **options: Any) -> dict[str, Any]:
         {"flow": NessaiFlow, "architecture": ..., ...}, to which settings of nessai's own may be added.
 
     Raises:
-        InputError: an unknown architecture, or an unknown option when nessai makes the flow.
+        InputError: an unknown architecture, or an option that is unknown or cannot be.
 
     Source: nessai, Williams, Veitch and Messenger 2021, arXiv:2102.11056.
 
@@ -35,7 +35,9 @@ def flow_config(flow: str = "nsf", **options: Any) -> dict[str, Any]:
         >>> sorted(flow_config("realnvp", layers=4))
         ['architecture', 'flow']
     """
-    return {"flow": NessaiFlow, "architecture": config_of(flow) | options}
+    architecture = config_of(flow) | options
+    check_config(architecture, ["features"])
+    return {"flow": NessaiFlow, "architecture": architecture}
 
 
 class NessaiFlow(BaseFlow):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.integrations.requirement import required_flow, requires
-from pushforward.zoo.registry import build, config_of
+from pushforward.zoo.registry import build, check_config, config_of
 from pushforward.zoo.units import standardized
 
 with requires("sbi", "sbi"):
@@ -37,8 +37,8 @@ def posterior_nn(
         A function of parameters, (N, D), and observations, (N, ...), that returns a `FlowEstimator`.
 
     Raises:
-        InputError: an unknown architecture or option, or, from the function, parameters or observations of the wrong
-            shape.
+        InputError: an unknown architecture, an option that is unknown or cannot be, an embedding that is not a module,
+            or, from the function, parameters or observations of the wrong shape, constant, or not finite.
 
     Example:
         >>> from sbi.inference import NPE
@@ -46,7 +46,9 @@ def posterior_nn(
         >>> prior = BoxUniform(-torch.ones(2), torch.ones(2))
         >>> trainer = NPE(prior, density_estimator=posterior_nn("maf", layers=2), show_progress_bars=False)
     """
-    config = config_of(flow) | options
+    config = _checked(flow, options)
+    if embedding is not None and not isinstance(embedding, nn.Module):
+        raise InputError(f"An embedding is a module of torch, not an object of type {type(embedding).__name__}.")
 
     def builder(theta: Tensor, x: Tensor) -> FlowEstimator:
         return _estimator(config, "parameters", theta, "observations", x, embedding)
@@ -72,7 +74,7 @@ def likelihood_nn(flow: str = "nsf", **options: Any) -> Builder:
         >>> estimator.sample((7,), torch.zeros(5, 2)).shape
         torch.Size([7, 5, 3])
     """
-    config = config_of(flow) | options
+    config = _checked(flow, options)
 
     def builder(theta: Tensor, x: Tensor) -> FlowEstimator:
         return _estimator(config, "observations", x, "parameters", theta, None)
@@ -138,6 +140,22 @@ class FlowEstimator(ConditionalDensityEstimator):
         return condition if self._embedding is None else self._embedding(condition)
 
 
+def _checked(flow: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The config of a flow whose sizes sbi will say."""
+    config = config_of(flow) | options
+    check_config(config, ["features", "context"])
+    return config
+
+
+def _check_columns(values: Tensor, name: str) -> None:
+    """Refuse columns that have no units, by what sbi calls them."""
+    found = values.double()
+    for bad, what in ((~found.isfinite(), "has a value that is not finite"), (found == found[:1], "is constant")):
+        columns = bad.any(0) if "finite" in what else bad.all(0)
+        if columns.any():
+            raise InputError(f"Column {int(columns.nonzero()[0])} of the {name} {what}, so that it has no units.")
+
+
 def _estimator(
     config: dict[str, Any],
     name: str,
@@ -161,6 +179,8 @@ def _estimator(
             context = embedding(condition)
         if context.dim() != 2:
             raise InputError(f"The embedding must give (N, C) numbers, got {tuple(context.shape)}.")
+    _check_columns(values, name)
+    _check_columns(condition if embedding is None else context, condition_name if embedding is None else "embedding")
     flow = build(config | {"features": values.shape[1], "context": context.shape[1]})
     flow = standardized(flow, values, context)
     return FlowEstimator(flow, condition.shape[1:], embedding)

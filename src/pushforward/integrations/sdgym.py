@@ -20,6 +20,8 @@ with requires("pandas", "sdmetrics"):
 
 # What SDV calls a type of column, and what we call it; others are learned from the values.
 KINDS = {"categorical": "category", "boolean": "category"}
+# Of other types SDV draws values that it makes up, such as addresses.
+LEARNED = (*KINDS, "numerical", "datetime", "unknown")
 
 
 class Synthesizer(NamedTuple):
@@ -44,12 +46,13 @@ def get_trained_synthesizer(
     Arguments:
         data: the table.
         metadata: of SDV, as a dictionary with `columns` or an object with `to_dict`: categorical and boolean columns
-            have levels, identifiers are numbered from 0, others are learned from the values. Default none: all are.
+            have levels, identifiers are numbered from 0, others are learned from the values. It has all columns of the
+            table. Default none: all columns are learned from their values.
         training: as for `pushforward.fit_table`, such as `max_time` and `seed`.
 
     Raises:
-        InputError: data that are not a data frame, metadata of several tables or of other columns, or as from
-            `pushforward.fit_table`.
+        InputError: data that are not a data frame, metadata of several tables, of other columns, of types that are not
+            known or of personal values, or as from `pushforward.fit_table`.
 
     Example:
         >>> data = pd.DataFrame({"x": np.random.default_rng(0).normal(size=300), "label": ["a", "b", "b"] * 100})
@@ -75,11 +78,11 @@ def sample_from_synthesizer(synthesizer: Synthesizer, n_samples: int, seed: int 
 
     Arguments:
         synthesizer: from `get_trained_synthesizer`.
-        n_samples: how many rows.
+        n_samples: how many rows, at least 0.
         seed: makes the draws repeat; default new draws.
 
     Returns:
-        A table with the columns of the fit, in their order and types.
+        A table with the columns of the fit, in their order and types; no value is missing.
 
     Raises:
         InputError: something else than a fitted synthesizer, or a number of rows that is none.
@@ -88,6 +91,10 @@ def sample_from_synthesizer(synthesizer: Synthesizer, n_samples: int, seed: int 
         raise InputError(
             f"sample_from_synthesizer takes what get_trained_synthesizer returns, not {type(synthesizer).__name__}."
         )
+    if not isinstance(n_samples, int | np.integer) or isinstance(n_samples, bool) or n_samples < 0:
+        raise InputError(f"n_samples is a whole number of at least 0; it is {n_samples!r}.")
+    if n_samples == 0:
+        return synthesizer.like.copy()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "draws.parquet"
         synthesizer.model.sample(path, rows=n_samples, seed=seed)
@@ -103,7 +110,9 @@ def _columns_of(metadata: Any, names: list[str]) -> dict[str, Any]:
     """What the metadata says of each column."""
     if metadata is None:
         return {}
-    found: Any = metadata.to_dict() if hasattr(metadata, "to_dict") else dict(metadata)
+    found: Any = metadata.to_dict() if hasattr(metadata, "to_dict") else metadata
+    if not isinstance(found, Mapping):
+        raise InputError(f"The metadata is that of SDV, or a dictionary like it, not {type(metadata).__name__}.")
     if "tables" in found:
         if len(found["tables"]) != 1:
             raise InputError(f"A synthesizer fits one table; the metadata has {len(found['tables'])}.")
@@ -112,4 +121,14 @@ def _columns_of(metadata: Any, names: list[str]) -> dict[str, Any]:
     unknown = [name for name in columns if name not in names]
     if unknown:
         raise InputError(f'The metadata has a column "{unknown[0]}", which the table has not.')
+    for name in names:
+        if name not in columns:
+            raise InputError(f'The metadata lacks the column "{name}" of the table.')
+        kind = columns[name].get("sdtype", "unknown")
+        if kind != "id" and (kind not in LEARNED or columns[name].get("pii")):
+            marked = " with pii" if columns[name].get("pii") else ""
+            raise InputError(
+                f'The column "{name}" is of the sdtype "{kind}"{marked}, and what would be drawn are its real values: '
+                'leave it out, or call it "id" to have it numbered, or "categorical" without pii if its values may be drawn.'
+            )
     return columns

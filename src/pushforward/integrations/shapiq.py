@@ -33,7 +33,8 @@ class FlowImputer(Imputer):
 
     Raises:
         InputError: a density that is not one of any columns given any others, or has given columns or columns of text;
-            a model that does not give one number for each row; from `fit` and a call, another number of features.
+            a model that does not give one number for each row; no draws; from `fit` and a call, another number of
+            features.
 
     Cost: sample_size draws and values of f for each coalition.
 
@@ -66,6 +67,10 @@ class FlowImputer(Imputer):
         if texts:
             raise InputError(
                 f'shapiq explains rows of numbers; the column "{texts[0]}" of the density is not of numbers.'
+            )
+        if not isinstance(sample_size, int | np.integer) or sample_size < 1:
+            raise InputError(
+                f"sample_size is the number of draws for each coalition, at least 1; it is {sample_size!r}."
             )
         self._table_model = density
         features = len(density.modeled)

@@ -174,6 +174,8 @@ class FlowDistribution(BaseDistribution):
         return found.reshape(p.shape)
 
     def _sample(self, n_samples: int | None = None) -> Any:
+        if n_samples is not None and n_samples < 1:
+            raise InputError(f"n_samples is a whole number of at least 1, or None for one draw; it is {n_samples}.")
         draws = self.estimator.sample(self.X, n_samples or 1, random_state=np.random.mtrand._rand)
         if self.ndim == 0:
             return draws[0, 0] if n_samples is None else pd.DataFrame(draws[0])

@@ -1,6 +1,7 @@
 """A flow's map as a `torch.distributions` transform, and its base as a distribution."""
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow, check_context
 from pushforward.integrations.requirement import required_flow
 from pushforward.support.broadcasting import broadcast_shapes
+from pushforward.support.modules import check_tensor, explain_tensors
 
 
 class FlowTransform(Transform):
@@ -25,6 +27,9 @@ class FlowTransform(Transform):
         bijection: f.
         context: (*batch, C), or None for an unconditional map.
         cache_size: 1 lets the transform remember its last pair (z, x), as other transforms of torch do, default 0.
+
+    Raises:
+        InputError: in every method: a value that is not a tensor, or has another precision or device than the map.
 
     Cost: that of the bijection, in each direction.
     """
@@ -50,12 +55,12 @@ class FlowTransform(Transform):
         return {**super().__getstate__(), "_last": None}
 
     def _call(self, z: Tensor) -> Tensor:
-        x, log_det = self.bijection(z, self.context)
+        x, log_det = self._mapped(self.bijection, z=z)
         self._last = weakref.ref(z), weakref.ref(x), log_det
         return x
 
     def _inverse(self, x: Tensor) -> Tensor:
-        z, log_det = self.bijection.inverse(x, self.context)
+        z, log_det = self._mapped(self.bijection.inverse, x=x)
         self._last = weakref.ref(z), weakref.ref(x), -log_det
         return z
 
@@ -65,8 +70,18 @@ class FlowTransform(Transform):
         if last is not None and last[0]() is z and last[1]() is x:
             return last[2]
         if self.bijection.cost.inverse == "1 pass":
-            return -self.bijection.inverse(x, self.context)[1]
-        return self.bijection(z, self.context)[1]
+            return -self._mapped(self.bijection.inverse, x=x)[1]
+        return self._mapped(self.bijection, z=z)[1]
+
+    def _mapped(self, direction: Callable[..., tuple[Tensor, Tensor]], **point: Tensor) -> tuple[Tensor, Tensor]:
+        """What one direction makes of z or of x, or one sentence on why it cannot."""
+        ((name, value),) = point.items()
+        check_tensor(value, name)
+        try:
+            return direction(value, self.context)
+        except (RuntimeError, TypeError) as error:
+            explain_tensors(error, self.bijection, **point, context=self.context)
+            raise
 
     def with_cache(self, cache_size: int = 1) -> "FlowTransform":
         """The same transform with another size of the cache."""
@@ -147,6 +162,7 @@ class BaseDistribution(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density in nats, (*batch), of value, (*batch, D)."""
+        check_tensor(value, "value")
         if value.dim() == 0 or value.shape[-1] != self.base.features:
             raise InputError(f"Expected values of shape (..., {self.base.features}), got {tuple(value.shape)}.")
         log_prob = self.base.log_prob(value)

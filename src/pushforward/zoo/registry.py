@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 import numpy as np
@@ -25,8 +25,9 @@ MOST_PARAMETERS = 10_000
 
 Options = ParamSpec("Options")
 Model = TypeVar("Model")
-# Those whose modules are imported, by name.
+# Those whose modules are imported, by name, and how each is called.
 _MAKERS: dict[str, Callable[..., Any]] = {}
+_CALLS: dict[str, "_Call"] = {}
 
 
 def architecture(function: Callable[Options, Model]) -> Callable[Options, Model]:
@@ -46,7 +47,7 @@ def architecture(function: Callable[Options, Model]) -> Callable[Options, Model]
         return model
 
     make.__signature__ = _readable(call.signature, function)  # type: ignore[attr-defined]
-    _MAKERS[name] = make
+    _MAKERS[name], _CALLS[name] = make, call
     return make
 
 
@@ -60,7 +61,7 @@ def register(name: str) -> Callable[[Callable[..., Model]], Callable[..., Model]
         def make(**options: Any) -> Model:
             return call.made(call.arguments((), options))
 
-        _MAKERS[name] = make
+        _MAKERS[name], _CALLS[name] = make, call
         return function
 
     return decorator
@@ -84,6 +85,32 @@ def build(config: dict[str, Any]) -> Any:
         Traceback (most recent call last):
         pushforward.errors.InputError: There is no architecture 'realnpv'; did you mean "realnvp"?...
     """
+    name, options = _imported(config)
+    return _MAKERS[name](**options)
+
+
+def check_config(config: dict[str, Any], later: Sequence[str]) -> None:
+    """Refuse a config that cannot become one of a flow, before all of its options are known.
+
+    Arguments:
+        config: as `build` takes it, without some options.
+        later: those options, such as "features": what another package says when it makes the flow.
+
+    Raises:
+        InputError: an unknown architecture, or one without these options; an option that is one of them, is unknown or
+            lacking, or has a value of the wrong kind.
+
+    Example:
+        >>> check_config({"architecture": "maf", "layers": 0}, ["features"])
+        Traceback (most recent call last):
+        pushforward.errors.InputError: maf: option layers cannot be 0: Input should be greater than or equal to 1.
+    """
+    name, options = _imported(config)
+    _CALLS[name].check(options, later)
+
+
+def _imported(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name of the architecture of a config, whose module is imported, and its options."""
     options = dict(config)
     name = str(options.pop("architecture", None))
     module = (ARCHITECTURES | IN_CONTINUOUS_TIME | OTHERS).get(name)
@@ -93,7 +120,7 @@ def build(config: dict[str, Any]) -> Any:
         # A user's own architectures are among them.
         known = sorted(ARCHITECTURES | IN_CONTINUOUS_TIME | _MAKERS)
         raise InputError(f"There is no architecture {name!r}; {nearest(name, known, most=len(known))}")
-    return _MAKERS[name](**options)
+    return name, options
 
 
 def config_of(name: str) -> dict[str, Any]:
@@ -154,6 +181,33 @@ class _Call:
             arguments |= self._family_options(arguments["univariate"], given)
         return {key: _plain(value) for key, value in arguments.items()}
 
+    def check(self, options: dict[str, Any], later: Sequence[str]) -> None:
+        """Refuse options that cannot be, before those that come later are known."""
+        for option in later:
+            if option not in self.options:
+                raise InputError(f"{self.name} is not a flow that can be made here: it has no option {option!r}.")
+            if option in options:
+                raise InputError(f"{self.name}: leave out the option {option!r}, which is known when the flow is made.")
+        for option in self.options:
+            if (
+                option not in (*later, *options)
+                and self.signature.parameters[option].default is inspect.Parameter.empty
+            ):
+                raise InputError(f"{self.name} needs the option {option!r}.")
+        of_family = {key: value for key, value in options.items() if key not in self.options}
+        if self.family is None:
+            self._refuse_unknown(of_family, self.options)
+        elif of_family or "univariate" in options:
+            self._family_options(options.get("univariate"), of_family)
+        hints = get_type_hints(self.checked, include_extras=True)
+        for option, value in options.items():
+            if option not in self.options:
+                continue
+            try:
+                TypeAdapter(hints[option]).validate_python(value)
+            except ValidationError as error:
+                raise self._refusal(error, option) from None
+
     def made(self, arguments: dict[str, Any]) -> Any:
         """What the function returns, or an InputError that names the option at fault."""
         try:
@@ -189,12 +243,13 @@ class _Call:
             if option not in known:
                 raise InputError(f"{self.name} has no option {option!r}; {nearest(option, known, most=len(known))}")
 
-    def _refusal(self, error: ValidationError) -> InputError:
+    def _refusal(self, error: ValidationError, *of: str) -> InputError:
         first = error.errors()[0]
         reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
-        if not first["loc"]:
+        place = (*of, *first["loc"])
+        if not place:
             return InputError(f"{self.name}: {reason}.")
-        option = ".".join(str(part) for part in first["loc"])
+        option = ".".join(str(part) for part in place)
         return InputError(f"{self.name}: option {option} cannot be {first['input']!r}: {reason}.")
 
 
