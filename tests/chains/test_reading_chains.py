@@ -143,6 +143,7 @@ def walk(count=4000):
         ([f"row {k}" for k in range(4000)], "Each of the 4,000 rows is a Markov chain of its own"),
         (np.random.default_rng(0).normal(size=4000), "The column chain of the chain has the value .* in row 1"),
         ([1.5, *[0.0] * 3999], "has the value 1.5 in row 1, but numbers the Markov chain of each row"),
+        (["0", *["0.5"] * 3999], "has the value 0.5 in row 2"),
         ([None, *[0] * 3999], "has no value in row 1"),
         ([0.0, np.nan, *[0.0] * 3998], "has no value in row 2"),
         ([*["a"] * 3999, " "], "has no value in row 4000"),

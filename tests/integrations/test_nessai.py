@@ -64,8 +64,9 @@ def test_the_evidence_of_a_gaussian_is_found(name, tmp_path):
         ("nsf", {"features": 3}, "leave out the option 'features'"),
         ("arbitrary_conditional", {}, "arbitrary_conditional needs the option"),
         ("wavenet", {}, "wavenet is not a flow that can be made here"),
-        ("bernstein", {"degree": 0}, "option degree cannot be 0"),
-        ("autoregressive", {}, "autoregressive needs the option 'univariate'"),
+        ("bernstein", {"degree": 0}, "degree of Bernstein polynomials must be at least 1, got 0"),
+        ("autoregressive", {"degree": 3}, "autoregressive has no option 'degree'"),
+        ("autoregressive", {"univariate": "cubic"}, "there is no univariate family 'cubic'"),
         ("nsff", {}, "nsff"),
     ],
 )
@@ -84,6 +85,7 @@ def test_every_option_of_an_architecture_may_be_given():
         ("maf", {"order": (2, 0, 1), "base": "logistic"}),
         ("sylvester", {"rank": 3}),
         ("bernstein", {"degree": 4, "hidden": [8]}),
+        ("autoregressive", {}),
     ):
         config = flow_config(name, **options)
         assert build(config["architecture"] | {"features": 3}).features == 3

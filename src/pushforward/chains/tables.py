@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -102,7 +101,7 @@ def _walks(table: pa.Table, name: str, source: str) -> np.ndarray:
     for row, value in enumerate(values, 1):
         text = str(value).strip()
         missing = value is None or text in ("", "nan", "NaN")
-        if not missing and not (isinstance(value, float | Decimal) and value % 1 != 0):
+        if not missing and not _has_fraction(text):
             continue
         what = "no value" if missing else f"the value {text}"
         raise InputError(
@@ -110,6 +109,14 @@ def _walks(table: pa.Table, name: str, source: str) -> np.ndarray:
             f"name the column that does with {_spelled('walk')}, and give a parameter another name."
         )
     return np.asarray(values, dtype=str)
+
+
+def _has_fraction(text: str) -> bool:
+    """Whether a text is a number, but not a whole one."""
+    try:
+        return float(text) % 1 != 0
+    except ValueError:
+        return False
 
 
 def _check_purposes(named: dict[str, str | None]) -> None:

@@ -129,6 +129,6 @@ def _columns_of(metadata: Any, names: list[str]) -> dict[str, Any]:
             marked = " with pii" if columns[name].get("pii") else ""
             raise InputError(
                 f'The column "{name}" is of the sdtype "{kind}"{marked}, and what would be drawn are its real values: '
-                'leave it out, or call it "id" to have it numbered, or "categorical" without pii if its values may be drawn.'
+                'leave it out, or call it "id" to have it numbered, or "categorical" without pii if they may be drawn.'
             )
     return columns

@@ -197,8 +197,9 @@ class _Call:
         of_family = {key: value for key, value in options.items() if key not in self.options}
         if self.family is None:
             self._refuse_unknown(of_family, self.options)
-        elif of_family or "univariate" in options:
-            self._family_options(options.get("univariate"), of_family)
+        else:
+            default = self.signature.parameters["univariate"].default
+            self._family_options(options.get("univariate", default), of_family)
         hints = get_type_hints(self.checked, include_extras=True)
         for option, value in options.items():
             if option not in self.options:
