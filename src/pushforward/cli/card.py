@@ -6,6 +6,7 @@ import typer
 
 from pushforward.cli.options import Json, Model, Quiet, Verbose
 from pushforward.cli.output import command, print_json, say
+from pushforward.errors import InputError
 
 
 @command
@@ -19,6 +20,8 @@ def card(
     """Write a folder for the hub of Hugging Face: a card, the config and the model."""
     from pushforward.store.card import card as write
 
+    if output == "-":
+        raise InputError("A card is a folder of files, which standard output cannot hold; name a folder with -o.")
     folder = write(model, output)
     if json:
         print_json({"output": str(folder), "files": sorted(path.name for path in folder.iterdir() if path.is_file())})

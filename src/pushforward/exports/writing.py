@@ -11,8 +11,9 @@ from pushforward.errors import InputError
 from pushforward.exports.javascript import write_json
 from pushforward.exports.onnx import write_onnx
 from pushforward.lite.files import load
-from pushforward.store.description import describe
+from pushforward.store.description import describe, model_file
 from pushforward.support.arguments import path_of
+from pushforward.support.overwriting import check_not_read
 
 # What writes a model that `pushforward.lite.load` gave, by the suffix of the file.
 WRITERS: dict[str, Callable[..., None]] = {".json": write_json, ".onnx": write_onnx}
@@ -58,12 +59,14 @@ def export(
         )
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    source = model_file(model)
+    check_not_read(path, [source])
     chosen = {"functions": functions, "precision": precision}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if path.suffix == ".onnx":
-        notes = describe(model)["notes"]
+        notes = describe(source)["notes"]
         options["about"] = {name: notes[name] for name in KEPT_NOTES if isinstance(notes, dict) and name in notes}
     elif options:
         raise InputError(f"A {path.suffix} file has every function in double precision; ONNX files have a choice.")
-    WRITERS[path.suffix](load(model), path, **options)
+    WRITERS[path.suffix](load(source), path, **options)
     return path

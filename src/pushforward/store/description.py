@@ -9,11 +9,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from pushforward.errors import InputError
-from pushforward.store.formats import FORMAT, OLDEST_FORMAT, in_present_names
+from pushforward.store.formats import FORMAT, MODEL_IN_FOLDER, OLDEST_FORMAT, in_present_names
 from pushforward.support.arguments import path_of
-
-# The name of the model in a folder that `pushforward.card` has written.
-MODEL_IN_FOLDER = "model.safetensors"
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:
