@@ -12,6 +12,7 @@ from pushforward.lite.arrays import Arrays, arrays_of, check_draws
 from pushforward.lite.conditionals import Conditionals
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.table import UNSEEN, Table
+from pushforward.store.notes import NotedColumns
 
 
 class AnyTable(Table):
@@ -19,11 +20,15 @@ class AnyTable(Table):
 
     _gaps = True
 
-    def __init__(self, flow: dict[str, Any], notes: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(self, flow: dict[str, Any], notes: NotedColumns, schema: dict[str, Any]) -> None:
         super().__init__(None, notes, schema)
         # The given columns are features, and never predicted.
         self.maps |= {name: column(schema[name]) for name in self.context}
         self.features = [*self.modeled, *self.context]
+        circular = [d for d, name in enumerate(self.features) if self.maps[name].circular]
+        widths = [schema[name].input_width for name in self.features]
+        if circular != sorted(set(flow["circular"])) or widths != flow["widths"]:
+            raise InputError("its columns are not as many as the features of its flow")
         self.density = Conditionals(flow, [self.maps[name] for name in self.features])
 
     def _codes(self, n: Arrays, values: dict[str, Any], like: Any) -> Any:

@@ -14,6 +14,7 @@ from pushforward.lite.density import Density
 from pushforward.lite.even_points import LEAST, uniform_points
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.special import probit
+from pushforward.store.notes import NotedColumns
 
 # The code of a value that the model has never seen.
 UNSEEN = numpy.inf
@@ -29,7 +30,7 @@ class Table:
 
     Arguments:
         density: of what the columns become on the whole line.
-        notes: of the model file: `columns`, `given`, `errors`, `gap_values`.
+        notes: its columns, by what they are in it.
         schema: the kind of each column.
 
     Attributes:
@@ -44,12 +45,10 @@ class Table:
     _gaps: Any = ()
     _evaluations = 1
 
-    def __init__(self, density: Any, notes: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(self, density: Any, notes: NotedColumns, schema: dict[str, Any]) -> None:
         self.density, self.schema = density, schema
-        self.columns, self.given = list(notes["columns"]), list(notes.get("given", ()))
-        self.errors: dict[str, str] = notes.get("errors", {})
+        self.columns, self.given, self.errors, self.gap_values = notes
         self.names = [*self.columns, *self.given, *self.errors.values()]
-        self.gap_values: dict[str, float] = notes.get("gap_values", {})
         self.modeled = [name for name in self.columns if schema[name].modeled]
         self.context = [name for name in self.given if schema[name].modeled]
         self.maps = {name: column(schema[name]) for name in self.modeled}
@@ -141,10 +140,13 @@ class DequantizedTable(Table):
     Where columns have measurement errors, the density of true values is averaged over draws of these as well.
     """
 
-    def __init__(self, density: Density, notes: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(self, density: Density, notes: NotedColumns, schema: dict[str, Any]) -> None:
         super().__init__(density, notes, schema)
         self._gaps, self._needed = self.gap_values.keys(), [one for one in self.context if one not in self.gap_values]
         size, coded = len(self.modeled), density.context_features == len(self.context)
+        width = sum(len(schema[name].context_units) + (name in self.gap_values) for name in self.context)
+        if size != density.features or density.context_features not in (len(self.context), width):
+            raise InputError("its columns are not as many as the features of its flow")
         self.shown = [None if coded else column(schema[name]) for name in self.context]
         noisy = any(schema[name].has_probabilities or schema[name].recorded is not None for name in self.modeled)
         points = uniform_points(POINTS, size) if noisy else numpy.full((1, size), 0.5)

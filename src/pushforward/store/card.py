@@ -12,6 +12,8 @@ from typing import Any
 from pushforward.errors import InputError
 from pushforward.store.description import describe, model_file
 from pushforward.store.formats import MODEL_IN_FOLDER
+from pushforward.store.model_file import load
+from pushforward.store.notes import noted_columns
 from pushforward.support.arguments import path_of
 from pushforward.support.atomic import atomic_path, reason
 from pushforward.support.file_hash import hash_of_files
@@ -51,6 +53,10 @@ def card(model: str | os.PathLike[str], output: str | os.PathLike[str]) -> Path:
     """
     source, folder = model_file(model), path_of(output)
     about = describe(source)
+    # What is published can be loaded.
+    load(source)
+    if "schema" in _notes(about):
+        noted_columns(about["notes"], source)
     name = folder.name if source.name == MODEL_IN_FOLDER else source.stem
     contents = {
         MODEL_IN_FOLDER: source.read_bytes(),
