@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of, check_draws
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_levels
 from pushforward.lite.conditionals import Conditionals
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.table import UNSEEN, Table
@@ -56,7 +56,7 @@ class AnyTable(Table):
             xp: the namespace, default numpy.
         """
         n, rows = self._rows(codes, self.names, xp)
-        if numpy.shape(known)[-1:] != (len(self.names),):
+        if numpy.shape(known) != tuple(rows.shape):
             raise InputError(f"Expected known of {len(self.names)} columns, got the shape {numpy.shape(known)}.")
         with numpy.errstate(all="ignore"):
             found = self._log_prob(n, rows, known)
@@ -96,11 +96,14 @@ class AnyTable(Table):
         Arguments:
             codes: (n, names), NaN where a value is missing.
             name: of the column, whose own values are not used.
-            levels: shares between 0 and 1.
+            levels: shares from 0 to 1, (levels,).
             xp: the namespace, default numpy.
         """
         if name not in self.features:
             raise InputError(f'Column "{name}" does not vary, or is not of this model: it has no quantiles.')
+        check_levels(levels, numpy)
+        if numpy.ndim(levels) != 1:
+            raise InputError("Expected the levels of quantiles in one dimension, such as [0.1, 0.5, 0.9].")
         n, rows = self._rows(codes, self.names, xp)
         codes, place = self._of_rows(n, rows), self.features.index(name)
         with numpy.errstate(all="ignore"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of, check_draws
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_levels
 from pushforward.lite.columns import EDGE
 from pushforward.lite.density import Density
 from pushforward.lite.even_points import LEAST, uniform_points
@@ -68,13 +68,23 @@ class Table:
         """Return the table of pyarrow that codes, (n, columns), stand for; default the modeled columns."""
         from pushforward.tables import decode
 
-        return decode(numpy.asarray(codes), self.schema, self.columns if names is None else names)
+        names = self.columns if names is None else names
+        _, rows = self._rows(codes, names, numpy)
+        for name, own in zip(names, rows.T, strict=True):
+            count = getattr(self.schema[name], "level_count", None)
+            known = numpy.isin(own, numpy.arange(count or 0)) | numpy.isnan(own) | (own == UNSEEN)
+            if count is not None and not known.all():
+                raise InputError(f'Column "{name}" has no level of the code {own[~known][0]:g}.')
+        return decode(rows, self.schema, names)
 
     def log_prob(self, codes: Any, *, xp: Any = numpy) -> Any:
         """Return log p(columns | given) in nats, (n,); -inf for a value that the model has never seen.
 
+        That is what `encode` makes of codes, infinity. Of codes that it would not make, such as a place between two
+        levels, a fraction of whole numbers, or a number beyond a bound, the result says nothing.
+
         Arguments:
-            codes: (n, names).
+            codes: (n, names), as `encode` makes them.
             xp: the namespace, default numpy.
         """
         n, rows = self._rows(codes, self.names, xp)
@@ -182,6 +192,9 @@ class DequantizedTable(Table):
         """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
         if len(self.modeled) != 1:
             return super().quantile(levels, given, xp=xp)
+        check_levels(levels, xp)
+        if len(numpy.shape(levels) if xp is numpy else levels.shape) != 1:
+            raise InputError("Expected the levels of quantiles in one dimension, one for each row.")
         y = self.density.quantile(levels, self._context(given, xp), xp=xp)
         return self._decoded(y[:, None], xp)[:, self.columns.index(self.modeled[0])]
 
