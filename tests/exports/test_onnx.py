@@ -321,6 +321,50 @@ def test_a_column_called_as_a_result_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
 
 
+def test_a_column_called_as_the_result_of_another_function_is_none(tmp_path):
+    random = np.random.default_rng(0)
+    table = pa.table({"mass": random.normal(size=50), "sample.mass": random.normal(size=50)})
+    pf.fit_table(table, max_steps=1, flow="maf", progress=False).model.save(tmp_path / "m.safetensors")
+    read = lite.load(tmp_path / "m.safetensors")
+    codes = read.sample(5, seed=0)
+    (found,) = session(as_onnx(read, "log_prob")).run(None, values_of(read, codes, read.columns))
+    close(found, read.log_prob(codes), "float64")
+    for functions in ("sample", "log_prob,sample"):
+        with pytest.raises(InputError, match=r'column "sample\.mass" is called as a result'):
+            as_onnx(read, functions)
+
+
+def test_functions_are_names_with_commas_or_a_list(tmp_path):
+    read = written(pf.maf(features=2, layers=1, hidden=(4,)), tmp_path)
+    both = as_onnx(read, ["log_prob", "sample"])
+    assert as_onnx(read, "log_prob, sample") == both == as_onnx(read, "log_prob,sample,log_prob")
+    for functions in (5, [5], {"log_prob": 1}, b"log_prob"):
+        with pytest.raises(InputError, match="functions of an ONNX file are names out of"):
+            as_onnx(read, functions)
+    with pytest.raises(InputError, match="There is no function ''"):
+        as_onnx(read, "log_prob,")
+
+
+def test_levels_that_are_no_shares_have_no_quantile(tmp_path):
+    levels, wrong = np.array([0.3, -0.1, 1.1, np.nan, np.inf, 0.7]), [False, True, True, True, True, False]
+    read = written(shaken(pf.nsf(features=1, layers=1, hidden=(4,))), tmp_path)
+    (found,) = session(as_onnx(read, "quantile")).run(None, {"level": levels})
+    assert np.isnan(found).tolist() == wrong
+    close(found[[0, 5]], read.quantile(levels[[0, 5]]), "float64")
+
+
+@pytest.mark.parametrize("values", [["star", "planet"], [3.5, 2.0], [True, False]], ids=["text", "numbers", "booleans"])
+def test_nor_have_they_a_level(values, tmp_path):
+    levels = np.array([0.3, -0.1, 1.1, np.nan, 0.7])
+    table = pa.table({"kind": pa.array(values * 40)})
+    options = {"schema": {"kind": "category"}, "max_steps": 1, "flow": "maf", "progress": False}
+    pf.fit_table(table, **options).model.save(tmp_path / "m.safetensors")
+    read = lite.load(tmp_path / "m.safetensors")
+    (found,) = session(as_onnx(read, "quantile")).run(None, {"quantile.level": levels})
+    none = found == "" if isinstance(values[0], str) else np.isnan(found)
+    assert none.tolist() == [False, True, True, True, False]
+
+
 @pytest.mark.parametrize("context", [0, 2])
 def test_all_functions_of_a_flow_in_one_file(context, tmp_path):
     torch.manual_seed(0)

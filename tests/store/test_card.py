@@ -77,6 +77,26 @@ def test_other_files_in_the_folder_are_left_alone(flow, tmp_path):
     assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == sorted([*FILES, "license.txt"])
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_no_file_of_anybody_is_replaced(file, flow, tmp_path):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / file).write_text("ours")
+    refused = run("card", flow, "-o", tmp_path / "hub")
+    assert refused.exit_code == 2 and f"{file} exists, and a card replaces nothing" in refused.stderr
+    assert [(path.name, path.read_text()) for path in (tmp_path / "hub").iterdir()] == [(file, "ours")]
+    assert run("card", flow, "-o", "-").exit_code == 2
+
+
+def test_a_card_that_was_completed_by_hand_stays(flow, tmp_path):
+    text = pf.card(flow, tmp_path / "hub") / "README.md"
+    text.write_text("license: mit")
+    with pytest.raises(InputError, match="replaces nothing"):
+        pf.card(flow, tmp_path / "hub")
+    with pytest.raises(InputError, match="written over a file that is read"):
+        pf.card(tmp_path / "hub", tmp_path / "hub")
+    assert text.read_text() == "license: mit"
+
+
 def test_names_that_markdown_would_read_stay_in_their_cells(tmp_path):
     import pyarrow as pa
 

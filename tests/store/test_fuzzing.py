@@ -2,13 +2,18 @@
 
 import json
 import struct
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pushforward as pf
+from pushforward import lite
 
+TABLES = Path(__file__).parent.parent / "golden" / "tables"
 FUZZING = settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -34,13 +39,13 @@ JSON = st.recursive(
 
 
 def _rows():
-    import torch
-
     return torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-@pytest.fixture(scope="module", params=MAKERS)
+@pytest.fixture(scope="module", params=[*MAKERS, "kinds_given", "any_given_conditions"])
 def whole(request, tmp_path_factory):
+    if request.param not in MAKERS:
+        return (TABLES / f"{request.param}.safetensors").read_bytes()
     path = tmp_path_factory.mktemp("fuzzing") / "m.safetensors"
     pf.save(MAKERS[request.param](), path, columns=["a", "b"], given=[], fit={})
     return path.read_bytes()
@@ -48,13 +53,22 @@ def whole(request, tmp_path_factory):
 
 def only_input_errors(path, content):
     path.write_bytes(content)
-    for loader in (pf.load, pf.describe, pf.TableModel.load):
+    read = {}
+    for loader in (pf.load, pf.describe, pf.TableModel.load, lite.load):
         sentence = ""
         try:
-            loader(path)
+            read[loader] = loader(path)
         except pf.InputError as error:
             sentence = str(error)
         assert not sentence or (sentence.endswith(".") and len(sentence) < 1000)
+    if lite.load in read:
+        # What numpy reads is what PyTorch reads.
+        assert pf.load in read
+        flow, model = read[pf.load], read[lite.load]
+        if isinstance(model, lite.Density) and not flow.context_features:
+            x = np.zeros((1, flow.features))
+            expected = flow.double().log_prob(torch.from_numpy(x)).detach().numpy()
+            np.testing.assert_allclose(model.log_prob(x), expected, rtol=1e-8, equal_nan=True)
 
 
 def parts(whole):

@@ -158,10 +158,10 @@ def test_no_answer_is_written_over_the_rows(any_given, data, tmp_path, monkeypat
         lambda data, output: impute(any_given, data, output),
         lambda data, output: posterior(any_given, data, output, of="wait", quantiles=[0.5]),
     ):
-        with pytest.raises(pf.InputError, match=r"rows.parquet would be written over the table that is read"):
+        with pytest.raises(pf.InputError, match=r"rows.parquet would be written over a file that is read"):
             answer(data, "rows.parquet")
     conditional = pf.fit_table(table(), columns=["wait"], given=["humidity"], **FEW).model
-    with pytest.raises(pf.InputError, match=r"rows.parquet would be written over the table that is read"):
+    with pytest.raises(pf.InputError, match=r"rows.parquet would be written over a file that is read"):
         conditional.sample("rows.parquet", given=data)
     assert (tmp_path / "rows.parquet").read_bytes() == before
 

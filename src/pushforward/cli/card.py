@@ -6,6 +6,7 @@ import typer
 
 from pushforward.cli.options import Json, Model, Quiet, Verbose
 from pushforward.cli.output import command, print_json, say
+from pushforward.errors import InputError
 
 
 @command
@@ -18,7 +19,14 @@ def card(
 ) -> None:
     """Write a folder for the hub of Hugging Face: a card, the config and the model."""
     from pushforward.store.card import card as write
+    from pushforward.store.description import describe
+    from pushforward.table_models.model import TableModel
 
+    if output == "-":
+        raise InputError("A card is a folder of files, which standard output cannot hold; name a folder with -o.")
+    notes = describe(model)["notes"]
+    if isinstance(notes, dict) and "schema" in notes:
+        TableModel.load(model)  # a damaged one is not published
     folder = write(model, output)
     if json:
         print_json({"output": str(folder), "files": sorted(path.name for path in folder.iterdir() if path.is_file())})

@@ -30,6 +30,5 @@ def export(
     """Write a model for other programs: as ONNX, or as JSON for JavaScript."""
     from pushforward.exports.writing import export as write
 
-    names = None if functions is None else [name.strip() for name in functions.split(",")]
-    path = write(model, output, functions=names, precision=precision)
+    path = write(model, output, functions=functions, precision=precision)
     say(f"{model} was written as {path}, {path.stat().st_size / 1e6:.2f} MB.", quiet=quiet)

@@ -11,9 +11,11 @@ NAMES = ("columns", "given", "declared")
 @command
 def info(model: Model, json: Json = False, verbose: Verbose = False) -> None:
     """Describe a model file."""
-    from pushforward.store.description import describe
+    from pushforward.store.description import describe, model_file, read_metadata, read_weights
 
     about = describe(model)
+    if about["dtype"] != "bfloat16":  # which numpy has not
+        read_weights(model_file(model), read_metadata(model_file(model))["digest"])
     if json:
         print_json(about)
         return

@@ -17,8 +17,10 @@ import typer
 from pushforward.cli.groups import flat_signature, grouped
 from pushforward.cli.signals import postponed
 from pushforward.errors import InputError, TrainingError
+from pushforward.store.formats import MODEL_IN_FOLDER
 from pushforward.support.arguments import check_local
 from pushforward.support.atomic import as_before_on_failure, reason
+from pushforward.support.overwriting import check_not_read
 from pushforward.support.processes import first_to_say, processes
 from pushforward.support.progress import progress as progress  # commands import everything that they show from here
 from pushforward.support.progress import to_standard_error
@@ -94,11 +96,21 @@ def _check_numbers(options: dict[str, Any]) -> None:
 
 
 def _check_output(options: dict[str, Any]) -> None:
-    """Refuse a table and JSON in one stream, and a result that no file of this machine would hold."""
+    """Refuse a table and JSON in one stream, a result that no file of this machine would hold, and one in place of what
+    the command reads.
+    """
     if options.get("output") is not None:
         check_local(os.fspath(options["output"]), "results")
+        check_not_read(options["output"], _named(options))
     if options.get("json") and options.get("output") == "-":
         raise InputError("-o - and --json would both write to standard output; name a file with -o.")
+
+
+def _named(options: dict[str, Any]) -> list[str]:
+    """All that options but the output name, files among it; the model of a folder is a file of it."""
+    lists = [[value] if isinstance(value, str) else value for name, value in options.items() if name != "output"]
+    named = [name for some in lists if isinstance(some, list | tuple) for name in some if isinstance(name, str)]
+    return [*named, *(os.path.join(name, MODEL_IN_FOLDER) for name in named)]
 
 
 def _drop_results() -> None:

@@ -11,8 +11,9 @@ from pushforward.errors import InputError
 from pushforward.exports.javascript import write_json
 from pushforward.exports.onnx import write_onnx
 from pushforward.lite.files import load
-from pushforward.store.description import describe
+from pushforward.store.description import describe, model_file
 from pushforward.support.arguments import path_of
+from pushforward.support.overwriting import check_not_read
 
 # What writes a model that `pushforward.lite.load` gave, by the suffix of the file.
 WRITERS: dict[str, Callable[..., None]] = {".json": write_json, ".onnx": write_onnx}
@@ -33,8 +34,8 @@ def export(
         model: a model file, as `pushforward.save` and `TableModel.save` write it.
         output: the file to write; its suffix says the form: `.json` for the module of JavaScript in
             `pushforward/exports/javascript`, `.onnx` for ONNX.
-        functions: what an ONNX file computes, one or several of log_prob, sample, to_latent, to_data and quantile;
-            default log_prob.
+        functions: what an ONNX file computes, one or several of log_prob, sample, to_latent, to_data and quantile,
+            also with commas between them; default log_prob.
         precision: of an ONNX file, "float32" or "float64"; default "float64".
 
     Returns:
@@ -53,17 +54,21 @@ def export(
     """
     path = path_of(output)
     if path.suffix not in WRITERS:
-        raise InputError(
-            f"{path} ends in {path.suffix or 'nothing'!r}; a model can be exported to {', '.join(WRITERS)}."
-        )
+        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        raise InputError(f"{path} {ending}; name a file that ends in {' or '.join(WRITERS)}.")
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    source = model_file(model)
+    check_not_read(path, [source])
     chosen = {"functions": functions, "precision": precision}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if path.suffix == ".onnx":
-        notes = describe(model)["notes"]
+        notes = describe(source)["notes"]
         options["about"] = {name: notes[name] for name in KEPT_NOTES if isinstance(notes, dict) and name in notes}
     elif options:
-        raise InputError(f"A {path.suffix} file has every function in double precision; ONNX files have a choice.")
-    WRITERS[path.suffix](load(model), path, **options)
+        raise InputError(
+            f"A {path.suffix} file has every function in double precision; only ONNX files have a "
+            "choice: leave functions and precision out."
+        )
+    WRITERS[path.suffix](load(source), path, **options)
     return path

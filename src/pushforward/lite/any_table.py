@@ -8,10 +8,11 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of, check_draws
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_levels
 from pushforward.lite.conditionals import Conditionals
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.table import UNSEEN, Table
+from pushforward.store.notes import NotedColumns
 
 
 class AnyTable(Table):
@@ -19,11 +20,15 @@ class AnyTable(Table):
 
     _gaps = True
 
-    def __init__(self, flow: dict[str, Any], notes: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(self, flow: dict[str, Any], notes: NotedColumns, schema: dict[str, Any]) -> None:
         super().__init__(None, notes, schema)
         # The given columns are features, and never predicted.
         self.maps |= {name: column(schema[name]) for name in self.context}
         self.features = [*self.modeled, *self.context]
+        circular = [d for d, name in enumerate(self.features) if self.maps[name].circular]
+        widths = [schema[name].input_width for name in self.features]
+        if circular != sorted(set(flow["circular"])) or widths != flow["widths"]:
+            raise InputError("its columns are not as many as the features of its flow")
         self.density = Conditionals(flow, [self.maps[name] for name in self.features])
 
     def _codes(self, n: Arrays, values: dict[str, Any], like: Any) -> Any:
@@ -51,7 +56,7 @@ class AnyTable(Table):
             xp: the namespace, default numpy.
         """
         n, rows = self._rows(codes, self.names, xp)
-        if numpy.shape(known)[-1:] != (len(self.names),):
+        if numpy.shape(known) != tuple(rows.shape):
             raise InputError(f"Expected known of {len(self.names)} columns, got the shape {numpy.shape(known)}.")
         with numpy.errstate(all="ignore"):
             found = self._log_prob(n, rows, known)
@@ -91,11 +96,14 @@ class AnyTable(Table):
         Arguments:
             codes: (n, names), NaN where a value is missing.
             name: of the column, whose own values are not used.
-            levels: shares between 0 and 1.
+            levels: shares from 0 to 1, (levels,).
             xp: the namespace, default numpy.
         """
         if name not in self.features:
             raise InputError(f'Column "{name}" does not vary, or is not of this model: it has no quantiles.')
+        check_levels(levels, numpy)
+        if numpy.ndim(levels) != 1:
+            raise InputError("Expected the levels of quantiles in one dimension, such as [0.1, 0.5, 0.9].")
         n, rows = self._rows(codes, self.names, xp)
         codes, place = self._of_rows(n, rows), self.features.index(name)
         with numpy.errstate(all="ignore"):

@@ -156,12 +156,19 @@ def check_numbers(values: Any, xp: Any, what: str) -> None:
     """Refuse what numpy makes no array of numbers of."""
     if xp is numpy:
         try:
-            array = numpy.asarray(values)
-            if array.dtype.kind not in "biuf":
-                array.astype(numpy.float64)
-        except (TypeError, ValueError):
+            numbers = numpy.asarray(values).dtype.kind in "biuf"
+        except (TypeError, ValueError):  # of rows of several lengths
+            numbers = False
+        if not numbers:
             kind = type(values).__name__
-            raise InputError(f"Expected an array of numbers as {what}, got {kind} of something else.") from None
+            raise InputError(f"Expected an array of numbers as {what}, got {kind} of something else.")
+
+
+def check_levels(levels: Any, xp: Any) -> None:
+    """Refuse levels of quantiles that are no shares, where their values are there to be looked at."""
+    check_numbers(levels, xp, "levels")
+    if xp is numpy and not numpy.all((numpy.asarray(levels) >= 0) & (numpy.asarray(levels) <= 1)):
+        raise InputError("The levels of quantiles are numbers from 0 to 1; one of them is not.")
 
 
 def arrays_of(rows: Any, xp: Any) -> Arrays:
@@ -171,9 +178,9 @@ def arrays_of(rows: Any, xp: Any) -> Arrays:
     return Arrays(xp, dtype if dtype in (xp.float32, xp.float64) else xp.asarray(0.0).dtype)
 
 
-def check_draws(count: Any, seed: Any) -> None:
-    """Refuse a number of draws, or a seed, that is none; None stands for no choice of either."""
-    if count is not None and not (is_whole(count) and count >= 0):
+def check_draws(count: Any, seed: Any, needed: bool = False) -> None:
+    """Refuse a number of draws, or a seed, that is none; None stands for no choice, unless a number is needed."""
+    if (needed or count is not None) and not (is_whole(count) and count >= 0):
         raise InputError(f"The number of draws is a whole number of at least 0; it is {count!r}.")
     if seed is not None:
         check_seed(seed)

@@ -106,7 +106,9 @@ def distribution_function(n: Arrays, base: Base, z: Any) -> tuple[Any, Any]:
 def _scipy(n: Arrays) -> Any:
     """The functions of SciPy, for that of Student's t, which has no short formula."""
     if not n.concrete:
-        raise InputError("Quantiles of a base of Student's t are computed by numpy and SciPy alone, by no other xp.")
+        raise InputError(
+            "Quantiles of a base of Student's t are computed by numpy and SciPy alone, not in ONNX or by others."
+        )
     try:
         from scipy import special
     except ImportError:

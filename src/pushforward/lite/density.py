@@ -9,7 +9,7 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.lite import bases
-from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_numbers
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_levels, check_numbers
 from pushforward.lite.maps import apply
 from pushforward.lite.regressions import shown_more
 from pushforward.lite.special import log_ndtr, log_normal, normal_quantile
@@ -84,7 +84,8 @@ class Density:
         """Return the x below which a share of a density of one feature lies.
 
         Arguments:
-            levels: (*batch), between 0 and 1.
+            levels: (*batch), from 0 to 1. Others are refused by numpy, and have the quantile NaN in other namespaces,
+                whose graphs cannot refuse a value.
             context: (*batch, C), which broadcasts against the batch of the levels.
             xp: the namespace, default numpy.
 
@@ -92,11 +93,15 @@ class Density:
             x, (*batch).
         """
         self._check_one_feature(normal=False)
+        check_levels(levels, xp)
         n, level, given, batch = self._inputs(xp.asarray(levels)[..., None], context, xp)
         with numpy.errstate(all="ignore"):
+            within = (level >= 0) & (level <= 1)
+            level = n.where(within, level, n(0.5))
             starts = [bases.quantile(n, flow["base"], level[:, 0])[:, None] for flow in self.flows]
             x = self._solve(n, starts, given, lambda x: self._level_excess(n, x, level, given))
-        return _shaped(n, x, batch)
+            x = n.where(within, x, n(math.nan))
+        return _shaped(n, x[:, 0], batch)
 
     def sample(self, count: int, context: Any = None, *, seed: int | None = None) -> Any:
         """Draw rows, (count, *batch, D) float64: of each row of the context, (*batch, C), so many.
@@ -106,7 +111,7 @@ class Density:
             context: (*batch, C), for a conditional density.
             seed: makes the draws repeat; default new ones.
         """
-        check_draws(count, seed)
+        check_draws(count, seed, needed=True)
         batch = () if context is None else numpy.shape(context)[:-1]
         noise = self.noise(count * math.prod(batch), seed)
         given = None if context is None else numpy.broadcast_to(context, (count, *numpy.shape(context)))

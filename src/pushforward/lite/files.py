@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from pushforward.errors import InputError
 from pushforward.lite.density import Density
 from pushforward.lite.reading import Weights, conditionals, density
+from pushforward.store.notes import noted_columns
+
+if TYPE_CHECKING:
+    from pushforward.lite.table import Table
 
 ANY = "arbitrary_conditional"
 
@@ -32,25 +38,31 @@ def load(path: str | os.PathLike[str]) -> Any:
         ((3,), (4, 2))
     """
     # Imported only here, since its package takes a part of the time of numpy.
-    from pushforward.store.description import model_file, opened, read_metadata
+    from pushforward.store.description import model_file, read_metadata, read_weights, shortened
 
     path = model_file(path)
     metadata = read_metadata(path)
-    with opened(path) as file:
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    config, notes, weights = metadata["config"], metadata["notes"], Weights(arrays)
-    of_table, any_conditions = isinstance(notes, dict) and "schema" in notes, config.get("architecture") == ANY
-    if not of_table:
+    weights = Weights(read_weights(path, metadata["digest"]))
+    try:
+        return _model(metadata["config"], metadata["notes"], weights, path)
+    except InputError as error:
+        raise InputError(f"{path} cannot be read: {shortened(error)}.") from error
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ArithmeticError, MemoryError):
+        raise InputError(f"{path} describes a model that this version cannot read.") from None
+
+
+def _model(config: dict[str, Any], notes: Any, weights: Weights, path: Path) -> Density | Table:
+    if not (isinstance(notes, dict) and "schema" in notes):
         return Density(density(config, weights))
     from pushforward.lite.any_table import AnyTable
     from pushforward.lite.table import DequantizedTable
     from pushforward.tables.columns.kinds import Continuous
     from pushforward.tables.schema.serialization import parse_schema
 
-    schema = parse_schema(notes["schema"], source=f"the schema in {path}")
+    columns, schema = noted_columns(notes, path), parse_schema(notes["schema"], source=f"the schema in {path}")
     # What a model of an earlier version does not name is a number.
-    names = [*notes["columns"], *notes.get("given", ()), *notes.get("errors", {}).values()]
+    names = [*columns.columns, *columns.given, *columns.errors.values()]
     schema = {name: schema.get(name, Continuous(heavy=False)) for name in names}
-    if any_conditions:
-        return AnyTable(conditionals(config, weights), notes, schema)
-    return DequantizedTable(Density(density(config, weights)), notes, schema)
+    if config.get("architecture") == ANY:
+        return AnyTable(conditionals(config, weights), columns, schema)
+    return DequantizedTable(Density(density(config, weights)), columns, schema)

@@ -13,23 +13,11 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency, single_steps
+from pushforward.store.options import LOG_1000, complete
+from pushforward.store.shapes import check_shapes, family_of
 
 Config = dict[str, Any]
-SMALLEST_DIAGONAL, LOG_1000, SPREAD = 1e-3, math.log(1e3), 0.2
-# The options of families, with those of the named architectures that do not say them.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "additive": {},
-    "affine": {"log_scale_bound": LOG_1000},
-    "relative_affine": {"log_scale_bound": LOG_1000},
-    "sinh_arcsinh": {"log_scale_bound": LOG_1000, "log_tail_bound": math.log(2)},
-    "spline": {"bins": 8, "bound": 5.0, "tails": "identity"},
-    "logistic_mixture": {"components": 8, "log_scale_bound": LOG_1000},
-    "bernstein": {"degree": 16, "bound": 5.0},
-    "sum_of_squares": {"polynomials": 3, "degree": 4, "bound": 5.0},
-    "monotone_network": {"units": 8, "bound": 5.0},
-}
-FAMILY_OF = {"maf": "affine", "iaf": "affine", "realnvp": "affine", "nice": "additive", "nsf": "spline"}
-FAMILY_OF |= {"mixture_cdf": "logistic_mixture"}
+SMALLEST_DIAGONAL, SPREAD = 1e-3, 0.2
 
 
 class Weights:
@@ -58,14 +46,18 @@ def density(config: Config, weights: Weights) -> dict[str, Any]:
     """Describe a flow, or a mixture of flows.
 
     Raises:
-        InputError: an architecture that is unknown here, by its name.
+        InputError: an architecture that is unknown here, by its name; options that cannot be; weights that are not
+            those that the config asks for.
     """
-    name = config.get("architecture")
-    if name != "flow_mixture":
+    config = complete(config)
+    check_shapes(config, weights.arrays)
+    if config["architecture"] != "flow_mixture":
         return flow(config, weights)
     flows = [flow(one, weights.at(f"flows.{k}")) for k, one in enumerate(config["flows"])]
     more = [_regression(one, weights.at(f"regressions.{k}")) for k, one in enumerate(config.get("regressions", ()))]
     head = {"features": flows[0]["features"], "context_features": flows[0]["context_features"] - len(more)}
+    if len({(one["features"], one["context_features"]) for one in flows}) > 1 or head["context_features"] < 0:
+        raise InputError("The flows of a mixture have the same features and context features.")
     return {**head, "weights": numpy.exp(weights["log_weights"]), "flows": flows, "regressions": more}
 
 
@@ -96,7 +88,9 @@ def _flow(config: Config, of_map: Weights, of_base: Weights) -> dict[str, Any]:
 
 def conditionals(config: Config, w: Weights) -> dict[str, Any]:
     """Describe a flow of any features given any others, which `pushforward.lite.conditionals` evaluates."""
-    found: dict[str, Any] = {name: config[name] for name in ("features", "circular", "bins")}
+    config = complete(config)
+    check_shapes(config, w.arrays)
+    found: dict[str, Any] = {name: config[name] for name in ("features", "circular", "widths", "bins")}
     found |= {"marginal": _marginal(w.at("marginal")), "covariance": w["covariance"]}
     found["circle"] = None if w.get("circle.z_knots") is None else _marginal(w.at("circle"))
     found |= {name: w.get(name) for name in ("center", "spread")}
@@ -234,13 +228,8 @@ def _layers(config: Config, w: Weights) -> list[dict[str, Any]]:
 
 
 def _family(config: Config) -> dict[str, Any]:
-    name = FAMILY_OF.get(config["architecture"]) or config["univariate"]
-    if name not in OPTIONS:
-        raise InputError(
-            f"A flow of the univariate family {name!r} cannot be read without PyTorch; those that can are "
-            f"{', '.join(OPTIONS)}."
-        )
-    found = {"kind": name, **{key: config.get(key, default) for key, default in OPTIONS[name].items()}}
+    name, options, _ = family_of(config)
+    found: dict[str, Any] = {"kind": name, **options}
     if name == "sum_of_squares":
         starts = numpy.zeros((found["polynomials"], found["degree"] + 1))
         starts[:, 0] = 1

@@ -8,12 +8,13 @@ from typing import Any
 import numpy
 
 from pushforward.errors import InputError
-from pushforward.lite.arrays import Arrays, arrays_of, check_draws
+from pushforward.lite.arrays import Arrays, arrays_of, check_draws, check_levels
 from pushforward.lite.columns import EDGE
 from pushforward.lite.density import Density
 from pushforward.lite.even_points import LEAST, uniform_points
 from pushforward.lite.mixed_columns import column
 from pushforward.lite.special import probit
+from pushforward.store.notes import NotedColumns
 
 # The code of a value that the model has never seen.
 UNSEEN = numpy.inf
@@ -29,7 +30,7 @@ class Table:
 
     Arguments:
         density: of what the columns become on the whole line.
-        notes: of the model file: `columns`, `given`, `errors`, `gap_values`.
+        notes: its columns, by what they are in it.
         schema: the kind of each column.
 
     Attributes:
@@ -44,12 +45,10 @@ class Table:
     _gaps: Any = ()
     _evaluations = 1
 
-    def __init__(self, density: Any, notes: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(self, density: Any, notes: NotedColumns, schema: dict[str, Any]) -> None:
         self.density, self.schema = density, schema
-        self.columns, self.given = list(notes["columns"]), list(notes.get("given", ()))
-        self.errors: dict[str, str] = notes.get("errors", {})
+        self.columns, self.given, self.errors, self.gap_values = notes
         self.names = [*self.columns, *self.given, *self.errors.values()]
-        self.gap_values: dict[str, float] = notes.get("gap_values", {})
         self.modeled = [name for name in self.columns if schema[name].modeled]
         self.context = [name for name in self.given if schema[name].modeled]
         self.maps = {name: column(schema[name]) for name in self.modeled}
@@ -69,13 +68,23 @@ class Table:
         """Return the table of pyarrow that codes, (n, columns), stand for; default the modeled columns."""
         from pushforward.tables import decode
 
-        return decode(numpy.asarray(codes), self.schema, self.columns if names is None else names)
+        names = self.columns if names is None else names
+        _, rows = self._rows(codes, names, numpy)
+        for name, own in zip(names, rows.T, strict=True):
+            count = getattr(self.schema[name], "level_count", None)
+            known = numpy.isin(own, numpy.arange(count or 0)) | numpy.isnan(own) | (own == UNSEEN)
+            if count is not None and not known.all():
+                raise InputError(f'Column "{name}" has no level of the code {own[~known][0]:g}.')
+        return decode(rows, self.schema, names)
 
     def log_prob(self, codes: Any, *, xp: Any = numpy) -> Any:
         """Return log p(columns | given) in nats, (n,); -inf for a value that the model has never seen.
 
+        That is what `encode` makes of codes, infinity. Of codes that it would not make, such as a place between two
+        levels, a fraction of whole numbers, or a number beyond a bound, the result says nothing.
+
         Arguments:
-            codes: (n, names).
+            codes: (n, names), as `encode` makes them.
             xp: the namespace, default numpy.
         """
         n, rows = self._rows(codes, self.names, xp)
@@ -141,10 +150,13 @@ class DequantizedTable(Table):
     Where columns have measurement errors, the density of true values is averaged over draws of these as well.
     """
 
-    def __init__(self, density: Density, notes: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(self, density: Density, notes: NotedColumns, schema: dict[str, Any]) -> None:
         super().__init__(density, notes, schema)
         self._gaps, self._needed = self.gap_values.keys(), [one for one in self.context if one not in self.gap_values]
         size, coded = len(self.modeled), density.context_features == len(self.context)
+        width = sum(len(schema[name].context_units) + (name in self.gap_values) for name in self.context)
+        if size != density.features or density.context_features not in (len(self.context), width):
+            raise InputError("its columns are not as many as the features of its flow")
         self.shown = [None if coded else column(schema[name]) for name in self.context]
         noisy = any(schema[name].has_probabilities or schema[name].recorded is not None for name in self.modeled)
         points = uniform_points(POINTS, size) if noisy else numpy.full((1, size), 0.5)
@@ -180,6 +192,9 @@ class DequantizedTable(Table):
         """Return the codes, (n,), below which shares, (n,), of one modeled column lie, given codes, (n, given)."""
         if len(self.modeled) != 1:
             return super().quantile(levels, given, xp=xp)
+        check_levels(levels, xp)
+        if len(numpy.shape(levels) if xp is numpy else levels.shape) != 1:
+            raise InputError("Expected the levels of quantiles in one dimension, one for each row.")
         y = self.density.quantile(levels, self._context(given, xp), xp=xp)
         return self._decoded(y[:, None], xp)[:, self.columns.index(self.modeled[0])]
 

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.errors import InputError
-from pushforward.store.description import MODEL_IN_FOLDER, describe, model_file
+from pushforward.store.description import describe, model_file
+from pushforward.store.formats import MODEL_IN_FOLDER
+from pushforward.store.model_file import load
+from pushforward.store.notes import noted_columns
 from pushforward.support.arguments import path_of
 from pushforward.support.atomic import atomic_path, reason
 from pushforward.support.file_hash import hash_of_files
+from pushforward.support.overwriting import check_not_read
 from pushforward.support.wording import counted
 from pushforward.tables.schema.serialization import parse_schema
 
@@ -30,13 +34,14 @@ def card(model: str | os.PathLike[str], output: str | os.PathLike[str]) -> Path:
 
     Arguments:
         model: a model file, or such a folder.
-        output: the folder, which may exist; other files in it, such as those of a repository, are left alone.
+        output: the folder, which may exist without a file of these names; other files in it, such as those of a
+            repository, are left alone.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: the model cannot be read, or the folder cannot be written to.
+        InputError: the model cannot be read, or the folder cannot be written to, or has such a file already.
 
     Example:
         >>> import pushforward as pf, tempfile
@@ -48,12 +53,21 @@ def card(model: str | os.PathLike[str], output: str | os.PathLike[str]) -> Path:
     """
     source, folder = model_file(model), path_of(output)
     about = describe(source)
+    # What is published can be loaded.
+    load(source)
+    if "schema" in _notes(about):
+        noted_columns(about["notes"], source)
     name = folder.name if source.name == MODEL_IN_FOLDER else source.stem
     contents = {
         MODEL_IN_FOLDER: source.read_bytes(),
         CONFIG: (json.dumps(_config(about), indent=2, ensure_ascii=False) + "\n").encode(),
         CARD: _text(name, about, hash_of_files([str(source)]), source).encode(),
     }
+    for file in contents:
+        check_not_read(folder / file, [source])
+        # A card that was completed by hand, or the page of another project, is never lost.
+        if os.path.lexists(folder / file):
+            raise InputError(f"{folder / file} exists, and a card replaces nothing; name a new folder, or move it.")
     with _folder(folder), contextlib.ExitStack() as files:
         for file, content in contents.items():
             files.enter_context(atomic_path(folder / file)).write_bytes(content)

@@ -6,14 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy
 from safetensors import SafetensorError, safe_open
 
 from pushforward.errors import InputError
-from pushforward.store.formats import FORMAT, OLDEST_FORMAT, in_present_names
+from pushforward.store.formats import FORMAT, MODEL_IN_FOLDER, OLDEST_FORMAT, in_present_names
+from pushforward.store.weights import check_weights
 from pushforward.support.arguments import path_of
 
-# The name of the model in a folder that `pushforward.card` has written.
-MODEL_IN_FOLDER = "model.safetensors"
+# Types of numbers that numpy has, as files call them.
+TYPES = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:
@@ -66,7 +68,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = {key: json.loads(texts[key]) for key in ("pushforward", "config", "dtype", "notes")}
         about = metadata.pop("pushforward")
-        version, file_format, digest = str(about["version"]), int(about["format"]), about.get("digest")
+        version, file_format, digest = str(about["version"]), about["format"], about.get("digest")
+        if type(file_format) is not int:
+            raise TypeError
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
     if file_format > FORMAT:
@@ -88,6 +92,22 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
     about = {"version": version, "format": file_format, "digest": digest}
     return {**about, "config": config, "dtype": metadata["dtype"], "notes": notes}
+
+
+def read_weights(path: Path, digest: str | None) -> dict[str, Any]:
+    """Read the weights of a model file as arrays of numpy, by their names.
+
+    Raises:
+        InputError: weights that are damaged, or of a type that numpy has not.
+    """
+    found = {}
+    with opened(path) as file:
+        for key in file.keys():  # noqa: SIM118 (not a dict)
+            if file.get_slice(key).get_dtype() not in TYPES:
+                raise InputError(f"{path} holds numbers of a type that numpy has not, such as bfloat16; use PyTorch.")
+            found[key] = file.get_tensor(key)
+    check_weights(path, found, digest, numpy.uint8)
+    return found
 
 
 def shortened(error: object, most: int = 300) -> str:

@@ -4,6 +4,8 @@ from typing import Any
 
 # Format 1, before the first release, held the rows of the last layers in another order.
 OLDEST_FORMAT, FORMAT = 2, 4
+# The name of the model in a folder that `pushforward.card` has written.
+MODEL_IN_FOLDER = "model.safetensors"
 
 # Architectures, and keys of the notes of a fit, that have other names since a format: {format: {old: new}}.
 ARCHITECTURES = {3: {"any_given": "arbitrary_conditional"}}

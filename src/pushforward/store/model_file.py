@@ -15,9 +15,9 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.store.description import model_file, opened, read_metadata, shortened
-from pushforward.store.digest import digest_of
 from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
+from pushforward.store.weights import check_weights, digest_of
 from pushforward.support.arguments import path_of
 from pushforward.support.atomic import atomic_path
 from pushforward.support.devices import usable_device
@@ -75,8 +75,9 @@ def save(flow: Saveable, path: str | os.PathLike[str], **notes: Any) -> None:
         )
     # Safetensors refuses tied weights and views: each tensor is copied.
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
+    digest = digest_of(tensors, torch.uint8)
     metadata = {
-        "pushforward": json.dumps({"format": FORMAT, "version": __version__, "digest": digest_of(tensors)}),
+        "pushforward": json.dumps({"format": FORMAT, "version": __version__, "digest": digest}),
         "config": json.dumps(flow.config),
         "dtype": json.dumps(str(flow.reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),
@@ -134,12 +135,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
             raise InputError(f"{weight} has shape {theirs or 'none'}, its config asks for {ours or 'none'}.")
         if not found[key].is_floating_point() and expected[key].is_floating_point():
             raise InputError(f"{weight} holds {found[key].dtype}, not real numbers.")
-        # Bounds of columns may be infinite, for none.
-        bound = key.endswith((".low", ".high")) and not bool(found[key].isnan().any())
-        if not bound and not bool(found[key].isfinite().all()):
-            raise InputError(f"{weight} holds numbers that are not finite; fit again.")
-    if metadata["digest"] is not None and metadata["digest"] != digest_of(found):
-        raise InputError(f"{path} is damaged: its weights are not those that were written; fit again.")
+    check_weights(path, found, metadata["digest"], torch.uint8)
     # assign keeps the precision of each tensor in the file: standardization may be float64 around a float32 network.
     flow.load_state_dict(found, assign=True)
     return flow.to(device).eval()

@@ -50,6 +50,12 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     """
     check_local(os.fspath(path), "results")
     final = Path(os.path.realpath(path))
+    try:
+        final.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"cannot write {final.name[:100]}…: {reason(error)}; give another name.") from error
     if final.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; give the name of a file.")
     if final.exists() and not final.is_file():

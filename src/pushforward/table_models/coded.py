@@ -102,7 +102,14 @@ class CodedDensity:
         Returns:
             log p(columns | given) in nats, (n,), float64; -inf for a row with a value that the model has never seen, or
             so far from the data that even float64 has no number for it.
+
+        Raises:
+            InputError: codes of another shape.
         """
+        if np.ndim(matrix) != 2 or np.shape(matrix)[1] != len(self.names):
+            raise InputError(
+                f"Expected a matrix of codes of {len(self.names)} columns, got the shape {np.shape(matrix)}."
+            )
         codes = self.roles.known(matrix, self.names)
         log_prob: np.ndarray = log_prob_of_rows(self.density, self.roles, torch.from_numpy(codes)).numpy()
         return log_prob

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.store.description import describe, model_file
 from pushforward.store.model_file import load, save
+from pushforward.store.notes import noted_columns
 from pushforward.support.progress import Announce, silent
 from pushforward.table_models.arbitrary_conditional_flow import ArbitraryConditionalFlow
 from pushforward.table_models.calibration import Calibration
@@ -182,29 +182,12 @@ def _load(path: Path, device: str) -> TableModel:
     notes = describe(path)["notes"]
     flow: Flow | ArbitraryConditionalFlow = load(path, device)
     notes = notes if isinstance(notes, dict) else {}
-    columns, given = (_checked_names(notes.get(key), path) for key in ("columns", "given"))
+    columns, given, errors, gap_values = noted_columns(notes, path)
     schema = parse_schema(notes.get("schema", {}), source=f"the schema in {path}")
-    gap_values = _checked_gap_values(notes.get("gap_values", {}), given, path)
     roles = ColumnRoles(columns, given, {}, schema, flow.allows_gaps, gap_values)
     widths = {len(roles.context), roles.shown_context.width}
     if len(roles.features) != flow.features or flow.context_features not in widths:
         raise InputError(f"{path} is damaged: its columns are not as many as the features of its flow.")
-    errors = notes.get("errors", {})
-    if not isinstance(errors, dict) or not set(errors) <= set(columns):
-        raise InputError(f"{path} is damaged: it has errors of columns that are not in it.")
     calibration = Calibration.parse(notes["calibration"], source=str(path)) if "calibration" in notes else None
     record = FitRecord.parse(notes["record"], source=str(path)) if "record" in notes else None
     return TableModel(flow, columns, given, notes.get("fit", {}), schema, errors, calibration, gap_values, record)
-
-
-def _checked_gap_values(values: Any, given: list[str], path: Any) -> dict[str, float]:
-    known = isinstance(values, dict) and set(values) <= set(given)
-    if not known or not all(type(value) in (int, float) and math.isfinite(value) for value in values.values()):
-        raise InputError(f"{path} is damaged: what is shown where a given value is missing is not a number for each.")
-    return {name: float(value) for name, value in values.items()}
-
-
-def _checked_names(names: Any, path: Any) -> list[str]:
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{path} is a flow without column names: it was not fitted to a table.")
-    return names

@@ -52,7 +52,7 @@ class Function(NamedTuple):
 
 
 def functions_of(model: Density | Table) -> dict[str, Function]:
-    """Return the functions that a model has in ONNX, by their names."""
+    """Return the functions that a model has in ONNX, by their names; those of a table go by `check_names` as well."""
     return _of_table(model) if isinstance(model, Table) else _of_density(model)
 
 
@@ -79,7 +79,6 @@ def _of_density(density: Density) -> dict[str, Function]:
 
 def _of_table(table: Table) -> dict[str, Function]:
     columns = [_Column(name, table.schema[name]) for name in table.names]
-    _check_names(columns)
     modeled = [column for column in columns if column.name in table.columns and column.known]
     # What a density is shown of a condition that never varies is nothing.
     given = [column for column in columns if column.name in table.context]
@@ -155,17 +154,24 @@ class _Column:
         """Return the values that codes stand for."""
         if self.levels is None:
             return codes
-        place = space.cast(codes, numpy.int64)
+        missing = space.isnan(codes)
+        place = space.cast(space.where(missing, -1.0, codes), numpy.int64)
         if self.text:
             return space.texts(place, self.levels)
-        return space.take(numpy.array(self.levels, space.dtype), place, 0)
+        levels = numpy.array([*self.levels, math.nan], space.dtype)  # of which the last has the place -1
+        return space.take(levels, place, 0)
 
 
-def _check_names(columns: Sequence[_Column]) -> None:
-    """Refuse columns that are called as other inputs or outputs of a file are."""
-    names = [column.name for column in columns]
-    taken = {"log_prob", "sample.noise", "quantile.level"} | {f"{part}.{n}" for part in FUNCTIONS for n in names}
-    for name in names:
+def check_names(table: Table, functions: Sequence[str]) -> None:
+    """Refuse columns that are called as other inputs or outputs of the functions of a file are.
+
+    Raises:
+        InputError: there is one, by its name.
+    """
+    others = {"log_prob": ["log_prob"], "sample": ["sample.noise"], "quantile": ["quantile.level"]}
+    taken = {name for function in functions for name in others[function]}
+    taken |= {f"{function}.{name}" for function in functions for name in table.columns if function != "log_prob"}
+    for name in table.names:
         if name in taken:
             raise InputError(f'The column "{name}" is called as a result of ONNX files is; rename it before the fit.')
 

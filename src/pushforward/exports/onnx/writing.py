@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import InputError
-from pushforward.exports.onnx.functions import FUNCTIONS, functions_of
+from pushforward.exports.onnx.functions import FUNCTIONS, check_names, functions_of
 from pushforward.lite.any_table import AnyTable
 from pushforward.lite.density import Density
 from pushforward.lite.table import Table
@@ -44,7 +44,7 @@ def write_onnx(
     Arguments:
         model: what `pushforward.lite.load` gives.
         path: of the file.
-        functions: one of `FUNCTIONS`, or several.
+        functions: one of `FUNCTIONS`, or several, also with commas between them.
         precision: of what it takes, computes and gives, "float32" or "float64".
         about: more about the model that the file keeps, such as its schema; anything that JSON can hold.
 
@@ -60,7 +60,10 @@ def as_onnx(
     model: Density | Table, functions: str | Sequence[str] = "log_prob", precision: str = "float64", about: Any = None
 ) -> onnx.ModelProto:
     """Return functions of a model as an ONNX model; arguments and errors as of `write_onnx`."""
-    names = [functions] if isinstance(functions, str) else list(dict.fromkeys(functions))
+    if not isinstance(functions, str | list | tuple) or not all(isinstance(name, str) for name in functions):
+        raise InputError(f"The functions of an ONNX file are names out of {', '.join(FUNCTIONS)}, not {functions!r}.")
+    given = functions.split(",") if isinstance(functions, str) else functions
+    names = list(dict.fromkeys(name.strip() for name in given))
     for value, what, known in (*((one, "function", FUNCTIONS) for one in names), (precision, "precision", PRECISIONS)):
         if value not in known:
             raise InputError(f"There is no {what} {value!r} of an ONNX file; there are {', '.join(known)}.")
@@ -76,6 +79,8 @@ def as_onnx(
     for name in names:
         if name not in offered:
             raise InputError(f"A model of a table has no {name} in ONNX; it has {', '.join(offered)}.")
+    if isinstance(model, Table):
+        check_names(model, names)
     graph, operators = traced([offered[name] for name in names], precision, "_".join([PRODUCER, *names]))
     made = helper.make_model(graph, opset_imports=operators, ir_version=FORMAT, producer_name=PRODUCER)
     made.producer_version = __version__

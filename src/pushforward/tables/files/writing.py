@@ -17,6 +17,7 @@ import pyarrow.parquet
 from pushforward.errors import InputError
 from pushforward.support.arguments import check_local
 from pushforward.support.atomic import atomic_path, reason
+from pushforward.support.overwriting import check_not_read
 from pushforward.tables.checks import check_distinct
 from pushforward.tables.files.formats import table_format
 from pushforward.tables.files.listing import takes
@@ -152,8 +153,7 @@ def check_apart(output: str | os.PathLike[str], read: Sequence[str]) -> None:
     Raises:
         InputError: it is one of them, or would be the next time.
     """
-    if os.path.exists(output) and any(os.path.samefile(output, file) for file in read if os.path.exists(file)):
-        raise InputError(f"{os.fspath(output)} would be written over the table that is read; name another output.")
+    check_not_read(output, read)
     among = next((name for name in read if takes(name, os.fspath(output))), None)
     if among is not None:
         raise InputError(
