@@ -127,7 +127,7 @@ SHARED = {
 MADE = {**SHARED, "layers": (_whole(1, 1_000), 5), "residual": (_truth, False), "dropout": (_share, 0.0)}
 ORDER, MIXING = {"order": (_order, "alternating")}, ("none", "lu", "householder", "actnorm")
 PUSHED = {**SHARED, "layers": (_whole(1, 1_000), 16), "hidden": (_list_of(_whole(1, 100_000)), [64])}
-OF_CONTEXT = {
+OF_CONTEXT: dict[str, tuple[Check, Any]] = {
     "context_range": (_truth, False),
     "context_knots": (_or_none(KNOTS), None),
     "context_flags": (_list_of(_whole(0, 100_000)), []),

@@ -10,7 +10,8 @@ from pushforward.errors import InputError
 from pushforward.networks.dependencies import by_adjacency, checked_adjacency, spread_degrees
 from pushforward.store.options import COUNTS, FAMILIES, MOST_PARAMETERS
 
-Config, Shape = dict[str, Any], tuple[int, ...]
+Config = dict[str, Any]
+Shape = tuple[int, ...]
 # Of the univariate maps of named architectures.
 FAMILY_OF = {"maf": "affine", "iaf": "affine", "realnvp": "affine", "nice": "additive", "nsf": "spline"}
 FAMILY_OF |= {"mixture_cdf": "logistic_mixture"}
