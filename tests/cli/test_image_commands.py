@@ -12,6 +12,7 @@ import pushforward as pf
 from pushforward.cli.app import app
 from pushforward.images.files import read_images, write_image
 from pushforward.images.fitting import OPTIONS
+from pushforward.images.model import ImageModel
 
 pytest.importorskip("PIL.Image")
 # Steps of the fits of these tests.
@@ -89,6 +90,25 @@ def test_scores_are_those_of_the_density(bars, tmp_path):
     np.testing.assert_allclose(scored["bits_per_dim"], -expected.mean() / np.log(2) / 64, rtol=1e-4)
 
 
+def test_probabilities_of_classes_stand_beside_the_scores(bars, tmp_path):
+    model, table_path = bars / "model.safetensors", tmp_path / "scores.csv"
+    scored = result_of("score", model, bars / "bars", "-o", table_path, "--posterior")
+    table = pyarrow.csv.read_csv(table_path)
+    assert table.column_names[3:] == ["probability_lying", "probability_upright"]
+    lying, upright = (table[name].to_numpy() for name in table.column_names[3:])
+    np.testing.assert_allclose(lying + upright, 1, rtol=1e-6)
+    truly = np.array([name.startswith("lying") for name in table["image"].to_pylist()])
+    assert scored["recognized"] == np.mean((lying > upright) == truly)
+    # log P(image) is that of a mixture, with the shares of the classes in the training.
+    of_class = []
+    for name in ("lying", "upright"):
+        result_of("score", model, bars / "bars", "-o", table_path, "--class", name)
+        of_class.append(pyarrow.csv.read_csv(table_path)["log_prob"].to_numpy())
+    shares = ImageModel.load(model).shares
+    assert sum(shares) == pytest.approx(1) and 20 / 54 <= shares[0] <= 30 / 54
+    np.testing.assert_allclose(table["log_prob"], np.logaddexp(*(np.log(shares)[:, None] + of_class)), rtol=1e-4)
+
+
 def test_pictures_between_two_and_inside_one(bars, tmp_path):
     model, image = bars / "model.safetensors", bars / "bars" / "lying" / "01.png"
     other = bars / "bars" / "lying" / "03.png"
@@ -112,6 +132,7 @@ def test_pictures_between_two_and_inside_one(bars, tmp_path):
         (["sample", "MODEL", "-o", "x.png", "--class", "lyign"], "no class 'lyign'; did you mean \"lying\""),
         (["score", "MODEL", "bars/lying", "-o", "x.csv"], "This model needs classes: name one with --class"),
         (["score", "MODEL", "large.png", "-o", "x.csv", "--class", "lying"], "10 × 8 pixels, those of the model 8 × 8"),
+        (["score", "MODEL", "bars", "-o", "x.csv", "--posterior", "--class", "lying"], "leave --class out"),
         (["score", "mask.png", "bars", "-o", "x.csv"], "mask.png"),
         (["fit", "bars/lying", "-o", "x.safetensors", "--by-class"], "There are no classes to condition on"),
         (["fit", "mask.png", "-o", "x.safetensors"], "at least 10 images, and there are 1"),

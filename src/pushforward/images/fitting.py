@@ -101,7 +101,9 @@ def fit_images(
     )
     training.setdefault("batch_size", BATCH_SIZE)
     history = fit(density, x, context, split=split, **training)
-    model = ImageModel(density, images.shape, images.classes if by_class else [])
+    model = ImageModel(density, images.shape)
+    if context is not None:
+        model.classes, model.shares = images.classes, context[split[0]].double().mean(0).tolist()
     # Numpy takes a tensor of one number for a number.
     held_out = Images(images.pixels[split[1].numpy()], [images.names[number] for number in split[1]])
     bits = model.bits_per_dim(held_out, None if context is None else context[split[1]])

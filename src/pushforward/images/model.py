@@ -21,6 +21,7 @@ from pushforward.zoo.dequantized import Dequantized
 
 # Scored at a time between reports of progress.
 ROWS = 64
+NO_CLASSES = "This model knows no classes; fit with --by-class for one that does."
 
 
 @dataclass
@@ -31,17 +32,20 @@ class ImageModel:
         density: of images as vectors of whole numbers.
         shape: (C, H, W).
         classes: the names of the classes of a conditional model, else none.
+        shares: of the classes among the images of its training.
         notes: figures and settings of the fit.
     """
 
     density: Dequantized
     shape: tuple[int, int, int]
     classes: list[str] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one `.safetensors` file, atomically."""
-        save(self.density, path, image={"shape": list(self.shape), "classes": self.classes}, fit=self.notes)
+        image = {"shape": list(self.shape), "classes": self.classes, "shares": self.shares}
+        save(self.density, path, image=image, fit=self.notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ImageModel:
@@ -58,11 +62,14 @@ class ImageModel:
         try:
             channels, height, width = (int(side) for side in image["shape"])
             classes = [str(name) for name in image["classes"]]
-            if channels * height * width != density.features or len(classes) != density.context_features:
+            shares = [float(share) for share in image.get("shares", [])]
+            if channels * height * width != density.features:
+                raise ValueError
+            if not len(shares) == len(classes) == density.context_features:
                 raise ValueError
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} has a damaged description of its images: it cannot be loaded.") from error
-        return cls(density, (channels, height, width), classes, notes.get("fit", {}))
+        return cls(density, (channels, height, width), classes, shares, notes.get("fit", {}))
 
     def check(self, images: Images, source: str) -> Images:
         """The images as the model takes them, gray ones in color if it is a model of colors.
@@ -95,7 +102,7 @@ class ImageModel:
         """
         if not self.classes:
             if name is not None:
-                raise InputError("This model knows no classes; fit with --by-class for one that does.")
+                raise InputError(NO_CLASSES)
             return None
         if name is None:
             raise InputError(f"This model needs a class: name one with --class ({', '.join(self.classes)}).")
@@ -115,11 +122,48 @@ class ImageModel:
 
     def bits_per_dim(self, images: Images, context: Tensor | None = None, report: Any = None) -> Tensor:
         """The bits of each number, (n,), of images that `check` has passed; a share that is done goes to `report`."""
+        return self._log_prob(images.rows(), context, report) / (-np.log(2) * self.density.features)
+
+    def log_joint(self, images: Images, report: Any = None) -> Tensor:
+        """log P(class) + log P(image | class), (n, C), of images that `check` has passed and each class.
+
+        By Bayes' rule, its softmax over the classes is P(class | image), and its logsumexp is log P(image). P(class) is
+        the share of the class in the training.
+
+        Arguments:
+            images: of the model's size.
+            report: takes the share that is done.
+
+        Raises:
+            InputError: a model that knows no classes.
+
+        Cost: C times that of `bits_per_dim`.
+        """
+        if not self.classes:
+            raise InputError(NO_CLASSES)
         rows, found = images.rows(), []
+        for number, name in enumerate(self.classes):
+            found.append(self._log_prob(rows, self.context_of(name, len(rows)), None).double())
+            if report is not None:
+                report((number + 1) / len(self.classes))
+        return torch.stack(found, 1) + torch.tensor(self.shares, dtype=torch.float64).log()
+
+    def share_recognized(self, joint: Tensor, images: Images) -> float | None:
+        """The share of the images of which `joint`, of `log_joint`, is the largest at their own class.
+
+        None where images have no classes, or others than the model.
+        """
+        if images.labels is None or not {*images.classes} <= {*self.classes}:
+            return None
+        numbers = torch.tensor([self.classes.index(name) for name in images.classes])
+        return float((joint.argmax(1) == numbers[torch.from_numpy(images.labels)]).double().mean())
+
+    def _log_prob(self, rows: Tensor, context: Tensor | None, report: Any) -> Tensor:
+        """log P of images, (n,)."""
+        found = []
         for start in range(0, len(rows), ROWS):
             part = slice(start, start + ROWS)
-            scored = evaluate(self.density, rows[part], None if context is None else context[part], batch_size=ROWS)
-            found.append(scored / (-np.log(2) * self.density.features))
+            found.append(evaluate(self.density, rows[part], None if context is None else context[part]))
             if report is not None:
                 report(min(start + ROWS, len(rows)) / len(rows))
         return torch.cat(found)

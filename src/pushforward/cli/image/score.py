@@ -1,10 +1,14 @@
 """pushforward image score MODEL IMAGES -o TABLE"""
 
 import math
+from typing import Annotated
+
+import typer
 
 from pushforward.cli.image.options import OfClass, Size, Source, size_of, with_error
 from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
 from pushforward.cli.output import command, counted, place, print_json, progress, say
+from pushforward.errors import InputError
 
 
 @command
@@ -13,6 +17,14 @@ def score(
     images: Source,
     output: Output,
     of_class: OfClass = None,
+    posterior: Annotated[
+        bool,
+        typer.Option(
+            "--posterior",
+            help="Of a model that knows classes: add probability_NAME, P(class | image) by Bayes' rule, for each; "
+            "log_prob is then that of the image whatever its class.",
+        ),
+    ] = False,
     size: Size = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -28,19 +40,33 @@ def score(
 
     known = ImageModel.load(model)
     found = known.check(read_images(images, size_of(size)), images)
-    context = known.contexts_of(found) if of_class is None else known.context_of(of_class, len(found))
+    if posterior and of_class is not None:
+        raise InputError("--posterior takes every class into account: leave --class out.")
     with progress("scoring", quiet) as report:
-        bits = known.bits_per_dim(found, context, report).double().numpy()
+        joint = known.log_joint(found, report) if posterior else None
+        if joint is not None:
+            bits = (joint.logsumexp(1) / (-math.log(2) * known.density.features)).numpy()
+        else:
+            context = known.contexts_of(found) if of_class is None else known.context_of(of_class, len(found))
+            bits = known.bits_per_dim(found, context, report).double().numpy()
     log_prob = -bits * math.log(2) * known.density.features
-    table = to_table(np.stack([log_prob, bits], 1), ["log_prob", "bits_per_dim"])
+    columns, names = [log_prob, bits], ["log_prob", "bits_per_dim"]
+    if joint is not None:
+        columns += list(joint.softmax(1).numpy().T)
+        names += [f"probability_{name}" for name in known.classes]
+    table = to_table(np.stack(columns, 1), names)
     table = table.add_column(0, "image", [found.names])
     with TableWriter(output, table.schema) as writer:
         writer.write(table)
     mean, error = float(bits.mean()), float(bits.std(ddof=1) / len(bits) ** 0.5) if len(bits) > 1 else math.nan
+    share = None if joint is None else known.share_recognized(joint, found)
     if json:
         result = {"output": output, "images": len(bits), "bits_per_dim": mean, "bits_per_dim_error": error}
-        print_json({**result, "log_prob": float(log_prob.mean())}, output)
+        recognized = {} if share is None else {"recognized": share}
+        print_json({**result, "log_prob": float(log_prob.mean()), **recognized}, output)
     say(
         f"{counted(len(bits), 'image')}: {with_error(mean, error)} bits per dimension, at most; table {place(output)}",
         quiet,
     )
+    if share is not None:
+        say(f"{share:.1%} have their own class as the most probable one", quiet)
