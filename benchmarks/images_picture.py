@@ -3,15 +3,15 @@
     python benchmarks/images_picture.py MODEL -o PICTURE.png [--seed 0]
 
 MODEL is written by `benchmarks/images.py --save`. Four rows of draws; two rows of ways between two test images; four
-rows of a test image, the same without its lower half, and ten drawings of that half.
+rows of a test image, the same without its lower half, and drawings of that half. Of a model of classes, each column of
+draws is one class, and ways and halves are those of the classes of the test images.
 """
 
 import argparse
-from typing import Any
 
 import numpy as np
 import torch
-from mnist import SIDE, images
+from images import labeled
 
 from pushforward.images.files import grid, write_image
 from pushforward.images.model import ImageModel
@@ -19,18 +19,30 @@ from pushforward.images.painting import inpaint, interpolate
 
 COLUMNS = 12
 DRAWS, WAYS, HALVES = 4, 2, 4
+# Of the chains that draw lower halves.
+STEPS = 600
 
 
-def rows_of(model: Any, test: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The rows of the picture, (COLUMNS, 1, 28, 28) each."""
-    drawn = model.sample(DRAWS * COLUMNS, None, seed).reshape(DRAWS, COLUMNS, 1, SIDE, SIDE)
-    rows = list(drawn)
-    rows += [interpolate(model, test[2 * way], test[2 * way + 1], COLUMNS) for way in range(WAYS)]
-    unknown = np.zeros((SIDE, SIDE), dtype=bool)
-    unknown[SIDE // 2 :] = True
-    for number in range(HALVES):
-        image = test[2 * WAYS + number]
-        painted = inpaint(model, image, unknown, COLUMNS - 2, steps=600, seed=seed).pixels
+def rows_of(model: ImageModel, test: np.ndarray, labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The rows of the picture, (columns, C, H, W) each.
+
+    Arguments:
+        model: of images.
+        test: images that it has not seen, (n, C, H, W).
+        labels: the numbers of their classes, (n,).
+        seed: of the draws.
+    """
+    columns = len(model.classes) or COLUMNS
+    contexts = torch.eye(len(model.classes))[labels] if model.classes else None
+    rows = list(model.sample(DRAWS * columns, None, seed).reshape(DRAWS, columns, *model.shape))
+    for way in range(WAYS):
+        ends = slice(2 * way, 2 * way + 2)
+        rows.append(interpolate(model, *test[ends], columns, None if contexts is None else contexts[ends]))
+    unknown = np.zeros(model.shape[1:], dtype=bool)
+    unknown[model.shape[1] // 2 :] = True
+    for number in range(2 * WAYS, 2 * WAYS + HALVES):
+        image, context = test[number], None if contexts is None else contexts[number].expand(columns - 2, -1)
+        painted = inpaint(model, image, unknown, columns - 2, steps=STEPS, context=context, seed=seed).pixels
         rows.append(np.concatenate([image[None], np.where(unknown, 128, image)[None], painted]))
     return rows
 
@@ -43,9 +55,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
-    test = images("t10k").reshape(-1, 1, SIDE, SIDE)
-    rows = rows_of(ImageModel.load(options.model), test, options.seed)
-    write_image(options.output, grid(np.concatenate(rows).astype(np.uint8), COLUMNS))
+    model, (test, labels) = ImageModel.load(options.model), labeled("t10k")
+    rows = rows_of(model, test.numpy().astype(np.uint8).reshape(-1, *model.shape), labels.numpy(), options.seed)
+    write_image(options.output, grid(np.concatenate(rows).astype(np.uint8), len(rows[0])))
 
 
 if __name__ == "__main__":

