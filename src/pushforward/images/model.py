@@ -116,7 +116,8 @@ class ImageModel:
         if not self.classes:
             return None
         if images.labels is None:
-            raise InputError(f"This model needs classes: name one with --class ({', '.join(self.classes)}).")
+            named = ", ".join(self.classes)
+            raise InputError(f"This model needs classes: name one with --class ({named}), or take all by --posterior.")
         names = [images.classes[label] for label in images.labels]
         return torch.cat([self.context_of(name, 1) for name in names])  # type: ignore[misc]
 
