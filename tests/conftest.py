@@ -45,3 +45,11 @@ def same_seed(request):
     with seed_offset.disabled() if request.node.get_closest_marker("recorded") else contextlib.nullcontext():
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Runs that save their state after every step, and a function that says after how many they die: killed_runs.py."""
+    from killed_runs import killer
+
+    return killer(monkeypatch)

@@ -9,14 +9,10 @@ class Killed(BaseException):
     """Not an Exception: nothing in the library may catch it."""
 
 
-def save_after_every_step(patch):
-    """Let runs write their checkpoints after every step."""
+def killer(patch):
+    """Let runs save after every step; return what makes the loop die when it has taken so many, None lets it live."""
     patch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
     patch.setattr(checkpoint, "LARGEST_SHARE", math.inf)
-
-
-def killer(patch):
-    """Return a function that makes the loop die when it has taken so many steps; None lets it live."""
     take = steps.Stepper.take
     at: list[int | None] = [None]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from killed_runs import Killed, killer, save_after_every_step
+from killed_runs import Killed
 
 import pushforward as pf
 from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
@@ -12,19 +12,11 @@ from pushforward.audio.speech.distillation import distill_speech
 from pushforward.audio.speech.fitting import fit_speech
 from pushforward.audio.speech.model import SpeechModel
 
+pytestmark = pytest.mark.usefixtures("kill")
+
 RATE = 8000
 SMALL = {"channels": 4, "layers": 3, "segment": 320, "seed": 3, "device": "cpu", "progress": False}
 STEPS = {"max_steps": 12, "evaluate_every": 5}
-
-
-@pytest.fixture(autouse=True)
-def after_every_step(monkeypatch):
-    save_after_every_step(monkeypatch)
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    return killer(monkeypatch)
 
 
 def write_sounds(folder, seed=0):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from killed_runs import Killed, killer, save_after_every_step
+from killed_runs import Killed
 from models import AffineGaussian, gaussian_rows
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -12,16 +12,7 @@ from safetensors.torch import save_file
 import pushforward as pf
 from pushforward.training import checkpoint as checkpoints
 
-
-@pytest.fixture(autouse=True)
-def after_every_step(monkeypatch):
-    save_after_every_step(monkeypatch)
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    return killer(monkeypatch)
-
+pytestmark = pytest.mark.usefixtures("kill")
 
 FLOWS = {
     "dropout draws from the generator": lambda: pf.nsf(2, layers=2, hidden=(8, 8), bins=4, dropout=0.2),

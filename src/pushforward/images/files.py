@@ -138,9 +138,10 @@ def is_array_path(path: str | os.PathLike[str]) -> bool:
     ending = Path(path).suffix.lower()
     if ending not in (".png", ".npz"):
         raise InputError(f"Images are written to a picture, .png, or to an array, .npz, not to {os.fspath(path)}.")
-    if ending == ".png":
+    if ending == ".npz":
+        check_writable(path)
+    else:
         check_image_path(path)
-    check_writable(path)
     return ending == ".npz"
 
 
