@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 
 import pushforward as pf
+from pushforward.table_models import scoring
 from pushforward.table_models.model import TableModel
 from pushforward.table_models.scoring import Scores
 
@@ -136,3 +137,18 @@ def test_an_estimator_and_a_context():
     assert np.isfinite(density.fit(rows).score_samples(rows)).all()
     given = pf.fit_table(frame(), columns=["radius"], given=["mass"], **QUICK).model
     assert np.isfinite(given.log_prob(frame(20, seed=2)[given.names].to_numpy())).all()
+
+
+@pytest.mark.parametrize("error", [np.inf, np.nan])
+def test_an_error_without_bound_leaves_the_log_density(monkeypatch, error):
+    model = pf.fit_table(frame()[["mass", "radius"]], flow="maf", max_steps=5, progress=False).model
+    codes = torch.tensor([[0.0, 1.0], [0.5, 1.5], [np.inf, 1.0]], dtype=torch.float64)
+
+    def estimate(density, x, context, batch_size):
+        return torch.tensor([-2.0, -torch.inf]), torch.tensor([error, 0.1])
+
+    monkeypatch.setattr(scoring, "log_prob_with_error", estimate)
+    found, errors = scoring.log_prob_with_error_of_rows(model.density, model.roles, codes)
+    # The last row holds a value that was never seen.
+    assert found.tolist() == [-2.0, -np.inf, -np.inf]
+    assert not errors.isfinite().any()

@@ -132,7 +132,8 @@ def _of_rows(
     if len(bad):
         found[:, bad] = find(copy.deepcopy(density).double(), roles, codes[seen[bad]])
     every = codes.new_full((len(found), len(codes)), -torch.inf)
-    every[:, seen] = torch.where(found.isfinite().all(0), found, -torch.inf)
+    # An error that is not known, or without bound, leaves the log-density what it is.
+    every[:, seen] = torch.where(found[0].isfinite(), found, -torch.inf)
     return every
 
 
