@@ -32,6 +32,14 @@ hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Refuse names of tests that differ between processes: pytest-xdist compares them, those that are run alone."""
+    named = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if named:
+        raise pytest.UsageError(f"The name of a test contains an address of memory: {named[0]}. Give it other ids.")
+
+
 @pytest.fixture(autouse=True)
 def same_threads():
     """Undo what a test did to the number of threads."""

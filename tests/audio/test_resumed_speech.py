@@ -92,7 +92,7 @@ def test_a_training_that_is_killed_twice_ends_as_if_it_had_not_been(tmp_path, so
         (distill, {"loud": True}, "loud False, and now it is True"),
         (distill, {"taught": 5}, "other data \\(teacher differs\\)"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_checkpoint_of_another_training_is_refused(tmp_path, sounds, kill, train, changed, words):
     torch.manual_seed(0)
