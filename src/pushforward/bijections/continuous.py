@@ -9,14 +9,22 @@ from torch import Tensor
 from pushforward.bijections.base import Bijection, Cost
 from pushforward.errors import AccuracyWarning
 from pushforward.kernels.eligibility import derivatives_wanted, is_untransformed
-from pushforward.networks.linearized import Linearization, LinearizedMLP, fourier_features
+from pushforward.networks.linearized import Linearization, LinearizedMLP
 from pushforward.networks.mlp import batch_of
+from pushforward.networks.time_features import (
+    TIME_FEATURES,
+    from_logarithmic,
+    time_features,
+    time_per_logarithmic,
+)
 from pushforward.solvers.ode import integrate
 from pushforward.support.autocast import in_full_precision
 
 # With more features, a network of more than two hidden layers has an estimated divergence.
 EXACT_FEATURES = 100
-FREQUENCIES = 1
+# The first layer starts with weights so many times as large as usual ones: fields of points in standardized units have
+# structure much finer than 1, which smooth networks of small weights learn slowly.
+FIRST_WEIGHTS = 3.0
 GRADIENTS = ("direct", "adjoint")
 # A finer solution, to compare with, has a tolerance this many times smaller, and at least this many times as many steps
 # as another one has at least: two solutions with a loose tolerance would otherwise take the same steps.
@@ -29,15 +37,16 @@ CHECKED_ROWS, LARGEST_ERROR = 16, 0.01
 class Continuous(Bijection):
     """∂x/∂t = v(x, t; context) from x(0) = z to x(1) = x, log_det = ∫ tr(∂v/∂x) dt along the way.
 
-    v is a perceptron that sees t, sin(2πt) and cos(2πt) in every hidden layer. With one or two
-    hidden layers, the trace is exact and costs no more than v, whatever D is: see `Linearization.trace`. With more it
-    takes D passes up to 100 features; beyond it is estimated by vᵀ (∂v/∂x) v with a random sign for each entry of v,
-    the same at all times (Hutchinson), without bias.
+    v is a perceptron that sees t, and sines and cosines of its logarithmic distance from the data, in every hidden
+    layer: see `time_features`. With one or two hidden layers, the trace is exact and costs no more than v, whatever D
+    is: see `Linearization.trace`. With more it takes D passes up to 100 features; beyond it is estimated by
+    vᵀ (∂v/∂x) v with a random sign for each entry of v, the same at all times (Hutchinson), without bias.
 
-    The equation is solved to a tolerance. Both directions are then inverses of each other, and log_det is that of the
-    map, to about this tolerance. In evaluation mode, unless gradients by x are wanted, log_dets of some rows, the
-    farthest ones among them, are compared with those of a finer solution, and an `AccuracyWarning` says if they differ
-    by more than 0.01 nats: `pushforward.log_prob_with_error` gives the error of every row.
+    The equation is solved to a tolerance, with s, the logarithm of that distance, in place of t. Both directions are
+    then inverses of each other, and log_det is that of the map, to about this tolerance. In evaluation mode, unless
+    gradients by x are wanted, log_dets of some rows, the farthest ones among them, are compared with those of a finer
+    solution, and an `AccuracyWarning` says if they differ by more than 0.01 nats: `pushforward.log_prob_with_error`
+    gives the error of every row.
 
     Arguments:
         features: D.
@@ -45,7 +54,7 @@ class Continuous(Bijection):
         hidden: widths of the hidden layers of v, default (128, 128).
         activation: "silu" (default) or "tanh".
         tolerance: of the error of each step, relative to 1 + |x|, default 1e-5; see `integrate`.
-        steps: this many equal steps of order 4 in place of adaptive ones, so that rows do not share their steps.
+        steps: this many equal steps of s, of order 4, in place of adaptive ones, so that rows do not share their steps.
         gradient: "direct" (default), through the steps, to any order, or "adjoint", by the adjoint equation: memory for
             one step, gradients within the tolerance, no second derivatives.
 
@@ -92,7 +101,10 @@ class Continuous(Bijection):
         self.largest_step = LARGEST_STEP
         self.steps = steps
         self.gradient = gradient
-        self.network = LinearizedMLP(features, hidden, activation, context + 1 + 2 * FREQUENCIES)
+        self.network = LinearizedMLP(features, hidden, activation, context + TIME_FEATURES)
+        with torch.no_grad():
+            for parameter in self.network.layers[0].parameters():
+                parameter.mul_(FIRST_WEIGHTS)
         self.estimates = len(hidden) > 2 and features > EXACT_FEATURES
 
     @property
@@ -120,7 +132,7 @@ class Continuous(Bijection):
 
     def _conditions(self, time: Tensor, context: Tensor | None) -> Tensor:
         """What every hidden layer sees beside x."""
-        seen = fourier_features(time, FREQUENCIES)
+        seen = time_features(time)
         if context is None:
             return seen
         batch = torch.broadcast_shapes(time.shape, context.shape[:-1])
@@ -146,9 +158,11 @@ class Continuous(Bijection):
     ) -> tuple[Tensor, Tensor]:
         signs = torch.empty_like(value).bernoulli_(0.5).mul_(2).sub_(1) if self.estimates else None
 
-        def rate(time: Tensor, state: Tensor) -> Tensor:
+        def rate(s: Tensor, state: Tensor) -> Tensor:
+            # ∂x/∂s = v ∂t/∂s: near the data, where v changes fastest, equal steps of s are short steps of time.
+            time, slope = from_logarithmic(s), time_per_logarithmic(s)
             velocity, linearization = self.network.linearized(state[..., :-1], self._conditions(time, context))
-            return torch.cat([velocity, divergence(linearization, signs)[..., None]], -1)
+            return slope * torch.cat([velocity, divergence(linearization, signs)[..., None]], -1)
 
         adjoint = None
         if self.gradient == "adjoint":

@@ -1,7 +1,6 @@
 """A smooth multilayer perceptron of rows whose Jacobian is known in closed form, next to its value."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -194,9 +193,3 @@ def norm_bound(matrix: Tensor, squarings: int = 5) -> Tensor:
 def bounded(matrix: Tensor, bound: float) -> Tensor:
     """The matrix, shrunk so that its largest singular value is below a bound: W / √(1 + (‖W‖ / bound)²)."""
     return matrix / (1 + (norm_bound(matrix) / bound).square()).sqrt()
-
-
-def fourier_features(time: Tensor, count: int) -> Tensor:
-    """Time as a network sees it: t, sin(2π k t) and cos(2π k t) for k = 1 .. count, (*batch, 1 + 2 count)."""
-    angles = 2 * math.pi * time[..., None] * torch.arange(1, count + 1, dtype=time.dtype, device=time.device)
-    return torch.cat([time[..., None], angles.sin(), angles.cos()], -1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.networks.time_features import from_logarithmic
 from pushforward.solvers.ode import check_installed
 from pushforward.training.likelihood import HeldOut
 from pushforward.training.objectives import MaximumLikelihood
@@ -45,11 +46,13 @@ class BehindMaps(Protocol):
 
 
 class FlowMatching(nn.Module):
-    """|v((1 - t) z + t x, t; context) - (x - z)|² / D of each row, with t uniform and z from the base.
+    """|v((1 - t) z + t x, t; context) - (x - z)|² / D of each row, with z from the base, t of density ∝ 1 / (1.05 - t).
 
-    Its minimum over all fields v is the mean velocity of the paths through each point, which moves the base to the
-    density of the rows. No equation is solved. Rows x are those that the continuous map itself is given: what maps of
-    columns make of them, in standardized units if the flow standardizes them.
+    The minimum over all fields v is the mean velocity of the paths through each point, which moves the base to the
+    density of the rows, whatever the times. Most times are near the data: there, the field changes within the time that
+    is left, and its errors count in units of what is left of the path. No equation is solved. Rows x are those that the
+    continuous map itself is given: what maps of columns make of them, in standardized units if the flow standardizes
+    them.
 
     Arguments:
         density: A flow whose map moves points with a velocity, in standardized units or not, or such a flow behind maps
@@ -85,7 +88,7 @@ class FlowMatching(nn.Module):
             z = flow.base.sample(tuple(x.shape[:-1])).to(x)
             if self.optimal_transport:
                 z = z[paired(z, x)]
-            time = torch.rand_like(x[..., 0])
+            time = from_logarithmic(torch.rand_like(x[..., 0]))
         velocity = field.velocity(torch.lerp(z, x, time[..., None]), time, context)
         losses = (velocity - (x - z)).square().mean(-1)
         return losses if weights is None else losses * weights

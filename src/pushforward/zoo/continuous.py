@@ -10,12 +10,16 @@ from pushforward.flow import Flow
 from pushforward.zoo.options import BaseName, Context, Features, Hidden
 from pushforward.zoo.registry import architecture
 
+# Up to so many features, the divergence of four small layers takes no longer than that of two wide ones.
+FEW_FEATURES = 4
+DEEP, WIDE = (64, 64, 64, 64), (128, 128)
+
 
 @architecture
 def continuous(
     features: Features,
     context: Context = 0,
-    hidden: Hidden = (128, 128),
+    hidden: Hidden | None = None,
     activation: Literal["silu", "tanh"] = "silu",
     tolerance: Annotated[float, Field(gt=0)] = 1e-5,
     steps: Annotated[int, Field(ge=1)] | None = None,
@@ -32,8 +36,9 @@ def continuous(
     Arguments:
         features: D.
         context: C, number of context features, default 0.
-        hidden: widths of the hidden layers of v, default (128, 128). Two hidden layers have an exact divergence at the
-            cost of one pass; more of them take D passes, or beyond 100 features have an estimated one.
+        hidden: widths of the hidden layers of v, default (64, 64, 64, 64) up to 4 features, (128, 128) beyond. Two
+            hidden layers have an exact divergence at the cost of one pass; more of them learn finer structure, and take
+            D passes for it, or beyond 100 features have an estimated one.
         activation: "silu" (default) or "tanh".
         tolerance: of the error of each step of the solver, relative to 1 + |x|, default 1e-5.
         steps: this many equal steps in place of adaptive ones, default None.
@@ -50,4 +55,6 @@ def continuous(
         >>> flow.log_prob(torch.zeros(3, 2)).shape
         torch.Size([3])
     """
+    if hidden is None:
+        hidden = DEEP if features <= FEW_FEATURES else WIDE
     return Flow(Continuous(features, context, hidden, activation, tolerance, steps, gradient), BASES[base](features))

@@ -33,7 +33,7 @@ BATCH_ROWS = 512
 LEARNING_RATE = 5e-3
 ARBITRARY_CONDITIONAL_LEARNING_RATE = 2e-3
 # The loss of flow matching varies more from row to row than a log-likelihood does.
-MATCHING_BATCH_ROWS, MATCHING_LEARNING_RATE = 1024, 2e-3
+MATCHING_BATCH_ROWS, MATCHING_LEARNING_RATE = 1024, 1e-2
 # Up to this many rows a network memorizes them without dropout; larger networks are no better.
 ROWS_OF_DROPOUT, DROPOUT = 1_000, 0.3
 # Knots of the splines that make columns nearly normal: one for 40 rows, from 8 to 12, which remove skew and heavy
