@@ -17,7 +17,7 @@ setup(
                 f"{FOLDER}/threads.cpp",
                 *(
                     f"{FOLDER}/{kernels}{name}.cpp"
-                    for kernels in ("", "float64_", "wavenet_")
+                    for kernels in ("", "float64_", "wavenet_", "image_network_")
                     for name in ("baseline", "avx2", "avx512")
                 ),
             ],

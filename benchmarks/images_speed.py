@@ -6,7 +6,8 @@ PEERS_PYTHON is the interpreter of a virtual environment with benchmarks/require
 normflows alone is taken from there. The images have 1 × 28 × 28 numbers, the batch 64 images; both flows have two
 scales of 8 steps with affine couplings, whose networks have 64 channels: normflows' three convolutions of 3 × 3, 1 × 1
 and 3 × 3, ours two of 3 × 3 (`equal channels`), or as many more channels as make up for the multiplications of the
-third (`equal multiplications`). Ours has one coupling more, between the scales.
+third (`equal multiplications`); or both have two of 3 × 3 and 64 channels (`equal networks`). Ours has one coupling
+more, between the scales.
 
 The libraries take turns in pairs, each first in every other pair, on one thread. Times are processor time, in
 milliseconds for an image, medians of all pairs; so are the ratios, with their quartiles. Both run with freed memory
@@ -63,19 +64,22 @@ def pushforward_glow(hidden: int) -> tuple[list[torch.nn.Parameter], Callable, C
     return list(flow.parameters()), lambda x: flow.log_prob(x.flatten(1)), lambda count: flow.sample((count,))
 
 
-def normflows_glow() -> tuple[list[torch.nn.Parameter], Callable, Callable]:
-    """The same of normflows', built as in its documentation."""
+def normflows_glow(convolutions: int) -> tuple[list[torch.nn.Parameter], Callable, Callable]:
+    """The same of normflows', built as in its documentation; of two convolutions, without the one of 1 × 1."""
     import normflows as nf
+
+    def step(channels: int) -> torch.nn.Module:
+        block = nf.flows.GlowBlock(channels, HIDDEN, split_mode="channel", scale=True, scale_map="exp")
+        if convolutions == 2:
+            network = nf.nets.ConvNet2d((channels // 2, HIDDEN, channels), (3, 3))
+            block.flows[0] = nf.flows.AffineCouplingBlock(network, True, "exp", "channel")
+        return block
 
     channels, height, width = SHAPE
     bases, merges, flows = [], [], []
     for scale in range(SCALES):
         squeezed = channels * 2 ** (SCALES + 1 - scale)
-        steps = [
-            nf.flows.GlowBlock(squeezed, HIDDEN, split_mode="channel", scale=True, scale_map="exp")
-            for _ in range(STEPS)
-        ]
-        flows.append([*steps, nf.flows.Squeeze()])
+        flows.append([*(step(squeezed) for _ in range(STEPS)), nf.flows.Squeeze()])
         side = 2 ** (SCALES - scale)
         latent = (squeezed, height // side, width // side)
         if scale:
@@ -110,10 +114,10 @@ def seconds(work: Callable) -> float:
     return time.process_time() - began
 
 
-def compare(name: str, hidden: int, pairs: int) -> dict[str, Any]:
+def compare(name: str, hidden: int, convolutions: int, pairs: int) -> dict[str, Any]:
     """The figures of both libraries, in turns."""
     torch.manual_seed(0)
-    built = {"pushforward": pushforward_glow(hidden), "normflows": normflows_glow()}
+    built = {"pushforward": pushforward_glow(hidden), "normflows": normflows_glow(convolutions)}
     work = {library: works(*parts) for library, parts in built.items()}
     found: dict[str, Any] = {"comparison": name, "hidden": {"pushforward": hidden, "normflows": HIDDEN}}
     found["parameters"] = {library: sum(one.numel() for one in parts[0]) for library, parts in built.items()}
@@ -144,8 +148,9 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_memory()
     figures = [
-        compare("equal channels", HIDDEN, options.pairs),
-        compare("equal multiplications", equal_multiplications(), options.pairs),
+        compare("equal channels", HIDDEN, 3, options.pairs),
+        compare("equal multiplications", equal_multiplications(), 3, options.pairs),
+        compare("equal networks", HIDDEN, 2, options.pairs),
     ]
     result = {"date": str(datetime.date.today()), "machine": machine(), "torch": torch.__version__, "figures": figures}
     options.output.write_text(json.dumps(result, indent=2) + "\n")

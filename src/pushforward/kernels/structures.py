@@ -173,6 +173,48 @@ class WaveNetPass(Structure):
     _fields_ = (("call", WaveNetCall), ("previous", c_void_p), ("parameters", c_void_p))
 
 
+class Convolution(Structure):
+    """A convolution of 3 × 3, and where its gradients go."""
+
+    _fields_ = (
+        ("inputs", c_int64),
+        ("outputs", c_int64),
+        ("weight", c_void_p),
+        ("bias", c_void_p),
+        ("of_weight", c_void_p),
+        ("of_bias", c_void_p),
+    )
+
+
+class ImageNetworkCall(Structure):
+    """A residual network of images and its gradients."""
+
+    _fields_ = (
+        ("count", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("depth", c_int64),
+        ("layers", POINTER(Convolution)),
+        ("threads", c_int32),
+        ("images", c_void_p),
+        ("added", c_void_p),
+        ("rows", c_void_p),
+        ("results", c_void_p),
+        ("saved", c_void_p),
+        ("workspace", c_void_p),
+        ("of_results", c_void_p),
+        ("of_images", c_void_p),
+        ("of_added", c_void_p),
+        ("of_rows", c_void_p),
+    )
+
+
+class ImageNetworkSizes(Structure):
+    """How much memory an `ImageNetworkCall` needs."""
+
+    _fields_ = (("saved", c_int64), ("workspace", c_int64))
+
+
 STRUCTURES: tuple[type[Structure], ...] = (
     Spline,
     Univariate,
@@ -185,4 +227,7 @@ STRUCTURES: tuple[type[Structure], ...] = (
     WaveNetCall,
     WaveNetLoop,
     WaveNetPass,
+    Convolution,
+    ImageNetworkCall,
+    ImageNetworkSizes,
 )

@@ -4,10 +4,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pushforward.kernels.eligibility import is_untransformed
-from pushforward.networks import narrow_convolutions
+from pushforward.kernels import image_network
 from pushforward.networks.mlp import batch_of, checked_context
 
 
@@ -62,36 +60,28 @@ class ResidualImages(nn.Module):
         """Parameters, (*batch, outputs, H, W, parameter_count), from x, (*batch, channels · H · W), and context."""
         batch = batch_of(x, context, self.context_features)
         images = x.expand(*batch, -1).reshape(math.prod(batch), *self.shape)
-        narrow = is_untransformed() and narrow_convolutions.are_quicker(images, self.first, self.last)
-        hidden = (narrow_convolutions.widen if narrow else _convolved)(self.first, images, self.position)
+        rows = None
         if self.context is not None:
-            added = self.context(checked_context(context, self.context_features))
-            # One row serves the whole batch.
-            one = added.numel() == added.shape[-1]
-            rows = added.reshape(1, -1) if one else added.expand(*batch, -1).flatten(0, -2)
-            hidden = hidden + rows[..., None, None]
-        for block in self.blocks:
-            hidden = block(hidden)
+            rows = self.context(checked_context(context, self.context_features))
+            rows = rows.expand(*batch, -1).reshape(len(images), self.first.out_channels)
+        weights = self._weights()
+        compiled = image_network.is_quicker(images, weights)
+        network = image_network.residual_network if compiled else image_network.in_torch
+        assert self.first.bias is not None
+        flat = network(images, self.position + self.first.bias[:, None, None], rows, *weights)
         # Under autocast only the network is rounded, not the maps that it parametrizes.
-        activated = functional.silu(hidden)
-        flat = narrow_convolutions.narrow(self.last, activated) if narrow else self.last(activated)
         return flat.to(x.dtype).view(*batch, *self.parameters_of, *self.shape[1:]).movedim(-3, -1)
+
+    def _weights(self) -> list[Tensor]:
+        """That of the first layer, then weight and bias of each other one."""
+        first, *others = (layer for layer in self.modules() if isinstance(layer, nn.Conv2d))
+        return [first.weight, *(part for layer in others for part in layer.parameters())]
 
 
 class _Block(nn.Module):
-    """h + W₂ a(W₁ a(h))."""
+    """The layers of h + W₂ a(W₁ a(h))."""
 
     def __init__(self, hidden: int):
         super().__init__()
         self.first = nn.Conv2d(hidden, hidden, 3, padding=1)
         self.second = nn.Conv2d(hidden, hidden, 3, padding=1)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """The same shape as h, (n, hidden, H, W)."""
-        found: Tensor = h + self.second(functional.silu(self.first(functional.silu(h))))
-        return found
-
-
-def _convolved(layer: nn.Conv2d, images: Tensor, added: Tensor) -> Tensor:
-    found: Tensor = layer(images) + added
-    return found

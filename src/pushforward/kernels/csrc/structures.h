@@ -124,4 +124,31 @@ struct WaveNetPass {
     float *parameters;
 };
 
+// A convolution of 3 × 3, weight (outputs, inputs, 3, 3) and bias; the first one of a network has no bias. The gradients go
+// to `of_`.
+struct Convolution {
+    int64_t inputs, outputs;
+    const float *weight, *bias;
+    float *of_weight, *of_bias;
+};
+
+// A residual network of `count` images, (inputs, height, width), see networks/residual_images.py: `added`, (hidden, height,
+// width), and `rows`, (count, hidden), which may be null, are added to the first layer's result. `saved` may be null where
+// no gradients follow; it and `workspace` are as large as `ImageNetworkSizes` says. Gradients that are null are not
+// computed.
+struct ImageNetworkCall {
+    int64_t count, height, width, depth;
+    const Convolution *layers;
+    int32_t threads;
+    const float *images, *added, *rows;
+    float *results, *saved, *workspace;
+    const float *of_results;
+    float *of_images, *of_added, *of_rows;
+};
+
+// How many numbers `saved` and `workspace` must hold.
+struct ImageNetworkSizes {
+    int64_t saved, workspace;
+};
+
 } // namespace
