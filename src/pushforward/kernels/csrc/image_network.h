@@ -57,11 +57,12 @@ struct Network {
         : depth(call.depth), hidden(call.layers[0].outputs), inputs(call.layers[0].inputs),
           outputs(call.layers[depth - 1].outputs), widest(most(hidden, most(inputs, outputs))),
           planes(call.height, call.width), layers(call.layers) {}
-    long results() const { return (depth - 1) * hidden * planes.flat; } // of the layers before the last, of an image
-    bool is_skipped_to(long layer) const { return layer > 0 && layer % 2 == 0; }
+    long of_layer() const { return hidden * planes.flat; } // results of a layer before the last, of an image
+    long saved() const { return (depth - 2) * of_layer(); }
+    bool is_skipped_to(long layer) const { return layer % 2 == 0 && layer > 0; } // from two layers before
     long weights(long layer) const { return layers[layer].outputs * layers[layer].inputs * TAPS; }
     long numbers() const { // of all weights and biases, and of what is added
-        long total = hidden * planes.flat;
+        long total = of_layer();
         for (long l = 0; l < depth; l++) total += weights(l) + layers[l].outputs;
         return total;
     }
@@ -165,31 +166,36 @@ INLINE void flatten_added(const Network &network, const float *added, float *to)
                     added + row * planes.width, sizeof(float) * planes.width);
 }
 
+// The result of the first layer, (hidden, flat): `in` has room for its input in planes. It is computed again for the
+// gradients, which takes less time than to read it from memory.
+INLINE void first_layer(const ImageNetworkCall &call, const Network &network, long n, const float *added, float *in, float *to) {
+    const Planes &planes = network.planes;
+    planes.load(call.images + n * network.inputs * planes.height * planes.width, network.inputs, in);
+    convolve(planes, network.hidden, network.inputs, network.layers[0].weight, in,
+             call.rows ? call.rows + n * network.hidden : nullptr, added, to);
+}
+
 INLINE void forward(const ImageNetworkCall &call) {
     const Network network(call);
     const Planes &planes = network.planes;
-    const long hidden = network.hidden, of_layer = hidden * planes.flat, parts = least(call.count, MOST_PARTS);
+    const long of_layer = network.of_layer(), parts = least(call.count, MOST_PARTS);
     float *added = call.workspace;
     flatten_added(network, call.added, added);
     in_parts(parts, call.threads, [&](long part) {
         static thread_local Memory memory;
-        const Room room(memory, planes, network.widest, network.results() / planes.flat + network.outputs);
-        float *result = room.flats + network.results();
+        const Room room(memory, planes, network.widest, (network.depth - 1) * network.hidden + network.outputs);
+        float *first = room.flats, *last = first + (network.depth - 1) * of_layer;
         for (long n = part * call.count / parts; n < (part + 1) * call.count / parts; n++) {
-            float *before = call.saved ? call.saved + n * network.results() : room.flats;
-            for (long l = 0; l < network.depth; l++) {
+            float *others = call.saved ? call.saved + n * network.saved() : first + of_layer;
+            auto result = [&](long l) { return l + 1 == network.depth ? last : l ? others + (l - 1) * of_layer : first; };
+            first_layer(call, network, n, added, room.planes, first);
+            for (long l = 1; l < network.depth; l++) {
                 const Convolution &layer = network.layers[l];
-                const bool last = l + 1 == network.depth;
-                if (l == 0)
-                    planes.load(call.images + n * network.inputs * planes.height * planes.width, network.inputs, room.planes);
-                else
-                    activate(planes, room.masks, before + (l - 1) * of_layer, hidden, room.planes);
-                const float *bias = l ? layer.bias : call.rows ? call.rows + n * hidden : nullptr;
-                const float *base = l == 0 ? added : !last && network.is_skipped_to(l) ? before + (l - 2) * of_layer : nullptr;
-                convolve(planes, layer.outputs, layer.inputs, layer.weight, room.planes, bias, base,
-                         last ? result : before + l * of_layer);
+                activate(planes, room.masks, result(l - 1), network.hidden, room.planes);
+                convolve(planes, layer.outputs, layer.inputs, layer.weight, room.planes, layer.bias,
+                         network.is_skipped_to(l) ? result(l - 2) : nullptr, result(l));
             }
-            planes.store(result, network.outputs, call.results + n * network.outputs * planes.height * planes.width);
+            planes.store(last, network.outputs, call.results + n * network.outputs * planes.height * planes.width);
         }
     });
 }

@@ -103,15 +103,24 @@ INLINE void activate_with_slope(const Planes &planes, const int32_t *masks, cons
 }
 
 // Gradients of the results of a layer, in planes where the slopes are, from those of the activated ones, (channels, flat);
-// `skipping` adds those of the layer two later, in planes, or is null.
+// `skipping` adds those of the layer two later, in planes, or is null. Their sums over pixels are added to `of_bias`, and
+// written to `of_rows`; those of each pixel are added to `of_added`, (channels, flat). Both may be null.
 INLINE void back_through_activation(const Planes &planes, const float *of_activated, const float *skipping, long channels,
-                                    float *slope) {
-    for (long c = 0; c < channels; c++)
+                                    float *slope, float *of_bias, float *of_rows, float *of_added) {
+    for (long c = 0; c < channels; c++) {
+        vec sum = {};
         for (long q = 0; q < planes.flat; q += LANES) {
-            const long at = c * planes.size + planes.before + q;
-            const vec g = load(of_activated + c * planes.flat + q) * load(slope + at);
-            store(slope + at, skipping ? g + load(skipping + at) : g);
+            const long at = c * planes.size + planes.before + q, at_flat = c * planes.flat + q;
+            vec g = load(of_activated + at_flat) * load(slope + at);
+            if (skipping) g += load(skipping + at);
+            store(slope + at, g);
+            sum += g;
+            if (of_added) store(of_added + at_flat, load(of_added + at_flat) + g);
         }
+        const float of_channel = total(sum);
+        of_bias[c] += of_channel;
+        if (of_rows) of_rows[c] = of_channel;
+    }
 }
 
 INLINE void add(const float *__restrict from, long count, float *__restrict to) {
@@ -120,47 +129,51 @@ INLINE void add(const float *__restrict from, long count, float *__restrict to) 
 
 // Where the gradients of a part are summed: of what is added, then of each layer's weights and biases.
 INLINE float *of_layer(const Network &network, float *sums, long layer) {
-    sums += network.hidden * network.planes.flat;
+    sums += network.of_layer();
     for (long l = 0; l < layer; l++) sums += network.weights(l) + network.layers[l].outputs;
     return sums;
 }
 
+// The gradients of the results of an image, to planes, and their sums over pixels.
+INLINE void load_gradients(const ImageNetworkCall &call, const Network &network, long n, float *to, float *of_bias) {
+    const Planes &planes = network.planes;
+    planes.load(call.of_results + n * network.outputs * planes.height * planes.width, network.outputs, to);
+    for (long o = 0; o < network.outputs; o++) {
+        vec sum = {};
+        for (long q = 0; q < planes.flat; q += LANES) sum += load(to + o * planes.size + planes.before + q);
+        of_bias[o] += total(sum);
+    }
+}
+
 // The images of a band back through one layer: `g` to `next`, the gradients of the results before.
 INLINE void back_through_layer(const ImageNetworkCall &call, const Network &network, const Room &room, Band band, long first,
-                               long l, const float *turned, float *sums, const float *g, const float *skipping, float *next,
-                               float *in) {
+                               long l, const float *added, const float *turned, float *sums, const float *g,
+                               const float *skipping, float *next, float *in) {
     const Planes &planes = network.planes;
     const Convolution &layer = network.layers[l];
-    const long pixels = planes.height * planes.width;
-    auto before = [&](long n) { return call.saved + (first + n) * network.results() + (l - 1) * network.hidden * planes.flat; };
-    float *to = of_layer(network, sums, l), *of_bias = to + network.weights(l);
+    const long pixels = planes.height * planes.width, hidden = network.hidden;
     for (long n = 0; n < band.count; n++) {
-        float *const here = in + n * band.stride;
-        if (l == 0)
+        float *here = in + n * band.stride, *slope = next + n * band.stride;
+        if (l == 0) {
             planes.load(call.images + (first + n) * network.inputs * pixels, network.inputs, here);
-        else
-            activate_with_slope(planes, room.masks, before(n), network.hidden, here, next + n * band.stride);
-        for (long o = 0; o < layer.outputs; o++) {
-            const float *from = g + n * band.stride + o * planes.size + planes.before;
-            vec sum = {};
-            for (long q = 0; q < planes.flat; q += LANES) {
-                const vec value = load(from + q);
-                sum += value;
-                if (l == 0) store(sums + o * planes.flat + q, load(sums + o * planes.flat + q) + value);
-            }
-            of_bias[o] += total(sum);
-            if (l == 0 && call.of_rows) call.of_rows[(first + n) * layer.outputs + o] = total(sum);
+            continue;
         }
+        if (l == 1) first_layer(call, network, first + n, added, slope, room.flats);
+        const float *saved = l > 1 ? call.saved + (first + n) * network.saved() + (l - 2) * network.of_layer() : room.flats;
+        activate_with_slope(planes, room.masks, saved, hidden, here, slope);
     }
-    of_weights(planes, band, layer, g, in, to);
+    of_weights(planes, band, layer, g, in, of_layer(network, sums, l));
     if (l == 0 && !call.of_images) return;
+    float *of_bias = l ? of_layer(network, sums, l - 1) + network.weights(l - 1) : nullptr;
     for (long n = 0; n < band.count; n++) {
         convolve(planes, layer.inputs, layer.outputs, turned, g + n * band.stride, nullptr, nullptr, room.flats);
         if (l == 0)
             planes.store(room.flats, network.inputs, call.of_images + (first + n) * network.inputs * pixels);
         else
-            back_through_activation(planes, room.flats, skipping ? skipping + n * band.stride : nullptr, network.hidden,
-                                    next + n * band.stride);
+            back_through_activation(planes, room.flats, skipping ? skipping + n * band.stride : nullptr, hidden,
+                                    next + n * band.stride, of_bias,
+                                    l == 1 && call.of_rows ? call.of_rows + (first + n) * hidden : nullptr,
+                                    l == 1 ? sums : nullptr);
     }
 }
 
@@ -168,7 +181,7 @@ INLINE ImageNetworkSizes sizes(const ImageNetworkCall &call) {
     const Network network(call);
     long turned = 0;
     for (long l = 0; l < network.depth; l++) turned += network.weights(l);
-    return {call.count * network.results(), turned + least(call.count, MOST_PARTS) * network.numbers()};
+    return {call.count * network.saved(), network.of_layer() + turned + least(call.count, MOST_PARTS) * network.numbers()};
 }
 
 INLINE void gradients(const ImageNetworkCall &call) {
@@ -176,7 +189,8 @@ INLINE void gradients(const ImageNetworkCall &call) {
     const Planes &planes = network.planes;
     const long parts = least(call.count, MOST_PARTS), stride = network.widest * planes.size;
     const long most_images = most(1, NUMBERS_OF_BAND / stride);
-    float *all_sums = call.workspace; // behind the turned weights
+    float *added = call.workspace, *turned = added + network.of_layer(), *all_sums = turned; // behind the turned weights
+    flatten_added(network, call.added, added);
     for (long l = 0; l < network.depth; l++) turn(network.layers[l], all_sums), all_sums += network.weights(l);
     std::memset(all_sums, 0, sizeof(float) * parts * network.numbers());
     in_parts(parts, call.threads, [&](long part) {
@@ -187,16 +201,17 @@ INLINE void gradients(const ImageNetworkCall &call) {
         for (long k = 0; k < 3; k++) buffers[k] = room.planes + k * images * stride;
         for (long first = part * call.count / parts; first < last; first += images) {
             const Band band = {least(images, last - first), stride};
-            const long of_result = network.outputs * planes.height * planes.width;
+            float *sums = all_sums + part * network.numbers();
+            float *of_bias = of_layer(network, sums, network.depth) - network.outputs;
             for (long n = 0; n < band.count; n++)
-                planes.load(call.of_results + (first + n) * of_result, network.outputs, buffers[0] + n * stride);
+                load_gradients(call, network, first + n, buffers[0] + n * stride, of_bias);
             const float *weights = all_sums;
             for (long l = network.depth - 1, k = 0; l >= 0; l--, k++) {
                 weights -= network.weights(l);
                 // Of layer l the gradients are in buffer k, of layer l + 1 in the one before it, which is two after it.
                 const bool skipped = l > 0 && l + 2 < network.depth && network.is_skipped_to(l + 1);
-                back_through_layer(call, network, room, band, first, l, weights, all_sums + part * network.numbers(),
-                                   buffers[k % 3], skipped ? buffers[(k + 2) % 3] : nullptr, buffers[(k + 1) % 3], in);
+                back_through_layer(call, network, room, band, first, l, added, weights, sums, buffers[k % 3],
+                                   skipped ? buffers[(k + 2) % 3] : nullptr, buffers[(k + 1) % 3], in);
             }
         }
     });
