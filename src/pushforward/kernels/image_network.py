@@ -39,12 +39,12 @@ def is_quicker(images: Tensor, weights: Sequence[Tensor]) -> bool:
     between_hidden = len(weights) > 3
     return (
         native is not None
+        and is_untransformed()
         and len(images) > 0
         and images.shape[-2] * images.shape[-1] >= FEWEST_PIXELS
         and not (between_hidden and len(weights[0]) > MOST_CHANNELS)
         and all(is_float32_on_cpu(tensor) for tensor in (images, *weights))
         and not torch.is_autocast_enabled("cpu")
-        and is_untransformed()
     )
 
 
