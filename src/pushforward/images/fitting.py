@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -11,7 +10,9 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.images.copies import mean_of_distinct, numbers_of_distinct
 from pushforward.images.files import Images
+from pushforward.images.independent_pixels import independent_pixels
 from pushforward.images.model import ImageModel
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
@@ -107,8 +108,10 @@ def fit_images(
     # Numpy takes a tensor of one number for a number.
     held_out = Images(images.pixels[split[1].numpy()], [images.names[number] for number in split[1]])
     bits = model.bits_per_dim(held_out, None if context is None else context[split[1]])
-    independent = _independent(images.pixels, split, images.levels)
-    fitted = ImageFit(model, history, _mean(bits), independent)
+    independent = independent_pixels(images.pixels[split[0].numpy()], held_out.pixels, images.levels)
+    fitted = ImageFit(
+        model, history, mean_of_distinct(bits, held_out.pixels), mean_of_distinct(independent, held_out.pixels)[0]
+    )
     model.notes = {
         "images": len(images),
         "held_out_images": len(held_out),
@@ -129,27 +132,10 @@ def _one_hot(images: Images) -> Tensor:
 
 def _split(pixels: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
     """The numbers of the images to train on and of those held out, copies of one image on one side."""
-    names: dict[bytes, int] = {}
-    groups = np.array([names.setdefault(image.tobytes(), len(names)) for image in pixels])
-    if len(names) < 2:
+    numbers = numbers_of_distinct(pixels)
+    distinct = int(numbers.max()) + 1
+    if distinct < 2:
         raise InputError("All images are the same.")
-    count = max(1, round(HELD_OUT_SHARE * len(names)))
-    held_out = np.isin(groups, np.random.default_rng(seed).permutation(len(names))[:count])
+    count = max(1, round(HELD_OUT_SHARE * distinct))
+    held_out = np.isin(numbers, np.random.default_rng(seed).permutation(distinct)[:count])
     return torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
-
-
-def _independent(pixels: np.ndarray, split: tuple[Tensor, Tensor], levels: int) -> float:
-    """Bits per dimension of one histogram for each number of an image, with the histogram of all as one more image."""
-    training, held_out = (pixels.reshape(len(pixels), -1)[part.numpy()] for part in split)
-    shares = (np.bincount(training.ravel(), minlength=levels) + 1.0) / (training.size + levels)
-    found = 0.0
-    for column, wanted in zip(training.T, held_out.T, strict=True):
-        counts = np.bincount(column, minlength=levels) + shares
-        found -= float(np.log2(counts[wanted] / (len(column) + 1)).mean())
-    return found / training.shape[1]
-
-
-def _mean(bits: Tensor) -> tuple[float, float]:
-    values = bits.double()
-    error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return float(values.mean()), error

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.image.options import Size, Source, size_of, with_error
+from pushforward.cli.image.options import Size, Source, bound, size_of
 from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
 from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_shortage
 
@@ -44,6 +44,6 @@ def fit(
     history, (bits, error) = result.history, result.bits
     say(f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})", quiet)
     say(f"  {'independent pixels':20} {result.independent:8.3f} bits per dimension", quiet)
-    say(f"  {'this model':23} {with_error(bits, error)} (at most, of images held out)", quiet)
+    say(f"  {'this model':23} {bound(bits, error)} (images held out)", quiet)
     say(f"model in {output}", quiet)
     say_shortage(history, quiet)

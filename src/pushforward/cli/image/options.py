@@ -15,14 +15,18 @@ Picture = Annotated[str, typer.Option("--output", "-o", help="Picture to write (
 OfClass = Annotated[str | None, typer.Option("--class", help="Class of the images, of a model that knows classes.")]
 
 
-def with_error(mean: float, error: float) -> str:
-    """A mean and its standard error, which a single image does not have.
+def bound(mean: float, error: float) -> str:
+    """A mean bound on the bits per dimension, for people; that of a single image has no known error.
 
     Example:
-        >>> with_error(1.5, 0.25), with_error(1.5, float("nan"))
-        ('1.500 ± 0.250', '1.500')
+        >>> bound(1.5, 0.25)
+        '1.500 ± 0.250 bits per dimension, at most, within that error'
+        >>> bound(1.5, float("nan"))
+        '1.500 bits per dimension, with an unknown error: the noise of one image'
     """
-    return f"{mean:.3f}" + ("" if math.isnan(error) else f" ± {error:.3f}")
+    if math.isnan(error):
+        return f"{mean:.3f} bits per dimension, with an unknown error: the noise of one image"
+    return f"{mean:.3f} ± {error:.3f} bits per dimension, at most, within that error"
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

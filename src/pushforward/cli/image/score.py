@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.image.options import OfClass, Size, Source, size_of, with_error
+from pushforward.cli.image.options import OfClass, Size, Source, bound, size_of
 from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
 from pushforward.cli.output import command, counted, place, print_json, progress, say
 from pushforward.errors import InputError
@@ -33,6 +33,7 @@ def score(
     """Write a table with the log-density of each image, in nats, and its bits per dimension."""
     import numpy as np
 
+    from pushforward.images.copies import mean_of_distinct, numbers_of_distinct
     from pushforward.images.files import read_images
     from pushforward.images.model import ImageModel
     from pushforward.tables import TableWriter
@@ -58,15 +59,15 @@ def score(
     table = table.add_column(0, "image", [found.names])
     with TableWriter(output, table.schema) as writer:
         writer.write(table)
-    mean, error = float(bits.mean()), float(bits.std(ddof=1) / len(bits) ** 0.5) if len(bits) > 1 else math.nan
+    mean, error = mean_of_distinct(bits, found.pixels)
+    distinct = int(numbers_of_distinct(found.pixels).max()) + 1
     share = None if joint is None else known.share_recognized(joint, found)
     if json:
-        result = {"output": output, "images": len(bits), "bits_per_dim": mean, "bits_per_dim_error": error}
+        counts = {"images": len(bits), "distinct_images": distinct}
+        result = {"output": output, **counts, "bits_per_dim": mean, "bits_per_dim_error": error}
         recognized = {} if share is None else {"recognized": share}
-        print_json({**result, "log_prob": float(log_prob.mean()), **recognized}, output)
-    say(
-        f"{counted(len(bits), 'image')}: {with_error(mean, error)} bits per dimension, at most; table {place(output)}",
-        quiet,
-    )
+        print_json({**result, "log_prob": mean * -math.log(2) * known.density.features, **recognized}, output)
+    copies = f" ({distinct:,} of them distinct, which count once)" if distinct < len(bits) else ""
+    say(f"{counted(len(bits), 'image')}{copies}: {bound(mean, error)}; table {place(output)}", quiet)
     if share is not None:
         say(f"{share:.1%} have their own class as the most probable one", quiet)
