@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 import pushforward as pf
 from pushforward.evaluation.contracts import randomized
+from pushforward.training.likelihood import has_error
 
 SMALL = {
     "glow": lambda **options: pf.glow((1, 4, 4), steps=2, hidden=6, **options),
@@ -213,6 +214,36 @@ def test_bits_per_dim_of_an_untrained_model_are_those_of_the_histogram_of_all_pi
     bits = model.bits_per_dim(x.double()).detach()
     error = float(bits.std()) / len(bits) ** 0.5
     assert abs(float(bits.mean()) - entropy - divergence) < 5 * error
+
+
+def with_uniform_noise(flow):
+    return pf.dequantized(flow, pixels(50, 2, 3), levels=3)
+
+
+def with_noise_of_a_flow(flow):
+    noise = randomized(pf.maf(features=2, context=3, layers=2, hidden=(8, 8)), scale=0.3)
+    return pf.dequantized(flow, pixels(50, 2, 3), levels=3, noise=noise)
+
+
+@pytest.mark.parametrize(
+    "make", [with_uniform_noise, with_noise_of_a_flow, lambda flow: pf.noised(flow, levels=3, deviation=0.5)]
+)
+def test_the_error_of_a_random_bound_is_that_of_its_mean(make):
+    """Values and errors against the mean over many noises, of every density of images."""
+    flow = pf.realnvp_image((1, 1, 2), context=1, couplings=2, hidden=4, blocks=1)
+    model = make(randomized(flow, scale=0.3)).double().eval()
+    x, context = pixels(6, 2, 3).double(), torch.linspace(-1, 1, 6, dtype=torch.float64)[:, None]
+    value, error = pf.log_prob_with_error(model, x, context, repeats=64)
+    assert has_error(model) and (error > 0).all()
+    with torch.no_grad():
+        model.training = True
+        many = torch.stack([model.log_prob(x, context) for _ in range(1000)])
+        model.training = False
+    assert ((value - many.mean(0)).abs() < 5 * torch.hypot(error, many.std(0) / 1000**0.5)).all()
+    # The scatter of one noise, over the root of their number; of so few numbers it is itself known to a third or so.
+    assert (error / (many.std(0) / 8)).log().abs().max() < 1
+    # The model itself is as it was.
+    assert model.noise_seed == 0 and not torch.equal(model.log_prob(x, context), value)
 
 
 def test_images_in_parts_have_the_values_of_all_at_once(monkeypatch):

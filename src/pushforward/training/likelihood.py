@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,13 @@ def evaluate(flow: Density, x: Any, context: Any = None, *, batch_size: int = CH
     return torch.cat(parts).to(x.device) if parts else x.new_empty(0)
 
 
+@runtime_checkable
+class WithNoise(Protocol):
+    """A density of images with noise, which a seed chooses in evaluation mode."""
+
+    noise_seed: int
+
+
 def has_error(flow: Any) -> bool:
     """Whether log-densities of a flow, a module, have errors beyond rounding: of a solver, or of random estimates.
 
@@ -63,7 +70,7 @@ def has_error(flow: Any) -> bool:
     >>> has_error(pushforward.maf(features=2)), has_error(pushforward.continuous(features=2))
     (False, True)
     """
-    return any(bijection.approximates or bijection.estimates for bijection in _maps_of(flow))
+    return any(bijection.approximates or bijection.estimates for bijection in _maps_of(flow)) or bool(_noisy(flow))
 
 
 def log_prob_with_error(
@@ -73,16 +80,20 @@ def log_prob_with_error(
 
     Maps that solve an equation to a tolerance solve it once more, to a finer one, whose value is returned: see
     `Bijection.refine`. The error is the difference of the two at the row, and a hundredth of the largest one of its
-    batch, since both may agree at a row by chance. Where a log-determinant is a random estimate, values are means of
-    `repeats` estimates, whose standard error is added in quadrature. Other flows have no error but rounding: theirs is
-    0.
+    batch, since both may agree at a row by chance. Where a log-determinant is a random estimate, or log-densities are
+    those of images with noise, values are means of `repeats` estimates, whose standard error is added in quadrature.
+    Other flows have no error but rounding: theirs is 0.
+
+    Of images (`pushforward.dequantized`) that is the mean of a bound, E log p(x + v) - log q(v | x), which lies below
+    log P(x): the error is that of the mean, and does not say how far below. `log_prob_by_importance` comes nearer.
+    Averages over points that are fixed with a model, as of discrete columns of tables, are taken for what they are.
 
     Arguments:
         flow: The density, a module.
         x: Rows (n, features): a tensor, an array or a data frame.
         context: Context rows (n, context features) of a conditional flow.
         batch_size: Rows evaluated at a time.
-        repeats: Estimates of a random log-determinant, at least two.
+        repeats: Estimates of a random log-determinant, or noises of an image, at least two.
 
     Returns:
         log p(x | context) and its error in nats, (n,) each, on the device of x.
@@ -102,10 +113,15 @@ def log_prob_with_error(
     finer: Any = copy.deepcopy(flow)
     for bijection in _maps_of(finer):
         bijection.refine()
-    estimates = any(bijection.estimates for bijection in _maps_of(finer))
+    noisy = _noisy(finer)
+    estimates = bool(noisy) or any(bijection.estimates for bijection in _maps_of(finer))
+    # Both solutions are compared at the noise of the flow itself, the first of several.
+    first = {density: density.noise_seed for density in noisy}
     seeds = range(repeats if estimates else 1)
 
     def evaluated(one: Density, seed: int) -> Tensor:
+        for density in noisy:
+            density.noise_seed = first[density] + seed
         with seeded(seed, device_of(one)), warnings.catch_warnings():
             # Errors are measured here, row by row.
             warnings.simplefilter("ignore", AccuracyWarning)
@@ -122,6 +138,10 @@ def log_prob_with_error(
 
 def _maps_of(flow: nn.Module) -> list[Bijection]:
     return [module for module in flow.modules() if isinstance(module, Bijection)]
+
+
+def _noisy(flow: nn.Module) -> list[WithNoise]:
+    return [module for module in flow.modules() if isinstance(module, WithNoise)]
 
 
 class HeldOut:

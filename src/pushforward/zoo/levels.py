@@ -18,13 +18,16 @@ HASHES, LARGEST_SUM = 2**26, 2**52
 class OfLevels(nn.Module):
     """A density of images x of whole numbers from 0 to levels - 1: that of a flow at x with noise.
 
-    In training mode noise is new at every call. In evaluation mode it is a function of the image: an image always has
-    the same value. A density of your own defines `with_noise`.
+    In training mode noise is new at every call. In evaluation mode it is a function of the image, and of `noise_seed`:
+    an image always has the same value. A density of your own defines `with_noise`.
 
     Arguments:
         flow: of images as vectors of intensities.
         levels: how many a pixel may have.
         config: how to build this density again.
+
+    Attributes:
+        noise_seed: of the noise in evaluation mode, 0: noises of different seeds are independent.
 
     Raises:
         InputError: in `log_prob`: a number that is not a level.
@@ -38,6 +41,7 @@ class OfLevels(nn.Module):
         self.flow = flow
         self.levels = levels
         self.config = config
+        self.noise_seed = 0
 
     def with_noise(self, x: Tensor, v: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         """Images with the noise that v, uniform in [0, 1), stands for, and what its law takes from their log-density.
@@ -97,7 +101,7 @@ class OfLevels(nn.Module):
 
     def noise_of(self, x: Tensor) -> Tensor:
         """Noise in [0, 1), (*batch, D), float64, which is a function of the images x, (*batch, D)."""
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(self.noise_seed)
         largest = min(HASHES, LARGEST_SUM // (self.features * self.levels))
         weights = torch.randint(largest, (self.features,), generator=generator).double()
         steps, start = torch.rand(2, self.features, generator=generator, dtype=torch.float64)
