@@ -233,10 +233,32 @@ def test_no_image_is_left_out_without_a_word(tmp_path):
     with pytest.raises(pf.InputError, match=r"holds images, such as stray\.png, and folders of images, such as a;"):
         read_images(tmp_path)
     (tmp_path / "stray.png").unlink()
-    (tmp_path / "c" / "inner").mkdir(parents=True)
-    save(tmp_path / "c" / "inner", one=gray())
-    with pytest.raises(pf.InputError, match="c holds no image, but folders of images"):
+    assert len(read_images(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("shallow", ["", "a/", "b/c/"])
+@pytest.mark.parametrize("deep", ["b/c/", "a/c/", "a/c/d/e/"])
+def test_an_image_at_another_depth_is_refused_wherever_it_lies(tmp_path, shallow, deep):
+    """Images lie in the folder, or all in the folders in it: of any two other places one sentence names an image."""
+    for place in (shallow, deep):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    save(tmp_path / shallow, one=gray())
+    save(tmp_path / deep, deeper=gray(1))
+    with pytest.raises(pf.InputError, match=r"(one|deeper)\.png lies too deep to be read: images lie in"):
         read_images(tmp_path)
+
+
+def test_folders_without_images_and_links_in_circles_do_not_matter(tmp_path):
+    (tmp_path / "a" / "notes").mkdir(parents=True)
+    (tmp_path / "b" / ".hidden").mkdir(parents=True)
+    save(tmp_path / "a", one=gray())
+    save(tmp_path / "b", one=gray(1))
+    save(tmp_path / "b" / ".hidden", two=gray(2))
+    try:
+        (tmp_path / "a" / "circle").symlink_to(tmp_path / "a", target_is_directory=True)
+    except OSError:
+        pytest.skip("no links here")
+    assert read_images(tmp_path).names == ["a/one.png", "b/one.png"]
 
 
 def test_one_image_is_one(tmp_path):

@@ -178,13 +178,14 @@ def _files_of(path: Path) -> tuple[list[Path], list[int] | None, list[str]]:
             f"{path} holds images, such as {within[0].name}, and folders of images, such as {by_class[0][0]}; it is "
             "not known whether folders are classes: move the images into a folder, or name one folder."
         )
+    deeper = next((found for folder in folders if (found := _image_below(folder)) is not None), None)
+    if deeper is not None:
+        raise InputError(
+            f"{deeper} lies too deep to be read: images lie in {path} itself, or in folders in it, which are classes; "
+            "move the images, or name another folder."
+        )
     if within:
         return within, None, []
-    for folder in folders:
-        if not _images_in(folder) and any(_images_in(inner) for inner in folder.iterdir() if inner.is_dir()):
-            raise InputError(
-                f"{folder} holds no image, but folders of images: only folders in {path} itself are classes."
-            )
     if not by_class:
         raise InputError(f"There is no image ({', '.join(ENDINGS)}) in {path}, and none in the folders in it.")
     files = [file for _, found in by_class for file in found]
@@ -194,6 +195,20 @@ def _files_of(path: Path) -> tuple[list[Path], list[int] | None, list[str]]:
 
 def _images_in(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if _is_image(file))
+
+
+def _image_below(folder: Path) -> Path | None:
+    """An image in the folders in a folder, however deep, if there is one."""
+    seen: set[str] = set()
+    for inner, names, _ in os.walk(folder, followlinks=True):
+        place = os.path.realpath(inner)
+        # A link may lead back to where it lies.
+        names[:] = [] if place in seen else sorted(name for name in names if not name.startswith("."))
+        images = _images_in(Path(inner)) if place not in seen and Path(inner) != folder else []
+        if images:
+            return images[0]
+        seen.add(place)
+    return None
 
 
 def _is_image(path: Path) -> bool:
