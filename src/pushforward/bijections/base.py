@@ -224,5 +224,7 @@ class _MapOfOneFeature(NamedTuple):
         return x, log_det[..., None]
 
     def each_inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_det = self.bijection.inverse(x, self.context)
+        # Values come in the precision of maps around this one, such as those into the units of data.
+        dtype = next((parameter.dtype for parameter in self.bijection.parameters()), x.dtype)
+        z, log_det = self.bijection.inverse(x.to(dtype), self.context)
         return z, log_det[..., None]

@@ -218,6 +218,33 @@ def test_precision_of_the_data_side_is_kept():
     torch.testing.assert_close(law.log_prob(x).sum(-1), flow.log_prob(x).double(), rtol=1e-4, atol=1e-4)
 
 
+ONE_FEATURE = {
+    "continuous": {"hidden": (8,), "steps": 4}, "residual": {"layers": 2, "hidden": (8,)}, "planar": {"layers": 2},
+    "radial": {"layers": 2}, "maf": {"layers": 2}, "iaf": {"layers": 2}, "nsf": {"layers": 2},
+    "mixture_cdf": {"layers": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("name", ONE_FEATURE)
+def test_flows_of_one_feature_behind_maps_of_another_precision(name, context):
+    if name == "continuous":
+        pytest.importorskip("torchdiffeq")
+    torch.manual_seed(0)
+    given = DATA[:, 2:] if context else None
+    flow = pf.gaussianized(getattr(pf, name)(features=1, context=context, **ONE_FEATURE[name]), DATA[:, :1], given)
+    of_flow = FlowConditionals(flow.eval())
+    law = of_flow.conditionals(DATA[:, :1], given)
+    assert law.batch_shape == (50, 1)
+    expected = flow.log_prob(DATA[:, :1], given)
+    torch.testing.assert_close(law.log_prob(DATA[:, :1])[:, 0].double(), expected.double(), rtol=1e-4, atol=1e-4)
+    # Several values under one law, as the divergence takes them.
+    inner = DATA[:, :1].expand(3, 50, 1)
+    torch.testing.assert_close(law.log_prob(inner)[1, :, 0].double(), expected.double(), rtol=1e-4, atol=1e-4)
+    drawn, log_prob = law.rsample_with_log_prob((3,))
+    assert drawn.shape == log_prob.shape == (3, 50, 1) and drawn.dtype == torch.float64
+
+
 @pytest.mark.parametrize(
     ("flow", "words"),
     [
