@@ -390,6 +390,16 @@ def test_the_last_line_says_that_the_machine_was_busy(run, tmp_path, monkeypatch
     assert distilled.err.endswith("\nmodel in d.safetensors\nthe machine was busy\n")
 
 
+@pytest.mark.slow
+def test_commands_that_fit_raise_an_alarm_if_they_took_no_step(run, tmp_path):
+    write(tmp_path / "t.csv", make_rows(200))
+    assert "Alarm" not in run("fit", "t.csv", "-o", "n.safetensors", "--flow", "nice", "--max-time", 1).err
+    for command in (["fit", "t.csv", "--flow", "nice"], ["distill", "n.safetensors"]):
+        said = run(*command, "-o", "m.safetensors", "--max-time", 1e-9).err
+        assert said.splitlines()[-1].startswith("Alarm: the training took no step in ")
+        assert run(*command, "-o", "m.safetensors", "--max-time", 1e-9, "--quiet").err == ""
+
+
 def test_a_difference_that_is_none_has_no_sign():
     assert gain(-12.3451, -12.3450) == ", as much as a Gaussian of the columns as they are"
     assert gain(-12.0, -12.345) == ", +0.345 compared with a Gaussian of the columns as they are"

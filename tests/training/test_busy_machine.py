@@ -2,9 +2,13 @@
 
 import time
 
+import numpy as np
+import pandas as pd
+import pytest
 import torch
 
 import pushforward as pf
+from pushforward.chains.evidence import evidence
 from pushforward.training.history import History
 from pushforward.training.steps import Stepper
 
@@ -18,7 +22,24 @@ def test_only_a_run_that_time_ended_on_a_busy_machine_says_so():
     assert "takes about 400,000;" in shortage(steps=100_000)
     assert shortage(stopped="finished") is None
     assert shortage(processor_share=0.9) is None
-    assert shortage(steps=0) is None
+    assert shortage(steps=0, stopped="finished") is None
+
+
+def test_a_run_that_took_no_step_says_so_whatever_the_machine():
+    history = pf.fit(pf.nice(2, layers=1, hidden=(8,)), torch.randn(50, 2), max_time=1e-9, progress=False)
+    assert history.steps == 0 and history.stopped == "time"
+    assert history.shortage.startswith("Alarm: the training took no step in ")
+    assert "the weights that it started with" in history.shortage
+
+
+@pytest.mark.parametrize("sentence", ["Alarm: the training took no step in 1 s", None])
+def test_fits_of_chains_announce_it(monkeypatch, sentence):
+    monkeypatch.setattr(History, "shortage", property(lambda history: sentence))
+    samples = np.random.default_rng(0).normal(size=(400, 2))
+    chain, said = pd.DataFrame(samples, columns=["a", "b"]), []
+    chain["log_posterior"] = -0.5 * (samples**2).sum(1)
+    evidence(chain, flow="nice", max_steps=1, progress=False, announce=said.append)
+    assert (sentence in said) == (sentence is not None)
 
 
 def test_a_share_is_measured():

@@ -74,10 +74,12 @@ def fit_density(chain: Chain, rows: np.ndarray, **options: Unpack[FitOptions]) -
     given: dict[str, Any] = dict(options)
     limits = {key: given[key] for key in ("max_time", "max_steps") if given.get(key) is not None}
     chosen = {key: value for key, value in recipe.training.items() if not (limits and key == "max_steps")}
-    fit(
+    history = fit(
         flow, x, weights=weights, validation=held_out[0], validation_weights=held_out[1], objective=recipe.objective,
         **{**chosen, **limits, "seed": seed, "progress": options.get("progress")},
     )  # fmt: skip
+    if history.shortage:
+        options.get("announce", silent)(history.shortage)
     return flow.double().eval()
 
 

@@ -212,7 +212,8 @@ def _on_engine(options: Options) -> "Fit":
     notes = model.notes
     for line in notes["chosen"]:
         say(line, options.quiet)
-    return Fit(model, History(stopped=notes["stopped"]), notes["held_out_nats"], notes["gaussian_nats"])
+    history = History(steps=notes["steps"], total_seconds=notes["seconds"], stopped=notes["stopped"])
+    return Fit(model, history, notes["held_out_nats"], notes["gaussian_nats"])
 
 
 def _in_process(options: Options) -> None:

@@ -55,8 +55,13 @@ class History:
 
     @property
     def shortage(self) -> str | None:
-        """A sentence about a run that its time ended, and that a busy machine gave much less of it; else None."""
-        if self.stopped != "time" or self.processor_share > LITTLE or not self.steps:
+        """A sentence about a run that took no step, or had little of a busy machine until its time ended; else None."""
+        if self.stopped == "time" and not self.steps:
+            return (
+                f"Alarm: the training took no step in {self.total_seconds:.1f} s, so that the flow has the weights "
+                "that it started with; fit again, and give it more time"
+            )
+        if self.stopped != "time" or self.processor_share > LITTLE:
             return None
         return (
             f"the machine was busy: the training had {self.processor_share:.0%} of a processor and took "
