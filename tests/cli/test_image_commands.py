@@ -109,6 +109,41 @@ def test_probabilities_of_classes_stand_beside_the_scores(bars, tmp_path):
     np.testing.assert_allclose(table["log_prob"], np.logaddexp(*(np.log(shares)[:, None] + of_class)), rtol=1e-4)
 
 
+def test_images_of_classes_that_the_model_does_not_know_are_named(bars, tmp_path):
+    model, images = bars / "model.safetensors", read_images(bars / "bars").pixels[:, 0]
+    labels = read_images(bars / "bars").labels
+
+    def said(name, labels):
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=labels)
+        result = run("score", model, tmp_path / f"{name}.npz", "-o", tmp_path / "s.csv", "--posterior")
+        assert result.exit_code == 0, result.stderr
+        return result.stderr
+
+    assert "% have their own class as the most probable one\n" in said("all", np.array(["lying", "upright"])[labels])
+    some = said("some", np.array(["lying", "fallen, or so"])[labels])
+    assert "% of 30 whose class the model knows have it as the most" in some
+    assert '; 30 have classes that it does not know: "fallen, or so"\n' in some
+    assert "not known: the model knows none of their classes (0, 1)\n" in said("none", labels)
+    assert "not known: the array labels has 59 entries" in said("short", labels[1:])
+
+
+def test_copies_of_images_change_no_figure(bars, tmp_path):
+    model, pixels = bars / "model.safetensors", read_images(bars / "bars").pixels[:12, 0]
+    for options in (["--posterior"], ["--class", "lying"]):
+        figures = []
+        for name, some in (("once", pixels), ("copies", np.repeat(pixels, np.arange(1, 13), axis=0))):
+            np.savez(tmp_path / f"{name}.npz", images=some)
+            figures.append(result_of("score", model, tmp_path / f"{name}.npz", "-o", tmp_path / "s.csv", *options))
+        once, copies = figures
+        assert once["images"] == once["distinct_images"] == copies["distinct_images"] == 12 and copies["images"] == 78
+        for name in ("bits_per_dim", "bits_per_dim_error", "log_prob"):
+            assert copies[name] == pytest.approx(once[name], rel=1e-5)
+    np.savez(tmp_path / "one.npz", images=np.repeat(pixels[:1], 9, axis=0))
+    said = run("score", model, tmp_path / "one.npz", "-o", tmp_path / "s.csv", "--class", "lying").stderr
+    assert said.startswith("9 images (1 of them distinct, which count once): ") and "with an unknown error" in said
+    assert "at most" not in said
+
+
 def test_pictures_between_two_and_inside_one(bars, tmp_path):
     model, image = bars / "model.safetensors", bars / "bars" / "lying" / "01.png"
     other = bars / "bars" / "lying" / "03.png"

@@ -9,6 +9,7 @@ from pushforward.errors import InputError
 from pushforward.evaluation.contracts import randomized
 from pushforward.images.files import Images
 from pushforward.images.model import ImageModel
+from pushforward.images.recognition import Recognition, recognition
 
 NAMES, SHARES = ["cat", "dog", "eel"], [0.5, 0.2, 0.3]
 
@@ -47,9 +48,15 @@ def test_the_share_of_images_that_are_recognized():
     labels = np.array([0, 1, 1, 0])
     joint = torch.log(torch.tensor([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
     # Numbers of classes are those of the images, not those of the model.
-    assert model.share_recognized(joint, some_images(4, labels, ["dog", "cat"])) == 0.5
-    assert model.share_recognized(joint, some_images(4)) is None
-    assert model.share_recognized(joint, some_images(4, labels, ["dog", "wolf"])) is None
+    found = recognition(joint, some_images(4, labels, ["dog", "cat"]), model.classes)
+    assert found == Recognition(0.5, 4, [])
+    assert recognition(joint, some_images(4), model.classes) is None
+    # Images of unknown classes are left out, and named.
+    found = recognition(joint, some_images(4, labels, ["dog", "wolf"]), model.classes)
+    assert found == Recognition(0.5, 2, ["wolf"])
+    assert recognition(joint, some_images(4, labels, ["bat", "wolf"]), model.classes) == Recognition(
+        None, 0, ["bat", "wolf"]
+    )
 
 
 def test_a_model_without_classes_has_no_posterior():

@@ -10,7 +10,7 @@ import pushforward as pf
 from pushforward.evaluation.contracts import randomized
 from pushforward.images.copies import mean_of_distinct, numbers_of_distinct
 from pushforward.images.files import Images
-from pushforward.images.fitting import OPTIONS, fit_images
+from pushforward.images.fitting import OPTIONS, fit_images, split_images
 from pushforward.images.independent_pixels import independent_pixels
 from pushforward.images.model import ImageModel
 
@@ -64,6 +64,23 @@ def test_a_fit_counts_held_out_images_once(monkeypatch):
     triples = torch.combinations(bits, 3)
     distance = (triples.mean(1) - fitted.bits[0]).abs() + (triples.std(1) / 3**0.5 - fitted.bits[1]).abs()
     assert float(distance.min()) < 1e-5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_has_an_image_to_train_on(seed):
+    """Classes of 1, 2, 3, ... images, with copies of some, and one image that is in two classes."""
+    labels = np.repeat(np.arange(8), np.arange(1, 9))
+    pixels = random_pixels(len(labels))
+    pixels[4:6] = pixels[3]
+    training, held_out = split_images(pixels, labels, seed)
+    assert sorted([*training.tolist(), *held_out.tolist()]) == list(range(len(labels)))
+    assert len(held_out) and set(labels[training.numpy()]) == set(labels)
+    assert not {image.tobytes() for image in pixels[training]} & {image.tobytes() for image in pixels[held_out]}
+    # A split that endangers no class is that of images without classes.
+    many = np.arange(len(labels)) % 2
+    assert all(map(torch.equal, split_images(pixels, many, seed), split_images(pixels, None, seed)))
+    with pytest.raises(pf.InputError, match="Each class has but one image"):
+        split_images(random_pixels(12), np.arange(12), seed)
 
 
 @pytest.mark.parametrize("levels", [2, 17, 256, 65536])

@@ -1,5 +1,6 @@
 """Images from files, folders and arrays: what is read is what Pillow wrote, and what cannot be read gets a sentence."""
 
+import re
 import struct
 import zlib
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 import pushforward as pf
-from pushforward.images.files import grid, is_array_path, read_image, read_images, write_array, write_image
+from pushforward.images.files import Images, grid, is_array_path, read_image, read_images, write_array, write_image
+from pushforward.images.fitting import fit_images
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -273,6 +275,29 @@ def test_names_of_classes_stand_beside_an_array(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 2, 2), np.uint8), kind=np.array(["cat", "dog", "cat"]))
     images = read_images(tmp_path / "x.npz")
     assert images.classes == ["cat", "dog"] and images.labels.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("beside", "obstacle"),
+    [
+        ({"labels": np.arange(4)}, "labels has 4 entries, and classes are a vector of one for each of 5 images"),
+        ({"labels": np.zeros((5, 3), int)}, r"labels has the shape \(5, 3\), and classes are a vector"),
+        ({"labels": np.array([0.0, 1, 2, 0, 1])}, "labels holds float64, and classes are whole numbers or names"),
+        ({"labels": np.array([0.0, 1, np.nan, 0, 1])}, "labels holds float64"),
+        ({"labels": np.array([b"a"] * 5)}, r"labels holds \|S1"),
+        ({"labels": np.array(["2020-01-01"] * 5, "M8[D]")}, "labels holds datetime64"),
+        ({"kind": np.arange(5), "breed": np.arange(5)}, "kind and breed could each be the classes: leave one"),
+        ({"labels": np.arange(4), "weight": np.ones(5)}, "labels has 4 entries.*; the array weight holds float64"),
+        ({"version": np.array(3)}, ""),
+    ],
+)
+def test_what_is_beside_an_array_and_holds_no_classes_is_named(tmp_path, beside, obstacle):
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).integers(256, size=(5, 2, 2), dtype=np.uint8), **beside)
+    images = read_images(tmp_path / "x.npz")
+    assert images.labels is None and (re.search(obstacle, images.obstacle) if obstacle else not images.obstacle)
+    more = Images(np.concatenate([images.pixels] * 2), ["x"] * 10, None, [], images.obstacle)
+    with pytest.raises(pf.InputError, match=f"There are no classes to condition on.*{obstacle}"):
+        fit_images(more, by_class=True)
 
 
 def test_what_cannot_be_written_is_said_before_the_work(tmp_path):

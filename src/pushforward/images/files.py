@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.images.labels import labels_among
 from pushforward.support.atomic import atomic_path, check_writable
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
@@ -34,12 +35,14 @@ class Images:
         names: of the files, or numbers of an array.
         labels: the number of each image's class, (n,), or None.
         classes: the names of the classes.
+        obstacle: why there are no classes, though the source has something like them, as a sentence; else "".
     """
 
     pixels: np.ndarray
     names: list[str]
     labels: np.ndarray | None = None
     classes: list[str] = field(default_factory=list)
+    obstacle: str = ""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -300,8 +303,8 @@ def _of_array(path: Path) -> Images:
         raise InputError(
             f"{path} must hold one array of images, (n, H, W) or (n, H, W, channels); its arrays are {listed}."
         )
-    (pixels,) = images.values()
-    labels = [array for array in arrays.values() if array.shape == pixels.shape[:1] and array.dtype.kind in "iubU"]
+    ((name, pixels),) = images.items()
+    labels = labels_among({other: array for other, array in arrays.items() if other != name}, len(pixels))
     pixels = _whole(path, pixels)
     pixels = pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, -1, 1)
     shape = next(iter(images.values())).shape
@@ -314,10 +317,9 @@ def _of_array(path: Path) -> Images:
         )
     if pixels.shape[1] > 1 and pixels.dtype == np.uint16:
         raise InputError(f"{path} holds colors of 16 bits, which no picture could show; store them with 8 bits.")
-    if len(labels) != 1:
-        return Images(pixels, [str(number) for number in range(len(pixels))])
-    classes, numbers = np.unique(labels[0], return_inverse=True)
-    return Images(pixels, [str(number) for number in range(len(pixels))], numbers, [str(one) for one in classes])
+    return Images(
+        pixels, [str(number) for number in range(len(pixels))], labels.numbers, list(labels.classes), labels.obstacle
+    )
 
 
 def _whole(path: Path, pixels: np.ndarray) -> np.ndarray:

@@ -81,7 +81,8 @@ def fit_images(
     if by_class and images.labels is None:
         raise InputError(
             "There are no classes to condition on: put the images of each class into a folder of its own, or a vector "
-            "of whole numbers or names, one for each image, beside the images of an array."
+            "of whole numbers or names, one for each image, beside the images of an array"
+            f"{f' ({images.obstacle})' if images.obstacle else ''}."
         )
     if by_class and len(images.classes) < 2:
         raise InputError(f"There is one class, {images.classes[0]!r}; to condition on classes needs at least two.")
@@ -91,7 +92,7 @@ def fit_images(
         raise InputError(f"There is no flow of images {flow!r}; there are {', '.join(FLOWS)}.")
     seed = training.get("seed", 0)
     x, context = images.rows(), _one_hot(images) if by_class else None
-    split = _split(images.pixels, seed)
+    split = split_images(images.pixels, images.labels if by_class else None, seed)
     with seeded(seed):
         config = {"architecture": flow, "shape": images.shape, **OPTIONS[flow], **(options or {})}
         made = build({**config, "context": 0 if context is None else context.shape[1]})
@@ -130,12 +131,34 @@ def _one_hot(images: Images) -> Tensor:
     return torch.nn.functional.one_hot(torch.from_numpy(images.labels), len(images.classes)).float()
 
 
-def _split(pixels: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
-    """The numbers of the images to train on and of those held out, copies of one image on one side."""
+def split_images(pixels: np.ndarray, labels: np.ndarray | None, seed: int) -> tuple[Tensor, Tensor]:
+    """The numbers of the images to train on and of those held out, copies of one image on one side.
+
+    Of each class, if there are any, an image is left to train on.
+    """
     numbers = numbers_of_distinct(pixels)
     distinct = int(numbers.max()) + 1
     if distinct < 2:
         raise InputError("All images are the same.")
+    order = np.random.default_rng(seed).permutation(distinct)
     count = max(1, round(HELD_OUT_SHARE * distinct))
-    held_out = np.isin(numbers, np.random.default_rng(seed).permutation(distinct)[:count])
+    chosen = order[:count] if labels is None else _sparing_classes(order, count, numbers, labels)
+    held_out = np.isin(numbers, chosen)
     return torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
+
+
+def _sparing_classes(order: np.ndarray, count: int, numbers: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The first images of an order that leave an image of each class, at most `count` of them."""
+    left = np.bincount(labels)
+    classes = np.split(labels[np.argsort(numbers, kind="stable")], np.cumsum(np.bincount(numbers))[:-1])
+    chosen: list[int] = []
+    for number in order:
+        own = np.bincount(classes[number], minlength=len(left))
+        if (left > own)[own > 0].all():
+            left -= own
+            chosen.append(number)
+        if len(chosen) == count:
+            break
+    if not chosen:
+        raise InputError("Each class has but one image, of which none can be held out: fit without --by-class.")
+    return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,7 +93,7 @@ class ImageModel:
             pixels = np.repeat(pixels, channels, 1)
         elif found[0] != channels:
             raise InputError(f"The images of {source} have {found[0]} channels, those of the model {channels}.")
-        return Images(pixels, images.names, images.labels, images.classes)
+        return dataclasses.replace(images, pixels=pixels)
 
     def context_of(self, name: str | None, count: int) -> Tensor | None:
         """The context of some images of one class, (count, C), or None if the model takes none.
@@ -116,8 +117,10 @@ class ImageModel:
         if not self.classes:
             return None
         if images.labels is None:
-            named = ", ".join(self.classes)
-            raise InputError(f"This model needs classes: name one with --class ({named}), or take all by --posterior.")
+            named, found = ", ".join(self.classes), f"; {images.obstacle}" if images.obstacle else ""
+            raise InputError(
+                f"This model needs classes: name one with --class ({named}), or take all by --posterior{found}."
+            )
         names = [images.classes[label] for label in images.labels]
         return torch.cat([self.context_of(name, 1) for name in names])  # type: ignore[misc]
 
@@ -148,16 +151,6 @@ class ImageModel:
             if report is not None:
                 report((number + 1) / len(self.classes))
         return torch.stack(found, 1) + torch.tensor(self.shares, dtype=torch.float64).log()
-
-    def share_recognized(self, joint: Tensor, images: Images) -> float | None:
-        """The share of the images of which `joint`, of `log_joint`, is the largest at their own class.
-
-        None where images have no classes, or others than the model.
-        """
-        if images.labels is None or not {*images.classes} <= {*self.classes}:
-            return None
-        numbers = torch.tensor([self.classes.index(name) for name in images.classes])
-        return float((joint.argmax(1) == numbers[torch.from_numpy(images.labels)]).double().mean())
 
     def _log_prob(self, rows: Tensor, context: Tensor | None, report: Any) -> Tensor:
         """log P of images, (n,)."""

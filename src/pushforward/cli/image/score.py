@@ -1,7 +1,7 @@
 """pushforward image score MODEL IMAGES -o TABLE"""
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,11 @@ from pushforward.cli.image.options import OfClass, Size, Source, bound, size_of
 from pushforward.cli.options import Json, Model, Output, Quiet, Verbose
 from pushforward.cli.output import command, counted, place, print_json, progress, say
 from pushforward.errors import InputError
+from pushforward.support.suggestions import quoted
+
+if TYPE_CHECKING:
+    from pushforward.images.files import Images
+    from pushforward.images.recognition import Recognition
 
 
 @command
@@ -36,6 +41,7 @@ def score(
     from pushforward.images.copies import mean_of_distinct, numbers_of_distinct
     from pushforward.images.files import read_images
     from pushforward.images.model import ImageModel
+    from pushforward.images.recognition import recognition
     from pushforward.tables import TableWriter
     from pushforward.tables.frames import to_table
 
@@ -61,13 +67,29 @@ def score(
         writer.write(table)
     mean, error = mean_of_distinct(bits, found.pixels)
     distinct = int(numbers_of_distinct(found.pixels).max()) + 1
-    share = None if joint is None else known.share_recognized(joint, found)
+    recognized = None if joint is None else recognition(joint, found, known.classes)
     if json:
-        counts = {"images": len(bits), "distinct_images": distinct}
-        result = {"output": output, **counts, "bits_per_dim": mean, "bits_per_dim_error": error}
-        recognized = {} if share is None else {"recognized": share}
-        print_json({**result, "log_prob": mean * -math.log(2) * known.density.features, **recognized}, output)
+        result = {"output": output, "images": len(bits), "distinct_images": distinct, "bits_per_dim": mean}
+        result |= {"bits_per_dim_error": error, "log_prob": mean * -math.log(2) * known.density.features}
+        if recognized is not None:
+            result |= {"recognized": recognized.share, "unknown_classes": recognized.unknown}
+        print_json(result, output)
     copies = f" ({distinct:,} of them distinct, which count once)" if distinct < len(bits) else ""
     say(f"{counted(len(bits), 'image')}{copies}: {bound(mean, error)}; table {place(output)}", quiet)
-    if share is not None:
-        say(f"{share:.1%} have their own class as the most probable one", quiet)
+    if joint is not None and (recognized is not None or found.obstacle):
+        say(_recognized(recognized, found), quiet)
+
+
+def _recognized(found: "Recognition | None", images: "Images") -> str:
+    """How many images have their own class as the most probable one, for people."""
+    if found is None:
+        return f"how many are recognized is not known: {images.obstacle}"
+    unknown = ", ".join(map(quoted, found.unknown))
+    if found.share is None:
+        return f"how many are recognized is not known: the model knows none of their classes ({unknown})"
+    if not unknown:
+        return f"{found.share:.1%} have their own class as the most probable one"
+    return (
+        f"{found.share:.1%} of {found.images:,} whose class the model knows have it as the most probable one; "
+        f"{len(images) - found.images:,} have classes that it does not know: {unknown}"
+    )
