@@ -109,10 +109,9 @@ def fit_images(
     # Numpy takes a tensor of one number for a number.
     held_out = Images(images.pixels[split[1].numpy()], [images.names[number] for number in split[1]])
     bits = model.bits_per_dim(held_out, None if context is None else context[split[1]])
-    independent = independent_pixels(images.pixels[split[0].numpy()], held_out.pixels, images.levels)
-    fitted = ImageFit(
-        model, history, mean_of_distinct(bits, held_out.pixels), mean_of_distinct(independent, held_out.pixels)[0]
-    )
+    baseline = independent_pixels(images.pixels[split[0].numpy()], held_out.pixels, images.levels)
+    independent, _ = mean_of_distinct(baseline, held_out.pixels)
+    fitted = ImageFit(model, history, mean_of_distinct(bits, held_out.pixels), independent)
     model.notes = {
         "images": len(images),
         "held_out_images": len(held_out),
