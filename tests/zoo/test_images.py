@@ -273,6 +273,46 @@ def test_what_is_no_level_is_refused(x, match):
         pf.dequantized(SMALL["glow"](), x, levels=5)
 
 
+@pytest.mark.parametrize("shape", [(2, 10), (2, 4, 4), (15,)])
+@pytest.mark.parametrize("make", [pf.dequantized, pf.noised])
+def test_images_of_another_size_are_refused_wherever_they_come(make, shape):
+    model, x = make(SMALL["glow"](), levels=5), torch.zeros(shape)
+    asked = [model.log_prob, lambda x: pf.dequantized(SMALL["glow"](), x, levels=5)]
+    asked += [model.bits_per_dim, model.log_prob_by_importance] if make is pf.dequantized else []
+    for one in asked:
+        with pytest.raises(pf.InputError, match=r"expected shape \(\.\.\., 16\), got"):
+            one(x)
+
+
+@pytest.mark.parametrize("method", ["log_prob", "bits_per_dim", "log_prob_by_importance"])
+def test_a_context_that_is_missing_or_too_much_is_told(method):
+    of_class, plain = (pf.dequantized(SMALL["glow"](context=c), levels=5) for c in (3, 0))
+    with pytest.raises(pf.InputError, match="This flow is conditional"):
+        getattr(of_class, method)(pixels(2))
+    with pytest.raises(pf.InputError, match="This flow takes no context"):
+        getattr(plain, method)(pixels(2), torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        (lambda flow: pf.dequantized(flow, noise=3), "takes a flow, .* not an object of type int"),
+        (lambda flow: pf.dequantized(pf.dequantized(flow)), "takes a flow of images, .* Dequantized"),
+        (lambda flow: pf.noised(pf.noised(flow)), "takes a flow of images, .* Noised"),
+        (lambda flow: pf.check_flow(pf.dequantized(flow)), "check_flow takes a flow, .* Dequantized"),
+        (lambda flow: pf.check_flow(flow.bijection), "check_flow takes a flow"),
+        (lambda flow: pf.dequantized(flow, levels=17.5), "a whole number of at least 2 levels, got 17.5"),
+        (lambda flow: pf.dequantized(flow, pixels(3), levels=16.5), "a whole number of at least 2 levels"),
+        (lambda flow: pf.noised(flow, levels=True), "a whole number of at least 2 levels, got True"),
+        (lambda flow: pf.dequantized(flow).log_prob_by_importance(pixels(2), draws=1.5), "whole number of draws"),
+        (lambda flow: pf.dequantized(flow).log_prob_by_importance(pixels(2), draws=0), "whole number of draws"),
+    ],
+)
+def test_what_is_no_flow_or_no_number_is_one_sentence(asked, match):
+    with pytest.raises(pf.InputError, match=match):
+        asked(SMALL["glow"]())
+
+
 def test_denoising_is_the_mean_given_the_noisy_image(tmp_path):
     """Of normal images x ~ N(m, s²) with noise of width w: E[x | y] = m + s² / (s² + w²) · (y - m)."""
     flow = pf.Flow(pf.bijections.ElementwiseAffine(torch.full((4,), 0.2), torch.full((4,), 0.5)), normal(4))

@@ -178,6 +178,7 @@ def check_flow(
         >>> pf.check_flow(pf.Flow(pf.bijections.ActNorm(1), pf.distributions.StandardNormal(1))).passed
         True
     """
+    check_module(flow, "check_flow", "a flow, such as pushforward.maf(features=2)", "bijection", "base")
     report = Report(f"Flow, {flow.features} features")
     _MapChecks(report, flow.bijection, None, tolerance, seed).run()
     # Maps are checked where the flow is, its density on the processor.

@@ -11,10 +11,11 @@ from pushforward.bijections.standardized import Standardized
 from pushforward.distributions import StandardNormal
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.support.arguments import is_whole
 from pushforward.support.broadcasting import broadcast_shapes
 from pushforward.support.even_points import LEAST
-from pushforward.support.modules import check_tensor
-from pushforward.zoo.levels import NUMBERS_AT_A_TIME, OfLevels, check_levels
+from pushforward.support.modules import check_module, check_tensor
+from pushforward.zoo.levels import NUMBERS_AT_A_TIME, OfLevels, check_levels, check_parts
 from pushforward.zoo.registry import build, register
 
 MARGIN = 1e-6
@@ -82,10 +83,9 @@ class Dequantized(OfLevels):
 
         Cost: K times that of `log_prob`.
         """
-        if draws < 1:
-            raise InputError(f"Importance sampling needs at least one draw, got {draws}.")
-        check_tensor(x, "x")
-        check_levels(x, self.levels)
+        if not is_whole(draws) or draws < 1:
+            raise InputError(f"Importance sampling needs a whole number of draws, at least one, got {draws!r}.")
+        self.check_images(x, context)
         total = self._log_prob(x, torch.rand_like(x, dtype=torch.float64), context)
         for _ in range(draws - 1):
             total = torch.logaddexp(total, self._log_prob(x, torch.rand_like(x, dtype=torch.float64), context))
@@ -128,7 +128,8 @@ def dequantized(
         a flow.
 
     Raises:
-        InputError: x holds something else than levels, or the flow of the noise does not fit.
+        InputError: x holds something else than levels or has another size than the images of the flow, `levels` is no
+            whole number, or the flow of the noise does not fit.
 
     Example:
         >>> import pushforward as pf
@@ -140,8 +141,13 @@ def dequantized(
         >>> pf.dequantized(pf.glow((1, 4, 4), steps=2, hidden=8), x, noise=noise).bits_per_dim(x).shape
         torch.Size([100])
     """
+    check_parts("dequantized", flow, levels)
+    if noise is not None:
+        check_module(noise, "dequantized(noise=)", "a flow, such as pushforward.realnvp_image", "bijection", "base")
     shares = None
     if x is not None:
+        check_tensor(x, "x")
+        flow.bijection.check_event(x)
         check_levels(x, levels)
         counts = torch.zeros(levels, dtype=torch.float64)
         for rows in x.cpu().split(max(1, NUMBERS_AT_A_TIME // flow.features)):

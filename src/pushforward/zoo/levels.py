@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.flow import Flow
-from pushforward.support.modules import check_tensor
+from pushforward.flow import Flow, check_context
+from pushforward.support.arguments import is_whole
+from pushforward.support.modules import check_module, check_tensor
 
 # Numbers of images that are mapped at once: the networks hold some hundred times as many.
 NUMBERS_AT_A_TIME = 2**20
@@ -85,14 +86,20 @@ class OfLevels(nn.Module):
         Returns:
             (*batch), in the precision of x, or of the flow if x has a dtype of whole numbers.
         """
-        check_tensor(x, "x")
-        check_levels(x, self.levels)
+        self.check_images(x, context)
         v = torch.rand_like(x, dtype=torch.float64) if self.training else self.noise_of(x)
         if self.training or x.dim() != 2 or not len(x) or (context is not None and len(context) != len(x)):
             return self._log_prob(x, v, context)
         rows = max(1, NUMBERS_AT_A_TIME // self.features)
         contexts = [None] * -(-len(x) // rows) if context is None else context.split(rows)
         return torch.cat([self._log_prob(*part) for part in zip(x.split(rows), v.split(rows), contexts, strict=True)])
+
+    def check_images(self, x: Tensor, context: Tensor | None) -> None:
+        """Refuse images of another size or of other numbers, and a context that is missing or does not fit."""
+        check_tensor(x, "x")
+        self.flow.bijection.check_event(x)
+        check_context(context, self.context_features)
+        check_levels(x, self.levels)
 
     def _log_prob(self, x: Tensor, v: Tensor, context: Tensor | None) -> Tensor:
         noisy, log_noise = self.with_noise(x.double(), v, context)
@@ -116,6 +123,20 @@ class OfLevels(nn.Module):
     def beyond_range(self, context: Tensor) -> Tensor:
         """Which numbers of a context, (*batch, C), lie beyond the range in training; none if that is unknown."""
         return self.flow.beyond_range(context)
+
+
+def check_parts(function: str, flow: object, levels: object) -> None:
+    """Refuse what is no flow of vectors, and a number of levels that is none.
+
+    Example:
+        >>> check_parts("noised", 3, 256)
+        Traceback (most recent call last):
+        pushforward.errors.InputError: noised takes a flow of images, such as pushforward.glow((1, 8, 8)), and not an
+            object of type int.
+    """
+    check_module(flow, function, "a flow of images, such as pushforward.glow((1, 8, 8))", "bijection", "base")
+    if not is_whole(levels) or levels < 2:  # type: ignore[operator]
+        raise InputError(f"A pixel needs a whole number of at least 2 levels, got {levels!r}.")
 
 
 def check_levels(x: Tensor, levels: int) -> None:

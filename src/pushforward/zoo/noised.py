@@ -10,7 +10,7 @@ from pushforward.bijections.standardized import Standardized
 from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.support.even_points import LEAST
-from pushforward.zoo.levels import OfLevels
+from pushforward.zoo.levels import OfLevels, check_parts
 from pushforward.zoo.registry import build, register
 
 
@@ -73,8 +73,7 @@ def noised(flow: Flow, levels: int = 256, deviation: float = 0.05) -> Noised:
         >>> images.sample((3,)).shape
         torch.Size([3, 16])
     """
-    if levels < 2:
-        raise InputError(f"A pixel needs at least 2 levels, got {levels}.")
+    check_parts("noised", flow, levels)
     if not 0 < deviation < float("inf"):
         raise InputError(f"deviation must be positive and finite, got {deviation}.")
     half = (levels - 1) / 2
