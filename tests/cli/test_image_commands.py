@@ -74,6 +74,13 @@ def test_draws_repeat_with_their_seed(bars, tmp_path):
         assert drawn["images"] == 5 and drawn["shape"] == [1, 8, 8]
     first, again = (read_images(tmp_path / f"{name}.npz").pixels for name in ("a", "b"))
     assert np.array_equal(first, again) and first.shape == (5, 1, 8, 8)
+    # Draws of each class in turn are scored by their own.
+    drawn = read_images(tmp_path / "a.npz")
+    assert [drawn.classes[label] for label in drawn.labels] == ["lying", "upright", "lying", "upright", "lying"]
+    scored = result_of("score", bars / "model.safetensors", tmp_path / "a.npz", "-o", tmp_path / "scores.csv")
+    assert scored["images"] == 5
+    result_of("sample", bars / "model.safetensors", "-n", 2, "-o", tmp_path / "one.npz", "--class", "upright")
+    assert read_images(tmp_path / "one.npz").classes == ["upright"]
     result_of("sample", bars / "model.safetensors", "-n", 4, "-o", tmp_path / "page.png", "--class", "lying")
     assert read_images(tmp_path / "page.png").shape == (1, 19, 19)
 

@@ -6,8 +6,9 @@ import torch
 
 import pushforward as pf
 from pushforward.evaluation.contracts import randomized
+from pushforward.images.files import Images
 from pushforward.images.model import ImageModel
-from pushforward.images.painting import inpaint, interpolate
+from pushforward.images.painting import inpaint, interpolate, white_pixels
 
 
 def small_model(shape, levels=256, context=0, scale=0.7):
@@ -59,6 +60,27 @@ def test_an_interpolation_begins_and_ends_with_its_images():
     assert np.array_equal(between[0], ends[0]) and np.array_equal(between[-1], ends[1])
     same = interpolate(model, ends[0], ends[0], 3, context[:1].expand(2, 2))
     assert np.array_equal(same[1], ends[0])
+
+
+@pytest.mark.parametrize(("kind", "least", "levels"), [(np.uint8, 128, 256), (np.uint16, 32768, 65536)])
+def test_white_pixels_are_those_of_half_the_levels_or_more(kind, least, levels):
+    mask = np.array([[[[0, 1, least - 1], [least, levels - 1, 0]]]], kind)
+    assert white_pixels(Images(mask, ["m"]), "m.png").tolist() == [[False] * 3, [True, True, False]]
+    # In color, one channel is enough.
+    colored = np.concatenate([mask, np.zeros_like(mask), mask[..., ::-1]], 1)
+    assert white_pixels(Images(colored, ["m"]), "m.png").tolist() == [[False] * 3, [True, True, True]]
+    for largest in (0, 1, least - 1):
+        gray = Images(np.minimum(mask, kind(largest)), ["m"])
+        sentence = f"m.png hides no pixel.* white from {least} on, and its largest number is {largest}"
+        with pytest.raises(pf.InputError, match=sentence):
+            white_pixels(gray, "m.png")
+
+
+def test_a_share_of_accepted_steps_is_a_ratio_of_whole_numbers():
+    model = small_model((1, 2, 2), scale=0.01)
+    unknown = np.array([[True, False], [False, False]])
+    found = inpaint(model, np.full((1, 2, 2), 128, np.uint8), unknown, steps=10, seed=0)
+    assert found.accepted in {number / 10 for number in range(11)}
 
 
 @pytest.mark.parametrize(

@@ -116,12 +116,21 @@ def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
         pillow.fromarray(np.ascontiguousarray(array)).save(temporary, format="PNG")
 
 
-def write_array(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
-    """Write images, (n, C, H, W), as the array "images" of an .npz file, (n, H, W) or (n, H, W, C), atomically."""
+def write_array(path: str | os.PathLike[str], pixels: np.ndarray, labels: Sequence[str] | None = None) -> None:
+    """Write images, (n, C, H, W), as the array "images" of an .npz file, (n, H, W) or (n, H, W, C), atomically.
+
+    Arguments:
+        path: of the file.
+        pixels: the images.
+        labels: the class of each image, written as the array "labels"; default none.
+    """
     array = pixels[:, 0] if pixels.shape[1] == 1 else np.moveaxis(pixels, 1, -1)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         # Of a name, numpy would write another one if it ends in .NPZ.
-        np.savez_compressed(file, images=array)
+        if labels is None:
+            np.savez_compressed(file, images=array)
+        else:
+            np.savez_compressed(file, images=array, labels=np.array(labels))
 
 
 def check_image_path(path: str | os.PathLike[str]) -> None:

@@ -186,6 +186,12 @@ class ImageModel:
                     report((start + size) / count)
         return self.pixels(torch.cat(parts))
 
+    def classes_of_draws(self, count: int, name: str | None = None) -> list[str] | None:
+        """The name of the class of each image that `sample` draws, or None if the model knows none."""
+        if not self.classes:
+            return None
+        return [name if name is not None else self.classes[number % len(self.classes)] for number in range(count)]
+
     def pixels(self, rows: Tensor) -> np.ndarray:
         """Images, (n, C, H, W), uint8 or uint16, of vectors of levels, (n, D)."""
         kind = next(kind for kind, levels in LEVELS.items() if self.density.levels <= levels)

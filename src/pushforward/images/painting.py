@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
+from pushforward.images.files import Images
 from pushforward.images.model import ImageModel
 from pushforward.support.modules import frozen
 from pushforward.support.seeding import seed_or_random, seeded
@@ -53,6 +54,22 @@ def interpolate(
         between = directions * torch.lerp(lengths[0], lengths[1], shares)
         contexts = None if context is None else torch.lerp(context[0], context[1], shares.to(context.dtype))
         return model.pixels(density.quantized(density.flow.to_data(between, contexts)))
+
+
+def white_pixels(mask: Images, source: str) -> np.ndarray:
+    """Which pixels of a mask, one image, are white, (H, W): half of its levels or more, in one of its channels.
+
+    Raises:
+        InputError: none is; the message names the source.
+    """
+    least, largest = mask.levels // 2, int(mask.pixels.max())
+    if largest < least:
+        raise InputError(
+            f"The mask {source} hides no pixel of the image: a pixel is white from {least} on, and its largest number "
+            f"is {largest}."
+        )
+    white: np.ndarray = mask.pixels[0].max(0) >= least
+    return white
 
 
 @dataclass
@@ -117,11 +134,11 @@ def inpaint(
         chains = _Chains(model, images, hidden, context)
         before, accepted = float(chains.log_prob.mean()), 0.0
         for step in range(steps):
-            accepted += chains.move(adapt=step < steps // 2) / steps
+            accepted += chains.move(adapt=step < steps // 2)
             if report is not None:
                 report((step + 1) / steps)
         x = torch.where(hidden, model.density.quantized(chains.intensities()), images)
-    return Inpainted(model.pixels(x), accepted, (before, float(chains.log_prob.mean())))
+    return Inpainted(model.pixels(x), accepted / steps, (before, float(chains.log_prob.mean())))
 
 
 class _Chains:

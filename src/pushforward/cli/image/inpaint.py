@@ -13,9 +13,12 @@ from pushforward.cli.output import command, print_json, progress, say
 def inpaint(
     model: Model,
     image: Annotated[str, typer.Argument(help="Image.", metavar="IMAGE", show_default=False)],
-    mask: Annotated[str, typer.Option(help="Image of the same size, white where pixels are to be drawn.")],
+    mask: Annotated[
+        str,
+        typer.Option(help="Image of the same size, white (128 or more of 255) where pixels are to be drawn."),
+    ],
     output: Picture,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of images, drawn side by side.")] = 1,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of images, in rows of one picture.")] = 1,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the chain on the exact density.")] = 200,
     of_class: OfClass = None,
     size: Size = None,
@@ -28,12 +31,12 @@ def inpaint(
     from pushforward.images.files import check_image_path, grid, read_image, write_image
     from pushforward.images.model import ImageModel
     from pushforward.images.painting import inpaint as painted
+    from pushforward.images.painting import white_pixels
 
     check_image_path(output)
     known, wanted = ImageModel.load(model), size_of(size)
     pixels = known.check(read_image(image, wanted), image).pixels[0]
-    hidden = read_image(mask, wanted)
-    unknown = hidden.pixels[0].max(0) >= hidden.levels // 2
+    unknown = white_pixels(read_image(mask, wanted), mask)
     with progress("inpainting", quiet) as report:
         found = painted(
             known,

@@ -22,7 +22,7 @@ def sample(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Draw images; of a model that knows classes, each class in turn."""
+    """Draw images; of a model that knows classes, each class in turn, whose names an array has beside the images."""
     from pushforward.images.files import grid, is_array_path, write_array, write_image
     from pushforward.images.model import ImageModel
 
@@ -31,7 +31,7 @@ def sample(
     with progress("sampling", quiet) as report:
         drawn = known.sample(number, of_class, seed, report)
     if as_array:
-        write_array(output, drawn)
+        write_array(output, drawn, known.classes_of_draws(number, of_class))
     else:
         columns = len(known.classes) if known.classes and of_class is None and len(known.classes) <= number else None
         write_image(output, grid(drawn, columns))
