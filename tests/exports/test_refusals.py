@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 import pushforward as pf
+from pushforward import lite
 from pushforward.bijections import UNIVARIATES, Affine, Bijection, Compose, Coupling, TailTransform
 from pushforward.bijections.univariate.base import univariate
 from pushforward.cli.app import app
@@ -86,7 +87,7 @@ def test_a_family_of_a_users_own_is_refused_by_name(form, own_family):
 
 
 REFUSED = [
-    ("onnx", "sound/adaptive_wavenet.safetensors", "architecture 'adaptive_wavenet'"),
+    ("onnx", "sound/adaptive_wavenet.safetensors", "architecture 'adaptive_wavenet'; those that can"),
     ("json", "sound/adaptive_wavenet.safetensors", "architecture 'adaptive_wavenet'"),
     ("json", "tables/kinds.safetensors", "any columns given any others: export it to .onnx"),
     ("json", "tables/errors.safetensors", "measurement errors: export it to .onnx"),
@@ -107,8 +108,13 @@ def test_models_without_such_a_form_are_refused_by_name(form, path, name, tmp_pa
 @pytest.mark.parametrize("name", ["residual", "continuous"])
 def test_flows_of_steps_without_an_end_are_refused_by_name(form, name, tmp_path):
     pf.save(getattr(pf, name)(features=2), tmp_path / "flow.safetensors")
-    with pytest.raises(InputError, match=f"architecture '{name}'"):
+    sentence = f"flow.safetensors cannot be exported: it is a model of the architecture '{name}'; distill it first"
+    with pytest.raises(InputError, match=sentence) as refusal:
         pf.export(tmp_path / "flow.safetensors", tmp_path / f"flow.{form}")
+    # An export has PyTorch; a reader that has none says so.
+    assert "PyTorch" not in str(refusal.value)
+    with pytest.raises(InputError, match="cannot be read without PyTorch"):
+        lite.load(tmp_path / "flow.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["flow.safetensors"]
 
 

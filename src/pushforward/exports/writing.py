@@ -12,8 +12,10 @@ from pushforward.exports.javascript import write_json
 from pushforward.exports.onnx import write_onnx
 from pushforward.lite.files import load
 from pushforward.store.description import describe, model_file
+from pushforward.store.options import NeedsPyTorch
 from pushforward.support.arguments import path_of
 from pushforward.support.overwriting import check_not_read
+from pushforward.zoo.names import ARCHITECTURES, IN_CONTINUOUS_TIME, univariate_names
 
 # What writes a model that `pushforward.lite.load` gave, by the suffix of the file.
 WRITERS: dict[str, Callable[..., None]] = {".json": write_json, ".onnx": write_onnx}
@@ -70,5 +72,19 @@ def export(
             f"A {path.suffix} file has every function in double precision; only ONNX files have a "
             "choice: leave functions and precision out."
         )
-    WRITERS[path.suffix](load(source), path, **options)
+    WRITERS[path.suffix](_loaded(source), path, **options)
     return path
+
+
+def _loaded(source: Path) -> Any:
+    """The model of a file, in the form from which others are made."""
+    try:
+        return load(source)
+    except InputError as error:
+        cause = error.__cause__
+        if not isinstance(cause, NeedsPyTorch):
+            raise
+        # Students are taught by densities of vectors, and not by those of images or sound.
+        densities = {**ARCHITECTURES, **IN_CONTINUOUS_TIME, **dict.fromkeys(univariate_names())}
+        way = "distill it first, by pushforward distill or pushforward.distill; " if cause.name in densities else ""
+        raise InputError(f"{source} cannot be exported: it is a {cause.part}; {way}{cause.others}") from error

@@ -13,7 +13,7 @@ import numpy
 
 from pushforward.errors import InputError
 from pushforward.networks.dependencies import by_adjacency, by_order, checked_adjacency, single_steps
-from pushforward.store.options import LOG_1000, complete
+from pushforward.store.options import LOG_1000, NeedsPyTorch, complete
 from pushforward.store.shapes import check_shapes, family_of
 
 Config = dict[str, Any]
@@ -74,10 +74,8 @@ def _flow(config: Config, of_map: Weights, of_base: Weights) -> dict[str, Any]:
         head = {"features": config["features"], "context_features": 0}
         return {**head, "base": _base(name, of_base), "bijection": _affine(of_map)}
     if name not in LAYERS:
-        raise InputError(
-            f"A model of the architecture {name!r} cannot be read without PyTorch; those that can are "
-            f"{', '.join(sorted([*LAYERS, 'standardized', 'gaussianized', 'flow_mixture']))}."
-        )
+        known = sorted([*LAYERS, "standardized", "gaussianized", "flow_mixture"])
+        raise NeedsPyTorch("model of the architecture", name, known)
     return {
         "features": config["features"],
         "context_features": config.get("context", 0),

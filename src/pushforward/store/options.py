@@ -6,10 +6,27 @@ They are those of the functions in `pushforward.zoo`, which build the same flows
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pushforward.errors import InputError
+
+
+class NeedsPyTorch(InputError):
+    """A model that is not read without PyTorch.
+
+    Arguments:
+        kind: what it is, "model of the architecture" or "flow of the univariate family".
+        name: of its architecture or family.
+        known: the names of those that are read.
+    """
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        self.name = str(name)
+        self.part = f"{kind} {str(name)[:100]!r}"
+        self.others = f"those that can are {', '.join(known)}."
+        super().__init__(f"A {self.part} cannot be read without PyTorch; {self.others}")
+
 
 # Gives an option as it is used, or raises a ValueError.
 Check = Callable[[Any], Any]
@@ -215,19 +232,13 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     """
     name = config.get("architecture")
     if not isinstance(name, str) or name not in OF_NAMED:
-        known = ", ".join(sorted(one for one in OF_NAMED if one != "arbitrary_conditional"))
-        raise InputError(
-            f"A model of the architecture {str(name)[:100]!r} cannot be read without PyTorch; those that can are "
-            f"{known}."
-        )
+        known = sorted(one for one in OF_NAMED if one != "arbitrary_conditional")
+        raise NeedsPyTorch("model of the architecture", name, known)
     options, known_options = {key: value for key, value in config.items() if key != "architecture"}, OF_NAMED[name]
     if name in ("autoregressive", "coupling"):
         family = options.get("univariate", "affine")
         if not isinstance(family, str) or family not in FAMILIES:
-            raise InputError(
-                f"A flow of the univariate family {str(family)[:100]!r} cannot be read without PyTorch; those that can "
-                f"are {', '.join(FAMILIES)}."
-            )
+            raise NeedsPyTorch("flow of the univariate family", family, FAMILIES)
         known_options = {**known_options, **FAMILIES[family]}
     found = {"architecture": name, **_checked(name, options, known_options)}
     if found.get("clusters", 1) > 1:  # which have none of these
