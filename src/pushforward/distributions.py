@@ -25,10 +25,12 @@ class Base(nn.Module):
     Attributes:
         independent: whether the features are independent of each other, default False.
         of_rows: whether it is itself an estimate from rows, such as kernels at each of them, default False.
+        bounded: whether there is no density beyond some distance, default False.
     """
 
     independent: bool = False
     of_rows: bool = False
+    bounded: bool = False
     reference: Tensor
 
     def __init__(self, features: int):
@@ -144,6 +146,7 @@ class Uniform(Base):
     """
 
     independent = True
+    bounded = True
 
     def __init__(self, features: int, low: float = 0.0, high: float = 1.0):
         super().__init__(features)

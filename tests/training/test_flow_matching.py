@@ -8,6 +8,7 @@ import torch
 from linear_field import LinearField
 
 import pushforward as pf
+from pushforward.distributions import BASES
 from pushforward.training.flow_matching import FlowMatching, paired
 
 pytest.importorskip("torchdiffeq")
@@ -182,3 +183,18 @@ def test_a_student_of_a_continuous_teacher_gives_its_expectations():
     expected = torch.tensor([[1.0, 1.0], [1.25, 1.25]], dtype=torch.float64)
     # Eight steps solve the equation to 1e-3.
     assert bool(((mean - expected).abs() < 5 * error + 2e-3).all())
+
+
+@pytest.mark.parametrize("objective", ["flow_matching", "optimal_transport"])
+@pytest.mark.parametrize("base", BASES)
+def test_flow_matching_takes_bases_of_densities_everywhere(objective, base):
+    flow, x = pf.continuous(features=2, hidden=(8,), base=base, steps=16), normal(60, 2).float()
+    # Where there is no density far out, rows may lie there.
+    bounded = not bool(flow.base.log_prob(torch.full((1, 2), 1e3)).isfinite())
+    assert flow.base.bounded == bounded
+    if bounded:
+        with pytest.raises(pf.InputError, match=r"needs a base with a density everywhere.* support of Uniform"):
+            pf.fit(flow, x, objective=objective, max_steps=2, progress=False)
+    else:
+        history = pf.fit(flow, x, objective=objective, max_steps=2, progress=False)
+        assert math.isfinite(history.best_held_out)

@@ -127,7 +127,7 @@ def objective_for(name: str, flow: Density, rows: Rows) -> nn.Module:
 
 
 def check_objective(name: str, flow: Density) -> None:
-    """Refuse an objective that is unknown, or needs another flow."""
+    """Refuse an objective that is unknown, or needs another flow or base."""
     if name not in OBJECTIVES:
         raise InputError(f"objective must be one of {', '.join(OBJECTIVES)}; it is {name!r}.")
     flow = flow.flow if isinstance(flow, BehindMaps) else flow
@@ -135,6 +135,11 @@ def check_objective(name: str, flow: Density) -> None:
         raise InputError(
             f"objective={name!r} trains flows in continuous time, such as pushforward.continuous(features=2), in "
             "standardized units or not; this one is none."
+        )
+    if name != "likelihood" and isinstance(flow, Flow) and flow.base.bounded:
+        raise InputError(
+            f'objective={name!r} needs a base with a density everywhere, such as base="normal": a learned velocity '
+            f"takes some rows out of the support of {type(flow.base).__name__}, where they would have none."
         )
     if name != "likelihood":
         # Its held-out rows take the solver.
