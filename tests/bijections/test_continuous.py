@@ -191,6 +191,9 @@ def test_an_inaccurate_density_warns_when_it_is_evaluated():
         flow.bijection.tolerance = 1e-6
         pf.evaluate(flow, x)
         pf.evaluate(flow, x[:1])
+    flow.bijection.steps = 1
+    with pytest.warns(AccuracyWarning, match="rows .* take more steps"):
+        pf.evaluate(flow, x)
 
 
 @pytest.mark.slow

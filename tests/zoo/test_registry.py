@@ -130,3 +130,37 @@ def test_names_of_architectures_and_families():
 def test_configs_that_describe_nothing(config, match):
     with pytest.raises(pf.InputError, match=match):
         pf.build(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *(("continuous", option) for option in ("steps", "tolerance")),
+        *(("maf", "layers"), ("nsf", "bins"), ("residual", "lipschitz"), ("autoregressive", "degree")),
+    ],
+)
+def test_a_number_is_neither_true_nor_false(name, option):
+    config = {"architecture": name, "features": 2, option: True}
+    if option == "degree":
+        config["univariate"] = "bernstein"
+    with pytest.raises(pf.InputError, match=f"{name}: option {option} cannot be True: Input should be a number"):
+        pf.build(config)
+    with pytest.raises(pf.InputError, match=f"option {option} cannot be True"):
+        registry.check_config({key: value for key, value in config.items() if key != "features"}, ["features"])
+    # Options that are one of the two take them.
+    assert pf.residual(features=2, layers=1, hidden=(4,), actnorm=False).config["actnorm"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"steps": 4, "tolerance": 1e-3}, "a tolerance of adaptive steps or a number of equal steps, not both"),
+        ({"tolerance": 10.0}, "option tolerance cannot be 10.0"),
+        ({"tolerance": 0.0}, "option tolerance cannot be 0.0"),
+        ({"steps": 0}, "option steps cannot be 0"),
+    ],
+)
+def test_the_accuracy_of_a_continuous_flow_is_one_choice(options, match):
+    with pytest.raises(pf.InputError, match=match):
+        pf.continuous(features=2, **options)
+    assert pf.build(pf.continuous(features=2, hidden=(4,), steps=4).config).config["steps"] == 4

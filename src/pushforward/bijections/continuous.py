@@ -194,7 +194,8 @@ class Continuous(Bijection):
         shift = (mapped.square() - fine[0].square()).sum(-1) / 2 if times[0] > times[1] else 0.0
         error = float((log_det - fine[1] - shift).abs().amax())
         if error > LARGEST_ERROR:
-            cause = "its divergence is estimated" if self.estimates else "lower its tolerance"
+            remedy = "lower its tolerance" if self.steps is None else "take more steps"
+            cause = "its divergence is estimated" if self.estimates else remedy
             warnings.warn(
                 f"Log-densities of a continuous flow have errors of up to {error:.2g} nats among {len(rows)} rows that "
                 f"were checked: {cause}; pushforward.log_prob_with_error gives the error of each row.",

@@ -85,7 +85,8 @@ def integrate(
     except AssertionError as error:
         raise SolverError(
             f"The differential equation was not solved from {start:g} to {end:g} ({str(error).splitlines()[0]:.60}): "
-            "its field is too steep, or not finite; raise the tolerance, or use float64."
+            "its field is too steep, or not finite; use float64, raise the tolerance, or put the flow "
+            "behind pushforward.gaussianized."
         ) from error
     ended: Tensor = solve[1]
     if adjoint is not None and ended.requires_grad:

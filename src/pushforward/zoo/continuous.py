@@ -6,12 +6,14 @@ from pydantic import Field
 
 from pushforward.bijections import Continuous
 from pushforward.distributions import BASES
+from pushforward.errors import InputError
 from pushforward.flow import Flow
 from pushforward.zoo.options import BaseName, Context, Features, Hidden
 from pushforward.zoo.registry import architecture
 
 # Up to so many features, the divergence of four small layers takes no longer than that of two wide ones.
 FEW_FEATURES = 4
+TOLERANCE = 1e-5
 DEEP, WIDE = (64, 64, 64, 64), (128, 128)
 
 
@@ -21,7 +23,7 @@ def continuous(
     context: Context = 0,
     hidden: Hidden | None = None,
     activation: Literal["silu", "tanh"] = "silu",
-    tolerance: Annotated[float, Field(gt=0)] = 1e-5,
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = TOLERANCE,
     steps: Annotated[int, Field(ge=1)] | None = None,
     gradient: Literal["direct", "adjoint"] = "direct",
     base: BaseName = "normal",
@@ -40,10 +42,13 @@ def continuous(
             hidden layers have an exact divergence at the cost of one pass; more of them learn finer structure, and take
             D passes for it, or beyond 100 features have an estimated one.
         activation: "silu" (default) or "tanh".
-        tolerance: of the error of each step of the solver, relative to 1 + |x|, default 1e-5.
-        steps: this many equal steps in place of adaptive ones, default None.
+        tolerance: of the error of each step of the solver, relative to 1 + |x|, below 1, default 1e-5.
+        steps: this many equal steps in place of adaptive ones, which leaves `tolerance` out; default None.
         gradient: "direct" (default) or "adjoint": how likelihoods are differentiated.
-        base: "normal" (default), "logistic", "uniform", "student_t", "mixture".
+        base: "normal" (default), "logistic", "uniform", "student_t", "mixture". Flow matching does not take "uniform".
+
+    Raises:
+        InputError: both a tolerance and steps, besides options that cannot be.
 
     Cost: log_prob and sample the steps of the solver, at 6 passes each.
 
@@ -55,6 +60,8 @@ def continuous(
         >>> flow.log_prob(torch.zeros(3, 2)).shape
         torch.Size([3])
     """
+    if steps is not None and tolerance != TOLERANCE:
+        raise InputError("continuous takes a tolerance of adaptive steps or a number of equal steps, not both.")
     if hidden is None:
         hidden = DEEP if features <= FEW_FEATURES else WIDE
     return Flow(Continuous(features, context, hidden, activation, tolerance, steps, gradient), BASES[base](features))

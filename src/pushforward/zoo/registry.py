@@ -9,7 +9,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError, validate_call
@@ -200,6 +200,7 @@ class _Call:
         else:
             default = self.signature.parameters["univariate"].default
             self._family_options(options.get("univariate", default), of_family)
+        self._refuse_booleans(options, get_type_hints(self.checked))
         hints = get_type_hints(self.checked, include_extras=True)
         for option, value in options.items():
             if option not in self.options:
@@ -211,6 +212,7 @@ class _Call:
 
     def made(self, arguments: dict[str, Any]) -> Any:
         """What the function returns, or an InputError that names the option at fault."""
+        self._refuse_booleans(arguments, get_type_hints(self.checked))
         try:
             return self.checked(**arguments)
         except ValidationError as error:
@@ -228,6 +230,7 @@ class _Call:
                 f"{self.name}: there is no univariate family {univariate!r}; {nearest(str(univariate), UNIVARIATES)}"
             )
         self._refuse_unknown(given, [*(field.name for field in dataclasses.fields(kind)), *self.options])
+        self._refuse_booleans(given, get_type_hints(kind))
         try:
             family = TypeAdapter(kind).validate_python(given)
         except ValidationError as error:
@@ -238,6 +241,13 @@ class _Call:
                 f"{MOST_PARAMETERS} are the most."
             )
         return dataclasses.asdict(family)
+
+    def _refuse_booleans(self, options: dict[str, Any], hints: dict[str, Any]) -> None:
+        """Refuse True and False for a number, which Python takes for 1 and 0."""
+        for option, value in options.items():
+            hint = hints.get(option, Any)
+            if isinstance(value, bool) and {int, float} & set(kinds := (hint, *get_args(hint))) and bool not in kinds:
+                raise InputError(f"{self.name}: option {option} cannot be {value!r}: Input should be a number.")
 
     def _refuse_unknown(self, options: dict[str, Any], known: list[str]) -> None:
         for option in options:
