@@ -129,7 +129,7 @@ def test_images_of_classes_that_the_model_does_not_know_are_named(bars, tmp_path
     assert "% have their own class as the most probable one\n" in said("all", np.array(["lying", "upright"])[labels])
     some = said("some", np.array(["lying", "fallen, or so"])[labels])
     assert "% of 30 whose class the model knows have it as the most" in some
-    assert '; 30 have classes that it does not know: "fallen, or so"\n' in some
+    assert '; 30 images of classes that it does not know: "fallen, or so"\n' in some
     assert "not known: the model knows none of their classes (0, 1)\n" in said("none", labels)
     assert "not known: the array labels has 59 entries" in said("short", labels[1:])
 

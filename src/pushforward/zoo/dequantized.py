@@ -84,7 +84,7 @@ class Dequantized(OfLevels):
         Cost: K times that of `log_prob`.
         """
         if not is_whole(draws) or draws < 1:
-            raise InputError(f"Importance sampling needs a whole number of draws, at least one, got {draws!r}.")
+            raise InputError(f"Importance sampling takes a whole number of draws and at least one draw, got {draws!r}.")
         self.check_images(x, context)
         total = self._log_prob(x, torch.rand_like(x, dtype=torch.float64), context)
         for _ in range(draws - 1):
@@ -128,8 +128,8 @@ def dequantized(
         a flow.
 
     Raises:
-        InputError: x holds something else than levels or has another size than the images of the flow, `levels` is no
-            whole number, or the flow of the noise does not fit.
+        InputError: x holds something else than levels or has another size than the images of the flow, `levels` is not
+            whole, or the flow of the noise does not fit.
 
     Example:
         >>> import pushforward as pf

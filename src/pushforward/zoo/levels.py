@@ -126,7 +126,7 @@ class OfLevels(nn.Module):
 
 
 def check_parts(function: str, flow: object, levels: object) -> None:
-    """Refuse what is no flow of vectors, and a number of levels that is none.
+    """Refuse something else than a flow of vectors, or than a number of levels.
 
     Example:
         >>> check_parts("noised", 3, 256)

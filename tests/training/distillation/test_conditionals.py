@@ -225,6 +225,7 @@ ONE_FEATURE = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.* can only shift and scale its base")
 @pytest.mark.parametrize("context", [0, 2])
 @pytest.mark.parametrize("name", ONE_FEATURE)
 def test_flows_of_one_feature_behind_maps_of_another_precision(name, context):

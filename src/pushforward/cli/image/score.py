@@ -91,5 +91,5 @@ def _recognized(found: "Recognition | None", images: "Images") -> str:
         return f"{found.share:.1%} have their own class as the most probable one"
     return (
         f"{found.share:.1%} of {found.images:,} whose class the model knows have it as the most probable one; "
-        f"{len(images) - found.images:,} have classes that it does not know: {unknown}"
+        f"{counted(len(images) - found.images, 'image')} of classes that it does not know: {unknown}"
     )
