@@ -82,6 +82,22 @@ def test_precision_batches_and_gradients():
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize(("rate", "bands"), [(8000, 20), (8000, 80), (16000, 3)])
+def test_no_sound_in_full_scale_is_above_its_bound_and_a_sine_is_ln_3_below(rate, bands):
+    mel = LogMel(rate, bands)
+    generator = torch.Generator().manual_seed(0)
+    time = torch.arange(2000, dtype=torch.float64)
+    sounds = [torch.randn(2000, generator=generator, dtype=torch.float64).sign(), torch.ones(2000), (-1.0) ** time]
+    filters = mel_filters(rate, bands, mel.n_fft)
+    for band in range(bands):
+        sine = torch.sin(2 * torch.pi * int(filters[band].argmax()) / mel.n_fft * time)
+        sounds += [sine, sine.sign()]
+    frames = torch.stack([mel(sound.double()).amax(0) for sound in sounds])
+    assert bool((frames <= mel.highest() + 1e-9).all())
+    below = mel.highest() - frames.amax(0)
+    assert bool((below < np.log(3) + 1e-3).all()) and float(mel.highest().max()) < np.log(mel.n_fft) + 1e-6
+
+
 def test_a_hop_beyond_the_window_is_refused():
     with pytest.raises(InputError, match="gaps"):
         LogMel(8000, hop=300)

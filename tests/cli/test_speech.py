@@ -122,6 +122,31 @@ def test_vocode_takes_a_sound_or_frames_of_another_program(run, spoken):
     assert np.array_equal(soundfile.read("c.wav", dtype="int16")[0], first)
 
 
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (lambda bands, pitches: (np.exp(bands), pitches), ["lie", "deviations", "linear powers", "standardized"]),
+        (lambda bands, pitches: (bands / np.log(10), pitches), ["lie", "log10"]),
+        (lambda bands, pitches: ((bands - bands.mean(0)) / bands.std(0), pitches), ["lie", "standardized"]),
+        (lambda bands, pitches: (10 / np.log(10) * bands, pitches), ["Error", "below -23.28", "decibels"]),
+        (lambda bands, pitches: (bands + 2 * np.log(32768), pitches), ["Error", "full scale ±1"]),
+        (lambda bands, pitches: (np.full_like(bands, 200), pitches), ["Error", "full scale ±1"]),
+        (lambda bands, pitches: (bands, np.log(pitches)), ["Error", "pitch in Hz", "4.78", "frame 1"]),
+        (lambda bands, pitches: (bands, 0 * pitches + RATE / 2), ["Error", "pitch in Hz", "4000"]),
+        (lambda bands, pitches: (bands, 8 * pitches), ["pitch reaches 960 Hz"]),
+        (lambda bands, pitches: (bands, pitches), []),
+    ],
+)
+def test_frames_of_a_wrong_scale_are_refused_or_doubted(run, spoken, mistake, words):
+    samples, _ = soundfile.read(spoken / "test" / "test0.wav")
+    bands = LogMel(RATE, 12, 40)(torch.as_tensor(samples)).numpy()
+    np.save("frames.npy", np.column_stack(mistake(bands, np.full(len(bands), 120.0))))
+    result = run("speech", "vocode", spoken / "voiced_student.safetensors", "--like", "frames.npy", "-o", "b.wav")
+    assert (result.status == 2) is ("Error" in words) and Path("b.wav").exists() is (result.status == 0)
+    assert all(word in result.err for word in words), result.err
+    assert result.err.count("\n") == (1 if result.status else 1 + bool(words))
+
+
 def test_a_pitch_gives_the_student_a_voice(spoken):
     student = SpeechModel.load(spoken / "voiced_student.safetensors")
     assert student.frames.pitch and student.frames.hop == 40 and student.density.source.harmonics == 7

@@ -19,11 +19,13 @@ class LogMel(nn.Module):
 
         frame[i, b] = ln(FLOOR + Σ_k filters[b, k] |X[i, k]|² / Σ_n window[n]²)
         X[i, k] = Σ_n window[n] x[i hop + hop/2 - n_fft/2 + n] e^(-2πi k n / n_fft)
+        FLOOR = (1 / 32768)² / 12
 
-    with a Hann window over `n_fft` samples, centered on the hop, and zeros beyond the ends of x. Filter b is a triangle
-    over the frequencies k rate / n_fft: 0 at the edges m[b] and m[b + 2], 1 at m[b + 1], where the edges m[0] = 0 Hz,
-    ..., m[bands + 1] = rate / 2 are equally spaced in mel = 2595 log10(1 + Hz / 700). A triangle too narrow to
-    contain a frequency takes the nearest one.
+    with k from 0 to n_fft // 2, a Hann window over `n_fft` samples, centered on the hop, and zeros
+    beyond the ends of x. FLOOR is the power of the noise of rounding to 16 bits: digital silence is ln FLOOR = -23.28
+    in every band. Filter b is a triangle over the frequencies k rate / n_fft: 0 at the edges m[b] and m[b + 2], 1 at
+    m[b + 1], where the edges m[0] = 0 Hz, ..., m[bands + 1] = rate / 2 are equally spaced in
+    mel = 2595 log10(1 + Hz / 700). A triangle too narrow to contain a frequency takes the nearest one.
 
     Arguments:
         rate: Samples per second of x.
@@ -74,6 +76,26 @@ class LogMel(nn.Module):
         windows = rows.unfold(-1, self.n_fft, self.hop) * self.window.to(x.dtype)
         power = torch.fft.rfft(windows).abs().square()
         return (power @ self.filters.to(x.dtype).mT + FLOOR).log().reshape(*batch, frames, self.bands)
+
+    def highest(self) -> Tensor:
+        """Return a bound of each band for samples within ±1, float64, (bands,).
+
+            frame[i, b] ≤ ln(FLOOR + n_fft max_k share[k] filters[b, k])
+
+        By Parseval's theorem, Σ_k |X[i, k]|² over all n_fft frequencies is at most n_fft Σ_n window[n]². share is 1/2,
+        as each frequency has a partner of the same power, and 1 at 0 Hz and rate / 2, which have none. A full-scale
+        sine at the frequency of the largest share[k] filters[b, k] reaches the bound less ln 3.
+
+        Example:
+            >>> float(LogMel(8000).highest().max()) < math.log(128 + FLOOR) + 1e-9
+            True
+        """
+        share = torch.full((self.n_fft // 2 + 1,), 0.5, dtype=torch.float64)
+        share[0] = 1.0
+        if self.n_fft % 2 == 0:
+            share[-1] = 1.0
+        heights = self.filters.double() * self.window.double().square().sum()
+        return (FLOOR + self.n_fft * (share * heights).amax(1)).log()
 
 
 def mel_filters(rate: int, bands: int, n_fft: int) -> Tensor:

@@ -67,6 +67,11 @@ def pitch(
     return _best_path(frequencies, strengths, 0.01 * rate / hop)
 
 
+def lowest_found(rate: int) -> float:
+    """Return the lowest pitch in Hz that `pitch` gives by default: that of the longest lag, half a step longer."""
+    return rate * OVERSAMPLING / (int(rate / LOWEST * OVERSAMPLING) + 0.5)
+
+
 def pitch_features(pitches: np.ndarray) -> Tensor:
     """Return the context features of a pitch: its logarithm, continued where it is unvoiced, and the voicing.
 

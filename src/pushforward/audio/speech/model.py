@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.audio.recordings.files import STEP, Recordings, read_recordings
+from pushforward.audio.recordings.foreign_frames import doubt, read_frames
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.pitch import pitch, pitch_features
 from pushforward.audio.recordings.segments import Tiles
@@ -85,33 +87,12 @@ class MelFrames:
         return torch.cat([bands, pitch_features(frames[:, -1])], 1) if self.pitch else bands
 
     def read(self, path: str | os.PathLike[str]) -> np.ndarray:
-        """Read frames that another program has computed.
+        """Return frames that another program has computed, from a .npy file: see `read_frames`."""
+        return read_frames(path, self.mel, self.pitch)
 
-        Arguments:
-            path: A .npy file of numbers (frames, columns): for each hop the natural logarithm of the power in each band
-                as `LogMel` defines it, not standardized, and with the pitch, in the last column, the pitch in Hz, 0
-                where unvoiced.
-
-        Raises:
-            InputError: The file cannot be read, or does not contain such frames.
-        """
-        expected = f"(frames, {self.columns}): {self.mel.bands} bands" + (" and the pitch in Hz" if self.pitch else "")
-        try:
-            with open(path, "rb") as file:
-                frames = np.lib.format.read_array(file, allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(f"There is no file {path}.") from None
-        except (OSError, ValueError, EOFError):
-            raise InputError(f"{path} cannot be read as an array of numbers in NumPy's format.") from None
-        if frames.dtype.kind not in "fiu" or frames.ndim != 2 or frames.shape[1] != self.columns or not len(frames):
-            raise InputError(f"{path} has {frames.dtype} numbers of shape {frames.shape}, but must have {expected}.")
-        frames = frames.astype(np.float32)
-        if not np.isfinite(frames).all():
-            row = int(np.argmin(np.isfinite(frames).all(1))) + 1
-            raise InputError(f"{path} has a number that is not finite in frame {row}.")
-        if self.pitch and not ((frames[:, -1] == 0) | (frames[:, -1] > 1)).all():
-            raise InputError(f"{path} must have the pitch in Hz in its last column, 0 where it is unvoiced.")
-        return frames
+    def doubt(self, frames: np.ndarray) -> str:
+        """Return a sentence about frames that are far from those of the training; "" if they are not."""
+        return doubt(frames, self.mean.numpy(), self.deviation.numpy())
 
 
 @dataclass
@@ -226,9 +207,11 @@ class SpeechModel:
         seed: int | None = None,
         temperature: float = 1.0,
         report: Callable[[float], None] = lambda fraction: None,
+        doubts: Callable[[str], None] = warnings.warn,
     ) -> np.ndarray:
         """Draw a sound, float32, (samples,), full scale ±1: see `stream`."""
-        return np.concatenate(list(self.stream(seconds, like=like, seed=seed, temperature=temperature, report=report)))
+        options: dict[str, Any] = {"seed": seed, "temperature": temperature, "report": report, "doubts": doubts}
+        return np.concatenate(list(self.stream(seconds, like=like, **options)))
 
     def stream(
         self,
@@ -238,6 +221,7 @@ class SpeechModel:
         seed: int | None = None,
         temperature: float = 1.0,
         report: Callable[[float], None] = lambda fraction: None,
+        doubts: Callable[[str], None] = warnings.warn,
     ) -> Iterator[np.ndarray]:
         """Draw a sound in chunks.
 
@@ -247,6 +231,8 @@ class SpeechModel:
             seed: Seed of the draw; default a new draw every time.
             temperature: Factor on the noise; default 1, an exact draw.
             report: Called with the fraction that is done, from 0 to 1.
+            doubts: Called with a sentence if the frames of a file are far from those of the training; default a
+                warning.
 
         Yields:
             float32, (samples,), full scale ±1.
@@ -267,15 +253,19 @@ class SpeechModel:
         if self.frames is not None:
             if like is None:
                 raise InputError("This model follows the mel frames of a sound: give a sound file (--like).")
-            context, length = self._followed(like, length)
+            context, length = self._followed(like, length, doubts)
         assert length is not None
         return self._chunks(context, length, temperature, seed, report)
 
-    def _followed(self, like: str | os.PathLike[str], length: int | None) -> tuple[Tensor, int]:
+    def _followed(
+        self, like: str | os.PathLike[str], length: int | None, doubts: Callable[[str], None]
+    ) -> tuple[Tensor, int]:
         """Return the context of one draw, and its length."""
         assert self.frames is not None
         if Path(like).suffix.lower() == FRAMES:
             frames = self.frames.read(like)
+            if sentence := self.frames.doubt(frames):
+                doubts(sentence)
             available = len(frames) * self.hop
         else:
             samples = read_recordings([like], self.rate).samples[0]

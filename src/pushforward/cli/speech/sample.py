@@ -6,7 +6,7 @@ import typer
 
 from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
 from pushforward.cli.output import command, progress
-from pushforward.cli.speech.written import say_written
+from pushforward.cli.speech.written import doubting, say_written
 
 
 @command
@@ -30,6 +30,8 @@ def sample(
     check_audio_path(output)
     speech = SpeechModel.load(model)
     with progress("sampling", quiet) as report:
-        drawn = speech.sample(seconds, like=like, seed=seed, temperature=temperature, report=report)
+        drawn = speech.sample(
+            seconds, like=like, seed=seed, temperature=temperature, report=report, doubts=doubting(quiet)
+        )
     clipped = write_audio(output, drawn, speech.rate)
     say_written(output, len(drawn), clipped, speech.rate, json, quiet)

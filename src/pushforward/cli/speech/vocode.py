@@ -6,7 +6,7 @@ import typer
 
 from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
 from pushforward.cli.output import command, progress
-from pushforward.cli.speech.written import say_written
+from pushforward.cli.speech.written import doubting, say_written
 from pushforward.errors import InputError
 
 
@@ -36,6 +36,6 @@ def vocode(
     if speech.frames is None:
         raise InputError(f"{model} takes no mel frames: fit a model with --mel.")
     with progress("vocoding", quiet) as report:
-        chunks = speech.stream(like=like, seed=seed, temperature=temperature, report=report)
+        chunks = speech.stream(like=like, seed=seed, temperature=temperature, report=report, doubts=doubting(quiet))
         samples, clipped = write_chunks(output, chunks, speech.rate)
     say_written(output, samples, clipped, speech.rate, json, quiet)

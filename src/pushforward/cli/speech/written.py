@@ -1,6 +1,13 @@
 """What is said of a sound that was written."""
 
+from collections.abc import Callable
+
 from pushforward.cli.output import print_json, say
+
+
+def doubting(quiet: bool) -> Callable[[str], None]:
+    """Return what says doubts about the frames that a sound follows."""
+    return lambda sentence: say(f"Warning: {sentence}", quiet)
 
 
 def say_written(output: str, samples: int, clipped: int, rate: int, json: bool, quiet: bool) -> None:
