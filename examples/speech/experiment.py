@@ -144,7 +144,7 @@ def table(cells: dict[str, dict]) -> str:
             "" if m["kl"] is None else f"{m['kl']:.4f} ± {m['kl_error']:.4f}",
             "" if m["kl"] is None else f"{m['kl_of_segment']:.1f}",
             f"{m['spread']:.2f}",
-            "" if m["spread_of_teacher"] is None else f"{m['spread_of_teacher']:.2f}",
+            "" if m["spread_of_reference"] is None else f"{m['spread_of_reference']:.2f}",
             f"{m['log_spectral_distance']:.1f}",
             f"{m['real_time_factor']:.3g}",
             f"{m['inexactness']:.0e}",

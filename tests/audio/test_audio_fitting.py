@@ -70,6 +70,21 @@ def test_a_seed_repeats_a_fit(sounds):
     assert not torch.equal(weights[0]["network.input.weight"], weights[2]["network.input.weight"])
 
 
+def test_an_interrupted_fit_names_its_samples_and_the_sign(sounds, monkeypatch, capsys):
+    steps = iter(range(100))
+
+    def forward(self, *args):
+        if next(steps) == 7:
+            raise KeyboardInterrupt
+        return scored(self, *args)
+
+    scored = SequenceLikelihood.forward
+    monkeypatch.setattr(SequenceLikelihood, "forward", forward)
+    fitted = small(sounds, max_steps=50)
+    value = f"held-out log-likelihood {fitted.history.best_held_out:.4f} nats per sample, higher is better"
+    assert fitted.history.stopped == "interrupted" and value in capsys.readouterr().err
+
+
 def test_the_loss_counts_scored_samples_alone():
     density = adaptive_wavenet(order=2, layers=3, stacks=1)
     x = 0.1 * torch.randn(2, 50)
@@ -143,7 +158,7 @@ def test_distillation_brings_the_student_to_its_teacher(sounds, fitted):
     history = after.report.history
     assert history.best_held_out > history.held_out[0] + 0.2
     assert after.report.kl < before.report.kl
-    assert after.model.is_student and after.model.notes["kl_nats_per_segment"] == after.report.kl
+    assert after.model.is_parallel and after.model.notes["kl_nats_per_segment"] == after.report.kl
 
 
 @pytest.mark.slow
@@ -160,7 +175,7 @@ def test_a_quiet_student_raises_the_alarm(sounds, fitted):
     quiet = SpeechModel(pf.parallel_wavenet(flows=1, channels=4, layers=3, scale=1e-4), RATE)
     report = measure([fitted.model, quiet], ["teacher", "quiet"], read_recordings([sounds]), rows=4, seconds=0.1)
     teacher, student = report.models
-    assert student.spread < 0.1 and student.spread_of_teacher < 0.1
+    assert student.spread < 0.1 and student.spread_of_reference < 0.1
     assert len(student.alarms) == 2 and "too quiet" in student.alarms[0]
     assert not any("quiet" in alarm for alarm in teacher.alarms)
     assert student.kl == pytest.approx(student.kl_of_segment / student.segment)
@@ -188,7 +203,7 @@ def test_a_divergence_of_a_known_pair_is_measured(sounds):
     figures = report.models[1]
     assert figures.kl == pytest.approx(math.log(2) + 1 / 8 - 1 / 2, abs=5 * figures.kl_error + 1e-4)
     # Both deviations are of eight draws of 0.2 seconds.
-    assert figures.spread_of_teacher == pytest.approx(0.5, rel=5 * (1 / (8 * 0.2 * RATE)) ** 0.5)
+    assert figures.spread_of_reference == pytest.approx(0.5, rel=5 * (1 / (8 * 0.2 * RATE)) ** 0.5)
 
 
 def test_the_power_penalty_pairs_draws_with_the_data_of_their_context():

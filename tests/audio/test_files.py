@@ -1,6 +1,7 @@
 """Sound files in and out."""
 
 import builtins
+import subprocess
 import wave
 from pathlib import Path
 
@@ -8,7 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from pushforward.audio.recordings.files import STEP, find_audio, read_audio, read_recordings, write_audio
+from pushforward.audio.recordings import files
+from pushforward.audio.recordings.files import (
+    STEP,
+    find_audio,
+    read_audio,
+    read_recordings,
+    write_audio,
+    write_chunks,
+)
 from pushforward.errors import InputError
 
 SOUND = np.random.default_rng(0).integers(-32768, 32768, 1000).astype(np.int16)
@@ -130,6 +139,34 @@ def test_one_rate_for_all(tmp_path):
         read_recordings([tmp_path])
     with pytest.raises(InputError, match=r"a\.wav has 8000 .*this model takes 22050"):
         read_recordings([tmp_path], rate=22050)
+
+
+@pytest.mark.parametrize("name", ["stereo.wav", "a b/stereo sound.wav", "it's/$HOME.wav", "-r.wav", "new/[1] *.wav"])
+def test_the_advice_for_a_file_can_be_pasted(tmp_path, name, monkeypatch):
+    """A shell finds the file, and sox would write another one beside it."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(name)
+    path.parent.mkdir(exist_ok=True)
+    for channels, rate in ((2, 8000), (1, 16000)):
+        write_wave(path, np.zeros(160, dtype=np.int16), rate, channels)
+        with pytest.raises(InputError, match="sox") as refused:
+            read_recordings([path], 8000)
+        command = str(refused.value).split("for example with ")[1].removesuffix(".")
+        words = subprocess.run(["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True).stdout.split(
+            "\n"
+        )
+        assert words[0] == "sox" and Path(words[1]) == Path(name) and not words[1].startswith("-")
+        written = Path(words[2] if channels == 2 else words[4])
+        assert written.parent == path.parent and not written.exists() and written.suffix == ".wav"
+
+
+def test_no_file_is_written_that_its_format_cannot_hold(tmp_path, monkeypatch):
+    monkeypatch.setitem(files._MOST_SAMPLES, ".wav", 1000)
+    chunks = iter(np.zeros((5, 300)))
+    with pytest.raises(InputError, match="can hold 1,000 samples"):
+        write_chunks(tmp_path / "a.wav", chunks, 8000)
+    assert not list(tmp_path.iterdir()) and len(list(chunks)) == 1
+    assert write_chunks(tmp_path / "a.flac", np.zeros((5, 300)), 8000).samples == 1500
 
 
 def test_a_stream_of_unknown_length_is_read(tmp_path):

@@ -115,7 +115,7 @@ def test_a_fit_beats_the_autoregression_that_it_starts_from(sounds):
     assert fitted.history.held_out[0] == pytest.approx(-start, abs=0.05)
     entropy = math.log(0.1 * 0.01) / 2 + math.log(2 * math.pi * math.e) / 2
     assert entropy - 5 * math.sqrt(0.5 / 6000) < fitted.held_out < start - 0.1
-    assert fitted.model.is_student and fitted.model.notes["held_out_nats_per_sample"] == fitted.held_out
+    assert fitted.model.is_parallel and fitted.model.notes["held_out_nats_per_sample"] == fitted.held_out
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 
 from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings
-from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, split_files
+from pushforward.audio.recordings.segments import Segments, Tiles, copies_of_files, dequantized, split_files
 from pushforward.errors import InputError
 
 
@@ -131,6 +131,35 @@ def test_files_are_split_whole_and_the_split_repeats():
     assert split_files(files, 0.2, seed=5)[1].paths == held_out.paths != split_files(files, 0.2, seed=6)[1].paths
     with pytest.raises(InputError, match="the only file"):
         split_files(recordings(10))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_copies_of_a_file_stay_on_one_side(seed):
+    """However many copies there are, and wherever they stand; files without a copy are split as before."""
+    rng = np.random.default_rng(seed)
+    files = recordings(*range(100, 120))
+    copies = rng.integers(20, size=10).tolist()
+    order = rng.permutation([*range(20), *copies]).tolist()
+    both = Recordings(8000, [Path(f"{number}.wav") for number in range(30)], [files.samples[k] for k in order])
+    train, held_out = split_files(both, 0.2, seed)
+    assert sorted([*train.paths, *held_out.paths]) == sorted(both.paths)
+    assert not {part.tobytes() for part in train.samples} & {part.tobytes() for part in held_out.samples}
+    (sentence,) = copies_of_files(both)
+    assert sentence.startswith("10 files with the content of another one") and copies_of_files(files) == []
+
+
+def test_what_leaves_nothing_to_hold_out_is_refused():
+    rng = np.random.default_rng(0)
+    for lengths in ((60_000, 5, 1), (60_000, 1500), (100_000, 900, 900, 900)):
+        sounds = [rng.integers(-3000, 3000, size=length).astype(np.int16) for length in lengths]
+        files = Recordings(8000, [Path(f"{number}.wav") for number in range(len(lengths))], sounds)
+        for seed in range(8):
+            # Whichever file would be held out: the others would be too little to train on as well.
+            with pytest.raises(InputError, match="has nearly all of the sound"):
+                split_files(files, 0.1, seed)
+    same = Recordings(8000, files.paths[:2], [sounds[0], sounds[0].copy()])
+    with pytest.raises(InputError, match="All files have the content"):
+        split_files(same)
 
 
 def test_a_segment_in_trouble_is_named():

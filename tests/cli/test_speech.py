@@ -82,7 +82,7 @@ def test_fit_says_what_it_did(run, spoken, monkeypatch):
     assert "adaptive scale" in result.err and "this model" in result.err
     assert (spoken / "teacher.metrics.csv").exists()
     described = pf.describe("m.safetensors")
-    assert described["notes"]["speech"] == {"rate": RATE, "frames": None}
+    assert described["notes"]["speech"] == {"rate": RATE, "frames": None, "kind": "teacher"}
 
 
 @pytest.mark.parametrize("name", ["teacher", "student"])
@@ -178,13 +178,34 @@ def test_a_report_is_one_page_with_everything_inside(run, spoken):
     for figures in (student, mel_student):
         assert figures["kl"] > 0 and figures["kl_of_segment"] == pytest.approx(figures["kl"] * figures["segment"])
         assert figures["inexactness"] < 1e-9 and figures["real_time_factor"] > 0
-        assert figures["spread_of_teacher"] > 0
+        assert figures["spread_of_reference"] > 0
     assert mel_teacher["inexactness"] < 1e-9 and mel_teacher["naive_real_time_factor"] > 0
     assert mel_teacher["spectral_convergence"] > 0 and np.isfinite(student["segment_nll"])
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 2 and page.count("data:audio/wav;base64,") == 10
     assert not re.search(r'(?:src|href)="(?!data:)', page) and page.rstrip().endswith("</html>")
     assert "adaptive scale" in page and "times real time" in page
+
+
+def test_the_divergence_of_a_student_is_to_its_own_teacher_in_any_order(run, spoken):
+    """Not to another WaveNet of the same context, whether that comes first or last."""
+    (Path("a") / "b").mkdir(parents=True)
+    other = run("speech", "fit", spoken / "wavs", "-o", "a/teacher.safetensors", "--channels", 4, "--layers", 3)
+    assert other.status == 0
+    student, teacher = spoken / "student.safetensors", spoken / "teacher.safetensors"
+    figures = []
+    for models in ((student, "a/teacher.safetensors", teacher), (teacher, "a/teacher.safetensors", student)):
+        result = run(
+            "speech", "report", *models, spoken / "test", "-o", "p.html", "--seconds", 0.1, "--copies", 0, "--json"
+        )
+        about = {model["name"]: model for model in result.json()["models"]}
+        # Two files of one name keep their folders.
+        assert about["student"]["reference"] == str(teacher) and "a/teacher.safetensors" in about
+        figures.append(about["student"]["kl"])
+        assert Path("p.html").read_text(encoding="utf-8").count("compared with</th>") == 1
+    assert figures[0] == figures[1]
+    twice = run("speech", "report", student, student, spoken / "test", "-o", "q.html")
+    assert twice.status == 2 and "named twice" in twice.err and not Path("q.html").exists()
 
 
 def test_a_parallel_model_is_fitted_without_a_teacher(run, spoken):
@@ -194,10 +215,20 @@ def test_a_parallel_model_is_fitted_without_a_teacher(run, spoken):
     about = result.json()
     assert about["held_out_nats_per_sample"] < about["baselines"]["independent"]
     model = SpeechModel.load("p.safetensors")
-    assert model.is_student and len(model.density.networks) == 2 and model.density.source.harmonics == 20
+    assert model.is_parallel and len(model.density.networks) == 2 and model.density.source.harmonics == 20
     sound = spoken / "test" / "test0.wav"
     assert run("speech", "vocode", "p.safetensors", "--like", sound, "-o", "a.wav").status == 0
-    assert run("speech", "distill", "p.safetensors", spoken / "wavs", "-o", "q.safetensors").status == 2
+    assert "parallel model in p.safetensors" in result.err and "student" not in result.err
+    about = run("info", "p.safetensors").out
+    assert re.search(r"speech.kind +parallel", about)
+    refused = run("speech", "distill", "p.safetensors", spoken / "wavs", "-o", "q.safetensors")
+    assert refused.status == 2 and "has no teacher" in refused.err and "student" not in refused.err
+    run("speech", "fit", spoken / "wavs", "-o", "w.safetensors", *small)
+    result = run("speech", "report", "p.safetensors", "w.safetensors", spoken / "test", "-o", "page.html", "--json",
+                 "--seconds", 0.1, "--copies", 0)  # fmt: skip
+    parallel, wavenet = result.json()["models"]
+    assert (parallel["kind"], parallel["reference"]) == ("parallel", "w") and wavenet["reference"] is None
+    assert "KL to w" in result.err and "teacher" not in result.err and "student" not in result.err
 
 
 def test_a_killed_fit_is_resumed(run, spoken, monkeypatch):
@@ -230,6 +261,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
     assert copies["Griffin-Lim"]["distortion"]["files"] == 2
     page = Path("page.html").read_text(encoding="utf-8")
     assert "Copies of recordings" in page and page.count("data:image/png;base64,") == 3
+    assert "too narrow" in page
     # Two recordings, each with four copies, besides the draws.
     assert page.count("data:audio/wav;base64,") == 8 + 10
     assert "nan" not in re.sub('base64,[^"]*', "", page)
@@ -240,7 +272,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
     [
         (["fit", "missing.wav", "-o", "m.safetensors"], ["There is no file missing.wav"]),
         (["fit", "bad.wav", "-o", "m.safetensors"], ["bad.wav", "cannot be read as sound"]),
-        (["fit", "one.wav", "-o", "m.safetensors"], ["one.wav", "only file"]),
+        (["fit", "long.wav", "-o", "m.safetensors"], ["long.wav", "only file"]),
         (["fit", "one.wav", "fast.wav", "-o", "m.safetensors"], ["fast.wav", "16000", "8000"]),
         (["fit", "{wavs}", "-o", "m.pt"], [".safetensors"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--max-time", "0"], ["--max-time"]),
@@ -250,8 +282,28 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         (["fit", "one.wav", "two.wav", "-o", "m.safetensors"], ["last 1.2 s in all", "5 s"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--pitch"], ["--mel"]),
         (["fit", "{wavs}", "-o", "m.safetensors", "--parallel", "--mixture"], ["--mixture", "--parallel"]),
-        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "0"], ["0 ms"]),
-        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "100"], ["gaps"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "0"], ["0 ms", "--frame-ms"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "inf"], ["finite", "--frame-ms"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "100"], ["to 32 ms", "100 (--frame-ms)"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--frame-ms", "0.01"], ["from 0.125 ms", "0.01"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--mel", "--bands", "130"], ["129 frequencies", "--bands"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--bands", "12"], ["--bands", "--mel"]),
+        (["fit", "{wavs}", "-o", "m.safetensors", "--frame-ms", "5"], ["--frame-ms", "--mel"]),
+        (["fit", "short", "-o", "m.safetensors"], ["nearly all of the sound", "cut it in pieces"]),
+        (["fit", "same1.wav", "same2.wav", "-o", "m.safetensors"], ["content of same1.wav", "cut it in two"]),
+        *(
+            (["distill", "{mel_teacher}", "{wavs}", "-o", "m.safetensors", f"--{loss}", weight], [f"--{loss}", weight])
+            for loss in ("power", "spectral", "contrastive", "regularization")
+            for weight in ("-1", "inf")
+        ),
+        (
+            ["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--spline", "--regularization", "4"],
+            ["--spline", "--regularization"],
+        ),
+        (
+            ["distill", "{mel_teacher}", "{wavs}", "-o", "m.safetensors", "--harmonics", "10"],
+            ["--harmonics", "--pitch"],
+        ),
         (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--spectral", "1"], ["spectral", "mel frames"]),
         (["vocode", "{teacher}", "--like", "one.wav", "-o", "a.wav"], ["takes no mel frames"]),
         (["vocode", "{mel_teacher}", "--like", "fast.wav", "-o", "a.wav"], ["fast.wav", "this model takes 8000"]),
@@ -273,6 +325,10 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         (["sample", "{teacher}", "-o", "a.wav"], ["--seconds"]),
         (["sample", "{teacher}", "-o", "a.mp3", "--seconds", "1"], ["a.mp3"]),
         (["sample", "{teacher}", "-o", "a.wav", "--seconds", "-1"], ["-1"]),
+        (["sample", "{teacher}", "-o", "a.wav", "--seconds", "1e12"], ["a.wav can hold 2,147,483,616 samples"]),
+        (["sample", "{teacher}", "-o", "a.flac", "--seconds", "1e12"], ["a.flac can hold"]),
+        (["vocode", "{mel_teacher}", "--like", "a.csv", "-o", "a.wav"], ["a.csv", ".npy"]),
+        (["vocode", "{mel_teacher}", "--like", "z.npz", "-o", "a.wav"], ["z.npz", ".npy"]),
         (["sample", "{teacher}", "-o", "a.wav", "--seconds", "1", "--like", "one.wav"], ["not conditional"]),
         (["sample", "{mel_teacher}", "-o", "a.wav"], ["--like"]),
         (["sample", "{mel_teacher}", "-o", "a.wav", "--like", "one.wav", "--seconds", "9"], ["one.wav", "9"]),
@@ -282,6 +338,10 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
             ["table.safetensors", "not a model of sound"],
         ),
         (["report", "{teacher}", "-o", "p.html"], ["recordings"]),
+        (["report", "{teacher}", "{wavs}", "-o", "p.html", "--seconds", "0"], ["duration", "--seconds"]),
+        (["report", "{teacher}", "{wavs}", "-o", "p.html", "--seconds", "inf"], ["duration", "--seconds"]),
+        (["report", "{teacher}", "{wavs}", "-o", "p.html", "--seconds", "0.01"], ["80 samples", "--seconds", "256"]),
+        (["report", "{mel_teacher}", "{voiced_teacher}", "{wavs}", "-o", "p.html"], ["mel_teacher", "10 ms", "5 ms"]),
         (["report", "{wavs}", "-o", "p.html"], ["model"]),
         (["report", "{teacher}", "{wavs}", "-o", "p.pdf"], ["p.pdf"]),
         (["report", "{teacher}", "{wavs}", "-o", "nowhere/p.html"], ["nowhere"]),
@@ -295,6 +355,13 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arg
     soundfile.write(tmp_path / "two.wav", recording(1), RATE)
     soundfile.write(tmp_path / "clipped.wav", np.clip(200 * recording(0).astype(int), -32768, 32767).astype("i2"), RATE)
     (tmp_path / "bad.npy").write_text("no array")
+    (tmp_path / "a.csv").write_text("1,2\n")
+    np.savez(tmp_path / "z.npz", np.zeros((5, 20)))
+    long = recording(0, samples=60_000)
+    for name in ("long.wav", "same1.wav", "same2.wav", "short/long.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, long, RATE)
+    soundfile.write(tmp_path / "short" / "five.wav", long[:5], RATE)
     for name, shape in (("wide", (5, 21)), ("empty", (0, 20)), ("nan", (5, 20)), ("negative", (5, 13))):
         np.save(tmp_path / f"{name}.npy", np.full(shape, -3.0))
     np.save(tmp_path / "nan.npy", np.where(np.arange(100).reshape(5, 20) == 47, np.nan, -3.0))
@@ -304,7 +371,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arg
     places = {"{wavs}": spoken / "wavs"}
     places |= {
         f"{{{name}}}": spoken / f"{name}.safetensors"
-        for name in ("teacher", "student", "mel_teacher", "voiced_student")
+        for name in ("teacher", "student", "mel_teacher", "voiced_teacher", "voiced_student")
     }
     before = sorted(tmp_path.rglob("*"))
     result = run("speech", *(places.get(argument, argument) for argument in arguments))
@@ -313,3 +380,38 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arg
     assert result.out == "" and sorted(tmp_path.rglob("*")) == before
     for word in words:
         assert word in result.err
+
+
+@pytest.mark.parametrize("arguments", [["fit", "--channels"], ["fit", "--layers"], ["distill", "--flows"]])
+def test_sizes_that_make_no_network_are_refused_by_their_option(run, spoken, arguments):
+    command, option = arguments
+    inputs = [spoken / "wavs"] if command == "fit" else [spoken / "teacher.safetensors", spoken / "wavs"]
+    result = run("speech", command, *inputs, "-o", "m.safetensors", option, 0)
+    assert result.status == 2 and option in result.err and "0" in result.err
+
+
+def test_copies_of_a_recording_are_named_and_stay_on_one_side(run, spoken):
+    sound = recording(0, samples=60_000)
+    for name in ("a", "b", "c"):
+        soundfile.write(f"{name}.wav", sound, RATE)
+    result = run(
+        "speech", "fit", spoken / "wavs", "a.wav", "b.wav", "c.wav", "-o", "m.safetensors", "--channels", 4, "--layers",
+        3, "--json",
+    )  # fmt: skip
+    assert result.status == 0 and "2 files with the content of another one, such as b.wav" in result.err
+    assert len({"a.wav", "b.wav", "c.wav"} & set(result.json()["held_out_files"])) in (0, 3)
+
+
+def test_a_mixture_is_not_regularized_and_a_table_command_knows_a_model_of_sound(run, spoken):
+    fit = ("speech", "fit", spoken / "wavs", "--mixture", "-o", "m.safetensors", "--channels", 4, "--layers", 3)
+    assert run(*fit).status == 0
+    refused = run("speech", "distill", "m.safetensors", spoken / "wavs", "-o", "s.safetensors", "--regularization", 4)
+    assert refused.status == 2 and "--mixture" in refused.err and "files" not in refused.err
+    refused = run("sample", "m.safetensors", "-n", 3, "-o", "rows.csv")
+    assert refused.status == 2 and "pushforward speech" in refused.err
+
+
+def test_a_fit_without_a_step_says_so(run, spoken, monkeypatch):
+    monkeypatch.setattr("pushforward.training.run.Run.evaluation_due", lambda run, elapsed: True)
+    fit = ("speech", "fit", spoken / "wavs", "-o", "m.safetensors", "--channels", 4, "--layers", 3)
+    assert "no step was taken" in run(*fit, "--max-time", 1e-6).err

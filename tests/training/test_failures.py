@@ -23,7 +23,10 @@ def test_first_ctrl_c_keeps_the_best_and_says_so(capsys):
     # The first call is the initializing one, so the 26th comes after 24 steps.
     assert history.step == [0, 10, 20, 24]
     assert history.best_step == 24 and not flow.training
-    assert "Interrupted at step 24; keeping the weights of step 24" in capsys.readouterr().err
+    said = (
+        f"Interrupted at step 24; keeping the weights of step 24 (held-out log-likelihood {history.best_held_out:.4f}"
+    )
+    assert f"{said} nats per row, higher is better)" in capsys.readouterr().err
 
 
 def test_second_ctrl_c_is_raised_and_the_best_kept():

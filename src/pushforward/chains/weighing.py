@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,10 +71,7 @@ def tail_shape(log_weights: np.ndarray) -> float:
     kept = log_weights[np.isfinite(log_weights)]
     if len(kept) < 25:
         return math.nan
-    with warnings.catch_warnings():
-        # ArviZ warns of the same in words that are not ours.
-        warnings.simplefilter("ignore")
-        return pareto_k(torch.from_numpy(kept))
+    return pareto_k(torch.from_numpy(kept))
 
 
 def _doubts(shape: float, relative: float, short: bool) -> tuple[str, ...]:

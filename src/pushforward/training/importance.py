@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+
+import numpy as np
 from torch import Tensor
 
 # Above this the variance of the weights is so heavy-tailed that averages over them converge too slowly to be useful
 # (Vehtari, Simpson, Gelman, Yao and Gabry 2024, arXiv:1507.02646).
 LARGEST_PARETO_K = 0.7
+# The tail is a fifth of the draws, and its shape needs five of them.
+FEWEST_DRAWS = 25
+# e to the power of less than minus this is 0 in float64, or nearly.
+UNDERFLOW = 700
 
 
 def pareto_k(log_weights: Tensor) -> float:
     """Return the shape k̂ of the generalized Pareto tail of the weights; above 0.7 do not trust averages over them.
+
+    It is infinite where there are too few draws, or too few that have any weight, to fit a tail.
 
     Arguments:
         log_weights: (draws,), finite, up to a constant.
@@ -24,11 +34,22 @@ def pareto_k(log_weights: Tensor) -> float:
     # Imported here: it brings scipy.
     from arviz_stats.base import array_stats
 
+    if len(log_weights) < FEWEST_DRAWS:
+        return math.inf
+    exact = log_weights.double().cpu().sort(descending=True).values
     # Equal weights have no tail to which a generalized Pareto could be fitted.
-    if float(log_weights.max() - log_weights.min()) < 1e-6:
+    if float(exact[0] - exact[-1]) < 1e-6:
         return 0.0
-    # ArviZ takes log-likelihoods of left-out points, whose weights are their inverses.
-    return float(array_stats.psislw(-log_weights.cpu().numpy())[1])
+    tail = math.ceil(min(0.2 * len(exact), 3 * math.sqrt(len(exact))))
+    # Weights of the tail that are 0 beside the largest look like a light tail to the fit.
+    if float(exact[0] - exact[tail - 1]) > UNDERFLOW:
+        return math.inf
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # ArviZ and numpy warn of what the shape says, in words that are not ours.
+        warnings.simplefilter("ignore")
+        # ArviZ takes log-likelihoods of left-out points, whose weights are their inverses.
+        shape = float(array_stats.psislw(-exact.numpy())[1])
+    return math.inf if math.isnan(shape) else shape
 
 
 def effective_share(log_weights: Tensor) -> float:

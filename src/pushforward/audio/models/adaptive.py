@@ -168,12 +168,12 @@ class AdaptiveScale(nn.Module):
 
 
 def predicted(x: Tensor, coefficients: Tensor) -> Tensor:
-    """Return the linear prediction Σ_k coefficients[k] x[t - 1 - k] of x, (batch, T), with zeros before its start."""
+    """Return the linear prediction Σ_k coefficients[k] x[t - 1 - k] of x, (*batch, T), with zeros before its start."""
     order = len(coefficients)
-    if not order:
+    if not order or not x.numel():
         return torch.zeros_like(x)
-    past = nn.functional.pad(x, (order, 0))[:, None, :-1]
-    return nn.functional.conv1d(past, coefficients.to(x.dtype).flip(0)[None, None])[:, 0]
+    past = nn.functional.pad(x.reshape(-1, 1, x.shape[-1]), (order, 0))[..., :-1]
+    return nn.functional.conv1d(past, coefficients.to(x.dtype).flip(0)[None, None]).reshape(x.shape)
 
 
 def decaying_average(values: Tensor, decay: float, start: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ def decaying_average(values: Tensor, decay: float, start: Tensor) -> Tensor:
     block_decay = decay**size
     ends = decaying_average(within[..., -1] / (1 - block_decay), block_decay, start)
     before = torch.cat([start[:, None], ends[:, :-1]], 1)
-    return (within + before[..., None] * fading).reshape(batch, -1)[:, :time]
+    return (within + before[..., None] * fading).reshape(batch, blocks * size)[:, :time]
 
 
 def linear_prediction(sounds: Sequence[np.ndarray], order: int) -> np.ndarray:

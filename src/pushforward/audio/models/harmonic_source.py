@@ -78,8 +78,8 @@ class HarmonicSource(nn.Module):
 
     def _interpolated(self, frames: Tensor) -> Tensor:
         """Return frames (batch, n, frames) between their middles, (batch, n, frames · hop), held at both ends."""
-        if not frames.shape[-1]:
-            return frames
+        if not frames.numel():
+            return frames.new_zeros(*frames.shape[:-1], frames.shape[-1] * self.hop)
         return nn.functional.interpolate(frames, scale_factor=float(self.hop), mode="linear", align_corners=False)
 
     def extra_repr(self) -> str:

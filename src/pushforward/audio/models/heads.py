@@ -28,11 +28,13 @@ class GaussianHead:
     Attributes:
         parameter_count: 2, shift and log-scale.
         noise_count: 1, a standard normal number.
+        normal: True.
         compiled: The head in the form that the compiled kernel takes.
     """
 
     parameter_count = 2
     noise_count = 1
+    normal = True
     compiled = HeadShape(0, LOG_SCALE_BOUND)
 
     def distribution(self, parameters: Tensor) -> Distribution:
@@ -63,12 +65,14 @@ class LogisticMixtureHead:
     Attributes:
         parameter_count: 3 K.
         noise_count: 2, a uniform number that selects the component and a standard logistic number.
+        normal: False.
 
     Source: Salimans, Karpathy, Chen and Kingma 2017, PixelCNN++, arXiv:1701.05517.
     """
 
     components: int = 10
     noise_count = 2
+    normal = False
 
     def __post_init__(self) -> None:
         """Check the number of components."""

@@ -88,7 +88,7 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
     ) -> tuple[Tensor, Distribution]:
         """Draw sequences with the distributions of all x[t] given x[before t]; as for `ParallelWaveNet`."""
         x, distribution = super().rsample_with_conditionals(shape, context, length)
-        location = predicted(x.reshape(-1, x.shape[-1]), self.coefficients).reshape(x.shape)
+        location = predicted(x, self.coefficients)
         return x, shifted_and_scaled(distribution, location, torch.ones_like(location))
 
     def _forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
@@ -96,8 +96,8 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         return synthesized(errors, self.coefficients), log_det, source, stack
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows = x.reshape(-1, x.shape[-1])
-        return super()._inverse((rows - predicted(rows, self.coefficients)).reshape(x.shape), context)
+        self._check_sequences(x)
+        return super()._inverse(x - predicted(x, self.coefficients), context)
 
     @property
     def prediction_coefficients(self) -> Tensor | None:
@@ -113,6 +113,8 @@ class PredictiveParallelWaveNet(ParallelWaveNet):
         def sampler(noise: Tensor, context: Tensor | None, temperature: float) -> Tensor:
             nonlocal memory
             errors = errors_sampler(noise, context, temperature)
+            if not errors.numel():
+                return errors
             x, memory = lfilter([1.0], _denominator(self.coefficients), errors.double().cpu().numpy(), zi=memory)
             return torch.from_numpy(x).to(errors)
 
@@ -138,7 +140,7 @@ def synthesized(errors: Tensor, coefficients: Tensor) -> Tensor:
     from scipy.signal import lfilter
 
     time = errors.shape[-1]
-    if not time:
+    if not errors.numel():
         return errors
     impulse = np.zeros(time)
     impulse[0] = 1.0

@@ -22,7 +22,8 @@ class SequenceDensity(nn.Module):
     """p(x | context) of sequences x, (*batch, T) for any T: log p(x) = Σ_t log p(x[t] | x[before t], context).
 
     A sequence is drawn block by block; each block is a function of new noise and of the blocks before it. A subclass
-    implements `log_prob`, `scored_log_prob`, `wavenets`, `round_trip_error`, `_noise` and `_sampler`.
+    implements `log_prob`, `scored_log_prob`, `normal_conditionals`, `wavenets`, `round_trip_error`, `_noise` and
+    `_sampler`.
 
     Arguments:
         networks: At least one, all with the same context and hop.
@@ -38,7 +39,8 @@ class SequenceDensity(nn.Module):
 
     Raises:
         ValueError: scale or length is not positive, or the networks have different contexts; in every method, a shape
-            does not fit, a context is missing, or an unconditional density is given one.
+            does not fit, a context is missing, or an unconditional density is given one; in draws, the temperature is
+            negative or not finite, or a number of the context is not.
 
     Cost: depends on the subclass; `sample` and `stream` need the memory of one block for any length.
 
@@ -88,6 +90,11 @@ class SequenceDensity(nn.Module):
     def prediction_coefficients(self) -> Tensor | None:
         """The coefficients of the linear prediction that is part of the density, latest sample first; None without."""
         return None
+
+    @property
+    def normal_conditionals(self) -> bool:
+        """Whether every sample given those before it is normally distributed."""
+        raise NotImplementedError
 
     def wavenets(self) -> list[WaveNet]:
         """Return the networks, in the order in which noise passes through them."""
@@ -147,6 +154,7 @@ class SequenceDensity(nn.Module):
         Returns:
             x, (*shape, *batch, T), without gradients.
         """
+        _check_draw(context, temperature)
         *batch, length = self._shape_of_draws(shape, context, length)
         blocks = list(self._blocks(batch, context, length, temperature, generator))
         return torch.cat(blocks, -1) if blocks else self.reference.new_empty(*batch, 0)
@@ -173,6 +181,7 @@ class SequenceDensity(nn.Module):
         Yields:
             (*shape, *batch, chunk) samples, without gradients.
         """
+        _check_draw(context, temperature)
         *batch, whole = self._shape_of_draws(shape, context, length)
         endless = length is None and self.hop is None
         return in_chunks(self._blocks(batch, context, None if endless else whole, temperature, generator), chunk)
@@ -207,11 +216,7 @@ class SequenceDensity(nn.Module):
 
     def _as_rows(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, torch.Size]:
         """Broadcast x, (*batch, T), and its context against each other; return both as rows, and the batch shape."""
-        check_tensor(x, "x")
-        if x.dtype != self.reference.dtype or x.device != self.reference.device:
-            explain_tensors(None, self, x=x)
-        if x.dim() == 0:
-            raise ValueError("Expected sequences of shape (..., T), got a single number.")
+        self._check_sequences(x)
         known = self._batch_of(context)
         batch = broadcast_shapes(x.shape[:-1], known)
         rows = math.prod(batch)
@@ -219,6 +224,14 @@ class SequenceDensity(nn.Module):
             event = context.shape[len(known) :]
             context = context.expand(*batch, *event).reshape(rows, *event)
         return x.expand(*batch, x.shape[-1]).reshape(rows, x.shape[-1]), context, batch
+
+    def _check_sequences(self, x: Tensor) -> None:
+        """Raise a ValueError if x is not a tensor (*batch, T) of the precision and on the device of the density."""
+        check_tensor(x, "x")
+        if x.dtype != self.reference.dtype or x.device != self.reference.device:
+            explain_tensors(None, self, x=x)
+        if x.dim() == 0:
+            raise ValueError("Expected sequences of shape (..., T), got a single number.")
 
     def _shape_of_draws(
         self, shape: int | tuple[int, ...], context: Tensor | None, length: int | None
@@ -230,3 +243,12 @@ class SequenceDensity(nn.Module):
         if length < 0:
             raise ValueError(f"A sequence cannot have {length} samples.")
         return (*draws_shape(shape), *self._batch_of(context), length)
+
+
+def _check_draw(context: Tensor | None, temperature: float) -> None:
+    """Raise a ValueError if nothing finite can be drawn."""
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"The temperature must be 0 or more and finite, not {temperature}.")
+    if context is not None and not bool(context.isfinite().all()):
+        place = tuple(context.isfinite().logical_not().nonzero()[0].tolist())
+        raise ValueError(f"The context has a number that is not finite, at {place}.")

@@ -94,6 +94,11 @@ class ParallelWaveNet(SequenceDensity):
         self.base = base
         self.source = source
 
+    @property
+    def normal_conditionals(self) -> bool:
+        """Whether the maps are affine and the base is normal."""
+        return self.univariate.affine and self.base == "normal"
+
     def wavenets(self) -> list[WaveNet]:
         """Return the network of each flow, from noise to data."""
         return list(self.networks)
@@ -202,7 +207,8 @@ class ParallelWaveNet(SequenceDensity):
 
     def _inverse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return z_0 of x, and log|det ∂z_0/∂x|."""
-        value, rows, batch = self._as_rows(x / self.scale, context)
+        value, rows, batch = self._as_rows(x, context)
+        value = value / self.scale
         total = torch.full_like(value, -math.log(self.scale)).sum(-1)
         for network in reversed(self.wavenets()):
             value, log_det = solve_in_time(network, self.univariate, value, rows)

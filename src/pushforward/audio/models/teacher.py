@@ -55,6 +55,11 @@ class AutoregressiveWaveNet(SequenceDensity):
         self.network = network
         self.head = head
 
+    @property
+    def normal_conditionals(self) -> bool:
+        """Whether the head is Gaussian."""
+        return self.head.normal
+
     def wavenets(self) -> list[WaveNet]:
         """Return the network."""
         return [self.network]

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import io
 import os
+import shlex
 import wave
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ ENDINGS = (".wav", ".flac")
 STEP = 1 / 32768
 # Lengths that streaming writers store when they do not know the length.
 _UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+# Samples of 16 bits that fit in a file: a WAV file counts its bytes in 32 bits, a FLAC file its samples in 36.
+_MOST_SAMPLES = {".wav": (2**32 - 64) // 2, ".flac": 2**36 - 1}
 _LINEAR = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 
 
@@ -91,7 +94,7 @@ def read_recordings(sources: Sequence[str | os.PathLike[str]], rate: int | None 
             other = "this model takes" if path == first else f"{first} has"
             raise InputError(
                 f"{path} has {found} samples per second, but {other} {rate}: bring all files to one rate first, for "
-                f"example with sox {path.name} -r {rate} resampled.wav."
+                f"example with sox {_quoted(path)} -r {rate} {_quoted(_beside(path, 'resampled'))}."
             )
         arrays.append(samples)
     assert rate is not None
@@ -147,7 +150,7 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
             if sound.channels != 1:
                 raise InputError(
                     f"{path} has {sound.channels} channels: mix it down to one first, for example with "
-                    f"sox {path.name} mono.wav remix -."
+                    f"sox {_quoted(path)} {_quoted(_beside(path, 'mono'))} remix -."
                 )
             if sound.subtype not in _LINEAR:
                 raise InputError(
@@ -196,7 +199,8 @@ def write_chunks(path: str | os.PathLike[str], chunks: Iterable[ArrayLike], rate
         The number of samples, and of those that were clipped.
 
     Raises:
-        InputError: The name has another ending, the file cannot be written, or samples are not finite.
+        InputError: The name has another ending, the file cannot be written or cannot hold so many samples, or samples
+            are not finite.
     """
     soundfile = _soundfile()
     check_audio_path(path)
@@ -212,8 +216,9 @@ def write_chunks(path: str | os.PathLike[str], chunks: Iterable[ArrayLike], rate
                 raise InputError(f"{path} is not written: sample {first} is not finite.")
             whole = np.rint(values / STEP)
             clipped = _clipped(whole)
-            file.write(clipped)
             written += len(clipped)
+            check_audio_path(path, written)
+            file.write(clipped)
             beyond += int((whole != clipped).sum())
     return Written(written, beyond)
 
@@ -229,10 +234,22 @@ def audio_bytes(samples: ArrayLike, rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def check_audio_path(path: str | os.PathLike[str]) -> None:
-    """Raise an InputError if a sound file cannot have this name, before the work is done."""
+def check_audio_path(path: str | os.PathLike[str], samples: int = 0) -> None:
+    """Raise an InputError if a sound file cannot have this name or this many samples, before the work is done."""
     if Path(path).suffix.lower() not in ENDINGS:
         raise InputError(f"The name of a sound file ends in .wav or .flac, {os.fspath(path)} does not.")
+    most = _MOST_SAMPLES[Path(path).suffix.lower()]
+    if samples > most:
+        raise InputError(f"{path} can hold {most:,} samples and not {samples:,}: make a shorter sound, or several.")
+
+
+def _quoted(path: Path) -> str:
+    """A path as a shell takes it, also one that begins like an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
+def _beside(path: Path, word: str) -> Path:
+    return path.with_name(f"{path.stem}-{word}.wav")
 
 
 def _soundfile() -> ModuleType:

@@ -70,6 +70,8 @@ class LogMel(nn.Module):
         """Return the frames (*batch, ceil(time / hop), bands) of sounds (*batch, time), full scale ±1."""
         batch, time = x.shape[:-1], x.shape[-1]
         frames = -(-time // self.hop)
+        if not x.numel():
+            return x.new_zeros(*batch, frames, self.bands)
         before = (self.n_fft - self.hop) // 2
         after = (frames - 1) * self.hop + self.n_fft - before - time
         rows = nn.functional.pad(x.reshape(-1, time), (before, after))

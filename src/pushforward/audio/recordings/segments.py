@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from pushforward.audio.recordings.files import STEP, Recordings
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.errors import InputError
+from pushforward.support.wording import counted
 from pushforward.training.splitting import split_rows
 
 # A segment is silent if its root mean square is below three 16-bit steps.
@@ -25,8 +27,9 @@ MOST_REDRAWS = 1000
 def split_files(recordings: Recordings, fraction: float = 0.1, seed: int = 0) -> tuple[Recordings, Recordings]:
     """Hold out whole files, since segments of the same file are too similar.
 
-    Files are chosen at random. Where those last less than half of their share of the sound, such as a single file of a
-    few milliseconds, more are held out, the shortest ones first.
+    Files are chosen at random; those with the same content stay on one side. Where those held out last less than half
+    of their share of the sound, such as a single file of a few milliseconds, more are held out, the shortest ones
+    first.
 
     Arguments:
         recordings: At least two files.
@@ -37,20 +40,53 @@ def split_files(recordings: Recordings, fraction: float = 0.1, seed: int = 0) ->
         The files to train on and those held out.
 
     Raises:
-        InputError: There are fewer than two files.
+        InputError: There are fewer than two files of different content, or one has nearly all of the sound.
     """
     if len(recordings) < 2:
         raise InputError(
             f"{recordings.paths[0]} is the only file: at least 2 are needed, one to train on and one to hold out; "
             "cut it in two at a pause."
         )
-    training, held_out = (part.tolist() for part in split_rows(len(recordings), fraction, seed))
-    lengths = [len(samples) for samples in recordings.samples]
+    groups = _groups(recordings)
+    if len(groups) < 2:
+        raise InputError(
+            f"All files have the content of {recordings.paths[0]}, and one to hold out needs another: cut it in two at "
+            "a pause."
+        )
+    lengths = [sum(len(recordings.samples[file]) for file in group) for group in groups]
     least = LEAST_SHARE * fraction * sum(lengths)
+    if (others := sum(lengths) - max(lengths)) < least:
+        raise InputError(
+            f"{recordings.paths[groups[lengths.index(max(lengths))][0]]} has nearly all of the sound, and the other "
+            f"files last {others / recordings.rate:.2g} s, too little to hold out: cut it in pieces at pauses."
+        )
+    training, held_out = (part.tolist() for part in split_rows(len(groups), fraction, seed))
     training.sort(key=lengths.__getitem__, reverse=True)
     while len(training) > 1 and sum(lengths[number] for number in held_out) < least:
         held_out.append(training.pop())
-    return recordings.take(sorted(training)), recordings.take(held_out)
+    fitting, held_out = ([file for number in part for file in groups[number]] for part in (training, held_out))
+    return recordings.take(sorted(fitting)), recordings.take(held_out)
+
+
+def copies_of_files(recordings: Recordings) -> list[str]:
+    """Return a sentence about files that have the content of another file, for people; none if there are none."""
+    copies = [group for group in _groups(recordings) if len(group) > 1]
+    if not copies:
+        return []
+    first, second = (recordings.paths[file] for file in copies[0][:2])
+    count = counted(sum(len(group) - 1 for group in copies), "file")
+    return [
+        f"{count} with the content of another one, such as {second} with that of {first}: copies are held out together "
+        "or not at all"
+    ]
+
+
+def _groups(recordings: Recordings) -> list[list[int]]:
+    """Return the files of each content, in the order of the first of them."""
+    groups: dict[bytes, list[int]] = {}
+    for number, samples in enumerate(recordings.samples):
+        groups.setdefault(hashlib.sha256(np.ascontiguousarray(samples).data).digest(), []).append(number)
+    return list(groups.values())
 
 
 def dequantized(samples: np.ndarray | Tensor, generator: torch.Generator | None = None) -> Tensor:

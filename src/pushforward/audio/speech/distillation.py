@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from pushforward.audio.recordings.files import Recordings, read_recordings
 from pushforward.audio.recordings.segments import Segments, cut, volume
 from pushforward.audio.recordings.spectral import MultiResolutionLoss, PowerLoss
 from pushforward.audio.speech.model import SpeechModel
-from pushforward.audio.speech.students import predictive_student
+from pushforward.audio.speech.students import HARMONICS, predictive_student
 from pushforward.errors import InputError
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
@@ -114,7 +115,7 @@ def distill_speech(
     power: float = 0.3,
     spectral: float = 0.0,
     contrastive: float = 0.0,
-    harmonics: int = 20,
+    harmonics: int | None = None,
     loud: bool = False,
     segment: int = 1000,
     announce: Announce = silent,
@@ -138,7 +139,8 @@ def distill_speech(
         power: Weight of the power loss ("log_average"), in nats per sample; default 0.3, 0 for none.
         spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default 0.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
-        harmonics: Of the student's voice (`HarmonicSource`), if the frames of the teacher hold the pitch; default 20.
+        harmonics: Of the student's voice (`HarmonicSource`), if the frames of the teacher hold the pitch; default None,
+            which is 20 for such a teacher.
         loud: Whether to choose the segments of the recordings with probabilities proportional to their volume, so that
             pauses have little weight in all losses, and in the divergence that is returned; default False.
         segment: Samples of a draw; default 1000. Shorter draws make more steps in the same time.
@@ -151,11 +153,14 @@ def distill_speech(
         The student and the report of its divergence.
 
     Raises:
-        InputError: The teacher is a student, recordings are missing or do not fit, an option is unknown or out of its
-            range, or the checkpoint is damaged or of another distillation.
+        InputError: The teacher is parallel, recordings are missing or do not fit, an option is unknown or out of
+            its range, or the checkpoint is damaged or of another distillation.
         TrainingError: Losses or gradients were not finite too often.
     """
-    _check(teacher, sources, log_scale_regularization, power, spectral, contrastive)
+    weights = {"power": power, "spectral": spectral, "contrastive": contrastive}
+    _check_losses(teacher, univariate, {**weights, "regularization": log_scale_regularization})
+    _check_sources(teacher, sources, power)
+    harmonics = _harmonics(teacher, harmonics)
     seed = training.get("seed", 0)
     segment = -(-segment // teacher.hop) * teacher.hop
     recordings = read_recordings(sources, teacher.rate) if sources else None
@@ -173,8 +178,7 @@ def distill_speech(
     )
     for line in line_of_checkpoint(training):
         announce(line)
-    losses = {"power": power, "spectral": spectral, "contrastive": contrastive}
-    losses["log_scale_regularization"] = log_scale_regularization
+    losses = {**weights, "log_scale_regularization": log_scale_regularization}
     sizes = {"flows": flows, "channels": channels, "layers": layers, "univariate": univariate, "harmonics": harmonics}
     options: TrainingOptions = {**DEFAULTS, **training}
     if options.get("max_time") is None and options.get("max_steps") is None:
@@ -257,25 +261,43 @@ def _course(report: DistillationReport) -> dict[str, Any]:
     return {"steps": history.steps, "seconds": round(history.total_seconds, 3), "stopped": history.stopped}
 
 
-def _check(
-    teacher: SpeechModel,
-    sources: Sequence[str | os.PathLike[str]],
-    log_scale_regularization: float,
-    power: float,
-    spectral: float,
-    contrastive: float,
-) -> None:
-    if teacher.is_student:
+def _check_losses(teacher: SpeechModel, univariate: Family, weights: dict[str, float]) -> None:
+    """Refuse a teacher that cannot be distilled, and losses that do not suit it, before the work is done."""
+    if teacher.kind == "student":
         raise InputError("This model is a student already: distill its teacher.")
-    if min(log_scale_regularization, power, spectral, contrastive) < 0:
-        raise InputError("The weights of losses must be 0 or more.")
-    if contrastive and teacher.frames is None:
-        raise InputError("The contrastive loss is for conditional models: this one takes no mel frames.")
-    if spectral and teacher.frames is None:
-        raise InputError("The spectral loss is for conditional models: this one takes no mel frames.")
+    if teacher.is_parallel:
+        raise InputError(
+            "This model generates all samples at once and has no teacher (speech fit --parallel): distill one that was "
+            "fitted without --parallel."
+        )
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise InputError(f"The weight of a loss must be 0 or more and finite: --{name} is {weight:g}.")
+    for name in ("contrastive", "spectral"):
+        if weights[name] and teacher.frames is None:
+            raise InputError(f"The {name} loss is for conditional models: this one takes no mel frames.")
+    if weights["regularization"] and univariate == "spline":
+        raise InputError("--regularization needs normal conditionals: leave out --spline or --regularization.")
+    if weights["regularization"] and not teacher.density.normal_conditionals:
+        raise InputError(
+            "--regularization needs normal conditionals, and those of this teacher are mixtures (speech fit "
+            "--mixture): leave out --regularization."
+        )
+
+
+def _check_sources(teacher: SpeechModel, sources: Sequence[str | os.PathLike[str]], power: float) -> None:
     if not sources and (teacher.frames is not None or power):
         need = "its mel frames" if teacher.frames is not None else "the power loss (--power 0 leaves it out)"
         raise InputError(f"Name the recordings that the teacher was fitted to: they are needed for {need}.")
+
+
+def _harmonics(teacher: SpeechModel, harmonics: int | None) -> int:
+    """Return the harmonics of the student's voice; refuse those asked for where the frames have no pitch."""
+    if harmonics and (teacher.frames is None or not teacher.frames.pitch):
+        raise InputError(
+            "--harmonics needs a teacher with the pitch in its mel frames (speech fit --mel --pitch): leave it out."
+        )
+    return HARMONICS if harmonics is None else harmonics
 
 
 def _student(teacher: SpeechModel, univariate: Family, harmonics: int, **sizes: Any) -> ParallelWaveNet:

@@ -20,14 +20,23 @@ from pushforward.audio.models.teacher import AutoregressiveWaveNet
 from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
 from pushforward.audio.recordings.mel import LogMel
-from pushforward.audio.recordings.segments import Segments, Tiles, dequantized, is_silent, mel_statistics, split_files
+from pushforward.audio.recordings.segments import (
+    Segments,
+    Tiles,
+    copies_of_files,
+    dequantized,
+    is_silent,
+    mel_statistics,
+    split_files,
+)
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.model import MelFrames, SpeechModel
-from pushforward.audio.speech.students import predictive_student
+from pushforward.audio.speech.students import HARMONICS, predictive_student
 from pushforward.errors import InputError
 from pushforward.support.devices import choose_device
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.support.wording import counted
 from pushforward.training.checkpoint import Checkpoint, asked_with, checkpoint_for, line_of_checkpoint
 from pushforward.training.history import History
 from pushforward.training.loop import train
@@ -41,8 +50,7 @@ EVALUATE_EVERY = 500
 VALIDATION_SECONDS = 30
 # Linear prediction needs no more, and all of it is in memory at once.
 SECONDS_FOR_PREDICTION = 1200
-# Of the voice of a parallel WaveNet.
-HARMONICS = 20
+BANDS, FRAME_MS = 20, 10.0
 
 
 @dataclass
@@ -113,8 +121,8 @@ def fit_speech(
     sources: Sequence[str | os.PathLike[str]],
     *,
     mel: bool = False,
-    bands: int = 20,
-    frame_ms: float = 10.0,
+    bands: int | None = None,
+    frame_ms: float | None = None,
     pitch: bool = False,
     parallel: bool = False,
     channels: int = 16,
@@ -139,8 +147,8 @@ def fit_speech(
     Arguments:
         sources: Mono sound files of one sample rate, folders of them, or patterns.
         mel: Whether to condition on log-mel frames.
-        bands: Bands of a mel frame; default 20.
-        frame_ms: Milliseconds between mel frames; default 10.
+        bands: Bands of a mel frame; default None, which is 20 if there are mel frames.
+        frame_ms: Milliseconds between mel frames; default None, which is 10 if there are mel frames.
         pitch: Whether frames hold the pitch and the voicing as well; default False.
         parallel: Whether to fit a parallel WaveNet; default False.
         channels: Channels of the WaveNet; default 16.
@@ -165,14 +173,13 @@ def fit_speech(
         TrainingError: Losses or gradients were not finite too often.
     """
     settings = _settings(training)
-    if pitch and not mel:
-        raise InputError("The pitch is a part of mel frames: a model with a pitch needs them too (--mel).")
+    bands, frame_ms = _frame_options(mel, bands, frame_ms, pitch)
     if parallel and head != "gaussian":
         raise InputError("A parallel WaveNet has no mixtures: leave out --mixture or --parallel.")
     seed = settings.seed
     recordings = read_recordings(sources)
-    fitting, held_out = split_files(recordings, held_out_fraction, seed)
     refuse_unusable(recordings)
+    fitting, held_out = split_files(recordings, held_out_fraction, seed)
     mel_frames = _mel_frames(fitting, bands, frame_ms, pitch) if mel else None
     sounds = with_noise(fitting, seed)
     ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
@@ -196,11 +203,12 @@ def fit_speech(
     batches = Segments(fitting, segment, 0, settings.batch_size, seed, frames, model.hop, drop_silence)
     frames_named = "" if mel_frames is None else f", {_described(mel_frames)}"
     announce(
-        f"{len(fitting)} files ({fitting.seconds:.0f} s) to train on, {len(held_out)} ({held_out.seconds:.0f} s) "
+        f"{counted(len(fitting), 'file')} ({fitting.seconds:.0f} s) to train on, {len(held_out)} "
+        f"({held_out.seconds:.0f} s) "
         f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
         f"receptive field {density.receptive_field} samples{frames_named}"
     )
-    for line in line_of_checkpoint(training):
+    for line in [*copies_of_files(recordings), *line_of_checkpoint(training)]:
         announce(line)
     validation = model.tiles(shortened(held_out, VALIDATION_SECONDS), seed, drop_silence)
     history = _maximize_likelihood(density, batches, validation, settings, checkpoint)
@@ -240,6 +248,21 @@ def _settings(training: TrainingOptions) -> Settings:
     return settings_from({**training, "max_steps": steps}, **defaults)
 
 
+def _frame_options(mel: bool, bands: int | None, frame_ms: float | None, pitch: bool) -> tuple[int, float]:
+    """Return bands and milliseconds of frames; refuse options of mel frames where there are none."""
+    if pitch and not mel:
+        raise InputError("The pitch is a part of mel frames: a model with a pitch needs them too (--mel).")
+    for name, value in (("--bands", bands), ("--frame-ms", frame_ms)):
+        if value is not None and not mel:
+            raise InputError(f"{name} is an option of mel frames: give --mel as well, or leave it out.")
+    frame_ms = FRAME_MS if frame_ms is None else frame_ms
+    if not 0 < frame_ms < math.inf:
+        raise InputError(
+            f"The time between mel frames must be more than 0 ms and finite, not {frame_ms:g} (--frame-ms)."
+        )
+    return BANDS if bands is None else bands, frame_ms
+
+
 def _autoregressive(
     rate: int, frames: MelFrames | None, sounds: list[np.ndarray], **sizes: Any
 ) -> AutoregressiveWaveNet:
@@ -262,9 +285,19 @@ def _parallel(
 
 def _mel_frames(recordings: Recordings, bands: int, frame_ms: float, pitch: bool) -> MelFrames:
     """Return mel frames standardized on recordings."""
-    if not 0 < frame_ms < math.inf:
-        raise InputError(f"The time between mel frames must be more than 0 ms, not {frame_ms:g}.")
-    mel = LogMel(recordings.rate, bands, max(1, round(recordings.rate * frame_ms / 1000)))
+    rate = recordings.rate
+    longest, hop = LogMel(rate).n_fft, round(rate * frame_ms / 1000)
+    if not 1 <= hop <= longest:
+        raise InputError(
+            f"At {rate} samples per second the time between mel frames must be from {1000 / rate:g} ms, a sample, to "
+            f"{1000 * longest / rate:g} ms, a window: not {frame_ms:g} (--frame-ms)."
+        )
+    if bands > longest // 2 + 1:
+        raise InputError(
+            f"At {rate} samples per second a window has {longest // 2 + 1} frequencies, too few for {bands} bands "
+            "(--bands)."
+        )
+    mel = LogMel(rate, bands, hop)
     return MelFrames(mel, *mel_statistics(mel, recordings), pitch)
 
 
@@ -294,6 +327,7 @@ def _maximize_likelihood(
         settings,
         name_rows=batches.name_rows,
         checkpoint=checkpoint,
+        unit="sample",
     )
     density.to("cpu")
     return history

@@ -21,11 +21,13 @@ from pushforward.audio.recordings.spectral import log_spectral_distance, multi_r
 from pushforward.audio.speech.baselines import Ladder
 from pushforward.audio.speech.distillation import SMALLEST_SPREAD, aligned_segments
 from pushforward.audio.speech.fitting import with_noise
-from pushforward.audio.speech.model import SpeechModel
+from pushforward.audio.speech.model import SpeechModel, check_duration
 from pushforward.errors import InputError
 from pushforward.support.seeding import seeded
 
 TIMING_REPEATS = 5
+# Samples of a segment, at least.
+FEWEST_SAMPLES = 256
 # The largest difference between the noise of a draw and the noise recovered from it, in float64.
 LARGEST_INEXACTNESS = 1e-9
 
@@ -36,19 +38,21 @@ class SpeechFigures:
 
     Attributes:
         name: Name of the model, from its file.
-        kind: "teacher" or "student".
+        kind: "teacher", "student" or "parallel", as `SpeechModel.kind`.
         conditional: Whether it takes mel frames.
         weights: Number of weights.
         nll: Negative log-likelihood of all samples of the recordings, in nats per sample.
-        segment_nll: The same for some segments, scored from their first sample. A student is scored through its slow
-            inverse; it can be compared with its teacher here.
-        kl: KL(student || teacher) in nats per sample, from new draws.
+        segment_nll: The same for some segments, scored from their first sample. A parallel model is scored through its
+            slow inverse; it can be compared with its teacher here.
+        reference: Of a parallel model the name of the WaveNet with which it is compared: its teacher if that is among
+            the models, otherwise the first that takes the same context.
+        kl: KL(model || reference) in nats per sample, from new draws.
         kl_error: Its standard error.
         kl_of_segment: The same in nats for a segment of `segment` samples.
         segment: Samples of these draws.
         standard_deviation: Standard deviation of draws.
         spread: Standard deviation of draws over that of the segments.
-        spread_of_teacher: Standard deviation of draws over that of the teacher's draws.
+        spread_of_reference: Standard deviation of draws over that of the reference's draws.
         log_spectral_distance: Distance of draws from the segments, in decibels.
         spectral_convergence: Distance of draws from the segments with the same mel frames, over several windows; 0 is
             perfect.
@@ -64,13 +68,14 @@ class SpeechFigures:
     weights: int
     nll: float | None = None
     segment_nll: float | None = None
+    reference: str | None = None
     kl: float | None = None
     kl_error: float | None = None
     kl_of_segment: float | None = None
     segment: int | None = None
     standard_deviation: float | None = None
     spread: float | None = None
-    spread_of_teacher: float | None = None
+    spread_of_reference: float | None = None
     log_spectral_distance: float | None = None
     spectral_convergence: float | None = None
     real_time_factor: float | None = None
@@ -85,7 +90,8 @@ class SpeechFigures:
             parts.append(f"negative log-likelihood {self.nll:.3f} nats per sample")
         if self.kl is not None and self.kl_of_segment is not None:
             parts.append(
-                f"KL to its teacher {self.kl:.4f} nats per sample ({self.kl_of_segment:.1f} in {self.segment} samples)"
+                f"KL to {self.reference} {self.kl:.4f} nats per sample ({self.kl_of_segment:.1f} in {self.segment} "
+                "samples)"
             )
         if self.spread is not None:
             parts.append(f"volume {self.spread:.2f} of the recordings'")
@@ -145,13 +151,13 @@ def measure(
     seed: int = 0,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> SpeechReport:
-    """Measure teachers and students on recordings that none of them was fitted to.
+    """Measure models on recordings that none of them was fitted to.
 
-    A student is compared with the first teacher before it in the list that takes the same context.
+    A parallel model is compared with its teacher, or with the first WaveNet of the same context if that is not there.
 
     Arguments:
-        models: Teachers and students of one sample rate.
-        names: Their names.
+        models: Of one sample rate, in any order.
+        names: Their names, each another one.
         recordings: Sound files of that sample rate.
         rows: The number of draws of each model, and of segments of the recordings.
         seconds: Duration of each of them; less if no file is as long.
@@ -165,12 +171,11 @@ def measure(
         All figures, and the sounds from which they were computed.
 
     Raises:
-        InputError: There is no model, models or recordings have different sample rates, or there is no sound in them.
+        InputError: There is no model, two have one name, models or recordings have different sample rates, there is no
+            sound in them, or the draws are too short.
     """
     lengths = _lengths(models, names, recordings, seconds, segment)
-    results: list[SpeechFigures] = []
-    draws: list[Tensor] = []
-    teachers: list[tuple[SpeechModel, Tensor]] = []
+    measured: list[_Measured] = []
     share = 0.7 if copies and any(model.frames is not None for model in models) else 0.0
     data = aligned_segments(models[0], recordings, lengths.draw, rows, seed)[0]
     for number, (model, name) in enumerate(zip(models, names, strict=True)):
@@ -178,11 +183,11 @@ def measure(
         def done(fraction: float, number: int = number) -> None:
             report((1 - share) * (number + fraction) / len(models))
 
-        figures, drawn = _measure_one(model, name, recordings, lengths, rows, seed, teachers, done)
-        if not model.is_student:
-            teachers.append((model, drawn))
-        results.append(figures)
-        draws.append(drawn)
+        measured.append(_measure_one(model, name, recordings, lengths, rows, seed, done))
+    for one in measured:
+        if (reference := _reference(one, measured)) is not None:
+            _compare(one, reference, lengths, seed)
+        one.figures.alarms = _alarms(one.figures)
     ladder = next((m.notes["ladder"] for m in models if "ladder" in m.notes), None)
     baselines = {} if ladder is None else Ladder.from_dict(ladder).score(with_noise(recordings, seed))
     return SpeechReport(
@@ -191,9 +196,9 @@ def measure(
         len(recordings),
         torch.get_num_threads(),
         baselines,
-        results,
+        [one.figures for one in measured],
         data,
-        draws,
+        [one.draws for one in measured],
         copied(models, names, recordings, copies, seed, lambda fraction: report(1 - share + share * fraction))
         if share
         else None,
@@ -240,19 +245,39 @@ def _lengths(
     """Check that models and recordings belong together, and choose lengths of whole frames."""
     if not models:
         raise InputError("Name at least one model.")
+    check_duration(seconds)
+    if twice := [name for name in names if list(names).count(name) > 1]:
+        raise InputError(f"{twice[0]} is named twice: name each model of a report once.")
     for model, name in zip(models, names, strict=True):
         if model.rate != recordings.rate:
             raise InputError(f"{name} has {model.rate} samples per second, but the recordings have {recordings.rate}.")
     refuse_silence(recordings)
-    hop = max(model.hop for model in models)
-    if any(model.frames is not None and model.hop != hop for model in models):
-        raise InputError("All conditional models of a report must have mel frames of the same length.")
-    longest = max(map(len, recordings.samples))
-    draw = min(round(seconds * recordings.rate), longest) // hop * hop
+    hops = {name: model.hop for model, name in zip(models, names, strict=True) if model.frames is not None}
+    hop = max(hops.values(), default=1)
+    for name, other in hops.items():
+        if other != hop:
+            longer = next(known for known, frame in hops.items() if frame == hop)
+            raise InputError(
+                f"{name} has mel frames of {1000 * other / recordings.rate:g} ms, {longer} of "
+                f"{1000 * hop / recordings.rate:g} ms: write a report of each."
+            )
+    longest, asked = max(map(len, recordings.samples)), round(seconds * recordings.rate)
+    draw = min(asked, longest) // hop * hop
     short = min(segment, draw) // hop * hop
-    if short < 256:
-        raise InputError(f"The longest recording has {longest} samples, which are too few for a comparison.")
+    if short < FEWEST_SAMPLES:
+        least = -(-FEWEST_SAMPLES // hop) * hop
+        few = "The longest recording has" if longest < asked else f"{seconds:g} seconds (--seconds) are"
+        raise InputError(f"{few} {min(asked, longest)} samples: a comparison needs at least {least}.")
     return _Lengths(draw, short, hop)
+
+
+class _Measured(NamedTuple):
+    """A model with its figures, its draws, and the context of short segments."""
+
+    model: SpeechModel
+    figures: SpeechFigures
+    draws: Tensor
+    context: Tensor | None
 
 
 def _measure_one(
@@ -262,11 +287,10 @@ def _measure_one(
     lengths: _Lengths,
     rows: int,
     seed: int,
-    teachers: list[tuple[SpeechModel, Tensor]],
     done: Callable[[float], None],
-) -> tuple[SpeechFigures, Tensor]:
-    """Return the figures and the draws of one model, given the teachers before it and their draws."""
-    figures = SpeechFigures(name, "student" if model.is_student else "teacher", model.frames is not None, 0)
+) -> _Measured:
+    """Return the figures and the draws of one model, without a comparison with another one."""
+    figures = SpeechFigures(name, model.kind, model.frames is not None, 0)
     figures.weights = sum(p.numel() for p in model.density.parameters())
     # The same seed gives the same segments to every model, whatever its context.
     sounds, context = aligned_segments(model, recordings, lengths.draw, rows, seed)
@@ -285,17 +309,10 @@ def _measure_one(
         log_prob = model.density.log_prob(sounds[:, : lengths.segment], short_context)
     figures.segment_nll = -float(log_prob.double().mean()) / lengths.segment
     done(0.8)
-    if model.is_student:
-        for teacher, drawn_by_teacher in teachers:
-            if teacher.density.context_features == model.density.context_features:
-                _compare(figures, model, teacher, lengths.segment, short_context, seed)
-                figures.spread_of_teacher = figures.standard_deviation / float(drawn_by_teacher.std())
-                break
     _time(figures, model, lengths.draw, context)
     figures.inexactness = inexactness(model, None if context is None else context[:1])
-    figures.alarms = _alarms(figures)
     done(1.0)
-    return figures, drawn
+    return _Measured(model, figures, drawn, short_context)
 
 
 def inexactness(model: SpeechModel, context: Tensor | None = None, samples: int = 400) -> float:
@@ -317,28 +334,41 @@ def inexactness(model: SpeechModel, context: Tensor | None = None, samples: int 
         return density.round_trip_error(samples, context)
 
 
+def _reference(one: _Measured, measured: Sequence[_Measured]) -> _Measured | None:
+    """Return the WaveNet with which a parallel model is compared; None for other models, or if there is none."""
+    if not one.model.is_parallel:
+        return None
+    features = one.model.density.context_features
+    wavenets = [
+        other for other in measured if not other.model.is_parallel and other.model.density.context_features == features
+    ]
+    teachers = [
+        other for other in wavenets if other.model.notes and other.model.notes == one.model.notes.get("teacher")
+    ]
+    return next(iter([*teachers, *wavenets]), None)
+
+
 @torch.no_grad()
-def _compare(
-    figures: SpeechFigures,
-    student: SpeechModel,
-    teacher: SpeechModel,
-    segment: int,
-    context: Tensor | None,
-    seed: int,
-) -> None:
-    """Estimate KL(student || teacher) from 64 new draws."""
-    log_weights = []
+def _compare(one: _Measured, reference: _Measured, lengths: _Lengths, seed: int) -> None:
+    """Estimate KL(model || reference) from 64 new draws, each with the frames of the same segments."""
+    log_weights, figures, segment = [], one.figures, lengths.segment
     with seeded(seed + 1):
         for _ in range(8):
-            rows = None if context is None else context[torch.randint(len(context), (8,))]
-            density: Any = student.density
+            chosen = None if one.context is None else torch.randint(len(one.context), (8,))
+            rows, others = (
+                None if chosen is None or context is None else context[chosen]
+                for context in (one.context, reference.context)
+            )
+            density: Any = one.model.density
             x, log_q = density.rsample_with_log_prob((8,) if rows is None else (), rows, length=segment)
-            log_weights.append((log_q - teacher.density.log_prob(x, rows)).double())
+            log_weights.append((log_q - reference.model.density.log_prob(x, others)).double())
     divergence = torch.cat(log_weights)
+    figures.reference = reference.figures.name
     figures.segment = segment
     figures.kl_of_segment = float(divergence.mean())
     figures.kl = figures.kl_of_segment / segment
     figures.kl_error = float(divergence.std()) / math.sqrt(len(divergence)) / segment
+    figures.spread_of_reference = float(one.draws.std()) / float(reference.draws.std())
 
 
 @torch.no_grad()
@@ -347,12 +377,12 @@ def _time(figures: SpeechFigures, model: SpeechModel, length: int, context: Tens
     one = None if context is None else context[:1]
     shape = (1,) if one is None else ()
     # Every step costs the same: a tenth of a second is enough.
-    size = length if model.is_student else min(length, model.rate // 10)
-    if one is not None and not model.is_student:
+    size = length if model.is_parallel else min(length, model.rate // 10)
+    if one is not None and not model.is_parallel:
         one = one[:, : -(-size // model.hop)]
     seconds = _least_seconds(lambda: model.density.sample(shape, one, length=size))
     figures.real_time_factor = size / model.rate / seconds
-    if not model.is_student:
+    if not model.is_parallel:
         window = torch.zeros(1, model.density.receptive_field)
         frames = None
         if context is not None:
@@ -373,11 +403,13 @@ def _least_seconds(function: Callable[[], Any]) -> float:
 
 def _alarms(figures: SpeechFigures) -> list[str]:
     alarms = []
-    for ratio, whose in ((figures.spread, "the recordings"), (figures.spread_of_teacher, "its teacher's draws")):
+    remedy = "distill with a power loss, or give it more weight" if figures.kind == "student" else "fit it longer"
+    ratios = ((figures.spread, "the recordings"), (figures.spread_of_reference, f"the draws of {figures.reference}"))
+    for ratio, whose in ratios:
         if ratio is not None and ratio < SMALLEST_SPREAD:
             alarms.append(
                 f"{figures.name} is too quiet: the standard deviation of its draws is {ratio:.2f} of that of {whose}. "
-                "The divergence hardly shows this: distill with a power loss, or give it more weight."
+                f"The divergence hardly shows this: {remedy}."
             )
     if figures.inexactness is not None and not figures.inexactness < LARGEST_INEXACTNESS:
         alarms.append(

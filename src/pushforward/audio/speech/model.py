@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
-from pushforward.audio.recordings.files import STEP, Recordings, read_recordings
+from pushforward.audio.recordings.files import ENDINGS, STEP, Recordings, read_recordings
 from pushforward.audio.recordings.foreign_frames import doubt, read_frames
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.pitch import pitch, pitch_features
@@ -100,7 +100,7 @@ class SpeechModel:
     """A density of recordings, p(sound) or p(sound | mel frames), that can be scored and sampled.
 
     Attributes:
-        density: An autoregressive WaveNet, the teacher, or a parallel one, its student.
+        density: An autoregressive WaveNet, which may be a teacher, or a parallel one.
         rate: Samples per second.
         frames: The mel frames that a conditional model follows; None for p(sound).
         notes: Figures and settings of the fit.
@@ -112,9 +112,16 @@ class SpeechModel:
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def is_student(self) -> bool:
+    def is_parallel(self) -> bool:
         """Whether it computes all samples of a draw at once."""
         return self.density.samples_in_parallel
+
+    @property
+    def kind(self) -> str:
+        """Whether it is a "teacher", a "student" of one, or "parallel": a parallel WaveNet that has no teacher."""
+        if not self.is_parallel:
+            return "teacher"
+        return "student" if "teacher" in self.notes else "parallel"
 
     @property
     def hop(self) -> int:
@@ -129,7 +136,7 @@ class SpeechModel:
             frames = {"bands": mel.bands, "hop": mel.hop, "n_fft": mel.n_fft}
             frames |= {"mean": self.frames.mean.tolist(), "deviation": self.frames.deviation.tolist()}
             frames["pitch"] = self.frames.pitch
-        save(self.density, path, speech={"rate": self.rate, "frames": frames}, fit=self.notes)
+        save(self.density, path, speech={"rate": self.rate, "frames": frames, "kind": self.kind}, fit=self.notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SpeechModel:
@@ -166,10 +173,10 @@ class SpeechModel:
     def tiles(self, recordings: Recordings, seed: int = 0, drop_silence: bool = False) -> Tiles:
         """Return all samples of recordings in the rows that `negative_log_likelihood` scores.
 
-        Those of a student are whole files: its noise, found from the sound, depends on all samples before it.
+        Those of a parallel model are whole files: its noise, found from the sound, depends on all samples before it.
         """
         row, history = ROW, LOOK_BACK + self.density.receptive_field
-        if self.is_student:
+        if self.is_parallel:
             row, history = max(map(len, recordings.samples)), 0
         context = self.frames_of(recordings)
         return Tiles(recordings, row, history, ROWS_AT_A_TIME, seed, context, self.hop, drop_silence)
@@ -177,13 +184,13 @@ class SpeechModel:
     def negative_log_likelihood(self, recordings: Recordings, seed: int = 0, drop_silence: bool = False) -> float:
         """Return the mean of -log p(sample | those before it) over recordings, in nats per sample; lower is better.
 
-        Rounding noise is added, of the same seed for every model. That of a student is found step by step, in compiled
-        code at many times real time.
+        Rounding noise is added, of the same seed for every model. The figure of a parallel model is found step by step,
+        in compiled code at many times real time.
 
         Arguments:
             recordings: Files of the model's sample rate.
             seed: Seed of the noise.
-            drop_silence: Leave out silent rows, of a student silent files; default False.
+            drop_silence: Leave out silent rows, of a parallel model silent files; default False.
         """
         tiles = self.tiles(recordings, seed, drop_silence)
         total = 0.0
@@ -244,8 +251,8 @@ class SpeechModel:
             raise InputError("This model is not conditional: leave out --like.")
         if self.frames is None and seconds is None:
             raise InputError("Give the duration of the sound (--seconds).")
-        if seconds is not None and not 0 < seconds < math.inf:
-            raise InputError(f"The duration must be more than 0 seconds, not {seconds}.")
+        if seconds is not None:
+            check_duration(seconds)
         if not 0 <= temperature < math.inf:
             raise InputError(f"The temperature must be 0 or more, not {temperature}.")
         length = None if seconds is None else max(1, round(seconds * self.rate))
@@ -268,7 +275,7 @@ class SpeechModel:
                 doubts(sentence)
             available = len(frames) * self.hop
         else:
-            samples = read_recordings([like], self.rate).samples[0]
+            samples = self._sound(like)
             available = len(samples)
             frames = self.frames.frames_of(samples[:length])
         if length is not None and length > available:
@@ -276,6 +283,16 @@ class SpeechModel:
                 f"{like} lasts {available / self.rate:.2f} s, less than the requested {length / self.rate:g} s."
             )
         return self.frames.context_of(frames)[None], available if length is None else length
+
+    def _sound(self, like: str | os.PathLike[str]) -> np.ndarray:
+        """Return the samples of a sound file."""
+        try:
+            return read_recordings([like], self.rate).samples[0]
+        except InputError as error:
+            if Path(like).suffix.lower() in ENDINGS or not Path(like).is_file():
+                raise
+            reason = str(error).rstrip(".")
+            raise InputError(f"{reason}; frames of another program are read from files that end in .npy.") from error
 
     def _chunks(
         self, context: Tensor | None, length: int, temperature: float, seed: int | None, report: Callable[[float], None]
@@ -289,3 +306,9 @@ class SpeechModel:
             yield chunk[0].float().numpy()
             done += chunk.shape[-1]
             report(done / length)
+
+
+def check_duration(seconds: float) -> None:
+    """Raise an InputError if a sound cannot last so long, before the work is done."""
+    if not 0 < seconds < math.inf:
+        raise InputError(f"The duration must be more than 0 seconds, not {seconds:g} (--seconds).")

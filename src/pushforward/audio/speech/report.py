@@ -18,8 +18,11 @@ from pushforward.audio.speech.measurement import SpeechFigures, SpeechReport
 from pushforward.audio.speech.pictures import average_spectra, png, spectrograms
 from pushforward.errors import InputError
 from pushforward.support.atomic import atomic_path
+from pushforward.support.wording import counted
 
 ENDINGS = (".html", ".htm")
+# Files with fewer of which an interval is too narrow to be left without a word.
+FEW_FILES = 10
 # Sounds of each model on the page.
 SHOWN = 2
 STYLE = """
@@ -59,12 +62,12 @@ def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
     names = [figures.name for figures in report.models]
     parts = [
         f"<h1>Models of sound: {html.escape(', '.join(names))}</h1>",
-        f"<p>Measured on {report.files} recordings, {report.seconds:.1f} s at {rate} samples per second, "
+        f"<p>Measured on {counted(report.files, 'recording')}, {report.seconds:.1f} s at {rate} samples per second, "
         f"with {_threads(report.threads)}.</p>",
         *(f'<p class="alarm">{html.escape(alarm)}</p>' for f in report.models for alarm in f.alarms),
         "<h2>Likelihood</h2>",
         _likelihoods(report),
-        "<h2>Students and teachers</h2>",
+        "<h2>Figures of the models</h2>",
         _models(report.models),
         "<h2>Sounds</h2>",
         "<p>A model with mel frames follows those of the recording with the same number. Draws of the other models "
@@ -114,10 +117,13 @@ def _copies(copies: Copies) -> list[str]:
         if copies.missing
         else ""
     )
+    # The bootstrap of n files has (n - 1) / n of the variance, and knows no values but theirs.
+    few = len(copies.names) < FEW_FILES
+    caution = " Those of so few files are too narrow: let the models copy more (--copies)." if few else ""
     return [
         "<h2>Copies of recordings</h2>",
-        f"<p>{len(copies.names)} recordings, copied from their mel frames. In brackets 95 % confidence intervals over "
-        "the files.</p>",
+        f"<p>{counted(len(copies.names), 'recording')}, copied from their mel frames. In brackets 95 % confidence "
+        f"intervals over the files.{caution}</p>",
         f"<table><tr><th>system</th>{head}</tr>{rows}</table>",
         '<p class="note">STOI compares spectral envelopes over 0.4 s; 1 is perfect. Words heard again: of the words '
         "that a recognizer (PocketSphinx) hears in the recordings, those that it hears in the copies. Pitch: of the "
@@ -145,7 +151,7 @@ def _likelihoods(report: SpeechReport) -> str:
         "<table><tr><th>density</th><th>negative log-likelihood, nats per sample</th></tr>" + body + "</table>"
         '<p class="note">Lower is better. All samples of all recordings count, silence included, each file from its '
         "first sample on, with the noise of 16-bit rounding added. The Gaussian densities were fitted to the training "
-        "files of the teacher.</p>"
+        "files of a model on this page.</p>"
     )
 
 
@@ -155,10 +161,11 @@ def _models(models: Sequence[SpeechFigures]) -> str:
         ("kind", lambda f: f.kind + (", mel" if f.conditional else "")),
         ("weights", lambda f: str(f.weights)),
         ("nats per sample of segments", lambda f: _number(f.segment_nll, ".3f")),
-        ("KL to the teacher, nats per sample", lambda f: _with_error(f.kl, f.kl_error)),
+        ("compared with", lambda f: html.escape(f.reference or "")),
+        ("KL to it, nats per sample", lambda f: _with_error(f.kl, f.kl_error)),
         ("nats per segment", lambda f: _number(f.kl_of_segment, ".1f")),
         ("volume / recordings", lambda f: _number(f.spread, ".2f")),
-        ("volume / teacher", lambda f: _number(f.spread_of_teacher, ".2f")),
+        ("volume / the compared model's", lambda f: _number(f.spread_of_reference, ".2f")),
         ("spectral distance, dB", lambda f: _number(f.log_spectral_distance, ".1f")),
         ("spectral convergence", lambda f: _number(f.spectral_convergence, ".2f")),
         ("times real time", lambda f: _number(f.real_time_factor, ".3g")),
@@ -173,8 +180,10 @@ def _models(models: Sequence[SpeechFigures]) -> str:
     return (
         f"<table>{rows}</table>"
         '<p class="note">Nats per sample of segments: negative log-likelihood of segments of recordings scored from '
-        "their first sample, of a student through its slow inverse; a student can be compared with its teacher here. "
-        "KL is KL(student || teacher) from new draws, ± one standard error. Volume is the standard deviation of draws. "
+        "their first sample, of a parallel model through its slow inverse; a student can be compared with its teacher "
+        "here. Students are compared with their teacher if it is on this page; other parallel models, which have none, "
+        "and students without it with the first WaveNet of the same context. KL is KL(model || the one it is compared "
+        "with) from new draws, ± one standard error. Volume is the standard deviation of draws. "
         "Times real time: seconds of sound generated in a second, one sound at a time; without cache: if the whole "
         "receptive field were computed again for each sample. Inexactness: largest difference between the noise of a "
         "draw and the noise recovered from it, in float64.</p>"
@@ -190,7 +199,7 @@ def _with_error(value: float | None, error: float | None) -> str:
 
 
 def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
+    return counted(count, "thread")
 
 
 def _image(content: bytes, name: str) -> str:

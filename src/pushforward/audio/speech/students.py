@@ -11,6 +11,9 @@ from pushforward.audio.models.predictive_student import PredictiveParallelWaveNe
 from pushforward.audio.recordings.pitch import REFERENCE
 from pushforward.audio.speech.model import MelFrames
 
+# Of a voice, by default.
+HARMONICS = 20
+
 
 def predictive_student(
     coefficients: Tensor, error_variance: float, frames: MelFrames | None, rate: int, harmonics: int, **options: Any

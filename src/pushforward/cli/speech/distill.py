@@ -20,9 +20,9 @@ def distill(
             metavar="WAVS",
         ),
     ] = None,
-    flows: Annotated[int, typer.Option(help="Flows of the student.")] = 2,
-    channels: Annotated[int, typer.Option(help="Channels of each flow.")] = 16,
-    layers: Annotated[int, typer.Option(help="Layers of each flow.")] = 8,
+    flows: Annotated[int, typer.Option(min=1, max=100, help="Flows of the student.")] = 2,
+    channels: Annotated[int, typer.Option(min=1, max=10_000, help="Channels of each flow.")] = 16,
+    layers: Annotated[int, typer.Option(min=1, max=20, help="Layers of each flow.")] = 8,
     spline: Annotated[bool, typer.Option("--spline", help="Put splines before the affine maps.")] = False,
     power: Annotated[float, typer.Option(help="Weight of the power loss; 0 leaves it out.")] = 0.3,
     regularization: Annotated[
@@ -34,7 +34,12 @@ def distill(
     spectral: Annotated[
         float, typer.Option(help="Weight of the multi-resolution spectral loss, for mel frames; 0 leaves it out.")
     ] = 0.0,
-    harmonics: Annotated[int, typer.Option(help="Harmonics of the student's voice, for mel frames with a pitch.")] = 20,
+    harmonics: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=1000, help="Harmonics of the student's voice, for mel frames with a pitch; default 20, 0: none."
+        ),
+    ] = None,
     loud: Annotated[bool, typer.Option("--loud", help="Choose segments by their volume: pauses count little.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,

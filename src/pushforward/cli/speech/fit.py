@@ -21,16 +21,16 @@ def fit(
     ],
     output: ModelOutput,
     mel: Annotated[bool, typer.Option("--mel", help="Condition on log-mel frames: p(sound | frames).")] = False,
-    bands: Annotated[int, typer.Option(min=1, help="Bands of a mel frame.")] = 20,
-    frame_ms: Annotated[float, typer.Option(help="Milliseconds between mel frames.")] = 10.0,
+    bands: Annotated[int | None, typer.Option(min=1, help="Bands of a mel frame; default 20.")] = None,
+    frame_ms: Annotated[float | None, typer.Option(help="Milliseconds between mel frames; default 10.")] = None,
     pitch: Annotated[
         bool, typer.Option("--pitch", help="Put pitch and voicing into the mel frames: students get a voice.")
     ] = False,
     parallel: Annotated[
         bool, typer.Option("--parallel", help="Fit a parallel WaveNet, which generates all samples at once.")
     ] = False,
-    channels: Annotated[int, typer.Option(help="Channels of the WaveNet.")] = 16,
-    layers: Annotated[int, typer.Option(help="Layers of each of its two stacks, or flows.")] = 7,
+    channels: Annotated[int, typer.Option(min=1, max=10_000, help="Channels of the WaveNet.")] = 16,
+    layers: Annotated[int, typer.Option(min=1, max=20, help="Layers of each of its two stacks, or flows.")] = 7,
     mixture: Annotated[
         bool, typer.Option("--mixture", help="Use mixtures of logistics instead of normal distributions.")
     ] = False,

@@ -15,7 +15,7 @@ def report(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Model files (.safetensors), teachers before their students, and recordings that none was fitted to.",
+            help="Model files (.safetensors) and recordings that none was fitted to.",
             metavar="MODEL... WAVS...",
             show_default=False,
         ),
@@ -36,21 +36,24 @@ def report(
     """Measure models on recordings, and write a page: likelihood, divergence, volume, speed, spectrograms."""
     from pushforward.audio.recordings.files import read_recordings
     from pushforward.audio.speech.measurement import measure
-    from pushforward.audio.speech.model import SpeechModel
+    from pushforward.audio.speech.model import SpeechModel, check_duration
     from pushforward.audio.speech.report import check_page_path, write_page
 
     check_page_path(output)
+    check_duration(seconds)
     names = [name for name in files if name.endswith(".safetensors")]
     wavs = [name for name in files if not name.endswith(".safetensors")]
     if not names or not wavs:
         missing = "a model (.safetensors)" if not names else "recordings (.wav, .flac, a folder)"
         raise InputError(f"A report needs at least one model and recordings to measure it on: name {missing}.")
+    stems = [Path(name).stem for name in names]
+    titles = [name if stems.count(stem) > 1 else stem for name, stem in zip(names, stems, strict=True)]
     models = [SpeechModel.load(name) for name in names]
     recordings = read_recordings(wavs, models[0].rate)
     with progress("measuring", quiet) as tell:
         figures = measure(
             models,
-            [Path(name).stem for name in names],
+            titles,
             recordings,
             seconds=seconds,
             copies=copies,

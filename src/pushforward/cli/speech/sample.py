@@ -23,15 +23,18 @@ def sample(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Generate a sound."""
-    from pushforward.audio.recordings.files import check_audio_path, write_audio
-    from pushforward.audio.speech.model import SpeechModel
+    """Generate a sound, written as it is generated."""
+    from pushforward.audio.recordings.files import check_audio_path, write_chunks
+    from pushforward.audio.speech.model import SpeechModel, check_duration
 
     check_audio_path(output)
     speech = SpeechModel.load(model)
+    if seconds is not None:
+        check_duration(seconds)
+        check_audio_path(output, round(seconds * speech.rate))
     with progress("sampling", quiet) as report:
-        drawn = speech.sample(
+        chunks = speech.stream(
             seconds, like=like, seed=seed, temperature=temperature, report=report, doubts=doubting(quiet)
         )
-    clipped = write_audio(output, drawn, speech.rate)
-    say_written(output, len(drawn), clipped, speech.rate, json, quiet)
+        samples, clipped = write_chunks(output, chunks, speech.rate)
+    say_written(output, samples, clipped, speech.rate, json, quiet)

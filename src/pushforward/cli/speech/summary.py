@@ -18,9 +18,15 @@ def summarize(model: "SpeechModel", output: str, lines: list[str], json: bool, q
         checkpoint.unlink(missing_ok=True)
     elif checkpoint.exists():
         lines = [*lines, f"interrupted: {output} has the best weights until then; --resume continues from {checkpoint}"]
+    if model.notes["steps"] == 0:
+        lines = [
+            *lines,
+            "no step was taken: the time was over before the first one, so these are the weights of the start",
+        ]
     if json:
         # The two left out are long, and in the file.
         notes = {name: value for name, value in model.notes.items() if name not in ("ladder", "teacher")}
         print_json({"model": output, "metrics": str(metrics_path(output)), **notes}, output)
-    for line in [*lines, f"{'student' if model.is_student else 'model'} in {output}"]:
+    named = {"teacher": "model", "student": "student", "parallel": "parallel model"}[model.kind]
+    for line in [*lines, f"{named} in {output}"]:
         say(line, quiet)
