@@ -32,6 +32,14 @@ def test_one_draw_with_all_the_weight_has_no_shape():
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_two_values_of_a_weight_have_no_tail(share):
+    weights = torch.zeros(1000)
+    weights[: round(1000 * share)] = math.log(3.0)
+    assert pareto_k(weights) <= LARGEST_PARETO_K
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("k", [0.3, 1.0])
 def test_the_shape_is_that_of_pareto_weights(k):
     """Weights u^(-k) have a tail of shape k; the standard error of its estimate is about (1 + k) / sqrt(tail)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 
 import numpy as np
@@ -13,8 +14,6 @@ from torch import Tensor
 LARGEST_PARETO_K = 0.7
 # The tail is a fifth of the draws, and its shape needs five of them.
 FEWEST_DRAWS = 25
-# e to the power of less than minus this is 0 in float64, or nearly.
-UNDERFLOW = 700
 
 
 def pareto_k(log_weights: Tensor) -> float:
@@ -41,9 +40,11 @@ def pareto_k(log_weights: Tensor) -> float:
     if float(exact[0] - exact[-1]) < 1e-6:
         return 0.0
     tail = math.ceil(min(0.2 * len(exact), 3 * math.sqrt(len(exact))))
-    # Weights of the tail that are 0 beside the largest look like a light tail to the fit.
-    if float(exact[0] - exact[tail - 1]) > UNDERFLOW:
-        return math.inf
+    # ArviZ scales the tail by its quartile. Where that does not exceed the weights below the tail, it finds a light
+    # tail, whether most weights are equal or a few draws have all the weight.
+    quartile, below = (exact[[tail - int(tail / 4 + 0.5), tail]] - exact[0]).exp().tolist()
+    if quartile <= max(below, sys.float_info.min):
+        return 0.0 if effective_share(exact) * len(exact) > tail else math.inf
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # ArviZ and numpy warn of what the shape says, in words that are not ours.
         warnings.simplefilter("ignore")
