@@ -19,8 +19,8 @@ from pushforward.images.painting import inpaint, interpolate
 
 COLUMNS = 12
 DRAWS, WAYS, HALVES = 4, 2, 4
-# Of the chains that draw lower halves.
-STEPS = 600
+# Of each lower half, at the end.
+STEPS = 100
 
 
 def rows_of(model: ImageModel, test: np.ndarray, labels: np.ndarray, seed: int) -> list[np.ndarray]:
@@ -41,7 +41,7 @@ def rows_of(model: ImageModel, test: np.ndarray, labels: np.ndarray, seed: int) 
     unknown = np.zeros(model.shape[1:], dtype=bool)
     unknown[model.shape[1] // 2 :] = True
     for number in range(2 * WAYS, 2 * WAYS + HALVES):
-        image, context = test[number], None if contexts is None else contexts[number].expand(columns - 2, -1)
+        image, context = test[number], None if contexts is None else contexts[number : number + 1]
         painted = inpaint(model, image, unknown, columns - 2, steps=STEPS, context=context, seed=seed).pixels
         rows.append(np.concatenate([image[None], np.where(unknown, 128, image)[None], painted]))
     return rows

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from pushforward.errors import InputError
 from pushforward.images.files import Images
+from pushforward.images.langevin import Langevin
 from pushforward.images.model import ImageModel
+from pushforward.images.observed import Observed
+from pushforward.images.population import NARROW, Population, populate
 from pushforward.support.modules import frozen
 from pushforward.support.seeding import seed_or_random, seeded
 
-# Draws of which the likeliest, with the known pixels put in, is where a chain starts.
-STARTS = 16
-# The share of accepted steps at which the chain of Langevin is the most efficient, and how fast its step adapts.
-ACCEPTANCE, RATE = 0.574, 0.3
+# Particles of a population, and its share of the work, as progress is reported.
+LEAST, POPULATION = 64, 0.9
+# How near the noise of a known pixel starts to the edges of its level, where w is infinite.
+EDGE = 1e-6
 
 
 def interpolate(
@@ -78,13 +82,17 @@ class Inpainted:
 
     Attributes:
         pixels: (count, C, H, W).
-        accepted: share of the accepted steps of the chains.
-        log_probs: mean log-density before and after, in nats.
+        accepted: share of the accepted steps of the chains at the end.
+        log_probs: mean log-density of the images before and after these, in nats.
+        levels: of the noise, until the known pixels are without any.
+        ancestors: draws of the model from which the images descend.
     """
 
     pixels: np.ndarray
     accepted: float
     log_probs: tuple[float, float]
+    levels: int
+    ancestors: int
 
 
 def inpaint(
@@ -98,100 +106,109 @@ def inpaint(
     seed: int | None = None,
     report: Callable[[float], None] | None = None,
 ) -> Inpainted:
-    """Draw the unknown pixels of an image given the known ones, by chains on the exact density.
+    """Draw the unknown pixels of an image given the known ones, P(unknown | known), by the exact density.
 
-    Steps of Langevin, which follow the gradient of the log-density with noise, each accepted or refused by the rule of
-    Metropolis, so that a chain leaves the density of the unknown pixels given the others as it is. It runs where
-    intensities are the whole real line; its step adapts in the first half. Known pixels keep the dequantizing noise
-    that they are given at the start.
+    A population of particles begins as draws of the model and is led to the known pixels, which are seen through ever
+    less noise: see `pushforward.images.population`. The images are `count` different particles of this one population,
+    drawn together: as many calls with seeds of their own are nearer to independent draws. At the end the noise is
+    left away, each image has the known pixels, and steps of Langevin, each accepted or refused by the rule of
+    Metropolis, move its unknown intensities and the dequantizing noise of its known pixels, by the exact density of
+    both given the image. These chains hardly go from one likely image to another that is far away; the population has
+    shared out its particles among such images before.
 
     Arguments:
         model: of images.
         image: (C, H, W); what it holds at unknown pixels does not matter.
         unknown: (H, W) boolean.
-        count: chains, each of which gives an image, default 1.
-        steps: of each chain, default 200.
-        context: (count, C), for a conditional model.
+        count: images, default 1.
+        steps: of the chain of each image at the end, whose step adapts in the first half; default 200.
+        context: (1, C), for a conditional model.
         seed: of the draws; None for one that differs from call to call.
         report: takes the share that is done.
 
     Raises:
-        InputError: a mask of another size, or one that hides nothing.
+        InputError: a mask of another size, or one that hides nothing; several contexts.
 
-    Cost: a gradient of log_prob for each step and image.
+    Cost: that of a population of `count` particles, but at least 64, and for each image `steps` gradients of log_prob.
 
     Source: the task, Dinh, Krueger and Bengio 2014, arXiv:1410.8516, section 5.2; Roberts and Tweedie 1996,
     doi:10.2307/3318418.
     """
+    _check(image, unknown, context)
+    with frozen(model.density), seeded(seed_or_random(seed), model.density.reference.device):
+        given = _Given(model, image, unknown, context)
+        report = report or _silent
+        particles = given.population(max(LEAST, count), lambda share: report(POPULATION * share))
+        chosen = torch.randperm(len(particles.y))[:count]
+        chains = Langevin(given.log_density, given.states(particles.y[chosen]))
+        before, accepted = float(chains.log_prob.mean()), 0.0
+        for step in range(steps):
+            accepted += chains.move(adapt=step < steps // 2)
+            report(POPULATION + (1 - POPULATION) * (step + 1) / steps)
+        pixels = model.pixels(given.image_of(chains.seen))
+    after, ancestors = float(chains.log_prob.mean()), len(particles.ancestors[chosen].unique())
+    return Inpainted(pixels, accepted / max(steps, 1), (before, after), particles.levels, ancestors)
+
+
+class _Given:
+    """The density of images on the real line, given the levels of known pixels.
+
+    Its states hold the unknown intensities y and, of known pixels, w, for which x = level + sigmoid(w): all numbers of
+    the whole real line.
+    """
+
+    def __init__(self, model: ImageModel, image: np.ndarray, unknown: np.ndarray, context: Tensor | None):
+        self.density, self.context = model.density, context
+        standardized: Any = self.density.flow.bijection
+        self.units, self.inner, self.base = standardized.data, standardized.bijection, self.density.flow.base
+        device = self.density.reference.device
+        hidden = np.broadcast_to(unknown, image.shape).reshape(-1).copy()
+        self.hidden = torch.from_numpy(hidden).to(device)
+        self.level = torch.from_numpy(image.reshape(-1).astype(np.float64)).to(device)
+
+    def population(self, size: int, report: Callable[[float], None]) -> Population:
+        """Particles near the known pixels, which then fall within their levels."""
+        known = ~self.hidden
+        low, high = (self.units.inverse(self.level + end)[0][known] for end in (0, 1))
+        observed, context = Observed(low, high), self._contexts(size)
+        found = populate(self.base, lambda z: self.inner(z, context)[0], known, observed, size, report)
+        y = found.y.double()
+        y[:, known] = observed.draw(y[:, known], NARROW)
+        return replace(found, y=y)
+
+    def states(self, y: Tensor) -> Tensor:
+        """The states of intensities whose known pixels fall within their levels, float64."""
+        noise = (self.units(y)[0] - self.level).clamp(EDGE, 1 - EDGE)
+        return torch.where(self.hidden, y, noise.logit()).to(self.density.reference)
+
+    def log_density(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(y, w), (n,), and y, (n, D)."""
+        wide = states.double()
+        # Where a pixel is unknown, any noise does: what comes of it is not used, nor its gradient.
+        noise = torch.where(self.hidden, 0.0, wide)
+        given, slope = self.units.each_inverse(self.level + noise.sigmoid())
+        y = torch.where(self.hidden, wide, given)
+        z, log_det = self.inner.inverse(y.to(states), self._contexts(len(states)))
+        log_slope = (slope + logsigmoid(noise) + logsigmoid(-noise))[:, ~self.hidden].sum(1)
+        return (self.base.log_prob(z) + log_det).double() + log_slope, y
+
+    def image_of(self, y: Tensor) -> Tensor:
+        """Levels, (n, D): of unknown pixels those of their intensities."""
+        return torch.where(self.hidden, self.density.quantized(self.units(y)[0]), self.level)
+
+    def _contexts(self, count: int) -> Tensor | None:
+        return None if self.context is None else self.context.expand(count, -1)
+
+
+def _check(image: np.ndarray, unknown: np.ndarray, context: Tensor | None) -> None:
     if unknown.shape != image.shape[1:]:
         sizes = [" × ".join(map(str, shape)) for shape in (unknown.shape, image.shape[1:])]
         raise InputError(f"The mask has {sizes[0]} pixels, the image {sizes[1]}.")
     if not unknown.any():
         raise InputError("The mask hides no pixel of the image: there is nothing to draw.")
-    hidden = torch.from_numpy(np.broadcast_to(unknown, image.shape).reshape(-1).copy())
-    images = torch.from_numpy(image.reshape(1, -1).astype(np.float64)).expand(count, -1)
-    with frozen(model.density), seeded(seed_or_random(seed), model.density.reference.device):
-        chains = _Chains(model, images, hidden, context)
-        before, accepted = float(chains.log_prob.mean()), 0.0
-        for step in range(steps):
-            accepted += chains.move(adapt=step < steps // 2)
-            if report is not None:
-                report((step + 1) / steps)
-        x = torch.where(hidden, model.density.quantized(chains.intensities()), images)
-    return Inpainted(model.pixels(x), accepted / steps, (before, float(chains.log_prob.mean())))
+    if context is not None and len(context) != 1:
+        raise InputError(f"One image is drawn, of one context, (1, C); got {len(context)} of them.")
 
 
-class _Chains:
-    """The states of chains over the unknown intensities of images, as numbers of the whole real line."""
-
-    def __init__(self, model: ImageModel, images: Tensor, hidden: Tensor, context: Tensor | None):
-        self.hidden, self.context = hidden, context
-        self.density = model.density
-        standardized: Any = self.density.flow.bijection
-        self.units, self.inner, self.base = standardized.data, standardized.bijection, self.density.flow.base
-        self.y = self._starts(images + torch.rand_like(images))
-        self.step = 0.1
-        self.log_prob, self.gradient = self._evaluated(self.y)
-
-    @torch.no_grad()
-    def _starts(self, known: Tensor) -> Tensor:
-        """The likeliest of some draws with the known pixels put in."""
-        given = self.units.inverse(known)[0].to(self.density.reference)
-        draws = [self.inner(self.base.sample((len(known),)), self.context)[0] for _ in range(STARTS)]
-        starts = torch.stack([torch.where(self.hidden, draw, given) for draw in draws])
-        values = torch.stack([self._log_prob(start) for start in starts])
-        return starts[values.argmax(0), torch.arange(len(known))]
-
-    def intensities(self) -> Tensor:
-        """The images, (count, D), with the intensities that the chains have now."""
-        found: Tensor = self.units(self.y.double())[0]
-        return found
-
-    def move(self, adapt: bool) -> float:
-        """Take or refuse a step in each chain; return the share of those taken."""
-        noise = torch.randn_like(self.y) * self.hidden
-        ahead = self.y + self.step**2 / 2 * self.gradient + self.step * noise
-        log_prob, gradient = self._evaluated(ahead)
-        back = (self.y - ahead - self.step**2 / 2 * gradient) * self.hidden / self.step
-        log_ratio = log_prob - self.log_prob - (back.square() - noise.square()).sum(1).double() / 2
-        chance = log_ratio.nan_to_num(-torch.inf).clamp(max=0.0).exp()
-        taken = torch.rand_like(chance) < chance
-        self.y = torch.where(taken[:, None], ahead, self.y)
-        self.gradient = torch.where(taken[:, None], gradient, self.gradient)
-        self.log_prob = torch.where(taken, log_prob, self.log_prob)
-        if adapt:
-            self.step *= float(np.exp(RATE * (float(chance.mean()) - ACCEPTANCE)))
-        return float(taken.double().mean())
-
-    def _evaluated(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """log p of the states, (count,), and its gradient in what is unknown."""
-        y = y.detach().requires_grad_()
-        with torch.enable_grad():
-            log_prob = self._log_prob(y)
-            (gradient,) = torch.autograd.grad(log_prob.sum(), y)
-        return log_prob.detach().double(), gradient * self.hidden
-
-    def _log_prob(self, y: Tensor) -> Tensor:
-        z, log_det = self.inner.inverse(y, self.context)
-        value: Tensor = self.base.log_prob(z) + log_det
-        return value
+def _silent(share: float) -> None:
+    """Report nothing."""

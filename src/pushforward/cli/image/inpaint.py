@@ -19,7 +19,7 @@ def inpaint(
     ],
     output: Picture,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of images, in rows of one picture.")] = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the chain on the exact density.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each image on the exact density, at the end.")] = 200,
     of_class: OfClass = None,
     size: Size = None,
     seed: SeedOfDraws = None,
@@ -27,7 +27,7 @@ def inpaint(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Draw some pixels of an image given the others, by steps of Langevin on the exact density."""
+    """Draw some pixels of an image given the others, by a population of images and the exact density."""
     from pushforward.images.files import check_image_path, grid, read_image, write_image
     from pushforward.images.model import ImageModel
     from pushforward.images.painting import inpaint as painted
@@ -44,7 +44,7 @@ def inpaint(
             unknown,
             number,
             steps=steps,
-            context=known.context_of(of_class, number),
+            context=known.context_of(of_class, 1),
             seed=seed,
             report=report,
         )
@@ -52,5 +52,6 @@ def inpaint(
     before, after = found.log_probs
     if json:
         figures = {"accepted": found.accepted, "log_prob_before": before, "log_prob_after": after}
+        figures |= {"levels": found.levels, "ancestors": found.ancestors}
         print_json({"output": output, "pixels": int(unknown.sum()), **figures}, output)
     say(f"{int(unknown.sum())} pixels drawn, {found.accepted:.0%} of {steps} steps accepted; in {output}", quiet)
