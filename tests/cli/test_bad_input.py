@@ -367,7 +367,10 @@ def test_an_unexpected_error_is_one_sentence(run, monkeypatch):
         (["fit", "t", "-o", "x", "--workers", "0"], '--workers is a whole number of at least 1; it is "0".'),
         (["fit", "t", "-o", "x", "--max-time", "soon"], '--max-time is a number; it is "soon".'),
         (["distill", "m", "-o", "x", "--max-time", "-1"], '--max-time is a number above 0; it is "-1".'),
-        (["speech", "fit", "t", "-o", "x", "--channels", "a"], '--channels is a whole number from 1 to 10000; it is "a".'),
+        (
+            ["speech", "fit", "t", "-o", "x", "--channels", "a"],
+            '--channels is a whole number from 1 to 10000; it is "a".',
+        ),
     ],
 )
 def test_a_value_that_an_option_does_not_take_is_quoted_in_one_sentence(run, arguments, sentence):
