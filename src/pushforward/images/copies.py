@@ -20,7 +20,7 @@ def numbers_of_distinct(pixels: np.ndarray) -> np.ndarray:
 def mean_of_distinct(values: Tensor | np.ndarray, pixels: np.ndarray) -> tuple[float, float]:
     """The mean of a value of each image, (n,), and its standard error; images that are the same count as one.
 
-    Their values are no independent ones: the noise of dequantization is a function of the image.
+    Their values are not independent: the noise of dequantization is a function of the image.
 
     Example:
         >>> mean_of_distinct(np.array([1.0, 3.0, 3.0]), np.array([5, 7, 7], np.uint8).reshape(3, 1, 1, 1))
