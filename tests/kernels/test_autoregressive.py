@@ -6,10 +6,10 @@ import pickle
 import pytest
 import torch
 from catalogue import randomize
-from instruction_sets import SETS
+from instruction_sets import SETS, use
 
 from pushforward.bijections import Additive, Affine, Autoregressive, RationalQuadraticSpline
-from pushforward.kernels import Native, autoregressive, native
+from pushforward.kernels import autoregressive, native
 from pushforward.kernels import univariate as eligibility
 from pushforward.networks import Conditioner
 
@@ -29,9 +29,7 @@ FAMILIES = [
 @pytest.fixture(params=SETS)
 def instructions(request, monkeypatch):
     """Each instruction set that this processor supports."""
-    kernels = autoregressive.functions_of(Native(native.path, request.param))
-    for name, kernel in zip(("_autoregressive", "_autoregressive_float64"), kernels, strict=True):
-        monkeypatch.setattr(autoregressive, name, kernel)
+    use(autoregressive, ("_autoregressive", "_autoregressive_float64"), request.param, monkeypatch)
     return request.param
 
 

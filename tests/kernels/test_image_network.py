@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from instruction_sets import SETS
+from instruction_sets import SETS, count_calls, use
 from torch import nn
 
-from pushforward.kernels import Native, native
 from pushforward.kernels import image_network as kernel
+from pushforward.kernels import native
 from pushforward.networks.residual_images import ResidualImages
 
 pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not built")
@@ -16,19 +16,13 @@ pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not buil
 
 @pytest.fixture(autouse=True, params=SETS)
 def instructions(request, monkeypatch):
-    functions = kernel.functions_of(Native(native.path, request.param))
-    for name, function in zip(("_sizes", "_forward", "_gradients"), functions, strict=True):
-        monkeypatch.setattr(kernel, name, function)
+    use(kernel, ("_sizes", "_forward", "_gradients"), request.param, monkeypatch)
 
 
 @pytest.fixture
 def seen(monkeypatch):
     """The kernels that were called."""
-    calls = []
-    for name in ("_forward", "_gradients"):
-        function = getattr(kernel, name)
-        monkeypatch.setattr(kernel, name, lambda *a, name=name, function=function: (calls.append(name), function(*a)))
-    return calls
+    return count_calls(kernel, monkeypatch, "_forward", "_gradients")
 
 
 def normal(*shape, seed=0):

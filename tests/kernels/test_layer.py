@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 from catalogue import randomize
-from instruction_sets import SETS
+from instruction_sets import SETS, count_calls, use
 
 from pushforward.bijections import Additive, Affine, Autoregressive, Coupling, RationalQuadraticSpline
 from pushforward.evaluation.contracts import randomized
-from pushforward.kernels import Native, native
 from pushforward.kernels import layer as kernel
+from pushforward.kernels import native
 from pushforward.kernels import univariate as eligibility
 from pushforward.networks import Conditioner
 
@@ -32,9 +32,7 @@ pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not buil
 
 @pytest.fixture(autouse=True, params=SETS)
 def instructions(request, monkeypatch):
-    functions = kernel.functions_of(Native(native.path, request.param))
-    for name, function in zip(("_sizes", "_forward", "_forward_float64", "_gradients"), functions, strict=True):
-        monkeypatch.setattr(kernel, name, function)
+    use(kernel, ("_sizes", "_forward", "_forward_float64", "_gradients"), request.param, monkeypatch)
 
 
 def normal(*shape, seed=0):
@@ -56,7 +54,7 @@ def with_gradients(layer, x, dtype=torch.float32, context=None, direction="inver
 
 
 def check_against_truth(layer, x, monkeypatch, **options):
-    seen = count_calls(monkeypatch)
+    seen = count_calls(kernel, monkeypatch, "_forward", "_gradients")
     found = with_gradients(layer, x, **options)
     assert seen == ["_forward", "_gradients"]
     truth = with_gradients(layer, x, torch.float64, **options)
@@ -69,14 +67,6 @@ def check_against_truth(layer, x, monkeypatch, **options):
         error, yardstick = (float((got - exact).square().mean().sqrt()) for got in (one, other))
         jump = max(float((side - exact).square().mean().sqrt()) for side in nearby)
         assert error <= 5 * yardstick + jump + 2e-5 * float(exact.abs().max())
-
-
-def count_calls(monkeypatch):
-    seen = []
-    for name in ("_forward", "_gradients"):
-        function = getattr(kernel, name)
-        monkeypatch.setattr(kernel, name, lambda *a, name=name, function=function: (seen.append(name), function(*a)))
-    return seen
 
 
 @FAMILIES
@@ -212,7 +202,7 @@ def test_transforms_are_those_of_torch(univariate, monkeypatch):
 )
 def test_other_networks_run_in_torch(options, monkeypatch):
     layer = randomize(Autoregressive(4, Affine(), Conditioner(**{"hidden": (8, 8), **options}))).train()
-    seen = count_calls(monkeypatch)
+    seen = count_calls(kernel, monkeypatch, "_forward", "_gradients")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         z, log_det = layer.inverse(normal(9, 4))
@@ -227,7 +217,7 @@ def test_other_networks_run_in_torch(options, monkeypatch):
 def test_other_values_run_in_torch(case, monkeypatch):
     layer, x = make(4, Affine(), (8, 8)), normal(9, 4)
     expected = layer.inverse(x)[0]
-    seen = count_calls(monkeypatch)
+    seen = count_calls(kernel, monkeypatch, "_forward", "_gradients")
     if case == "float64":
         found = copy.deepcopy(layer).double().inverse(x.double())[0].float()
     elif case == "compiled":

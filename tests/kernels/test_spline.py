@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 import torch.utils._pytree as pytree
-from instruction_sets import SETS
+from instruction_sets import SETS, count_calls, use
 
 from pushforward.bijections import RationalQuadraticSpline
-from pushforward.kernels import Native, native
+from pushforward.kernels import native
 from pushforward.kernels import spline as kernel
 
 TAILS = ("identity", "linear", "circular")
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.skipif(native is None, reason="the kernels are not buil
 
 @pytest.fixture(autouse=True, params=SETS)
 def instructions(request, monkeypatch):
-    functions = kernel.functions_of(Native(native.path, request.param))
-    for name, function in zip(("_apply", "_apply_float64", "_gradients"), functions, strict=True):
-        monkeypatch.setattr(kernel, name, function)
+    use(kernel, ("_apply", "_apply_float64", "_gradients"), request.param, monkeypatch)
 
 
 def normal(*shape, seed=0):
@@ -46,20 +44,11 @@ def with_gradients(apply, value, parameters, dtype=torch.float32):
     return [tensor.detach().double() for tensor in (*results, *torch.autograd.grad(loss, inputs))]
 
 
-def calls(monkeypatch):
-    """Count how often a kernel runs."""
-    seen = []
-    for name in ("_apply", "_gradients"):
-        function = getattr(kernel, name)
-        monkeypatch.setattr(kernel, name, lambda *a, name=name, function=function: (seen.append(name), function(*a)))
-    return seen
-
-
 @DIRECTIONS
 @pytest.mark.parametrize("bins", [1, 2, 8, 33, 64])
 @pytest.mark.parametrize("tails", TAILS)
 def test_values_and_gradients_are_as_near_the_truth_as_float32_can_be(tails, bins, direction, monkeypatch):
-    seen = calls(monkeypatch)
+    seen = count_calls(kernel, monkeypatch, "_apply", "_gradients")
     for rows, spread, bound in ((1, 1.0, 40.0), (7, 5.0, 5.0), (16, 0.3, 5.0), (100, 5.0, 40.0)):
         spline = RationalQuadraticSpline(bins, bound, tails)
         features = 400 // rows
@@ -133,7 +122,7 @@ def test_on_the_bound_and_beyond(tails, bound, direction):
 
 @DIRECTIONS
 def test_layouts_do_not_matter(direction, monkeypatch):
-    seen = calls(monkeypatch)
+    seen = count_calls(kernel, monkeypatch, "_apply", "_gradients")
     spline = RationalQuadraticSpline(4)
     value, parameters = normal(6, 21, 3), normal(6, 21, 3, spline.parameter_count, seed=1)
     expected = with_gradients(getattr(spline, direction), value, parameters)
@@ -211,7 +200,7 @@ def test_what_the_kernels_do_not_take_runs_in_torch_to_the_same_results(case, mo
     spline = RationalQuadraticSpline(bins)
     value, parameters = normal(7, 3).to(dtype), normal(7, 3, spline.parameter_count, seed=1).to(dtype)
     with_kernel = spline.inverse(value, parameters)
-    seen = calls(monkeypatch)
+    seen = count_calls(kernel, monkeypatch, "_apply", "_gradients")
     apply = spline.inverse
     if case == "compiled":
         apply = torch.compile(lambda v, p: spline.inverse(v, p), fullgraph=True, backend="aot_eager")
