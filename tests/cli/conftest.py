@@ -15,6 +15,7 @@ from small_fits import default_steps, small_flows
 from typer.testing import CliRunner
 
 from pushforward.cli.app import app
+from pushforward.training import steps
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,21 @@ def run(tmp_path, monkeypatch):
         )
 
     return invoke
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Let the training meet an exception once it has taken so many steps."""
+    take = steps.Stepper.take
+    meets = {}
+
+    def step(stepper, *arguments):
+        if stepper.step in meets:
+            raise meets.pop(stepper.step)
+        return take(stepper, *arguments)
+
+    monkeypatch.setattr(steps.Stepper, "take", step)
+    return meets
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,22 @@
 """The commands for images, on made-up ones: a bright bar on black, upright or lying, by class."""
 
 import json
+import math
 
 import numpy as np
 import pyarrow.csv
 import pytest
+import torch
 from shared_folder import shared_folder
 from typer.testing import CliRunner
 
 import pushforward as pf
 from pushforward.cli.app import app
+from pushforward.cli.output import Terminated
 from pushforward.images.files import read_images, write_image
 from pushforward.images.fitting import OPTIONS
 from pushforward.images.model import ImageModel
+from pushforward.training import checkpoint
 
 pytest.importorskip("PIL.Image")
 # Steps of the fits of these tests.
@@ -66,6 +70,26 @@ def test_a_fit_states_bits_below_those_of_independent_pixels(bars):
     assert figures["images"] == 60 and figures["held_out_images"] == 6
     assert 0 < figures["bits_per_dim"] < 12 and figures["bits_per_dim_independent_pixels"] > 0
     assert (bars / "model.metrics.csv").exists()
+
+
+def test_a_killed_fit_is_resumed(bars, tmp_path, monkeypatch, at_step):
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoint, "LARGEST_SHARE", math.inf)
+    monkeypatch.setitem(OPTIONS, "glow", {"steps": 1, "hidden": 4})
+    whole, pieces = tmp_path / "whole.safetensors", tmp_path / "m.safetensors"
+    assert run("fit", bars / "bars", "-o", whole).exit_code == 0
+    fit = ("fit", bars / "bars", "-o", pieces)
+    at_step[2] = Terminated()
+    assert run(*fit).exit_code == 143 and not pieces.exists()
+    refused = run(*fit, "--resume", "--by-class")
+    assert refused.exit_code == 2 and "by_class False, and now it is True" in refused.stderr
+    at_step[4] = KeyboardInterrupt()
+    stopped = run(*fit, "--resume", "--json")
+    assert json.loads(stopped.stdout)["stopped"] == "interrupted"
+    assert f"{pieces} has the best weights until then; --resume continues from" in stopped.stderr
+    assert run(*fit, "--resume").exit_code == 0 and not pieces.with_suffix(".checkpoint").exists()
+    weights = [pf.load(path).state_dict() for path in (whole, pieces)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_draws_repeat_with_their_seed(bars, tmp_path):

@@ -7,31 +7,23 @@ import sys
 import time
 
 import pytest
+import torch
 from known import make_rows, write
 
 import pushforward as pf
 from pushforward.cli.output import Terminated
 from pushforward.table_models import fitting
 from pushforward.training import checkpoint as checkpoints
-from pushforward.training import steps
+from pushforward.training.distillation import fitting as distillation
 
 SECONDS = 300  # on a busy machine
 FIT = ("fit", "t.csv", "-o", "m.safetensors", "--flow", "nice")
 
 
 @pytest.fixture
-def at_step(monkeypatch):
-    """Let the training meet an exception once it has taken so many steps."""
-    take = steps.Stepper.take
-    meets = {}
-
-    def step(stepper, *arguments):
-        if stepper.step in meets:
-            raise meets.pop(stepper.step)
-        return take(stepper, *arguments)
-
-    monkeypatch.setattr(steps.Stepper, "take", step)
-    return meets
+def checkpoint_each_step(monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", math.inf)
 
 
 def names(folder):
@@ -86,9 +78,8 @@ def test_an_older_model_keeps_its_metrics(run, tmp_path, at_step):
 
 
 @pytest.mark.slow
-def test_the_metrics_of_a_fit_that_resumes_are_whole(run, tmp_path, at_step, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", math.inf)
+@pytest.mark.usefixtures("checkpoint_each_step")
+def test_the_metrics_of_a_fit_that_resumes_are_whole(run, tmp_path, at_step):
     write(tmp_path / "t.csv", make_rows(200))
     assert run("fit", "t.csv", "-o", "whole.safetensors", "--flow", "nice").status == 0
     at_step[5] = Terminated()
@@ -98,6 +89,26 @@ def test_the_metrics_of_a_fit_that_resumes_are_whole(run, tmp_path, at_step, mon
     whole, resumed = (without_times(tmp_path / f"{name}.metrics.csv") for name in ("whole", "m"))
     assert whole == resumed and len(whole) > 2
     assert "m.checkpoint" not in names(tmp_path)
+
+
+@pytest.mark.usefixtures("checkpoint_each_step")
+def test_an_interrupted_distillation_continues_and_ends_with_the_same_student(run, tmp_path, at_step, monkeypatch):
+    monkeypatch.setattr(distillation, "DEFAULT_STEPS", 12)
+    write(tmp_path / "t.csv", make_rows(200))
+    assert run(*FIT).status == 0
+    assert run("distill", "m.safetensors", "-o", "whole.safetensors").status == 0
+    distill = ("distill", "m.safetensors", "-o", "f.safetensors")
+    at_step[5] = KeyboardInterrupt()
+    stopped = run(*distill, "--json")
+    assert stopped.status == 0 and stopped.json()["stopped"] == "interrupted"
+    assert "f.safetensors has the best weights until then; --resume continues from f.checkpoint" in stopped.err
+    refused = run(*distill, "--resume", "--seed", 1)
+    assert refused.status == 2 and "seed 0, and now it is 1" in refused.err
+    assert run(*distill, "--resume").status == 0
+    assert "f.checkpoint" not in names(tmp_path)
+    whole, resumed = (pf.load(f"{name}.safetensors").state_dict() for name in ("whole", "f"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert "there is no f.checkpoint to resume from" in run(*distill, "--resume").err
 
 
 @pytest.mark.slow

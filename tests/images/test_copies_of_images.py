@@ -79,7 +79,7 @@ def test_every_class_has_an_image_to_train_on(seed):
     # A split that endangers no class is that of images without classes.
     many = np.arange(len(labels)) % 2
     assert all(map(torch.equal, split_images(pixels, many, seed), split_images(pixels, None, seed)))
-    with pytest.raises(pf.InputError, match="Each class has but one image"):
+    with pytest.raises(pf.InputError, match="Each class has only one image"):
         split_images(random_pixels(12), np.arange(12), seed)
 
 

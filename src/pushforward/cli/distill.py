@@ -13,10 +13,20 @@ from pushforward.cli.options import (
     Model,
     ModelOutput,
     Quiet,
+    Resume,
     Seed,
     Verbose,
 )
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_shortage
+from pushforward.cli.output import (
+    checkpoint_path,
+    command,
+    metrics_path,
+    print_json,
+    release_checkpoint,
+    reporting,
+    say,
+    say_shortage,
+)
 from pushforward.cli.reading import Reading
 
 
@@ -32,6 +42,7 @@ def distill(
     max_time: MaxTime = None,
     seed: Seed = 0,
     device: Device = "auto",
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -57,11 +68,16 @@ def distill(
             seed=seed,
             max_time=max_time,
             device=device,
+            checkpoint=checkpoint_path(output),
+            resume=resume,
             **reports,
         )
         student.save(output)
+    figures = report.to_dict()
+    ending = release_checkpoint(output, figures["stopped"])
     if json:
-        print_json({"model": output, "metrics": str(metrics_path(output)), **report.to_dict()}, output)
+        print_json({"model": output, "metrics": str(metrics_path(output)), **figures}, output)
     # The estimator was announced before the training.
-    say(f"{dataclasses.replace(report, estimator=None)}\nmodel in {output}", quiet)
+    for line in [str(dataclasses.replace(report, estimator=None)), *ending, f"model in {output}"]:
+        say(line, quiet)
     say_shortage(report.history, quiet)

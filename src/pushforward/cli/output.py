@@ -157,6 +157,16 @@ def checkpoint_path(output: str) -> Path:
     return Path(output).with_suffix(".checkpoint")
 
 
+def release_checkpoint(output: str, stopped: str) -> list[str]:
+    """Delete the checkpoint of a training whose model is written, or, if it was interrupted, say how to continue."""
+    checkpoint = checkpoint_path(output)
+    if stopped != "interrupted":
+        checkpoint.unlink(missing_ok=True)
+    elif checkpoint.exists():
+        return [f"interrupted: {output} has the best weights until then; --resume continues from {checkpoint}"]
+    return []
+
+
 @contextlib.contextmanager
 def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
     """The options by which training reports its course: in the metrics, in a bar and in lines for people.

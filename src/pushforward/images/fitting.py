@@ -16,6 +16,7 @@ from pushforward.images.independent_pixels import independent_pixels
 from pushforward.images.model import ImageModel
 from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
+from pushforward.training.checkpoint import asked_with, line_of_checkpoint
 from pushforward.training.history import History
 from pushforward.training.maximum_likelihood import fit
 from pushforward.training.settings import TrainingOptions
@@ -71,7 +72,8 @@ def fit_images(
         training: options of the run by name: see `pushforward.training.TrainingOptions`. Here `batch_size` is 64.
 
     Raises:
-        InputError: too few images, no classes to condition on, or an unknown flow or option.
+        InputError: too few images, no classes to condition on, an unknown flow or option, or a checkpoint that is
+            damaged or of another fit.
         TrainingError: losses or gradients were not finite too often.
     """
     if len(images) < FEWEST_IMAGES:
@@ -101,8 +103,11 @@ def fit_images(
         f"fitting {flow}, {sum(p.numel() for p in density.parameters())} parameters, to {len(split[0])} images of "
         f"{' × '.join(map(str, images.shape))} numbers"
     )
+    for line in line_of_checkpoint(training):
+        announce(line)
     training.setdefault("batch_size", BATCH_SIZE)
-    history = fit(density, x, context, split=split, **training)
+    with asked_with({"flow": flow, "by_class": by_class, "options": options, **training}):
+        history = fit(density, x, context, split=split, **training)
     model = ImageModel(density, images.shape)
     if context is not None:
         model.classes, model.shares = images.classes, context[split[0]].double().mean(0).tolist()
@@ -120,6 +125,7 @@ def fit_images(
         "bits_per_dim_independent_pixels": independent,
         "steps": history.steps,
         "seconds": history.total_seconds,
+        "stopped": history.stopped,
         "seed": seed,
     }
     return fitted
@@ -159,5 +165,5 @@ def _sparing_classes(order: np.ndarray, count: int, numbers: np.ndarray, labels:
         if len(chosen) == count:
             break
     if not chosen:
-        raise InputError("Each class has but one image, of which none can be held out: fit without --by-class.")
+        raise InputError("Each class has only one image, of which none can be held out: fit without --by-class.")
     return chosen

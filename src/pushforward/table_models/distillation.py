@@ -14,6 +14,7 @@ from pushforward.table_models.model import TableModel
 from pushforward.tables import located, opened, read_columns
 from pushforward.tables.files.opening import Data
 from pushforward.training import DistillationReport, distill
+from pushforward.training.checkpoint import asked_with, line_of_checkpoint
 from pushforward.zoo.students import BINS, LAYERS, student_for
 
 BATCH_ROWS = 256
@@ -43,14 +44,15 @@ def distill_table(
         seed: of the student's weights and of all draws.
         max_time: most seconds of the distillation; default 5000 steps.
         announce: is told, before the training, what was chosen and why.
-        options: of `pushforward.distill`, in place of those chosen: max_steps, device, progress, log_path, ....
+        options: of `pushforward.distill`, in place of those chosen: max_steps, device, progress, log_path, checkpoint,
+            resume, ....
 
     Returns:
         The student, over the same columns, and the report.
 
     Raises:
         InputError: the file of the given columns is missing, superfluous or unusable; a model of any columns given any
-            others; or a bad option.
+            others; a bad option; or a checkpoint that is damaged or of another distillation.
         TrainingError: training met too many numbers that are not finite.
 
     Example:
@@ -88,8 +90,13 @@ def distill_table(
         f"chosen: student nsf, {LAYERS} inverse autoregressive layers of {BINS}-bin splines in its teacher's units; "
         f"AdamW at {LEARNING_RATE:g} on batches of {BATCH_ROWS} draws"
     )
+    for line in line_of_checkpoint(options):
+        announce(line)
     chosen = {"batch_size": BATCH_ROWS, "learning_rate": LEARNING_RATE, **options}
-    report = distill(model.flow, student, context=context, seed=seed, max_time=max_time, announce=announce, **chosen)
+    with asked_with({"seed": seed, "max_time": max_time, **options}):
+        report = distill(
+            model.flow, student, context=context, seed=seed, max_time=max_time, announce=announce, **chosen
+        )
     notes = {
         "flow": "nsf",
         "distilled_from": {key: model.notes.get(key) for key in ("flow", "held_out_nats", "gaussian_nats", "rows")},

@@ -174,7 +174,7 @@ def distill_speech(
         )
     announce(
         f"{flows} flows of {channels} channels and {layers} layers, {sum(p.numel() for p in student.parameters())} "
-        f"weights, on segments of {segment} samples"
+        f"parameters, on segments of {segment} samples"
     )
     for line in line_of_checkpoint(training):
         announce(line)

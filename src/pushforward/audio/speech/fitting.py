@@ -205,7 +205,7 @@ def fit_speech(
     announce(
         f"{counted(len(fitting), 'file')} ({fitting.seconds:.0f} s) to train on, {len(held_out)} "
         f"({held_out.seconds:.0f} s) "
-        f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} weights, "
+        f"held out, {fitting.rate} samples per second; {sum(p.numel() for p in density.parameters())} parameters, "
         f"receptive field {density.receptive_field} samples{frames_named}"
     )
     for line in [*copies_of_files(recordings), *line_of_checkpoint(training)]:

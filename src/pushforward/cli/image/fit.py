@@ -5,8 +5,17 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.image.options import Size, Source, bound, size_of
-from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Seed, Verbose
-from pushforward.cli.output import command, metrics_path, print_json, reporting, say, say_shortage
+from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
+from pushforward.cli.output import (
+    checkpoint_path,
+    command,
+    metrics_path,
+    print_json,
+    release_checkpoint,
+    reporting,
+    say,
+    say_shortage,
+)
 
 
 @command
@@ -24,6 +33,7 @@ def fit(
     max_time: MaxTime = None,
     device: Device = "auto",
     seed: Seed = 0,
+    resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -36,14 +46,26 @@ def fit(
     check_model_path(output)
     found = read_images(images, size_of(size))
     with reporting(output, quiet) as reports:
-        result = fit_images(found, flow=flow, by_class=by_class, max_time=max_time, device=device, seed=seed, **reports)
+        result = fit_images(
+            found,
+            flow=flow,
+            by_class=by_class,
+            max_time=max_time,
+            device=device,
+            seed=seed,
+            checkpoint=checkpoint_path(output),
+            resume=resume,
+            **reports,
+        )
         result.model.density.cpu()
         result.model.save(output)
+    ending = release_checkpoint(output, result.history.stopped)
     if json:
         print_json({"model": output, "metrics": str(metrics_path(output)), **result.model.notes}, output)
     history, (bits, error) = result.history, result.bits
     say(f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})", quiet)
     say(f"  {'independent pixels':20} {result.independent:8.3f} bits per dimension", quiet)
     say(f"  {'this model':23} {bound(bits, error)} (images held out)", quiet)
-    say(f"model in {output}", quiet)
+    for line in [*ending, f"model in {output}"]:
+        say(line, quiet)
     say_shortage(history, quiet)

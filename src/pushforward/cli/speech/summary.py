@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pushforward.cli.output import checkpoint_path, metrics_path, print_json, say
+from pushforward.cli.output import metrics_path, print_json, release_checkpoint, say
 
 if TYPE_CHECKING:
     from pushforward.audio.speech.model import SpeechModel
@@ -13,11 +13,7 @@ def summarize(model: "SpeechModel", output: str, lines: list[str], json: bool, q
 
     The checkpoint of its training is no longer needed, unless it was interrupted.
     """
-    checkpoint = checkpoint_path(output)
-    if model.notes["stopped"] != "interrupted":
-        checkpoint.unlink(missing_ok=True)
-    elif checkpoint.exists():
-        lines = [*lines, f"interrupted: {output} has the best weights until then; --resume continues from {checkpoint}"]
+    lines = [*lines, *release_checkpoint(output, model.notes["stopped"])]
     if model.notes["steps"] == 0:
         lines = [
             *lines,

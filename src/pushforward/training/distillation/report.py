@@ -118,7 +118,8 @@ class DistillationReport:
         if self.speed is not None:
             entries["speed"]["factor"] = self.speed.factor
         if self.history is not None:
-            entries |= {"steps": self.history.steps, "seconds": self.history.total_seconds}
+            history = self.history
+            entries |= {"steps": history.steps, "seconds": history.total_seconds, "stopped": history.stopped}
         return entries
 
     def __str__(self) -> str:
