@@ -13,12 +13,10 @@ from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
 from pushforward.audio.recordings.files import read_recordings, write_audio
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import mel_statistics
-from pushforward.audio.recordings.spectral import PowerLoss
-from pushforward.audio.speech.distillation import ContrastivePenalty, SpectralPenalty, aligned_segments, distill_speech
+from pushforward.audio.speech.distillation import aligned_segments, distill_speech
 from pushforward.audio.speech.fitting import SequenceLikelihood, fit_speech
 from pushforward.audio.speech.measurement import inexactness, measure
 from pushforward.audio.speech.model import MelFrames, SpeechModel
-from pushforward.training.distillation.divergence import Draw
 
 RATE = 8000
 SCALES = (0.002, 0.05)
@@ -204,29 +202,6 @@ def test_a_divergence_of_a_known_pair_is_measured(sounds):
     assert figures.kl == pytest.approx(math.log(2) + 1 / 8 - 1 / 2, abs=5 * figures.kl_error + 1e-4)
     # Both deviations are of eight draws of 0.2 seconds.
     assert figures.spread_of_reference == pytest.approx(0.5, rel=5 * (1 / (8 * 0.2 * RATE)) ** 0.5)
-
-
-def test_the_power_penalty_pairs_draws_with_the_data_of_their_context():
-    data = 0.1 * torch.randn(5, 600)
-    draw = Draw(data[[3, 1]].clone(), torch.zeros(2, 1, 1), torch.tensor([3, 1]), None, None)
-    assert SpectralPenalty(PowerLoss(paired=True), data)(draw).abs().max() < 1e-6
-    shuffled = Draw(draw.x, draw.context, torch.tensor([1, 3]), None, None)
-    assert SpectralPenalty(PowerLoss(paired=True), data)(shuffled).min() > 1e-3
-    unconditional = Draw(0.1 * draw.x, None, None, None, None)
-    assert SpectralPenalty(PowerLoss(), data)(unconditional).min() > 10
-
-
-def test_the_contrastive_penalty_is_the_divergence_from_the_other_context():
-    teacher = pf.wavenet(channels=4, layers=3, context=2)
-    nn.init.normal_(teacher.network.output.weight, std=0.5)
-    context = torch.randn(3, 2)
-    student = pf.parallel_wavenet(channels=4, layers=3, context=2)
-    x, law = student.rsample_with_conditionals((), context, length=50)
-    penalty = ContrastivePenalty(teacher)(Draw(x, context, torch.arange(3), law, None))
-    expected = -(law.log_prob(x).sum(-1) - teacher.log_prob(x, context[[2, 0, 1]]))
-    torch.testing.assert_close(penalty, expected)
-    with pytest.raises(pf.InputError, match="conditional"):
-        ContrastivePenalty(teacher)(Draw(x, None, None, law, None))
 
 
 def test_loud_segments_are_chosen_as_often_as_their_volume_says(tmp_path):

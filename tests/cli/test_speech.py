@@ -59,7 +59,7 @@ def fill_with_speech(folder):
                 folder / "wavs",
                 "-o",
                 folder / f"{name}student.safetensors",
-                *(["--harmonics", 7, "--spectral", 0.1, "--loud"] if mel == voiced else []),
+                *(["--harmonics", 7, "--spectral", 0.1, "--mel", 0.1, "--loud"] if mel == voiced else []),
             ],
         ):
             with pytest.MonkeyPatch.context() as patch:
@@ -293,7 +293,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         (["fit", "same1.wav", "same2.wav", "-o", "m.safetensors"], ["content of same1.wav", "cut it in two"]),
         *(
             (["distill", "{mel_teacher}", "{wavs}", "-o", "m.safetensors", f"--{loss}", weight], [f"--{loss}", weight])
-            for loss in ("power", "spectral", "contrastive", "regularization")
+            for loss in ("power", "spectral", "mel", "contrastive", "regularization")
             for weight in ("-1", "inf")
         ),
         (
@@ -305,6 +305,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
             ["--harmonics", "--pitch"],
         ),
         (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--spectral", "1"], ["spectral", "mel frames"]),
+        (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--mel", "1"], ["mel loss", "mel frames"]),
         (["vocode", "{teacher}", "--like", "one.wav", "-o", "a.wav"], ["takes no mel frames"]),
         (["vocode", "{mel_teacher}", "--like", "fast.wav", "-o", "a.wav"], ["fast.wav", "this model takes 8000"]),
         (["vocode", "{mel_teacher}", "--like", "none.npy", "-o", "a.wav"], ["There is no file none.npy"]),

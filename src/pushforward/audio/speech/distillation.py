@@ -17,7 +17,7 @@ from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.recordings.checks import refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
 from pushforward.audio.recordings.segments import Segments, cut, volume
-from pushforward.audio.recordings.spectral import MultiResolutionLoss, PowerLoss
+from pushforward.audio.speech.losses import penalties_of
 from pushforward.audio.speech.model import SpeechModel
 from pushforward.audio.speech.students import HARMONICS, predictive_student
 from pushforward.errors import InputError
@@ -25,7 +25,6 @@ from pushforward.support.progress import Announce, silent
 from pushforward.support.seeding import seeded
 from pushforward.training.checkpoint import asked_with, line_of_checkpoint
 from pushforward.training.distillation import DistillationReport, distill
-from pushforward.training.distillation.divergence import Draw
 from pushforward.training.settings import TrainingOptions
 
 DEFAULT_STEPS = 2000
@@ -55,54 +54,6 @@ class SpeechDistillation:
     alarms: list[str]
 
 
-class SpectralPenalty:
-    """A loss between the draws of a step and segments of recordings, those of the same context or any.
-
-    Arguments:
-        loss: `PowerLoss`, paired for conditional models, or `MultiResolutionLoss`.
-        data: Segments, (N, T), in the order of the contexts given to `distill`.
-    """
-
-    def __init__(self, loss: PowerLoss | MultiResolutionLoss, data: Tensor) -> None:
-        self.loss = loss
-        self.data = data
-        # By which a checkpoint knows it.
-        self.__name__ = type(loss).__name__
-
-    def __call__(self, draw: Draw) -> Tensor:
-        """Return the loss of each draw, (rows,)."""
-        rows = torch.randint(len(self.data), (len(draw.x),)) if draw.rows is None else draw.rows
-        return self.loss(draw.x, self.data[rows.to(self.data.device)].to(draw.x))
-
-
-class ContrastivePenalty:
-    """-log q(x | c) + log p_T(x | c'), where c' is the context of another draw: the loss of Parallel WaveNet.
-
-    With a weight of gamma, the divergence and this penalty are
-
-        KL(q(x | c) || p_T(x | c)) - gamma KL(q(x | c) || p_T(x | c')).
-
-    Draws of a student that follows its context are unlikely under another one; a student that ignores it gains nothing
-    from the second term.
-
-    Arguments:
-        teacher: A density with `log_prob(x, context)`.
-
-    Source: van den Oord et al., 2017, arXiv:1711.10433.
-    """
-
-    def __init__(self, teacher: Any) -> None:
-        self.teacher = teacher
-
-    def __call__(self, draw: Draw) -> Tensor:
-        """Return the penalty of each draw, (rows,)."""
-        if draw.context is None or len(draw.x) < 2:
-            raise InputError("The contrastive loss needs a conditional model and at least two draws in a step.")
-        other = self.teacher.log_prob(draw.x, draw.context.roll(1, 0))
-        own = 0.0 if draw.student is None else draw.student.log_prob(draw.x).sum(-1)
-        return other - own
-
-
 def distill_speech(
     teacher: SpeechModel,
     sources: Sequence[str | os.PathLike[str]] = (),
@@ -114,6 +65,7 @@ def distill_speech(
     log_scale_regularization: float = 0.0,
     power: float = 0.3,
     spectral: float = 0.0,
+    mel: float = 0.0,
     contrastive: float = 0.0,
     harmonics: int | None = None,
     loud: bool = False,
@@ -138,6 +90,7 @@ def distill_speech(
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
         power: Weight of the power loss ("log_average"), in nats per sample; default 0.3, 0 for none.
         spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default 0.
+        mel: Weight of the loss of `MelPenalty`, likewise; default 0.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
         harmonics: Of the student's voice (`HarmonicSource`), if the frames of the teacher hold the pitch; default None,
             which is 20 for such a teacher.
@@ -157,7 +110,7 @@ def distill_speech(
             its range, or the checkpoint is damaged or of another distillation.
         TrainingError: Losses or gradients were not finite too often.
     """
-    weights = {"power": power, "spectral": spectral, "contrastive": contrastive}
+    weights = {"power": power, "spectral": spectral, "mel": mel, "contrastive": contrastive}
     _check_losses(teacher, univariate, {**weights, "regularization": log_scale_regularization})
     _check_sources(teacher, sources, power)
     harmonics = _harmonics(teacher, harmonics)
@@ -167,7 +120,7 @@ def distill_speech(
     if recordings is not None:
         refuse_unusable(recordings)
     data, contexts = _references(teacher, recordings, segment, seed, loud)
-    penalties = _penalties(teacher, data, contexts, power * segment, spectral * segment, contrastive)
+    penalties = penalties_of(teacher, data, contexts, power=power, spectral=spectral, mel=mel, contrastive=contrastive)
     with seeded(seed):
         student = _student(
             teacher, univariate, harmonics, flows=flows, channels=channels, layers=layers, length=segment
@@ -229,20 +182,6 @@ def _references(
         return teacher.density.sample((DRAWS,), length=segment), None
 
 
-def _penalties(
-    teacher: SpeechModel, data: Tensor, contexts: Tensor | None, power: float, spectral: float, contrastive: float
-) -> list[tuple[float, Any]]:
-    """The losses beside the divergence, with their weights; those of weight 0 are left out."""
-    penalties: list[tuple[float, Any]] = []
-    if power:
-        penalties.append((power, SpectralPenalty(PowerLoss(paired=contexts is not None), data)))
-    if spectral:
-        penalties.append((spectral, SpectralPenalty(MultiResolutionLoss(), data)))
-    if contrastive:
-        penalties.append((contrastive, ContrastivePenalty(teacher.density)))
-    return penalties
-
-
 def _measured(report: DistillationReport) -> dict[str, Any]:
     """What the notes of a student say about its divergence."""
     return {
@@ -273,7 +212,7 @@ def _check_losses(teacher: SpeechModel, univariate: Family, weights: dict[str, f
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise InputError(f"The weight of a loss must be 0 or more and finite: --{name} is {weight:g}.")
-    for name in ("contrastive", "spectral"):
+    for name in ("contrastive", "spectral", "mel"):
         if weights[name] and teacher.frames is None:
             raise InputError(f"The {name} loss is for conditional models: this one takes no mel frames.")
     if weights["regularization"] and univariate == "spline":

@@ -34,6 +34,9 @@ def distill(
     spectral: Annotated[
         float, typer.Option(help="Weight of the multi-resolution spectral loss, for mel frames; 0 leaves it out.")
     ] = 0.0,
+    mel: Annotated[
+        float, typer.Option(help="Weight of the distance of mel frames of draws from those given; 0 leaves it out.")
+    ] = 0.0,
     harmonics: Annotated[
         int | None,
         typer.Option(
@@ -66,6 +69,7 @@ def distill(
             log_scale_regularization=regularization,
             contrastive=contrastive,
             spectral=spectral,
+            mel=mel,
             harmonics=harmonics,
             loud=loud,
             max_time=max_time,
