@@ -102,9 +102,12 @@ def test_an_interrupted_distillation_continues_and_ends_with_the_same_student(ru
     stopped = run(*distill, "--json")
     assert stopped.status == 0 and stopped.json()["stopped"] == "interrupted"
     assert "f.safetensors has the best weights until then; --resume continues from f.checkpoint" in stopped.err
+    assert "Interrupted at step 5; keeping the weights of step" in stopped.err
+    assert "(minus the loss " in stopped.err and "nats per draw, higher is better)" in stopped.err
     refused = run(*distill, "--resume", "--seed", 1)
     assert refused.status == 2 and "seed 0, and now it is 1" in refused.err
-    assert run(*distill, "--resume").status == 0
+    ended = run(*distill, "--resume")
+    assert ended.status == 0 and "Resumed at step" in ended.err
     assert "f.checkpoint" not in names(tmp_path)
     whole, resumed = (pf.load(f"{name}.safetensors").state_dict() for name in ("whole", "f"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

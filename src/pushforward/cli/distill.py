@@ -25,7 +25,7 @@ from pushforward.cli.output import (
     release_checkpoint,
     reporting,
     say,
-    say_shortage,
+    say_course,
 )
 from pushforward.cli.reading import Reading
 
@@ -80,4 +80,4 @@ def distill(
     # The estimator was announced before the training.
     for line in [str(dataclasses.replace(report, estimator=None)), *ending, f"model in {output}"]:
         say(line, quiet)
-    say_shortage(report.history, quiet)
+    say_course(report.history, quiet)

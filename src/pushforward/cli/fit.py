@@ -32,7 +32,7 @@ from pushforward.cli.output import (
     print_json,
     reporting,
     say,
-    say_shortage,
+    say_course,
 )
 from pushforward.cli.reading import TABLES, Reading
 from pushforward.support.processes import processes
@@ -230,7 +230,7 @@ def _say(result: "Fit", name: str, options: Options) -> None:
         print_json({"model": output, "metrics": str(metrics_path(output)), "flow": notes["flow"], **about}, output)
     for line in _summary(result, name, output, options.checkpoint):
         say(line, options.quiet)
-    say_shortage(result.history, options.quiet)
+    say_course(result.history, options.quiet)
 
 
 def _summary(result: "Fit", name: str, output: str, checkpoint: Path) -> list[str]:

@@ -136,10 +136,11 @@ def say(text: str, quiet: bool = False) -> None:
         to_standard_error(text)
 
 
-def say_shortage(history: "History | None", quiet: bool = False) -> None:
-    """Say, last of all, if a busy machine left a training with little of its time."""
-    if history is not None and history.shortage:
-        say(history.shortage, quiet)
+def say_course(history: "History | None", quiet: bool = False) -> None:
+    """Say, last of all, where a training resumed, and if a busy machine left it with little of its time."""
+    if history is not None:
+        for line in [*history.resumptions, *([history.shortage] if history.shortage else [])]:
+            say(line, quiet)
 
 
 def place(output: str) -> str:

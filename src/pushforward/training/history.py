@@ -14,19 +14,20 @@ from pushforward.support.wording import counted
 
 # With a smaller share of a processor a run of limited time is much worse than it could be.
 LITTLE = 0.6
+RESUMED = "Resumed"
 
 
 @dataclass(repr=False)
 class History:
-    """What happened in a training run; all values are log-likelihoods in nats per row (higher is better).
+    """What happened in a training run: values that it maximizes, by default log-likelihoods in nats per row.
 
     Attributes:
         step: Steps taken at each evaluation; the first evaluation is at step 0, before any step.
         seconds: Seconds since the start at each evaluation.
-        train: Mean training log-likelihood since the evaluation before, at the weights of each step.
-        held_out: Held-out log-likelihood of the weights that would be kept (the averaged ones unless switched off).
+        train: Mean training value since the evaluation before, at the weights of each step.
+        held_out: Held-out value of the weights that would be kept (the averaged ones unless switched off).
         learning_rate: Learning rate of the last step before each evaluation.
-        best_held_out: Highest held-out log-likelihood; NaN if none was finite.
+        best_held_out: Highest held-out value; NaN if none was finite.
         best_step: Step of that evaluation, whose weights the flow holds.
         steps: Steps taken.
         epochs: Passes over the training rows, including a fraction of one.
@@ -36,6 +37,9 @@ class History:
             measured, on other devices and by several processes.
         rows: Numbers of training and held-out rows.
         events: One sentence for each unusual event, in order.
+        value: What the held-out values are: "held-out log-likelihood", or minus the loss of a distillation, or the
+            evidence lower bound of a fit to a target.
+        unit: Their unit.
     """
 
     step: list[int] = field(default_factory=list)
@@ -52,6 +56,17 @@ class History:
     processor_share: float = 1.0
     rows: tuple[int, int] = (0, 0)
     events: list[str] = field(default_factory=list)
+    value: str = "held-out log-likelihood"
+    unit: str = "nats per row"
+
+    def resumed(self, step: int) -> None:
+        """Add the event that a run continues from a checkpoint."""
+        self.events.append(f"{RESUMED} at step {step}.")
+
+    @property
+    def resumptions(self) -> list[str]:
+        """The events of `resumed`."""
+        return [event for event in self.events if event.startswith(RESUMED)]
 
     @property
     def shortage(self) -> str | None:
@@ -81,8 +96,8 @@ class History:
         rows = f" ({self.rows[0]} training rows, {self.rows[1]} held out)" if any(self.rows) else ""
         events = f"\n{counted(len(self.events), 'event')}, the last: {self.events[-1]}" if self.events else ""
         return (
-            f"{counted(self.steps, 'step')} in {self.total_seconds:.1f} s ({self.stopped}); best held-out "
-            f"log-likelihood {self.best_held_out:.4f} nats per row at step {self.best_step}{rows}{events}"
+            f"{counted(self.steps, 'step')} in {self.total_seconds:.1f} s ({self.stopped}); best {self.value} "
+            f"{self.best_held_out:.4f} {self.unit} at step {self.best_step}{rows}{events}"
         )
 
 

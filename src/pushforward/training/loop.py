@@ -34,7 +34,8 @@ def train(
     *,
     name_rows: Callable[[Tensor], str] | None = None,
     checkpoint: Checkpoint | None = None,
-    unit: str = "row",
+    value: str = "held-out log-likelihood",
+    unit: str = "nats per row",
 ) -> History:
     """Minimize an objective and leave it, in eval mode, with the weights whose held-out value is highest.
 
@@ -47,11 +48,12 @@ def train(
         objective: Its forward takes a batch and gives one loss per row (nats), (rows,).
         batches: The training batches: tuples of tensors, or of whatever else the objective's forward takes. With a
             checkpoint they must be `ResumableBatches`.
-        held_out: The value to maximize (nats per `unit`); raises FloatingPointError with a reason if it has none.
+        held_out: The value to maximize; raises FloatingPointError with a reason if it has none.
         settings: All other choices.
         name_rows: Describes rows of the last batch, given their positions in it, for messages.
         checkpoint: Where the state is saved from time to time and at the end, and what to resume from; None saves none.
-        unit: What the held-out value is for, in messages; default "row".
+        value: What the held-out value is, in messages and the history; default "held-out log-likelihood".
+        unit: Its unit; default "nats per row".
 
     Raises:
         InputError: There is nothing to train, the log cannot be written, or the checkpoint is not of this run.
@@ -74,8 +76,9 @@ def train(
         # Not every machine may see the file.
         saved = from_first(fabric, checkpoint.read_if_wanted) if checkpoint is not None else None
         run = Run(fabric, objective, batches, held_out, settings, name_rows)
+        run.history.value, run.history.unit = value, unit
         with interrupts_noted(fabric) as run.agreement.asked_to_stop:
-            return _Loop(run, log, checkpoint, unit).complete(saved)
+            return _Loop(run, log, checkpoint).complete(saved)
 
 
 def _threads_of(objective: nn.Module) -> AbstractContextManager[None]:
@@ -87,8 +90,7 @@ def _threads_of(objective: nn.Module) -> AbstractContextManager[None]:
 class _Loop:
     """What happens between the steps of a run: evaluation, checkpoints, the progress bar, and the end."""
 
-    def __init__(self, run: Run, log: CsvLog, checkpoint: Checkpoint | None, unit: str) -> None:
-        self.unit = unit
+    def __init__(self, run: Run, log: CsvLog, checkpoint: Checkpoint | None) -> None:
         self.run = run
         self.log = log
         self.checkpoint = checkpoint
@@ -120,7 +122,7 @@ class _Loop:
             assert self.checkpoint is not None
             self.checkpoint.restore(run, saved)
             self.log.start(run.lines)
-            run.history.events.append(f"Resumed at step {run.step}.")
+            run.history.resumed(run.step)
         else:
             self.log.start()
             first = next(stream)
@@ -184,8 +186,9 @@ class _Loop:
         if run.best_state is None:
             kept = "the weights as they are"
         else:
-            best = f"held-out log-likelihood {run.best_value:.4f} nats per {self.unit}, higher is better"
-            kept = f"the weights of step {run.history.best_step} ({best})"
+            history = run.history
+            best = f"{history.value} {run.best_value:.4f} {history.unit}, higher is better"
+            kept = f"the weights of step {history.best_step} ({best})"
         self.bar.close()
         if run.fabric.is_global_zero:
             to_standard_error(f"Interrupted at step {run.step}; keeping {kept}.")
@@ -197,9 +200,10 @@ class _Loop:
         if speed > 0:
             seconds_left = min(seconds_left, (run.total_steps - run.step) / speed)
         # Short enough for a terminal of eighty columns.
+        unit = run.history.unit.replace(" per ", "/")
         self.bar.update(
             progress,
-            f"step {run.step}, epoch {run.epochs:.0f}, held-out {run.best_value:.4f} nats/{self.unit}, {speed:.0f}/s, "
+            f"step {run.step}, epoch {run.epochs:.0f}, held-out {run.best_value:.4f} {unit}, {speed:.0f}/s, "
             f"{clock(seconds_left)} left",
         )
 

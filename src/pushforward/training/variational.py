@@ -110,6 +110,8 @@ def fit_to_target(
         lambda: float(log_weights(flow, log_density, HELD_OUT_DRAWS, settings.seed + 1).mean()),
         settings,
         checkpoint=checkpoint,
+        value="evidence lower bound",
+        unit="nats",
     )
     return evaluate_on_target(
         flow, log_density, draws=draws, log_normalizer=log_normalizer, seed=settings.seed + 2, history=history

@@ -327,7 +327,7 @@ def _maximize_likelihood(
         settings,
         name_rows=batches.name_rows,
         checkpoint=checkpoint,
-        unit="sample",
+        unit="nats per sample",
     )
     density.to("cpu")
     return history

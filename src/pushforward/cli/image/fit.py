@@ -14,7 +14,7 @@ from pushforward.cli.output import (
     release_checkpoint,
     reporting,
     say,
-    say_shortage,
+    say_course,
 )
 
 
@@ -68,4 +68,4 @@ def fit(
     say(f"  {'this model':23} {bound(bits, error)} (images held out)", quiet)
     for line in [*ending, f"model in {output}"]:
         say(line, quiet)
-    say_shortage(history, quiet)
+    say_course(history, quiet)

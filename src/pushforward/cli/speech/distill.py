@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Resume, Seed, Verbose
-from pushforward.cli.output import checkpoint_path, command, reporting, say_shortage
+from pushforward.cli.output import checkpoint_path, command, reporting, say_course
 from pushforward.cli.speech.summary import summarize
 
 
@@ -88,4 +88,4 @@ def distill(
         *(f"Alarm: {alarm}" for alarm in result.alarms),
     ]
     summarize(result.model, output, lines, json, quiet)
-    say_shortage(result.report.history, quiet)
+    say_course(result.report.history, quiet)

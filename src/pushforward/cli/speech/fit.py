@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
-from pushforward.cli.output import checkpoint_path, command, reporting, say_shortage
+from pushforward.cli.output import checkpoint_path, command, reporting, say_course
 from pushforward.cli.speech.summary import summarize
 
 
@@ -71,4 +71,4 @@ def fit(
     lines += [f"  {name:44} {value:8.3f} nats per sample" for name, value in result.baselines.items()]
     lines += [f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)"]
     summarize(result.model, output, lines, json, quiet)
-    say_shortage(history, quiet)
+    say_course(history, quiet)

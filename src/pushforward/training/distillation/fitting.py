@@ -186,6 +186,8 @@ def _minimize(
         HeldOutDraws(objective, context, dimensions, seed + 1),
         settings,
         checkpoint=checkpoint,
+        value="minus the loss",
+        unit="nats per draw",
     )
 
 
