@@ -79,6 +79,8 @@ def test_a_killed_fit_is_resumed(bars, tmp_path, monkeypatch, at_step):
     whole, pieces = tmp_path / "whole.safetensors", tmp_path / "m.safetensors"
     assert run("fit", bars / "bars", "-o", whole).exit_code == 0
     fit = ("fit", bars / "bars", "-o", pieces)
+    refused = CliRunner().invoke(app, ["sample", str(whole), "-n", "1", "-o", str(tmp_path / "t.csv")])
+    assert refused.exit_code == 2 and "the commands for it are pushforward image" in refused.stderr
     at_step[2] = Terminated()
     assert run(*fit).exit_code == 143 and not pieces.exists()
     refused = run(*fit, "--resume", "--by-class")

@@ -57,13 +57,24 @@ def test_a_fit_counts_held_out_images_once(monkeypatch):
     monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", 1)
     monkeypatch.setitem(OPTIONS, "glow", {"steps": 1, "hidden": 4, "blocks": 0})
     pixels = np.repeat(random_pixels(30), np.arange(1, 31), axis=0)
-    fitted = fit_images(images_of(pixels))
+    said: list[str] = []
+    fitted = fit_images(images_of(pixels), announce=said.append)
+    assert not any("pictures are dark" in line for line in said)
     held_out = np.unique(pixels, axis=0)
     bits = fitted.model.bits_per_dim(images_of(held_out)).double()
     # Three of thirty images are held out: their mean is one of those of three.
     triples = torch.combinations(bits, 3)
     distance = (triples.mean(1) - fitted.bits[0]).abs() + (triples.std(1) / 3**0.5 - fitted.bits[1]).abs()
     assert float(distance.min()) < 1e-5
+
+
+def test_a_fit_says_that_small_numbers_are_those_of_dark_images(monkeypatch):
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_EPOCHS", 1)
+    monkeypatch.setattr("pushforward.training.maximum_likelihood.DEFAULT_LEAST_STEPS", 1)
+    monkeypatch.setitem(OPTIONS, "glow", {"steps": 1, "hidden": 4, "blocks": 0})
+    said: list[str] = []
+    fit_images(images_of(random_pixels(20) // 16 + 1), announce=said.append)
+    assert any("no number is above 16, of 255" in line and "levels=17" in line for line in said)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -157,7 +157,7 @@ def test_folders_that_cannot_be_read(tmp_path, make, sentence):
         ({"x": np.full((4, 4, 4), -1)}, "numbers from -1 to -1"),
         ({"x": np.zeros((4, 4, 4, 9), np.uint8)}, "images are .n, H, W. of gray"),
         ({"x": np.zeros((0, 4, 4), np.uint8)}, "holds no images"),
-        ({"x": np.array([["a"]], dtype=object)}, "cannot be read as an array"),
+        ({"x": np.array([["a"]], dtype=object)}, r"cannot be read as an array: it does not hold numbers\.$"),
     ],
 )
 def test_arrays_that_hold_no_images(tmp_path, arrays, sentence):

@@ -44,6 +44,9 @@ def test_the_same_options_resume_and_other_data_are_data(begun):
     assert pf.fit_table(table, **OPTIONS, checkpoint=path, resume=True).history.steps == 3
     with pytest.raises(pf.InputError, match=r"a fit with other data \(.*x"):
         pf.fit_table(table + 1, **OPTIONS, checkpoint=path, resume=True)
+    # A time changes no data: both are named.
+    with pytest.raises(pf.InputError, match=r"a fit with other data \(.*x.*, and max_time None, and now it is 100"):
+        pf.fit_table(table + 1, **OPTIONS, max_time=100.0, checkpoint=path, resume=True)
 
 
 @pytest.mark.parametrize(("option", "now"), [("seed", 4), ("precision", "64-true")])

@@ -305,7 +305,9 @@ def _of_array(path: Path) -> Images:
         stored = np.load(path, allow_pickle=False)
         arrays = {"": stored} if isinstance(stored, np.ndarray) else {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as an array: {error}.") from error
+        # Of anything but numbers, numpy says how to load it unsafely.
+        reason = "it does not hold numbers" if "pickle" in str(error) else str(error).rstrip(".")
+        raise InputError(f"{path} cannot be read as an array: {reason}.") from error
     images = {name: array for name, array in arrays.items() if array.ndim in (3, 4)}
     if len(images) != 1:
         listed = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"

@@ -76,22 +76,7 @@ def fit_images(
             damaged or of another fit.
         TrainingError: losses or gradients were not finite too often.
     """
-    if len(images) < FEWEST_IMAGES:
-        raise InputError(f"A fit needs at least {FEWEST_IMAGES} images, and there are {len(images)}.")
-    if images.shape[1] * images.shape[2] < 2:
-        raise InputError("Images of one pixel are rows of a table: write them as one, and use pushforward fit.")
-    if by_class and images.labels is None:
-        raise InputError(
-            "There are no classes to condition on: put the images of each class into a folder of its own, or a vector "
-            "of whole numbers or names, one for each image, beside the images of an array"
-            f"{f' ({images.obstacle})' if images.obstacle else ''}."
-        )
-    if by_class and len(images.classes) < 2:
-        raise InputError(f"There is one class, {images.classes[0]!r}; to condition on classes needs at least two.")
-    even = images.shape[1] % 2 == 0 and images.shape[2] % 2 == 0
-    flow = ("glow" if even else "realnvp_image") if flow is None else flow
-    if flow not in FLOWS:
-        raise InputError(f"There is no flow of images {flow!r}; there are {', '.join(FLOWS)}.")
+    flow = _flow_of(images, flow, by_class)
     seed = training.get("seed", 0)
     x, context = images.rows(), _one_hot(images) if by_class else None
     split = split_images(images.pixels, images.labels if by_class else None, seed)
@@ -103,7 +88,7 @@ def fit_images(
         f"fitting {flow}, {sum(p.numel() for p in density.parameters())} parameters, to {len(split[0])} images of "
         f"{' × '.join(map(str, images.shape))} numbers"
     )
-    for line in line_of_checkpoint(training):
+    for line in [*_dark(images), *line_of_checkpoint(training)]:
         announce(line)
     training.setdefault("batch_size", BATCH_SIZE)
     with asked_with({"flow": flow, "by_class": by_class, "options": options, **training}):
@@ -129,6 +114,38 @@ def fit_images(
         "seed": seed,
     }
     return fitted
+
+
+def _flow_of(images: Images, flow: str | None, by_class: bool) -> str:
+    """Return the flow to fit; refuse images that it cannot be fitted to."""
+    if len(images) < FEWEST_IMAGES:
+        raise InputError(f"A fit needs at least {FEWEST_IMAGES} images, and there are {len(images)}.")
+    if images.shape[1] * images.shape[2] < 2:
+        raise InputError("Images of one pixel are rows of a table: write them as one, and use pushforward fit.")
+    if by_class and images.labels is None:
+        raise InputError(
+            "There are no classes to condition on: put the images of each class into a folder of its own, or a vector "
+            "of whole numbers or names, one for each image, beside the images of an array"
+            f"{f' ({images.obstacle})' if images.obstacle else ''}."
+        )
+    if by_class and len(images.classes) < 2:
+        raise InputError(f"There is one class, {images.classes[0]!r}; to condition on classes needs at least two.")
+    even = images.shape[1] % 2 == 0 and images.shape[2] % 2 == 0
+    flow = ("glow" if even else "realnvp_image") if flow is None else flow
+    if flow not in FLOWS:
+        raise InputError(f"There is no flow of images {flow!r}; there are {', '.join(FLOWS)}.")
+    return flow
+
+
+def _dark(images: Images) -> list[str]:
+    """A sentence about images whose numbers are all small: none of the others."""
+    largest, highest = int(images.pixels.max()), images.levels - 1
+    if 2 * largest >= highest:
+        return []
+    return [
+        f"no number is above {largest}, of {highest}: bits are those of images of {images.levels} levels, and pictures "
+        f"are dark; pushforward.dequantized(..., levels={largest + 1}) makes a density of images of fewer"
+    ]
 
 
 def _one_hot(images: Images) -> Tensor:

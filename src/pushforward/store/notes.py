@@ -34,8 +34,11 @@ def noted_columns(notes: Any, path: Path) -> NotedColumns:
         ['age']
     """
     notes = notes if isinstance(notes, dict) else {}
-    if isinstance(notes.get("speech"), dict):
-        raise InputError(f"{path} is a model of sound, not of a table: the commands for it are pushforward speech.")
+    for kind, of, commands in (("speech", "sound", "speech"), ("image", "images", "image")):
+        if isinstance(notes.get(kind), dict):
+            raise InputError(
+                f"{path} is a model of {of}, not of a table: the commands for it are pushforward {commands}."
+            )
     columns, given = (_names(notes.get(key), path) for key in ("columns", "given"))
     if len({*columns, *given}) < len([*columns, *given]):
         raise InputError(f"{path} is damaged: two of its columns have the same name.")

@@ -224,7 +224,7 @@ def _needs_arbitrary_conditions(
     """Whether a table needs a model of any columns given any others; an error where a flow was named."""
     hints = [f'column "{name}" of {source} has no value in row {gaps[name]}' for name in roles.features if name in gaps]
     if hints and flow is not None:
-        raise InputError(f"{hints[0]}, which {flow} does not take; leave out the architecture.")
+        raise InputError(f"{hints[0]}, which {flow} does not take; do not name a flow (--flow).")
     # With a named flow an angle is cut open where the fewest rows are.
     angles = any(roles.schema[name].circular for name in roles.modeled)
     return bool(hints) or (flow is None and not streamed and angles)

@@ -280,8 +280,10 @@ def _difference(
         return None
     first = {name: (asked[name], value) for name, value in now.items() if name in asked and asked[name] != value}
     first |= {name: (theirs.get(name), ours[name]) for name in FIRST if name in changed}
-    if first:
-        return ", and ".join(f"{name} {before!r}, and now it is {value!r}" for name, (before, value) in first.items())
+    options = [f"{name} {before!r}, and now it is {value!r}" for name, (before, value) in first.items()]
+    # The other options of a training change neither its data nor its flow.
+    if set(first) - (set(ours) - {"data", "flow", "weights", *FIRST}):
+        return ", and ".join(options)
     parts = []
     if "data" in changed:
         before = dict(theirs.get("data") or {})
@@ -289,8 +291,8 @@ def _difference(
         parts.append(f"other data ({', '.join(names)} differ{'s' if len(names) == 1 else ''})")
     if "flow" in changed or "weights" in changed:
         parts.append("another flow")
-    if parts:
-        return " and ".join(parts)
+    if parts or options:
+        return ", and ".join([*([" and ".join(parts)] if parts else []), *options])
     name = changed[0]
     return f"{name} {theirs.get(name)!r}, and now it is {ours[name]!r}"
 
