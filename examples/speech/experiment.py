@@ -107,6 +107,8 @@ class Experiment:
             teacher,
             self.training.paths,
             max_time=60 * self.minutes,
+            # That of the results in the documentation; long trainings need a smaller one, which is the default.
+            learning_rate=1e-2,
             seed=seed,
             log_path=self.folder / f"{name}.metrics.csv",
             announce=print,

@@ -28,7 +28,7 @@ from pushforward.training.distillation import DistillationReport, distill
 from pushforward.training.settings import TrainingOptions
 
 DEFAULT_STEPS = 2000
-DEFAULTS: TrainingOptions = {"batch_size": 4, "learning_rate": 1e-2, "average_decay": 0.995}
+DEFAULTS: TrainingOptions = {"batch_size": 4, "learning_rate": 3e-3, "average_decay": 0.995}
 # Segments of recordings that give the contexts, and the spectra with which draws are compared.
 SEGMENTS = 2048
 # Segments from which loud ones are chosen, for each of them.
@@ -99,7 +99,7 @@ def distill_speech(
         segment: Samples of a draw; default 1000. Shorter draws make more steps in the same time.
         announce: Called with lines that say what is trained, and which estimator is used.
         training: Options of the run by name, as for `pushforward.distill`. Here `batch_size` is 4, `learning_rate`
-            1e-2, `average_decay` 0.995, and `max_steps` 2000 if neither it nor `max_time` is given; the values in the
+            3e-3, `average_decay` 0.995, and `max_steps` 2000 if neither it nor `max_time` is given; the values in the
             log are minus the loss, in nats per segment.
 
     Returns:
