@@ -134,6 +134,7 @@ def test_vocode_takes_a_sound_or_frames_of_another_program(run, spoken):
         (lambda bands, pitches: (bands, np.log(pitches)), ["Error", "pitch in Hz", "4.78", "frame 1"]),
         (lambda bands, pitches: (bands, 0 * pitches + RATE / 2), ["Error", "pitch in Hz", "4000"]),
         (lambda bands, pitches: (bands, 8 * pitches), ["pitch reaches 960 Hz"]),
+        (lambda bands, pitches: (bands, 0.5 * pitches), ["pitch falls to 60 Hz", "semitones"]),
         (lambda bands, pitches: (bands, pitches), []),
     ],
 )
