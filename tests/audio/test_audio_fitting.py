@@ -13,7 +13,8 @@ from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
 from pushforward.audio.recordings.files import read_recordings, write_audio
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import mel_statistics
-from pushforward.audio.speech.distillation import aligned_segments, distill_speech
+from pushforward.audio.speech.aligned_segments import aligned_segments
+from pushforward.audio.speech.distillation import distill_speech
 from pushforward.audio.speech.fitting import SequenceLikelihood, fit_speech
 from pushforward.audio.speech.measurement import inexactness, measure
 from pushforward.audio.speech.model import MelFrames, SpeechModel

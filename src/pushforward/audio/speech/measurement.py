@@ -18,8 +18,9 @@ from pushforward.audio.evaluation.copies import Copies, System, baseline_vocoder
 from pushforward.audio.recordings.checks import refuse_silence
 from pushforward.audio.recordings.files import Recordings
 from pushforward.audio.recordings.spectral import log_spectral_distance, multi_resolution_distance
+from pushforward.audio.speech.aligned_segments import aligned_segments
 from pushforward.audio.speech.baselines import Ladder
-from pushforward.audio.speech.distillation import SMALLEST_SPREAD, aligned_segments
+from pushforward.audio.speech.distillation import SMALLEST_SPREAD
 from pushforward.audio.speech.fitting import with_noise
 from pushforward.audio.speech.model import SpeechModel, check_duration
 from pushforward.errors import InputError
