@@ -36,7 +36,7 @@ def aligned_segments(
     long_enough = [i for i, samples in enumerate(recordings.samples) if len(samples) >= length]
     if not long_enough:
         raise InputError(
-            f"No file lasts {length / recordings.rate:.2f} s, the length of a segment: choose a shorter one."
+            f"No file lasts {length / recordings.rate:.2f} s, the length of a segment (--segment): choose less."
         )
     kept = recordings.take(long_enough)
     hop = model.hop

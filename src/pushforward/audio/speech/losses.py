@@ -98,7 +98,7 @@ class MelPenalty:
         if self.inner.stop <= self.inner.start:
             raise InputError(
                 f"The mel loss needs segments of more than {2 * edge * self.mel.hop} samples, not of {samples}: choose "
-                "longer ones, or give it no weight."
+                "longer ones (--segment), or give it no weight."
             )
 
     def __call__(self, draw: Draw) -> Tensor:
