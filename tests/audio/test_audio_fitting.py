@@ -13,9 +13,10 @@ from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
 from pushforward.audio.recordings.files import read_recordings, write_audio
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import mel_statistics
-from pushforward.audio.speech.distillation import aligned_segments, distill_speech
+from pushforward.audio.speech.aligned_segments import aligned_segments
+from pushforward.audio.speech.distillation import distill_speech
 from pushforward.audio.speech.fitting import SequenceLikelihood, fit_speech
-from pushforward.audio.speech.measurement import inexactness, measure
+from pushforward.audio.speech.measurement import LARGEST_INEXACTNESS, SpeechFigures, alarms_of, inexactness, measure
 from pushforward.audio.speech.model import MelFrames, SpeechModel
 
 RATE = 8000
@@ -184,13 +185,20 @@ def test_a_quiet_student_raises_the_alarm(sounds, fitted):
 def test_exactness_is_measured(head):
     teacher = adaptive_wavenet(order=2, channels=4, layers=3, head=head, components=2)
     nn.init.normal_(teacher.network.output.weight, std=0.1)
-    assert inexactness(SpeechModel(teacher, RATE)) < 1e-9
+    assert inexactness(SpeechModel(teacher, RATE)) < LARGEST_INEXACTNESS
     plain = pf.wavenet(channels=4, layers=3, head=head, components=2, scale=0.1)
     nn.init.normal_(plain.network.output.weight, std=0.1)
-    assert inexactness(SpeechModel(plain, RATE)) < 1e-9
+    assert inexactness(SpeechModel(plain, RATE)) < LARGEST_INEXACTNESS
     student = pf.parallel_wavenet(channels=4, layers=3)
     nn.init.normal_(student.networks[0].output.weight, std=0.1)
-    assert inexactness(SpeechModel(student, RATE)) < 1e-9
+    assert inexactness(SpeechModel(student, RATE)) < LARGEST_INEXACTNESS
+
+
+def test_a_round_trip_that_is_not_exact_raises_an_alarm():
+    """To 1e-10, as the documentation of the models says."""
+    for error, count in ((9e-11, 0), (2e-10, 1), (float("nan"), 1), (float("inf"), 1), (None, 0)):
+        alarms = alarms_of(SpeechFigures("s", "student", conditional=False, weights=1, inexactness=error))
+        assert len(alarms) == count and all("s is not exact" in alarm for alarm in alarms)
 
 
 def test_a_divergence_of_a_known_pair_is_measured(sounds):

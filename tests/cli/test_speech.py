@@ -134,6 +134,7 @@ def test_vocode_takes_a_sound_or_frames_of_another_program(run, spoken):
         (lambda bands, pitches: (bands, np.log(pitches)), ["Error", "pitch in Hz", "4.78", "frame 1"]),
         (lambda bands, pitches: (bands, 0 * pitches + RATE / 2), ["Error", "pitch in Hz", "4000"]),
         (lambda bands, pitches: (bands, 8 * pitches), ["pitch reaches 960 Hz"]),
+        (lambda bands, pitches: (bands, 0.5 * pitches), ["pitch falls to 60 Hz", "semitones"]),
         (lambda bands, pitches: (bands, pitches), []),
     ],
 )
@@ -156,12 +157,12 @@ def test_a_pitch_gives_the_student_a_voice(spoken):
 def test_distil_reports_the_divergence(run, spoken):
     result = run(
         *("speech", "distill", spoken / "teacher.safetensors", "-o", "s.safetensors", "--power", 0),
-        *("--channels", 4, "--layers", 4, "--json"),
+        *("--channels", 4, "--layers", 4, "--segment", 800, "--json"),
     )
     assert result.status == 0
     about = result.json()
     assert about["estimator"] == "closed_form" and about["kl_nats_per_sample"] > 0
-    assert about["kl_nats_per_segment"] == pytest.approx(1000 * about["kl_nats_per_sample"])
+    assert about["kl_nats_per_segment"] == pytest.approx(800 * about["kl_nats_per_sample"])
     assert "KL(student || teacher)" in result.err and "closed_form" in result.err
 
 
@@ -306,6 +307,11 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         ),
         (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--spectral", "1"], ["spectral", "mel frames"]),
         (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--mel", "1"], ["mel loss", "mel frames"]),
+        (
+            ["distill", "{mel_teacher}", "{wavs}", "-o", "m.safetensors", "--mel", "1", "--segment", "300"],
+            ["more than 320 samples, not of 320", "--segment"],
+        ),
+        (["distill", "{teacher}", "{wavs}", "-o", "m.safetensors", "--segment", "9000"], ["1.12 s", "--segment"]),
         (["vocode", "{teacher}", "--like", "one.wav", "-o", "a.wav"], ["takes no mel frames"]),
         (["vocode", "{mel_teacher}", "--like", "fast.wav", "-o", "a.wav"], ["fast.wav", "this model takes 8000"]),
         (["vocode", "{mel_teacher}", "--like", "none.npy", "-o", "a.wav"], ["There is no file none.npy"]),
@@ -383,7 +389,9 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arg
         assert word in result.err
 
 
-@pytest.mark.parametrize("arguments", [["fit", "--channels"], ["fit", "--layers"], ["distill", "--flows"]])
+@pytest.mark.parametrize(
+    "arguments", [["fit", "--channels"], ["fit", "--layers"], ["distill", "--flows"], ["distill", "--segment"]]
+)
 def test_sizes_that_make_no_network_are_refused_by_their_option(run, spoken, arguments):
     command, option = arguments
     inputs = [spoken / "wavs"] if command == "fit" else [spoken / "teacher.safetensors", spoken / "wavs"]

@@ -68,7 +68,24 @@ def test_describe_tells_without_loading(saved):
     assert about["version"] == pf.__version__
     assert about["config"] == flow.config
     assert about["notes"] == {"columns": ["a", "b", "c"], "given": ["d"]}
-    assert about["parameters"] == sum(t.numel() for t in flow.state_dict().values())
+
+
+def test_the_number_of_parameters_is_of_those_that_are_trained(tmp_path):
+    x = torch.randn(50, 2)
+    flow = pf.standardized(pf.maf(2, layers=1, hidden=(4,)), x)
+    path = tmp_path / "flow.safetensors"
+    pf.save(flow, path)
+    trained, stored = (sum(t.numel() for t in part) for part in (flow.parameters(), flow.state_dict().values()))
+    # Shift and scale of each column are stored as well.
+    assert pf.describe(path)["parameters"] == trained == stored - 4
+    about = {"format": pf.describe(path)["format"], "version": "0.2.0"}
+    for damaged in ("many", 3.5, True, -1, {}):
+        rewrite(path, pushforward=json.dumps({**about, "parameters": damaged}))
+        with pytest.raises(pf.InputError, match="damaged description"):
+            pf.describe(path)
+    # Earlier versions did not write the number.
+    rewrite(path, pushforward=json.dumps(about))
+    assert pf.describe(path)["parameters"] == stored and pf.load(path).features == 2
 
 
 def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):

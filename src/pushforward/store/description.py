@@ -41,7 +41,8 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         {"version", "format", "config", "dtype", "notes", "parameters"}: config and notes as given to `save`, in the
-        names of this version if an earlier one wrote the file; parameters the number of stored numbers.
+        names of this version if an earlier one wrote the file; parameters the number of those that training changes,
+        of a file of version 0.2 or earlier that of all stored numbers.
 
     Raises:
         InputError: as for `load`.
@@ -50,13 +51,14 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     metadata = {key: value for key, value in read_metadata(path).items() if key != "digest"}
     with opened(path) as file:
         shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
-    return {**metadata, "parameters": sum(math.prod(shape) for shape in shapes)}
+    parameters, stored = metadata.pop("parameters"), sum(math.prod(shape) for shape in shapes)
+    return {**metadata, "parameters": stored if parameters is None else parameters}
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Read version, format, digest, config, dtype and notes of a model file.
+    """Read version, format, digest, number of parameters, config, dtype and notes of a model file.
 
-    The digest of the weights is None in files of versions that wrote none.
+    The digest of the weights and the number are None in files of versions that wrote none.
 
     Raises:
         InputError: the file is not a model file that this version reads.
@@ -69,7 +71,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = {key: json.loads(texts[key]) for key in ("pushforward", "config", "dtype", "notes")}
         about = metadata.pop("pushforward")
         version, file_format, digest = str(about["version"]), about["format"], about.get("digest")
-        if type(file_format) is not int:
+        parameters = about.get("parameters")
+        if type(file_format) is not int or not (parameters is None or (type(parameters) is int and parameters >= 0)):
             raise TypeError
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
@@ -90,7 +93,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         config, notes = in_present_names(metadata["config"], metadata["notes"], file_format)
     except RecursionError:
         raise InputError(f"{path} is a pushforward model with a damaged description: it cannot be loaded.") from None
-    about = {"version": version, "format": file_format, "digest": digest}
+    about = {"version": version, "format": file_format, "digest": digest, "parameters": parameters}
     return {**about, "config": config, "dtype": metadata["dtype"], "notes": notes}
 
 

@@ -6,6 +6,7 @@ weights are plain numbers.
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +47,10 @@ class Saveable(Protocol):
         """The weights by name."""
         ...
 
+    def parameters(self) -> Iterator[Tensor]:
+        """Those of the weights that training changes."""
+        ...
+
 
 def save(flow: Saveable, path: str | os.PathLike[str], **notes: Any) -> None:
     """Write a flow to one file, atomically: the file is either complete or absent.
@@ -75,9 +80,10 @@ def save(flow: Saveable, path: str | os.PathLike[str], **notes: Any) -> None:
         )
     # Safetensors refuses tied weights and views: each tensor is copied.
     tensors = {key: value.detach().clone().contiguous().cpu() for key, value in flow.state_dict().items()}
-    digest = digest_of(tensors, torch.uint8)
+    digest, parameters = digest_of(tensors, torch.uint8), sum(parameter.numel() for parameter in flow.parameters())
+    about = {"format": FORMAT, "version": __version__, "digest": digest, "parameters": parameters}
     metadata = {
-        "pushforward": json.dumps({"format": FORMAT, "version": __version__, "digest": digest}),
+        "pushforward": json.dumps(about),
         "config": json.dumps(flow.config),
         "dtype": json.dumps(str(flow.reference.dtype).removeprefix("torch.")),
         "notes": json.dumps(notes),

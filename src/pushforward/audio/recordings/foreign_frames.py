@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from pushforward.audio.recordings.mel import FLOOR, LogMel
-from pushforward.audio.recordings.pitch import HIGHEST, lowest_found
+from pushforward.audio.recordings.pitch import HIGHEST, LOWEST, range_found
 from pushforward.errors import InputError
 
 # The rounding of float32, and of numbers that were written with two digits.
@@ -53,22 +53,23 @@ def read_frames(path: str | os.PathLike[str], mel: LogMel, pitch: bool) -> np.nd
         raise InputError(f"{path} has a number that is not finite in frame {row}.")
     _refuse_impossible_bands(path, frames[:, : mel.bands], mel)
     if pitch:
-        _refuse_impossible_pitch(path, frames[:, -1], mel.rate)
+        _refuse_impossible_pitch(path, frames[:, -1], mel)
     return frames
 
 
-def doubt(frames: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> str:
+def doubt(frames: np.ndarray, mean: np.ndarray, deviation: np.ndarray, rate: int) -> str:
     """Return a sentence about frames that are far from those of a training; "" if none is.
 
     Arguments:
         frames: (frames, columns), the bands first.
         mean: Of each band over the frames of the training, (bands,).
         deviation: Their standard deviation, (bands,).
+        rate: Samples per second.
 
     Example:
-        >>> doubt(np.zeros((200, 2)), np.array([-8.0, -6.0]), np.array([4.0, 5.0])).split(":")[0]
+        >>> doubt(np.zeros((200, 2)), np.array([-8.0, -6.0]), np.array([4.0, 5.0]), 8000).split(":")[0]
         'The frames lie 2.0 standard deviations from those of the training in band 1, on average 0.0 instead of -8.0'
-        >>> doubt(np.full((200, 2), -7.0), np.array([-8.0, -6.0]), np.array([4.0, 5.0]))
+        >>> doubt(np.full((200, 2), -7.0), np.array([-8.0, -6.0]), np.array([4.0, 5.0]), 8000)
         ''
     """
     bands = len(mean)
@@ -83,8 +84,20 @@ def doubt(frames: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> str:
                 "pause, they may be linear powers, log10, decibels or standardized numbers instead of natural "
                 "logarithms of power."
             )
-    if frames.shape[1] > bands and (highest := float(frames[:, -1].max())) > HIGHEST:
-        return f"The pitch reaches {highest:.0f} Hz: models have learned pitches up to {HIGHEST:g} Hz."
+    return _doubt_about_pitch(frames[:, -1], rate) if frames.shape[1] > bands else ""
+
+
+def _doubt_about_pitch(pitches: np.ndarray, rate: int) -> str:
+    """Return a sentence about pitches that no frame of a training has: its tracker does not look for them."""
+    voiced = pitches[pitches > 0]
+    if not len(voiced):
+        return ""
+    lowest, highest = range_found(rate)
+    learned = f"models have learned pitches from {LOWEST:g} to {HIGHEST:g} Hz"
+    if (top := float(voiced.max())) > highest + TOLERANCE:
+        return f"The pitch reaches {top:.0f} Hz: {learned}."
+    if (bottom := float(voiced.min())) < lowest - TOLERANCE:
+        return f"The pitch falls to {bottom:.0f} Hz: {learned}. Unless it is a creaky voice, these may be semitones."
     return ""
 
 
@@ -107,12 +120,14 @@ def _refuse_impossible_bands(path: str | os.PathLike[str], bands: np.ndarray, me
     )
 
 
-def _refuse_impossible_pitch(path: str | os.PathLike[str], pitches: np.ndarray, rate: int) -> None:
-    lowest = lowest_found(rate)
-    wrong = (pitches != 0) & ((pitches < lowest) | (pitches >= rate / 2))
+def _refuse_impossible_pitch(path: str | os.PathLike[str], pitches: np.ndarray, mel: LogMel) -> None:
+    # A window that is shorter than a period shows no pitch: such numbers are logarithms, or no pitch in Hz at all.
+    lowest, highest = mel.rate / mel.n_fft, mel.rate / 2
+    wrong = (pitches != 0) & ((pitches < lowest) | (pitches >= highest))
     if wrong.any():
         frame = int(wrong.argmax())
         raise InputError(
-            f"{path} must have the pitch in Hz in its last column, 0 where it is unvoiced, otherwise from {lowest:.1f} "
-            f"to less than {rate / 2:g}: it has {pitches[frame]:.4g} in frame {frame + 1}."
+            f"{path} must have the pitch in Hz in its last column, 0 where it is unvoiced, otherwise from "
+            f"{lowest:.1f}, a period in the window of a frame, to less than {highest:g}: it has "
+            f"{pitches[frame]:.4g} in frame {frame + 1}."
         )

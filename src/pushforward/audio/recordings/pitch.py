@@ -67,9 +67,17 @@ def pitch(
     return _best_path(frequencies, strengths, 0.01 * rate / hop)
 
 
-def lowest_found(rate: int) -> float:
-    """Return the lowest pitch in Hz that `pitch` gives by default: that of the longest lag, half a step longer."""
-    return rate * OVERSAMPLING / (int(rate / LOWEST * OVERSAMPLING) + 0.5)
+def range_found(rate: int) -> tuple[float, float]:
+    """Return the lowest and the highest pitch in Hz that `pitch` can give by default.
+
+    They are those of the longest and of the shortest lag, each with the half step to which a maximum may be shifted.
+
+    Example:
+        >>> tuple(round(limit, 1) for limit in range_found(8000))
+        (75.0, 503.9)
+    """
+    steps = rate * OVERSAMPLING
+    return steps / (int(steps / LOWEST) + 0.5), steps / (math.ceil(steps / HIGHEST) - 0.5)
 
 
 def pitch_features(pitches: np.ndarray) -> Tensor:

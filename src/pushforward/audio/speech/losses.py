@@ -47,6 +47,8 @@ class ContrastivePenalty:
     Arguments:
         teacher: A density with `log_prob(x, context)`.
 
+    Cost: a pass of the teacher and a backward pass, as for the divergence.
+
     Source: van den Oord et al., 2017, arXiv:1711.10433.
     """
 
@@ -57,9 +59,12 @@ class ContrastivePenalty:
         """Return the penalty of each draw, (rows,)."""
         if draw.context is None or len(draw.x) < 2:
             raise InputError("The contrastive loss needs a conditional model and at least two draws in a step.")
-        other = self.teacher.log_prob(draw.x, draw.context.roll(1, 0))
-        own = 0.0 if draw.student is None else draw.student.log_prob(draw.x).sum(-1)
-        return other - own
+        if draw.student is None:
+            raise InputError(
+                "The contrastive loss needs the conditional distributions of the student: choose an estimator that has "
+                "them, closed_form or conditional_mc."
+            )
+        return self.teacher.log_prob(draw.x, draw.context.roll(1, 0)) - draw.student.log_prob(draw.x).sum(-1)
 
 
 class MelPenalty:
@@ -69,7 +74,8 @@ class MelPenalty:
 
     Bands average over frequencies, so that the randomness of a draw counts less than in `MultiResolutionLoss`, and the
     few frequencies of a low band count as much as the many of a high one. Frames whose window reaches beyond the draw
-    are left out: those that were given have seen the recording there.
+    are left out: those that were given have seen the recording there. A draw that is quieter than the noise of rounding
+    is not pulled back, since its frames have the floor of `LogMel`: the power loss has none.
 
     Arguments:
         frames: Of the teacher.
@@ -77,6 +83,8 @@ class MelPenalty:
 
     Raises:
         InputError: The window of each frame reaches beyond the draw.
+
+    Cost: a short-time Fourier transform.
 
     Source: Kong, Kim and Bae, 2020, arXiv:2010.05646 (the mel-spectrogram loss).
     """
@@ -90,7 +98,7 @@ class MelPenalty:
         if self.inner.stop <= self.inner.start:
             raise InputError(
                 f"The mel loss needs segments of more than {2 * edge * self.mel.hop} samples, not of {samples}: choose "
-                "longer ones, or give it no weight."
+                "longer ones (--segment), or give it no weight."
             )
 
     def __call__(self, draw: Draw) -> Tensor:

@@ -18,8 +18,9 @@ from pushforward.audio.evaluation.copies import Copies, System, baseline_vocoder
 from pushforward.audio.recordings.checks import refuse_silence
 from pushforward.audio.recordings.files import Recordings
 from pushforward.audio.recordings.spectral import log_spectral_distance, multi_resolution_distance
+from pushforward.audio.speech.aligned_segments import aligned_segments
 from pushforward.audio.speech.baselines import Ladder
-from pushforward.audio.speech.distillation import SMALLEST_SPREAD, aligned_segments
+from pushforward.audio.speech.distillation import SMALLEST_SPREAD
 from pushforward.audio.speech.fitting import with_noise
 from pushforward.audio.speech.model import SpeechModel, check_duration
 from pushforward.errors import InputError
@@ -29,7 +30,7 @@ TIMING_REPEATS = 5
 # Samples of a segment, at least.
 FEWEST_SAMPLES = 256
 # The largest difference between the noise of a draw and the noise recovered from it, in float64.
-LARGEST_INEXACTNESS = 1e-9
+LARGEST_INEXACTNESS = 1e-10
 
 
 @dataclass
@@ -187,7 +188,7 @@ def measure(
     for one in measured:
         if (reference := _reference(one, measured)) is not None:
             _compare(one, reference, lengths, seed)
-        one.figures.alarms = _alarms(one.figures)
+        one.figures.alarms = alarms_of(one.figures)
     ladder = next((m.notes["ladder"] for m in models if "ladder" in m.notes), None)
     baselines = {} if ladder is None else Ladder.from_dict(ladder).score(with_noise(recordings, seed))
     return SpeechReport(
@@ -401,7 +402,8 @@ def _least_seconds(function: Callable[[], Any]) -> float:
     return least
 
 
-def _alarms(figures: SpeechFigures) -> list[str]:
+def alarms_of(figures: SpeechFigures) -> list[str]:
+    """Return sentences about a model that is too quiet, or whose draws do not have the density that it states."""
     alarms = []
     remedy = "distill with a power loss, or give it more weight" if figures.kind == "student" else "fit it longer"
     ratios = ((figures.spread, "the recordings"), (figures.spread_of_reference, f"the draws of {figures.reference}"))

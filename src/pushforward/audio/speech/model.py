@@ -92,7 +92,7 @@ class MelFrames:
 
     def doubt(self, frames: np.ndarray) -> str:
         """Return a sentence about frames that are far from those of the training; "" if they are not."""
-        return doubt(frames, self.mean.numpy(), self.deviation.numpy())
+        return doubt(frames, self.mean.numpy(), self.deviation.numpy(), self.mel.rate)
 
 
 @dataclass

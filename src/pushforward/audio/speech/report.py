@@ -90,9 +90,9 @@ def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:
 # Of each measure its name, the factor on it, and its unit.
 COLUMNS = {
     "intelligibility": ("intelligibility (STOI)", 1, ""),
-    "words": ("words heard again", 100, " %"),
-    "pitch": ("pitch within half a semitone", 100, " %"),
-    "voicing": ("same voicing", 100, " %"),
+    "words": ("words heard again", 100, "%"),
+    "pitch": ("pitch within half a semitone", 100, "%"),
+    "voicing": ("same voicing", 100, "%"),
     "distortion": ("mel cepstral distortion", 1, " dB"),
 }
 
@@ -122,7 +122,7 @@ def _copies(copies: Copies) -> list[str]:
     caution = " Those of so few files are too narrow: let the models copy more (--copies)." if few else ""
     return [
         "<h2>Copies of recordings</h2>",
-        f"<p>{counted(len(copies.names), 'recording')}, copied from their mel frames. In brackets 95 % confidence "
+        f"<p>{counted(len(copies.names), 'recording')}, copied from their mel frames. In brackets: 95% confidence "
         f"intervals over the files.{caution}</p>",
         f"<table><tr><th>system</th>{head}</tr>{rows}</table>",
         '<p class="note">STOI compares spectral envelopes over 0.4 s; 1 is perfect. Words heard again: of the words '

@@ -7,12 +7,37 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.audio.models.architectures import Family, parallel_wavenet
 from pushforward.audio.models.predictive_student import PredictiveParallelWaveNet, predictive_parallel_wavenet
+from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.recordings.pitch import REFERENCE
-from pushforward.audio.speech.model import MelFrames
+from pushforward.audio.speech.model import MelFrames, SpeechModel
 
 # Of a voice, by default.
 HARMONICS = 20
+# Of a new student if its teacher does not know the standard deviation of the recordings.
+STANDARD_DEVIATION = 0.05
+
+
+def student_of(teacher: SpeechModel, univariate: Family, harmonics: int, **sizes: Any) -> ParallelWaveNet:
+    """Return a new student, with the teacher's linear prediction if it has one, and a voice if its frames have it.
+
+    Arguments:
+        teacher: An autoregressive model.
+        univariate: "relative_affine", "affine" or "spline".
+        harmonics: Of the voice.
+        sizes: Options of both parallel WaveNets, such as `flows`.
+    """
+    density = teacher.density
+    coefficients, ladder = density.prediction_coefficients, teacher.notes.get("ladder")
+    if coefficients is None or not ladder:
+        scale = float(teacher.notes.get("standard_deviation", STANDARD_DEVIATION))
+        sizes |= {"context": density.context_features, "hop": density.hop}
+        return parallel_wavenet(univariate=univariate, scale=scale, **sizes)
+    variance = ladder["error_variance"]
+    return predictive_student(
+        coefficients, variance, teacher.frames, teacher.rate, harmonics, univariate=univariate, **sizes
+    )
 
 
 def predictive_student(

@@ -43,6 +43,9 @@ def distill(
             min=0, max=1000, help="Harmonics of the student's voice, for mel frames with a pitch; default 20, 0: none."
         ),
     ] = None,
+    segment: Annotated[
+        int, typer.Option(min=1, help="Samples of a draw: shorter draws make more steps in the same time.")
+    ] = 1000,
     loud: Annotated[bool, typer.Option("--loud", help="Choose segments by their volume: pauses count little.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
@@ -71,6 +74,7 @@ def distill(
             spectral=spectral,
             mel=mel,
             harmonics=harmonics,
+            segment=segment,
             loud=loud,
             max_time=max_time,
             seed=seed,
