@@ -36,10 +36,11 @@ SHA256 = "2be3ea287d83299d143815fa804f11179a75b7affd4a758b98b55f5afc18a35d"
 SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
 TEST_SHARE, TEST_SEED = 0.1, 0
 # The papers' losses: the divergence alone, ClariNet's regularization of log-scales, a power loss.
+DIVERGENCE = {"power": 0.0, "spectral": 0.0, "mel": 0.0}
 LOSSES = {
-    "kl": {"power": 0.0},
-    "regularized": {"power": 0.0, "log_scale_regularization": 4.0},
-    "power": {"power": 0.3},
+    "kl": DIVERGENCE,
+    "regularized": {**DIVERGENCE, "log_scale_regularization": 4.0},
+    "power": {**DIVERGENCE, "power": 0.3},
 }
 KINDS = {"plain": False, "mel": True}
 

@@ -27,6 +27,8 @@ from pushforward.training.settings import TrainingOptions
 
 DEFAULT_STEPS = 2000
 DEFAULTS: TrainingOptions = {"batch_size": 4, "learning_rate": 3e-3, "average_decay": 0.995}
+# Weights of the losses of spectra, of draws and recordings with the same mel frames.
+SPECTRA = {"spectral": 1.5, "mel": 3.0}
 # Segments of recordings that give the contexts, and the spectra with which draws are compared.
 SEGMENTS = 2048
 # A student is too quiet if its standard deviation is less than this fraction of the recordings'.
@@ -60,12 +62,12 @@ def distill_speech(
     univariate: Family = "relative_affine",
     log_scale_regularization: float = 0.0,
     power: float = 0.3,
-    spectral: float = 0.0,
-    mel: float = 0.0,
+    spectral: float | None = None,
+    mel: float | None = None,
     contrastive: float = 0.0,
     harmonics: int | None = None,
     loud: bool = False,
-    segment: int = 1000,
+    segment: int | None = None,
     announce: Announce = silent,
     **training: Unpack[TrainingOptions],
 ) -> SpeechDistillation:
@@ -85,14 +87,15 @@ def distill_speech(
             if it has one (`predictive_parallel_wavenet`).
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
         power: Weight of the power loss ("log_average"), in nats per sample; default 0.3, 0 for none.
-        spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default 0.
-        mel: Weight of the loss of `MelPenalty`, likewise; default 0.
+        spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default
+            None, which is 1.5 for these.
+        mel: Weight of the loss of `MelPenalty`, likewise; default None, which is 3.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
         harmonics: Of the student's voice (`HarmonicSource`), if the frames of the teacher hold the pitch; default None,
             which is 20 for such a teacher.
         loud: Whether to choose the segments of the recordings with probabilities proportional to their volume, so that
             pauses have little weight in all losses, and in the divergence that is returned; default False.
-        segment: Samples of a draw; default 1000. Shorter draws make more steps in the same time.
+        segment: Samples of a draw; default those of an eighth of a second. Shorter draws make more steps in the same time.
         announce: Called with lines that say what is trained, and which estimator is used.
         training: Options of the run by name, as for `pushforward.distill`. Here `batch_size` is 4, `learning_rate`
             3e-3, `average_decay` 0.995, and `max_steps` 2000 if neither it nor `max_time` is given; the values in the
@@ -106,12 +109,18 @@ def distill_speech(
             its range, or the checkpoint is damaged or of another distillation.
         TrainingError: Losses or gradients were not finite too often.
     """
-    weights = {"power": power, "spectral": spectral, "mel": mel, "contrastive": contrastive}
+    default = {"spectral": 0.0, "mel": 0.0} if teacher.frames is None else SPECTRA
+    weights = {
+        "power": power,
+        "spectral": default["spectral"] if spectral is None else spectral,
+        "mel": default["mel"] if mel is None else mel,
+        "contrastive": contrastive,
+    }
     regularized = {**weights, "regularization": log_scale_regularization}
     check_distillation(teacher, sources, univariate, regularized, harmonics)
     harmonics = HARMONICS if harmonics is None else harmonics
     seed = training.get("seed", 0)
-    segment = -(-segment // teacher.hop) * teacher.hop
+    segment = -(-(teacher.rate // 8 if segment is None else segment) // teacher.hop) * teacher.hop
     recordings = read_recordings(sources, teacher.rate) if sources else None
     if recordings is not None:
         refuse_unusable(recordings)

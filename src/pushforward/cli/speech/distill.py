@@ -32,11 +32,15 @@ def distill(
         float, typer.Option(help="Weight of the contrastive loss, for mel frames; 0 leaves it out.")
     ] = 0.0,
     spectral: Annotated[
-        float, typer.Option(help="Weight of the multi-resolution spectral loss, for mel frames; 0 leaves it out.")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="Weight of the multi-resolution spectral loss; default 1.5 for mel frames, 0 leaves it out."),
+    ] = None,
     mel: Annotated[
-        float, typer.Option(help="Weight of the distance of mel frames of draws from those given; 0 leaves it out.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="Weight of the distance of mel frames of draws from those given; default 3, 0 leaves it out."
+        ),
+    ] = None,
     harmonics: Annotated[
         int | None,
         typer.Option(
@@ -44,8 +48,8 @@ def distill(
         ),
     ] = None,
     segment: Annotated[
-        int, typer.Option(min=1, help="Samples of a draw: shorter draws make more steps in the same time.")
-    ] = 1000,
+        int | None, typer.Option(min=1, help="Samples of a draw; default those of an eighth of a second.")
+    ] = None,
     loud: Annotated[bool, typer.Option("--loud", help="Choose segments by their volume: pauses count little.")] = False,
     max_time: MaxTime = None,
     seed: Seed = 0,
