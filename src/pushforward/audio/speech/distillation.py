@@ -95,7 +95,8 @@ def distill_speech(
             which is 20 for such a teacher.
         loud: Whether to choose the segments of the recordings with probabilities proportional to their volume, so that
             pauses have little weight in all losses, and in the divergence that is returned; default False.
-        segment: Samples of a draw; default those of an eighth of a second. Shorter draws make more steps in the same time.
+        segment: Samples of a draw; default those of an eighth of a second. Shorter draws make more steps in the same
+            time.
         announce: Called with lines that say what is trained, and which estimator is used.
         training: Options of the run by name, as for `pushforward.distill`. Here `batch_size` is 4, `learning_rate`
             3e-3, `average_decay` 0.995, and `max_steps` 2000 if neither it nor `max_time` is given; the values in the
