@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from pushforward.images.files import Images, grid, write_image
 from pushforward.images.fitting import fit_images
 from pushforward.images.model import ImageModel
+from pushforward.images.recognition import recognition
 
 # From the 17 levels of the digits to those of 8 bits, which can be seen.
 BRIGHTNESS, LARGER = 15, 6
@@ -56,8 +57,9 @@ def main() -> None:
             model.save(options.model)
     bits = model.bits_per_dim(test, model.contexts_of(test)).double()
     figures = {"bits": float(bits.mean()), "error": float(bits.std()) / len(bits) ** 0.5}
-    share = model.share_recognized(model.log_joint(test), test)
-    print(json.dumps({**model.notes, **figures, "test_images": len(test), "recognized": share}, indent=2))
+    known = recognition(model.log_joint(test), test, model.classes)
+    assert known is not None
+    print(json.dumps({**model.notes, **figures, "test_images": len(test), "recognized": known.share}, indent=2))
     torch.manual_seed(options.seed)
     rows = rows_of(model, test.pixels, test.labels, options.seed)
     page = grid(np.concatenate(rows), len(rows[0]))

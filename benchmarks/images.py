@@ -31,6 +31,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.images.files import Images
 from pushforward.images.model import ImageModel
+from pushforward.images.recognition import recognition
 
 SHAPE, LEVELS, CLASSES = (1, SIDE, SIDE), 256, 10
 # Chosen by the validation images.
@@ -82,14 +83,14 @@ def one_hot(images: Labeled) -> Tensor:
     return torch.nn.functional.one_hot(images[1], CLASSES).float()
 
 
-def recognized(model: ImageModel, images: Labeled) -> float:
+def recognized(model: ImageModel, images: Labeled) -> float | None:
     """The share of some images of which their own class is the most probable one."""
     x, classes = images
     pixels = x.numpy().astype("uint8").reshape(-1, *SHAPE)
     found = Images(pixels, [str(number) for number in range(len(x))], classes.numpy(), model.classes)
-    share = model.share_recognized(model.log_joint(found).cpu(), found)
-    assert share is not None
-    return share
+    known = recognition(model.log_joint(found).cpu(), found, model.classes)
+    assert known is not None
+    return known.share
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
