@@ -1,10 +1,14 @@
 """The benchmarks of images on made-up ones and tiny flows: their figures, by class, and their picture."""
 
+import argparse
+import ast
 import json
+import math
 import sys
 
 import digits
 import images
+import mnist
 import numpy as np
 import pytest
 import torch
@@ -40,3 +44,20 @@ def test_the_digits_are_fitted_and_drawn(tmp_path, monkeypatch, capsys):
     digits.main()
     said = json.loads(capsys.readouterr().out)
     assert said["test_images"] == 360 and 0 <= said["recognized"] <= 1 and picture.exists()
+
+
+@pytest.mark.slow
+def test_the_flow_of_logits_states_nats(tmp_path, monkeypatch, capsys):
+    """A flow that starts at the identity has, before any step, the density of independent normal logits."""
+    monkeypatch.setattr(mnist, "VALIDATION", 20)
+    monkeypatch.setattr(mnist, "images", lambda part: made_up(80)[0].numpy().astype(np.uint8))
+    monkeypatch.setattr("image_fits.pf.fit", lambda *data, **options: argparse.Namespace(steps=0))
+    monkeypatch.setattr(sys, "argv", ["mnist.py", "--layers", "1", "--hidden", "8", "--log", str(tmp_path / "log.csv")])
+    mnist.main()
+    said = ast.literal_eval(capsys.readouterr().out)
+    seen = mnist.to_logits(mnist.dequantized(mnist.images("train")[:-20], 0)).double()
+    test = mnist.to_logits(mnist.dequantized(mnist.images("t10k"), 2)).double()
+    log_prob = torch.distributions.Normal(seen.mean(0), seen.std(0)).log_prob(test).sum(1)
+    assert said["test"] == pytest.approx(float(log_prob.mean()), rel=1e-4)
+    assert said["error"] == pytest.approx(float(log_prob.std()) / math.sqrt(80), rel=1e-3)
+    assert {"machine", "threads", "parameters", "steps", "seconds", "validation"} <= set(said)
