@@ -176,7 +176,8 @@ class ImageModel:
             seed: of the draws; None for one that differs from call to call.
             report: takes the share that is done.
         """
-        context, parts = self._one_hot(self.classes_of_draws(count, name)), []
+        context = self._one_hot(self.classes_of_draws(count, name))
+        parts = []
         with seeded(seed_or_random(seed), self.density.reference.device):
             for start in range(0, count, ROWS):
                 size = min(ROWS, count - start)
