@@ -18,6 +18,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_flow_is_fitted_scores_draws_and_paints(flow, tmp_path):
     pixels = np.random.default_rng(0).integers(256, size=(20, 1, 4, 4), dtype=np.uint8)
