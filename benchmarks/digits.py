@@ -17,9 +17,11 @@ from images_picture import rows_of
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.images.files import Images, grid, write_image
 from pushforward.images.fitting import fit_images
 from pushforward.images.model import ImageModel
+from pushforward.images.recognition import recognition
 
 # From the 17 levels of the digits to those of 8 bits, which can be seen.
 BRIGHTNESS, LARGER = 15, 6
@@ -54,10 +56,11 @@ def main() -> None:
         model = fit_images(training, flow="glow", by_class=True, options=OPTIONS, **fit).model
         if options.model is not None:
             model.save(options.model)
-    bits = model.bits_per_dim(test, model.contexts_of(test)).double()
-    figures = {"bits": float(bits.mean()), "error": float(bits.std()) / len(bits) ** 0.5}
-    share = model.share_recognized(model.log_joint(test), test)
-    print(json.dumps({**model.notes, **figures, "test_images": len(test), "recognized": share}, indent=2))
+    bits, error = mean_and_standard_error(model.bits_per_dim(test, model.contexts_of(test)))
+    known = recognition(model.log_joint(test), test, model.classes)
+    assert known is not None
+    figures = {"bits": bits, "error": error, "test_images": len(test), "recognized": known.share}
+    print(json.dumps({**model.notes, **figures}, indent=2))
     torch.manual_seed(options.seed)
     rows = rows_of(model, test.pixels, test.labels, options.seed)
     page = grid(np.concatenate(rows), len(rows[0]))

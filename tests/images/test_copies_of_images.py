@@ -32,7 +32,7 @@ def test_the_mean_bound_of_images_with_copies_is_that_of_noise_within_its_error(
         distinct = np.unique(random_pixels(40, levels=4, seed=seed), axis=0)
         copies = np.random.default_rng(seed).integers(1, most + 1, size=len(distinct))
         images = images_of(np.repeat(distinct, copies, axis=0))
-        mean, error = mean_of_distinct(model.bits_per_dim(images), images.pixels)
+        mean, error = mean_of_distinct(model.bits_per_dim(images), numbers_of_distinct(images.pixels))
         x = images_of(distinct).rows().double()
         with torch.no_grad():
             noise = torch.rand(200, *x.shape, dtype=torch.float64)
@@ -41,15 +41,16 @@ def test_the_mean_bound_of_images_with_copies_is_that_of_noise_within_its_error(
         own_error = float(each.mean(1).std()) / 200**0.5 / math.log(2) / 4
         assert abs(mean - expected) < 5 * math.hypot(error, own_error)
         # Copies change neither the mean nor its error.
-        once = mean_of_distinct(model.bits_per_dim(images_of(distinct)), distinct)
+        once = mean_of_distinct(model.bits_per_dim(images_of(distinct)), numbers_of_distinct(distinct))
         np.testing.assert_allclose((mean, error), once, rtol=1e-9)
 
 
 def test_one_image_has_no_known_error_however_often_it_comes():
     one = np.repeat(random_pixels(1), 50, axis=0)
-    mean, error = mean_of_distinct(np.full(50, 2.5), one)
+    numbers = numbers_of_distinct(one)
+    mean, error = mean_of_distinct(np.full(50, 2.5), numbers)
     assert mean == 2.5 and math.isnan(error)
-    assert numbers_of_distinct(one).tolist() == [0] * 50
+    assert numbers.tolist() == [0] * 50
 
 
 def test_a_fit_counts_held_out_images_once(monkeypatch):

@@ -389,9 +389,17 @@ def test_glow_of_digits_beats_independent_pixels_and_a_gaussian(digits):
     assert float((labels.view(10, 10) == torch.arange(10)).float().mean()) > 0.8
 
 
-def test_a_fit_improves_digits(digits):
+LEARNERS = {
+    "glow": lambda: pf.glow((1, 8, 8), steps=1, hidden=8, blocks=0),
+    "realnvp_image": lambda: pf.realnvp_image((1, 8, 8), couplings=1, hidden=8, blocks=0),
+    "tarflow": lambda: pf.tarflow((1, 8, 8), patch=2, layers=2, width=16, depth=1, heads=2),
+}
+
+
+@pytest.mark.parametrize("name", ["glow", *(pytest.param(n, marks=pytest.mark.slow) for n in LEARNERS if n != "glow")])
+def test_a_fit_improves_digits(digits, name):
     x, _, validation, _ = digits
-    model = pf.dequantized(pf.glow((1, 8, 8), steps=1, hidden=8, blocks=0), x, levels=17)
+    model = pf.dequantized(LEARNERS[name](), x, levels=17)
     before = float(model.eval().bits_per_dim(validation).detach().mean())
     pf.fit(model, x, validation=validation, max_steps=60, batch_size=64, learning_rate=3e-3, progress=False)
     assert float(model.bits_per_dim(validation).detach().mean()) < before - 0.2

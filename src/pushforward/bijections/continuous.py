@@ -17,9 +17,11 @@ from pushforward.networks.time_features import (
     time_features,
     time_per_logarithmic,
 )
-from pushforward.solvers.ode import integrate
+from pushforward.solvers.ode import LARGEST_STEP, TOLERANCE, integrate
 from pushforward.support.autocast import in_full_precision
 
+# Widths of the hidden layers.
+HIDDEN = (128, 128)
 # With more features, a network of more than two hidden layers has an estimated divergence.
 EXACT_FEATURES = 100
 # The first layer starts with weights so many times as large as usual ones: fields of points in standardized units have
@@ -29,7 +31,6 @@ GRADIENTS = ("direct", "adjoint")
 # A finer solution, to compare with, has a tolerance this many times smaller, and at least this many times as many steps
 # as another one has at least: two solutions with a loose tolerance would otherwise take the same steps.
 FINER, MORE_STEPS = 100, 4
-LARGEST_STEP = 0.25
 # Rows that are checked in every evaluation, and the error in nats from which it warns.
 CHECKED_ROWS, LARGEST_ERROR = 16, 0.01
 
@@ -82,9 +83,9 @@ class Continuous(Bijection):
         self,
         features: int,
         context: int = 0,
-        hidden: Sequence[int] = (128, 128),
+        hidden: Sequence[int] = HIDDEN,
         activation: str = "silu",
-        tolerance: float = 1e-5,
+        tolerance: float = TOLERANCE,
         steps: int | None = None,
         gradient: str = "direct",
     ):

@@ -9,7 +9,7 @@ from pushforward.bijections.base import Bijection, Cost
 from pushforward.networks.linearized import STEEPEST, Linearization, LinearizedMLP, bounded
 from pushforward.networks.mlp import checked_context
 from pushforward.solvers.contraction import Contraction, search_contraction, solve_contraction
-from pushforward.solvers.scalar_root import RootReport
+from pushforward.solvers.solutions import RootReport
 from pushforward.support.autocast import in_full_precision
 
 # Up to this many features the log-determinant is that of the Jacobian itself, and a step of the inverse is Newton's.

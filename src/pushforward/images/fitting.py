@@ -100,8 +100,9 @@ def fit_images(
     held_out = Images(images.pixels[split[1].numpy()], [images.names[number] for number in split[1]])
     bits = model.bits_per_dim(held_out, None if context is None else context[split[1]])
     baseline = independent_pixels(images.pixels[split[0].numpy()], held_out.pixels, images.levels)
-    independent, _ = mean_of_distinct(baseline, held_out.pixels)
-    fitted = ImageFit(model, history, mean_of_distinct(bits, held_out.pixels), independent)
+    numbers = numbers_of_distinct(held_out.pixels)
+    independent, _ = mean_of_distinct(baseline, numbers)
+    fitted = ImageFit(model, history, mean_of_distinct(bits, numbers), independent)
     model.notes = {
         "images": len(images),
         "held_out_images": len(held_out),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,16 +102,21 @@ class ImageModel:
         Raises:
             InputError: a class that is missing, unknown, or given to a model without classes.
         """
-        if not self.classes:
-            if name is not None:
-                raise InputError(NO_CLASSES)
-            return None
-        if name is None:
+        if self.classes and name is None:
             raise InputError(f"This model needs a class: name one with --class ({', '.join(self.classes)}).")
-        if name not in self.classes:
-            raise InputError(f"The model has no class {name!r}; {nearest(name, self.classes, most=len(self.classes))}")
-        row = torch.nn.functional.one_hot(torch.tensor(self.classes.index(name)), len(self.classes))
-        return row.to(self.density.reference).expand(count, -1)
+        return self._one_hot(self.classes_of_draws(count, name))
+
+    def _one_hot(self, names: Sequence[str] | None) -> Tensor | None:
+        """The context of images of these classes, (n, C), or None without classes."""
+        if names is None:
+            return None
+        numbers = {known: number for number, known in enumerate(self.classes)}
+        for name in names:
+            if name not in numbers:
+                known = nearest(name, self.classes, most=len(self.classes))
+                raise InputError(f"The model has no class {name!r}; {known}")
+        rows = torch.tensor([numbers[name] for name in names], dtype=torch.long)
+        return torch.nn.functional.one_hot(rows, len(self.classes)).to(self.density.reference)
 
     def contexts_of(self, images: Images) -> Tensor | None:
         """The context of images whose classes are known, (n, C), or None if the model takes none."""
@@ -121,8 +127,7 @@ class ImageModel:
             raise InputError(
                 f"This model needs classes: name one with --class ({named}), or take all by --posterior{found}."
             )
-        names = [images.classes[label] for label in images.labels]
-        return torch.cat([self.context_of(name, 1) for name in names])  # type: ignore[misc]
+        return self._one_hot([images.classes[label] for label in images.labels])
 
     def bits_per_dim(self, images: Images, context: Tensor | None = None, report: Any = None) -> Tensor:
         """The bits of each number, (n,), of images that `check` has passed; a share that is done goes to `report`."""
@@ -167,15 +172,11 @@ class ImageModel:
 
         Arguments:
             count: how many.
-            name: of their class, for a model of classes; None for each class in turn.
+            name: of their class, for a model of classes; default as `classes_of_draws` says.
             seed: of the draws; None for one that differs from call to call.
             report: takes the share that is done.
         """
-        context: Tensor | None
-        if self.classes and name is None:
-            context = torch.eye(len(self.classes)).to(self.density.reference)[torch.arange(count) % len(self.classes)]
-        else:
-            context = self.context_of(name, count)
+        context = self._one_hot(self.classes_of_draws(count, name))
         parts = []
         with seeded(seed_or_random(seed), self.density.reference.device):
             for start in range(0, count, ROWS):
@@ -187,8 +188,14 @@ class ImageModel:
         return self.pixels(torch.cat(parts))
 
     def classes_of_draws(self, count: int, name: str | None = None) -> list[str] | None:
-        """The name of the class of each image that `sample` draws, or None if the model knows none."""
+        """The name of the class of each image that `sample` draws: `name`, or each class in turn; None without classes.
+
+        Raises:
+            InputError: a name, of a model without classes.
+        """
         if not self.classes:
+            if name is not None:
+                raise InputError(NO_CLASSES)
             return None
         return [name if name is not None else self.classes[number % len(self.classes)] for number in range(count)]
 

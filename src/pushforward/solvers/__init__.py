@@ -2,8 +2,9 @@
 
 from pushforward.solvers.contraction import search_contraction, solve_contraction
 from pushforward.solvers.ode import integrate
-from pushforward.solvers.scalar_root import RootReport, SolverError, find_root, monotone_root
+from pushforward.solvers.scalar_root import find_root, monotone_root
 from pushforward.solvers.sequential import solve_sequentially
+from pushforward.solvers.solutions import RootReport, SolverError
 
 __all__ = [
     "RootReport",

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pushforward.kernels.eligibility import derivatives_wanted
-from pushforward.solvers.scalar_root import RootReport, SolverError
+from pushforward.solvers.solutions import RootReport, with_gradients
 
 # With a Lipschitz constant of 0.97 every step of the fixed point keeps at most 0.97 of the residual: 1,200 steps reach
 # the last float from anywhere.
@@ -22,10 +21,8 @@ def solve_contraction(function: Contraction, x: Tensor, lipschitz: float, *, new
     """Solve z + g(z) = x, where |g(a) - g(b)| ≤ lipschitz · |a - b| with lipschitz below 1.
 
     The fixed point z ← x - g(z) keeps at most `lipschitz` of the residual |z + g(z) - x| in each step. With `newton`,
-    a step is Newton's, z ← z - (1 + J)⁻¹ (z + g(z) - x), as long as it does at least as well as that. The solution
-    depends on x and on everything that `function` closes over, and so do its gradients, by the implicit function
-    theorem (1 + J) ∂z = ∂x - ∂g: two Newton steps from the solution, which autograd records, have exact first and
-    second derivatives.
+    a step is Newton's, z ← z - (1 + J)⁻¹ (z + g(z) - x), as long as it does at least as well as that. The solution has
+    exact first and second derivatives by x and by everything that `function` closes over: see `with_gradients`.
 
     Arguments:
         function: gives g, (*batch, D), and what computes its Jacobian, (*batch, D, D), at z, (*batch, D).
@@ -51,25 +48,21 @@ def solve_contraction(function: Contraction, x: Tensor, lipschitz: float, *, new
         True
     """
     z, report = search_contraction(function, x, lipschitz, newton=newton)
-    if not bool(report.converged.all()):
-        bad = (~report.converged).nonzero()
-        first = tuple(bad[0].tolist())
-        raise SolverError(
-            f"{len(bad)} of {report.converged.numel()} rows were not inverted, the first one row {list(first)}: "
-            f"residual {float(report.residual[first]):.3g} after {int(report.steps[first])} steps; is the map finite "
-            f"there, and a contraction with the constant {lipschitz:g}?"
-        )
-    if not derivatives_wanted():
-        return z
-    step = z = z.detach()  # forward-mode derivatives went through the search too
-    value, jacobian = function(step)
-    # One matrix serves both steps: what it lacks is of third order.
+    report.check(
+        "rows were not inverted, the first one",
+        lambda first: f"; is the map finite there, and a contraction with the constant {lipschitz:g}?",
+    )
+
+    def residual(z: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        value, jacobian = function(z)
+        return z + value - x, jacobian
+
+    return with_gradients(z, residual, _divided_by_one_plus)
+
+
+def _divided_by_one_plus(jacobian: Callable[[], Tensor]) -> Callable[[Tensor], Tensor]:
     inverse = torch.linalg.inv(_one_plus(jacobian().detach()))
-    for k in range(2):
-        value = function(step)[0] if k else value
-        step = step - (inverse @ (step + value - x)[..., None])[..., 0]
-    # The value stays that of the search: a step at the solution is only rounding.
-    return z + (step - step.detach())
+    return lambda value: (inverse @ value[..., None])[..., 0]
 
 
 @torch.no_grad()

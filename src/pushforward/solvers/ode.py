@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.solvers.scalar_root import SolverError
+from pushforward.solvers.solutions import SolverError
 
 # ∂state/∂t from t, a number, and the state, (*batch, S).
 Rate = Callable[[Tensor, Tensor], Tensor]
 
+# What an equation is solved to unless something else is asked for.
+TOLERANCE, LARGEST_STEP = 1e-5, 0.25
 # Below this tolerance a method of order 8 takes fewer evaluations than one of order 5.
 TOLERANCE_OF_ORDER_8 = 1e-7
 # No tolerance is below this many roundings: no step could be short enough.
@@ -25,8 +27,8 @@ def integrate(
     start: float,
     end: float,
     *,
-    tolerance: float = 1e-5,
-    largest_step: float = 0.25,
+    tolerance: float = TOLERANCE,
+    largest_step: float = LARGEST_STEP,
     steps: int | None = None,
     adjoint: Sequence[Tensor] | None = None,
 ) -> Tensor:

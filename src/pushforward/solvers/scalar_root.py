@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
 
-from pushforward.kernels.eligibility import derivatives_wanted
+from pushforward.solvers.solutions import RootReport, with_gradients
 
 # Newton doubles the digits at every step and bisection adds one bit: bisection alone needs as many steps as a float64
 # bracket has bits between its ends.
@@ -18,31 +18,11 @@ ROUNDINGS = 64
 Function = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-class SolverError(ArithmeticError):
-    """A numerical inverse did not converge; the message names the first row at fault."""
-
-
-class RootReport(NamedTuple):
-    """How the search went, entry by entry.
-
-    Attributes:
-        converged: whether the root is found to the last floats.
-        steps: how many evaluations it took.
-        residual: the function's value at the root.
-    """
-
-    converged: Tensor
-    steps: Tensor
-    residual: Tensor
-
-
 def monotone_root(function: Function, lower: Tensor, upper: Tensor) -> Tensor:
     """Solve function(a) = 0 for every entry of a, where function increases strictly from lower to upper.
 
-    Newton's method, kept inside the bracket by bisection, until a step changes no float any more. The root a depends
-    on everything that `function` closes over, and so do its gradients, by the implicit function theorem
-    ∂a = -∂function / slope: two Newton steps from the root, which autograd records, have exact first and second
-    derivatives. No list of parameters is needed.
+    Newton's method, kept inside the bracket by bisection, until a step changes no float any more. The root has exact
+    first and second derivatives by everything that `function` closes over: see `with_gradients`.
 
     Arguments:
         function: gives value and slope, ∂value/∂a, at a; entry by entry, each of the shape of a.
@@ -71,22 +51,20 @@ def monotone_root(function: Function, lower: Tensor, upper: Tensor) -> Tensor:
         torch._assert_async(
             report.converged.all(), "a root was not found: is the function increasing and finite there?"
         )
-    elif not bool(report.converged.all()):
-        bad = (~report.converged).nonzero()
-        first = tuple(bad[0].tolist())
-        raise SolverError(
-            f"{len(bad)} of {root.numel()} roots were not found, the first in row {list(first)}: residual "
-            f"{float(report.residual[first]):.3g} after {int(report.steps[first])} steps in the bracket "
-            f"[{float(lower[first]):.6g}, {float(upper[first]):.6g}]; is the function increasing and finite there?"
+    else:
+        report.check(
+            "roots were not found, the first in",
+            lambda first: (
+                f" in the bracket [{float(lower[first]):.6g}, {float(upper[first]):.6g}]; is the function increasing "
+                "and finite there?"
+            ),
         )
-    if not derivatives_wanted():
-        return root
-    step = root = root.detach()  # forward-mode derivatives went through the search too
-    for _ in range(2):
-        value, slope = function(step)
-        step = step - value / slope.detach()
-    # The value stays that of the search: a step at the root is only rounding.
-    return root + (step - step.detach())
+    return with_gradients(root, function, _divided_by)
+
+
+def _divided_by(slope: Tensor) -> Callable[[Tensor], Tensor]:
+    slope = slope.detach()
+    return lambda value: value / slope
 
 
 @torch.no_grad()

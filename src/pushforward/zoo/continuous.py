@@ -4,17 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pushforward.bijections import Continuous
+from pushforward.bijections.continuous import HIDDEN, Continuous
 from pushforward.distributions import BASES
 from pushforward.errors import InputError
 from pushforward.flow import Flow
+from pushforward.solvers.ode import TOLERANCE
 from pushforward.zoo.options import BaseName, Context, Features, Hidden
 from pushforward.zoo.registry import architecture
 
 # Up to so many features, the divergence of four small layers takes no longer than that of two wide ones.
-FEW_FEATURES = 4
-TOLERANCE = 1e-5
-DEEP, WIDE = (64, 64, 64, 64), (128, 128)
+FEW_FEATURES, DEEP = 4, (64, 64, 64, 64)
 
 
 @architecture
@@ -63,5 +62,5 @@ def continuous(
     if steps is not None and tolerance != TOLERANCE:
         raise InputError("continuous takes a tolerance of adaptive steps or a number of equal steps, not both.")
     if hidden is None:
-        hidden = DEEP if features <= FEW_FEATURES else WIDE
+        hidden = DEEP if features <= FEW_FEATURES else HIDDEN
     return Flow(Continuous(features, context, hidden, activation, tolerance, steps, gradient), BASES[base](features))

@@ -65,8 +65,8 @@ def score(
     table = table.add_column(0, "image", [found.names])
     with TableWriter(output, table.schema) as writer:
         writer.write(table)
-    mean, error = mean_of_distinct(bits, found.pixels)
-    distinct = int(numbers_of_distinct(found.pixels).max()) + 1
+    numbers = numbers_of_distinct(found.pixels)
+    (mean, error), distinct = mean_of_distinct(bits, numbers), int(numbers.max()) + 1
     recognized = None if joint is None else recognition(joint, found, known.classes)
     if json:
         result = {"output": output, "images": len(bits), "distinct_images": distinct, "bits_per_dim": mean}
