@@ -152,6 +152,9 @@ def test_images_of_classes_that_the_model_does_not_know_are_named(bars, tmp_path
         assert result.exit_code == 0, result.stderr
         return result.stderr
 
+    np.savez(tmp_path / "odd.npz", images=images, labels=np.array(["lying", "fallen"])[labels])
+    refused = run("score", model, tmp_path / "odd.npz", "-o", tmp_path / "s.csv")
+    assert refused.exit_code == 2 and "no class 'fallen', that of some images: name a class" in refused.stderr
     assert "% have their own class as the most probable one\n" in said("all", np.array(["lying", "upright"])[labels])
     some = said("some", np.array(["lying", "fallen, or so"])[labels])
     assert "% of 30 whose class the model knows have it as the most" in some
@@ -189,7 +192,8 @@ def test_pictures_between_two_and_inside_one(bars, tmp_path):
     filled = result_of("inpaint", model, image, *options)
     assert filled["pixels"] == 32 and 0 <= filled["accepted"] <= 1
     assert np.array_equal(read_images(tmp_path / "filled.png").pixels[0, 0, :4], read_images(image).pixels[0, 0, :4])
-    result_of("inpaint", model, image, *options, "-n", 3)
+    said = run("inpaint", model, image, *options, "-n", 3).stderr
+    assert "steps accepted, all from " in said and " of the model; in " in said
     assert read_images(tmp_path / "filled.png").shape == (1, 19, 19)
 
 

@@ -127,7 +127,13 @@ class ImageModel:
             raise InputError(
                 f"This model needs classes: name one with --class ({named}), or take all by --posterior{found}."
             )
-        return self._one_hot([images.classes[label] for label in images.labels])
+        names = [images.classes[label] for label in images.labels]
+        if unknown := set(names) - set(self.classes):
+            raise InputError(
+                f"The model has no class {min(unknown)!r}, that of some images: name a class of the model for all with "
+                f"--class ({', '.join(self.classes)}), or take all of its classes by --posterior."
+            )
+        return self._one_hot(names)
 
     def bits_per_dim(self, images: Images, context: Tensor | None = None, report: Any = None) -> Tensor:
         """The bits of each number, (n,), of images that `check` has passed; a share that is done goes to `report`."""

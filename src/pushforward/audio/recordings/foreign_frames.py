@@ -44,8 +44,10 @@ def read_frames(path: str | os.PathLike[str], mel: LogMel, pitch: bool) -> np.nd
         raise InputError(f"There is no file {path}.") from None
     except (OSError, ValueError, EOFError):
         raise InputError(f"{path} cannot be read as an array of numbers in NumPy's format.") from None
-    if frames.dtype.kind not in "fiu" or frames.ndim != 2 or frames.shape[1] != columns or not len(frames):
+    if frames.dtype.kind not in "fiu" or frames.ndim != 2 or frames.shape[1] != columns:
         raise InputError(f"{path} has {frames.dtype} numbers of shape {frames.shape}, but must have {expected}.")
+    if not len(frames):
+        raise InputError(f"{path} has no frame: it must have {expected}.")
     with np.errstate(over="ignore"):
         frames = frames.astype(np.float32)
     if not np.isfinite(frames).all():

@@ -7,6 +7,7 @@ import typer
 from pushforward.cli.image.options import OfClass, Picture, Size, size_of
 from pushforward.cli.options import Json, Model, Quiet, SeedOfDraws, Verbose
 from pushforward.cli.output import command, print_json, progress, say
+from pushforward.support.wording import counted
 
 
 @command
@@ -54,4 +55,8 @@ def inpaint(
         figures = {"accepted": found.accepted, "log_prob_before": before, "log_prob_after": after}
         figures |= {"levels": found.levels, "ancestors": found.ancestors}
         print_json({"output": output, "pixels": int(unknown.sum()), **figures}, output)
-    say(f"{int(unknown.sum())} pixels drawn, {found.accepted:.0%} of {steps} steps accepted; in {output}", quiet)
+    say(
+        f"{int(unknown.sum())} pixels drawn, {found.accepted:.0%} of {steps} steps accepted, all from "
+        f"{counted(found.ancestors, 'draw')} of the model; in {output}",
+        quiet,
+    )
