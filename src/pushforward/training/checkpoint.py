@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -281,8 +281,8 @@ def _difference(
     first = {name: (asked[name], value) for name, value in now.items() if name in asked and asked[name] != value}
     first |= {name: (theirs.get(name), ours[name]) for name in FIRST if name in changed}
     options = [f"{name} {before!r}, and now it is {value!r}" for name, (before, value) in first.items()]
-    # The other options of a training change neither its data nor its flow.
-    if set(first) - (set(ours) - {"data", "flow", "weights", *FIRST}):
+    # The other settings of a training change neither its data nor its flow.
+    if set(first) - ({setting.name for setting in fields(Settings)} - set(FIRST)):
         return ", and ".join(options)
     parts = []
     if "data" in changed:
