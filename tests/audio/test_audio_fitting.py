@@ -197,7 +197,7 @@ def test_exactness_is_measured(head):
 def test_a_round_trip_that_is_not_exact_raises_an_alarm():
     """To 1e-10, as the documentation of the models says."""
     for error, count in ((9e-11, 0), (2e-10, 1), (float("nan"), 1), (float("inf"), 1), (None, 0)):
-        alarms = alarms_of(SpeechFigures("s", "student", conditional=False, weights=1, inexactness=error))
+        alarms = alarms_of(SpeechFigures("s", "student", conditional=False, parameters=1, inexactness=error))
         assert len(alarms) == count and all("s is not exact" in alarm for alarm in alarms)
 
 

@@ -178,14 +178,16 @@ def test_a_report_is_one_page_with_everything_inside(run, spoken):
     assert teacher["nll"] < about["baselines"]["independent"] and np.isfinite(student["nll"])
     for figures in (student, mel_student):
         assert figures["kl"] > 0 and figures["kl_of_segment"] == pytest.approx(figures["kl"] * figures["segment"])
-        assert figures["inexactness"] < 1e-9 and figures["real_time_factor"] > 0
+        assert figures["inexactness"] < 1e-10 and figures["real_time_factor"] > 0
         assert figures["spread_of_reference"] > 0
-    assert mel_teacher["inexactness"] < 1e-9 and mel_teacher["naive_real_time_factor"] > 0
+    assert mel_teacher["inexactness"] < 1e-10 and mel_teacher["naive_real_time_factor"] > 0
     assert mel_teacher["spectral_convergence"] > 0 and np.isfinite(student["segment_nll"])
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 2 and page.count("data:audio/wav;base64,") == 10
     assert not re.search(r'(?:src|href)="(?!data:)', page) and page.rstrip().endswith("</html>")
     assert "adaptive scale" in page and "times real time" in page
+    assert teacher["parameters"] == run("info", models[0], "--json").json()["parameters"]
+    assert f"<td>{teacher['parameters']:,}</td>" in page
 
 
 def test_the_divergence_of_a_student_is_to_its_own_teacher_in_any_order(run, spoken):
@@ -262,7 +264,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
     assert copies["Griffin-Lim"]["distortion"]["files"] == 2
     page = Path("page.html").read_text(encoding="utf-8")
     assert "Copies of recordings" in page and page.count("data:image/png;base64,") == 3
-    assert "too narrow" in page
+    assert "too narrow" in page and "of the words that a recognizer (PocketSphinx) hears in the recordings" in page
     # Two recordings, each with four copies, besides the draws.
     assert page.count("data:audio/wav;base64,") == 8 + 10
     assert "nan" not in re.sub('base64,[^"]*', "", page)

@@ -18,12 +18,11 @@ from pushforward.cli.options import (
     Verbose,
 )
 from pushforward.cli.output import (
-    checkpoint_path,
     command,
+    course,
     metrics_path,
     print_json,
     release_checkpoint,
-    reporting,
     say,
     say_course,
 )
@@ -57,7 +56,7 @@ def distill(
     with (
         reading.table_if_any(given_file, quiet) as given,
         warnings.catch_warnings(),
-        reporting(output, quiet) as reports,
+        course(output, quiet, resume) as kept,
     ):
         if not quiet:
             # The report below includes the alarms.
@@ -68,9 +67,7 @@ def distill(
             seed=seed,
             max_time=max_time,
             device=device,
-            checkpoint=checkpoint_path(output),
-            resume=resume,
-            **reports,
+            **kept,
         )
         student.save(output)
     figures = report.to_dict()

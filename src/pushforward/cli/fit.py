@@ -28,9 +28,9 @@ from pushforward.cli.output import (
     checkpoint_path,
     command,
     counted,
+    course,
     metrics_path,
     print_json,
-    reporting,
     say,
     say_course,
 )
@@ -160,7 +160,7 @@ def _fit_here(options: Options) -> None:
 
     with (
         options.reading.open(options.data, once=False) as table,
-        reporting(options.output, options.quiet) as reports,
+        course(options.output, options.quiet, options.resume) as kept,
     ):
         known: Names = functools.partial(list, table.schema.names)
         result = fit_table(
@@ -181,9 +181,7 @@ def _fit_here(options: Options) -> None:
             max_time=options.max_time,
             device=options.device,
             precision=options.precision,
-            checkpoint=options.checkpoint,
-            resume=options.resume,
-            **reports,
+            **kept,
         )
         if not processes().first:
             return

@@ -169,17 +169,19 @@ def release_checkpoint(output: str, stopped: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def reporting(output: str, quiet: bool) -> Iterator[dict[str, Any]]:
-    """The options by which training reports its course: in the metrics, in a bar and in lines for people.
+def course(output: str, quiet: bool, resume: bool) -> Iterator[dict[str, Any]]:
+    """The options for the course of a training: its checkpoint, its metrics, a bar and lines for people.
 
     If the block ends with an exception, before the model is written, the metrics are as before: those of an older
     model, or none. Of several processes the first one reports.
     """
+    kept = {"checkpoint": checkpoint_path(output), "resume": resume}
     if not processes().first:
-        yield {"progress": False}
+        yield {**kept, "progress": False}
         return
     with as_before_on_failure(metrics_path(output)) as path:
-        yield {"log_path": path, "progress": False if quiet else None, "announce": functools.partial(say, quiet=quiet)}
+        announce = functools.partial(say, quiet=quiet)
+        yield {**kept, "log_path": path, "progress": False if quiet else None, "announce": announce}
 
 
 def print_json(result: dict[str, Any], written: str | None = None) -> None:

@@ -44,6 +44,7 @@ class Copies:
             recording and hears in the copy again; pitch is the share of the recording's voiced frames whose pitch the
             copy has to half a semitone; voicing the share of frames whose decision is the same; distortion that of
             mel cepstra in dB.
+        heard: Words that the recognizer hears in the recordings; 0 if none listened.
         missing: The libraries that would add measures.
     """
 
@@ -52,6 +53,7 @@ class Copies:
     recordings: list[np.ndarray]
     sounds: dict[str, list[np.ndarray]]
     table: dict[str, dict[str, Estimate]]
+    heard: int = 0
     missing: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,7 +114,9 @@ def copy_recordings(
         }
         report((number + 1) / len(systems))
     names = [path.stem for path in recordings.paths]
-    return Copies(recordings.rate, names, originals, sounds, table, sorted(set(LIBRARIES.values()) - known))
+    words_heard = sum(map(len, heard)) if recognizer is not None else 0
+    missing = sorted(set(LIBRARIES.values()) - known)
+    return Copies(recordings.rate, names, originals, sounds, table, words_heard, missing)
 
 
 def baseline_vocoders(mel: LogMel, seed: int = 0) -> dict[str, System]:

@@ -41,7 +41,7 @@ class SpeechFigures:
         name: Name of the model, from its file.
         kind: "teacher", "student" or "parallel", as `SpeechModel.kind`.
         conditional: Whether it takes mel frames.
-        weights: Number of weights.
+        parameters: Number of parameters.
         nll: Negative log-likelihood of all samples of the recordings, in nats per sample.
         segment_nll: The same for some segments, scored from their first sample. A parallel model is scored through its
             slow inverse; it can be compared with its teacher here.
@@ -66,7 +66,7 @@ class SpeechFigures:
     name: str
     kind: str
     conditional: bool
-    weights: int
+    parameters: int
     nll: float | None = None
     segment_nll: float | None = None
     reference: str | None = None
@@ -291,8 +291,8 @@ def _measure_one(
     done: Callable[[float], None],
 ) -> _Measured:
     """Return the figures and the draws of one model, without a comparison with another one."""
-    figures = SpeechFigures(name, model.kind, model.frames is not None, 0)
-    figures.weights = sum(p.numel() for p in model.density.parameters())
+    parameters = sum(p.numel() for p in model.density.parameters())
+    figures = SpeechFigures(name, model.kind, model.frames is not None, parameters)
     # The same seed gives the same segments to every model, whatever its context.
     sounds, context = aligned_segments(model, recordings, lengths.draw, rows, seed)
     with seeded(seed):

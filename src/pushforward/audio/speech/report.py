@@ -119,6 +119,7 @@ def _copies(copies: Copies) -> list[str]:
     )
     # The bootstrap of n files has (n - 1) / n of the variance, and knows no values but theirs.
     few = len(copies.names) < FEW_FILES
+    heard = f", {counted(copies.heard, 'word')} in all," if copies.heard else ""
     caution = " Those of so few files are too narrow: let the models copy more (--copies)." if few else ""
     return [
         "<h2>Copies of recordings</h2>",
@@ -126,9 +127,9 @@ def _copies(copies: Copies) -> list[str]:
         f"intervals over the files.{caution}</p>",
         f"<table><tr><th>system</th>{head}</tr>{rows}</table>",
         '<p class="note">STOI compares spectral envelopes over 0.4 s; 1 is perfect. Words heard again: of the words '
-        "that a recognizer (PocketSphinx) hears in the recordings, those that it hears in the copies. Pitch: of the "
-        "voiced frames of the recordings. Griffin-Lim and the LPC vocoder, which has the pitch of the recording, have "
-        "learned nothing.</p>" + missing,
+        f"that a recognizer (PocketSphinx) hears in the recordings{heard}, those that it hears in the copies. Pitch: of "
+        "the voiced frames of the recordings. Griffin-Lim and the LPC vocoder, which has the pitch of the recording, "
+        "have learned nothing.</p>" + missing,
         _image(png(spectrograms(shown[: len(copies.sounds) + 1], copies.rate)), "spectrograms of copies"),
         _sounds(shown, copies.rate),
     ]
@@ -159,7 +160,7 @@ def _models(models: Sequence[SpeechFigures]) -> str:
     columns = [
         ("model", lambda f: html.escape(f.name)),
         ("kind", lambda f: f.kind + (", mel" if f.conditional else "")),
-        ("weights", lambda f: str(f.weights)),
+        ("parameters", lambda f: f"{f.parameters:,}"),
         ("nats per sample of segments", lambda f: _number(f.segment_nll, ".3f")),
         ("compared with", lambda f: html.escape(f.reference or "")),
         ("KL to it, nats per sample", lambda f: _with_error(f.kl, f.kl_error)),

@@ -7,12 +7,11 @@ import typer
 from pushforward.cli.image.options import Size, Source, bound, size_of
 from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
 from pushforward.cli.output import (
-    checkpoint_path,
     command,
+    course,
     metrics_path,
     print_json,
     release_checkpoint,
-    reporting,
     say,
     say_course,
 )
@@ -45,7 +44,7 @@ def fit(
 
     check_model_path(output)
     found = read_images(images, size_of(size))
-    with reporting(output, quiet) as reports:
+    with course(output, quiet, resume) as kept:
         result = fit_images(
             found,
             flow=flow,
@@ -53,9 +52,7 @@ def fit(
             max_time=max_time,
             device=device,
             seed=seed,
-            checkpoint=checkpoint_path(output),
-            resume=resume,
-            **reports,
+            **kept,
         )
         result.model.density.cpu()
         result.model.save(output)

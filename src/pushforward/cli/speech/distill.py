@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, Model, ModelOutput, Quiet, Resume, Seed, Verbose
-from pushforward.cli.output import checkpoint_path, command, reporting, say_course
+from pushforward.cli.output import command, course, say_course
 from pushforward.cli.speech.summary import summarize
 
 
@@ -64,7 +64,7 @@ def distill(
     from pushforward.store.model_file import check_model_path
 
     check_model_path(output)
-    with reporting(output, quiet) as reports:
+    with course(output, quiet, resume) as kept:
         result = distill_speech(
             SpeechModel.load(teacher),
             wavs or [],
@@ -82,9 +82,7 @@ def distill(
             loud=loud,
             max_time=max_time,
             seed=seed,
-            checkpoint=checkpoint_path(output),
-            resume=resume,
-            **reports,
+            **kept,
         )
         result.model.save(output)
     notes = result.model.notes

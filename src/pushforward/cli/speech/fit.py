@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
-from pushforward.cli.output import checkpoint_path, command, reporting, say_course
+from pushforward.cli.output import command, course, say_course
 from pushforward.cli.speech.summary import summarize
 
 
@@ -47,7 +47,7 @@ def fit(
     from pushforward.store.model_file import check_model_path
 
     check_model_path(output)
-    with reporting(output, quiet) as reports:
+    with course(output, quiet, resume) as kept:
         result = fit_speech(
             wavs,
             mel=mel,
@@ -61,9 +61,7 @@ def fit(
             drop_silence=drop_silence,
             max_time=max_time,
             seed=seed,
-            checkpoint=checkpoint_path(output),
-            resume=resume,
-            **reports,
+            **kept,
         )
         result.model.save(output)
     history = result.history
