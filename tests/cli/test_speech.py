@@ -264,7 +264,7 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
     assert copies["Griffin-Lim"]["distortion"]["files"] == 2
     page = Path("page.html").read_text(encoding="utf-8")
     assert "Copies of recordings" in page and page.count("data:image/png;base64,") == 3
-    assert "too narrow" in page and "of the words that a recognizer (PocketSphinx) hears in the recordings" in page
+    assert "too narrow" in page and "of the words that a recognizer (PocketSphinx) hears in recordings" in page
     # Two recordings, each with four copies, besides the draws.
     assert page.count("data:audio/wav;base64,") == 8 + 10
     assert "nan" not in re.sub('base64,[^"]*', "", page)

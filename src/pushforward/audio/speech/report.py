@@ -127,7 +127,7 @@ def _copies(copies: Copies) -> list[str]:
         f"intervals over the files.{caution}</p>",
         f"<table><tr><th>system</th>{head}</tr>{rows}</table>",
         '<p class="note">STOI compares spectral envelopes over 0.4 s; 1 is perfect. Words heard again: of the words '
-        f"that a recognizer (PocketSphinx) hears in the recordings{heard}, those that it hears in the copies. Pitch: of "
+        f"that a recognizer (PocketSphinx) hears in recordings{heard}, those that it hears in copies. Pitch: of "
         "the voiced frames of the recordings. Griffin-Lim and the LPC vocoder, which has the pitch of the recording, "
         "have learned nothing.</p>" + missing,
         _image(png(spectrograms(shown[: len(copies.sounds) + 1], copies.rate)), "spectrograms of copies"),
