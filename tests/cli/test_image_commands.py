@@ -123,6 +123,14 @@ def test_scores_are_those_of_the_density(bars, tmp_path):
     np.testing.assert_allclose(scored["bits_per_dim"], -expected.mean() / np.log(2) / 64, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("table", "sentence"), [("x.xlsx", "x.xlsx"), ("nowhere/x.csv", "nowhere")])
+def test_a_table_that_cannot_be_written_is_refused_before_the_images_are_scored(bars, monkeypatch, table, sentence):
+    monkeypatch.chdir(bars)
+    monkeypatch.setattr(ImageModel, "bits_per_dim", lambda *_: pytest.fail("scored in vain"))
+    refused = run("score", "model.safetensors", "bars", "-o", table)
+    assert refused.exit_code == 2 and sentence in refused.stderr and refused.stderr.count("\n") == 1
+
+
 def test_probabilities_of_classes_stand_beside_the_scores(bars, tmp_path):
     model, table_path = bars / "model.safetensors", tmp_path / "scores.csv"
     scored = result_of("score", model, bars / "bars", "-o", table_path, "--posterior")
@@ -207,7 +215,7 @@ def test_pictures_between_two_and_inside_one(bars, tmp_path):
         (["score", "MODEL", "bars", "-o", "x.csv", "--posterior", "--class", "lying"], "leave --class out"),
         (["score", "mask.png", "bars", "-o", "x.csv"], "mask.png"),
         (["fit", "bars/lying", "-o", "x.safetensors", "--by-class"], "There are no classes to condition on"),
-        (["fit", "mask.png", "-o", "x.safetensors"], "at least 10 images, and there are 1"),
+        (["fit", "mask.png", "-o", "x.safetensors"], "at least 10 images, not 1"),
         (["fit", "bars", "-o", "x.safetensors", "--flow", "glwo"], "There is no flow of images 'glwo'"),
         (["fit", "bars", "-o", "x.safetensors", "--size", "8"], "--size takes HEIGHTxWIDTH"),
         (["fit", "nowhere", "-o", "x.safetensors"], "There is no file or folder nowhere"),

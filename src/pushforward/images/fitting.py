@@ -120,7 +120,7 @@ def fit_images(
 def _flow_of(images: Images, flow: str | None, by_class: bool) -> str:
     """Return the flow to fit; refuse images that it cannot be fitted to."""
     if len(images) < FEWEST_IMAGES:
-        raise InputError(f"A fit needs at least {FEWEST_IMAGES} images, and there are {len(images)}.")
+        raise InputError(f"A fit needs at least {FEWEST_IMAGES} images, not {len(images)}.")
     if images.shape[1] * images.shape[2] < 2:
         raise InputError("Images of one pixel are rows of a table: write them as one, and use pushforward fit.")
     if by_class and images.labels is None:

@@ -8,6 +8,7 @@ from pushforward.cli.image.options import Size, Source, bound, size_of
 from pushforward.cli.options import Device, Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
 from pushforward.cli.output import (
     command,
+    counted,
     course,
     metrics_path,
     print_json,
@@ -60,7 +61,7 @@ def fit(
     if json:
         print_json({"model": output, "metrics": str(metrics_path(output)), **result.model.notes}, output)
     history, (bits, error) = result.history, result.bits
-    say(f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})", quiet)
+    say(f"{counted(history.steps, 'step')} in {history.total_seconds:.1f} s ({history.stopped})", quiet)
     say(f"  {'independent pixels':20} {result.independent:8.3f} bits per dimension", quiet)
     say(f"  {'this model':23} {bound(bits, error)} (images held out)", quiet)
     for line in [*ending, f"model in {output}"]:

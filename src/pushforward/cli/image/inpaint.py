@@ -56,7 +56,7 @@ def inpaint(
         figures |= {"levels": found.levels, "ancestors": found.ancestors}
         print_json({"output": output, "pixels": int(unknown.sum()), **figures}, output)
     say(
-        f"{int(unknown.sum())} pixels drawn, {found.accepted:.0%} of {steps} steps accepted, all from "
-        f"{counted(found.ancestors, 'draw')} of the model; in {output}",
+        f"{counted(int(unknown.sum()), 'pixel')} drawn, {found.accepted:.0%} of {counted(steps, 'step')} accepted, "
+        f"all from {counted(found.ancestors, 'draw')} of the model; in {output}",
         quiet,
     )

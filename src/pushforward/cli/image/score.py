@@ -36,35 +36,31 @@ def score(
     verbose: Verbose = False,
 ) -> None:
     """Write a table with the log-density of each image, in nats, and its bits per dimension."""
-    import numpy as np
+    import pyarrow as pa
 
     from pushforward.images.copies import mean_of_distinct, numbers_of_distinct
     from pushforward.images.files import read_images
     from pushforward.images.model import ImageModel
     from pushforward.images.recognition import recognition
     from pushforward.tables import TableWriter
-    from pushforward.tables.frames import to_table
 
     known = ImageModel.load(model)
     found = known.check(read_images(images, size_of(size)), images)
     if posterior and of_class is not None:
         raise InputError("--posterior takes every class into account: leave --class out.")
-    with progress("scoring", quiet) as report:
+    names = ["log_prob", "bits_per_dim", *(f"probability_{name}" for name in known.classes if posterior)]
+    schema = pa.schema([("image", pa.string()), *((name, pa.float64()) for name in names)])
+    # A table that cannot be written is refused before the work.
+    with TableWriter(output, schema) as writer, progress("scoring", quiet) as report:
         joint = known.log_joint(found, report) if posterior else None
         if joint is not None:
             bits = (joint.logsumexp(1) / (-math.log(2) * known.density.features)).numpy()
         else:
             context = known.contexts_of(found) if of_class is None else known.context_of(of_class, len(found))
             bits = known.bits_per_dim(found, context, report).double().numpy()
-    log_prob = -bits * math.log(2) * known.density.features
-    columns, names = [log_prob, bits], ["log_prob", "bits_per_dim"]
-    if joint is not None:
-        columns += list(joint.softmax(1).numpy().T)
-        names += [f"probability_{name}" for name in known.classes]
-    table = to_table(np.stack(columns, 1), names)
-    table = table.add_column(0, "image", [found.names])
-    with TableWriter(output, table.schema) as writer:
-        writer.write(table)
+        log_prob = -bits * math.log(2) * known.density.features
+        probabilities = [] if joint is None else list(joint.softmax(1).double().numpy().T)
+        writer.write(pa.table([found.names, log_prob, bits, *probabilities], schema))
     numbers = numbers_of_distinct(found.pixels)
     (mean, error), distinct = mean_of_distinct(bits, numbers), int(numbers.max()) + 1
     recognized = None if joint is None else recognition(joint, found, known.classes)

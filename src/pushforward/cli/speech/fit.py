@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushforward.cli.options import Json, MaxTime, ModelOutput, Quiet, Resume, Seed, Verbose
-from pushforward.cli.output import command, course, say_course
+from pushforward.cli.output import command, counted, course, say_course
 from pushforward.cli.speech.summary import summarize
 
 
@@ -65,7 +65,7 @@ def fit(
         )
         result.model.save(output)
     history = result.history
-    lines = [f"{history.steps} steps in {history.total_seconds:.1f} s ({history.stopped})"]
+    lines = [f"{counted(history.steps, 'step')} in {history.total_seconds:.1f} s ({history.stopped})"]
     lines += [f"  {name:44} {value:8.3f} nats per sample" for name, value in result.baselines.items()]
     lines += [f"  {'this model':44} {result.held_out:8.3f} (negative log-likelihood, held-out files)"]
     summarize(result.model, output, lines, json, quiet)
