@@ -211,7 +211,10 @@ def test_pictures_between_two_and_inside_one(bars, tmp_path):
         (["sample", "MODEL", "-o", "x.jpg"], "or to an array, .npz, not to x.jpg"),
         (["sample", "MODEL", "-o", "x.png", "--class", "lyign"], "no class 'lyign'; did you mean \"lying\""),
         (["score", "MODEL", "bars/lying", "-o", "x.csv"], "This model needs classes: name one with --class"),
-        (["score", "MODEL", "large.png", "-o", "x.csv", "--class", "lying"], "10 × 8 pixels, those of the model 8 × 8"),
+        (
+            ["score", "MODEL", "large.png", "-o", "x.csv", "--class", "lying"],
+            "10 × 8 pixels, those of the model 8 × 8; --size 8x8 resizes",
+        ),
         (["score", "MODEL", "bars", "-o", "x.csv", "--posterior", "--class", "lying"], "leave --class out"),
         (["score", "mask.png", "bars", "-o", "x.csv"], "mask.png"),
         (["fit", "bars/lying", "-o", "x.safetensors", "--by-class"], "There are no classes to condition on"),

@@ -84,16 +84,19 @@ class ImageModel:
         if found[1:] != (height, width):
             raise InputError(
                 f"The images of {source} have {found[1]} × {found[2]} pixels, those of the model {height} × {width}; "
-                f"resize them with --size {height}x{width}."
+                f"--size {height}x{width} resizes image files, and arrays are not resized."
             )
         if images.levels != self.density.levels:
             raise InputError(
-                f"The images of {source} have {images.levels} levels, those of the model {self.density.levels}."
+                f"The images of {source} have {images.levels} levels, those of the model {self.density.levels}: "
+                f"convert them to numbers from 0 to {self.density.levels - 1}."
             )
         if found[0] == 1 and channels > 1:
             pixels = np.repeat(pixels, channels, 1)
         elif found[0] != channels:
-            raise InputError(f"The images of {source} have {found[0]} channels, those of the model {channels}.")
+            raise InputError(
+                f"The images of {source} have {found[0]} channels, those of the model {channels}: convert them to gray."
+            )
         return dataclasses.replace(images, pixels=pixels)
 
     def context_of(self, name: str | None, count: int) -> Tensor | None:

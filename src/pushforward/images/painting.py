@@ -184,7 +184,7 @@ class _Given:
     def log_density(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """log p(y, w), (n,), and y, (n, D)."""
         wide = states.double()
-        # Where a pixel is unknown, any noise does: what comes of it is not used, nor its gradient.
+        # Where a pixel is unknown, any noise does: its result and gradient are not used.
         noise = torch.where(self.hidden, 0.0, wide)
         given, slope = self.units.each_inverse(self.level + noise.sigmoid())
         y = torch.where(self.hidden, wide, given)
