@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from pushforward.audio.recordings.checks import refuse_unusable
-from pushforward.audio.recordings.files import Recordings
-from pushforward.audio.recordings.segments import Segments, Tiles, copies_of_files, dequantized, split_files
+from pushforward.audio.recordings.files import Recordings, read_recordings, write_audio
+from pushforward.audio.recordings.segments import Segments, Tiles, copies_of_files, dequantized, is_silent, split_files
+from pushforward.audio.speech.fitting import fit_speech
 from pushforward.errors import InputError
 
 
@@ -189,6 +190,18 @@ def test_what_no_model_can_be_fitted_to_is_refused():
     ):
         with pytest.raises(InputError, match=words):
             refuse_unusable(recordings(*samples))
+
+
+@pytest.mark.parametrize(("side", "called"), [(0, "that are not held out"), (1, "that are held out")])
+def test_silence_on_one_side_of_the_split_is_refused(tmp_path, side, called):
+    """The other side has all of the sound: a density of silence, or its held-out figure, says nothing."""
+    sound = np.random.default_rng(0).normal(size=24_000).clip(-3, 3)
+    for number in range(2):
+        write_audio(tmp_path / f"{number}.wav", 0.1 * sound if number else 0 * sound, 8000)
+    files = read_recordings([tmp_path])
+    seed = next(seed for seed in range(100) if is_silent(split_files(files, seed=seed)[side].samples[0]))
+    with pytest.raises(InputError, match=f"The recordings {called} contain nothing but silence"):
+        fit_speech([tmp_path], seed=seed, max_steps=1)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -266,6 +266,14 @@ def test_without_torchdiffeq_a_sentence_says_what_to_install(monkeypatch):
         pf.continuous(2).sample(3)
 
 
+@pytest.mark.parametrize("steps", [None, 2])
+def test_torch_func_is_refused_with_what_to_use_instead(steps):
+    flow, x = random_flow(steps=steps), normal(3, 2)
+    score = torch.func.grad(lambda row: flow.log_prob(row[None])[0])
+    with pytest.raises(pf.InputError, match=r"use torch\.autograd, with all rows in one batch"):
+        torch.func.vmap(score)(x)
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [

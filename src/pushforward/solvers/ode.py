@@ -54,7 +54,8 @@ def integrate(
         (*batch, S).
 
     Raises:
-        InputError: torchdiffeq is not installed; in a backward pass with `create_graph`, gradients of `adjoint`.
+        InputError: torchdiffeq is not installed; in a transform of `torch.func`; in a backward pass with
+            `create_graph`, gradients of `adjoint`.
         SolverError: no step is short enough, or the state is not finite.
 
     Cost: 6 evaluations a step (12 of order 8, 4 of equal steps).
@@ -89,6 +90,14 @@ def integrate(
             f"The differential equation was not solved from {start:g} to {end:g} ({str(error).splitlines()[0]:.60}): "
             "its field is too steep, or not finite; use float64, raise the tolerance, or put the flow "
             "behind pushforward.gaussianized."
+        ) from error
+    except RuntimeError as error:
+        # torchdiffeq writes in place, and has functions of its own for gradients.
+        if "vmap" not in str(error):
+            raise
+        raise InputError(
+            "torch.func does not pass through the solver of a differential equation: use torch.autograd, with all rows "
+            "in one batch."
         ) from error
     ended: Tensor = solve[1]
     if adjoint is not None and ended.requires_grad:

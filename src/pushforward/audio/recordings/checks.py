@@ -39,10 +39,15 @@ def refuse_unusable(recordings: Recordings) -> None:
             )
 
 
-def refuse_silence(recordings: Recordings) -> None:
-    """Raise an InputError if none of the recordings is louder than the noise of rounding."""
+def refuse_silence(recordings: Recordings, called: str = "The recordings") -> None:
+    """Raise an InputError if none of the recordings is louder than the noise of rounding.
+
+    Arguments:
+        recordings: Of one purpose.
+        called: What the message calls them; default "The recordings".
+    """
     if all(is_silent(samples) for samples in recordings.samples):
-        raise InputError("The recordings contain nothing but silence: name some that contain sound.")
+        raise InputError(f"{called} contain nothing but silence: name more that contain sound.")
 
 
 def clipped_share(samples: np.ndarray) -> float:

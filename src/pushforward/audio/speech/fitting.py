@@ -17,7 +17,7 @@ from pushforward.audio.models.adaptive_wavenet import adaptive_wavenet
 from pushforward.audio.models.sequences import SequenceDensity
 from pushforward.audio.models.student import ParallelWaveNet
 from pushforward.audio.models.teacher import AutoregressiveWaveNet
-from pushforward.audio.recordings.checks import refuse_unusable
+from pushforward.audio.recordings.checks import refuse_silence, refuse_unusable
 from pushforward.audio.recordings.files import Recordings, read_recordings
 from pushforward.audio.recordings.mel import LogMel
 from pushforward.audio.recordings.segments import (
@@ -180,6 +180,8 @@ def fit_speech(
     recordings = read_recordings(sources)
     refuse_unusable(recordings)
     fitting, held_out = split_files(recordings, held_out_fraction, seed)
+    refuse_silence(fitting, "The recordings that are not held out")
+    refuse_silence(held_out, "The recordings that are held out")
     mel_frames = _mel_frames(fitting, bands, frame_ms, pitch) if mel else None
     sounds = with_noise(fitting, seed)
     ladder = Ladder.fit(with_noise(_without_silence(fitting), seed) if drop_silence else sounds)
