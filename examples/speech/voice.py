@@ -1,6 +1,6 @@
 """Copies of held-out recordings from their mel frames: a teacher, its students, one without a teacher, and baselines.
 
-    python examples/speech/voice.py                          # an hour for each of a teacher and six students
+    python examples/speech/voice.py                          # an hour for each of a teacher and seven others
     python examples/speech/voice.py --minutes 1 --files 5 --directory /tmp/speech --seeds 0
     python examples/speech/voice.py --only teacher_0 voice_0
 
@@ -33,13 +33,14 @@ from pushforward.audio.speech.report import write_page
 
 TEACHER = {"mel": True, "bands": 80, "frame_ms": 5.0, "pitch": True}
 # What each change gives: one thing differs from "voice".
-VOICE = {"power": 0.3, "spectral": 1.5, "mel": 3.0, "loud": True, "harmonics": 20}
+VOICE = {"power": 0.0, "spectral": 0.0, "mel": 3.0, "contrastive": 0.0, "loud": True, "harmonics": 20}
 STUDENTS: dict[str, dict[str, Any]] = {
     "voice": VOICE,
     "no_voice": VOICE | {"harmonics": 0},
-    "no_spectral": VOICE | {"spectral": 0.0},
-    "no_mel": VOICE | {"mel": 0.0},
+    "spectral": VOICE | {"spectral": 1.5},
+    "power": VOICE | {"power": 0.3},
     "not_loud": VOICE | {"loud": False},
+    "contrastive": VOICE | {"contrastive": 0.3},
 }
 # Copies that are written as sounds.
 SOUNDS = 3

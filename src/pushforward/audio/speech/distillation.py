@@ -27,8 +27,8 @@ from pushforward.training.settings import TrainingOptions
 
 DEFAULT_STEPS = 2000
 DEFAULTS: TrainingOptions = {"batch_size": 4, "learning_rate": 3e-3, "average_decay": 0.995}
-# Weights of the losses of spectra, of draws and recordings with the same mel frames.
-SPECTRA = {"spectral": 1.5, "mel": 3.0}
+# Against quiet output: the weight of the power loss without mel frames, and of the mel loss with them.
+POWER, MEL = 0.3, 3.0
 # Segments of recordings that give the contexts, and the spectra with which draws are compared.
 SEGMENTS = 2048
 # A student is too quiet if its standard deviation is less than this fraction of the recordings'.
@@ -61,8 +61,8 @@ def distill_speech(
     layers: int = 8,
     univariate: Family = "relative_affine",
     log_scale_regularization: float = 0.0,
-    power: float = 0.3,
-    spectral: float | None = None,
+    power: float | None = None,
+    spectral: float = 0.0,
     mel: float | None = None,
     contrastive: float = 0.0,
     harmonics: int | None = None,
@@ -74,7 +74,7 @@ def distill_speech(
     """Fit a parallel WaveNet to a teacher by KL(student || teacher), in nats, and a loss against quiet output.
 
     The divergence hardly penalizes a student that is too quiet: if the teacher gives silence a probability of e^-70 in
-    a segment, a silent student has a divergence of 70 nats, 0.035 per sample. The power loss does penalize it.
+    a segment, a silent student has a divergence of 70 nats, 0.035 per sample. The power loss and the mel loss do penalize it.
 
     Arguments:
         teacher: An autoregressive model.
@@ -86,10 +86,10 @@ def distill_speech(
         univariate: "relative_affine" (default), "affine" or "spline"; followed by the linear prediction of the teacher
             if it has one (`predictive_parallel_wavenet`).
         log_scale_regularization: λ of ClariNet, which used 4; default 0.
-        power: Weight of the power loss ("log_average"), in nats per sample; default 0.3, 0 for none.
-        spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default
-            None, which is 1.5 for these.
-        mel: Weight of the loss of `MelPenalty`, likewise; default None, which is 3.
+        power: Weight of the power loss ("log_average"), in nats per sample; default None, which is 0.3 for
+            unconditional teachers and 0 for conditional ones.
+        spectral: Weight of the loss of `MultiResolutionLoss`, in nats per sample; for conditional teachers; default 0.
+        mel: Weight of the loss of `MelPenalty`, likewise; default None, which is 3 for conditional teachers.
         contrastive: γ of Parallel WaveNet, which used 0.3; for conditional teachers; default 0.
         harmonics: Of the student's voice (`HarmonicSource`), if the frames of the teacher hold the pitch; default None,
             which is 20 for such a teacher.
@@ -110,10 +110,10 @@ def distill_speech(
             its range, or the checkpoint is damaged or of another distillation.
         TrainingError: Losses or gradients were not finite too often.
     """
-    default = {"spectral": 0.0, "mel": 0.0} if teacher.frames is None else SPECTRA
+    default = {"power": POWER, "mel": 0.0} if teacher.frames is None else {"power": 0.0, "mel": MEL}
     weights = {
-        "power": power,
-        "spectral": default["spectral"] if spectral is None else spectral,
+        "power": default["power"] if power is None else power,
+        "spectral": spectral,
         "mel": default["mel"] if mel is None else mel,
         "contrastive": contrastive,
     }

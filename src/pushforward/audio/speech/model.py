@@ -287,12 +287,15 @@ class SpeechModel:
     def _sound(self, like: str | os.PathLike[str]) -> np.ndarray:
         """Return the samples of a sound file."""
         try:
-            return read_recordings([like], self.rate).samples[0]
+            found = read_recordings([like], self.rate)
         except InputError as error:
             if Path(like).suffix.lower() in ENDINGS or not Path(like).is_file():
                 raise
             reason = str(error).rstrip(".")
             raise InputError(f"{reason}; frames of another program are read from files that end in .npy.") from error
+        if len(found) > 1:
+            raise InputError(f"{like} holds {len(found)} sounds where one is wanted: name a file.")
+        return found.samples[0]
 
     def _chunks(
         self, context: Tensor | None, length: int, temperature: float, seed: int | None, report: Callable[[float], None]

@@ -24,7 +24,10 @@ def distill(
     channels: Annotated[int, typer.Option(min=1, max=10_000, help="Channels of each flow.")] = 16,
     layers: Annotated[int, typer.Option(min=1, max=20, help="Layers of each flow.")] = 8,
     spline: Annotated[bool, typer.Option("--spline", help="Put splines before the affine maps.")] = False,
-    power: Annotated[float, typer.Option(help="Weight of the power loss; 0 leaves it out.")] = 0.3,
+    power: Annotated[
+        float | None,
+        typer.Option(help="Weight of the power loss; default 0.3 without mel frames, 0 with them."),
+    ] = None,
     regularization: Annotated[
         float, typer.Option(help="Weight of ClariNet's regularization of log-scales; 0 leaves it out.")
     ] = 0.0,
@@ -32,14 +35,11 @@ def distill(
         float, typer.Option(help="Weight of the contrastive loss, for mel frames; 0 leaves it out.")
     ] = 0.0,
     spectral: Annotated[
-        float | None,
-        typer.Option(help="Weight of the multi-resolution spectral loss; default 1.5 for mel frames, 0 leaves it out."),
-    ] = None,
+        float, typer.Option(help="Weight of the multi-resolution spectral loss, for mel frames; 0 leaves it out.")
+    ] = 0.0,
     mel: Annotated[
         float | None,
-        typer.Option(
-            help="Weight of the distance of mel frames of draws from those given; default 3, 0 leaves it out."
-        ),
+        typer.Option(help="Weight of the distance of mel frames of draws from those given; default 3 with mel frames."),
     ] = None,
     harmonics: Annotated[
         int | None,
