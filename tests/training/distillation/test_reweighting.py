@@ -55,6 +55,9 @@ def test_a_teacher_without_a_normaliser_and_with_an_edge():
     found = pf.reweight(Exponential(), normal([1.0], [2.0]), 50_000)
     mean, error = found.expectation()
     assert abs(float(mean) - 1) < 5 * float(error) and bool((found.weights[found.x[:, 0] < 0] == 0).all())
+    # A function that has no value where p is 0: E ln x is minus Euler's constant.
+    mean, error = found.expectation(torch.log)
+    assert abs(float(mean) + 0.5772157) < 5 * float(error) < 0.1
 
 
 def test_a_student_that_misses_a_part_raises_the_alarm():

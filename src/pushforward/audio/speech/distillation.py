@@ -74,7 +74,7 @@ def distill_speech(
     """Fit a parallel WaveNet to a teacher by KL(student || teacher), in nats, and a loss against quiet output.
 
     The divergence hardly penalizes a student that is too quiet: if the teacher gives silence a probability of e^-70 in
-    a segment, a silent student has a divergence of 70 nats, 0.035 per sample. The power loss and the mel loss do penalize it.
+    a segment, a silent student has a divergence of 70 nats, 0.035 per sample. The power loss and the mel loss do.
 
     Arguments:
         teacher: An autoregressive model.
@@ -220,6 +220,4 @@ def _alarms(spread: float, report: DistillationReport) -> list[str]:
             f"the student is too quiet: the standard deviation of its draws is {spread:.2f} of what it should be, "
             "which the divergence hardly penalizes. Give the power loss more weight, or the fit more time."
         )
-    if report.nonfinite:
-        alarms.append(f"{report.nonfinite:.2%} of the student's draws have a density that is not finite.")
-    return alarms
+    return [*alarms, *report.missing_densities]

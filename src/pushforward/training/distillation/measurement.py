@@ -95,20 +95,20 @@ def measure(
                 first.append(x.double().cpu())
                 kept_rows += len(x)
         log_weight = torch.cat(log_weights)
-        finite = log_weight.isfinite()
-        kept = log_weight[finite]
+        kept, outside = log_weight[log_weight.isfinite()], log_weight == -torch.inf
         if len(kept) < 2:
             raise InputError("log p(x) - log q(x) is finite for none of the student's draws: do they share a support?")
         spread = _spread(teacher, torch.cat(first)[:wanted], context, reference)
         speed = _speed(teacher, student, context, timing_rows)
     report = DistillationReport(
-        kl=-float(kept.mean()),
-        kl_error=float(kept.std()) / math.sqrt(len(kept)),
+        kl=math.inf if outside.any() else -float(kept.mean()),
+        kl_error=math.nan if outside.any() else float(kept.std()) / math.sqrt(len(kept)),
         dimensions=dimensions,
-        effective_sample_size=effective_share(kept),
+        effective_sample_size=effective_share(log_weight[log_weight.isfinite() | outside]),
         largest_log_weight=float(kept.max()),
         pareto_k=pareto_k(kept),
-        nonfinite=1 - len(kept) / draws,
+        outside=float(outside.double().mean()),
+        nonfinite=1 - (len(kept) + int(outside.sum())) / draws,
         draws=draws,
         spread=spread,
         speed=speed,

@@ -74,13 +74,16 @@ class DistillationReport:
     """How well a student q matches a teacher p, from fresh draws of the student.
 
     Attributes:
-        kl: KL(q || p) in nats for a whole event (a row of a table, a sequence), the mean of log q(x) - log p(x).
-        kl_error: its standard error.
+        kl: KL(q || p) in nats for a whole event (a row of a table, a sequence), the mean of log q(x) - log p(x);
+            infinite if p is 0 at a draw.
+        kl_error: its standard error; NaN if it is infinite.
         dimensions: D, columns or steps of an event.
         effective_sample_size: (Σ weights)² / Σ weights² of the weights p/q, as a share of the draws: 1 is perfect.
         largest_log_weight: the largest log p(x) - log q(x), in nats.
         pareto_k: shape of the tail of the weights; above 0.7 they cannot be trusted.
-        nonfinite: share of draws whose log p(x) - log q(x) is not finite; they are left out of all other figures.
+        outside: share of draws at which p is 0, which have weight 0.
+        nonfinite: share of draws whose log p(x) - log q(x) is not a number or +∞; the divergence and the weights leave
+            them out.
         draws: how many draws the figures are based on.
         spread: of the student against the teacher; None where the teacher cannot be sampled and no rows were given.
         speed: of sampling; None where the teacher cannot be sampled, or no timing was asked for.
@@ -96,6 +99,7 @@ class DistillationReport:
     effective_sample_size: float
     largest_log_weight: float
     pareto_k: float
+    outside: float
     nonfinite: float
     draws: int
     spread: Spread | None = None
@@ -104,6 +108,21 @@ class DistillationReport:
     reason: str | None = None
     alarms: list[str] = field(default_factory=list)
     history: History | None = None
+
+    @property
+    def missing_densities(self) -> list[str]:
+        """What is wrong with the densities of the draws, in sentences."""
+        sentences = []
+        if self.outside:
+            sentences.append(
+                f"The teacher gives {self.outside:.2%} of the student's draws the density 0: the divergence is "
+                "infinite."
+            )
+        if self.nonfinite:
+            sentences.append(
+                f"{self.nonfinite:.2%} of the student's draws have a density that is not a number; they are left out."
+            )
+        return sentences
 
     @property
     def kl_per_dimension(self) -> float:
@@ -123,9 +142,14 @@ class DistillationReport:
         return entries
 
     def __str__(self) -> str:
+        divergence = (
+            f"is infinite, and p is 0 at {self.outside:.2%} of {self.draws} draws"
+            if self.outside
+            else f"{self.kl:.4f} ± {self.kl_error:.4f} nats, {self.kl_per_dimension:.5f} for each of {self.dimensions} "
+            f"dimensions, from {self.draws} draws"
+        )
         lines = [
-            f"KL(student || teacher) {self.kl:.4f} ± {self.kl_error:.4f} nats, {self.kl_per_dimension:.5f} for each of "
-            f"{self.dimensions} dimensions, from {self.draws} draws",
+            f"KL(student || teacher) {divergence}",
             f"importance weights: effective sample size {self.effective_sample_size:.1%}, largest log-weight "
             f"{self.largest_log_weight:.2f}, Pareto k {self.pareto_k:.2f}, not finite {self.nonfinite:.2%}",
         ]
@@ -157,10 +181,7 @@ def alarms_of(report: DistillationReport) -> list[str]:
             f"{report.spread.reference} (KL {report.kl:.4f} nats, which hardly penalizes this). Add a penalty on what "
             "is missing, or use a more flexible student."
         )
-    if report.nonfinite:
-        alarms.append(
-            f"{report.nonfinite:.2%} of the student's draws have a density that is not finite; they are left out."
-        )
+    alarms += report.missing_densities
     if report.pareto_k > LARGEST_PARETO_K:
         alarms.append(
             f"The importance weights have Pareto k {report.pareto_k:.2f}, above {LARGEST_PARETO_K}: the student's "

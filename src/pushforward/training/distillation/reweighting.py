@@ -42,8 +42,10 @@ class Reweighted:
         Returns:
             Σ weights · value and √(Σ weights² · (value - expectation)²), each of the shape of one value, float64.
         """
-        values = (self.x if function is None else function(self.x)).double()
+        values = (self.x if function is None else function(self.x)).to(self.weights)
         weights = self.weights.view(-1, *[1] * (values.ndim - 1))
+        # Where p is 0, the function need not have a value.
+        values = torch.where(weights > 0, values, 0.0)
         mean = (weights * values).sum(0)
         return mean, (weights.square() * (values - mean).square()).sum(0).sqrt()
 
