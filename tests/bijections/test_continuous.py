@@ -155,6 +155,24 @@ def test_the_error_bar_holds(tolerance, scale):
     assert float(error.mean()) < 3 * float(coarse.mean())
 
 
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-5, 1e-7])
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_the_error_bar_of_float32_holds_rounding(tolerance, scale):
+    """The tolerance of a solution in float32 has a floor, and rounding is in no difference of two of them."""
+    exact = random_flow(scale, tolerance=1e-11)
+    flow, x = copy.deepcopy(exact).float(), 2 * normal(300, 2).float()
+    exact = copy.deepcopy(flow).double()
+    flow.bijection.tolerance = tolerance
+    value, error = pf.log_prob_with_error(flow, x)
+    truth = pf.evaluate(exact, x.double())
+    assert value.dtype == torch.float64
+    assert bool(((value - truth).abs() <= error).all())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        off = (pf.evaluate(flow, x).double() - truth).abs()
+    assert bool((off <= error).all()) and float(error.mean()) < 3 * float(off.mean())
+
+
 @pytest.mark.parametrize("kind", ["standardized", "steps", "mixture"])
 def test_the_error_bar_is_known_wherever_the_map_is(kind):
     x = 100 + 5 * normal(40, 2)

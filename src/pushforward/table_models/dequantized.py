@@ -11,6 +11,7 @@ from pushforward.flow import Flow, PointDensity
 from pushforward.support.even_points import uniform_points
 from pushforward.table_models.shown_context import ShownContext
 from pushforward.tables.columns.columns import Columns
+from pushforward.training.likelihood import has_error
 
 # Points of the noise at which probabilities of discrete columns are averaged.
 POINTS, POINTS_IN_TRAINING = 16, 4
@@ -74,7 +75,7 @@ class DequantizedDensity(nn.Module):
     def meaning(self) -> str:
         """What log_prob is the logarithm of."""
         if not self.columns.noisy:
-            return "a density in the units of the columns, exact"
+            return f"a density in the units of the columns, {'with an error' if has_error(self.flow) else 'exact'}"
         return f"{self.columns.meaning}, averaged over {len(self.points)} points of the dequantizing noise"
 
     def log_prob(self, codes: Tensor, context: Tensor | None = None) -> Tensor:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pushforward.flow import Density
 
 CHUNK_ROWS = 4096
+# Devices whose numbers have no more digits than float32.
+WITHOUT_FLOAT64 = ("mps",)
 # Two solutions of an equation may agree at a row by chance, as one in so many of its batch does.
 CHANCE = 100
 
@@ -78,11 +80,11 @@ def log_prob_with_error(
 ) -> tuple[Tensor, Tensor]:
     """Return the log-density of each row with an error bar, without gradients and in eval mode.
 
-    Maps that solve an equation to a tolerance solve it once more, to a finer one, whose value is returned: see
-    `Bijection.refine`. The error is the difference of the two at the row, and a hundredth of the largest one of its
-    batch, since both may agree at a row by chance. Where a log-determinant is a random estimate, or log-densities are
-    those of images with noise, values are means of `repeats` estimates, whose standard error is added in quadrature.
-    Other flows have no error but rounding: theirs is 0.
+    Maps that solve an equation to a tolerance solve it once more, to a finer one and in float64, whose value is
+    returned: see `Bijection.refine`. The error is the difference of the two at the row, with the rounding of the first
+    one, and a hundredth of the largest one of its batch, since both may agree at a row by chance. Where a
+    log-determinant is a random estimate, or log-densities are those of images with noise, values are means of `repeats`
+    estimates, whose standard error is added in quadrature. Other flows have no error but rounding: theirs is 0.
 
     Of images (`pushforward.dequantized`) that is the mean of a bound, E log p(x + v) - log q(v | x), which lies below
     log P(x): the error is that of the mean, and does not say how far below. `log_prob_by_importance` comes nearer.
@@ -96,12 +98,12 @@ def log_prob_with_error(
         repeats: Estimates of a random log-determinant, or noises of an image, at least two.
 
     Returns:
-        log p(x | context) and its error in nats, (n,) each, on the device of x.
+        log p(x | context) and its error in nats, (n,) each, on the device of x; float64 where an equation is solved.
 
     Raises:
         InputError: As for `evaluate`; fewer than two repeats.
 
-    Cost: Two to four times that of `evaluate`, and `repeats` times as much for random estimates.
+    Cost: Two to eight times that of `evaluate`, and `repeats` times as much for random estimates.
 
     >>> import pushforward
     >>> value, error = log_prob_with_error(pushforward.maf(features=2), torch.zeros(5, 2))
@@ -115,6 +117,9 @@ def log_prob_with_error(
         bijection.refine()
     noisy = _noisy(finer)
     estimates = bool(noisy) or any(bijection.estimates for bijection in _maps_of(finer))
+    # A seed draws other numbers in another precision.
+    if has_error(flow) and not estimates and device_of(flow).type not in WITHOUT_FLOAT64:
+        finer = finer.double()
     # Both solutions are compared at the noise of the flow itself, the first of several.
     first = {density: density.noise_seed for density in noisy}
     seeds = range(repeats if estimates else 1)

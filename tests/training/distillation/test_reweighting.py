@@ -97,6 +97,16 @@ def test_the_acceptance_rate_is_that_of_the_formula():
     assert found.acceptance_rate == pytest.approx(float(rates.mean()), abs=5e-3)
 
 
+@pytest.mark.parametrize("chains", [8, 16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_decisions_do_not_depend_on_the_noise_of_proposals(chains, dtype):
+    """Of one feature in float64, decisions and proposals would be made of the same random numbers by one seed."""
+    teacher, student = (normal([0.0], [scale]).to(dtype) for scale in (1.0, 1.5))
+    found = [pf.independence_metropolis(teacher, student, 1500, chains=chains, seed=seed).x for seed in range(8)]
+    means = torch.cat([x.double().square().mean(0)[:, 0] for x in found])
+    assert abs(float(means.mean()) - 1) < 5 * float(means.std()) / len(means) ** 0.5
+
+
 def test_draws_repeat_by_seed_and_leave_the_random_state_alone():
     teacher, student = normal([0.0], [1.0]), normal([0.0], [1.5])
     torch.manual_seed(3)

@@ -181,7 +181,7 @@ def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Ten
         obstacle = str(error)
     if wanted != "auto":
         if laws is None:
-            raise InputError(f"estimator={wanted!r} compares conditionals in one order, and {obstacle}.")
+            raise InputError(f"estimator={wanted!r} compares conditionals, and {obstacle}.")
         if wanted == "closed_form":
             _gaussians(*laws, "estimator='closed_form'", "; use 'conditional_mc'")
         return wanted, "asked for"
@@ -208,7 +208,7 @@ def conditionals_in_one_order(teacher: Any, student: Any) -> tuple[ConditionalTe
         name = "student"
         of_student = conditional_student(student)
     except NoConditionals as error:
-        raise NoConditionals(f"the {name} has none: {error}") from None
+        raise NoConditionals(f"the {name} has no conditionals in one order: {error}") from None
     if of_teacher.autoregressive_order != of_student.autoregressive_order:
         raise NoConditionals(
             f"the teacher's order {of_teacher.autoregressive_order} is not the student's, "

@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.support.devices import choose_device
 from pushforward.support.modules import device_of, frozen, tensors
 from pushforward.support.progress import Announce, silent
-from pushforward.support.seeding import seeded
+from pushforward.support.seeding import seeded, stream
 from pushforward.training.checkpoint import Checkpoint, checkpoint_for, content, content_of_module
 from pushforward.training.distillation.conditionals import NoConditionals
 from pushforward.training.distillation.divergence import Divergence, Penalty, choose_estimator
@@ -205,7 +205,8 @@ class Draws:
         self.count = count
         self.context = context
         self.steps = steps
-        self._generator = torch.Generator().manual_seed(seed)
+        # The noise of the draws has the seed itself.
+        self._generator = torch.Generator().manual_seed(stream(seed, "contexts"))
 
     def __len__(self) -> int:
         return self.steps
@@ -243,7 +244,7 @@ class HeldOutDraws:
     def __call__(self) -> float:
         """Return the mean, in nats for an event; higher is better."""
         total = 0.0
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed(stream(self.seed, "contexts"))
         with torch.no_grad(), seeded(self.seed, device_of(self.objective.student)):
             for count in self.chunks:
                 batch = _batch(count, self.context, generator)

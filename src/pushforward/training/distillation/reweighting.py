@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.support.modules import device_of, frozen
-from pushforward.support.seeding import seeded
+from pushforward.support.seeding import seeded, stream, uniform_noise
 from pushforward.training.distillation.measurement import context_rows, draws_of
 from pushforward.training.importance import LARGEST_PARETO_K, effective_share, pareto_k
 
@@ -162,8 +162,8 @@ def independence_metropolis(
     total = warm_up + steps
     x, log_weights = _weighted_draws(teacher, student, (total + 1) * chains, context, seed)
     log_weights = torch.where(log_weights.isnan(), -torch.inf, log_weights).view(total + 1, chains)
-    # min(1, w' / w) against a uniform number, in logarithms.
-    thresholds = torch.rand(total, chains, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).log()
+    # min(1, w' / w) against a uniform number, in logarithms. It must not depend on the noise of the proposals.
+    thresholds = uniform_noise((total, chains), stream(seed, "decisions")).log()
     place = torch.zeros(chains, dtype=torch.long)
     weight, stay = log_weights[0], torch.zeros(chains, dtype=torch.long)
     places, accepted, longest = [], 0, 0
