@@ -356,6 +356,8 @@ def test_a_report_measures_and_plays_copies_of_recordings(run, spoken):
         (["report", "{wavs}", "-o", "p.html"], ["model"]),
         (["report", "{teacher}", "{wavs}", "-o", "p.pdf"], ["p.pdf"]),
         (["report", "{teacher}", "{wavs}", "-o", "nowhere/p.html"], ["nowhere"]),
+        (["report", "{teacher}", "{wavs}", "-o", "folder.html"], ["folder.html", "it is a folder"]),
+        (["vocode", "{mel_teacher}", "--like", "one.wav", "-o", "nowhere/a.wav"], ["nowhere does not exist"]),
         (["report", "{teacher}", "fast.wav", "-o", "p.html"], ["fast.wav", "16000"]),
     ],
 )
@@ -365,6 +367,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, spoken, tmp_path, arg
     soundfile.write(tmp_path / "fast.wav", recording(0), 2 * RATE)
     soundfile.write(tmp_path / "two.wav", recording(1), RATE)
     soundfile.write(tmp_path / "clipped.wav", np.clip(200 * recording(0).astype(int), -32768, 32767).astype("i2"), RATE)
+    (tmp_path / "folder.html").mkdir()
     (tmp_path / "bad.npy").write_text("no array")
     (tmp_path / "a.csv").write_text("1,2\n")
     np.savez(tmp_path / "z.npz", np.zeros((5, 20)))

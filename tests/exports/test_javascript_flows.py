@@ -186,7 +186,7 @@ def test_infinite_ends_and_whole_numbers_travel():
 
 @pytest.mark.parametrize(
     ("output", "sentence"),
-    [("flow.pt", "name a file that ends in .json or .onnx"), ("missing/flow.json", "There is no folder")],
+    [("flow.pt", "name a file that ends in .json or .onnx"), ("missing/flow.json", "does not exist; create it first")],
 )
 def test_outputs_that_cannot_be_are_refused(output, sentence, tmp_path):
     pf.save(pf.maf(features=2, layers=1, hidden=(4,)), tmp_path / "flow.safetensors")

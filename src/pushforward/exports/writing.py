@@ -14,6 +14,7 @@ from pushforward.lite.files import load
 from pushforward.store.description import describe, model_file
 from pushforward.store.options import NeedsPyTorch
 from pushforward.support.arguments import path_of
+from pushforward.support.atomic import check_writable
 from pushforward.support.overwriting import check_not_read
 from pushforward.zoo.names import ARCHITECTURES, IN_CONTINUOUS_TIME, univariate_names
 
@@ -58,8 +59,7 @@ def export(
     if path.suffix not in WRITERS:
         ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
         raise InputError(f"{path} {ending}; name a file that ends in {' or '.join(WRITERS)}.")
-    if not path.parent.is_dir():
-        raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    check_writable(path)
     source = model_file(model)
     check_not_read(path, [source])
     chosen = {"functions": functions, "precision": precision}

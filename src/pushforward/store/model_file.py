@@ -20,7 +20,7 @@ from pushforward.store.formats import FORMAT
 from pushforward.store.limits import AtMost
 from pushforward.store.weights import check_weights, digest_of
 from pushforward.support.arguments import path_of
-from pushforward.support.atomic import atomic_path
+from pushforward.support.atomic import atomic_path, check_writable
 from pushforward.support.devices import usable_device
 from pushforward.support.own_parts import own_parts
 from pushforward.version import __version__
@@ -98,12 +98,7 @@ def check_model_path(path: str | os.PathLike[str]) -> Path:
     path = path_of(path)
     if path.suffix != ".safetensors":
         raise InputError(f"A model file ends in .safetensors, {path} does not.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a model file.")
-    if not path.parent.is_dir():
-        raise InputError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"The folder {path.parent} cannot be written to.")
+    check_writable(path)
     return path
 
 

@@ -45,8 +45,8 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
         The file behind symbolic links.
 
     Raises:
-        InputError: the name is empty or an address, the folder is missing, or the name belongs to a folder, a device or
-            a write-protected file.
+        InputError: the name is empty or an address, the folder is missing or write-protected, or the name belongs to a
+            folder, a device or a write-protected file.
     """
     check_local(os.fspath(path), "results")
     final = Path(os.path.realpath(path))
@@ -64,6 +64,8 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"cannot write {path}: it is write-protected; give another name.")
     if not final.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {final.parent} does not exist; create it first.")
+    if not os.access(final.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: the folder {final.parent} is write-protected; choose another one.")
     return final
 
 

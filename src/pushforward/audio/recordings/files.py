@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pushforward.errors import InputError
-from pushforward.support.atomic import atomic_path, reason
+from pushforward.support.atomic import atomic_path, check_writable, reason
 
 ENDINGS = (".wav", ".flac")
 # One step of a 16-bit sample where full scale is ±1.
@@ -239,6 +239,7 @@ def check_audio_path(path: str | os.PathLike[str], samples: int = 0) -> None:
     if Path(path).suffix.lower() not in ENDINGS:
         raise InputError(f"The name of a sound file ends in .wav or .flac, {os.fspath(path)} does not.")
     most = _MOST_SAMPLES[Path(path).suffix.lower()]
+    check_writable(path)
     if samples > most:
         raise InputError(f"{path} can hold {most:,} samples and not {samples:,}: make a shorter sound, or several.")
 

@@ -17,7 +17,7 @@ from pushforward.audio.recordings.files import audio_bytes
 from pushforward.audio.speech.measurement import SpeechFigures, SpeechReport
 from pushforward.audio.speech.pictures import average_spectra, png, spectrograms
 from pushforward.errors import InputError
-from pushforward.support.atomic import atomic_path
+from pushforward.support.atomic import atomic_path, check_writable
 from pushforward.support.wording import counted
 
 ENDINGS = (".html", ".htm")
@@ -40,8 +40,7 @@ def check_page_path(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"The name of a page must end in .html; {path} does not.")
-    if not path.parent.is_dir():
-        raise InputError(f"The folder {path.parent} for {path.name} does not exist; create it first.")
+    check_writable(path)
 
 
 def write_page(report: SpeechReport, path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,7 @@ from pushforward.errors import InputError
 from pushforward.evaluation.report.contents import ModelReport
 from pushforward.evaluation.report.markdown import as_markdown
 from pushforward.support.arguments import path_of
-from pushforward.support.atomic import atomic_path
+from pushforward.support.atomic import atomic_path, check_writable
 
 PAGES = (".html", ".pdf", ".png")
 ENDINGS = (*PAGES, ".md", ".json")
@@ -28,8 +28,7 @@ def check_report_path(path: str | os.PathLike[str]) -> Path:
     found = path_of(path)
     if found.suffix.lower() not in ENDINGS:
         raise InputError(f"A report ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, {found} does not.")
-    if not found.parent.is_dir():
-        raise InputError(f"There is no folder {found.parent} to write {found.name} to; create it first.")
+    check_writable(found)
     return found
 
 
