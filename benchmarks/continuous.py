@@ -297,7 +297,8 @@ def main() -> None:
         return
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     widths = "" if options.hidden is None else f", hidden layers of {', '.join(map(str, options.hidden))}"
-    about = f"{options.seconds:g} s of each training, {options.threads} threads{widths}, {machine()}"
+    threads = "1 thread" if options.threads == 1 else f"{options.threads} threads"
+    about = f"{options.seconds:g} s of each training, {threads}{widths}, {machine()}"
     results[options.part] = {"rows": rows, "about": about}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     PAGE.write_text(page(results))
