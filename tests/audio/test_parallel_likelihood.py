@@ -84,6 +84,19 @@ def test_the_adjoint_equation_is_solved_where_the_past_matters_more_than_the_pre
     torch.testing.assert_close(v, expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-3), (torch.float64, 1e-8)])
+def test_the_adjoint_equation_is_solved_where_steps_for_all_times_overflow(dtype, error):
+    """x[t] = z[t] - 1.85 z[t-1] + 0.9 z[t-2]: v stays of ordinary size, while steps grow 2.75 times each."""
+    time = 300
+    z, g = torch.zeros(2, time, dtype=dtype, requires_grad=True), normal(2, time, seed=5).to(dtype)
+    past = nn.functional.pad(z, (2, 0))
+    v = solve_adjoint(z - 1.85 * past[:, 1:-1] + 0.9 * past[:, :-2], z, torch.ones_like(g), g)
+    ones = torch.ones(time, dtype=torch.float64)
+    matrix = ones.diag() - 1.85 * ones[1:].diag(-1) + 0.9 * ones[2:].diag(-2)
+    expected = torch.linalg.solve_triangular(matrix.T, g.double().T, upper=True).T
+    torch.testing.assert_close(v.double(), expected, rtol=0, atol=error * float(expected.abs().max()))
+
+
 def test_without_gradients_compiled_code_gives_the_same():
     made, context = voiced()
     x, scored = normal(2, TIME, seed=3) / 5, torch.ones(2, TIME, dtype=torch.float64)

@@ -7,6 +7,8 @@ from torch import Tensor
 
 # The adjoint equation is solved to this power of the rounding error: to 7e-5 in float32, to 4e-10 in float64.
 DIGITS = 0.6
+# Where steps grow too much for that, blocks of times are so many times shorter.
+SHORTER = 4
 
 # x and log ∂x[t]/∂z[t] of z, all of them (rows, T), where x[t] depends on z[t] and those before it.
 Flow = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -25,7 +27,8 @@ def through_inverse(
 
     and J' is J transposed; v is the gradient by x, the adjoint of the flow after this one. J' v = g is solved by
     v <- v + (g - J' v) / diagonal of J, each step a product of J' with a vector, which is a backward pass of the flow.
-    J is triangular, so T steps give the solution; they end when a step changes no digit that counts.
+    J is triangular, so T steps give the solution; they end when a step changes no digit that counts, and are taken for
+    blocks of times where they would grow: see `solve_adjoint`.
 
     Arguments:
         flow: From z to x, a causal map.
@@ -64,6 +67,9 @@ def through_inverse(
 def solve_adjoint(x: Tensor, z: Tensor, diagonal: Tensor, g: Tensor) -> Tensor:
     """Solve J' v = g, where J = ∂x/∂z is triangular in time.
 
+    All times are solved together if the steps shrink. If they grow, though v may be of ordinary size, the last ones are
+    solved first, in blocks in which the steps do shrink; in a block of one time, the first step is exact.
+
     Arguments:
         x: Computed from z, which requires a gradient, (rows, T).
         z: (rows, T).
@@ -72,13 +78,36 @@ def solve_adjoint(x: Tensor, z: Tensor, diagonal: Tensor, g: Tensor) -> Tensor:
 
     Returns:
         v, (rows, T); not finite where the equation has no solution that is.
+
+    Cost: a backward pass for each step, a few for all times or for each block.
     """
-    v = g / diagonal
-    tolerance = torch.finfo(v.dtype).eps ** DIGITS
-    for _ in range(z.shape[1]):
+    end = length = z.shape[1]
+    v = torch.zeros_like(g)
+    while end:
+        start = max(0, end - length)
+        block = _solve_block(x, z, diagonal, g, v, slice(start, end))
+        if block is None:
+            length = -(-length // SHORTER)
+        else:
+            v, end = block, start
+    return v
+
+
+def _solve_block(x: Tensor, z: Tensor, diagonal: Tensor, g: Tensor, v: Tensor, times: slice) -> Tensor | None:
+    """Return v with the solution at some times, given that at all later ones; None if the steps to it grow."""
+    eps = torch.finfo(v.dtype).eps
+    # Rounding of steps that are this many times larger than others would count in the solution.
+    tolerance, growth = eps**DIGITS, eps ** (DIGITS - 1)
+    v, smallest = v.clone(), torch.inf
+    for _ in range(times.stop - times.start):
         (product,) = torch.autograd.grad(x, z, v, retain_graph=True)
-        step = (g - product) / diagonal
-        v = v + step
-        if not bool((step.abs().amax(1) > tolerance * v.abs().amax(1)).any()):
-            break
+        step = ((g - product) / diagonal)[:, times]
+        v[:, times] += step
+        size = step.abs().amax(1)
+        if not bool((size > tolerance * v.abs().amax(1)).any()):
+            return v
+        largest = float(size.max())
+        if times.stop - times.start > 1 and not largest <= growth * smallest:
+            return None
+        smallest = min(smallest, largest)
     return v
