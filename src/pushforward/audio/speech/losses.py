@@ -42,7 +42,8 @@ class ContrastivePenalty:
         KL(q(x | c) || p_T(x | c)) - gamma KL(q(x | c) || p_T(x | c')).
 
     Draws of a student that follows its context are unlikely under another one; a student that ignores it gains nothing
-    from the second term.
+    from the second term. It has no lower bound: under a teacher of Gaussian conditionals draws may become ever less
+    likely, and training runs away where the weight is too large.
 
     Arguments:
         teacher: A density with `log_prob(x, context)`.
