@@ -81,6 +81,9 @@ def solve_adjoint(x: Tensor, z: Tensor, diagonal: Tensor, g: Tensor) -> Tensor:
 
     Cost: a backward pass for each step, a few for all times or for each block.
     """
+    first = g / diagonal
+    if not bool(first.isfinite().all()):
+        return first
     end = length = z.shape[1]
     v = torch.zeros_like(g)
     while end:
@@ -98,16 +101,15 @@ def _solve_block(x: Tensor, z: Tensor, diagonal: Tensor, g: Tensor, v: Tensor, t
     eps = torch.finfo(v.dtype).eps
     # Rounding of steps that are this many times larger than others would count in the solution.
     tolerance, growth = eps**DIGITS, eps ** (DIGITS - 1)
-    v, smallest = v.clone(), torch.inf
+    v, smallest = v.clone(), torch.full_like(v[:, 0], torch.inf)
     for _ in range(times.stop - times.start):
         (product,) = torch.autograd.grad(x, z, v, retain_graph=True)
         step = ((g - product) / diagonal)[:, times]
         v[:, times] += step
-        size = step.abs().amax(1)
-        if not bool((size > tolerance * v.abs().amax(1)).any()):
+        size, counted = step.abs().amax(1), tolerance * v.abs().amax(1)
+        if not bool((size > counted).any()):
             return v
-        largest = float(size.max())
-        if times.stop - times.start > 1 and not largest <= growth * smallest:
+        if times.stop - times.start > 1 and not bool((size <= growth * torch.maximum(smallest, counted)).all()):
             return None
-        smallest = min(smallest, largest)
+        smallest = torch.minimum(smallest, size)
     return v
