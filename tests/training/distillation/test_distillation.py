@@ -276,7 +276,7 @@ def test_the_regularization_of_log_scales_is_its_formula():
     with pytest.raises(pf.InputError, match="log_scale_regularization needs Gaussian conditionals"):
         pf.distill(*mixture_pair(), log_scale_regularization=1.0, announce=quiet)
     with pytest.raises(
-        pf.InputError, match="compares conditionals, and the student has no conditionals in one order: its layers do"
+        pf.InputError, match="in one order, and the student has no conditionals in one order: its layers do"
     ):
         pf.distill(pf.maf(3, layers=1), pf.realnvp(3), log_scale_regularization=1.0, announce=quiet)
 

@@ -181,7 +181,7 @@ def choose_estimator(teacher: Any, student: nn.Module, wanted: str, context: Ten
         obstacle = str(error)
     if wanted != "auto":
         if laws is None:
-            raise InputError(f"estimator={wanted!r} compares conditionals, and {obstacle}.")
+            raise InputError(f"estimator={wanted!r} compares conditionals in one order, and {obstacle}.")
         if wanted == "closed_form":
             _gaussians(*laws, "estimator='closed_form'", "; use 'conditional_mc'")
         return wanted, "asked for"
