@@ -28,6 +28,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.evaluation.targets import many_well
 from pushforward.solvers.ode import TOLERANCE
+from pushforward.support.wording import counted
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "continuous.json", HERE / "continuous.md"
@@ -297,7 +298,7 @@ def main() -> None:
         return
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     widths = "" if options.hidden is None else f", hidden layers of {', '.join(map(str, options.hidden))}"
-    threads = "1 thread" if options.threads == 1 else f"{options.threads} threads"
+    threads = counted(options.threads, "thread")
     about = f"{options.seconds:g} s of each training, {threads}{widths}, {machine()}"
     results[options.part] = {"rows": rows, "about": about}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -95,20 +95,22 @@ def measure(
                 first.append(x.double().cpu())
                 kept_rows += len(x)
         log_weight = torch.cat(log_weights)
-        kept, outside = log_weight[log_weight.isfinite()], log_weight == -torch.inf
+        finite, outside = log_weight.isfinite(), log_weight == -torch.inf
+        kept, counted = log_weight[finite], log_weight[finite | outside]
         if len(kept) < 2:
             raise InputError("log p(x) - log q(x) is finite for none of the student's draws: do they share a support?")
         spread = _spread(teacher, torch.cat(first)[:wanted], context, reference)
         speed = _speed(teacher, student, context, timing_rows)
     report = DistillationReport(
-        kl=math.inf if outside.any() else -float(kept.mean()),
-        kl_error=math.nan if outside.any() else float(kept.std()) / math.sqrt(len(kept)),
+        # Where p is 0, the mean is infinite and the deviation NaN.
+        kl=-float(counted.mean()),
+        kl_error=float(counted.std()) / math.sqrt(len(counted)),
         dimensions=dimensions,
-        effective_sample_size=effective_share(log_weight[log_weight.isfinite() | outside]),
+        effective_sample_size=effective_share(counted),
         largest_log_weight=float(kept.max()),
         pareto_k=pareto_k(kept),
         outside=float(outside.double().mean()),
-        nonfinite=1 - (len(kept) + int(outside.sum())) / draws,
+        nonfinite=1 - len(counted) / draws,
         draws=draws,
         spread=spread,
         speed=speed,

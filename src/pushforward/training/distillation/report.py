@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pushforward.support.wording import counted
 from pushforward.training.history import History
 from pushforward.training.importance import LARGEST_PARETO_K
 
@@ -120,7 +121,8 @@ class DistillationReport:
             )
         if self.nonfinite:
             sentences.append(
-                f"{self.nonfinite:.2%} of the student's draws have a density that is not a number; they are left out."
+                f"{self.nonfinite:.2%} of the student's draws have a density that is infinite or not a number; they "
+                "are left out."
             )
         return sentences
 
@@ -160,7 +162,7 @@ class DistillationReport:
                 f"{min(ratios):.3f} to {max(ratios):.3f}"
             )
         if self.speed is not None:
-            threads = "1 thread" if self.speed.threads == 1 else f"{self.speed.threads} threads"
+            threads = counted(self.speed.threads, "thread")
             student, teacher = (1e3 * s for s in (self.speed.student_seconds, self.speed.teacher_seconds))
             lines.append(
                 f"sampling {self.speed.factor:.3g} times as fast as the teacher: {self.speed.rows} rows in "
